@@ -1,0 +1,46 @@
+# make demo   installs superpose into .venv and finds a formula in a real table
+# make test   everything that a change must pass
+# make clean  removes what the two made
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+PROJECT := pyproject.toml constraints.txt CMakeLists.txt
+DEMO_OUT := out/knots
+
+.PHONY: demo test clean
+.DELETE_ON_ERROR:
+
+demo: $(VENV)/.installed
+	$(BIN)/superpose fit examples/data/knots.csv --target cusp_volume \
+		--features meridian_re,meridian_im,longitude,volume,chern_simons --out $(DEMO_OUT)
+	@echo
+	@echo "formula: cusp_volume = $$(cat $(DEMO_OUT)/formula.txt)"
+	@echo "report:  $(DEMO_OUT)/report.html"
+
+# The documentation is built before the tests run, so that the last line is the tests' own count.
+test: $(VENV)/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m sphinx --builder html --fail-on-warning --nitpicky --quiet docs docs/_build/html
+	$(BIN)/python -m pytest --numprocesses 2
+
+# Two stamps, so that nothing is installed twice: the package with what it runs on, and with what
+# tests it. The install is editable: a change under src/ needs no new one.
+$(VENV)/.installed: $(PROJECT) | $(BIN)/python
+	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.installed-test: $(PROJECT) | $(BIN)/python
+	$(PIP) --editable '.[test]'
+	@touch $@ $(VENV)/.installed
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "superpose needs Python 3.11 or later; name one with: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+clean:
+	rm -rf $(VENV) build out docs/_build .mypy_cache .pytest_cache .ruff_cache .hypothesis
