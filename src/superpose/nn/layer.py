@@ -1,0 +1,219 @@
+"""KANLayer: a learnable function on every edge, sums at the outputs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from superpose._errors import OptionError, ShapeError, nearest
+from superpose.nn.symbolic import SymbolicEdges
+from superpose.spline import fitting, grid, ops, reference
+
+
+class KANLayer(nn.Module):
+    """A Kolmogorov-Arnold layer, a drop-in for :class:`torch.nn.Linear`.
+
+    Output ``o`` is the sum over inputs ``i`` of ``phi_io(x_i)``, and each edge function is
+    ``phi(x) = base_weight * base(x) + spline_weight * spline(x)``: a base function plus a B-spline, all three
+    learnable (Z. Liu et al., *KAN: Kolmogorov-Arnold Networks*, 2024, section 2.2). Outside ``grid_range`` a spline
+    goes on as a straight line.
+
+    Args:
+        in_features: ``I``.
+        out_features: ``O``.
+        grid_size: ``G``, number of grid intervals.
+        degree: ``k`` of the splines, 0 to 5.
+        grid_range: ends of the grid, the same for every input at first.
+        base: ``"silu"``, ``"identity"`` or ``"none"``.
+        spline_scale: size of the random smooth splines at the start.
+        generator: source of the random start; torch's own when None, as for other torch layers.
+        device, dtype: as for other torch layers.
+
+    Raises:
+        OptionError: for sizes, degrees, ranges or bases that cannot be.
+
+    >>> layer = KANLayer(3, 2)
+    >>> layer(torch.zeros(4, 7, 3)).shape
+    torch.Size([4, 7, 2])
+    """
+
+    knots: Tensor
+    mask: Tensor
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        *,
+        grid_size: int = 5,
+        degree: int = 3,
+        grid_range: tuple[float, float] = (-1.0, 1.0),
+        base: str = "silu",
+        spline_scale: float = 0.1,
+        generator: torch.Generator | None = None,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        check_sizes(in_features, out_features, grid_size, degree, grid_range, base)
+        self.in_features, self.out_features = in_features, out_features
+        self.degree, self.base = degree, base
+        made = {"device": device, "dtype": dtype or torch.get_default_dtype()}
+        ends = torch.tensor(grid_range, **made)
+        one = grid.uniform_knots(ends[:1], ends[1:], grid_size, degree)
+        self.register_buffer("knots", one.repeat(in_features, 1))
+        self.register_buffer("mask", torch.ones(in_features, out_features, dtype=torch.bool, device=device))
+        self.coefficients = nn.Parameter(torch.empty(in_features, grid_size + degree, out_features, **made))
+        self.spline_weight = nn.Parameter(torch.empty(in_features, out_features, **made))
+        if base == "none":
+            self.register_parameter("base_weight", None)
+        else:
+            self.base_weight = nn.Parameter(torch.empty(in_features, out_features, **made))
+        self.symbolic: SymbolicEdges | None = None
+        self.spline_scale = spline_scale
+        self.reset_parameters(generator)
+
+    @property
+    def grid_size(self) -> int:
+        """``G``, the number of grid intervals of each input."""
+        return self.knots.shape[-1] - 2 * self.degree - 1
+
+    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
+        """Draw a fresh start: small smooth splines, ``spline_weight`` 1, ``base_weight`` Xavier-uniform.
+
+        The splines are random cubics, not independent coefficients: a start without wiggles trains better, and it
+        keeps its shape exactly when the grid changes.
+        """
+        options = {"generator": generator, "dtype": self.knots.dtype, "device": self.knots.device}
+        powers = min(self.degree, 3)
+        one = self.knots[:1]
+        places = fitting.sites(grid.breakpoints(one, self.degree), self.degree).T
+        low, high = one[0, self.degree], one[0, -self.degree - 1]
+        scaled = (2 * places - low - high) / (high - low)
+        shapes = torch.stack([scaled, 1.5 * scaled**2 - 0.5, 2.5 * scaled**3 - 1.5 * scaled], -1)[..., : max(1, powers)]
+        curves = fitting.fit_curves(one, self.degree, places, shapes)[0]
+        weights = torch.randn(self.in_features, curves.shape[1], self.out_features, **options)
+        size = self.spline_scale / math.sqrt(self.in_features * curves.shape[1])
+        with torch.no_grad():
+            self.coefficients.copy_(size * curves @ weights)
+            self.spline_weight.fill_(1.0)
+            if self.base_weight is not None:
+                bound = math.sqrt(6 / (self.in_features + self.out_features))
+                uniform = torch.rand(self.base_weight.shape, **options)
+                self.base_weight.copy_((2 * uniform - 1) * bound)
+
+    def spline_mask(self) -> Tensor:
+        """``[I, O]``, True where the edge is alive and a spline (not removed, not symbolic)."""
+        if self.symbolic is None:
+            return self.mask
+        mask = self.mask.clone()
+        for i, o in self.symbolic.edges:
+            mask[i, o] = False
+        return mask
+
+    def rows(self) -> Tensor:
+        """The layer's curves as one tensor ``[I, rows, O]``: scaled spline coefficients, then the base weights."""
+        scale = self.spline_weight
+        keep = None if self.symbolic is None and bool(self.mask.all()) else self.spline_mask().to(scale.dtype)
+        if keep is not None:
+            scale = scale * keep
+        spline = self.coefficients * scale[:, None, :]
+        if self.base_weight is None:
+            return spline
+        weight = self.base_weight if keep is None else self.base_weight * keep
+        return torch.cat([spline, weight[:, None, :]], 1)
+
+    @torch.no_grad()
+    def set_rows(self, rows: Tensor) -> None:
+        """Take the curves from ``rows [I, rows, O]``; ``spline_weight`` becomes 1. Masked edges keep theirs."""
+        keep = self.spline_mask()
+        count = self.coefficients.shape[1]
+        self.coefficients.copy_(torch.where(keep[:, None, :], rows[:, :count], self.coefficients))
+        self.spline_weight.copy_(torch.where(keep, torch.ones_like(self.spline_weight), self.spline_weight))
+        if self.base_weight is not None:
+            self.base_weight.copy_(torch.where(keep, rows[:, -1], self.base_weight))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``[..., I] -> [..., O]``.
+
+        Raises:
+            ShapeError: if the last dimension is not ``in_features``.
+        """
+        if x.dim() == 0 or x.shape[-1] != self.in_features:
+            raise ShapeError(
+                f"the layer takes {self.in_features} features in the last dimension, but the input has shape "
+                f"{tuple(x.shape)}"
+            )
+        flat = x.reshape(-1, self.in_features)
+        y = ops.edge_sum(None, self.rows(), flat, self.knots, self.degree, self.base)
+        if self.symbolic is not None:
+            y = y + self.symbolic(flat, self.out_features)
+        return y.reshape(*x.shape[:-1], self.out_features)
+
+    def edges(self, x: Tensor) -> Tensor:
+        """Every edge's own output at ``x [B, I]``: ``[B, I, O]``, zero on removed edges."""
+        basis = reference.dense_basis(self.knots, self.degree, self.base, x)
+        curves = torch.einsum("bir,iro->bio", basis, self.rows())
+        if self.symbolic is None:
+            return curves
+        curves = curves.clone()
+        for index, (i, o) in enumerate(self.symbolic.edges):
+            curves[:, i, o] = self.symbolic.curve(index, x[:, i])
+        return curves
+
+    def edge_function(self, i: int, o: int, x: Tensor) -> Tensor:
+        """Values ``[S]`` of the edge from input ``i`` to output ``o`` at ``x [S]``, removed or not."""
+        if self.symbolic is not None and (i, o) in self.symbolic.names:
+            return self.symbolic.curve(self.symbolic.edges.index((i, o)), x)
+        basis = reference.dense_basis(self.knots[i : i + 1], self.degree, self.base, x[:, None])[:, 0]
+        rows = self.coefficients[i, :, o] * self.spline_weight[i, o]
+        if self.base_weight is not None:
+            rows = torch.cat([rows, self.base_weight[i, o][None]])
+        return basis @ rows
+
+    @torch.no_grad()
+    def set_knots(self, knots: Tensor) -> None:
+        """Move the curves to other knots ``[I, G + 2k + 1]``; see :func:`superpose.spline.fitting.move_curves`."""
+        moved = fitting.move_curves(self.knots, self.coefficients, knots, self.degree)
+        self.knots = knots
+        self.coefficients = nn.Parameter(moved, requires_grad=self.coefficients.requires_grad)
+
+    def set_symbolic(self, edges: Mapping[tuple[int, int], tuple[str, tuple[float, float, float, float]]]) -> None:
+        """Make these edges, and no others, symbolic: ``{(i, o): (name, (a, b, c, d))}``."""
+        if not edges:
+            self.symbolic = None
+            return
+        made = {"dtype": self.coefficients.dtype, "device": self.coefficients.device}
+        names = {edge: name for edge, (name, _) in edges.items()}
+        self.symbolic = SymbolicEdges(names, torch.tensor([list(c) for _, c in edges.values()], **made))
+
+    def symbolic_table(self) -> dict[tuple[int, int], tuple[str, tuple[float, float, float, float]]]:
+        """What :meth:`set_symbolic` takes, for the edges that are symbolic now."""
+        if self.symbolic is None:
+            return {}
+        return {edge: (name, self.symbolic.of(*edge)) for edge, name in self.symbolic.names.items()}
+
+    def extra_repr(self) -> str:
+        return (
+            f"{self.in_features}, {self.out_features}, grid_size={self.grid_size}, degree={self.degree}, "
+            f"base={self.base!r}"
+        )
+
+
+def check_sizes(
+    in_features: int, out_features: int, grid_size: int, degree: int, grid_range: tuple[float, float], base: str
+) -> None:
+    """Raise :class:`OptionError` for what no layer can be."""
+    for name, value, least in (("in_features", in_features, 1), ("out_features", out_features, 1), ("grid_size", grid_size, 1)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise OptionError(f"{name} must be a whole number of at least {least}, not {value!r}")
+    if isinstance(degree, bool) or not isinstance(degree, int) or not 0 <= degree <= 5:
+        raise OptionError(f"degree must be a whole number from 0 to 5, not {degree!r}")
+    if base not in reference.BASES:
+        raise OptionError(f"base must be one of {', '.join(reference.BASES)}, not {base!r}{nearest(str(base), reference.BASES)}")
+    low, high = grid_range
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise OptionError(f"grid_range must be two finite numbers, the lower first, not {grid_range!r}")

@@ -1,0 +1,322 @@
+"""KAN: layers of learnable one-variable functions, one after another."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from superpose._errors import OptionError, ShapeError
+from superpose.data import Affine, Dataset, read_features
+from superpose.nn.layer import KANLayer
+from superpose.spline import grid
+
+Edge = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class LayerTrace:
+    """What happened in one layer.
+
+    Attributes:
+        inputs: ``[B, I]``, the pre-activations.
+        edges: ``[B, I, O]``, each edge's own output; zero where an edge was removed.
+        outputs: ``[B, O]``, their sums over the inputs.
+    """
+
+    inputs: Tensor
+    edges: Tensor
+    outputs: Tensor
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Every activation of a model on some samples.
+
+    Attributes:
+        layers: one :class:`LayerTrace` for each layer, in scaled units.
+        output: ``[B, n_out]`` in the user's units.
+    """
+
+    layers: tuple[LayerTrace, ...]
+    output: Tensor
+
+
+class KAN(nn.Module):
+    """A Kolmogorov-Arnold network.
+
+    It takes and returns values in the user's units: the affine scaling of inputs and outputs is part of the model
+    (identity until :func:`superpose.fit` or :meth:`set_scaling` sets it).
+
+    Args:
+        widths: nodes of each layer, inputs first, outputs last.
+        grid_size: intervals of the grid, one number or one for each layer.
+        degree: spline degree, one number or one for each layer.
+        grid_range: ends of every grid at first.
+        base: ``"silu"``, ``"identity"`` or ``"none"``.
+        seed: of the random start; no global generator is read or changed.
+        dtype: float64 unless told otherwise, since second-order training works to 1e-8 and below.
+        device: as for torch layers.
+        feature_names, target_names: columns by name; ``x1, x2, ...`` and ``y`` (or ``y1, ...``) if left out.
+
+    Raises:
+        OptionError: for widths, sizes or names that cannot be.
+
+    >>> model = KAN([2, 5, 1], grid_size=5, degree=3, seed=0)
+    >>> model(torch.zeros(10, 2)).shape
+    torch.Size([10, 1])
+    """
+
+    input_center: Tensor
+    input_scale: Tensor
+    output_center: Tensor
+    output_scale: Tensor
+    scaled: Tensor
+
+    def __init__(
+        self,
+        widths: Sequence[int],
+        *,
+        grid_size: int | Sequence[int] = 5,
+        degree: int | Sequence[int] = 3,
+        grid_range: tuple[float, float] = (-1.0, 1.0),
+        base: str = "silu",
+        seed: int = 0,
+        dtype: torch.dtype = torch.float64,
+        device: torch.device | str | None = None,
+        feature_names: Sequence[str] | None = None,
+        target_names: Sequence[str] | None = None,
+    ) -> None:
+        super().__init__()
+        widths = _whole_numbers(widths)
+        depth = len(widths) - 1
+        sizes, degrees = _per_layer("grid_size", grid_size, depth), _per_layer("degree", degree, depth)
+        generator = torch.Generator(device=device or "cpu").manual_seed(seed)
+        self.layers = nn.ModuleList(
+            KANLayer(
+                widths[n],
+                widths[n + 1],
+                grid_size=sizes[n],
+                degree=degrees[n],
+                grid_range=grid_range,
+                base=base,
+                generator=generator,
+                device=device,
+                dtype=dtype,
+            )
+            for n in range(depth)
+        )
+        made = {"device": device, "dtype": dtype}
+        self.register_buffer("input_center", torch.zeros(widths[0], **made))
+        self.register_buffer("input_scale", torch.ones(widths[0], **made))
+        self.register_buffer("output_center", torch.zeros(widths[-1], **made))
+        self.register_buffer("output_scale", torch.ones(widths[-1], **made))
+        self.register_buffer("scaled", torch.zeros((), dtype=torch.bool, device=device))
+        self.feature_names = _names("feature_names", feature_names, widths[0], "x")
+        self.target_names = _names("target_names", target_names, widths[-1], "y")
+
+    # -- what the model is
+
+    @property
+    def widths(self) -> list[int]:
+        """Nodes of each layer, inputs first."""
+        return [self.layer(0).in_features, *(layer.out_features for layer in self.kan_layers())]
+
+    def layer(self, index: int) -> KANLayer:
+        """The layer of that index."""
+        found = self.layers[index]
+        assert isinstance(found, KANLayer)
+        return found
+
+    def kan_layers(self) -> list[KANLayer]:
+        """The layers, typed."""
+        return [self.layer(index) for index in range(len(self.layers))]
+
+    def active_edges(self) -> list[Edge]:
+        """``(layer, input, output)`` of every edge that was not removed."""
+        return [
+            (n, i, o)
+            for n, layer in enumerate(self.kan_layers())
+            for i, o in torch.nonzero(layer.mask).tolist()
+        ]
+
+    def parameter_count(self) -> int:
+        """Free constants on the edges that are alive: rows of a spline edge, four of a symbolic one."""
+        total = 0
+        for layer in self.kan_layers():
+            rows = layer.coefficients.shape[1] + (layer.base_weight is not None)
+            total += int(layer.spline_mask().sum()) * rows
+            total += 4 * (0 if layer.symbolic is None else len(layer.symbolic.edges))
+        return total
+
+    def set_scaling(self, inputs: Affine, outputs: Affine) -> None:
+        """Set the affine maps between the user's units and the layers': ``scaled = (value - center) / scale``.
+
+        The functions on the edges stay as they are, so the function of the model in the user's units changes.
+        """
+        for name, value in (
+            ("input_center", inputs.center),
+            ("input_scale", inputs.scale),
+            ("output_center", outputs.center),
+            ("output_scale", outputs.scale),
+        ):
+            getattr(self, name).copy_(value)
+        self.scaled.fill_(True)
+
+    # -- what it computes
+
+    def scale_inputs(self, x: Tensor) -> Tensor:
+        """From the user's units to the first layer's, in the model's dtype; checks the number of features.
+
+        Raises:
+            ShapeError: if the last dimension is not the number of inputs.
+        """
+        expected = self.input_center.shape[0]
+        if x.dim() == 0 or x.shape[-1] != expected:
+            remedy = " (for one feature use x.reshape(-1, 1))" if x.dim() == 1 else ""
+            raise ShapeError(
+                f"the model takes {expected} feature{'s' * (expected != 1)} ({', '.join(self.feature_names[:8])}"
+                f"{', ...' if expected > 8 else ''}) in the last dimension, but the input has shape "
+                f"{tuple(x.shape)}{remedy}"
+            )
+        return (x.to(self.input_center.dtype) - self.input_center) / self.input_scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``[..., n_in] -> [..., n_out]``, both in the user's units; ``x`` is cast to the model's dtype."""
+        h = self.scale_inputs(x)
+        for layer in self.layers:
+            h = layer(h)
+        return h * self.output_scale + self.output_center
+
+    def trace(self, x: Tensor) -> Trace:
+        """Every activation on samples ``x [B, n_in]`` in the user's units; leaves nothing behind in the model."""
+        h = self.scale_inputs(x)
+        if h.dim() != 2:
+            raise ShapeError(f"trace takes samples of shape [B, {h.shape[-1]}], not {tuple(x.shape)}")
+        layers = []
+        for layer in self.kan_layers():
+            edges = layer.edges(h)
+            layers.append(LayerTrace(h, edges, edges.sum(1)))
+            h = layers[-1].outputs
+        return Trace(tuple(layers), h * self.output_scale + self.output_center)
+
+    @torch.no_grad()
+    def predict(self, table: Any) -> np.ndarray:
+        """Predictions ``[N, n_out]`` in the user's units for a table.
+
+        Args:
+            table: array or tensor ``[N, n_in]``, :class:`~superpose.Dataset`, DataFrame, or the path of a file.
+                Columns of tables are taken by name, in whatever order they stand.
+
+        Raises:
+            DataError: if a column is missing or the number of columns differs.
+        """
+        x = table.x if isinstance(table, Dataset) and table.feature_names == self.feature_names else None
+        if x is None:
+            x = read_features(table, self.feature_names)
+        blocks = [self(block.to(self.input_center.device)).cpu() for block in x.split(1 << 16)]
+        return torch.cat(blocks).numpy() if blocks else np.empty((0, self.widths[-1]))
+
+    # -- other models of the same function
+
+    def copy(self) -> KAN:
+        """An independent copy."""
+        return copy.deepcopy(self)
+
+    def refine(self, grid_size: int | Sequence[int]) -> KAN:
+        """A new model of the same function with more grid intervals; exact, by knot insertion.
+
+        Args:
+            grid_size: intervals of the new grids, one number or one for each layer; layers that have as many or
+                more keep what they have.
+        """
+        model = self.copy()
+        for layer, size in zip(model.kan_layers(), _per_layer("grid_size", grid_size, len(self.layers)), strict=True):
+            if size > layer.grid_size:
+                points = grid.split_breakpoints(grid.breakpoints(layer.knots, layer.degree), size)
+                layer.set_knots(grid.extended_knots(points, layer.degree))
+        return model
+
+    def adapt(
+        self,
+        x: Tensor,
+        *,
+        blend: float = 0.5,
+        margin: float = 0.0,
+        grid_size: int | Sequence[int] | None = None,
+    ) -> KAN:
+        """A new model of the same function whose grids follow the activations on samples ``x [B, n_in]``.
+
+        Args:
+            x: samples in the user's units.
+            blend: 0 for evenly spaced knots, 1 for quantiles of the activations.
+            margin: share of the activations' range added on either side.
+            grid_size: intervals of the new grids; as many as before if left out.
+
+        The coefficients are refitted by least squares over the new grid: exact for what both grids can represent
+        (straight lines and polynomials up to the degree always), else the nearest curve.
+
+        Raises:
+            OptionError: if ``blend`` is outside 0 to 1 or ``margin`` is negative.
+        """
+        if not 0 <= blend <= 1:
+            raise OptionError(f"blend must lie between 0 (uniform) and 1 (quantiles), not {blend!r}")
+        if not margin >= 0:
+            raise OptionError(f"margin must not be negative, and is {margin!r}")
+        model = self.copy()
+        sizes = [layer.grid_size for layer in self.kan_layers()]
+        if grid_size is not None:
+            sizes = _per_layer("grid_size", grid_size, len(sizes))
+        with torch.no_grad():
+            h = model.scale_inputs(x)
+            for layer, size in zip(model.kan_layers(), sizes, strict=True):
+                outputs = layer(h)
+                points = grid.adapted_breakpoints(h, size, blend=blend, margin=margin)
+                layer.set_knots(grid.extended_knots(points, layer.degree))
+                h = outputs
+        return model
+
+    def with_mask(self, edges: Sequence[Edge], alive: bool) -> KAN:
+        """A new model in which these edges are removed (``alive`` False) or brought back."""
+        model = self.copy()
+        for n, i, o in edges:
+            layer = model.layer(n)
+            layer.mask[i, o] = alive
+            table = layer.symbolic_table()
+            if not alive and table.pop((i, o), None) is not None:
+                layer.set_symbolic(table)
+        return model
+
+    def extra_repr(self) -> str:
+        return f"widths={self.widths}"
+
+
+def _whole_numbers(widths: Sequence[int]) -> list[int]:
+    try:
+        listed = [width.__index__() for width in widths]
+    except (TypeError, AttributeError):
+        raise OptionError(f"widths must be a list of whole numbers such as [2, 5, 1], not {widths!r}") from None
+    if len(listed) < 2 or min(listed) < 1:
+        raise OptionError(f"widths must list at least an input and an output layer, each of at least 1 node, not {widths!r}")
+    return listed
+
+
+def _per_layer(name: str, value: int | Sequence[int], depth: int) -> list[int]:
+    if isinstance(value, Sequence):
+        if len(value) != depth:
+            raise OptionError(f"{name} lists {len(value)} numbers for {depth} layers; give one number or one for each layer")
+        return [int(v) for v in value]
+    return [value] * depth
+
+
+def _names(option: str, names: Sequence[str] | None, count: int, letter: str) -> tuple[str, ...]:
+    if names is None:
+        return (letter,) if count == 1 and letter == "y" else tuple(f"{letter}{n + 1}" for n in range(count))
+    if isinstance(names, str) or len(names) != count or len(set(names)) != count:
+        raise OptionError(f"{option} must be {count} different names, not {names!r}")
+    return tuple(names)

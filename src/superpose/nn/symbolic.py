@@ -1,0 +1,316 @@
+"""The symbolic functions, and edges of the form ``c * f(a * x + b) + d``.
+
+A symbolic function is one SymPy expression in one variable. Its torch evaluation, its derivative, its LaTeX and its
+code all derive from that expression. SymPy is imported when the first symbolic function is asked for.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from superpose._errors import OptionError, nearest
+
+if TYPE_CHECKING:
+    import sympy
+
+TorchFunction = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class SymbolicFunction:
+    """A function of one variable that an edge can be recognised as.
+
+    Attributes:
+        name: how it is called in :func:`library`, in files and in pictures.
+        expression: SymPy expression in :func:`argument`.
+        complexity: what it costs when candidates are compared; 1 is the straight line.
+        evaluate: its values, elementwise; not finite outside its domain.
+        derivative: its first derivative, elementwise.
+    """
+
+    name: str
+    expression: sympy.Expr
+    complexity: int
+    evaluate: TorchFunction = field(repr=False, compare=False)
+    derivative: TorchFunction = field(repr=False, compare=False)
+
+    def at(self, inner: sympy.Expr) -> sympy.Expr:
+        """The expression with ``inner`` in place of its variable."""
+        return self.expression.xreplace({argument(): inner})
+
+
+@functools.cache
+def argument() -> sympy.Symbol:
+    """The variable in which every symbolic function is written."""
+    import sympy
+
+    return sympy.Symbol("x", real=True)
+
+
+@functools.cache
+def _builtin() -> dict[str, SymbolicFunction]:
+    import sympy
+
+    x = argument()
+    half = sympy.Rational(1, 2)
+    table: list[tuple[str, Any, int]] = [
+        ("0", sympy.Integer(0), 0),
+        ("x", x, 1),
+        *((f"x^{n}", x**n, n) for n in (2, 3, 4, 5)),
+        ("1/x", 1 / x, 2),
+        *((f"1/x^{n}", x**-n, n + 1) for n in (2, 3, 4, 5)),
+        ("sqrt", x**half, 2),
+        ("1/sqrt", x**-half, 2),
+        ("x^1.5", x ** (3 * half), 4),
+        ("exp", sympy.exp(x), 2),
+        ("log", sympy.log(x), 2),
+        ("sin", sympy.sin(x), 2),
+        ("cos", sympy.cos(x), 2),
+        ("tan", sympy.tan(x), 3),
+        ("tanh", sympy.tanh(x), 3),
+        ("arcsin", sympy.asin(x), 4),
+        ("arccos", sympy.acos(x), 4),
+        ("arctan", sympy.atan(x), 4),
+        ("arctanh", sympy.atanh(x), 4),
+        ("cosh", sympy.cosh(x), 4),
+        ("sinh", sympy.sinh(x), 4),
+        ("abs", sympy.Abs(x), 3),
+        ("sign", sympy.sign(x), 3),
+        ("gaussian", sympy.exp(-(x**2)), 3),
+        ("sigmoid", 1 / (1 + sympy.exp(-x)), 4),
+    ]
+    return {name: _make(name, expression, complexity) for name, expression, complexity in table}
+
+
+def _make(
+    name: str,
+    expression: sympy.Expr,
+    complexity: int,
+    evaluate: TorchFunction | None = None,
+    derivative: TorchFunction | None = None,
+) -> SymbolicFunction:
+    x = argument()
+
+    def compiled(expr: sympy.Expr) -> TorchFunction:
+        inner = torch_function(expr, [x])
+        return lambda values: inner(values).expand_as(values)
+
+    return SymbolicFunction(
+        name,
+        expression,
+        complexity,
+        evaluate or compiled(expression),
+        derivative or compiled(expression.diff(x)),
+    )
+
+
+# What people register is shared by the whole process, as codecs are: a saved model must find it by name.
+_REGISTERED: dict[str, SymbolicFunction] = {}
+
+
+def library() -> dict[str, SymbolicFunction]:
+    """All symbolic functions by name: the built-in ones and those that were registered.
+
+    >>> library()["sin"].expression
+    sin(x)
+    """
+    return {**_builtin(), **_REGISTERED}
+
+
+def find(name: str) -> SymbolicFunction:
+    """The symbolic function of that name.
+
+    Raises:
+        OptionError: if there is none; the message suggests the nearest name.
+    """
+    known = library()
+    if name not in known:
+        raise OptionError(
+            f"there is no symbolic function named {name!r}{nearest(name, known)}; "
+            "superpose.library() lists them, and superpose.register adds one"
+        )
+    return known[name]
+
+
+def register(
+    name: str,
+    expression: sympy.Expr,
+    *,
+    complexity: int = 3,
+    evaluate: TorchFunction | None = None,
+    derivative: TorchFunction | None = None,
+) -> SymbolicFunction:
+    """Add a function of one's own to the library, for this process.
+
+    Args:
+        name: a name that is not taken by a built-in function.
+        expression: SymPy expression in one symbol.
+        complexity: how reluctantly it is chosen; see :class:`SymbolicFunction`.
+        evaluate: elementwise torch function; needed only if the expression holds something that torch cannot
+            evaluate by itself.
+        derivative: elementwise torch function of the first derivative; same remark.
+
+    Raises:
+        OptionError: if the name is taken or the expression is not one of a single variable.
+
+    >>> import sympy
+    >>> z = sympy.Symbol("z")
+    >>> register("sinc-like", sympy.sin(z) / (1 + z**2)).evaluate(torch.zeros(1))
+    tensor([0.])
+    """
+    import sympy
+
+    if name in _builtin():
+        raise OptionError(f"the name {name!r} belongs to a built-in symbolic function; choose another")
+    expression = sympy.sympify(expression, strict=True)  # strict: accepts SymPy objects and numbers, never text
+    symbols = expression.free_symbols
+    if len(symbols) != 1:
+        raise OptionError(
+            f"the symbolic function {name!r} must have exactly one variable, but its expression has {len(symbols)}"
+        )
+    made = _make(name, expression.xreplace({symbols.pop(): argument()}), complexity, evaluate, derivative)
+    _REGISTERED[name] = made
+    return made
+
+
+@functools.cache
+def _torch_table() -> Mapping[Any, Callable[..., Tensor]]:
+    import sympy
+
+    return {
+        sympy.exp: torch.exp,
+        sympy.log: torch.log,
+        sympy.sin: torch.sin,
+        sympy.cos: torch.cos,
+        sympy.tan: torch.tan,
+        sympy.asin: torch.asin,
+        sympy.acos: torch.acos,
+        sympy.atan: torch.atan,
+        sympy.sinh: torch.sinh,
+        sympy.cosh: torch.cosh,
+        sympy.tanh: torch.tanh,
+        sympy.atanh: torch.atanh,
+        sympy.asinh: torch.asinh,
+        sympy.acosh: torch.acosh,
+        sympy.Abs: torch.abs,
+        sympy.sign: torch.sign,
+        sympy.erf: torch.erf,
+        # The derivative of a jump: nothing to follow on either side of it.
+        sympy.DiracDelta: torch.zeros_like,
+    }
+
+
+def torch_function(expression: sympy.Expr, symbols: Sequence[sympy.Symbol]) -> Callable[..., Tensor]:
+    """A torch callable of the given symbols, built by walking the expression; no text is ever evaluated.
+
+    Raises:
+        OptionError: if the expression holds a function that has no torch counterpart.
+    """
+    import sympy
+
+    slots = {symbol: index for index, symbol in enumerate(symbols)}
+
+    def walk(node: Any) -> Callable[[tuple[Tensor, ...]], Any]:
+        if node in slots:
+            index = slots[node]
+            return lambda values: values[index]
+        if node.is_Number or node.is_NumberSymbol:
+            constant = float(node)
+            return lambda values: constant
+        if node.is_Add or node.is_Mul:
+            parts = [walk(part) for part in node.args]
+            combine = torch.add if node.is_Add else torch.mul
+            return lambda values: functools.reduce(lambda p, q: _apply(combine, p, q), (part(values) for part in parts))
+        if node.is_Pow:
+            return _power(walk(node.base), node.exp, walk)
+        if node.func in _torch_table() and len(node.args) == 1:
+            function, inner = _torch_table()[node.func], walk(node.args[0])
+            return lambda values: _apply(function, inner(values))
+        for known in _REGISTERED.values():
+            wild = sympy.Wild("w")
+            found = node.match(known.at(wild)) if known.expression.func == node.func else None
+            if found and found[wild] != node:
+                outer, inner = known.evaluate, walk(found[wild])
+                return lambda values: outer(inner(values))
+        raise OptionError(f"torch cannot evaluate {node.func.__name__}; register it with evaluate=, a torch function")
+
+    compiled = walk(expression)
+
+    def call(*values: Tensor) -> Tensor:
+        result = compiled(values)
+        return result if isinstance(result, Tensor) else torch.full_like(values[0], result)
+
+    return call
+
+
+def _apply(function: Callable[..., Tensor], *values: Any) -> Any:
+    """A torch function on tensors and plain numbers alike."""
+    if not any(isinstance(value, Tensor) for value in values):
+        values = tuple(torch.tensor(value, dtype=torch.float64) for value in values)
+    elif function is torch.add:
+        return values[0] + values[1]
+    elif function is torch.mul:
+        return values[0] * values[1]
+    result = function(*values)
+    return result if result.dim() else float(result)
+
+
+def _power(base: Callable[..., Any], exponent: sympy.Expr, walk: Callable[[Any], Callable[..., Any]]) -> Callable[..., Any]:
+    if exponent.is_Number:
+        power = float(exponent)
+        if power == 0.5:
+            return lambda values: base(values) ** 0.5
+        if power.is_integer():
+            whole = int(power)
+            return lambda values: base(values) ** whole
+        return lambda values: base(values) ** power
+    inner = walk(exponent)
+    return lambda values: base(values) ** inner(values)
+
+
+class SymbolicEdges(nn.Module):
+    """The edges of one layer that are symbolic: ``y_o = sum c * f(a * x_i + b) + d`` over those edges.
+
+    ``constants [E, 4]`` holds ``a, b, c, d`` of each edge and is a parameter; which function stands on which edge
+    (``edges``) is structure and changes only by making another module.
+    """
+
+    constants: nn.Parameter
+
+    def __init__(self, edges: Mapping[tuple[int, int], str], constants: Tensor) -> None:
+        super().__init__()
+        self.edges = tuple(edges)
+        self.names = dict(edges)
+        self.functions = tuple(find(name) for name in edges.values())
+        self.constants = nn.Parameter(constants.detach().clone().reshape(len(self.edges), 4))
+
+    def of(self, i: int, o: int) -> tuple[float, float, float, float]:
+        """The constants ``a, b, c, d`` of edge ``i -> o``."""
+        a, b, c, d = self.constants[self.edges.index((i, o))].tolist()
+        return a, b, c, d
+
+    def curve(self, index: int, x: Tensor) -> Tensor:
+        """Values of the ``index``-th symbolic edge at ``x``, any shape."""
+        a, b, c, d = self.constants[index]
+        return c * self.functions[index].evaluate(a * x + b) + d
+
+    def forward(self, x: Tensor, outputs: int) -> Tensor:
+        """``[B, I] -> [B, O]``."""
+        columns: list[list[Tensor]] = [[] for _ in range(outputs)]
+        for index, (i, o) in enumerate(self.edges):
+            columns[o].append(self.curve(index, x[:, i]))
+        zero = x.new_zeros(x.shape[0])
+        return torch.stack([functools.reduce(torch.add, column, zero) for column in columns], -1)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> SymbolicEdges:
+        copied = SymbolicEdges(self.names, self.constants)
+        copied.constants.requires_grad_(self.constants.requires_grad)
+        copied.train(self.training)
+        memo[id(self)] = copied
+        return copied

@@ -1,0 +1,25 @@
+"""One-variable splines and the three contractions of a KAN layer."""
+
+from superpose.spline.grid import (
+    adapted_breakpoints,
+    breakpoints,
+    clamped_knots,
+    extended_knots,
+    insertion_matrix,
+    split_breakpoints,
+    uniform_knots,
+)
+from superpose.spline.ops import coef_pull, edge_sum, input_pull
+
+__all__ = [
+    "adapted_breakpoints",
+    "breakpoints",
+    "clamped_knots",
+    "coef_pull",
+    "edge_sum",
+    "extended_knots",
+    "input_pull",
+    "insertion_matrix",
+    "split_breakpoints",
+    "uniform_knots",
+]
