@@ -1,9 +1,9 @@
 """The errors that a person can cause: one base, and one plain sentence each.
 
->>> raise DataError("'knots.csv': column 'volume' is missing; name a column that the table has")
+>>> raise DataError("'knots.csv' has no column 'volum'; did you mean 'volume'?")
 Traceback (most recent call last):
     ...
-superpose._errors.DataError: 'knots.csv': column 'volume' is missing; name a column that the table has
+superpose._errors.DataError: 'knots.csv' has no column 'volum'; did you mean 'volume'?
 
 Each class also derives from the built-in error that a caller would expect, so ``except ValueError``
 and ``except OSError`` keep working.
@@ -18,7 +18,7 @@ __all__ = ["DataError", "FileError", "OptionError", "ShapeError", "SuperposeErro
 
 
 class SuperposeError(Exception):
-    """Base of every failure that a user can cause; its text is one sentence: cause, place, remedy."""
+    """Base of every failure that a user can cause, told in one sentence: cause, place, remedy."""
 
 
 class DataError(SuperposeError, ValueError):
