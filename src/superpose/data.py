@@ -16,24 +16,26 @@ sentence that names the file, the column and the row.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy
 import torch
 from torch import Tensor
 
-from superpose._errors import DataError, OptionError
-from superpose._tables import (
-    Table,
-    counted,
-    listed,
-    quoted,
-    read_table,
-    row_place,
-    table_from_frame,
+from superpose._arrays import (
+    chosen_names,
+    column_names,
+    feature_matrix,
+    is_frame,
+    refuse_different_rows,
+    target_matrix,
 )
+from superpose._errors import DataError, OptionError
+from superpose._reading import read_table
+from superpose._tables import FloatArray, Table, counted, listed, quoted, table_from_frame
 
 if TYPE_CHECKING:
     import pandas
@@ -189,15 +191,15 @@ class Dataset:
         >>> Dataset.from_arrays([0.5, 1.5, 2.5], [1.0, 2.0, 3.0])
         Traceback (most recent call last):
             ...
-        superpose._errors.DataError: x has shape [3] and needs shape [rows, features]; for one \
-feature pass x.reshape(-1, 1)
+        superpose._errors.DataError: x has shape [3] and needs shape [rows, features]; \
+reshape(-1, 1) makes it one feature, reshape(1, -1) one row
         """
         label = source or "the data"
-        _check_same_rows(x, y)
-        features = _matrix(x, "x")
-        targets = _target_matrix(y, len(features))
-        x_names = _names(feature_names, x, features.shape[1], "x")
-        y_names = _names(target_names, y, targets.shape[1], "y")
+        refuse_different_rows(x, y)
+        features = feature_matrix(x)
+        targets = target_matrix(y, len(features))
+        x_names = column_names(feature_names, x, features.shape[1], "x")
+        y_names = column_names(target_names, y, targets.shape[1], "y")
         columns = tuple(features.T) + tuple(targets.T)
         table = Table(label, x_names + y_names, columns)
         return _dataset(table, y_names, x_names, (validation, test, seed), source)
@@ -303,19 +305,19 @@ def read_features(table: Any, names: Sequence[str]) -> Tensor:
         named = Table(table.source or "the data", table.feature_names + table.target_names, columns)
     elif isinstance(table, str | os.PathLike):
         named = read_table(table)
-    elif _is_frame(table):
+    elif is_frame(table):
         named = table_from_frame(table, "the data frame")
     else:
-        matrix = _matrix(table, "the array")
-        if matrix.shape[1] != len(names):
+        array = feature_matrix(table, "the array")
+        if array.shape[1] != len(names):
             raise DataError(
-                f"the array has {counted(matrix.shape[1], 'column')}, but the model was trained on "
+                f"the array has {counted(array.shape[1], 'column')}, but the model was trained on "
                 f"{len(names)}: {listed(names)}"
             )
-        named = Table("the array", tuple(names), tuple(matrix.T))
+        named = Table("the array", tuple(names), tuple(array.T))
     for name in names:
         named.require(name, "a feature of the model")
-    return _tensor([named.numbers(name) for name in names])
+    return _tensor(named.numbers(name) for name in names)
 
 
 def _dataset(
@@ -326,50 +328,36 @@ def _dataset(
     source: str | None,
 ) -> Dataset:
     """Check the choice of columns and every number in them, then scale and split."""
-    targets = _chosen(target, "target")
+    targets = chosen_names(target, "target")
     for name in targets:
         table.require(name, "the target")
-    left_out: tuple[str, ...] = ()
-    if features is None:
-        others = [name for name in table.names if name not in targets]
-        labels = {name for name in others if table.is_label(name)}
-    else:
-        others = list(_chosen(features, "features"))
-        labels = set()
-    for name in others:
-        table.require(name, "a feature")
-        if name in targets:
-            raise DataError(
-                f"{table.label}: column {quoted(name)} is the target and a feature at once; "
-                "leave it out of the features"
-            )
+    if features is not None:
+        features = chosen_names(features, "features")
+        for name in features:
+            table.require(name, "a feature")
+            if name in targets:
+                raise DataError(
+                    f"{table.label}: column {quoted(name)} is the target and a feature at once; "
+                    "leave it out of the features"
+                )
     if table.n_rows < _LEAST_ROWS:
         raise DataError(
             f"{table.label} has {counted(table.n_rows, 'row')}; at least {_LEAST_ROWS} are needed "
             "to train, to validate and to test"
         )
-    y = _tensor([table.numbers(name) for name in targets])
-    columns = {name: table.numbers(name) for name in others if name not in labels}
+    y_columns = {name: table.numbers(name) for name in targets}
+    _refuse_constant(table, y_columns, "target", "choose a column that varies")
     if features is None:
-        constant = {name for name, column in columns.items() if _is_constant(column)}
-        left_out = tuple(name for name in others if name in labels | constant)
-        others = [name for name in others if name not in left_out]
-        if not others:
-            raise DataError(
-                f"{table.label} has no feature left beside the target: "
-                f"{listed(left_out) or 'no other column'} cannot be learnt from; "
-                "add a column of numbers that vary"
-            )
-    for name, role in [(name, "feature") for name in others] + [
-        (name, "target") for name in targets
-    ]:
-        _refuse_constant(table, name, role)
-    x = _tensor([columns[name] for name in others])
+        x_columns, left_out = _usable_columns(table, exclude=targets)
+    else:
+        x_columns, left_out = {name: table.numbers(name) for name in features}, ()
+        _refuse_constant(table, x_columns, "feature", "leave it out")
+    x, y = _tensor(x_columns.values()), _tensor(y_columns.values())
     train, validation, test = _split(table, *split)
     return Dataset(
         x=x,
         y=y,
-        feature_names=tuple(others),
+        feature_names=tuple(x_columns),
         target_names=targets,
         train=train,
         validation=validation,
@@ -381,26 +369,37 @@ def _dataset(
     )
 
 
-def _chosen(names: str | Sequence[str], role: str) -> tuple[str, ...]:
-    chosen = (names,) if isinstance(names, str) else tuple(names)
-    if not chosen or not all(isinstance(name, str) for name in chosen):
-        raise OptionError(f"{role} must be names of columns, not {quoted(names)}")
-    for position, name in enumerate(chosen):
-        if name in chosen[:position]:
-            raise DataError(f"column {quoted(name)} is named twice in {role}; name it once")
-    return chosen
-
-
-def _refuse_constant(table: Table, name: str, role: str) -> None:
-    column = table.numbers(name)
-    if _is_constant(column):
+def _usable_columns(
+    table: Table, exclude: Sequence[str]
+) -> tuple[dict[str, FloatArray], tuple[str, ...]]:
+    """Return every column that can be learnt from, and the names of those that cannot."""
+    columns: dict[str, FloatArray] = {}
+    left_out: list[str] = []
+    for name in table.names:
+        if name in exclude:
+            continue
+        if table.is_label(name) or _is_constant(column := table.numbers(name)):
+            left_out.append(name)
+        else:
+            columns[name] = column
+    if not columns:
+        reason = f"{listed(left_out)} hold no numbers that vary; " if left_out else ""
         raise DataError(
-            f"{table.label}: the {role} {quoted(name)} is constant, {float(column[0]):g} in every "
-            f"row; {'leave it out' if role == 'feature' else 'choose a column that varies'}"
+            f"{table.label} has no feature beside the target; {reason}add a column of numbers"
         )
+    return columns, tuple(left_out)
 
 
-def _is_constant(column: numpy.ndarray[Any, Any]) -> bool:
+def _refuse_constant(table: Table, columns: dict[str, FloatArray], role: str, remedy: str) -> None:
+    for name, column in columns.items():
+        if _is_constant(column):
+            raise DataError(
+                f"{table.label}: the {role} {quoted(name)} is constant, {column[0]:g} in every "
+                f"row; {remedy}"
+            )
+
+
+def _is_constant(column: FloatArray) -> bool:
     low, high = column.min(), column.max()
     # Halves, because the range of large numbers of both signs would overflow.
     half_range = high / 2 - low / 2
@@ -412,11 +411,11 @@ def _split(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Deal out the rows by a generator of the split's own."""
     for option, share in (("validation", validation), ("test", test)):
-        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share < 1:
+        if isinstance(share, bool) or not isinstance(share, Real) or not 0 <= share < 1:
             raise OptionError(
                 f"{option}={share!r} is no share of the rows; use a number from 0 up to below 1"
             )
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= seed < 2**63:
         raise OptionError(f"seed={seed!r} is no seed; use an integer from 0 to 2**63 - 1")
     n_validation, n_test = round(validation * table.n_rows), round(test * table.n_rows)
     n_train = table.n_rows - n_validation - n_test
@@ -426,7 +425,7 @@ def _split(
             f"{table.n_rows} rows for training; at least {_LEAST_TRAINING_ROWS} are needed, "
             "hold out fewer"
         )
-    order = torch.randperm(table.n_rows, generator=torch.Generator().manual_seed(seed))
+    order = torch.randperm(table.n_rows, generator=torch.Generator().manual_seed(int(seed)))
     parts = torch.split(order, [n_train, n_validation, n_test])
     return parts[0].sort().values, parts[1].sort().values, parts[2].sort().values
 
@@ -456,94 +455,5 @@ def _mean_and_deviation(y: Tensor) -> tuple[Tensor, Tensor]:
     return measured.mean(dim=0) * unit, measured.std(dim=0, correction=0) * unit
 
 
-def _tensor(columns: Sequence[numpy.ndarray[Any, Any]]) -> Tensor:
-    return torch.from_numpy(numpy.column_stack(columns).astype(numpy.float64, copy=False))
-
-
-def _is_frame(value: Any) -> bool:
-    return hasattr(value, "columns") and hasattr(value, "iloc")
-
-
-def _array(value: Any, what: str) -> numpy.ndarray[Any, Any]:
-    """Return real numbers as a float64 array, refusing every other kind of element."""
-    if isinstance(value, Tensor):
-        value = value.detach().cpu().to(_plain_dtype(value)).numpy()
-    elif hasattr(value, "iloc"):
-        value = value if _is_frame(value) else value.to_frame()
-        table = table_from_frame(value, what)
-        return numpy.column_stack([table.numbers(name) for name in table.names])
-    try:
-        array = numpy.asarray(value)
-    except (ValueError, TypeError) as error:
-        raise DataError(f"{what} is no rectangular array of numbers ({error})") from None
-    if array.dtype.kind not in "biuf":
-        raise DataError(
-            f"{what} holds {array.dtype.name} elements instead of real numbers; "
-            "convert it with .astype(float), or choose its numeric columns"
-        )
-    return array.astype(numpy.float64)
-
-
-def _plain_dtype(value: Tensor) -> torch.dtype:
-    return value.dtype if value.is_complex() else torch.float64
-
-
-def _matrix(value: Any, what: str) -> numpy.ndarray[Any, Any]:
-    array = _array(value, what)
-    if array.ndim != 2:
-        remedy = (
-            f"for one feature pass {what}.reshape(-1, 1)"
-            if array.ndim == 1 and what == "x"
-            else "for one row pass [values], for one column values.reshape(-1, 1)"
-            if array.ndim == 1
-            else "put one row of features for each sample"
-        )
-        raise DataError(
-            f"{what} has shape {list(array.shape)} and needs shape [rows, features]; {remedy}"
-        )
-    if 0 in array.shape:
-        raise DataError(f"{what} has shape {list(array.shape)}; it needs rows and columns")
-    return array
-
-
-def _target_matrix(value: Any, n_rows: int) -> numpy.ndarray[Any, Any]:
-    """Return targets as [N, n_targets], a lone row or a flat list of N becoming a column."""
-    array = _array(value, "y")
-    if array.ndim == 1 or (array.ndim == 2 and array.shape == (1, n_rows)):
-        array = array.reshape(-1, 1)
-    if array.ndim != 2 or len(array) != n_rows or array.shape[1] == 0:
-        raise DataError(
-            f"y has shape {list(numpy.shape(array)) if array.ndim != 2 else list(array.shape)}, "
-            f"but x has {counted(n_rows, 'row')}; y needs shape [{n_rows}] or [{n_rows}, targets]"
-        )
-    return array
-
-
-def _names(
-    given: Sequence[str] | None, values: Any, n_columns: int, letter: str
-) -> tuple[str, ...]:
-    what = "feature_names" if letter == "x" else "target_names"
-    if given is not None:
-        names = _chosen(given, what)
-        if len(names) != n_columns:
-            raise DataError(
-                f"{what} has {counted(len(names), 'name')} for {counted(n_columns, 'column')} of "
-                f"{letter}; give one name for each column"
-            )
-        return names
-    if _is_frame(values):
-        return tuple(str(name).strip() for name in values.columns)
-    if getattr(values, "name", None) is not None and n_columns == 1:
-        return (str(values.name),)
-    if letter == "y" and n_columns == 1:
-        return ("y",)
-    return tuple(f"{letter}{position + 1}" for position in range(n_columns))
-
-
-def _check_same_rows(x: Any, y: Any) -> None:
-    """Refuse pandas objects whose rows stand in different orders."""
-    if hasattr(x, "iloc") and hasattr(y, "iloc") and not x.index.equals(y.index):
-        raise DataError(
-            "x and y have different row labels, so their rows may not belong together; "
-            "bring them into one order, then pass both with .reset_index(drop=True)"
-        )
+def _tensor(columns: Iterable[FloatArray]) -> Tensor:
+    return torch.from_numpy(numpy.column_stack(list(columns)))
