@@ -1,0 +1,150 @@
+"""How much each edge, node and input of a model matters to its outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from superpose._errors import DataError
+from superpose.data import Dataset, read_features
+from superpose.nn.model import KAN, Trace
+
+# Activations of one layer, [B, I, O], are held for so many elements at a time (float64: 64 MiB).
+_BLOCK_ELEMENTS = 1 << 23
+# A node whose spread is below this many rounding errors of what is summed in it is a constant.
+_ROUNDING_ERRORS = 1e3
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """How much the parts of a model matter, on some samples.
+
+    ``edges``, ``nodes`` and ``inputs`` are attributions from the outputs back (Z. Liu et al.,
+    *KAN 2.0*, 2024, section 4.1). Each output scores 1. A node hands its score on to its incoming
+    edges in the ratio of their standard deviation to its own, and a node's score is the sum over
+    its outgoing edges. So an edge is judged by what reaches the outputs, not by its size: a large
+    edge into a node that nothing reads scores 0. Edges that cancel one another score above 1.
+    """
+
+    edges: tuple[Tensor, ...]
+    """For each layer ``[I, O]``; zero where an edge was removed or is constant."""
+    nodes: tuple[Tensor, ...]
+    """For each layer of nodes, inputs first, ``[width]``; the last are the outputs, all 1."""
+    inputs: Tensor
+    """``[n_in]``, the same as ``nodes[0]``."""
+    magnitudes: tuple[Tensor, ...]
+    """For each layer ``[I, O]``: the edge's size within its own node, whatever becomes of that.
+
+    The mean absolute deviation of the edge's output from its mean, in units of the same for its
+    node. (The mean absolute value, the magnitude of the first KAN paper, would call a constant
+    edge busy, though a constant can stand on any other edge of the node.)
+    """
+    spreads: tuple[Tensor, ...]
+    """For each layer ``[I, O]``: the standard deviation of each edge's output, in scaled units."""
+    means: tuple[Tensor, ...]
+    """For each layer ``[I, O]``: the mean of each edge's output, in scaled units."""
+
+
+@torch.no_grad()
+def scores(model: KAN, x: Tensor | Dataset) -> Scores:
+    """Score every edge, node and input of a model.
+
+    Args:
+        model: any model.
+        x: samples ``[B, n_in]`` in the user's units, or a data set, of which the training rows
+            are taken.
+
+    Raises:
+        DataError: if there are fewer than two samples, or the model is not finite on them.
+        ShapeError: if the samples do not have the model's number of features.
+
+    >>> model = KAN([3, 2, 1], seed=0).with_mask([(0, 2, 0), (0, 2, 1)], alive=False)
+    >>> x = 2 * torch.rand(100, 3, generator=torch.Generator().manual_seed(0)) - 1
+    >>> found = scores(model, x)
+    >>> [tuple(edges.shape) for edges in found.edges]
+    [(3, 2), (2, 1)]
+    >>> found.inputs[2].item()
+    0.0
+    """
+    x = samples(model, x)
+    count = x.shape[0]
+    means = [torch.zeros_like(layer.mask, dtype=x.dtype) for layer in model.kan_layers()]
+    for trace in _traces(model, x):
+        for mean, layer in zip(means, trace.layers, strict=True):
+            mean += layer.edges.sum(0) / count
+    _check_finite(means)
+    squares, sizes = [torch.zeros_like(m) for m in means], [torch.zeros_like(m) for m in means]
+    node_squares, node_sizes = [m.sum(0) * 0 for m in means], [m.sum(0) * 0 for m in means]
+    for trace in _traces(model, x):
+        for n, layer in enumerate(trace.layers):
+            deviation = layer.edges - means[n]
+            squares[n] += deviation.square().sum(0) / count
+            sizes[n] += deviation.abs().sum(0) / count
+            together = layer.outputs - means[n].sum(0)
+            node_squares[n] += together.square().sum(0) / count
+            node_sizes[n] += together.abs().sum(0) / count
+    _check_finite(squares)
+    spreads = [square.sqrt() for square in squares]
+    node = torch.ones_like(spreads[-1][0])
+    edges, nodes, magnitudes = [], [node], []
+    for n in reversed(range(len(spreads))):
+        summed = means[n].abs().sum(0) + spreads[n].sum(0)
+        noise = _ROUNDING_ERRORS * torch.finfo(x.dtype).eps * summed
+        constant = node_squares[n].sqrt() <= noise
+        edges.append(_ratio(node * spreads[n], node_squares[n].sqrt(), constant))
+        magnitudes.append(_ratio(sizes[n], node_sizes[n], constant))
+        node = edges[-1].sum(1)
+        nodes.append(node)
+    return Scores(
+        edges=tuple(reversed(edges)),
+        nodes=tuple(reversed(nodes)),
+        inputs=node,
+        magnitudes=tuple(reversed(magnitudes)),
+        spreads=tuple(spreads),
+        means=tuple(means),
+    )
+
+
+def samples(model: KAN, x: Tensor | Dataset) -> Tensor:
+    """The samples ``[B, n_in]`` that stand for ``x``, on the model's device, in its dtype.
+
+    Raises:
+        DataError: if there are fewer than two.
+    """
+    if isinstance(x, Dataset):
+        same = x.feature_names == model.feature_names
+        table = x.x if same else read_features(x, model.feature_names)
+        x = table[x.train]
+    rows = x.to(model.input_center)
+    model.scale_inputs(rows[:0])
+    if rows.dim() != 2 or rows.shape[0] < 2:
+        raise DataError(
+            f"scores are taken over samples of shape [B, {model.widths[0]}] with B of 2 or more, "
+            f"but these have shape {tuple(rows.shape)}; pass more rows"
+        )
+    return rows
+
+
+def _traces(model: KAN, x: Tensor) -> Iterator[Trace]:
+    widest = max(layer.in_features * layer.out_features for layer in model.kan_layers())
+    for block in torch.split(x, max(1, _BLOCK_ELEMENTS // widest)):
+        yield model.trace(block)
+
+
+def _ratio(part: Tensor, whole: Tensor, constant: Tensor) -> Tensor:
+    return torch.where(constant, torch.zeros_like(part), part / torch.where(constant, 1.0, whole))
+
+
+def _check_finite(statistics: list[Tensor]) -> None:
+    for n, values in enumerate(statistics):
+        bad: Any = torch.nonzero(~values.isfinite()).tolist()
+        if bad:
+            i, o = bad[0]
+            raise DataError(
+                f"edge {i} -> {o} of layer {n} is not finite on the samples, so nothing can be "
+                "scored; release or refit that edge, or leave out the samples outside its domain"
+            )
