@@ -8,6 +8,7 @@ numbers, and knows the line of every record.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import gzip
 import io
@@ -83,7 +84,7 @@ def _read_bytes(path: str | os.PathLike[str]) -> tuple[str, bytes]:
             raw = gzip.decompress(raw)
         except (OSError, EOFError, zlib.error):
             raise FileError(f"{label} is a damaged gzip file; fetch or make it again") from None
-    if not raw.strip():
+    if not raw or raw.isspace():
         raise DataError(f"{label} is empty; a table has a header and rows")
     return label, raw
 
@@ -200,7 +201,8 @@ def _layout(label: str, body: bytes) -> _Layout:
         delimiter=delimiter,
         names=tuple(names),
         numeric=tuple(not cell or is_numeric(cell) for cell in first),
-        decimal_comma=any(COMMA_NUMBER.fullmatch(cell) for _, cells in records for cell in cells),
+        decimal_comma=delimiter != ","
+        and any(COMMA_NUMBER.fullmatch(cell) for _, cells in records[1:] for cell in cells),
         header_line=header_line,
     )
 
@@ -213,24 +215,19 @@ def _sniff(text: str) -> str:
     """
     best, best_score = ",", (0.0, 1)
     for delimiter in (*_DELIMITERS, _WHITESPACE):
-        counts = []
-        try:
+        counts: list[int] = []
+        # Broken quotation marks in the middle: what came before them tells enough.
+        with contextlib.suppress(DataError):
             for _, cells in itertools.islice(_records("", text, delimiter), _SAMPLE_RECORDS):
                 counts.append(len(cells))
-        except DataError:
-            # Broken quotation marks in the middle: what came before tells enough.
-            pass
         if not counts or counts[0] < 2:
             continue
         agreeing = sum(count == counts[0] for count in counts[1:]) / max(1, len(counts) - 1)
         if delimiter == _WHITESPACE and (best_score[1] > 1 or not agreeing):
             continue
-        best, best_score = max((best, best_score), (delimiter, (agreeing, counts[0])), key=_score)
+        if (agreeing, counts[0]) > best_score:
+            best, best_score = delimiter, (agreeing, counts[0])
     return best
-
-
-def _score(candidate: tuple[str, tuple[float, int]]) -> tuple[float, int]:
-    return candidate[1]
 
 
 def _read_fast(body: bytes, layout: _Layout) -> tuple[Column, ...] | None:
@@ -241,15 +238,14 @@ def _read_fast(body: bytes, layout: _Layout) -> tuple[Column, ...] | None:
     if len(set(layout.names)) < len(layout.names) or len(layout.numeric) != len(layout.names):
         return None
     if layout.delimiter == _WHITESPACE:
-        body = re.sub(rb"(?m)^[ \t]+|[ \t]+(?=\r?$)", b"", body)
-        body = re.sub(rb"[ \t]+", b" ", body)
+        body = b"\n".join(b" ".join(line.split()) for line in body.splitlines())
     types = {
         name: pyarrow.float64() if numeric else pyarrow.string()
         for name, numeric in zip(layout.names, layout.numeric, strict=True)
     }
     try:
         table = pyarrow.csv.read_csv(
-            io.BytesIO(body),
+            pyarrow.BufferReader(body),
             read_options=pyarrow.csv.ReadOptions(
                 column_names=list(layout.names), skip_rows=layout.header_line
             ),

@@ -426,8 +426,10 @@ def _split(
             "hold out fewer"
         )
     order = torch.randperm(table.n_rows, generator=torch.Generator().manual_seed(int(seed)))
-    parts = torch.split(order, [n_train, n_validation, n_test])
-    return parts[0].sort().values, parts[1].sort().values, parts[2].sort().values
+    part = torch.empty_like(order)
+    part[order] = torch.repeat_interleave(torch.tensor([n_train, n_validation, n_test]))
+    train, held_out, final = ((part == which).nonzero().flatten() for which in range(3))
+    return train, held_out, final
 
 
 def _ranges(x: Tensor) -> Affine:
