@@ -16,7 +16,7 @@ from superpose.nn.model import KAN, Trace
 # Activations of one layer, [B, I, O], are held for so many elements at a time (float64: 64 MiB).
 _BLOCK_ELEMENTS = 1 << 23
 # A node whose spread is below this many rounding errors of what is summed in it is a constant.
-_ROUNDING_ERRORS = 1e3
+_ROUNDING_ERRORS = 16
 
 
 @dataclass(frozen=True, eq=False)
