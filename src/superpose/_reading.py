@@ -186,11 +186,13 @@ def _layout(label: str, body: bytes) -> _Layout:
     if len(sample) < len(body):
         sample = sample[: max(sample.rfind(b"\n"), sample.rfind(b"\r")) + 1] or body
     text = sample.decode("utf-8", errors="replace")
+    if "\ufffd" in text:
+        _decoded(label, body)
     delimiter = _sniff(text)
-    records = list(itertools.islice(_records(label, text, delimiter), _SAMPLE_RECORDS))
-    if not records:
+    header_line, names = next(_records(label, text, delimiter), (0, []))
+    if not names:
         raise DataError(f"{label} is empty; a table has a header and rows")
-    header_line, names = records[0]
+    records = _first_records(text, delimiter)
     if all(is_numeric(name) for name in names):
         raise DataError(
             f"{label}, line {header_line}: there is no header, only numbers; "
@@ -215,11 +217,7 @@ def _sniff(text: str) -> str:
     """
     best, best_score = ",", (0.0, 1)
     for delimiter in (*_DELIMITERS, _WHITESPACE):
-        counts: list[int] = []
-        # Broken quotation marks in the middle: what came before them tells enough.
-        with contextlib.suppress(DataError):
-            for _, cells in itertools.islice(_records("", text, delimiter), _SAMPLE_RECORDS):
-                counts.append(len(cells))
+        counts = [len(cells) for _, cells in _first_records(text, delimiter)]
         if not counts or counts[0] < 2:
             continue
         agreeing = sum(count == counts[0] for count in counts[1:]) / max(1, len(counts) - 1)
@@ -228,6 +226,15 @@ def _sniff(text: str) -> str:
         if (agreeing, counts[0]) > best_score:
             best, best_score = delimiter, (agreeing, counts[0])
     return best
+
+
+def _first_records(text: str, delimiter: str) -> list[tuple[int, list[str]]]:
+    """Return up to a hundred records, ending before any that cannot be split into cells."""
+    records = []
+    with contextlib.suppress(DataError):
+        for record in itertools.islice(_records("", text, delimiter), _SAMPLE_RECORDS):
+            records.append(record)
+    return records
 
 
 def _read_fast(body: bytes, layout: _Layout) -> tuple[Column, ...] | None:

@@ -1,0 +1,39 @@
+"""Settings of every test run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+# Read when torch is first imported: two test processes share the machine's cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import hypothesis
+import numpy
+import pytest
+import torch
+
+torch.set_num_threads(1)
+
+# Times on a busy machine say nothing about the code, and a failure has to come back on every run.
+hypothesis.settings.register_profile("superpose", deadline=None, derandomize=True, database=None)
+hypothesis.settings.load_profile("superpose")
+
+
+@pytest.fixture
+def untouched_globals() -> Iterator[None]:
+    """Fail if the test changed global random state, the default dtype or the thread count."""
+    before = _global_state()
+    yield
+    assert _global_state() == before
+
+
+def _global_state() -> tuple[object, ...]:
+    name, keys, *rest = numpy.random.get_state()  # noqa: NPY002  (it is the global state that is watched)
+    return (
+        torch.get_rng_state().tolist(),
+        torch.get_default_dtype(),
+        torch.get_num_threads(),
+        torch.is_grad_enabled(),
+        (name, keys.tolist(), *rest),
+    )

@@ -1,0 +1,36 @@
+"""What several tests share."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCE = ROOT / "src"
+EXAMPLES = ROOT / "examples"
+
+
+def run_python(*arguments: str, timeout: float = 120.0) -> subprocess.CompletedProcess[str]:
+    """Run this interpreter on this checkout in a process of its own, with one thread."""
+    environment = os.environ | {"PYTHONPATH": str(SOURCE), "OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        [sys.executable, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        env=environment,
+        check=False,
+    )
+
+
+def is_one_sentence(message: str) -> bool:
+    """Return whether a message is one plain line: no traceback, no type names, no line breaks."""
+    return (
+        bool(message.strip())
+        and "\n" not in message
+        and "Traceback" not in message
+        and ". " not in message
+        and len(message) < 400
+    )
