@@ -1,0 +1,668 @@
+"""The command line: ``superpose fit | predict | formula | plot | info``.
+
+Commands hold no logic of their own. Each checks its options, then returns the work to be done as a
+function; :func:`main` runs it, and turns whatever goes wrong into one sentence and an exit code:
+0 done, 2 the user's mistake, 1 ours, 130 interrupted with nothing to show.
+
+Nothing heavy is imported before the work begins, so that ``--help`` and a mistake in an option
+answer at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import errno
+import functools
+import json
+import math
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from superpose._errors import FileError, OptionError, SuperposeError, nearest
+
+if TYPE_CHECKING:
+    from superpose.nn import KAN
+    from superpose.workflow import FitOptions, Result
+
+__all__ = ["main"]
+
+Work = Callable[[], None]
+
+_COMMANDS = ("fit", "predict", "formula", "plot", "info")
+_OPTIMIZERS = ("lm", "lbfgs", "adamw")
+_FORMATS = ("text", "latex", "python", "sympy")
+_PICTURES = (".svg", ".png", ".pdf")
+_TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet")
+# Generous ends that keep a slip of the finger from asking for all of the memory.
+_MOST_NODES = 1000
+_MOST_LAYERS = 20
+_MOST_INTERVALS = 1000
+_MOST_SEED = 2**63 - 1
+_SAMPLES = 1000
+# What a system says when it is the disk, or a permission, that stands in the way.
+_SURROUNDINGS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
+
+app = typer.Typer(
+    name="superpose",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the program with these arguments, or those of the process, and return its exit code.
+
+    >>> main(["--version"])
+    superpose ...
+    0
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        work = _parse(arguments)
+        if work is not None:
+            work()
+        sys.stdout.flush()
+        return 0
+    except BrokenPipeError:
+        # Whoever read the output has had enough of it; nothing more may be written at exit.
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return _fail("interrupted, and nothing was written", 130)
+    except SuperposeError as error:
+        return _fail(str(error), 2)
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in _SURROUNDINGS:
+            place = f"{str(error.filename)!r}: " if error.filename else ""
+            return _fail(f"{place}{error.strerror}", 2)
+        return _fail(
+            f"superpose itself failed ({type(error).__name__}), which is no fault of yours; run it "
+            "again with SUPERPOSE_DEBUG=1 to see where, and please report that",
+            1,
+        )
+
+
+def _fail(sentence: str, code: int) -> int:
+    if os.environ.get("SUPERPOSE_DEBUG", "0") not in ("", "0"):
+        import traceback
+
+        traceback.print_exc()
+    line = " ".join("".join(c if c.isprintable() else " " for c in sentence).split())
+    with contextlib.suppress(OSError, ValueError):
+        print(f"error: {line}", file=sys.stderr)
+    return code
+
+
+def _parse(arguments: list[str]) -> Work | None:
+    """The work that the arguments ask for; None if it is done already, as after ``--help``."""
+    first = arguments[0] if arguments else "--help"
+    if not first.startswith("-") and first not in _COMMANDS:
+        hint = nearest(first, _COMMANDS) or f"; the commands are {', '.join(_COMMANDS)}"
+        if os.path.exists(first):
+            hint = f"; to learn from a table write: superpose fit {first} --target NAME"
+        raise OptionError(f"there is no command {first!r}{hint}")
+    try:
+        # Outside standalone mode typer neither prints nor exits, and returns what a command does.
+        work = typer.main.get_command(app).main(
+            args=arguments or ["--help"], prog_name="superpose", standalone_mode=False
+        )
+    except typer.Abort:
+        raise KeyboardInterrupt from None
+    except Exception as error:
+        # All usage errors of typer have this method; where their classes live changes.
+        if not hasattr(error, "format_message"):
+            raise
+        raise OptionError(_usage_sentence(error)) from None
+    if work == 130:
+        raise KeyboardInterrupt
+    return work if callable(work) else None
+
+
+def _usage_sentence(error: Any) -> str:
+    context, option = getattr(error, "ctx", None), getattr(error, "option_name", None)
+    command = context.command_path if context else "superpose"
+    more = f"see {command} --help"
+    if hasattr(error, "possibilities"):
+        known = [name for parameter in context.command.params for name in parameter.opts]
+        return f"{command} has no option {option!r}{nearest(option, [*known, '--help']) or f'; {more}'}"
+    if option:
+        takes = "takes no value" if "not take" in str(error) else "needs a value"
+        return f"{option} {takes}; {more}"
+    parameter = getattr(error, "param", None)
+    if parameter is not None:
+        kind = parameter.metavar if parameter.param_type_name == "argument" else parameter.opts[0]
+        return f"{command} needs {kind}, {parameter.help or 'which is missing'}; {more}"
+    surplus = re.search(r"\((.*)\)", str(error), re.DOTALL)
+    if surplus and "extra argument" in str(error):
+        return f"{command} does not know what to do with {surplus[1]!r}; {more}"
+    message = error.format_message().rstrip(". ")
+    return f"{message[:1].lower()}{message[1:].replace('. ', ', ')}; {more}"
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from superpose import __version__
+
+        print(f"superpose {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _program(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Learn a function from a table, as a network that can be read and as a formula."""
+
+
+# -- fit
+
+TableArgument = Annotated[
+    str, typer.Argument(metavar="TABLE", help="a table: CSV, TSV, either in gzip, or Parquet")
+]
+ModelArgument = Annotated[
+    str, typer.Argument(metavar="MODEL", help="a model.safetensors that 'fit' wrote")
+]
+
+
+@app.command("fit")
+def _fit_command(
+    table: TableArgument,
+    target: Annotated[
+        str, typer.Option("--target", metavar="NAME", help="the column to be learnt")
+    ],
+    features: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--features",
+            metavar="A,B",
+            help="The columns to learn from; all that hold numbers if left out. Names that hold "
+            "commas go in double quotes, or one to each --features.",
+        ),
+    ] = None,
+    out: Annotated[
+        str | None,
+        typer.Option("--out", metavar="DIR", help="Where to write; out/TABLE-TARGET if left out."),
+    ] = None,
+    shape: Annotated[
+        str,
+        typer.Option(
+            "--shape",
+            metavar="auto|5,1",
+            help="Nodes of each layer after the inputs: 5,1 is 5 hidden nodes and 1 output.",
+        ),
+    ] = "auto",
+    grid: Annotated[
+        str | None,
+        typer.Option("--grid", metavar="N", help="Grid intervals; searched for if left out."),
+    ] = None,
+    degree: Annotated[
+        str, typer.Option("--degree", metavar="K", help="Degree of the splines, 1 to 5.")
+    ] = "3",
+    optimizer: Annotated[
+        str, typer.Option("--optimizer", metavar="lm|lbfgs|adamw", help="How to train.")
+    ] = "lm",
+    time_limit: Annotated[
+        str | None,
+        typer.Option("--time-limit", metavar="SECONDS", help="When to stop searching."),
+    ] = None,
+    seed: Annotated[str, typer.Option("--seed", metavar="N", help="Of every random choice.")] = "0",
+    no_formula: Annotated[
+        bool, typer.Option("--no-formula", help="Train the network only.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object and nothing else.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
+) -> Work:
+    """Learn a column of TABLE from others: network, formula, pictures, report."""
+    options: dict[str, Any] = {
+        "shape": _shape(shape),
+        "grid_size": None if grid is None else _whole("--grid", grid, 1, _MOST_INTERVALS),
+        "degree": _whole("--degree", degree, 1, 5),
+        "optimizer": _one_of("--optimizer", optimizer, _OPTIMIZERS),
+        "seed": _whole("--seed", seed, 0, _MOST_SEED),
+        "formula": not no_formula,
+    }
+    if time_limit is not None:
+        options["time_limit"] = _seconds("--time-limit", time_limit)
+    if not target.strip():
+        raise OptionError("--target is empty; name the column to be learnt")
+    folder = Path(_default_folder(table, target) if out is None else out)
+    job = _Fit(table, target, _names("--features", features), folder, options, as_json, quiet)
+    _check_folder("--out", folder)
+    return job.run
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """One run of ``superpose fit``, its options checked."""
+
+    table: str
+    target: str
+    features: list[str] | None
+    folder: Path
+    options: dict[str, Any]
+    as_json: bool
+    quiet: bool
+
+    def run(self) -> None:
+        from superpose import report
+        from superpose.data import read_csv
+        from superpose.workflow import FitOptions, discover
+
+        options: FitOptions = FitOptions(**self.options)
+        with _progress(self.quiet) as listener:
+            data = read_csv(
+                self.table, target=self.target, features=self.features, seed=options.seed
+            )
+            result = discover(data, options, listener=listener)
+            report.write(result, self.folder)
+        summary = _summary(result, self.folder)
+        if self.as_json:
+            print(json.dumps(summary, allow_nan=False))
+        else:
+            _tell(result, summary)
+
+
+def _summary(result: Result, folder: Path) -> dict[str, Any]:
+    """What ``fit --json`` prints: the metrics of the run, and where its files are."""
+    formula = None if result.formula is None else str(result.formula)
+    summary = {
+        "formula": formula,
+        **result.metrics,
+        "left_out": list(result.data.left_out),
+        "out": str(folder),
+    }
+    return {name: _finite_or_none(value) for name, value in summary.items()}
+
+
+def _finite_or_none(value: Any) -> Any:
+    """JSON has no NaN and no infinity."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _tell(result: Result, summary: dict[str, Any]) -> None:
+    target = result.data.target_names[0]
+    errors = f"network error {summary['network_rmse']:.3g}"
+    if summary["formula"] is None:
+        print(f"no formula for {target}; the network stands by itself")
+    else:
+        print(f"{target} = {summary['formula']}")
+        errors = f"formula error {summary['formula_rmse']:.3g}, {errors}"
+    print(
+        f"{errors}: RMSE on {len(result.data.test)} rows held out for the test, where {target} has "
+        f"a standard deviation of {summary['target_std']:.3g}"
+    )
+    if summary["left_out"]:
+        print(f"columns left out (no numbers, or one value only): {', '.join(summary['left_out'])}")
+    if summary.get("interrupted"):
+        print("interrupted: this is the best model so far")
+    print(f"written to {summary['out']}; begin with {os.path.join(summary['out'], 'report.html')}")
+
+
+@contextlib.contextmanager
+def _progress(quiet: bool) -> Iterator[Callable[[str], None] | None]:
+    """A line on stderr that says what is being done; nothing where nobody looks."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    with Console(stderr=True).status("reading the table") as status:
+        yield lambda event: status.update(Text(event))
+
+
+# -- predict, formula, plot, info
+
+
+@app.command("predict")
+def _predict_command(
+    model: ModelArgument,
+    table: TableArgument,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            "--out",
+            metavar="FILE",
+            help="Where to write: .csv, .tsv, either with .gz, or .parquet; standard output as "
+            "CSV if left out.",
+        ),
+    ] = None,
+) -> Work:
+    """Write TABLE with one more column, what the model predicts; columns are found by name."""
+    if out is not None:
+        _check_file("--out", out, _TABLES, model, table)
+    return functools.partial(_predict, model, table, out)
+
+
+def _predict(model_path: str, table: str, out: str | None) -> None:
+    import pandas
+
+    from superpose._reading import read_table
+    from superpose.save import load, write_atomically
+
+    model = load(model_path)
+    predictions = model.predict(table)
+    read = read_table(table)
+    columns: dict[str, Any] = dict(zip(read.names, map(_as_written, read.columns), strict=True))
+    for position, name in enumerate(model.target_names):
+        columns[_free_name(name, columns)] = predictions[:, position]
+    frame = pandas.DataFrame(columns)
+    if out is None:
+        # Bytes, because a table is UTF-8 whatever the terminal is set to.
+        sys.stdout.flush()
+        sys.stdout.buffer.write(_table_bytes(frame, ".csv"))
+    else:
+        write_atomically(out, _table_bytes(frame, out.lower()))
+
+
+def _as_written(column: Any) -> Any:
+    """A column as a person would write it: whole numbers without a decimal point."""
+    import numpy
+
+    if isinstance(column, numpy.ndarray) and bool((abs(column) < 2**53).all()):
+        whole = column.astype(numpy.int64)
+        return whole if bool((whole == column).all()) else column
+    return column
+
+
+def _free_name(name: str, taken: dict[str, Any]) -> str:
+    candidate, count = name, 1
+    while candidate in taken:
+        candidate = f"{name}_predicted" if count == 1 else f"{name}_predicted_{count}"
+        count += 1
+    return candidate
+
+
+def _table_bytes(frame: Any, name: str) -> bytes:
+    """A data frame as the bytes of a file of that name."""
+    import gzip
+    import io
+
+    if name.endswith(".parquet"):
+        buffer = io.BytesIO()
+        frame.to_parquet(buffer, index=False)
+        return buffer.getvalue()
+    plain = name.removesuffix(".gz")
+    text = frame.to_csv(
+        index=False, sep="\t" if plain.endswith(".tsv") else ",", lineterminator="\n"
+    ).encode("utf-8", errors="surrogateescape")
+    # Without a time inside, the same table gives the same bytes.
+    return gzip.compress(text, mtime=0) if plain != name else text
+
+
+@app.command("formula")
+def _formula_command(
+    model: ModelArgument,
+    form: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            metavar="|".join(_FORMATS),
+            help="Text, LaTeX, a Python module that needs NumPy only, or SymPy's own form.",
+        ),
+    ] = "text",
+) -> Work:
+    """Print the formula that a symbolic model stands for."""
+    return functools.partial(_formula, model, _one_of("--format", form, _FORMATS))
+
+
+def _formula(model_path: str, form: str) -> None:
+    from superpose.interpret.formula import Formula
+    from superpose.save import load
+
+    formula = Formula.of(load(model_path))
+    if form == "sympy":
+        import sympy
+
+        print("\n".join(sympy.srepr(expression) for expression in formula.expressions))
+    elif form == "latex":
+        print(formula.latex())
+    elif form == "python":
+        print(formula.python(), end="")
+    else:
+        print(formula)
+
+
+@app.command("plot")
+def _plot_command(
+    model: ModelArgument,
+    out: Annotated[
+        str, typer.Option("--out", metavar="FILE", help="the picture: .svg, .png or .pdf")
+    ],
+    table: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[TABLE]",
+            help="rows to draw for; evenly over the range of the training data if left out",
+        ),
+    ] = None,
+) -> Work:
+    """Draw the network with the function of every edge."""
+    _check_file("--out", out, _PICTURES, model, *([table] if table else []))
+    return functools.partial(_plot, model, table, out)
+
+
+def _plot(model_path: str, table: str | None, out: str) -> None:
+    from superpose import plot
+    from superpose.data import read_features
+    from superpose.save import load
+
+    model = load(model_path)
+    x = _own_range(model) if table is None else read_features(table, model.feature_names)
+    plot.save_figure(plot.network(model, x), out)
+
+
+def _own_range(model: KAN) -> Any:
+    """Samples spread over the range that the model was trained on."""
+    import torch
+
+    generator = torch.Generator().manual_seed(0)
+    scaled = 2 * torch.rand(_SAMPLES, model.widths[0], generator=generator, dtype=torch.float64) - 1
+    return scaled * model.input_scale + model.input_center
+
+
+@app.command("info")
+def _info_command(
+    model: ModelArgument,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object and nothing else.")
+    ] = False,
+) -> Work:
+    """Say what is in a model file."""
+    return functools.partial(_info, model, as_json)
+
+
+def _info(model_path: str, as_json: bool) -> None:
+    from superpose.save import load
+
+    facts = _facts(load(model_path))
+    if as_json:
+        print(json.dumps(facts, allow_nan=False))
+        return
+    lines = [
+        (name.replace("_", " "), text) for name, value in facts.items() for text in _texts(value)
+    ]
+    if not sys.stdout.isatty():
+        for name, text in lines:
+            print(f"{name}: {text}")
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table(show_header=False)
+    for name, text in lines:
+        grid.add_row(name, Text(text))
+    Console().print(grid)
+
+
+def _facts(model: KAN) -> dict[str, Any]:
+    layers = model.kan_layers()
+    symbolic = [
+        {"layer": n, "input": i, "output": o, "function": name}
+        | dict(zip("abcd", constants, strict=True))
+        for n, layer in enumerate(layers)
+        for (i, o), (name, constants) in layer.symbolic_table().items()
+    ]
+    return {
+        "features": list(model.feature_names),
+        "targets": list(model.target_names),
+        "widths": model.widths,
+        "degree": [layer.degree for layer in layers],
+        "grid_size": [layer.grid_size for layer in layers],
+        "base": [layer.base for layer in layers],
+        "dtype": str(model.input_center.dtype).removeprefix("torch."),
+        "parameters": model.parameter_count(),
+        "edges": sum(layer.in_features * layer.out_features for layer in layers),
+        "edges_alive": len(model.active_edges()),
+        "edges_symbolic": len(symbolic),
+        "symbolic": symbolic,
+        "input_center": model.input_center.tolist(),
+        "input_scale": model.input_scale.tolist(),
+        "output_center": model.output_center.tolist(),
+        "output_scale": model.output_scale.tolist(),
+    }
+
+
+def _texts(value: Any) -> list[str]:
+    """A fact as lines for a person."""
+    if not isinstance(value, list):
+        return [str(value)]
+    if value and isinstance(value[0], dict):
+        return [
+            f"layer {edge['layer']}, {edge['input']} -> {edge['output']}: "
+            f"c*f(a*x + b) + d with f = {edge['function']}, "
+            + ", ".join(f"{name} = {edge[name]:.6g}" for name in "abcd")
+            for edge in value
+        ]
+    return [", ".join(f"{v:.6g}" if isinstance(v, float) else str(v) for v in value) or "none"]
+
+
+# -- options from text to values
+
+
+def _whole(option: str, text: str, least: int, most: int) -> int:
+    if not re.fullmatch(r"[+-]?[0-9]{1,30}", text.strip()) or not least <= int(text) <= most:
+        raise OptionError(f"{option} is {text!r} and must be a whole number from {least} to {most}")
+    return int(text)
+
+
+def _seconds(option: str, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value > 0):
+        raise OptionError(f"{option} is {text!r} and must be a number of seconds above 0")
+    return value
+
+
+def _one_of(option: str, text: str, known: Sequence[str]) -> str:
+    if text not in known:
+        raise OptionError(
+            f"{option} is {text!r} and must be one of {', '.join(known)}{nearest(text, known)}"
+        )
+    return text
+
+
+def _shape(text: str) -> str | tuple[int, ...]:
+    example = "write auto, or nodes layer by layer: 5,1 is 5 hidden nodes and 1 output"
+    if text.strip() == "auto":
+        return "auto"
+    parts = [part.strip() for part in text.split(",")]
+    if not all(re.fullmatch("[0-9]{1,9}", part) for part in parts):
+        raise OptionError(f"--shape {text!r} is no shape; {example}")
+    shape = tuple(int(part) for part in parts)
+    if min(shape) < 1 or max(shape) > _MOST_NODES or len(shape) > _MOST_LAYERS:
+        raise OptionError(
+            f"--shape {text!r} must have 1 to {_MOST_NODES} nodes in each of at most "
+            f"{_MOST_LAYERS} layers; {example}"
+        )
+    if shape[-1] != 1:
+        raise OptionError(
+            f"--shape {text!r} ends in {shape[-1]}, but there is one target, so it must end in 1; "
+            "5,1 is 5 hidden nodes and 1 output"
+        )
+    return shape
+
+
+def _names(option: str, values: list[str] | None) -> list[str] | None:
+    """Columns from ``A,B``, from ``'"A,B",C'`` as in a CSV file, or from an option given often."""
+    if not values:
+        return None
+    split = next(csv.reader(values, skipinitialspace=True), []) if len(values) == 1 else values
+    names = [name.strip() for name in split]
+    if not names or not all(names):
+        raise OptionError(f"{option} {','.join(values)!r} has an empty name in it; write A,B")
+    return names
+
+
+def _default_folder(table: str, target: str) -> str:
+    stem = re.sub(r"\.(gz|csv|tsv|txt|dat|parquet)$", "", Path(table).name, flags=re.IGNORECASE)
+    stem = Path(stem).stem if stem.lower().endswith((".csv", ".tsv", ".txt")) else stem
+    return os.path.join("out", re.sub(r"[^\w.+-]+", "_", f"{stem}-{target}").strip(".") or "fit")
+
+
+def _check_folder(option: str, folder: Path) -> None:
+    """Raise unless files can be written into this folder, or it can be made; makes nothing."""
+    label = f"{option} {str(folder)!r}"
+    try:
+        if folder.is_dir():
+            _try_writing(folder)
+            return
+        if folder.exists():
+            raise OptionError(f"{label} is a file; name a folder to write into")
+        above = next(parent for parent in folder.absolute().parents if parent.exists())
+        if not above.is_dir():
+            raise OptionError(f"{label} lies below {str(above)!r}, which is a file; choose another")
+        _try_writing(above)
+    except SuperposeError:
+        raise
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise FileError(f"{label} cannot be written into: {reason}; choose another") from None
+
+
+def _check_file(option: str, name: str, suffixes: Sequence[str], *inputs: str) -> None:
+    """Raise unless a file of this name can be written and is none of the inputs."""
+    label = f"{option} {name!r}"
+    if not name.lower().endswith(tuple(suffixes)):
+        raise OptionError(f"{label} must end in one of {', '.join(suffixes)}")
+    path = Path(name)
+    try:
+        if path.is_dir():
+            raise OptionError(f"{label} is a folder; name a file inside it")
+        for other in inputs:
+            if path.exists() and os.path.exists(other) and path.samefile(other):
+                raise OptionError(f"{label} is also what is read; choose another name")
+        if not path.parent.is_dir():
+            raise OptionError(f"{label} lies in a folder that does not exist; create it first")
+        _try_writing(path.parent)
+    except SuperposeError:
+        raise
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise FileError(f"{label} cannot be written: {reason}; choose another") from None
+
+
+def _try_writing(folder: Path) -> None:
+    # A try tells more than permissions do: a disk may be read-only, a user may be root.
+    with tempfile.NamedTemporaryFile(dir=folder, prefix=".superpose-"):
+        pass
