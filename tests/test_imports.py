@@ -21,8 +21,10 @@ FLOORS = [
     {"_arrays", "_reading"},
     {"data"},
     {"nn"},
+    {"optim"},
     {"train", "interpret"},
-    {"plot", "save"},
+    {"save"},
+    {"plot"},
     {"workflow"},
     {"report"},
     {"cli"},
@@ -76,6 +78,8 @@ def wrong_directions(source: str, path: Path) -> list[str]:
     for name, line in imported(ast.parse(source), path):
         parts = name.split(".")
         if parts[0] != "superpose" or path == PACKAGE / "__init__.py":
+            continue
+        if name == "superpose.__version__" and room in {"report", "cli"}:
             continue
         if len(parts) == 1 or parts[1] not in FLOOR:
             wrong.append(f"{path.name}:{line} imports from the package's door: {name}")

@@ -168,7 +168,8 @@ def register(
 
     if name in _builtin():
         raise OptionError(f"the name {name!r} belongs to a built-in symbolic function; choose another")
-    expression = sympy.sympify(expression, strict=True)  # strict: accepts SymPy objects and numbers, never text
+    if not isinstance(expression, sympy.Expr):
+        raise OptionError(f"the expression of {name!r} must be a SymPy expression, not {type(expression).__name__}")
     symbols = expression.free_symbols
     if len(symbols) != 1:
         raise OptionError(

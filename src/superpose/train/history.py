@@ -1,0 +1,96 @@
+"""History: what happened during training, and why it stopped."""
+
+from __future__ import annotations
+
+import csv
+import os
+import tempfile
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from superpose._errors import FileError
+
+if TYPE_CHECKING:
+    import pandas
+
+
+@dataclass(frozen=True)
+class Record:
+    """One step of training.
+
+    Attributes:
+        step: counted from 0, the state before any step.
+        event: ``"start"``, ``"adapt"`` or ``"refine"`` where the grid was chosen or changed just before (the losses
+            are those right after the change), else empty.
+        grid_size: intervals of the finest layer's grid.
+        train_loss, validation_loss: root mean squared error in scaled target units (or the value of the loss that
+            was given), without penalties.
+        seconds: since the start of the fit.
+    """
+
+    step: int
+    event: str
+    grid_size: int
+    train_loss: float
+    validation_loss: float
+    seconds: float
+
+
+@dataclass
+class History:
+    """What :func:`superpose.fit` returns.
+
+    Attributes:
+        records: one :class:`Record` for each step.
+        optimizer: the optimiser's name.
+        reason: a sentence that says why training stopped.
+        interrupted: whether a person or the time limit stopped it.
+        train_rmse, validation_rmse: of the model that was kept, in the target's units; for several targets the root
+            of the mean over them.
+        seconds: wall-clock time of the whole fit, starts included.
+    """
+
+    records: list[Record] = field(default_factory=list)
+    optimizer: str = ""
+    reason: str = ""
+    interrupted: bool = False
+    train_rmse: float = float("nan")
+    validation_rmse: float = float("nan")
+    seconds: float = 0.0
+
+    @property
+    def grids(self) -> list[int]:
+        """The grid sizes that were visited, in order."""
+        sizes: list[int] = []
+        for record in self.records:
+            if not sizes or sizes[-1] != record.grid_size:
+                sizes.append(record.grid_size)
+        return sizes
+
+    def frame(self) -> pandas.DataFrame:
+        """The records as a table."""
+        import pandas
+
+        return pandas.DataFrame([asdict(record) for record in self.records], columns=_COLUMNS)
+
+    def to_csv(self, path: str | os.PathLike[str]) -> None:
+        """Write the records to a CSV file; the file appears whole or not at all.
+
+        Raises:
+            FileError: if it cannot be written.
+        """
+        target = Path(path)
+        try:
+            with tempfile.NamedTemporaryFile(
+                "w", newline="", encoding="utf-8", dir=target.parent, delete=False
+            ) as handle:
+                writer = csv.writer(handle)
+                writer.writerow(_COLUMNS)
+                writer.writerows([getattr(record, column) for column in _COLUMNS] for record in self.records)
+            os.replace(handle.name, target)
+        except OSError as error:
+            raise FileError(f"cannot write the history to {str(target)!r}: {error.strerror or error}") from error
+
+
+_COLUMNS = [column.name for column in fields(Record)]
