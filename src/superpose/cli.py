@@ -11,7 +11,6 @@ answer at once.
 from __future__ import annotations
 
 import contextlib
-import csv
 import errno
 import functools
 import json
@@ -19,7 +18,6 @@ import math
 import os
 import re
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +25,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from superpose._errors import FileError, OptionError, SuperposeError, nearest
+from superpose import _options
+from superpose._errors import OptionError, SuperposeError, nearest
 
 if TYPE_CHECKING:
     from superpose.nn import KAN
@@ -43,8 +42,6 @@ _FORMATS = ("text", "latex", "python", "sympy")
 _PICTURES = (".svg", ".png", ".pdf")
 _TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet")
 # Generous ends that keep a slip of the finger from asking for all of the memory.
-_MOST_NODES = 1000
-_MOST_LAYERS = 20
 _MOST_INTERVALS = 1000
 _MOST_SEED = 2**63 - 1
 _SAMPLES = 1000
@@ -131,21 +128,23 @@ def _parse(arguments: list[str]) -> Work | None:
 
 
 def _usage_sentence(error: Any) -> str:
-    context, option = getattr(error, "ctx", None), getattr(error, "option_name", None)
+    """One sentence for an error of typer's, which speaks in several."""
+    context: Any = getattr(error, "ctx", None)
     command = context.command_path if context else "superpose"
     more = f"see {command} --help"
+    option: str = getattr(error, "option_name", "")
     if hasattr(error, "possibilities"):
         known = [name for parameter in context.command.params for name in parameter.opts]
-        return f"{command} has no option {option!r}{nearest(option, [*known, '--help']) or f'; {more}'}"
+        hint = nearest(option, [*known, "--help"]) or f"; {more}"
+        return f"{command} has no option {option!r}{hint}"
     if option:
-        takes = "takes no value" if "not take" in str(error) else "needs a value"
-        return f"{option} {takes}; {more}"
+        return f"{option} {'takes no' if 'not take' in str(error) else 'needs a'} value; {more}"
     parameter = getattr(error, "param", None)
     if parameter is not None:
-        kind = parameter.metavar if parameter.param_type_name == "argument" else parameter.opts[0]
-        return f"{command} needs {kind}, {parameter.help or 'which is missing'}; {more}"
-    surplus = re.search(r"\((.*)\)", str(error), re.DOTALL)
-    if surplus and "extra argument" in str(error):
+        what = parameter.metavar if parameter.param_type_name == "argument" else parameter.opts[0]
+        return f"{command} needs {what} ({parameter.help}); {more}"
+    surplus = re.search(r"extra argument(?:s|\(s\))? \((.*)\)", str(error), re.DOTALL)
+    if surplus:
         return f"{command} does not know what to do with {surplus[1]!r}; {more}"
     message = error.format_message().rstrip(". ")
     return f"{message[:1].lower()}{message[1:].replace('. ', ', ')}; {more}"
@@ -231,20 +230,22 @@ def _fit_command(
 ) -> Work:
     """Learn a column of TABLE from others: network, formula, pictures, report."""
     options: dict[str, Any] = {
-        "shape": _shape(shape),
-        "grid_size": None if grid is None else _whole("--grid", grid, 1, _MOST_INTERVALS),
-        "degree": _whole("--degree", degree, 1, 5),
-        "optimizer": _one_of("--optimizer", optimizer, _OPTIMIZERS),
-        "seed": _whole("--seed", seed, 0, _MOST_SEED),
+        "shape": _options.shape(shape),
+        "grid_size": None if grid is None else _options.whole("--grid", grid, 1, _MOST_INTERVALS),
+        "degree": _options.whole("--degree", degree, 1, 5),
+        "optimizer": _options.one_of("--optimizer", optimizer, _OPTIMIZERS),
+        "seed": _options.whole("--seed", seed, 0, _MOST_SEED),
         "formula": not no_formula,
     }
     if time_limit is not None:
-        options["time_limit"] = _seconds("--time-limit", time_limit)
+        options["time_limit"] = _options.seconds("--time-limit", time_limit)
     if not target.strip():
         raise OptionError("--target is empty; name the column to be learnt")
-    folder = Path(_default_folder(table, target) if out is None else out)
-    job = _Fit(table, target, _names("--features", features), folder, options, as_json, quiet)
-    _check_folder("--out", folder)
+    folder = Path(_options.default_folder(table, target) if out is None else out)
+    job = _Fit(
+        table, target, _options.names("--features", features), folder, options, as_json, quiet
+    )
+    _options.check_folder("--out", folder)
     return job.run
 
 
@@ -347,7 +348,7 @@ def _predict_command(
 ) -> Work:
     """Write TABLE with one more column, what the model predicts; columns are found by name."""
     if out is not None:
-        _check_file("--out", out, _TABLES, model, table)
+        _options.check_file("--out", out, _TABLES, model, table)
     return functools.partial(_predict, model, table, out)
 
 
@@ -420,7 +421,7 @@ def _formula_command(
     ] = "text",
 ) -> Work:
     """Print the formula that a symbolic model stands for."""
-    return functools.partial(_formula, model, _one_of("--format", form, _FORMATS))
+    return functools.partial(_formula, model, _options.one_of("--format", form, _FORMATS))
 
 
 def _formula(model_path: str, form: str) -> None:
@@ -455,7 +456,7 @@ def _plot_command(
     ] = None,
 ) -> Work:
     """Draw the network with the function of every edge."""
-    _check_file("--out", out, _PICTURES, model, *([table] if table else []))
+    _options.check_file("--out", out, _PICTURES, model, *([table] if table else []))
     return functools.partial(_plot, model, table, out)
 
 
@@ -553,116 +554,3 @@ def _texts(value: Any) -> list[str]:
             for edge in value
         ]
     return [", ".join(f"{v:.6g}" if isinstance(v, float) else str(v) for v in value) or "none"]
-
-
-# -- options from text to values
-
-
-def _whole(option: str, text: str, least: int, most: int) -> int:
-    if not re.fullmatch(r"[+-]?[0-9]{1,30}", text.strip()) or not least <= int(text) <= most:
-        raise OptionError(f"{option} is {text!r} and must be a whole number from {least} to {most}")
-    return int(text)
-
-
-def _seconds(option: str, text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not (math.isfinite(value) and value > 0):
-        raise OptionError(f"{option} is {text!r} and must be a number of seconds above 0")
-    return value
-
-
-def _one_of(option: str, text: str, known: Sequence[str]) -> str:
-    if text not in known:
-        raise OptionError(
-            f"{option} is {text!r} and must be one of {', '.join(known)}{nearest(text, known)}"
-        )
-    return text
-
-
-def _shape(text: str) -> str | tuple[int, ...]:
-    example = "write auto, or nodes layer by layer: 5,1 is 5 hidden nodes and 1 output"
-    if text.strip() == "auto":
-        return "auto"
-    parts = [part.strip() for part in text.split(",")]
-    if not all(re.fullmatch("[0-9]{1,9}", part) for part in parts):
-        raise OptionError(f"--shape {text!r} is no shape; {example}")
-    shape = tuple(int(part) for part in parts)
-    if min(shape) < 1 or max(shape) > _MOST_NODES or len(shape) > _MOST_LAYERS:
-        raise OptionError(
-            f"--shape {text!r} must have 1 to {_MOST_NODES} nodes in each of at most "
-            f"{_MOST_LAYERS} layers; {example}"
-        )
-    if shape[-1] != 1:
-        raise OptionError(
-            f"--shape {text!r} ends in {shape[-1]}, but there is one target, so it must end in 1; "
-            "5,1 is 5 hidden nodes and 1 output"
-        )
-    return shape
-
-
-def _names(option: str, values: list[str] | None) -> list[str] | None:
-    """Columns from ``A,B``, from ``'"A,B",C'`` as in a CSV file, or from an option given often."""
-    if not values:
-        return None
-    split = next(csv.reader(values, skipinitialspace=True), []) if len(values) == 1 else values
-    names = [name.strip() for name in split]
-    if not names or not all(names):
-        raise OptionError(f"{option} {','.join(values)!r} has an empty name in it; write A,B")
-    return names
-
-
-def _default_folder(table: str, target: str) -> str:
-    stem = re.sub(r"\.(gz|csv|tsv|txt|dat|parquet)$", "", Path(table).name, flags=re.IGNORECASE)
-    stem = Path(stem).stem if stem.lower().endswith((".csv", ".tsv", ".txt")) else stem
-    return os.path.join("out", re.sub(r"[^\w.+-]+", "_", f"{stem}-{target}").strip(".") or "fit")
-
-
-def _check_folder(option: str, folder: Path) -> None:
-    """Raise unless files can be written into this folder, or it can be made; makes nothing."""
-    label = f"{option} {str(folder)!r}"
-    try:
-        if folder.is_dir():
-            _try_writing(folder)
-            return
-        if folder.exists():
-            raise OptionError(f"{label} is a file; name a folder to write into")
-        above = next(parent for parent in folder.absolute().parents if parent.exists())
-        if not above.is_dir():
-            raise OptionError(f"{label} lies below {str(above)!r}, which is a file; choose another")
-        _try_writing(above)
-    except SuperposeError:
-        raise
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise FileError(f"{label} cannot be written into: {reason}; choose another") from None
-
-
-def _check_file(option: str, name: str, suffixes: Sequence[str], *inputs: str) -> None:
-    """Raise unless a file of this name can be written and is none of the inputs."""
-    label = f"{option} {name!r}"
-    if not name.lower().endswith(tuple(suffixes)):
-        raise OptionError(f"{label} must end in one of {', '.join(suffixes)}")
-    path = Path(name)
-    try:
-        if path.is_dir():
-            raise OptionError(f"{label} is a folder; name a file inside it")
-        for other in inputs:
-            if path.exists() and os.path.exists(other) and path.samefile(other):
-                raise OptionError(f"{label} is also what is read; choose another name")
-        if not path.parent.is_dir():
-            raise OptionError(f"{label} lies in a folder that does not exist; create it first")
-        _try_writing(path.parent)
-    except SuperposeError:
-        raise
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise FileError(f"{label} cannot be written: {reason}; choose another") from None
-
-
-def _try_writing(folder: Path) -> None:
-    # A try tells more than permissions do: a disk may be read-only, a user may be root.
-    with tempfile.NamedTemporaryFile(dir=folder, prefix=".superpose-"):
-        pass

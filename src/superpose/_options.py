@@ -1,0 +1,134 @@
+"""What stands on the command line, from text to values; each mistake is one sentence.
+
+>>> shape("5,1")
+(5, 1)
+>>> whole("--grid", "5.5", 1, 1000)
+Traceback (most recent call last):
+    ...
+superpose._errors.OptionError: --grid is '5.5' and must be a whole number from 1 to 1000
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+import re
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from superpose._errors import FileError, OptionError, SuperposeError, nearest
+
+_MOST_NODES = 1000
+_MOST_LAYERS = 20
+
+
+def whole(option: str, text: str, least: int, most: int) -> int:
+    if not re.fullmatch(r"[+-]?[0-9]{1,30}", text.strip()) or not least <= int(text) <= most:
+        raise OptionError(f"{option} is {text!r} and must be a whole number from {least} to {most}")
+    return int(text)
+
+
+def seconds(option: str, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value > 0):
+        raise OptionError(f"{option} is {text!r} and must be a number of seconds above 0")
+    return value
+
+
+def one_of(option: str, text: str, known: Sequence[str]) -> str:
+    if text not in known:
+        raise OptionError(
+            f"{option} is {text!r} and must be one of {', '.join(known)}{nearest(text, known)}"
+        )
+    return text
+
+
+def shape(text: str) -> str | tuple[int, ...]:
+    example = "write auto, or nodes layer by layer: 5,1 is 5 hidden nodes and 1 output"
+    if text.strip() == "auto":
+        return "auto"
+    parts = [part.strip() for part in text.split(",")]
+    if not all(re.fullmatch("[0-9]{1,9}", part) for part in parts):
+        raise OptionError(f"--shape {text!r} is no shape; {example}")
+    shape = tuple(int(part) for part in parts)
+    if min(shape) < 1 or max(shape) > _MOST_NODES or len(shape) > _MOST_LAYERS:
+        raise OptionError(
+            f"--shape {text!r} must have 1 to {_MOST_NODES} nodes in each of at most "
+            f"{_MOST_LAYERS} layers; {example}"
+        )
+    if shape[-1] != 1:
+        raise OptionError(
+            f"--shape {text!r} ends in {shape[-1]}, but there is one target, so it must end in 1; "
+            "5,1 is 5 hidden nodes and 1 output"
+        )
+    return shape
+
+
+def names(option: str, values: list[str] | None) -> list[str] | None:
+    """Columns from ``A,B``, from ``'"A,B",C'`` as in a CSV file, or from an option given often."""
+    if not values:
+        return None
+    split = next(csv.reader(values, skipinitialspace=True), []) if len(values) == 1 else values
+    names = [name.strip() for name in split]
+    if not names or not all(names):
+        raise OptionError(f"{option} {','.join(values)!r} has an empty name in it; write A,B")
+    return names
+
+
+def default_folder(table: str, target: str) -> str:
+    stem = re.sub(r"\.(gz|csv|tsv|txt|dat|parquet)$", "", Path(table).name, flags=re.IGNORECASE)
+    stem = Path(stem).stem if stem.lower().endswith((".csv", ".tsv", ".txt")) else stem
+    return os.path.join("out", re.sub(r"[^\w.+-]+", "_", f"{stem}-{target}").strip(".") or "fit")
+
+
+def check_folder(option: str, folder: Path) -> None:
+    """Raise unless files can be written into this folder, or it can be made; makes nothing."""
+    label = f"{option} {str(folder)!r}"
+    try:
+        if folder.is_dir():
+            _try_writing(folder)
+            return
+        if folder.exists():
+            raise OptionError(f"{label} is a file; name a folder to write into")
+        above = next(parent for parent in folder.absolute().parents if parent.exists())
+        if not above.is_dir():
+            raise OptionError(f"{label} lies below {str(above)!r}, which is a file; choose another")
+        _try_writing(above)
+    except SuperposeError:
+        raise
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise FileError(f"{label} cannot be written into: {reason}; choose another") from None
+
+
+def check_file(option: str, name: str, suffixes: Sequence[str], *inputs: str) -> None:
+    """Raise unless a file of this name can be written and is none of the inputs."""
+    label = f"{option} {name!r}"
+    if not name.lower().endswith(tuple(suffixes)):
+        raise OptionError(f"{label} must end in one of {', '.join(suffixes)}")
+    path = Path(name)
+    try:
+        if path.is_dir():
+            raise OptionError(f"{label} is a folder; name a file inside it")
+        for other in inputs:
+            if path.exists() and os.path.exists(other) and path.samefile(other):
+                raise OptionError(f"{label} is also what is read; choose another name")
+        if not path.parent.is_dir():
+            raise OptionError(f"{label} lies in a folder that does not exist; create it first")
+        _try_writing(path.parent)
+    except SuperposeError:
+        raise
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise FileError(f"{label} cannot be written: {reason}; choose another") from None
+
+
+def _try_writing(folder: Path) -> None:
+    # A try tells more than permissions do: a disk may be read-only, a user may be root.
+    with tempfile.NamedTemporaryFile(dir=folder, prefix=".superpose-"):
+        pass

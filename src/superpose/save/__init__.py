@@ -1,0 +1,149 @@
+"""Models as files: one safetensors file, checked through before anything is built, never a pickle.
+
+>>> import tempfile, torch, superpose
+>>> model = superpose.KAN([2, 3, 1], seed=0)
+>>> with tempfile.TemporaryDirectory() as folder:
+...     superpose.save(model, f"{folder}/model.safetensors")
+...     again = superpose.load(f"{folder}/model.safetensors")
+>>> bool((again(torch.ones(2)) == model(torch.ones(2))).all())
+True
+
+A file holds the tensors of ``model.state_dict()`` as they are, and in its header, under the key
+``superpose``, one JSON description:
+
+    {"schema": 1, "kind": "KAN", "dtype": "float64", "widths": [2, 3, 1],
+     "feature_names": ["x1", "x2"], "target_names": ["y"],
+     "layers": [{"kind": "splines", "degree": 3, "grid_size": 5, "base": "silu",
+                 "spline_scale": 0.1, "symbolic": [[0, 2, "sin"]]}, ...],
+     "functions": {"sin": [...]}}
+
+``symbolic`` lists input, output and function of each symbolic edge, in the order of the rows of
+that layer's ``symbolic.constants``. ``functions`` holds a few values of each function in use, so
+that a name that means something else on the reading side is noticed. A later schema may add kinds
+of models and of layers; this one refuses what it does not know.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from superpose._errors import OptionError
+from superpose.nn import KAN, KANLayer
+from superpose.save import _file, _schema
+from superpose.save._file import write_atomically
+from superpose.save._values import Damage, Refusal, refused
+
+__all__ = ["load", "save", "write_atomically"]
+
+
+def save(model: KAN, path: str | os.PathLike[str]) -> None:
+    """Write a model to one safetensors file, whole or not at all.
+
+    >>> save(KAN([1, 1]), "no/such/folder/model.safetensors")
+    Traceback (most recent call last):
+        ...
+    superpose._errors.FileError: 'no/such/folder/model.safetensors' cannot be written, since the \
+folder 'no/such/folder' does not exist; create it first
+
+    Parameters
+    ----------
+    model
+        Of dtype float32 or float64, on any device; symbolic edges, removed edges, names and scaling
+        are kept, and :func:`load` gives every tensor back bit for bit.
+    path
+        The file; one that is there already is replaced once the new one is complete.
+
+    Raises
+    ------
+    OptionError
+        If the model is none, or holds what :func:`load` would refuse, such as a NaN.
+    FileError
+        If the file cannot be written.
+    """
+    from safetensors.torch import save as serialise
+
+    if not isinstance(model, KAN):
+        raise OptionError(f"save writes a superpose.KAN, not a {type(model).__name__}")
+    tensors = {
+        # Copies, since tensors that share their memory are refused.
+        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, tensor in model.state_dict().items()
+    }
+    description = _schema.describe(model)
+    try:
+        _schema.check_model(description, tensors)
+    except Damage as damage:
+        raise OptionError(f"the model cannot be saved: {damage}") from None
+    except Refusal as refusal:
+        raise OptionError(f"the model cannot be saved, since it {refusal}") from None
+    # One key only: the order of several would differ from run to run.
+    data = serialise(tensors, metadata={_file.KEY: json.dumps(description, allow_nan=False)})
+    if struct.unpack("<Q", data[:8])[0] > _file.HEADER_LIMIT:
+        raise OptionError("the model cannot be saved: its names are too long")
+    write_atomically(path, data)
+
+
+def load(path: str | os.PathLike[str]) -> KAN:
+    """Read a model that :func:`save` wrote; it comes back on the CPU.
+
+    Everything is checked before anything is built: the sizes that the header gives against the
+    file's own, the names, dtypes and shapes of all tensors against the description, every number.
+    No file can make it run code, or take more memory than a few times the size of the file.
+
+    Raises
+    ------
+    FileError
+        If the file is missing, damaged, of another kind, made by a later version, or uses a
+        symbolic function that has to be registered first.
+    """
+    label, header, body = _file.read(path)
+    try:
+        description = _file.parse(_file.description_of(header))
+        expected = _schema.expected_tensors(_schema.checked(description))
+        _file.check_entries(header, expected, len(body))
+        tensors = {name: _file.tensor(header[name], body) for name in expected}
+        _schema.check_values(description, tensors)
+        _schema.check_functions(description)
+    except Refusal as refusal:
+        raise refused(label, refusal) from None
+    return _build(description, tensors)
+
+
+def _build(description: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> KAN:
+    widths, dtype = description["widths"], _schema.DTYPES[description["dtype"]]
+    layers = description["layers"]
+    # One interval at first: the start that a model draws is thrown away, so it should cost nothing.
+    model = KAN(
+        widths,
+        grid_size=1,
+        degree=[layer["degree"] for layer in layers],
+        dtype=dtype,
+        feature_names=description["feature_names"],
+        target_names=description["target_names"],
+    )
+    generator = torch.Generator().manual_seed(0)
+    for n, made in enumerate(layers):
+        layer = KANLayer(
+            widths[n],
+            widths[n + 1],
+            grid_size=1,
+            degree=made["degree"],
+            base=made["base"],
+            spline_scale=made["spline_scale"],
+            generator=generator,
+            dtype=dtype,
+        )
+        layer.knots = tensors[f"layers.{n}.knots"]
+        layer.coefficients = torch.nn.Parameter(tensors[f"layers.{n}.coefficients"])
+        constants = (0.0, 0.0, 0.0, 0.0)
+        layer.set_symbolic({(i, o): (name, constants) for i, o, name in made["symbolic"]})
+        model.layers[n] = layer
+    model.load_state_dict(dict(tensors))
+    return model

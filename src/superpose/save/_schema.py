@@ -1,0 +1,240 @@
+"""The JSON description of a model: made of one, checked by itself and against its tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from superpose._errors import nearest
+from superpose._tables import listed, quoted
+from superpose.nn import KAN, KANLayer, library
+from superpose.save._values import (
+    LARGEST,
+    Refusal,
+    as_array,
+    as_object,
+    as_whole,
+    check_finite,
+    damaged,
+)
+from superpose.spline import reference
+
+SCHEMA = 1
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
+_MODEL_KIND = "KAN"
+_LAYER_KIND = "splines"
+_LAYER_LIMIT = 1000
+_NODE_LIMIT = 1 << 20
+_GRID_LIMIT = 1 << 24
+# Where a symbolic function is compared with the one that was saved; on both sides of 0 and of 1.
+_PROBES = (-1.7, -0.6, 0.3, 0.8, 2.1)
+_PROBE_TOLERANCE = 1e-4
+
+
+def describe(model: KAN) -> dict[str, Any]:
+    layers = model.kan_layers()
+    used = {name for layer in layers for _, _, name in _symbolic(layer)}
+    return {
+        "schema": SCHEMA,
+        "kind": _MODEL_KIND,
+        "dtype": str(model.input_center.dtype).removeprefix("torch."),
+        "widths": model.widths,
+        "feature_names": list(model.feature_names),
+        "target_names": list(model.target_names),
+        "layers": [
+            {
+                "kind": _LAYER_KIND,
+                "degree": layer.degree,
+                "grid_size": layer.grid_size,
+                "base": layer.base,
+                "spline_scale": layer.spline_scale,
+                "symbolic": _symbolic(layer),
+            }
+            for layer in layers
+        ],
+        "functions": {name: _probe(name) for name in sorted(used)},
+    }
+
+
+def _symbolic(layer: KANLayer) -> list[list[Any]]:
+    edges = layer.symbolic
+    return [] if edges is None else [[i, o, edges.names[i, o]] for i, o in edges.edges]
+
+
+def _probe(name: str) -> list[float | None]:
+    values = library()[name].evaluate(torch.tensor(_PROBES, dtype=torch.float64)).tolist()
+    return [value if abs(value) < LARGEST else None for value in values]
+
+
+def checked(description: Any) -> dict[str, Any]:
+    """Check the description by itself: kinds of values, limits, and counts that belong together."""
+    made = as_object(description, "its description", {"schema"}, others=True)
+    schema = as_whole(made["schema"], "its schema", 1, None)
+    if schema > SCHEMA:
+        raise Refusal(
+            f"was written by a later superpose (schema {schema}; this one reads {SCHEMA}); "
+            "upgrade superpose"
+        )
+    if made.get("kind", _MODEL_KIND) != _MODEL_KIND:
+        damaged(f"{quoted(made['kind'])} is no kind of model that schema {schema} has")
+    as_object(
+        made,
+        "its description",
+        {"schema", "kind", "dtype", "widths", "feature_names", "target_names", "layers"}
+        | {"functions"},
+    )
+    if not isinstance(made["dtype"], str) or made["dtype"] not in DTYPES:
+        raise Refusal(
+            f"has numbers of dtype {quoted(made['dtype'])}; a model's are float32 or float64"
+        )
+    widths = as_array(made["widths"], "its widths", 2, _LAYER_LIMIT + 1)
+    for width in widths:
+        as_whole(width, "a width", 1, _NODE_LIMIT)
+    _check_names(made["feature_names"], "feature", widths[0])
+    _check_names(made["target_names"], "target", widths[-1])
+    layers = as_array(made["layers"], "its layers", len(widths) - 1, len(widths) - 1)
+    used: set[str] = set()
+    for n, layer in enumerate(layers):
+        used |= _check_layer(layer, n, widths[n], widths[n + 1])
+    functions = as_object(made["functions"], "its table of functions", used)
+    for name, values in functions.items():
+        for value in as_array(values, f"function {quoted(name)}", len(_PROBES), len(_PROBES)):
+            if value is not None:
+                check_finite(value, f"a value of function {quoted(name)}")
+    return made
+
+
+def _check_layer(layer: Any, n: int, inputs: int, outputs: int) -> set[str]:
+    """Check one layer's description; returns the names of the symbolic functions in it."""
+    where = f"layer {n}"
+    kind = as_object(layer, where, {"kind"}, others=True)["kind"]
+    if kind != _LAYER_KIND:
+        damaged(f"{quoted(kind)} is no kind of layer that schema {SCHEMA} has")
+    as_object(layer, where, {"kind", "degree", "grid_size", "base", "spline_scale", "symbolic"})
+    as_whole(layer["degree"], f"the degree of {where}", 0, 5)
+    as_whole(layer["grid_size"], f"the grid size of {where}", 1, _GRID_LIMIT)
+    if layer["base"] not in tuple(reference.BASES):
+        damaged(f"{where} has the base function {quoted(layer['base'])}, which does not exist")
+    check_finite(layer["spline_scale"], f"the spline scale of {where}")
+    seen: set[tuple[int, int]] = set()
+    names: set[str] = set()
+    for edge in as_array(layer["symbolic"], f"the symbolic edges of {where}", 0, inputs * outputs):
+        i, o, name = as_array(edge, f"a symbolic edge of {where}", 3, 3)
+        as_whole(i, f"the input of a symbolic edge of {where}", 0, inputs - 1)
+        as_whole(o, f"the output of a symbolic edge of {where}", 0, outputs - 1)
+        if (i, o) in seen:
+            damaged(f"two functions stand on edge {i} -> {o} of {where}")
+        if not isinstance(name, str):
+            damaged(f"the function on edge {i} -> {o} of {where} has no name")
+        seen.add((i, o))
+        names.add(name)
+    return names
+
+
+def _check_names(names: Any, role: str, count: int) -> None:
+    listed_names = as_array(names, f"its {role} names", count, count)
+    for name in listed_names:
+        if not isinstance(name, str) or not name:
+            damaged(f"{quoted(name)} is no name of a {role}")
+    if len(set(listed_names)) < count:
+        twice = next(name for name in listed_names if listed_names.count(name) > 1)
+        damaged(f"two {role}s are named {quoted(twice)}")
+
+
+@dataclass(frozen=True)
+class Spec:
+    dtype: str
+    shape: tuple[int, ...]
+
+
+def expected_tensors(description: Mapping[str, Any]) -> dict[str, Spec]:
+    """Name, dtype and shape of every tensor that a model of this description has."""
+    dtype, widths = description["dtype"], description["widths"]
+    inputs, outputs = Spec(dtype, (widths[0],)), Spec(dtype, (widths[-1],))
+    expected = {
+        "input_center": inputs,
+        "input_scale": inputs,
+        "output_center": outputs,
+        "output_scale": outputs,
+        "scaled": Spec("bool", ()),
+    }
+    for n, layer in enumerate(description["layers"]):
+        edges, degree, grid_size = widths[n : n + 2], layer["degree"], layer["grid_size"]
+        parts = {
+            "knots": Spec(dtype, (edges[0], grid_size + 2 * degree + 1)),
+            "mask": Spec("bool", tuple(edges)),
+            "coefficients": Spec(dtype, (edges[0], grid_size + degree, edges[1])),
+            "spline_weight": Spec(dtype, tuple(edges)),
+        }
+        if layer["base"] != "none":
+            parts["base_weight"] = Spec(dtype, tuple(edges))
+        if layer["symbolic"]:
+            parts["symbolic.constants"] = Spec(dtype, (len(layer["symbolic"]), 4))
+        expected |= {f"layers.{n}.{name}": spec for name, spec in parts.items()}
+    return expected
+
+
+def check_model(description: dict[str, Any], tensors: Mapping[str, Tensor]) -> None:
+    """What :func:`load` will check, before the file is written."""
+    expected = expected_tensors(checked(description))
+    for name in sorted(expected.keys() | tensors.keys()):
+        if name not in expected:
+            raise Refusal(f"holds {quoted(name)}, which is no part of a KAN; remove it first")
+        if name not in tensors:
+            raise Refusal(f"lacks its tensor {quoted(name)}")
+        dtype = str(tensors[name].dtype).removeprefix("torch.")
+        if dtype != expected[name].dtype:
+            raise Refusal(
+                f"holds {quoted(name)} in {dtype} instead of {expected[name].dtype}; "
+                "use model.to(torch.float64)"
+            )
+        if tuple(tensors[name].shape) != expected[name].shape:
+            raise Refusal(
+                f"holds {quoted(name)} of shape {tuple(tensors[name].shape)} instead of "
+                f"{expected[name].shape}"
+            )
+    check_values(description, tensors)
+
+
+def check_values(description: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+    """Check every number: finite, knots in order around a domain, scales positive."""
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise Refusal(f"holds a NaN or an infinity in {quoted(name)}; train the model again")
+    for name in ("input_scale", "output_scale"):
+        if not bool((tensors[name] > 0).all()):
+            raise Refusal(f"holds a scale in {quoted(name)} that is not positive")
+    for n, layer in enumerate(description["layers"]):
+        knots, degree = tensors[f"layers.{n}.knots"], layer["degree"]
+        width = knots[:, -1 - degree] - knots[:, degree]
+        if bool((knots.diff(dim=-1) < 0).any()):
+            raise Refusal(f"holds knots of layer {n} that are not in ascending order")
+        if not bool(((width > 0) & torch.isfinite(width)).all()):
+            raise Refusal(f"holds knots of layer {n} that span no interval")
+
+
+def check_functions(description: Mapping[str, Any]) -> None:
+    """Check that the symbolic functions in use are known here and mean what they meant."""
+    known = library() if description["functions"] else {}
+    missing = sorted(set(description["functions"]) - set(known))
+    if missing:
+        one = len(missing) == 1
+        raise Refusal(
+            f"uses the symbolic function{'' if one else 's'} {listed(missing)}, which "
+            f"{'is' if one else 'are'} not known here; register {'it' if one else 'them'} with "
+            f"superpose.register(name, expression) before loading{nearest(missing[0], known)}"
+        )
+    for name, saved in description["functions"].items():
+        for value, here in zip(saved, _probe(name), strict=True):
+            same = value is here is None
+            if value is not None and here is not None:
+                same = abs(value - here) <= _PROBE_TOLERANCE * max(1.0, abs(value))
+            if not same:
+                raise Refusal(
+                    f"was saved with a symbolic function {quoted(name)} that had other values than "
+                    "the one registered here; register the one that it was saved with"
+                )
