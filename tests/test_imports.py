@@ -17,7 +17,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # A room may import the rooms of earlier floors, and itself; never its neighbours on its floor.
 FLOORS = [
     {"_errors"},
-    {"_tables", "spline"},
+    {"_options", "_tables", "spline"},
     {"_arrays", "_reading"},
     {"data"},
     {"nn"},
