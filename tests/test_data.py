@@ -387,6 +387,9 @@ def test_frames_with_missing_or_foreign_cells() -> None:
     frame.loc[6, "x"] = 1 + 2j
     with pytest.raises(DataError, match=r"row 7 .*column 'x' holds '\(1\+2j\)'"):
         Dataset.from_frame(frame, target="f")
+    frame["x"] = X[:, 0] + 1j
+    with pytest.raises(DataError, match=r"row 1 .*column 'x' holds '\(-1\+1j\)'"):
+        Dataset.from_frame(frame, target="f", features=["x"])
     with pytest.raises(DataError, match=r"needs a pandas\.DataFrame, not a ndarray"):
         Dataset.from_frame(X, target="f")  # type: ignore[arg-type]
     with pytest.raises(DataError, match="the data frame has no rows"):

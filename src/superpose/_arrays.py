@@ -73,7 +73,7 @@ def _real_array(value: Any, what: str) -> FloatArray:
             f"{what} holds elements of type {array.dtype.name} instead of real numbers; "
             "convert them, or choose the columns that are numbers"
         )
-    return numpy.array(array, dtype=numpy.float64)
+    return numpy.asarray(array, dtype=numpy.float64)
 
 
 def column_names(
