@@ -394,8 +394,8 @@ def _refuse_constant(table: Table, columns: dict[str, FloatArray], role: str, re
     for name, column in columns.items():
         if _is_constant(column):
             raise DataError(
-                f"{table.label}: the {role} {quoted(name)} is constant, {column[0] + 0.0:g} in every "
-                f"row; {remedy}"
+                f"{table.label}: the {role} {quoted(name)} is constant, "
+                f"{column[0] + 0.0:g} in every row; {remedy}"
             )
 
 
