@@ -15,9 +15,8 @@ DEMO_OUT := out/knots
 demo: $(VENV)/.installed
 	$(BIN)/superpose fit examples/data/knots.csv --target cusp_volume \
 		--features meridian_re,meridian_im,longitude,volume,chern_simons --out $(DEMO_OUT)
-	@echo
-	@echo "formula: cusp_volume = $$(cat $(DEMO_OUT)/formula.txt)"
-	@echo "report:  $(DEMO_OUT)/report.html"
+	@formula=$$(cat $(DEMO_OUT)/formula.txt) && test -s $(DEMO_OUT)/report.html && \
+		printf '\nformula: cusp_volume = %s\nreport:  %s\n' "$$formula" $(DEMO_OUT)/report.html
 
 # The documentation is built before the tests run, so that the last line is the tests' own count.
 test: $(VENV)/.installed-test
