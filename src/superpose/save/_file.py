@@ -38,29 +38,38 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     FileError
         If the file cannot be written; what was there before is left as it is.
     """
-    label = quoted(os.fspath(path), 120)
-    # A link stays a link, and what it points to is replaced.
-    target = Path(os.path.realpath(path))
-    if target.is_dir():
-        raise FileError(f"{label} is a directory; name a file inside it")
-    if not target.parent.is_dir():
-        raise FileError(
-            f"{label} cannot be written, since the folder {quoted(Path(path).parent, 120)} does "
-            "not exist; create it first"
-        )
-    # Not mkstemp, whose files nobody else may read: the file gets the permissions of any new file.
-    temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
+    label = _label(path, "a file")
     try:
+        # A link stays a link, and what it points to is replaced.
+        target = Path(os.path.realpath(path))
+        if target.is_dir():
+            raise FileError(f"{label} is a directory; name a file inside it")
+        if not target.parent.is_dir():
+            raise FileError(
+                f"{label} cannot be written, since the folder {quoted(Path(path).parent, 120)} "
+                "does not exist; create it first"
+            )
+        # Not mkstemp, whose files nobody else may read: it gets the permissions of any new file.
+        temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
         with _removed_on_failure(temporary), open(temporary, "xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
             os.replace(temporary, target)
+    except FileError:
+        raise
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise FileError(
             f"{label} cannot be written: {reason}; choose another place, or make room for it"
         ) from None
+
+
+def _label(path: str | os.PathLike[str], what: str) -> str:
+    try:
+        return quoted(os.fspath(path), 120)
+    except TypeError:
+        raise FileError(f"{what} is named by its path, not by a {type(path).__name__}") from None
 
 
 @contextlib.contextmanager
@@ -75,10 +84,7 @@ def _removed_on_failure(temporary: Path) -> Iterator[None]:
 
 def read(path: str | os.PathLike[str]) -> tuple[str, dict[str, Any], bytearray]:
     """The file's name for messages, its header, and the bytes of its tensors."""
-    try:
-        label = quoted(os.fspath(path), 120)
-    except TypeError:
-        raise FileError(f"a model is named by its path, not by a {type(path).__name__}") from None
+    label = _label(path, "a model")
     try:
         # Asked before it is opened: opening a pipe would wait for ever.
         mode = os.stat(path).st_mode
