@@ -24,9 +24,20 @@ _MOST_NODES = 1000
 _MOST_LAYERS = 20
 
 
+def quoted(text: str) -> str:
+    """What was typed as it may stand in a message, however long it is.
+
+    >>> quoted("5,2"), quoted("9" * 500)
+    ("'5,2'", "'9999999999999999999999999999999999999...'")
+    """
+    return repr(text if len(text) <= 40 else f"{text[:37]}...")
+
+
 def whole(option: str, text: str, least: int, most: int) -> int:
     if not re.fullmatch(r"[+-]?[0-9]{1,30}", text.strip()) or not least <= int(text) <= most:
-        raise OptionError(f"{option} is {text!r} and must be a whole number from {least} to {most}")
+        raise OptionError(
+            f"{option} is {quoted(text)} and must be a whole number from {least} to {most}"
+        )
     return int(text)
 
 
@@ -36,15 +47,14 @@ def seconds(option: str, text: str) -> float:
     except ValueError:
         value = math.nan
     if not (math.isfinite(value) and value > 0):
-        raise OptionError(f"{option} is {text!r} and must be a number of seconds above 0")
+        raise OptionError(f"{option} is {quoted(text)} and must be a number of seconds above 0")
     return value
 
 
 def one_of(option: str, text: str, known: Sequence[str]) -> str:
     if text not in known:
-        raise OptionError(
-            f"{option} is {text!r} and must be one of {', '.join(known)}{nearest(text, known)}"
-        )
+        choices = f"{', '.join(known)}{nearest(text, known)}"
+        raise OptionError(f"{option} is {quoted(text)} and must be one of {choices}")
     return text
 
 
@@ -54,17 +64,17 @@ def shape(text: str) -> str | tuple[int, ...]:
         return "auto"
     parts = [part.strip() for part in text.split(",")]
     if not all(re.fullmatch("[0-9]{1,9}", part) for part in parts):
-        raise OptionError(f"--shape {text!r} is no shape; {example}")
+        raise OptionError(f"--shape {quoted(text)} is no shape; {example}")
     shape = tuple(int(part) for part in parts)
     if min(shape) < 1 or max(shape) > _MOST_NODES or len(shape) > _MOST_LAYERS:
         raise OptionError(
-            f"--shape {text!r} must have 1 to {_MOST_NODES} nodes in each of at most "
+            f"--shape {quoted(text)} must have 1 to {_MOST_NODES} nodes in each of at most "
             f"{_MOST_LAYERS} layers; {example}"
         )
     if shape[-1] != 1:
         raise OptionError(
-            f"--shape {text!r} ends in {shape[-1]}, but there is one target, so it must end in 1; "
-            "5,1 is 5 hidden nodes and 1 output"
+            f"--shape {quoted(text)} ends in {shape[-1]}, but there is one target, so it must "
+            "end in 1; 5,1 is 5 hidden nodes and 1 output"
         )
     return shape
 
@@ -76,7 +86,7 @@ def names(option: str, values: list[str] | None) -> list[str] | None:
     split = next(csv.reader(values, skipinitialspace=True), []) if len(values) == 1 else values
     names = [name.strip() for name in split]
     if not names or not all(names):
-        raise OptionError(f"{option} {','.join(values)!r} has an empty name in it; write A,B")
+        raise OptionError(f"{option} {quoted(','.join(values))} has an empty name in it; write A,B")
     return names
 
 
@@ -88,16 +98,15 @@ def default_folder(table: str, target: str) -> str:
 
 def check_folder(option: str, folder: Path) -> None:
     """Raise unless files can be written into this folder, or it can be made; makes nothing."""
-    label = f"{option} {str(folder)!r}"
+    label = f"{option} {quoted(str(folder))}"
     try:
-        if folder.is_dir():
-            _try_writing(folder)
-            return
-        if folder.exists():
-            raise OptionError(f"{label} is a file; name a folder to write into")
-        above = next(parent for parent in folder.absolute().parents if parent.exists())
+        above = folder.absolute()
+        while not _exists(above):
+            above = above.parent
         if not above.is_dir():
-            raise OptionError(f"{label} lies below {str(above)!r}, which is a file; choose another")
+            if above == folder.absolute():
+                raise OptionError(f"{label} is a file; name a folder to write into")
+            raise OptionError(f"{label} lies below a file; choose another folder")
         _try_writing(above)
     except SuperposeError:
         raise
@@ -106,9 +115,18 @@ def check_folder(option: str, folder: Path) -> None:
         raise FileError(f"{label} cannot be written into: {reason}; choose another") from None
 
 
+def _exists(path: Path) -> bool:
+    # Path.exists would take a name that no system accepts for a file that is not there yet.
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
 def check_file(option: str, name: str, suffixes: Sequence[str], *inputs: str) -> None:
     """Raise unless a file of this name can be written and is none of the inputs."""
-    label = f"{option} {name!r}"
+    label = f"{option} {quoted(name)}"
     if not name.lower().endswith(tuple(suffixes)):
         raise OptionError(f"{label} must end in one of {', '.join(suffixes)}")
     path = Path(name)

@@ -13,13 +13,14 @@ from __future__ import annotations
 import contextlib
 import errno
 import functools
+import io
 import json
 import math
 import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -65,6 +66,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     0
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A name with letters that a terminal does not have is no reason to fail.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         work = _parse(arguments)
         if work is not None:
@@ -109,7 +113,7 @@ def _parse(arguments: list[str]) -> Work | None:
         hint = nearest(first, _COMMANDS) or f"; the commands are {', '.join(_COMMANDS)}"
         if os.path.exists(first):
             hint = f"; to learn from a table write: superpose fit {first} --target NAME"
-        raise OptionError(f"there is no command {first!r}{hint}")
+        raise OptionError(f"there is no command {_options.quoted(first)}{hint}")
     try:
         # Outside standalone mode typer neither prints nor exits, and returns what a command does.
         work = typer.main.get_command(app).main(
@@ -136,7 +140,7 @@ def _usage_sentence(error: Any) -> str:
     if hasattr(error, "possibilities"):
         known = [name for parameter in context.command.params for name in parameter.opts]
         hint = nearest(option, [*known, "--help"]) or f"; {more}"
-        return f"{command} has no option {option!r}{hint}"
+        return f"{command} has no option {_options.quoted(option)}{hint}"
     if option:
         return f"{option} {'takes no' if 'not take' in str(error) else 'needs a'} value; {more}"
     parameter = getattr(error, "param", None)
@@ -145,7 +149,7 @@ def _usage_sentence(error: Any) -> str:
         return f"{command} needs {what} ({parameter.help}); {more}"
     surplus = re.search(r"extra argument(?:s|\(s\))? \((.*)\)", str(error), re.DOTALL)
     if surplus:
-        return f"{command} does not know what to do with {surplus[1]!r}; {more}"
+        return f"{command} does not know what to do with {_options.quoted(surplus[1])}; {more}"
     message = error.format_message().rstrip(". ")
     return f"{message[:1].lower()}{message[1:].replace('. ', ', ')}; {more}"
 
@@ -272,7 +276,7 @@ class _Fit:
                 self.table, target=self.target, features=self.features, seed=options.seed
             )
             result = discover(data, options, listener=listener)
-            report.write(result, self.folder)
+            report.write(result, self.folder, settings=asdict(options))
         summary = _summary(result, self.folder)
         if self.as_json:
             print(json.dumps(summary, allow_nan=False))

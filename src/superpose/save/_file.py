@@ -137,8 +137,6 @@ def _read_open(label: str, file: BinaryIO) -> tuple[dict[str, Any], bytearray]:
         header = parse(text)
     except Refusal as refusal:
         raise refused(label, refusal) from None
-    if not isinstance(header, dict):
-        _foreign(label, start)
     return header, body
 
 
