@@ -76,7 +76,6 @@ def scores(model: KAN, x: Tensor | Dataset) -> Scores:
     for trace in _traces(model, x):
         for mean, layer in zip(means, trace.layers, strict=True):
             mean += layer.edges.sum(0) / count
-    _check_finite(means)
     squares, sizes = [torch.zeros_like(m) for m in means], [torch.zeros_like(m) for m in means]
     node_squares, node_sizes = [m.sum(0) * 0 for m in means], [m.sum(0) * 0 for m in means]
     for trace in _traces(model, x):
@@ -120,7 +119,6 @@ def samples(model: KAN, x: Tensor | Dataset) -> Tensor:
         table = x.x if same else read_features(x, model.feature_names)
         x = table[x.train]
     rows = x.to(model.input_center)
-    model.scale_inputs(rows[:0])
     if rows.dim() != 2 or rows.shape[0] < 2:
         raise DataError(
             f"scores are taken over samples of shape [B, {model.widths[0]}] with B of 2 or more, "

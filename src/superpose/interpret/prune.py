@@ -1,4 +1,4 @@
-"""Smaller models of nearly the same function: without idle edges, without twin nodes."""
+"""Smaller models of nearly the same function: without their idle edges and nodes."""
 
 from __future__ import annotations
 
@@ -10,16 +10,13 @@ from torch import Tensor
 
 from superpose._errors import OptionError, nearest
 from superpose.data import Dataset
-from superpose.interpret.attribution import Scores, samples, scores
+from superpose.interpret.attribution import Scores, scores
 from superpose.nn.layer import KANLayer
 from superpose.nn.model import KAN, Edge
 from superpose.nn.surgery import slice_model
-from superpose.spline import fitting, grid, reference
 
 # Share of an output's standard deviation below which an edge counts as idle.
 THRESHOLD = 1e-2
-# Weight of grid points that no sample visits, in the fit of a merged edge.
-_FREE_WEIGHT = 1e-4
 
 
 def prune(
@@ -78,47 +75,6 @@ def prune(
         mask &= (score >= threshold) | path
     _drop_dead_ends(alive, essential)
     return _without(model, alive, found)
-
-
-def merge(model: KAN, data: Tensor | Dataset, *, tolerance: float = 1e-6) -> KAN:
-    """A new model in which hidden nodes that carry the same function are one node.
-
-    Two nodes of a layer carry the same function if one is a multiple of the other plus a constant.
-    The edges that leave the second are then rewritten for the first and added to its own: splines
-    by least squares, on a finer grid if need be; a symbolic edge stays symbolic or stays where it
-    is. Nodes stay apart when the function would not be kept.
-
-    Args:
-        model: any model; it is not changed.
-        data: samples ``[B, n_in]`` in the user's units, or a data set (its training rows).
-        tolerance: the share of its variance that a node may owe to something else than its twin,
-            and that an output may lose.
-
-    Raises:
-        OptionError: if ``tolerance`` is negative.
-        DataError: if there are fewer than two samples, or the model is not finite on them.
-
-    >>> x = 2 * torch.rand(100, 2, generator=torch.Generator().manual_seed(0)) - 1
-    >>> model = KAN([2, 2, 1], base="none", seed=0)
-    >>> layer = model.layer(0)
-    >>> layer.coefficients.data[..., 1] = 3 * layer.coefficients.data[..., 0]
-    >>> merge(model, x).widths
-    [2, 1, 1]
-    """
-    if not tolerance >= 0:
-        raise OptionError(f"tolerance must be a number of at least 0, not {tolerance!r}")
-    x = samples(model, data)
-    scores(model, x)  # refuses a model that is not finite on the samples
-    target = model(x).detach()
-    model = model.copy()
-    layer = 1
-    while layer < len(model.layers):
-        merged = _merge_in_layer(model, x, target, layer, tolerance)
-        if merged is None:
-            layer += 1
-        else:
-            model = merged
-    return model
 
 
 # -- what goes
@@ -257,127 +213,3 @@ def add_constant(layer: KANLayer, i: int, o: int, constant: float) -> None:
     scaled = layer.coefficients[i, :, o] * layer.spline_weight[i, o]
     layer.coefficients[i, :, o] = scaled + constant
     layer.spline_weight[i, o] = 1.0
-
-
-# -- twins
-
-
-@torch.no_grad()
-def _merge_in_layer(model: KAN, x: Tensor, target: Tensor, n: int, tolerance: float) -> KAN | None:
-    """The model with one pair of twins of node layer ``n`` merged, or None if it has none."""
-    h = model.scale_inputs(x)
-    for layer in model.kan_layers()[:n]:
-        h = layer(h)
-    deviation = h - h.mean(0)
-    products = deviation.T @ deviation
-    variance = products.diagonal()
-    incoming = model.layer(n - 1).mask.sum(0).tolist()
-    # The node with the fewest edges into it is the one to keep.
-    order = sorted(range(len(incoming)), key=lambda node: (incoming[node], node))
-    for place, kept in enumerate(order):
-        for gone in order[place + 1 :]:
-            both = variance[kept] * variance[gone]
-            shared = products[kept, gone].square()
-            if not (both > 0 and both - shared <= tolerance * both):
-                continue
-            factor = float(products[kept, gone] / variance[kept])
-            shift = float(h[:, gone].mean() - factor * h[:, kept].mean())
-            for refined in (1, 2, 4):
-                made = _merged(model, h, n, (kept, gone), (factor, shift), refined)
-                if made is None:
-                    break
-                if _lost(made(x), target) <= tolerance:
-                    return made
-    return None
-
-
-def _merged(
-    model: KAN, h: Tensor, n: int, pair: tuple[int, int], affine: tuple[float, float], refined: int
-) -> KAN | None:
-    """``model`` with the second of two twins read off the first; None if a symbol would be lost."""
-    kept, gone = pair
-    sizes = [layer.grid_size for layer in model.kan_layers()]
-    sizes[n] *= refined
-    made = model.refine(sizes)
-    layer = made.layer(n)
-    table = layer.symbolic_table()
-    curves = []
-    for o in torch.nonzero(layer.mask[gone])[:, 0].tolist():
-        if (gone, o) not in table and (kept, o) not in table:
-            curves.append(o)
-            continue
-        joined = _joined_symbol(layer, kept, gone, o, affine)
-        if joined is None:
-            return None
-        table[kept, o] = joined
-    _add_curves(layer, h[:, kept], pair, curves, affine)
-    layer.mask[kept] |= layer.mask[gone]
-    layer.set_symbolic(table)
-    nodes = [list(range(width)) for width in made.widths[1:-1]]
-    nodes[n - 1].remove(gone)
-    return slice_model(made, nodes)
-
-
-def _joined_symbol(
-    layer: KANLayer, kept: int, gone: int, o: int, affine: tuple[float, float]
-) -> tuple[str, tuple[float, float, float, float]] | None:
-    """One symbolic edge for two, where the second's input is ``factor * input + shift``."""
-    table = layer.symbolic_table()
-    if (gone, o) not in table:
-        return None
-    factor, shift = affine
-    name, (a, b, c, d) = table[gone, o]
-    a, b = a * factor, b + a * shift
-    if not bool(layer.mask[kept, o]):
-        return name, (a, b, c, d)
-    other, (p, q, r, t) = table.get((kept, o), ("", (0.0,) * 4))
-    near = abs(p - a) + abs(q - b) <= 1e-6 * max(1.0, abs(p) + abs(q))
-    if name != other or not near:
-        return None
-    return name, (p, q, r + c, t + d)
-
-
-def _add_curves(
-    layer: KANLayer,
-    x: Tensor,
-    pair: tuple[int, int],
-    outputs: list[int],
-    affine: tuple[float, float],
-) -> None:
-    """Add to the edges ``kept -> o`` what comes nearest to ``gone -> o``, by least squares."""
-    kept, gone = pair
-    if not outputs:
-        return
-    knots = layer.knots[kept : kept + 1]
-    domain = grid.breakpoints(knots, layer.degree)
-    visited = torch.linspace(0, 1, domain.shape[-1]).to(x) * (x.max() - x.min()) + x.min()
-    where = [
-        fitting.sites(domain, layer.degree)[0],
-        fitting.sites(visited[None], layer.degree)[0],
-        x,
-    ]
-    places = torch.cat(where)
-    moved = affine[0] * places + affine[1]
-    curves = torch.stack([layer.edge_function(gone, o, moved) for o in outputs], -1)
-    basis = reference.dense_basis(knots, layer.degree, layer.base, places[:, None])[:, 0]
-    # The whole grid is followed only as far as the samples leave it free.
-    weight = torch.ones_like(places)
-    weight[: len(where[0])] = _FREE_WEIGHT
-    weighted = [(side * weight[:, None]).cpu() for side in (basis, curves)]
-    # The base function may be a spline, or nearly one: the system need not have full rank.
-    fitted = torch.linalg.lstsq(*weighted, driver="gelsd").solution.to(x.device)
-    own = layer.rows()[kept][:, outputs] + fitted
-    count = layer.coefficients.shape[1]
-    layer.coefficients[kept][:, outputs] = own[:count]
-    layer.spline_weight[kept, outputs] = 1.0
-    if layer.base_weight is not None:
-        layer.base_weight[kept, outputs] = own[-1]
-
-
-def _lost(y: Tensor, target: Tensor) -> float:
-    """The largest share of an output's variance by which ``y`` misses ``target``."""
-    variance, mean = target.var(0, correction=0), target.mean(0)
-    # An output that is constant up to rounding is measured by its size.
-    scale = variance + torch.finfo(target.dtype).eps * mean.square()
-    missed = (y - target).square().mean(0)
-    return float(torch.where(missed > 0, missed / scale, 0.0).max())
