@@ -173,20 +173,14 @@ def _add_curves(
     if not outputs:
         return
     knots = layer.knots[kept : kept + 1]
-    domain = grid.breakpoints(knots, layer.degree)
-    visited = torch.linspace(0, 1, domain.shape[-1]).to(x) * (x.max() - x.min()) + x.min()
-    where = [
-        fitting.sites(domain, layer.degree)[0],
-        fitting.sites(visited[None], layer.degree)[0],
-        x,
-    ]
-    places = torch.cat(where)
+    free = fitting.sites(grid.breakpoints(knots, layer.degree), layer.degree)[0]
+    places = torch.cat([free, x])
     moved = affine[0] * places + affine[1]
     curves = torch.stack([layer.edge_function(gone, o, moved) for o in outputs], -1)
     basis = reference.dense_basis(knots, layer.degree, layer.base, places[:, None])[:, 0]
     # The whole grid is followed only as far as the samples leave it free.
     weight = torch.ones_like(places)
-    weight[: len(where[0])] = _FREE_WEIGHT
+    weight[: len(free)] = _FREE_WEIGHT
     weighted = [(side * weight[:, None]).cpu() for side in (basis, curves)]
     # The base function may be a spline, or nearly one: the system need not have full rank.
     fitted = torch.linalg.lstsq(*weighted, driver="gelsd").solution.to(x.device)
