@@ -18,6 +18,7 @@ import json
 import math
 import os
 import re
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -112,7 +113,8 @@ def _parse(arguments: list[str]) -> Work | None:
     if not first.startswith("-") and first not in _COMMANDS:
         hint = nearest(first, _COMMANDS) or f"; the commands are {', '.join(_COMMANDS)}"
         if os.path.exists(first):
-            hint = f"; to learn from a table write: superpose fit {first} --target NAME"
+            fit = f"superpose fit {shlex.quote(first)} --target NAME"
+            hint = f"; to learn from a table write: {fit}"
         raise OptionError(f"there is no command {_options.quoted(first)}{hint}")
     try:
         # Outside standalone mode typer neither prints nor exits, and returns what a command does.
