@@ -40,7 +40,9 @@ def locate(knots: Tensor, degree: int, x: Tensor) -> Tensor:
     """
     count = knots.shape[-1] - degree - 1
     inner = knots[:, degree + 1 : count].contiguous()
-    index = torch.searchsorted(inner, x.detach().T.contiguous(), right=True).T + degree
+    # Not below the left end: the intervals that coincide with it are empty.
+    places = torch.maximum(x.detach(), knots[:, degree])
+    index = torch.searchsorted(inner, places.T.contiguous(), right=True).T + degree
     last = (knots[:, :count] < knots[:, count, None]).sum(-1) - 1
     return torch.minimum(index, last)
 
