@@ -1,0 +1,21 @@
+"""Pictures: the network diagram, one edge close up, the loss staircase, measured against predicted.
+
+>>> import torch, superpose
+>>> from superpose import plot
+>>> model = superpose.KAN([2, 5, 1], seed=0, feature_names=["time", "height"])
+>>> x = 2 * torch.rand(100, 2, generator=torch.Generator().manual_seed(0)) - 1
+>>> picture = plot.network(model, x)
+>>> "time" in plot.render(picture, "svg").decode()
+True
+
+Each function returns a :class:`matplotlib.figure.Figure` and writes nothing; :func:`save_figure`
+writes one. A notebook shows a picture that is the value of a cell. matplotlib is imported when the
+first picture is drawn; its settings are neither read nor changed, and pyplot is not used.
+"""
+
+from superpose.plot._canvas import render, save_figure
+from superpose.plot._charts import parity, staircase
+from superpose.plot._edge import edge
+from superpose.plot._network import network
+
+__all__ = ["edge", "network", "parity", "render", "save_figure", "staircase"]

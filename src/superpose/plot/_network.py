@@ -1,0 +1,325 @@
+"""The network diagram: every edge with its function drawn on it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from superpose._errors import OptionError
+from superpose._tables import counted
+from superpose.nn import KAN
+from superpose.nn.model import Edge, Trace
+from superpose.plot import _canvas, _labels
+from superpose.plot._layout import Layout, arrange
+from superpose.plot._samples import ends, magnitudes, traced
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# More boxes than that in one layer tell nobody anything; the strongest are drawn, and it says so.
+MOST_EDGES = 300
+_MOST_IDLE_INPUTS = 40
+_CURVE_POINTS = 101
+_PADDING = 0.18
+# How faint the faintest line, frame and curve are: the curve of a weak edge can still be read.
+_LINE, _FRAME, _CURVE, _TAG = 0.08, 0.22, 0.3, 0.55
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """One edge of the diagram: what is drawn on it, and how strongly from 0 to 1."""
+
+    x: np.ndarray
+    y: np.ndarray
+    strength: float
+    symbol: str | None
+
+
+def network(
+    model: KAN,
+    x: Tensor | Any,
+    *,
+    beta: float = 3.0,
+    scores: Sequence[Tensor] | None = None,
+    title: str | None = None,
+) -> Figure:
+    """Draw a network: inputs below, outputs above, and on every edge a box with its function.
+
+    An edge is drawn over the range of activations that the samples reach, and fades with
+    tanh(beta * score). Symbolic edges have another colour and their name. Edges that were removed
+    and hidden nodes without edges are left out; an input without edges is faint.
+
+    Args:
+        model: any model.
+        x: samples ``[B, n_in]`` in the user's units, or a :class:`~superpose.Dataset`; of more than
+            10,000 rows an even selection is taken.
+        beta: how soon edges are drawn in full; the larger, the sooner.
+        scores: for each layer ``[I, O]``, such as ``superpose.scores(model, x).edges``; by default
+            the standard deviation of each edge in units of its node's.
+        title: at the top.
+
+    Raises:
+        OptionError: if ``beta`` is not positive, or the scores do not belong to the model.
+        DataError, ShapeError: if the samples do not.
+
+    >>> picture = network(KAN([2, 5, 1]), torch.zeros(1, 2))
+    >>> type(picture).__mro__[1].__name__
+    'Figure'
+    """
+    if not 0 < beta < math.inf:
+        raise OptionError(f"beta must be a positive number, not {beta!r}")
+    trace = traced(model, x)
+    strengths = _strengths(model, magnitudes(trace) if scores is None else scores, beta)
+    edges, hidden_edges = _strongest(model, strengths)
+    levels, hidden_inputs = _levels(model, edges)
+    drawn = _curves(model, trace, edges, strengths)
+    with _canvas.settings():
+        layout = arrange(
+            levels,
+            edges,
+            tagged={edge for edge in edges if drawn[edge].symbol},
+            least_width=_labels.room(model, levels),
+        )
+        return _draw(model, layout, drawn, title, _remarks(drawn, hidden_edges, hidden_inputs))
+
+
+def _strengths(model: KAN, scores: Sequence[Tensor], beta: float) -> list[np.ndarray]:
+    shapes = [tuple(layer.mask.shape) for layer in model.kan_layers()]
+    given = [tuple(score.shape) for score in scores]
+    if given != shapes:
+        raise OptionError(
+            f"scores need one tensor for each layer, of shapes {shapes}, and have {given}; "
+            "superpose.scores(model, x).edges are such"
+        )
+    return [np.nan_to_num(torch.tanh(beta * score.detach().cpu()).numpy()) for score in scores]
+
+
+def _strongest(model: KAN, strengths: Sequence[np.ndarray]) -> tuple[list[Edge], int]:
+    """The edges to draw, and how many are not."""
+    active, kept = model.active_edges(), []
+    for n in range(len(strengths)):
+        layer = [edge for edge in active if edge[0] == n]
+        if len(layer) > MOST_EDGES:
+            layer.sort(key=lambda edge: -strengths[edge[0]][edge[1:]])
+        kept += layer[:MOST_EDGES]
+    return sorted(kept), len(active) - len(kept)
+
+
+def _levels(model: KAN, edges: Sequence[Edge]) -> tuple[list[list[int]], int]:
+    """The nodes to draw on each level, and how many inputs are not drawn."""
+    widths = model.widths
+    used: list[set[int]] = [set() for _ in widths]
+    for n, i, o in edges:
+        used[n].add(i)
+        used[n + 1].add(o)
+    idle = widths[0] - len(used[0])
+    if idle <= _MOST_IDLE_INPUTS:
+        used[0], idle = set(range(widths[0])), 0
+    used[-1] = set(range(widths[-1]))
+    return [sorted(level) or [0] for level in used], idle
+
+
+@torch.no_grad()
+def _curves(
+    model: KAN, trace: Trace, edges: Sequence[Edge], strengths: Sequence[np.ndarray]
+) -> dict[Edge, _Drawn]:
+    """Each edge's curve, scaled to -1 ... 1 both ways."""
+    drawn = {}
+    places = np.linspace(-1, 1, _CURVE_POINTS)
+    for n, layer in enumerate(model.kan_layers()):
+        low, high = ends(trace.layers[n].inputs)
+        share = torch.linspace(0, 1, _CURVE_POINTS, dtype=low.dtype)[:, None]
+        values = layer.edges((low + share * (high - low)).to(layer.knots)).cpu().numpy()
+        node = trace.layers[n].outputs.std(0, correction=0).numpy()
+        names = {} if layer.symbolic is None else layer.symbolic.names
+        for _, i, o in (edge for edge in edges if edge[0] == n):
+            curve = _scaled(values[:, i, o], node[o])
+            drawn[n, i, o] = _Drawn(places, curve, float(strengths[n][i, o]), names.get((i, o)))
+    return drawn
+
+
+def _scaled(values: np.ndarray, node: float) -> np.ndarray:
+    """A curve between -1 and 1; what shoots far out is cut, and what is flat stays flat."""
+    finite = values[np.isfinite(values)]
+    if not finite.size:
+        return np.full_like(values, np.nan)
+    low, high = np.quantile(finite, [0.03, 0.97])
+    around = 0.4 * (high - low)
+    low, high = max(low - around, finite.min()), min(high + around, finite.max())
+    if high - low <= 1e-9 * (np.abs(finite).max() + node):
+        return np.where(np.isfinite(values), 0.0, np.nan)
+    scaled = (2 * values - low - high) / (high - low)
+    return np.where(np.abs(scaled) <= 1 + 1e-9, scaled, np.nan)
+
+
+def _remarks(drawn: Mapping[Edge, _Drawn], edges: int, inputs: int) -> list[str]:
+    said = []
+    if edges:
+        said.append(f"{counted(edges, 'weaker edge')} not drawn")
+    if inputs:
+        said.append(f"{counted(inputs, 'input')} without edges not drawn")
+    return said
+
+
+def _draw(
+    model: KAN, layout: Layout, drawn: Mapping[Edge, _Drawn], title: str | None, remarks: list[str]
+) -> Figure:
+    labels = _labels.arrange(
+        model, layout, {(n, i) for n, i, _ in drawn} | {(n + 1, o) for n, _, o in drawn}
+    )
+    left = min(0.0, *(label.corners[0][0] for label in labels)) - _PADDING
+    right = max(layout.width, *(label.corners[1][0] for label in labels)) + _PADDING
+    bottom = min(label.corners[0][1] for label in labels) - _PADDING
+    top = max(label.corners[1][1] for label in labels) + _PADDING
+    legend = bool({d.symbol is None for d in drawn.values()} == {True, False}) or bool(remarks)
+    bottom -= 0.3 * legend
+    if title:
+        title = _canvas.shortened(title, 80)
+        wide, high = _canvas.text_size(title, 13, weight="bold")
+        top += high + 0.15
+        lacking = max(0.0, wide + 2 * _PADDING - (right - left))
+        left, right = left - lacking / 2, right + lacking / 2
+    figure = _canvas.figure(right - left, top - bottom)
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set_axis_off()
+    axes.set(xlim=(left, right), ylim=(bottom, top))
+    if title:
+        _canvas.write_text(
+            axes,
+            left + _PADDING,
+            top - 0.12,
+            title,
+            size=13,
+            weight="bold",
+            va="top",
+            color=_canvas.INK,
+        )
+    for edge in sorted(drawn, key=lambda edge: drawn[edge].strength):
+        _draw_edge(axes, layout, edge, drawn[edge])
+    _draw_nodes(axes, layout, drawn)
+    for label in labels:
+        _labels.draw(axes, label)
+    if legend:
+        _draw_legend(axes, left + _PADDING, bottom + 0.2, drawn, remarks)
+    return figure
+
+
+def _faded(color: str, strength: float, least: float) -> tuple[float, float, float]:
+    """A colour on white; not transparent, so that crossing lines do not add up."""
+    from matplotlib.colors import to_rgb
+
+    share = least + (1 - least) * min(max(strength, 0.0), 1.0)
+    red, green, blue = (1 - share * (1 - part) for part in to_rgb(color))
+    return red, green, blue
+
+
+def _draw_edge(axes: Axes, layout: Layout, edge: Edge, drawn: _Drawn) -> None:
+    from matplotlib.patches import Rectangle
+
+    n, i, o = edge
+    name = f"{n}-{i}-{o}"
+    color = _canvas.ACCENT if drawn.symbol else _canvas.INK
+    x, y = layout.boxes[edge]
+    half = layout.box / 2
+    foot = y - half - (layout.tag if drawn.symbol else 0.0)
+    for corners in layout.lines[edge]:
+        axes.plot(
+            *zip(*corners, strict=True),
+            color=_faded(color, drawn.strength, _LINE),
+            linewidth=0.6 + 0.8 * drawn.strength,
+            zorder=1 + drawn.strength / 2,
+            solid_capstyle="round",
+            solid_joinstyle="round",
+        )
+    frame = _faded(color, drawn.strength, _FRAME)
+    axes.add_patch(
+        Rectangle(
+            (x - half, y - half),
+            layout.box,
+            layout.box,
+            facecolor="white",
+            edgecolor=frame,
+            linewidth=0.9,
+            zorder=2,
+            gid=f"edge-{name}",
+        )
+    )
+    reach = 0.8 * half
+    axes.plot(
+        x + reach * drawn.x,
+        y + reach * drawn.y,
+        color=_faded(color, drawn.strength, _CURVE),
+        linewidth=max(1.0, min(1.8, 2.2 * layout.box)),
+        zorder=3,
+        solid_capstyle="round",
+        gid=f"curve-{name}",
+    )
+    if drawn.symbol:
+        fill = _faded(color, drawn.strength, _TAG)
+        axes.add_patch(
+            Rectangle(
+                (x - half, foot),
+                layout.box,
+                layout.tag,
+                facecolor=fill,
+                edgecolor=fill,
+                linewidth=0.9,
+                zorder=2,
+            )
+        )
+        _draw_symbol(axes, x, foot + layout.tag / 2, layout, drawn.symbol)
+
+
+def _draw_symbol(axes: Axes, x: float, y: float, layout: Layout, symbol: str) -> None:
+    """A function's name in the strip under its box, as large as fits."""
+    text = _canvas.shortened(_canvas.typeset(symbol))
+    size = min(10.0, 72 * layout.tag * 0.68)
+    wide = _canvas.text_size(text, size)[0]
+    room = 0.92 * layout.box
+    if wide > room:
+        size = max(5.0, size * room / wide)
+    while (wide := _canvas.text_size(text, size)[0]) > room and len(text) > 3:
+        text = _canvas.shortened(text, len(text) - 1)
+    _canvas.write_text(
+        axes, x, y, text, size=size, color="white", ha="center", va="center_baseline", zorder=4
+    )
+
+
+def _draw_nodes(axes: Axes, layout: Layout, drawn: Mapping[Edge, _Drawn]) -> None:
+    strongest: dict[tuple[int, int], float] = {}
+    for (n, i, o), edge in drawn.items():
+        for node in ((n, i), (n + 1, o)):
+            strongest[node] = max(strongest.get(node, 0.0), edge.strength)
+    for node, (x, y) in layout.nodes.items():
+        color = _faded(_canvas.INK, strongest.get(node, 0.0), 0.2)
+        axes.plot(
+            [x],
+            [y],
+            "o",
+            markersize=5.5,
+            color=color,
+            markeredgecolor="white",
+            zorder=5,
+            gid=f"node-{node[0]}-{node[1]}",
+        )
+
+
+def _draw_legend(
+    axes: Axes, x: float, y: float, drawn: Mapping[Edge, _Drawn], remarks: Sequence[str]
+) -> None:
+    entries: list[tuple[str | None, str]] = [(None, remark) for remark in remarks]
+    if {d.symbol is None for d in drawn.values()} == {True, False}:
+        entries = [(_canvas.INK, "spline"), (_canvas.ACCENT, "symbolic"), *entries]
+    for color, text in entries:
+        if color is not None:
+            axes.plot((x, x + 0.22), (y, y), color=color, linewidth=1.6)
+            x += 0.3
+        _canvas.write_text(axes, x, y, text, size=9, color=_canvas.GREY, va="center")
+        x += _canvas.text_size(text, 9)[0] + 0.3

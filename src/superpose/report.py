@@ -1,0 +1,351 @@
+"""What ``superpose fit`` leaves behind: the files of a run, and one page that shows them.
+
+The page stands alone: pictures are inside it, it loads nothing and runs no script, and its policy
+says so to the browser. Column names and file names are data; the template escapes all of them.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import math
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from superpose import plot
+from superpose._errors import FileError
+from superpose._tables import counted, quoted
+from superpose.nn.model import KAN, Edge
+from superpose.plot import _canvas
+from superpose.plot._edge import close_up, described, ends_of
+from superpose.plot._samples import magnitudes, traced
+from superpose.save import save
+
+if TYPE_CHECKING:
+    from superpose.workflow import Result
+
+__all__ = ["FILES", "write"]
+
+FILES = (
+    "model.safetensors",
+    "formula.txt",
+    "formula.tex",
+    "formula.py",
+    "metrics.json",
+    "history.csv",
+    "network.svg",
+    "network.png",
+    "report.html",
+)
+# Close-ups take a tenth of a second and 30 kB each; more than that many are not looked at.
+_MOST_CLOSE_UPS = 60
+_MOST_PARITIES = 6
+# A typeset formula that is wider than that, in inches at 16 points, is shown as text, which wraps.
+_MOST_FORMULA_WIDTH = 11.0
+
+
+def write(
+    result: Result, folder: str | os.PathLike[str], *, settings: Mapping[str, Any] | None = None
+) -> dict[str, Path]:
+    """Write all files of a run into a folder, which is made if need be.
+
+    They are written elsewhere first and moved in at the end, so a failure leaves the folder as it
+    was. Files of an earlier run are replaced; a formula of an earlier run does not stay beside a
+    model that has none.
+
+    Args:
+        result: what :func:`superpose.workflow.discover` gave.
+        folder: where.
+        settings: the options of the run, to be listed in the report.
+
+    Returns:
+        The path of each file by its name.
+
+    Raises:
+        FileError: if the folder or a file cannot be written.
+    """
+    folder = Path(folder)
+    with _staging(folder) as staging:
+        _write_all(result, staging, settings or {})
+        names = [name for name in FILES if (staging / name).exists()]
+        if folder.is_dir():
+            for name in names:
+                os.replace(staging / name, folder / name)
+            for name in set(FILES) - set(names):
+                (folder / name).unlink(missing_ok=True)
+        else:
+            os.rename(staging, folder)
+    return {name: folder / name for name in names}
+
+
+@contextlib.contextmanager
+def _staging(folder: Path) -> Iterator[Path]:
+    """A fresh folder on the same disk, gone at the end."""
+    label = quoted(os.fspath(folder), 120)
+    if folder.exists() and not folder.is_dir():
+        raise FileError(f"{label} is a file, and a run needs a folder; choose another name")
+    staging = (folder if folder.is_dir() else folder.parent) / f".{secrets.token_hex(8)}.tmp"
+    try:
+        staging.parent.mkdir(parents=True, exist_ok=True)
+        staging.mkdir()
+        yield staging
+    except FileError:
+        raise
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise FileError(
+            f"the files of the run cannot be written to {label}: {reason}; choose another place, "
+            "or make room for them"
+        ) from None
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _write_all(result: Result, folder: Path, settings: Mapping[str, Any]) -> None:
+    save(result.model, folder / "model.safetensors")
+    if result.formula is not None:
+        _write_text(folder / "formula.txt", f"{result.formula}\n")
+        _write_text(folder / "formula.tex", f"{result.formula.latex()}\n")
+        _write_text(folder / "formula.py", result.formula.python())
+    metrics = json.dumps(_plain(result.metrics), indent=2, ensure_ascii=False, allow_nan=False)
+    _write_text(folder / "metrics.json", f"{metrics}\n")
+    result.history.to_csv(folder / "history.csv")
+    diagram = plot.network(result.model, result.data)
+    plot.save_figure(diagram, folder / "network.svg")
+    plot.save_figure(diagram, folder / "network.png")
+    _write_text(folder / "report.html", _page(result, diagram, settings))
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8", newline="\n")
+
+
+def _plain(value: Any) -> Any:
+    """What JSON can hold: tensors and arrays as lists, numbers that are none as null."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, bool | int | str) else str(value)
+
+
+# -- the page
+
+
+@dataclass(frozen=True)
+class _Picture:
+    """A picture as the page holds it."""
+
+    source: str
+    text: str
+    width: float
+    """In inches, as it was drawn."""
+
+
+@dataclass(frozen=True)
+class _EdgeCard:
+    title: str
+    description: Sequence[str]
+    picture: _Picture
+
+
+def _page(result: Result, diagram: Any, settings: Mapping[str, Any]) -> str:
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["number"] = _number
+    names = result.model.target_names
+    cards, left_out = _edge_cards(result)
+    return environment.get_template("report.html").render(
+        title=_title(names),
+        formulas=_formulas(result),
+        latex=None if result.formula is None else result.formula.latex(),
+        typeset=None if result.formula is None or len(names) > 1 else _typeset(result),
+        errors=_errors(result),
+        target_std=result.metrics.get("target_std", result.data.target_std),
+        test_rows=len(result.data.test),
+        used=_used(result.model),
+        interrupted=bool(result.metrics.get("interrupted")),
+        diagram=_picture(diagram, f"The network that predicts {', '.join(names)}"),
+        staircase=_picture(plot.staircase(result.history), "Errors during training, against steps"),
+        reason=result.history.reason,
+        parities=_parities(result),
+        edges=cards,
+        edges_left_out=left_out,
+        facts=_facts(result),
+        settings={str(key): _written(value) for key, value in settings.items()},
+    )
+
+
+def _title(names: Sequence[str]) -> str:
+    """The targets' names, the first of many.
+
+    >>> _title(["volume"]), _title(["a", "b", "c", "d", "e"])
+    ('volume', 'a, b and 3 more')
+    """
+    if len(names) > 3:
+        return f"{', '.join(map(_canvas.clean, names[:2]))} and {len(names) - 2} more"
+    return ", ".join(map(_canvas.clean, names))
+
+
+def _picture(figure: Any, text: str) -> _Picture:
+    # An image, not part of the page: what two pictures call by the same name stays apart.
+    data = base64.b64encode(plot.render(figure, "svg")).decode("ascii")
+    width = float(figure.get_size_inches()[0])
+    return _Picture(f"data:image/svg+xml;base64,{data}", _canvas.clean(text), width)
+
+
+def _formulas(result: Result) -> list[tuple[str, str]]:
+    if result.formula is None:
+        return []
+    names = [_canvas.clean(name) for name in result.model.target_names]
+    if len(names) == 1:
+        return [(names[0], str(result.formula))]
+    return [(n, str(e)) for n, e in zip(names, result.formula.expressions, strict=True)]
+
+
+def _typeset(result: Result) -> _Picture | None:
+    """The formula as a picture, if matplotlib knows all of its LaTeX and it is not too long."""
+    assert result.formula is not None
+    latex = " ".join(result.formula.latex().split())
+    if "$" in latex.replace("\\$", ""):
+        return None
+    figure = _canvas.figure(1, 1)
+    try:
+        with _canvas.settings():
+            text = figure.text(0, 0, f"${latex}$", size=16, color=_canvas.INK)
+            extent = text.get_window_extent()
+            width, height = extent.width / figure.dpi + 0.1, extent.height / figure.dpi + 0.1
+            if not 0 < width <= _MOST_FORMULA_WIDTH:
+                return None
+            figure.set_size_inches(width, height)
+            text.set_position((0.05 / width, (0.05 - extent.y0 / figure.dpi) / height))
+        return _picture(figure, str(result.formula))
+    except ValueError:
+        return None
+
+
+def _errors(result: Result) -> list[tuple[str, float | None]]:
+    """Root mean squares on the test rows, in the target's units."""
+    found = [("network", result.metrics.get("network_rmse"))]
+    if result.formula is not None:
+        found.append(("formula", result.metrics.get("formula_rmse")))
+    return found
+
+
+def _used(model: KAN) -> tuple[list[str], list[str]]:
+    """The columns that the network reads, and those that it does not."""
+    read = {i for n, i, _ in model.active_edges() if n == 0}
+    names = [_canvas.clean(name) for name in model.feature_names]
+    return (
+        [name for i, name in enumerate(names) if i in read],
+        [name for i, name in enumerate(names) if i not in read],
+    )
+
+
+def _parities(result: Result) -> list[_Picture]:
+    split = "test" if len(result.data.test) else "all"
+    x, y = result.data.rows(split)
+    source = "network" if result.formula is None else "formula"
+    with torch.no_grad():
+        if result.formula is None:
+            predicted = result.model(x.to(result.model.input_center)).cpu()
+        else:
+            predicted = result.formula.torch(x)
+    return [
+        _picture(
+            plot.parity(y[:, k], predicted[:, k], name=name, model=f"{source} on {split} rows"),
+            f"{name}, measured against predicted",
+        )
+        for k, name in enumerate(result.model.target_names[:_MOST_PARITIES])
+    ]
+
+
+def _edge_cards(result: Result) -> tuple[list[_EdgeCard], int]:
+    """A close-up of each edge, the strongest of very many, and how many have none."""
+    model = result.model
+    trace = traced(model, result.data)
+    scores = magnitudes(trace)
+
+    def strength(edge: Edge) -> float:
+        n, i, o = edge
+        return -float(scores[n][i, o])
+
+    active = model.active_edges()
+    chosen = sorted(sorted(active, key=strength)[:_MOST_CLOSE_UPS])
+    cards = []
+    for edge in chosen:
+        title = " → ".join(map(_canvas.clean, ends_of(model, edge)))
+        picture = _picture(close_up(model, trace, edge), f"The function from {title}")
+        cards.append(_EdgeCard(title, described(model, edge), picture))
+    return cards, len(active) - len(chosen)
+
+
+def _facts(result: Result) -> list[tuple[str, str]]:
+    """What the run was, as far as the result tells."""
+    from importlib import metadata
+
+    model, data, metrics = result.model, result.data, result.metrics
+    splits = (("training", data.train), ("validation", data.validation), ("test", data.test))
+    facts = [
+        ("table", _canvas.clean(data.source or "arrays")),
+        ("target", ", ".join(map(_canvas.clean, data.target_names))),
+        ("features", ", ".join(map(_canvas.clean, data.feature_names))),
+        ("rows", ", ".join(f"{len(rows)} {name}" for name, rows in splits)),
+        ("shape", _written(metrics.get("shape", model.widths))),
+        ("edges", counted(len(model.active_edges()), "edge")),
+        ("free constants", str(model.parameter_count())),
+        ("grid intervals", _written([layer.grid_size for layer in model.kan_layers()])),
+        ("degree", _written([layer.degree for layer in model.kan_layers()])),
+    ]
+    if "seconds" in metrics:
+        facts.append(("time", f"{float(metrics['seconds']):.1f} s"))
+    with contextlib.suppress(metadata.PackageNotFoundError):
+        facts.append(("superpose", metadata.version("superpose")))
+    return [*facts, ("torch", torch.__version__)]
+
+
+def _number(value: float | None) -> str:
+    """A number of three digits, as a person writes it.
+
+    >>> _number(0.000123456), _number(12.3456), _number(None), _number(float("inf"))
+    ('1.23 × 10⁻⁴', '12.3', '–', '–')
+    """
+    if value is None or not math.isfinite(value):
+        return "–"
+    digits, _, power = f"{value:.3g}".partition("e")
+    if not power and value and abs(value) < 1e-3:
+        digits, _, power = f"{value:.2e}".partition("e")
+    if not power:
+        return digits.replace("-", "−")
+    raised = str(int(power)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    return f"{digits} × 10{raised}".replace("-", "−")
+
+
+def _written(value: Any) -> str:
+    """An option's value as a person reads it."""
+    if value is None:
+        return "automatic"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return ", ".join(map(_written, value))
+    return _canvas.clean(str(value))
