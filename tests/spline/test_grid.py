@@ -79,6 +79,13 @@ def test_insertion_is_an_average_of_neighbours() -> None:
     assert int((matrix != 0).sum(-1).max()) <= 4
 
 
+def test_a_coefficient_that_acts_nowhere_becomes_zero() -> None:
+    old = extended_knots(torch.tensor([[-1.0, 1.0]]), 1)
+    new = extended_knots(torch.tensor([[-1.0, 0.0, 0.0, 0.0, 1.0]]), 1)
+    moved = insertion_matrix(old, new, 1) @ torch.tensor([[[2.0], [4.0]]])
+    assert moved.flatten().tolist() == [2, 3, 0, 3, 4]
+
+
 def test_knots_that_are_not_nested_are_refused() -> None:
     one = uniform_knots(*torch.tensor([[-1.0], [1.0]]), 4, 3)
     other = uniform_knots(*torch.tensor([[-1.0], [1.0]]), 6, 3)
@@ -123,6 +130,13 @@ def test_a_multiple_of_an_even_grid_is_even_again(grid_size: int, factor: int) -
     new = split_breakpoints(even, grid_size * factor)
     expected = torch.linspace(-1, 1, grid_size * factor + 1, dtype=torch.float64)[None]
     torch.testing.assert_close(new, expected, rtol=0, atol=1e-14)
+
+
+def test_of_equal_intervals_the_first_are_split_first() -> None:
+    even = torch.linspace(-1.3, 0.9, 8, dtype=torch.float64)[None]  # equal up to rounding
+    widths = split_breakpoints(even, 9).diff(dim=-1)[0] / (2.2 / 7)
+    expected = torch.tensor([0.5] * 4 + [1.0] * 5, dtype=torch.float64)
+    torch.testing.assert_close(widths, expected)
 
 
 def test_wide_intervals_are_split_first() -> None:
