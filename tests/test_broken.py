@@ -15,11 +15,9 @@ import pytest
 
 from broken_models import BROKEN_MODELS, good_model
 from helpers import is_one_sentence, run_python
+from superpose import workflow
 from superpose.cli import main
 from superpose.save import save
-
-# Until the search is there; then a plain import.
-workflow = pytest.importorskip("superpose.workflow")
 
 GOOD = "x,y,f\n" + "".join(f"{n % 7},{0.1 * n:.1f},{n * n}\n" for n in range(40))
 FIT = "fit table.csv --target f"

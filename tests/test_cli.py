@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import math
 import os
 import re
 import subprocess
@@ -22,14 +23,11 @@ import torch
 
 import superpose
 from helpers import EXAMPLES, SOURCE, is_one_sentence, run_python
-from superpose import plot
+from superpose import plot, workflow
 from superpose.cli import main
+from superpose.interpret.formula import Formula
 from superpose.save import load, save
 from superpose.train.history import History, Record
-
-# Until the search and the formula are there; then plain imports.
-workflow = pytest.importorskip("superpose.workflow")
-Formula = pytest.importorskip("superpose.interpret.formula").Formula
 
 FILES = {
     "model.safetensors",
@@ -69,9 +67,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[workflow.FitOptions]:
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[workflow.DiscoverOptions]:
     """Stands in for the search, which takes its time; remembers what it was asked for."""
-    seen: list[workflow.FitOptions] = []
+    seen: list[workflow.DiscoverOptions] = []
 
     def discover(data: superpose.Dataset, options: Any, *, listener: Any = None) -> Any:
         seen.append(options)
@@ -79,7 +77,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[workflow.FitOptions]:
             listener("searching [for] a formula")
         model = symbolic_model(feature_names=data.feature_names, target_names=data.target_names)
         history = History([Record(0, "start", 3, 1.0, 1.0, 0.0)], "lm", "it was found", seconds=0.1)
+        formula = Formula.of(model) if options.formula else None
         metrics = {
+            "formula": None if formula is None else str(formula),
             "formula_rmse": 0.0 if options.formula else None,
             "network_rmse": 1e-9,
             "target_std": data.target_std,
@@ -88,7 +88,6 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[workflow.FitOptions]:
             "interrupted": False,
             "reason": "it was found",
         }
-        formula = Formula.of(model) if options.formula else None
         return workflow.Result(model, model, history, formula, data, metrics)
 
     monkeypatch.setattr(workflow, "discover", discover)
@@ -298,7 +297,7 @@ def test_without_a_formula(asked: list[Any], capsys: pytest.CaptureFixture[str])
         ("", "optimizer", "lm"),
         ("--optimizer adamw", "optimizer", "adamw"),
         ("--optimizer lbfgs", "optimizer", "lbfgs"),
-        ("", "time_limit", workflow.FitOptions().time_limit),
+        ("", "time_limit", workflow.DiscoverOptions().time_limit),
         ("--time-limit 1.5", "time_limit", 1.5),
         ("--time-limit 1e3", "time_limit", 1000.0),
         ("", "seed", 0),
@@ -311,7 +310,7 @@ def test_each_option_reaches_the_search(
     asked: list[Any], unwritten: None, line: str, name: str, value: object
 ) -> None:
     assert run(f"{FIT} --quiet {line}") == 0
-    assert asked == [replace(workflow.FitOptions(), **{name: value})]
+    assert asked == [replace(workflow.DiscoverOptions(), **{name: value})]
 
 
 def test_the_seed_deals_the_rows(
@@ -451,13 +450,15 @@ def test_json_has_no_nan(
 
     def odd(*args: Any, **options: Any) -> Any:
         result = real(*args, **options)
-        result.metrics |= {"formula_rmse": float("inf"), "network_rmse": float("nan")}
+        result.metrics |= {"formula_rmse": math.inf, "network_rmse": math.nan}
+        result.metrics["formulas"] = [{"relative_error": math.inf}]
         return result
 
     monkeypatch.setattr(workflow, "discover", odd)
     assert run(f"{FIT} --json") == 0
     found = json.loads(capsys.readouterr().out)
     assert found["formula_rmse"] is None and found["network_rmse"] is None
+    assert found["formulas"] == [{"relative_error": None}]
 
 
 # -- predict

@@ -32,7 +32,7 @@ from superpose._errors import OptionError, SuperposeError, nearest
 
 if TYPE_CHECKING:
     from superpose.nn import KAN
-    from superpose.workflow import FitOptions, Result
+    from superpose.workflow import Result
 
 __all__ = ["main"]
 
@@ -270,9 +270,9 @@ class _Fit:
     def run(self) -> None:
         from superpose import report
         from superpose.data import read_csv
-        from superpose.workflow import FitOptions, discover
+        from superpose.workflow import DiscoverOptions, discover
 
-        options: FitOptions = FitOptions(**self.options)
+        options = DiscoverOptions(**self.options)
         with _progress(self.quiet) as listener:
             data = read_csv(
                 self.table, target=self.target, features=self.features, seed=options.seed
@@ -288,18 +288,20 @@ class _Fit:
 
 def _summary(result: Result, folder: Path) -> dict[str, Any]:
     """What ``fit --json`` prints: the metrics of the run, and where its files are."""
-    formula = None if result.formula is None else str(result.formula)
     summary = {
-        "formula": formula,
         **result.metrics,
         "left_out": list(result.data.left_out),
         "out": str(folder),
     }
-    return {name: _finite_or_none(value) for name, value in summary.items()}
+    return {name: _finite(value) for name, value in summary.items()}
 
 
-def _finite_or_none(value: Any) -> Any:
-    """JSON has no NaN and no infinity."""
+def _finite(value: Any) -> Any:
+    """The value with null for each NaN and infinity, which JSON does not have."""
+    if isinstance(value, dict):
+        return {name: _finite(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
