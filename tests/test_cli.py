@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import json
 import math
 import os
 import re
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -409,6 +411,31 @@ def test_an_interruption_before_anything_was_found(
     assert printed.out == ""
     assert printed.err == "error: interrupted, and nothing was written\n"
     assert set(folder.rglob("*")) == before
+
+
+def test_ctrl_c_keeps_what_the_search_has_found(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The signal itself, in the middle of the search itself."""
+
+    def interrupt(event: str) -> None:
+        if event.startswith("network"):
+            signal.raise_signal(signal.SIGINT)
+
+    @contextlib.contextmanager
+    def progress(quiet: bool) -> Iterator[Callable[[str], None]]:
+        yield interrupt
+
+    monkeypatch.setattr("superpose.cli._progress", progress)
+    assert run(f"{FIT} --json --out result --time-limit 30") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["interrupted"] is True
+    assert found["formula"] is None
+    assert found["seconds"] < 20
+    assert load("result/model.safetensors").widths == found["shape"]
+    assert {path.name for path in Path("result").iterdir()} == {
+        name for name in FILES if not name.startswith("formula")
+    }
 
 
 class Terminal(io.StringIO):
