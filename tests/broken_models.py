@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import save_file
 
 import superpose
-from superpose.save import save
+from superpose.files import save
 
 Maker = Callable[[Path], None]
 TARGET = "f"

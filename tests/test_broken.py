@@ -17,7 +17,7 @@ from broken_models import BROKEN_MODELS, good_model
 from helpers import is_one_sentence, run_python
 from superpose import workflow
 from superpose.cli import main
-from superpose.save import save
+from superpose.files import save
 
 GOOD = "x,y,f\n" + "".join(f"{n % 7},{0.1 * n:.1f},{n * n}\n" for n in range(40))
 FIT = "fit table.csv --target f"

@@ -28,7 +28,7 @@ from helpers import EXAMPLES, SOURCE, is_one_sentence, run_python
 from superpose import plot, workflow
 from superpose.cli import main
 from superpose.interpret.formula import Formula
-from superpose.save import load, save
+from superpose.files import load, save
 from superpose.train.history import History, Record
 
 FILES = {
@@ -172,7 +172,7 @@ def test_a_failure_of_ours_is_owned_up_to(
     def fail(*args: Any) -> None:
         raise KeyError("inner")
 
-    monkeypatch.setattr("superpose.save.load", fail)
+    monkeypatch.setattr("superpose.files.load", fail)
     assert run("info model.safetensors") == 1
     printed = capsys.readouterr()
     assert printed.out == ""
@@ -191,7 +191,7 @@ def test_a_full_disk_is_not_our_failure(
     def fail(*args: Any) -> None:
         raise OSError(28, "No space left on device", "out/x")
 
-    monkeypatch.setattr("superpose.save.load", fail)
+    monkeypatch.setattr("superpose.files.load", fail)
     assert run("info model.safetensors") == 2
     assert capsys.readouterr().err == "error: 'out/x': No space left on device\n"
 

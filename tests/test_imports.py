@@ -23,7 +23,7 @@ FLOORS = [
     {"nn"},
     {"optim"},
     {"train", "interpret"},
-    {"save"},
+    {"files"},
     {"plot"},
     {"workflow"},
     {"report"},

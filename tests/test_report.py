@@ -20,7 +20,7 @@ from superpose import report
 from superpose._errors import FileError, OptionError
 from superpose.data import Dataset
 from superpose.nn import KAN
-from superpose.save import load
+from superpose.files import load
 from superpose.train import History, Record
 
 FORMULA_FILES = {"formula.txt", "formula.tex", "formula.py"}

@@ -1,29 +1,109 @@
-"""superpose: Kolmogorov-Arnold networks that are fast, accurate and readable."""
+"""superpose: Kolmogorov-Arnold networks that are fast, accurate and readable.
 
-from superpose._errors import DataError, FileError, OptionError, ShapeError, SuperposeError
-from superpose.data import Affine, Dataset, read_csv, read_features
-from superpose.nn import KAN, KANLayer, LayerTrace, SymbolicFunction, Trace, library, register
-from superpose.train import History, fit
+The public names are listed here, each with the room it lives in, and come when they are first asked for.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from superpose._errors import DataError, FileError, OptionError, ShapeError, SuperposeError
+    from superpose.data import Affine, Dataset, read_csv, read_features
+    from superpose.interpret import (
+        Candidate,
+        Formula,
+        Scores,
+        fix,
+        merge,
+        prune,
+        refit,
+        release,
+        scores,
+        straighten,
+        suggest,
+        symbolify,
+    )
+    from superpose.nn import KAN, KANLayer, LayerTrace, SymbolicFunction, Trace, library, register
+    from superpose.files import load, save
+    from superpose.train import FitSettings, History, Record, fit
+    from superpose.workflow import DiscoverOptions, Result, discover
 
 __version__ = "0.1.0"
+
+_ROOMS = {
+    "_errors": ("DataError", "FileError", "OptionError", "ShapeError", "SuperposeError"),
+    "data": ("Affine", "Dataset", "read_csv", "read_features"),
+    "interpret": (
+        "Candidate",
+        "Formula",
+        "Scores",
+        "fix",
+        "merge",
+        "prune",
+        "refit",
+        "release",
+        "scores",
+        "straighten",
+        "suggest",
+        "symbolify",
+    ),
+    "nn": ("KAN", "KANLayer", "LayerTrace", "SymbolicFunction", "Trace", "library", "register"),
+    "files": ("load", "save"),
+    "train": ("FitSettings", "History", "Record", "fit"),
+    "workflow": ("DiscoverOptions", "Result", "discover"),
+}
+_HOME = {name: room for room, names in _ROOMS.items() for name in names}
 
 __all__ = [
     "KAN",
     "Affine",
+    "Candidate",
     "DataError",
     "Dataset",
+    "DiscoverOptions",
     "FileError",
+    "FitSettings",
+    "Formula",
     "History",
     "KANLayer",
     "LayerTrace",
     "OptionError",
+    "Record",
+    "Result",
+    "Scores",
     "ShapeError",
     "SuperposeError",
     "SymbolicFunction",
     "Trace",
+    "discover",
     "fit",
+    "fix",
     "library",
+    "load",
+    "merge",
+    "prune",
     "read_csv",
     "read_features",
+    "refit",
     "register",
+    "release",
+    "save",
+    "scores",
+    "straighten",
+    "suggest",
+    "symbolify",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'superpose' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"superpose.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

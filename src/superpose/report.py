@@ -27,7 +27,7 @@ from superpose.nn.model import KAN, Edge
 from superpose.plot import _canvas
 from superpose.plot._edge import close_up, described, ends_of
 from superpose.plot._samples import magnitudes, traced
-from superpose.save import save
+from superpose.files import save
 
 if TYPE_CHECKING:
     from superpose.workflow import Result

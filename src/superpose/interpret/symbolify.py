@@ -213,7 +213,7 @@ class _Search:
                 yield smaller
         present = self.functions.get(model.layer(n).symbolic_table()[i, o][0])
         exact = self.error(model) < EXACT
-        if exact and (present is None or present.complexity <= 3):
+        if exact and (present is None or present.complexity <= 2):
             return
         # What the edge should be, with all others as they are: its curve as a spline, refitted.
         freed = self.refitted(release(model, self.samples, edge)) if not exact else model

@@ -80,8 +80,8 @@ def _builtin() -> dict[str, SymbolicFunction]:
         ("arctanh", sympy.atanh(x), 5),
         ("cosh", sympy.cosh(x), 4),
         ("sinh", sympy.sinh(x), 4),
-        ("abs", sympy.Abs(x), 3),
-        ("sign", sympy.sign(x), 3),
+        ("abs", sympy.Abs(x), 4),
+        ("sign", sympy.sign(x), 4),
         ("gaussian", sympy.exp(-(x**2)), 4),
         ("sigmoid", 1 / (1 + sympy.exp(-x)), 4),
     ]
@@ -207,8 +207,17 @@ def _torch_table() -> Mapping[Any, Callable[..., Tensor]]:
     }
 
 
-def torch_function(expression: sympy.Expr, symbols: Sequence[sympy.Symbol]) -> Callable[..., Tensor]:
+def torch_function(
+    expression: sympy.Expr,
+    symbols: Sequence[sympy.Symbol],
+    functions: Mapping[str, TorchFunction] | None = None,
+) -> Callable[..., Tensor]:
     """A torch callable of the given symbols, built by walking the expression; no text is ever evaluated.
+
+    Args:
+        expression: of the symbols, numbers and functions that torch or the library knows.
+        symbols: in the order of the callable's arguments.
+        functions: further elementwise functions of one argument, by their names in the expression.
 
     Raises:
         OptionError: if the expression holds a function that has no torch counterpart.
@@ -233,6 +242,9 @@ def torch_function(expression: sympy.Expr, symbols: Sequence[sympy.Symbol]) -> C
         if node.func in _torch_table() and len(node.args) == 1:
             function, inner = _torch_table()[node.func], walk(node.args[0])
             return lambda values: _apply(function, inner(values))
+        if functions is not None and len(node.args) == 1 and node.func.__name__ in functions:
+            own, inner = functions[node.func.__name__], walk(node.args[0])
+            return lambda values: own(inner(values))
         for known in _REGISTERED.values():
             wild = sympy.Wild("w")
             found = node.match(known.at(wild)) if known.expression.func == node.func else None

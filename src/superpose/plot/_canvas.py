@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from superpose._errors import OptionError
 from superpose._tables import quoted
-from superpose.save import write_atomically
+from superpose.files import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

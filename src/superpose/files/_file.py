@@ -18,8 +18,8 @@ from torch import Tensor
 
 from superpose._errors import FileError, nearest
 from superpose._tables import counted, quoted
-from superpose.save._schema import Spec
-from superpose.save._values import Refusal, as_array, as_object, as_whole, damaged, refused
+from superpose.files._schema import Spec
+from superpose.files._values import Refusal, as_array, as_object, as_whole, damaged, refused
 
 KEY = "superpose"
 HEADER_LIMIT = 16 << 20

@@ -20,7 +20,7 @@ from broken_models import BROKEN_MODELS, a_pickle, good_model, joined, parts_of
 from helpers import is_one_sentence
 from superpose import FileError, OptionError
 from superpose.nn import symbolic
-from superpose.save import load, save, write_atomically
+from superpose.files import load, save, write_atomically
 from superpose.spline import grid
 
 FUNCTIONS = ("0", "x", "x^2", "1/x", "sqrt", "exp", "log", "sin", "arctanh", "gaussian")
@@ -156,8 +156,8 @@ def test_a_broken_file_gives_one_sentence_and_nothing_is_built(
     make, words = BROKEN_MODELS[name]
     path = tmp_path / "model.safetensors"
     make(path)
-    monkeypatch.setattr("superpose.save.KANLayer", never)
-    monkeypatch.setattr("superpose.save._build", never)
+    monkeypatch.setattr("superpose.files.KANLayer", never)
+    monkeypatch.setattr("superpose.files._build", never)
     with pytest.raises(FileError) as caught:
         load(path)
     message = str(caught.value)

@@ -12,7 +12,7 @@ from torch import Tensor
 from superpose._errors import nearest
 from superpose._tables import listed, quoted
 from superpose.nn import KAN, KANLayer, library
-from superpose.save._values import (
+from superpose.files._values import (
     LARGEST,
     Refusal,
     as_array,

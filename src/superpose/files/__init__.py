@@ -36,9 +36,9 @@ from torch import Tensor
 
 from superpose._errors import OptionError
 from superpose.nn import KAN, KANLayer
-from superpose.save import _file, _schema
-from superpose.save._file import write_atomically
-from superpose.save._values import Damage, Refusal, refused
+from superpose.files import _file, _schema
+from superpose.files._file import write_atomically
+from superpose.files._values import Damage, Refusal, refused
 
 __all__ = ["load", "save", "write_atomically"]
 

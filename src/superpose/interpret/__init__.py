@@ -1,0 +1,25 @@
+"""Reading a network: scores, pruning, symbols, formulas."""
+
+from superpose.interpret.attribution import Scores, scores
+from superpose.interpret.candidates import Candidate
+from superpose.interpret.edges import fix, refit, release, suggest
+from superpose.interpret.formula import Formula
+from superpose.interpret.merge import merge
+from superpose.interpret.prune import prune
+from superpose.interpret.straighten import straighten
+from superpose.interpret.symbolify import symbolify
+
+__all__ = [
+    "Candidate",
+    "Formula",
+    "Scores",
+    "fix",
+    "merge",
+    "prune",
+    "refit",
+    "release",
+    "scores",
+    "straighten",
+    "suggest",
+    "symbolify",
+]

@@ -1,0 +1,256 @@
+"""Constants of an expression: fitted to data together, then brought to simple values where the data allow."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from superpose.interpret.rewrite import complexity
+from superpose.nn.symbolic import torch_function
+
+if TYPE_CHECKING:
+    import sympy
+
+# A simpler constant is taken if it raises the sum of squares by less than this many variances (three standard errors).
+_ALLOWED = 9.0
+# Errors below this share of the target's spread are rounding: exact data.
+_EXACT = 1e-10
+_MOST_CONSTANTS = 60
+
+
+@dataclass
+class Fitted:
+    """An expression whose constants were fitted, and what it leaves.
+
+    Attributes:
+        expression: with the fitted constants in it.
+        error: mean squared error on the samples, in units of the target's variance; infinite if not finite.
+        errors: standard error of each float that is left, by the float's value.
+    """
+
+    expression: sympy.Expr
+    error: float
+    errors: dict[float, float]
+
+
+class Problem:
+    """Samples of the columns and the target that constants are fitted to.
+
+    Args:
+        symbols: of the columns, in their order.
+        x: ``[S, n]`` columns.
+        y: ``[S]`` target.
+        functions: torch functions of what is not in the library (spline edges), by name.
+    """
+
+    def __init__(
+        self,
+        symbols: tuple[sympy.Symbol, ...],
+        x: Tensor,
+        y: Tensor,
+        functions: Mapping[str, Callable[[Tensor], Tensor]],
+        deadline: float = math.inf,
+    ) -> None:
+        self.symbols, self.x, self.y, self.functions = symbols, x, y, functions
+        self.deadline = deadline
+        self.columns = list(x.unbind(-1))
+        self.variance = float(y.var(correction=0)) or 1.0
+
+    def error(self, expression: sympy.Expr) -> float:
+        """Mean squared error in units of the target's variance."""
+        values = torch_function(expression, self.symbols, self.functions)(*self.columns)
+        found = float((values.expand_as(self.y) - self.y).square().mean()) / self.variance
+        return found if math.isfinite(found) else math.inf
+
+    def sign(self, expression: sympy.Expr) -> int:
+        """1 or -1 if the expression has that sign on all samples, else 0."""
+        values = torch_function(expression, self.symbols, self.functions)(*self.columns)
+        return int(bool((values > 0).all())) - int(bool((values < 0).all()))
+
+    def fit(self, expression: sympy.Expr, steps: int = 30) -> Fitted:
+        """Least squares in all of an expression's floats at once, by Levenberg-Marquardt."""
+        template, slots, start = _with_slots(expression)
+        if not slots or len(slots) > _MOST_CONSTANTS:
+            return Fitted(expression, self.error(expression), {})
+        function = torch_function(template, (*self.symbols, *slots), self.functions)
+
+        def model(values: Tensor) -> Tensor:
+            return function(*self.columns, *values.unbind()).expand_as(self.y)
+
+        values = torch.tensor(start, dtype=torch.float64)
+        best = self._squares(model(values))
+        damping, jacobian = 1e-6, None
+        for _ in range(steps):
+            if not math.isfinite(best) or best < 1e-32 or time.monotonic() > self.deadline:
+                break
+            if jacobian is None:
+                jacobian = torch.func.jacfwd(model)(values) / math.sqrt(self.variance * len(self.y))
+                residual = (model(values) - self.y) / math.sqrt(self.variance * len(self.y))
+                if not bool(torch.isfinite(jacobian).all()):
+                    break
+            scale = jacobian.square().sum(0).sqrt()
+            scale = torch.where(scale > 0, scale, 1.0)
+            move = _damped(jacobian / scale, residual, damping) / scale
+            trial = values - move
+            error = self._squares(model(trial))
+            if error < best:
+                small = error > best * (1 - 1e-6)
+                values, best, damping, jacobian = trial, error, max(damping / 10, 1e-15), None
+                if small:
+                    break
+            else:
+                damping *= 10
+                if damping > 1e3:
+                    break
+        fitted = {slot: _float(float(value)) for slot, value in zip(slots, values, strict=True)}
+        return Fitted(template.xreplace(fitted), best, self._standard_errors(model, values, best))
+
+    def _squares(self, values: Tensor) -> float:
+        found = float((values - self.y).square().mean()) / self.variance
+        return found if math.isfinite(found) else math.inf
+
+    def _standard_errors(self, model: Callable[[Tensor], Tensor], values: Tensor, error: float) -> dict[float, float]:
+        jacobian = torch.func.jacfwd(model)(values) / math.sqrt(self.variance)
+        if not bool(torch.isfinite(jacobian).all()) or not math.isfinite(error):
+            return {}
+        scale = jacobian.square().sum(0).sqrt()
+        scale = torch.where(scale > 0, scale, 1.0)
+        unit = jacobian / scale
+        inverse = torch.linalg.pinv(unit.T @ unit, hermitian=True, rtol=1e-14)
+        spread = (max(error, _EXACT**2) * inverse.diagonal().clamp(min=0)).sqrt() / scale
+        return {float(value): float(width) for value, width in zip(values, spread, strict=True)}
+
+    def snapped(self, expression: sympy.Expr) -> Fitted:
+        """The expression with simple constants wherever the samples do not object, the rest refitted."""
+        current = self.fit(expression)
+        refused: set[tuple[str, str]] = set()
+        while time.monotonic() < self.deadline:
+            for value, simple in _proposals(current):
+                key = (f"{value:.6e}", str(simple))
+                if key in refused:
+                    continue
+                changed = _replaced(current.expression, value, simple)
+                if changed is not None:
+                    trial = self.fit(changed, steps=12)
+                    if self._acceptable(trial.error, current.error):
+                        current = trial
+                        break
+                refused.add(key)
+            else:
+                break
+        return current
+
+    def _acceptable(self, new: float, old: float) -> bool:
+        least = _EXACT**2
+        return new <= max(old, least) * (1 + _ALLOWED / len(self.y)) if math.isfinite(new) else False
+
+
+def _damped(jacobian: Tensor, residual: Tensor, damping: float) -> Tensor:
+    """Solved on the stacked system, not the normal equations: exact data are fitted to the last digit."""
+    count = jacobian.shape[1]
+    stacked = torch.cat([jacobian, math.sqrt(damping) * torch.eye(count, dtype=jacobian.dtype)])
+    target = torch.cat([residual, residual.new_zeros(count)])
+    q, r = torch.linalg.qr(stacked)
+    return torch.linalg.solve_triangular(r, (q.T @ target)[:, None], upper=True)[:, 0]
+
+
+def _float(value: float) -> sympy.Float:
+    import sympy
+
+    return sympy.Float(value)
+
+
+def _with_slots(expression: sympy.Expr) -> tuple[sympy.Expr, list[sympy.Symbol], list[float]]:
+    """The expression with a symbol in place of each occurrence of a float, those symbols, and their values."""
+    import sympy
+
+    slots: list[sympy.Symbol] = []
+    start: list[float] = []
+
+    def walk(node: sympy.Expr) -> sympy.Expr:
+        if node.is_Float:
+            slots.append(sympy.Dummy(f"p{len(slots)}", real=True))
+            start.append(float(node))
+            return slots[-1]
+        if not node.args:
+            return node
+        return node.func(*(walk(part) for part in node.args))
+
+    return walk(expression), slots, start
+
+
+def _replaced(expression: sympy.Expr, value: float, simple: sympy.Expr) -> sympy.Expr | None:
+    """The expression with one float replaced; None where that leaves nothing or makes no sense."""
+    import sympy
+
+    changed = expression.xreplace({sympy.Float(value): simple})
+    if changed == expression or changed.has(sympy.nan, sympy.zoo, sympy.oo):
+        return None
+    return changed
+
+
+def _proposals(current: Fitted) -> list[tuple[float, sympy.Expr]]:
+    """Simple values within three standard errors of each float, the simplest and surest first."""
+    import sympy
+
+    found: list[tuple[int, float, float, sympy.Expr]] = []
+    exponents = {float(power.exp) for power in current.expression.atoms(sympy.Pow) if power.exp.is_Float}
+    for number in current.expression.atoms(sympy.Float):
+        value = float(number)
+        width = current.errors.get(value, 0.0)
+        for tier, simple in _simple_values(value, width, current.error < 1e-16):
+            distance = abs(float(simple) - value)
+            if distance <= max(4 * width, 1e-9 * max(abs(value), 1e-3 * (tier > 0))):
+                found.append((tier - (value in exponents), distance / max(width, 1e-300), value, simple))
+    found.sort(key=lambda item: (item[0], item[1]))
+    return [(value, simple) for _, _, value, simple in found]
+
+
+def _simple_values(value: float, width: float, exact: bool) -> list[tuple[int, sympy.Expr]]:
+    """Candidates in tiers: the finer the set of values, the surer the constant must be."""
+    import sympy
+
+    size = max(abs(value), 1e-12)
+    relative = width / size
+    found: list[tuple[int, sympy.Expr]] = [(0, sympy.Integer(0))]
+    if width < 0.15 and abs(value) < 1e9:
+        found.append((1, sympy.Integer(round(value))))
+    if relative < 0.03:
+        found += [(2, q) for q in _rationals(value, (2, 3, 4))]
+        found += [(2, sign * q * sympy.pi) for sign in (-1, 1) for q in (sympy.Rational(1, 2), 1, 2) if sign * value > 0]
+    if relative < 1e-3 and size < 1e3:
+        found += [(3, q) for q in _rationals(value, (5, 6, 8, 10))]
+        found += [(4, q * sympy.pi) for q in _rationals(value / math.pi, (1, 2, 3, 4, 6, 8))]
+        found += [(4, q / sympy.pi) for q in _rationals(value * math.pi, (1, 2, 4))]
+        found += [(4, q * sympy.E) for q in _rationals(value / math.e, (1, 2))]
+    if exact and relative < 1e-5 and size < 1e3:
+        squared = [q for q in _rationals(value * abs(value), (1, 2, 3, 4, 5, 6, 8)) if 0 < abs(q) < 100]
+        found += [(5, sympy.sign(q) * sympy.sqrt(abs(q))) for q in squared]
+        found += [(5, q * sympy.sqrt(sympy.pi)) for q in _rationals(value / math.sqrt(math.pi), (1, 2, 4))]
+        found += [(5, q * sympy.sqrt(2 * sympy.pi)) for q in _rationals(value / math.sqrt(2 * math.pi), (1, 2, 4))]
+        found += [(5, q / sympy.sqrt(2 * sympy.pi)) for q in _rationals(value * math.sqrt(2 * math.pi), (1, 2, 4))]
+        found += [(5, q / sympy.sqrt(sympy.pi)) for q in _rationals(value * math.sqrt(math.pi), (1, 2, 4))]
+        found += [(6, q) for q in _rationals(value, (7, 9, 12, 15, 16, 20, 25, 32, 50, 64, 100, 1000))]
+    return [(tier, simple) for tier, simple in found if simple != 0 or tier == 0]
+
+
+def _rationals(value: float, denominators: tuple[int, ...]) -> list[sympy.Rational]:
+    import sympy
+
+    if not abs(value) < 1e9:
+        return []
+    return [sympy.Rational(round(value * q), q) for q in denominators if round(value * q)]
+
+
+def simplest(problem: Problem, candidates: list[sympy.Expr]) -> Fitted:
+    """The simplest of several forms after fitting and snapping, among those whose error is no worse."""
+    fitted = [problem.snapped(expression) for expression in candidates]
+    least = max(min(item.error for item in fitted), _EXACT**2)
+    allowed = least * (1 + _ALLOWED / len(problem.y))
+    return min((item for item in fitted if item.error <= allowed), key=lambda item: complexity(item.expression), default=fitted[0])

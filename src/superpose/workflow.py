@@ -1,0 +1,352 @@
+"""discover: from a table to a formula, the whole path, as ``superpose fit`` does it.
+
+Small networks are fitted first, from a sum of one-variable functions to two hidden layers. The simplest ones that
+come near the best error are read: straightened, pruned, recognised, written out, their constants refitted and
+simplified. The search ends when a formula reaches the error of the best network, or when the time is over.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import torch
+
+from superpose._errors import OptionError
+from superpose.data import Dataset
+from superpose.interpret.edges import polish, sample, scaled_rows
+from superpose.interpret.formula import Formula
+from superpose.interpret.symbolify import symbolify
+from superpose.nn.model import KAN
+from superpose.train.fit import OPTIMIZERS, fit
+from superpose.train.history import History
+
+Listener = Callable[[str], None]
+
+# Hidden layers that are tried, in this order; the first few always, the others while time and need last.
+_FIRST: tuple[tuple[int, ...], ...] = ((), (1,), (2,))
+_LATER: tuple[tuple[int, ...], ...] = ((3,), (1, 1), (5,), (2, 1), (3, 2))
+# Errors are root mean squares in units of the target's standard deviation.
+_EXACT = 1e-9
+# A network is worth reading if its error is within this factor of the best.
+_PROMISING = 4.0
+# A formula is as good as the best network if its error is within this factor of the network's.
+_AS_GOOD = 1.03
+# In the price of a formula, a node of its tree weighs as much as 2.3% of its squared error.
+_NODE = 0.01
+_QUICK_GRIDS = (5, 10)
+# Networks of the search see at most so many training rows, and a quarter as many validation rows.
+_MOST_ROWS = 2048
+
+
+@dataclass(frozen=True)
+class DiscoverOptions:
+    """Options of :func:`discover`.
+
+    Attributes:
+        shape: ``"auto"`` or the widths after the inputs, such as ``(5, 1)``: five hidden nodes and one output.
+        grid_size: intervals of the final network's grids; None doubles them while the validation error falls.
+        degree: of the splines.
+        optimizer: ``"lm"``, ``"lbfgs"`` or ``"adamw"``.
+        time_limit: seconds for everything.
+        seed: of every random choice.
+        formula: whether to look for a formula; if not, only a network is fitted.
+    """
+
+    shape: Literal["auto"] | tuple[int, ...] = "auto"
+    grid_size: int | None = None
+    degree: int = 3
+    optimizer: str = "lm"
+    time_limit: float = 45.0
+    seed: int = 0
+    formula: bool = True
+
+    def check(self, data: Dataset) -> None:
+        """Raise :class:`OptionError` for what makes no sense with these data."""
+        if self.shape != "auto" and (not self.shape or self.shape[-1] != data.n_targets or min(self.shape) < 1):
+            raise OptionError(
+                f"the shape must end with {data.n_targets}, the number of targets, and have positive widths (5,1 means "
+                f"5 hidden nodes and 1 output), not {','.join(map(str, self.shape))}"
+            )
+        if self.optimizer not in OPTIMIZERS:
+            raise OptionError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, not {self.optimizer!r}")
+        if not (math.isfinite(self.time_limit) and self.time_limit > 0):
+            raise OptionError(f"time_limit must be a positive number of seconds, not {self.time_limit!r}")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One formula that was found on the way.
+
+    Attributes:
+        formula: with its constants fitted and simplified.
+        model: the symbolic network it was read from.
+        error: root mean squared error on training and validation rows, in units of the target's standard deviation.
+    """
+
+    formula: Formula
+    model: KAN
+    error: float
+
+    @property
+    def price(self) -> float:
+        """What is minimised: powers of ten of the squared error, and the formula's nodes."""
+        return 2 * math.log10(max(self.error, _EXACT)) + _NODE * self.formula.complexity
+
+
+@dataclass
+class Result:
+    """What :func:`discover` returns.
+
+    Attributes:
+        model: the symbolic network that the formula was read from; the spline network if there is no formula.
+        network: the spline network.
+        history: of the network's training.
+        formula: the recommended formula, or None.
+        data: what everything was fitted to.
+        metrics: numbers and facts, ready for JSON.
+        findings: every formula that was found, the recommended one included.
+    """
+
+    model: KAN
+    network: KAN
+    history: History
+    formula: Formula | None
+    data: Dataset
+    metrics: dict[str, Any]
+    findings: list[Finding] = field(default_factory=list)
+
+
+def discover(data: Dataset, options: DiscoverOptions | None = None, *, listener: Listener | None = None) -> Result:
+    """Find a network and a formula for a table.
+
+    Args:
+        data: the table.
+        options: see :class:`DiscoverOptions`.
+        listener: called with a short sentence whenever something was reached.
+
+    Returns:
+        A :class:`Result`. If a person interrupts, the best found so far, with ``metrics["interrupted"]`` true.
+
+    Raises:
+        OptionError: for options that make no sense with the data.
+        KeyboardInterrupt: if a person interrupts before anything was found.
+    """
+    options = options or DiscoverOptions()
+    options.check(data)
+    return _Discovery(data, options, listener or (lambda event: None)).run()
+
+
+def _some(rows: torch.Tensor, count: int) -> torch.Tensor:
+    return sample(rows[:, None], count)[:, 0]
+
+
+@dataclass
+class _Network:
+    hidden: tuple[int, ...]
+    model: KAN
+    history: History
+    error: float
+    read: bool = False
+
+
+class _Discovery:
+    def __init__(self, data: Dataset, options: DiscoverOptions, listener: Listener) -> None:
+        self.data, self.options, self.tell = data, options, listener
+        few = {"train": _some(data.train, _MOST_ROWS), "validation": _some(data.validation, _MOST_ROWS // 4)}
+        self.few = replace(data, **few)
+        self.began = time.monotonic()
+        self.deadline = self.began + options.time_limit
+        # The final network and what must be written out come last and need a share of the time.
+        self.search_ends = self.began + 0.8 * options.time_limit
+        self.networks: list[_Network] = []
+        self.findings: list[Finding] = []
+        self.interrupted = False
+        self.reason = ""
+
+    def run(self) -> Result:
+        try:
+            self.reason = self._search()
+        except KeyboardInterrupt:
+            if not self.networks:
+                raise
+            self.interrupted = True
+        chosen = min(self.findings, key=lambda finding: finding.price, default=None)
+        network, history = self._final_network(chosen)
+        if self.interrupted:
+            self.reason = "interrupted; the best found so far was kept"
+        model = network if chosen is None else self._matched(chosen)
+        metrics = self._metrics(network, history, chosen, model)
+        formula = None if chosen is None else chosen.formula
+        return Result(model, network, history, formula, self.data, metrics, self.findings)
+
+    # -- the search
+
+    def _search(self) -> str:
+        fixed = self.options.shape
+        first: Sequence[tuple[int, ...]] = _FIRST if fixed == "auto" else (tuple(fixed[:-1]),)
+        later: Sequence[tuple[int, ...]] = _LATER if fixed == "auto" else ()
+        for hidden in first:
+            network = self._fit(hidden, self.options.seed)
+            if self._late() or (network.error < 1e-3 and not hidden) or network.error < 1e-5:
+                break
+        if not self.options.formula:
+            return "only a network was asked for"
+        if self._read_promising():
+            return "a formula reaches the error of the best network"
+        for hidden in later:
+            if self._late():
+                break
+            self._fit(hidden, self.options.seed)
+            if self._read_promising():
+                return "a formula reaches the error of the best network"
+        round_number = 1
+        while not self._late() and round_number <= 20:
+            # Other starts of the shapes that did best.
+            for hidden in dict.fromkeys(n.hidden for n in sorted(self.networks, key=lambda n: n.error)[:3]):
+                if self._late():
+                    break
+                self._fit(hidden, self.options.seed + 1000 * round_number)
+                if self._read_promising():
+                    return "a formula reaches the error of the best network"
+            round_number += 1
+        return "the time was over" if self._late() else "every shape was tried"
+
+    def _late(self) -> bool:
+        return time.monotonic() > self.search_ends
+
+    def _fit(self, hidden: tuple[int, ...], seed: int) -> _Network:
+        widths = [self.data.n_features, *hidden, self.data.n_targets]
+        model = KAN(widths, grid_size=_QUICK_GRIDS[0], degree=self.options.degree, seed=seed)
+        left = max(1.0, self.search_ends - time.monotonic())
+        lm = self.options.optimizer == "lm"
+        history = fit(
+            model,
+            self.few,
+            optimizer=self.options.optimizer,
+            grids=_QUICK_GRIDS if lm else None,
+            starts=1 if not hidden or not lm else 4 + 2 * (max(hidden) > 1),
+            seed=seed,
+            time_limit=left,
+            progress=False,
+        )
+        error = self._relative(history.validation_rmse if len(self.data.validation) else history.train_rmse)
+        if not math.isfinite(error):
+            error = math.inf
+        found = _Network(hidden, model, history, error)
+        self.networks.append(found)
+        if "interrupted" in history.reason:
+            raise KeyboardInterrupt
+        self.tell(f"network {widths}: validation error {error:.1e} of the target's spread")
+        return found
+
+    def _relative(self, rmse: float) -> float:
+        return rmse / float(self.data.y_scale.scale.square().mean().sqrt())
+
+    def _least(self) -> float:
+        return min(network.error for network in self.networks)
+
+    def _read_promising(self) -> bool:
+        """Read the networks that are near the best, the simplest first; whether a formula is good enough."""
+        least = self._least()
+        near = [n for n in self.networks if not n.read and n.error <= max(_PROMISING * least, 1e-3)]
+        near = [n for n in near if math.isfinite(n.error)]
+        for network in sorted(near, key=lambda n: (n.model.parameter_count(), n.error)):
+            if self._late():
+                break
+            network.read = True
+            self._read(network)
+            if self._good_enough():
+                return True
+        return self._good_enough()
+
+    def _good_enough(self) -> bool:
+        if not self.findings:
+            return False
+        best = min(finding.error for finding in self.findings)
+        return best < _EXACT or best <= _AS_GOOD * self._least()
+
+    def _read(self, network: _Network) -> None:
+        share = self.search_ends - time.monotonic()
+        deadline = time.monotonic() + max(2.0, 0.6 * share)
+        model = symbolify(network.model, self.data, noise=network.error, deadline=deadline)
+        formula = Formula.of(model, self.data, deadline=deadline + 0.2 * share)
+        errors = [formula.rmse(self.data, split) for split in ("train", "validation") if len(getattr(self.data, split))]
+        finding = Finding(formula, model, self._relative(max(errors)))
+        self.findings.append(finding)
+        self.tell(f"formula with {formula.complexity} nodes, error {finding.error:.1e} of the target's spread")
+
+    # -- what comes out
+
+    def _final_network(self, chosen: Finding | None) -> tuple[KAN, History]:
+        """The spline network that is shown beside the formula, its grid refined while that helps."""
+        hidden = None if chosen is None else tuple(chosen.model.widths[1:-1])
+        same = [n for n in self.networks if n.hidden == hidden] or self.networks
+        best = min(same, key=lambda n: n.error)
+        left = self.deadline - time.monotonic()
+        if self.interrupted or left < 2 or self.options.optimizer != "lm":
+            return best.model, best.history
+        widths = [self.data.n_features, *best.hidden, self.data.n_targets]
+        first = min(_QUICK_GRIDS[0], self.options.grid_size or _QUICK_GRIDS[0])
+        model = KAN(widths, grid_size=first, degree=self.options.degree, seed=self.options.seed)
+        grids = None
+        if self.options.grid_size is not None:
+            sizes = [first]
+            while sizes[-1] < self.options.grid_size:
+                sizes.append(min(2 * sizes[-1], self.options.grid_size))
+            grids = tuple(sizes)
+        history = fit(
+            model, self.data, grids=grids, starts=6, seed=self.options.seed, time_limit=min(left, 20.0), progress=False
+        )
+        if self._relative(history.validation_rmse) > best.error and grids is None:
+            return best.model, best.history
+        return model, history
+
+    def _matched(self, chosen: Finding) -> KAN:
+        """The symbolic network with its constants fitted to the simplified formula, so that both say the same."""
+        matched = chosen.model.copy()
+        x, y = scaled_rows(matched, self.data, "all")
+        with torch.no_grad():
+            values = (chosen.formula.torch(self.data.x) - matched.output_center) / matched.output_scale
+        if not bool(torch.isfinite(values).all()):
+            return matched
+        before = float((values - y).square().mean())
+        reached = polish(matched, x, values, steps=40, tolerance=1e-6)
+        return matched if reached <= before else chosen.model
+
+    def _metrics(self, network: KAN, history: History, chosen: Finding | None, model: KAN) -> dict[str, Any]:
+        split = "test" if len(self.data.test) else "all"
+        x, y = self.data.rows(split)
+        with torch.no_grad():
+            network_rmse = float((network(x) - y).square().mean().sqrt())
+        formula = None if chosen is None else chosen.formula
+        ranked = sorted(self.findings, key=lambda finding: finding.formula.complexity)
+        return {
+            "target": list(self.data.target_names),
+            "features": list(self.data.feature_names),
+            "formula": None if formula is None else str(formula),
+            "formula_rmse": None if formula is None else formula.rmse(self.data, split),
+            "formula_complexity": None if formula is None else formula.complexity,
+            "splines_in_formula": 0 if formula is None else len(formula.splines),
+            "network_rmse": network_rmse,
+            "network_shape": network.widths,
+            "network_parameters": network.parameter_count(),
+            "target_std": self.data.target_std,
+            "shape": model.widths,
+            "parameters": model.parameter_count(),
+            "grids": history.grids,
+            "rows": {
+                name: len(getattr(self.data, name)) for name in ("train", "validation", "test")
+            },
+            "formulas": [
+                {"formula": str(f.formula), "complexity": f.formula.complexity, "relative_error": f.error} for f in ranked
+            ],
+            "seed": self.options.seed,
+            "reason": self.reason,
+            "training": history.reason,
+            "interrupted": self.interrupted,
+            "seconds": time.monotonic() - self.began,
+        }
