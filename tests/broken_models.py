@@ -23,9 +23,7 @@ FEATURES = ("x", "y")
 
 def good_model(dtype: torch.dtype = torch.float64) -> superpose.KAN:
     """A small model with removed and symbolic edges, for a table of x and y."""
-    model = superpose.KAN(
-        [2, 3, 1], grid_size=4, seed=0, dtype=dtype, feature_names=FEATURES, target_names=[TARGET]
-    )
+    model = superpose.KAN([2, 3, 1], grid_size=4, seed=0, dtype=dtype, feature_names=FEATURES, target_names=[TARGET])
     model.layer(0).set_symbolic({(0, 1): ("sin", (1.5, 0.25, -2.0, 0.5))})
     model.layer(1).mask[2, 0] = False
     return model

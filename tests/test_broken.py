@@ -65,9 +65,7 @@ TABLES = {
     "a NaN": table(replaced("3,0.3,9", "3,nan,9"), "column 'y' holds nan"),
     "an infinity": table(replaced("3,0.3,9", "3,0.3,-inf"), "column 'f' holds -inf"),
     "a number too large": table(replaced("3,0.3,9", "3,1e999,9"), "line 5"),
-    "a constant target": table(
-        "x,f\n" + "".join(f"{n},4\n" for n in range(40)), "the target 'f' is constant"
-    ),
+    "a constant target": table("x,f\n" + "".join(f"{n},4\n" for n in range(40)), "the target 'f' is constant"),
     "a constant feature, asked for": Case(
         f"{FIT} --features x",
         "the feature 'x' is constant",
@@ -86,14 +84,10 @@ TABLES = {
     "commas and points mixed": table(
         replaced("3,0.3,9", "3,0x3,9").replace(",", ";").replace("0x3", "0,3"), "mix decimal"
     ),
-    "thousands separators": table(
-        replaced("3,0.3,9", "3,0.3,1 000").replace(",", "\t"), "thousands separators"
-    ),
+    "thousands separators": table(replaced("3,0.3,9", "3,0.3,1 000").replace(",", "\t"), "thousands separators"),
     "a text file": table("This is no table.\nIt has lines.\n", "one column only"),
     "UTF-16": table(GOOD.encode("utf-16"), "UTF-16"),
-    "Latin letters of another encoding": table(
-        replaced("x,y,f", "ü,y,f").encode("latin-1"), "UTF-8"
-    ),
+    "Latin letters of another encoding": table(replaced("x,y,f", "ü,y,f").encode("latin-1"), "UTF-8"),
     "a workbook": table(b"PK\x03\x04" + bytes(100), "Excel"),
     "a binary file": table(bytes(range(256)) * 8, "binary"),
     "damaged gzip": table(gzip.compress(GOOD.encode())[:-9], "damaged gzip"),
@@ -111,9 +105,7 @@ FEATURES = {
     "a feature twice": Case(f"{FIT} --features x,x", "named twice"),
     "an empty feature": Case(f"{FIT} --features x,,y", "--features 'x,,y' has an empty name"),
     "no features at all": Case(f"{FIT} --features=", "--features '' has an empty name"),
-    "a feature of text": Case(
-        f"{FIT} --features x", "column 'x' holds 'a0'", GOOD.replace("\n", "\na", 40)
-    ),
+    "a feature of text": Case(f"{FIT} --features x", "column 'x' holds 'a0'", GOOD.replace("\n", "\na", 40)),
 }
 
 OPTIONS = {
@@ -160,39 +152,25 @@ OPTIONS = {
     "a folder below a file": Case(f"{FIT} --out model.safetensors/out", "below a file"),
     "a folder of too long a name": Case(f"{FIT} --out {'x' * 300}", "too long"),
     "a folder with a null": Case(f"{FIT} --out a\0b", "null"),
-    "a mistake in an option before one in the table": Case(
-        "fit missing.csv --target f --degree 9", "--degree"
-    ),
-    "an unknown format": Case(
-        "formula model.safetensors --format tex", "text, latex, python, sympy"
-    ),
+    "a mistake in an option before one in the table": Case("fit missing.csv --target f --degree 9", "--degree"),
+    "an unknown format": Case("formula model.safetensors --format tex", "text, latex, python, sympy"),
     "a picture of another kind": Case("plot model.safetensors --out a.jpg", ".svg, .png, .pdf"),
     "a picture without a name": Case("plot model.safetensors", "superpose plot needs --out"),
     "a picture in no folder": Case("plot model.safetensors --out no/a.svg", "create it first"),
     "a picture on a folder": Case(
         "plot model.safetensors --out a.svg", "is a folder", prepare=lambda: os.mkdir("a.svg")
     ),
-    "predictions of another kind": Case(
-        "predict model.safetensors table.csv --out p.xlsx", ".parquet"
-    ),
-    "predictions over their table": Case(
-        "predict model.safetensors table.csv --out table.csv", "also what is read"
-    ),
-    "predictions in no folder": Case(
-        "predict model.safetensors table.csv --out no/p.csv", "create it first"
-    ),
-    "predictions without a table": Case(
-        "predict model.safetensors", "superpose predict needs TABLE"
-    ),
+    "predictions of another kind": Case("predict model.safetensors table.csv --out p.xlsx", ".parquet"),
+    "predictions over their table": Case("predict model.safetensors table.csv --out table.csv", "also what is read"),
+    "predictions in no folder": Case("predict model.safetensors table.csv --out no/p.csv", "create it first"),
+    "predictions without a table": Case("predict model.safetensors", "superpose predict needs TABLE"),
 }
 
 MODELS = {
     "a model that is missing": Case("info modle.safetensors", "did you mean 'model.safetensors'?"),
     "a directory for a model": Case("info .", "such as 'model.safetensors'"),
     "a table for a model": Case("info table.csv", "not a safetensors file"),
-    "model and table the wrong way round": Case(
-        "predict table.csv model.safetensors", "not a safetensors file"
-    ),
+    "model and table the wrong way round": Case("predict table.csv model.safetensors", "not a safetensors file"),
     "a table without the model's columns": table(
         replaced("x,y,f", "x,why,f"), "'y'", "predict model.safetensors table.csv"
     ),
@@ -243,9 +221,7 @@ def assert_refused(code: int, out: str, err: str, words: str) -> None:
     sentence = err.removeprefix("error: ").rstrip("\n")
     assert is_one_sentence(sentence), sentence
     assert sentence.isprintable()
-    assert "superpose." not in sentence.replace("superpose.save", "").replace(
-        "superpose.register", ""
-    )
+    assert "superpose." not in sentence.replace("superpose.save", "").replace("superpose.register", "")
     assert words in sentence, sentence
 
 
@@ -253,9 +229,7 @@ def assert_refused(code: int, out: str, err: str, words: str) -> None:
     "case",
     [pytest.param(case, id=name) for name, case in (TABLES | FEATURES | OPTIONS | MODELS).items()],
 )
-def test_one_sentence_and_nothing_else(
-    case: Case, folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_one_sentence_and_nothing_else(case: Case, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = case.table.encode() if isinstance(case.table, str) else case.table
     Path("table.csv").write_bytes(data)
     case.prepare()
@@ -266,9 +240,7 @@ def test_one_sentence_and_nothing_else(
 
 
 @pytest.mark.parametrize("name", BROKEN_MODELS)
-def test_no_command_takes_a_broken_model(
-    name: str, folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_no_command_takes_a_broken_model(name: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     make, words = BROKEN_MODELS[name]
     Path("table.csv").write_text(GOOD)
     make(Path("broken.safetensors"))

@@ -27,8 +27,8 @@ import superpose
 from helpers import EXAMPLES, SOURCE, is_one_sentence, run_python
 from superpose import plot, workflow
 from superpose.cli import main
-from superpose.interpret.formula import Formula
 from superpose.files import load, save
+from superpose.interpret.formula import Formula
 from superpose.train.history import History, Record
 
 FILES = {
@@ -49,9 +49,7 @@ def symbolic_model(**names: Any) -> superpose.KAN:
     """The network of f = 2*x + y^2."""
     names = {"feature_names": ["x", "y"], "target_names": ["f"]} | names
     model = superpose.KAN([2, 1], grid_size=3, **names)
-    model.layer(0).set_symbolic(
-        {(0, 0): ("x", (1.0, 0.0, 2.0, 0.0)), (1, 0): ("x^2", (1.0, 0.0, 1.0, 0.0))}
-    )
+    model.layer(0).set_symbolic({(0, 0): ("x", (1.0, 0.0, 2.0, 0.0)), (1, 0): ("x^2", (1.0, 0.0, 1.0, 0.0))})
     return model
 
 
@@ -133,9 +131,7 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
         ("info", "MODEL --json"),
     ],
 )
-def test_each_command_explains_itself(
-    command: str, words: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_each_command_explains_itself(command: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(f"{command} --help") == 0
     printed = capsys.readouterr()
     assert printed.err == ""
@@ -166,9 +162,7 @@ def test_help_and_mistakes_in_options_do_without_torch() -> None:
     assert finished.stdout.splitlines()[-1] == "end"
 
 
-def test_a_failure_of_ours_is_owned_up_to(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_failure_of_ours_is_owned_up_to(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     def fail(*args: Any) -> None:
         raise KeyError("inner")
 
@@ -185,9 +179,7 @@ def test_a_failure_of_ours_is_owned_up_to(
     assert "Traceback" in capsys.readouterr().err
 
 
-def test_a_full_disk_is_not_our_failure(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_full_disk_is_not_our_failure(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     def fail(*args: Any) -> None:
         raise OSError(28, "No space left on device", "out/x")
 
@@ -250,9 +242,7 @@ def test_fit_writes_every_file_and_says_what_it_found(
     assert load(written / "model.safetensors").feature_names == ("x", "y")
 
 
-def test_json_is_all_that_is_printed(
-    asked: list[Any], folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_json_is_all_that_is_printed(asked: list[Any], folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(f"{FIT} --json --out result") == 0
     printed = capsys.readouterr()
     assert printed.err == ""
@@ -261,9 +251,7 @@ def test_json_is_all_that_is_printed(
     assert found["formula"] == str(Formula.of(symbolic_model()))
     assert found["formula_rmse"] == 0
     assert found["network_rmse"] == 1e-9
-    assert found["target_std"] == pytest.approx(
-        superpose.read_csv("table.csv", target="f").target_std
-    )
+    assert found["target_std"] == pytest.approx(superpose.read_csv("table.csv", target="f").target_std)
     assert found["shape"] == [2, 1]
     assert found["seconds"] == 0.1
     assert found["out"] == "result"
@@ -308,16 +296,12 @@ def test_without_a_formula(asked: list[Any], capsys: pytest.CaptureFixture[str])
         ("--no-formula", "formula", False),
     ],
 )
-def test_each_option_reaches_the_search(
-    asked: list[Any], unwritten: None, line: str, name: str, value: object
-) -> None:
+def test_each_option_reaches_the_search(asked: list[Any], unwritten: None, line: str, name: str, value: object) -> None:
     assert run(f"{FIT} --quiet {line}") == 0
     assert asked == [replace(workflow.DiscoverOptions(), **{name: value})]
 
 
-def test_the_seed_deals_the_rows(
-    asked: list[Any], unwritten: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_seed_deals_the_rows(asked: list[Any], unwritten: None, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
     real = workflow.discover
 
@@ -515,9 +499,7 @@ def test_predictions_twice_over(capsys: pytest.CaptureFixture[str]) -> None:
     assert header == "name,x,y,f,f_predicted,f_predicted_2"
 
 
-@pytest.mark.parametrize(
-    "name", ["p.csv", "p.tsv", "p.csv.gz", "p.tsv.gz", "p.parquet", "P.PARQUET"]
-)
+@pytest.mark.parametrize("name", ["p.csv", "p.tsv", "p.csv.gz", "p.tsv.gz", "p.parquet", "P.PARQUET"])
 def test_the_name_says_what_is_written(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(f"predict model.safetensors table.csv --out {name}") == 0
     assert capsys.readouterr() == ("", "")
@@ -569,16 +551,12 @@ def test_the_printed_module_runs_alone(folder: Path, capsys: pytest.CaptureFixtu
     assert run("formula model.safetensors --format python") == 0
     Path("module.py").write_text(capsys.readouterr().out)
     script = "import module; print(module.predict(x=1.5, y=2.0))"
-    finished = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, cwd=folder, check=False
-    )
+    finished = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=folder, check=False)
     assert float(finished.stdout) == 7.0, finished.stderr
 
 
 @pytest.mark.parametrize("table", ["", "table.csv"])
-@pytest.mark.parametrize(
-    ("name", "start"), [("a.svg", b"<?xml"), ("a.png", b"\x89PNG"), ("a.PDF", b"%PDF")]
-)
+@pytest.mark.parametrize(("name", "start"), [("a.svg", b"<?xml"), ("a.png", b"\x89PNG"), ("a.PDF", b"%PDF")])
 def test_pictures(table: str, name: str, start: bytes, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(f"plot model.safetensors {table} --out {name}") == 0
     assert Path(name).read_bytes().startswith(start)

@@ -48,9 +48,7 @@ def written(folder: Path, content: str | bytes, name: str = "table.csv") -> Path
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|", " ", "   ", " \t "])
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
-def test_every_usual_delimiter_and_line_end_gives_the_same_table(
-    tmp_path: Path, delimiter: str, end: str
-) -> None:
+def test_every_usual_delimiter_and_line_end_gives_the_same_table(tmp_path: Path, delimiter: str, end: str) -> None:
     expected = read_csv(written(tmp_path, table_text()), target="f")
     text = table_text(delimiter=delimiter).replace("\n", end)
     data = read_csv(written(tmp_path, text), target="f")
@@ -68,12 +66,8 @@ def test_every_usual_delimiter_and_line_end_gives_the_same_table(
         pytest.param(lambda text: text.replace(",", " , ").encode(), id="spaces"),
         pytest.param(lambda text: text.replace(",", '","').encode(), id="half quoted"),
         pytest.param(lambda text: text.replace("1.0", "+1.0e0").encode(), id="signs, exponents"),
-        pytest.param(
-            lambda text: text.replace(",", ";").replace(".", ",").encode(), id="decimal commas"
-        ),
-        pytest.param(
-            lambda text: text.replace(",", "\t").replace(".", ",").encode(), id="commas, tabs"
-        ),
+        pytest.param(lambda text: text.replace(",", ";").replace(".", ",").encode(), id="decimal commas"),
+        pytest.param(lambda text: text.replace(",", "\t").replace(".", ",").encode(), id="commas, tabs"),
     ],
 )
 def test_spellings_of_one_table(tmp_path: Path, rewrite: Callable[[str], bytes]) -> None:
@@ -88,9 +82,7 @@ def test_spellings_of_one_table(tmp_path: Path, rewrite: Callable[[str], bytes])
 
 
 def test_quoted_names_and_texts_may_hold_delimiters_and_line_ends(tmp_path: Path) -> None:
-    text = '"length, m","re\nmark",f\n' + "".join(
-        f'{row},"a, ""b""\n{row}",{row * row}\n' for row in range(20)
-    )
+    text = '"length, m","re\nmark",f\n' + "".join(f'{row},"a, ""b""\n{row}",{row * row}\n' for row in range(20))
     data = read_csv(written(tmp_path, text), target="f")
     assert data.feature_names == ("length, m",)
     assert data.left_out == ("re\nmark",)
@@ -154,9 +146,7 @@ cells = st.one_of(
 
 
 @given(st.lists(st.lists(cells, min_size=2, max_size=2), min_size=1, max_size=6), st.data())
-def test_the_fast_reader_never_contradicts_the_slow_one(
-    rows: list[list[str]], data: st.DataObject
-) -> None:
+def test_the_fast_reader_never_contradicts_the_slow_one(rows: list[list[str]], data: st.DataObject) -> None:
     delimiter = data.draw(st.sampled_from(",;\t| "))
     text = "".join(delimiter.join(row) + "\n" for row in [["p", "q"], *rows])
     try:
@@ -182,9 +172,7 @@ def test_a_number_outside_double_precision_is_named_with_its_line(tmp_path: Path
 
 
 def test_columns_that_teach_nothing_are_left_out_and_listed(tmp_path: Path) -> None:
-    text = "name,x,one,f,day\n" + "".join(
-        f"K{row}a,{row},1,{row * row},2020-01-{row + 1:02}\n" for row in range(20)
-    )
+    text = "name,x,one,f,day\n" + "".join(f"K{row}a,{row},1,{row * row},2020-01-{row + 1:02}\n" for row in range(20))
     path = written(tmp_path, text)
     data = read_csv(path, target="f")
     assert data.feature_names == ("x",)
@@ -405,9 +393,7 @@ def test_frames_with_missing_or_foreign_cells() -> None:
     test=st.floats(0.0, 0.19),
     seed=st.integers(0, 2**63 - 1),
 )
-def test_the_split_deals_out_every_row_once(
-    rows: int, validation: float, test: float, seed: int
-) -> None:
+def test_the_split_deals_out_every_row_once(rows: int, validation: float, test: float, seed: int) -> None:
     x = torch.arange(float(rows))[:, None]
     options = {"validation": validation, "test": test, "seed": seed}
     data = Dataset.from_arrays(x, x**2, **options)
@@ -427,9 +413,7 @@ def test_another_seed_gives_another_split() -> None:
 
 
 @given(st.lists(finite, min_size=10, max_size=30), st.integers(0, 100))
-def test_scaled_features_fill_the_interval_and_scaled_targets_are_standard(
-    values: Sequence[float], seed: int
-) -> None:
+def test_scaled_features_fill_the_interval_and_scaled_targets_are_standard(values: Sequence[float], seed: int) -> None:
     column = numpy.array(values)
     try:
         data = Dataset.from_arrays(column[:, None], column, seed=seed)

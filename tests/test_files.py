@@ -19,8 +19,8 @@ import superpose
 from broken_models import BROKEN_MODELS, a_pickle, good_model, joined, parts_of
 from helpers import is_one_sentence
 from superpose import FileError, OptionError
-from superpose.nn import symbolic
 from superpose.files import load, save, write_atomically
+from superpose.nn import symbolic
 from superpose.spline import grid
 
 FUNCTIONS = ("0", "x", "x^2", "1/x", "sqrt", "exp", "log", "sin", "arctanh", "gaussian")
@@ -110,9 +110,7 @@ def test_layers_may_have_base_functions_of_their_own(tmp_path: Path) -> None:
 
 
 @DTYPES
-def test_a_loaded_model_can_be_trained_refined_and_saved_again(
-    tmp_path: Path, dtype: torch.dtype
-) -> None:
+def test_a_loaded_model_can_be_trained_refined_and_saved_again(tmp_path: Path, dtype: torch.dtype) -> None:
     save(good_model(dtype), tmp_path / "first")
     model = load(tmp_path / "first")
     assert all(parameter.requires_grad for parameter in model.parameters())
@@ -211,9 +209,7 @@ def test_a_path_that_cannot_be_is_one_sentence(path: Any) -> None:
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_a_file_damaged_anywhere_is_refused_or_is_a_sound_model(
-    tmp_path: Path, data: st.DataObject
-) -> None:
+def test_a_file_damaged_anywhere_is_refused_or_is_a_sound_model(tmp_path: Path, data: st.DataObject) -> None:
     """A flipped bit in a coefficient cannot be noticed; anything else must be."""
     path = tmp_path / "model.safetensors"
     save(good_model(), path)
@@ -267,9 +263,7 @@ def model_with(name: str) -> superpose.KAN:
     return model
 
 
-def test_a_registered_function_comes_back_by_its_name(
-    tmp_path: Path, registry: dict[str, Any]
-) -> None:
+def test_a_registered_function_comes_back_by_its_name(tmp_path: Path, registry: dict[str, Any]) -> None:
     z = sympy.Symbol("z")
     superpose.register("bump", sympy.exp(-(z**4)))
     save(model_with("bump"), tmp_path / "model.safetensors")
@@ -282,9 +276,7 @@ def test_a_registered_function_comes_back_by_its_name(
     assert "superpose.register(name, expression)" in str(caught.value)
 
 
-def test_a_registered_function_that_means_something_else_is_refused(
-    tmp_path: Path, registry: dict[str, Any]
-) -> None:
+def test_a_registered_function_that_means_something_else_is_refused(tmp_path: Path, registry: dict[str, Any]) -> None:
     z = sympy.Symbol("z")
     superpose.register("bump", sympy.exp(-(z**4)))
     save(model_with("bump"), tmp_path / "model.safetensors")
@@ -414,9 +406,7 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
         ("a\0b", "null"),
     ],
 )
-def test_a_place_that_cannot_be_written_is_one_sentence(
-    tmp_path: Path, place: str, words: str
-) -> None:
+def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path: Path, place: str, words: str) -> None:
     with pytest.raises(FileError) as caught:
         save(good_model(), tmp_path / place)
     assert is_one_sentence(str(caught.value).replace(str(tmp_path), ""))

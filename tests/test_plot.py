@@ -142,12 +142,7 @@ def clashes(layout: Layout, tagged: set[tuple[int, int, int]]) -> list[object]:
 )
 def test_no_box_or_line_lies_over_a_box(widths: list[int], share: float, seed: int) -> None:
     generator = numpy.random.default_rng(seed)
-    edges = [
-        (n, i, o)
-        for n in range(len(widths) - 1)
-        for i in range(widths[n])
-        for o in range(widths[n + 1])
-    ]
+    edges = [(n, i, o) for n in range(len(widths) - 1) for i in range(widths[n]) for o in range(widths[n + 1])]
     kept = [edge for edge in edges if generator.random() >= share]
     tagged = {edge for edge in kept if generator.random() < 0.3}
     layout = arrange([list(range(width)) for width in widths], kept, tagged=tagged)
@@ -252,9 +247,7 @@ def test_a_data_set_is_taken_by_column_names() -> None:
     x = samples(2)
     turned = Dataset.from_arrays(x.flip(1), x.sum(1), feature_names=["b", "a"])
     model = KAN([2, 1], feature_names=["a", "b"])
-    assert plot.render(plot.network(model, turned), "svg") == plot.render(
-        plot.network(model, x), "svg"
-    )
+    assert plot.render(plot.network(model, turned), "svg") == plot.render(plot.network(model, x), "svg")
 
 
 def test_rows_on_which_the_model_is_not_finite_do_not_matter() -> None:
@@ -280,9 +273,7 @@ def test_rows_on_which_the_model_is_not_finite_do_not_matter() -> None:
     ],
     ids=str,
 )
-def test_what_cannot_be_drawn_is_said_in_one_sentence(
-    options: dict[str, object], error: type[Exception]
-) -> None:
+def test_what_cannot_be_drawn_is_said_in_one_sentence(options: dict[str, object], error: type[Exception]) -> None:
     with pytest.raises(error) as caught:
         plot.network(KAN([2, 1]), **{"x": samples(2), **options})
     assert is_one_sentence(str(caught.value))
@@ -325,10 +316,7 @@ def test_an_edge_that_is_not_there_is_one_sentence(which: tuple[int, int, int]) 
 
 
 def staircase_history(grids: list[int], validation: float = 2.0) -> History:
-    records = [
-        Record(step, "", grid, 0.5**step, validation * 0.5**step, 0.1 * step)
-        for step, grid in enumerate(grids)
-    ]
+    records = [Record(step, "", grid, 0.5**step, validation * 0.5**step, 0.1 * step) for step, grid in enumerate(grids)]
     return History(records, "lm", "it ended", False, 0.1, 0.2, 1.0)
 
 
@@ -387,18 +375,14 @@ def picture() -> Figure:
     ("name", "start"),
     [("a.svg", b"<?xml"), ("b.png", b"\x89PNG\r\n"), ("c.pdf", b"%PDF"), ("D.PNG", b"\x89PNG")],
 )
-def test_a_file_is_of_the_kind_that_its_suffix_says(
-    picture: Figure, tmp_path: Path, name: str, start: bytes
-) -> None:
+def test_a_file_is_of_the_kind_that_its_suffix_says(picture: Figure, tmp_path: Path, name: str, start: bytes) -> None:
     plot.save_figure(picture, tmp_path / name)
     assert (tmp_path / name).read_bytes().startswith(start)
     assert os.listdir(tmp_path) == [name]
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a", "a.svg.gz"])
-def test_other_suffixes_are_one_sentence_and_no_file(
-    picture: Figure, tmp_path: Path, name: str
-) -> None:
+def test_other_suffixes_are_one_sentence_and_no_file(picture: Figure, tmp_path: Path, name: str) -> None:
     with pytest.raises(OptionError, match=r"\.svg, \.png or \.pdf") as caught:
         plot.save_figure(picture, tmp_path / name)
     assert is_one_sentence(str(caught.value))

@@ -19,8 +19,8 @@ from helpers import is_one_sentence
 from superpose import report
 from superpose._errors import FileError, OptionError
 from superpose.data import Dataset
-from superpose.nn import KAN
 from superpose.files import load
+from superpose.nn import KAN
 from superpose.train import History, Record
 
 FORMULA_FILES = {"formula.txt", "formula.tex", "formula.py"}
@@ -217,9 +217,7 @@ def test_several_targets_have_a_line_and_a_picture_each(tmp_path: Path) -> None:
         ("a\n+ b", 6),
     ],
 )
-def test_a_formula_that_cannot_be_typeset_is_text(
-    tmp_path: Path, latex: str, pictures: int
-) -> None:
+def test_a_formula_that_cannot_be_typeset_is_text(tmp_path: Path, latex: str, pictures: int) -> None:
     report.write(result(formula=FormulaStandIn(latex=latex)), tmp_path)
     assert "y = a/2" in page(tmp_path).words
     assert len(page(tmp_path).pictures) == pictures
@@ -241,9 +239,7 @@ def test_an_interrupted_run_says_so(tmp_path: Path) -> None:
     assert "interrupted" in page(tmp_path).words
 
 
-def test_very_many_edges_show_the_strongest(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_very_many_edges_show_the_strongest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(report, "_MOST_CLOSE_UPS", 1)
     report.write(result(formula=None), tmp_path)
     assert "The 1 strongest edges; 1 more are not shown." in page(tmp_path).words
@@ -252,9 +248,7 @@ def test_very_many_edges_show_the_strongest(
 
 @pytest.mark.parametrize("there", [True, False], ids=["folder is there", "folder is new"])
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError, OSError])
-def test_a_failure_leaves_everything_as_it_was(
-    tmp_path: Path, there: bool, error: type[BaseException]
-) -> None:
+def test_a_failure_leaves_everything_as_it_was(tmp_path: Path, there: bool, error: type[BaseException]) -> None:
     folder = tmp_path / "out"
     if there:
         report.write(result(), folder)
@@ -281,9 +275,7 @@ def test_a_model_that_cannot_be_saved_leaves_nothing(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.parametrize(
-    ("where", "reason"), [("file", "is a file"), ("file/below", "cannot be written")]
-)
+@pytest.mark.parametrize(("where", "reason"), [("file", "is a file"), ("file/below", "cannot be written")])
 def test_a_folder_that_cannot_be_is_one_sentence(tmp_path: Path, where: str, reason: str) -> None:
     (tmp_path / "file").write_text("mine")
     with pytest.raises(FileError, match=reason) as caught:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from superpose._errors import DataError, FileError, OptionError, ShapeError, SuperposeError
     from superpose.data import Affine, Dataset, read_csv, read_features
+    from superpose.files import load, save
     from superpose.interpret import (
         Candidate,
         Formula,
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
         symbolify,
     )
     from superpose.nn import KAN, KANLayer, LayerTrace, SymbolicFunction, Trace, library, register
-    from superpose.files import load, save
     from superpose.train import FitSettings, History, Record, fit
     from superpose.workflow import DiscoverOptions, Result, discover
 

@@ -32,8 +32,7 @@ def feature_matrix(value: Any, what: str = "x") -> FloatArray:
         )
     if array.ndim != 2:
         raise DataError(
-            f"{what} has shape {shape} and needs shape [rows, features]; "
-            "put each sample's features into one row"
+            f"{what} has shape {shape} and needs shape [rows, features]; put each sample's features into one row"
         )
     if array.size == 0:
         raise DataError(f"{what} has shape {shape}; it needs at least one row and one feature")
@@ -65,9 +64,7 @@ def _real_array(value: Any, what: str) -> FloatArray:
         else:
             array = numpy.asarray(value)
     except (RuntimeError, TypeError, ValueError):
-        raise DataError(
-            f"{what} is no rectangular array of numbers; give every row as many numbers"
-        ) from None
+        raise DataError(f"{what} is no rectangular array of numbers; give every row as many numbers") from None
     if array.dtype.kind not in "biuf":
         raise DataError(
             f"{what} holds elements of type {array.dtype.name} instead of real numbers; "
@@ -76,9 +73,7 @@ def _real_array(value: Any, what: str) -> FloatArray:
     return numpy.asarray(array, dtype=numpy.float64)
 
 
-def column_names(
-    given: Sequence[str] | None, values: Any, n_columns: int, letter: str
-) -> tuple[str, ...]:
+def column_names(given: Sequence[str] | None, values: Any, n_columns: int, letter: str) -> tuple[str, ...]:
     """Return the names given, or those that pandas objects carry, or x1, x2, ... (y, y1, ...)."""
     if given is not None:
         option = "feature_names" if letter == "x" else "target_names"

@@ -35,9 +35,7 @@ def quoted(text: str) -> str:
 
 def whole(option: str, text: str, least: int, most: int) -> int:
     if not re.fullmatch(r"[+-]?[0-9]{1,30}", text.strip()) or not least <= int(text) <= most:
-        raise OptionError(
-            f"{option} is {quoted(text)} and must be a whole number from {least} to {most}"
-        )
+        raise OptionError(f"{option} is {quoted(text)} and must be a whole number from {least} to {most}")
     return int(text)
 
 

@@ -151,8 +151,7 @@ def _decoded(label: str, body: bytes) -> str:
         before = body[: error.start].decode("utf-8")
         line = 1 + len(re.findall("\r\n|\r|\n", before))
         raise FileError(
-            f"{label}, line {line}: the byte 0x{body[error.start]:02x} is not UTF-8 text; "
-            "save the table as CSV (UTF-8)"
+            f"{label}, line {line}: the byte 0x{body[error.start]:02x} is not UTF-8 text; save the table as CSV (UTF-8)"
         ) from None
 
 
@@ -173,8 +172,7 @@ def _records(label: str, text: str, delimiter: str) -> Iterator[tuple[int, list[
             return
         except csv.Error as error:
             raise DataError(
-                f"{label}, line {line}: the row cannot be split into cells ({error}); "
-                "check its quotation marks"
+                f"{label}, line {line}: the row cannot be split into cells ({error}); check its quotation marks"
             ) from None
         if len(cells) > 1 or any(cells):
             yield line, cells
@@ -195,8 +193,7 @@ def _layout(label: str, body: bytes) -> _Layout:
     records = _first_records(text, delimiter)
     if all(is_numeric(name) for name in names):
         raise DataError(
-            f"{label}, line {header_line}: there is no header, only numbers; "
-            "write the columns' names into a first line"
+            f"{label}, line {header_line}: there is no header, only numbers; write the columns' names into a first line"
         )
     first = records[1][1] if len(records) > 1 else []
     return _Layout(
@@ -253,9 +250,7 @@ def _read_fast(body: bytes, layout: _Layout) -> tuple[Column, ...] | None:
     try:
         table = pyarrow.csv.read_csv(
             pyarrow.BufferReader(body),
-            read_options=pyarrow.csv.ReadOptions(
-                column_names=list(layout.names), skip_rows=layout.header_line
-            ),
+            read_options=pyarrow.csv.ReadOptions(column_names=list(layout.names), skip_rows=layout.header_line),
             parse_options=pyarrow.csv.ParseOptions(
                 delimiter=layout.delimiter,
                 quote_char=False if layout.delimiter == _WHITESPACE else '"',
@@ -322,6 +317,4 @@ def _settle_decimals(label: str, rows: list[list[str]], lines: list[int]) -> Non
             )
     if comma:
         for cells in rows:
-            cells[:] = [
-                cell.replace(",", ".") if COMMA_NUMBER.fullmatch(cell) else cell for cell in cells
-            ]
+            cells[:] = [cell.replace(",", ".") if COMMA_NUMBER.fullmatch(cell) else cell for cell in cells]

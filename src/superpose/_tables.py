@@ -113,9 +113,7 @@ class Table:
         if not cell:
             return DataError(f"{where} is empty; fill the cell, or leave out the row or the column")
         if _NOT_FINITE.fullmatch(cell):
-            return DataError(
-                f"{where} holds {cell}, not a finite number; leave out the row or the column"
-            )
+            return DataError(f"{where} holds {cell}, not a finite number; leave out the row or the column")
         if _THOUSANDS.fullmatch(cell) or COMMA_NUMBER.fullmatch(cell):
             remedy = "write numbers with a decimal point and without thousands separators"
         else:
@@ -136,9 +134,7 @@ def _frame_column(series: pandas.Series[Any]) -> Column:
     from pandas.api import types
 
     dtype = series.dtype
-    if types.is_bool_dtype(dtype) or (
-        types.is_numeric_dtype(dtype) and not types.is_complex_dtype(dtype)
-    ):
+    if types.is_bool_dtype(dtype) or (types.is_numeric_dtype(dtype) and not types.is_complex_dtype(dtype)):
         return series.to_numpy(dtype=numpy.float64, na_value=numpy.nan)
     missing = series.isna().to_numpy()
     cells = series.astype(object).to_numpy()

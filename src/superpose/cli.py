@@ -176,20 +176,14 @@ def _program(
 
 # -- fit
 
-TableArgument = Annotated[
-    str, typer.Argument(metavar="TABLE", help="a table: CSV, TSV, either in gzip, or Parquet")
-]
-ModelArgument = Annotated[
-    str, typer.Argument(metavar="MODEL", help="a model.safetensors that 'fit' wrote")
-]
+TableArgument = Annotated[str, typer.Argument(metavar="TABLE", help="a table: CSV, TSV, either in gzip, or Parquet")]
+ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help="a model.safetensors that 'fit' wrote")]
 
 
 @app.command("fit")
 def _fit_command(
     table: TableArgument,
-    target: Annotated[
-        str, typer.Option("--target", metavar="NAME", help="the column to be learnt")
-    ],
+    target: Annotated[str, typer.Option("--target", metavar="NAME", help="the column to be learnt")],
     features: Annotated[
         list[str] | None,
         typer.Option(
@@ -215,23 +209,15 @@ def _fit_command(
         str | None,
         typer.Option("--grid", metavar="N", help="Grid intervals; searched for if left out."),
     ] = None,
-    degree: Annotated[
-        str, typer.Option("--degree", metavar="K", help="Degree of the splines, 1 to 5.")
-    ] = "3",
-    optimizer: Annotated[
-        str, typer.Option("--optimizer", metavar="lm|lbfgs|adamw", help="How to train.")
-    ] = "lm",
+    degree: Annotated[str, typer.Option("--degree", metavar="K", help="Degree of the splines, 1 to 5.")] = "3",
+    optimizer: Annotated[str, typer.Option("--optimizer", metavar="lm|lbfgs|adamw", help="How to train.")] = "lm",
     time_limit: Annotated[
         str | None,
         typer.Option("--time-limit", metavar="SECONDS", help="When to stop searching."),
     ] = None,
     seed: Annotated[str, typer.Option("--seed", metavar="N", help="Of every random choice.")] = "0",
-    no_formula: Annotated[
-        bool, typer.Option("--no-formula", help="Train the network only.")
-    ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object and nothing else.")
-    ] = False,
+    no_formula: Annotated[bool, typer.Option("--no-formula", help="Train the network only.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> Work:
     """Learn a column of TABLE from others: network, formula, pictures, report."""
@@ -248,9 +234,7 @@ def _fit_command(
     if not target.strip():
         raise OptionError("--target is empty; name the column to be learnt")
     folder = Path(_options.default_folder(table, target) if out is None else out)
-    job = _Fit(
-        table, target, _options.names("--features", features), folder, options, as_json, quiet
-    )
+    job = _Fit(table, target, _options.names("--features", features), folder, options, as_json, quiet)
     _options.check_folder("--out", folder)
     return job.run
 
@@ -275,9 +259,7 @@ class _Fit:
         options = DiscoverOptions(**self.options)
         _one_thread()
         with _progress(self.quiet) as listener:
-            data = read_csv(
-                self.table, target=self.target, features=self.features, seed=options.seed
-            )
+            data = read_csv(self.table, target=self.target, features=self.features, seed=options.seed)
             result = discover(data, options, listener=listener)
             report.write(result, self.folder, settings=asdict(options))
         summary = _summary(result, self.folder)
@@ -362,8 +344,7 @@ def _predict_command(
         typer.Option(
             "--out",
             metavar="FILE",
-            help="Where to write: .csv, .tsv, either with .gz, or .parquet; standard output as "
-            "CSV if left out.",
+            help="Where to write: .csv, .tsv, either with .gz, or .parquet; standard output as CSV if left out.",
         ),
     ] = None,
 ) -> Work:
@@ -422,9 +403,9 @@ def _table_bytes(frame: Any, name: str) -> bytes:
         frame.to_parquet(buffer, index=False)
         return buffer.getvalue()
     plain = name.removesuffix(".gz")
-    text = frame.to_csv(
-        index=False, sep="\t" if plain.endswith(".tsv") else ",", lineterminator="\n"
-    ).encode("utf-8", errors="surrogateescape")
+    text = frame.to_csv(index=False, sep="\t" if plain.endswith(".tsv") else ",", lineterminator="\n").encode(
+        "utf-8", errors="surrogateescape"
+    )
     # Without a time inside, the same table gives the same bytes.
     return gzip.compress(text, mtime=0) if plain != name else text
 
@@ -446,8 +427,8 @@ def _formula_command(
 
 
 def _formula(model_path: str, form: str) -> None:
-    from superpose.interpret.formula import Formula
     from superpose.files import load
+    from superpose.interpret.formula import Formula
 
     formula = Formula.read(load(model_path))
     if form == "sympy":
@@ -465,9 +446,7 @@ def _formula(model_path: str, form: str) -> None:
 @app.command("plot")
 def _plot_command(
     model: ModelArgument,
-    out: Annotated[
-        str, typer.Option("--out", metavar="FILE", help="the picture: .svg, .png or .pdf")
-    ],
+    out: Annotated[str, typer.Option("--out", metavar="FILE", help="the picture: .svg, .png or .pdf")],
     table: Annotated[
         str | None,
         typer.Argument(
@@ -503,9 +482,7 @@ def _own_range(model: KAN) -> Any:
 @app.command("info")
 def _info_command(
     model: ModelArgument,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object and nothing else.")
-    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> Work:
     """Say what is in a model file."""
     return functools.partial(_info, model, as_json)
@@ -518,9 +495,7 @@ def _info(model_path: str, as_json: bool) -> None:
     if as_json:
         print(json.dumps(facts, allow_nan=False))
         return
-    lines = [
-        (name.replace("_", " "), text) for name, value in facts.items() for text in _texts(value)
-    ]
+    lines = [(name.replace("_", " "), text) for name, value in facts.items() for text in _texts(value)]
     if not sys.stdout.isatty():
         for name, text in lines:
             print(f"{name}: {text}")
@@ -538,8 +513,7 @@ def _info(model_path: str, as_json: bool) -> None:
 def _facts(model: KAN) -> dict[str, Any]:
     layers = model.kan_layers()
     symbolic = [
-        {"layer": n, "input": i, "output": o, "function": name}
-        | dict(zip("abcd", constants, strict=True))
+        {"layer": n, "input": i, "output": o, "function": name} | dict(zip("abcd", constants, strict=True))
         for n, layer in enumerate(layers)
         for (i, o), (name, constants) in layer.symbolic_table().items()
     ]

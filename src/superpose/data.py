@@ -149,9 +149,7 @@ class Dataset:
     def _index(self, split: Split) -> Tensor:
         known = {"train": self.train, "validation": self.validation, "test": self.test}
         if split not in known:
-            raise OptionError(
-                f"there is no split {split!r}; it is one of 'train', 'validation', 'test', 'all'"
-            )
+            raise OptionError(f"there is no split {split!r}; it is one of 'train', 'validation', 'test', 'all'")
         return known[split]
 
     @classmethod
@@ -369,9 +367,7 @@ def _dataset(
     )
 
 
-def _usable_columns(
-    table: Table, exclude: Sequence[str]
-) -> tuple[dict[str, FloatArray], tuple[str, ...]]:
+def _usable_columns(table: Table, exclude: Sequence[str]) -> tuple[dict[str, FloatArray], tuple[str, ...]]:
     """Return every column that can be learnt from, and the names of those that cannot."""
     columns: dict[str, FloatArray] = {}
     left_out: list[str] = []
@@ -384,9 +380,7 @@ def _usable_columns(
             columns[name] = column
     if not columns:
         reason = f"{listed(left_out)} hold no numbers that vary; " if left_out else ""
-        raise DataError(
-            f"{table.label} has no feature beside the target; {reason}add a column of numbers"
-        )
+        raise DataError(f"{table.label} has no feature beside the target; {reason}add a column of numbers")
     return columns, tuple(left_out)
 
 
@@ -394,8 +388,7 @@ def _refuse_constant(table: Table, columns: dict[str, FloatArray], role: str, re
     for name, column in columns.items():
         if _is_constant(column):
             raise DataError(
-                f"{table.label}: the {role} {quoted(name)} is constant, "
-                f"{column[0] + 0.0:g} in every row; {remedy}"
+                f"{table.label}: the {role} {quoted(name)} is constant, {column[0] + 0.0:g} in every row; {remedy}"
             )
 
 
@@ -406,15 +399,11 @@ def _is_constant(column: FloatArray) -> bool:
     return bool(half_range <= max(_ROUNDING * max(abs(low), abs(high)), _SMALLEST))
 
 
-def _split(
-    table: Table, validation: float, test: float, seed: int
-) -> tuple[Tensor, Tensor, Tensor]:
+def _split(table: Table, validation: float, test: float, seed: int) -> tuple[Tensor, Tensor, Tensor]:
     """Deal out the rows by a generator of the split's own."""
     for option, share in (("validation", validation), ("test", test)):
         if isinstance(share, bool) or not isinstance(share, Real) or not 0 <= share < 1:
-            raise OptionError(
-                f"{option}={share!r} is no share of the rows; use a number from 0 up to below 1"
-            )
+            raise OptionError(f"{option}={share!r} is no share of the rows; use a number from 0 up to below 1")
     if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= seed < 2**63:
         raise OptionError(f"seed={seed!r} is no seed; use an integer from 0 to 2**63 - 1")
     n_validation, n_test = round(validation * table.n_rows), round(test * table.n_rows)

@@ -23,11 +23,12 @@ import torch
 from superpose import plot
 from superpose._errors import FileError
 from superpose._tables import counted, quoted
+from superpose.data import Split
+from superpose.files import save
 from superpose.nn.model import KAN, Edge
 from superpose.plot import _canvas
 from superpose.plot._edge import close_up, described, ends_of
 from superpose.plot._samples import magnitudes, traced
-from superpose.files import save
 
 if TYPE_CHECKING:
     from superpose.workflow import Result
@@ -102,8 +103,7 @@ def _staging(folder: Path) -> Iterator[Path]:
     except OSError as error:
         reason = error.strerror or str(error)
         raise FileError(
-            f"the files of the run cannot be written to {label}: {reason}; choose another place, "
-            "or make room for them"
+            f"the files of the run cannot be written to {label}: {reason}; choose another place, or make room for them"
         ) from None
     finally:
         shutil.rmtree(staging, ignore_errors=True)
@@ -262,7 +262,7 @@ def _used(model: KAN) -> tuple[list[str], list[str]]:
 
 
 def _parities(result: Result) -> list[_Picture]:
-    split = "test" if len(result.data.test) else "all"
+    split: Split = "test" if len(result.data.test) else "all"
     x, y = result.data.rows(split)
     source = "network" if result.formula is None else "formula"
     with torch.no_grad():

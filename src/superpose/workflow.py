@@ -16,7 +16,7 @@ from typing import Any, Literal
 import torch
 
 from superpose._errors import OptionError
-from superpose.data import Dataset
+from superpose.data import Dataset, Split
 from superpose.interpret.edges import polish, sample, scaled_rows
 from superpose.interpret.formula import Formula
 from superpose.interpret.symbolify import symbolify
@@ -156,8 +156,9 @@ class _Network:
 class _Discovery:
     def __init__(self, data: Dataset, options: DiscoverOptions, listener: Listener) -> None:
         self.data, self.options, self.tell = data, options, listener
-        few = {"train": _some(data.train, _MOST_ROWS), "validation": _some(data.validation, _MOST_ROWS // 4)}
-        self.few = replace(data, **few)
+        self.few = replace(
+            data, train=_some(data.train, _MOST_ROWS), validation=_some(data.validation, _MOST_ROWS // 4)
+        )
         self.began = time.monotonic()
         self.deadline = self.began + options.time_limit
         # The final network and what must be written out come last and need a share of the time.
@@ -299,7 +300,13 @@ class _Discovery:
                 sizes.append(min(2 * sizes[-1], self.options.grid_size))
             grids = tuple(sizes)
         history = fit(
-            model, self.data, grids=grids, starts=6, seed=self.options.seed, time_limit=min(left, 20.0), progress=False
+            model,
+            self.data,
+            grids=grids,
+            starts=6,
+            seed=self.options.seed,
+            time_limit=min(left, 20.0),
+            progress=False,
         )
         if self._relative(history.validation_rmse) > best.error and grids is None:
             return best.model, best.history
@@ -318,7 +325,7 @@ class _Discovery:
         return matched if reached <= before else chosen.model
 
     def _metrics(self, network: KAN, history: History, chosen: Finding | None, model: KAN) -> dict[str, Any]:
-        split = "test" if len(self.data.test) else "all"
+        split: Split = "test" if len(self.data.test) else "all"
         x, y = self.data.rows(split)
         with torch.no_grad():
             network_rmse = float((network(x) - y).square().mean().sqrt())
@@ -338,11 +345,14 @@ class _Discovery:
             "shape": model.widths,
             "parameters": model.parameter_count(),
             "grids": history.grids,
-            "rows": {
-                name: len(getattr(self.data, name)) for name in ("train", "validation", "test")
-            },
+            "rows": {name: len(getattr(self.data, name)) for name in ("train", "validation", "test")},
             "formulas": [
-                {"formula": str(f.formula), "complexity": f.formula.complexity, "relative_error": f.error} for f in ranked
+                {
+                    "formula": str(f.formula),
+                    "complexity": f.formula.complexity,
+                    "relative_error": f.error,
+                }
+                for f in ranked
             ],
             "seed": self.options.seed,
             "reason": self.reason,

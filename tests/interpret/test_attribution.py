@@ -86,9 +86,7 @@ def test_blocks_of_samples_give_the_same(monkeypatch: pytest.MonkeyPatch) -> Non
     whole = scores(model, x)
     monkeypatch.setattr(attribution, "_BLOCK_ELEMENTS", 12 * 7)
     parts = scores(model, x)
-    for ours, theirs in zip(
-        [*whole.edges, *whole.magnitudes], [*parts.edges, *parts.magnitudes], strict=True
-    ):
+    for ours, theirs in zip([*whole.edges, *whole.magnitudes], [*parts.edges, *parts.magnitudes], strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-11, atol=1e-13)
 
 

@@ -130,13 +130,11 @@ def test_a_node_goes_with_all_of_its_edges() -> None:
         ({"threshold": float("nan")}, "threshold must be a number of at least 0, not nan"),
         (
             {"inputs": ["volume", "length"]},
-            "without these edges the output 'z' would depend on no input; leave at least one path "
-            "from an input to it",
+            "without these edges the output 'z' would depend on no input; leave at least one path from an input to it",
         ),
         (
             {"nodes": [(1, 0), (1, 1)]},
-            "without these edges the output 'z' would depend on no input; leave at least one path "
-            "from an input to it",
+            "without these edges the output 'z' would depend on no input; leave at least one path from an input to it",
         ),
     ],
 )
@@ -155,8 +153,7 @@ def test_idle_edges_go_and_the_result_is_another_model() -> None:
     first, last = model.layer(0), model.layer(1)
     small = ("sin", (1.0, 0.0, 1e-4, 0.0))
     first.set_symbolic(
-        {(0, 0): STRAIGHT, (1, 0): STRAIGHT, (2, 0): small, (0, 1): small}
-        | {(1, 1): STRAIGHT, (2, 1): STRAIGHT}
+        {(0, 0): STRAIGHT, (1, 0): STRAIGHT, (2, 0): small, (0, 1): small} | {(1, 1): STRAIGHT, (2, 1): STRAIGHT}
     )
     last.set_symbolic({(0, 0): ("x^2", (1.0, 0.0, 1.0, 0.0)), (1, 0): small})
     pruned = prune(model, x)
@@ -174,9 +171,7 @@ def test_idle_edges_go_and_the_result_is_another_model() -> None:
     threshold=st.sampled_from([0.0, 1e-2, 0.3, 1.0, 1e9]),
     density=st.sampled_from([1.0, 0.6, 0.3]),
 )
-def test_no_output_is_ever_cut_off(
-    widths: list[int], seed: int, threshold: float, density: float
-) -> None:
+def test_no_output_is_ever_cut_off(widths: list[int], seed: int, threshold: float, density: float) -> None:
     model, x = rough(KAN(widths, seed=seed), seed), some_x(40, widths[0], seed)
     generator = torch.Generator().manual_seed(seed)
     for layer in model.kan_layers():

@@ -46,9 +46,7 @@ def by_hand(layer: KANLayer, x: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("base", ["silu", "identity", "none"])
 @pytest.mark.parametrize("degree", [0, 1, 3, 5])
-def test_an_edge_is_base_weight_times_base_plus_spline_weight_times_spline(
-    base: str, degree: int
-) -> None:
+def test_an_edge_is_base_weight_times_base_plus_spline_weight_times_spline(base: str, degree: int) -> None:
     layer = make(base=base, degree=degree, grid_size=4)
     x = 0.99 * random(30, 3)
     edges = by_hand(layer, x)
@@ -77,6 +75,8 @@ def test_inputs_need_not_be_contiguous() -> None:
     wide = torch.zeros(8, 6, dtype=DOUBLE)
     wide[:, ::2] = x.T
     torch.testing.assert_close(layer(wide[:, ::2]), expected)
+    deep = random(4, 2, 3).transpose(0, 1)
+    torch.testing.assert_close(layer(deep), layer(deep.contiguous()))
     torch.testing.assert_close(layer(x[:, :1].T.expand(8, 3)), layer(x.T[:1]).expand(8, 2))
 
 
@@ -246,9 +246,7 @@ def test_a_removed_edge_gives_nothing_and_gets_no_gradient() -> None:
 def test_symbolic_edges_stand_in_for_splines_everywhere() -> None:
     layer, x = make(), random(20, 3)
     whole = layer.edges(x)
-    layer.set_symbolic(
-        {(0, 1): ("sin", (2.0, 0.5, 3.0, -1.0)), (2, 1): ("x^2", (1.0, 0.0, 0.5, 0.0))}
-    )
+    layer.set_symbolic({(0, 1): ("sin", (2.0, 0.5, 3.0, -1.0)), (2, 1): ("x^2", (1.0, 0.0, 0.5, 0.0))})
     sine = 3 * torch.sin(2 * x[:, 0] + 0.5) - 1
     square = 0.5 * x[:, 2] ** 2
     torch.testing.assert_close(layer(x)[:, 1], sine + whole[:, 1, 1] + square)

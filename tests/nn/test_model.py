@@ -86,9 +86,7 @@ def test_names_are_given_or_numbered() -> None:
         ([[2, 1]], {"target_names": ["a", "b"]}, "target_names must be 1 different names"),
     ],
 )
-def test_what_no_model_can_be_is_refused(
-    arguments: list[object], options: dict[str, object], message: str
-) -> None:
+def test_what_no_model_can_be_is_refused(arguments: list[object], options: dict[str, object], message: str) -> None:
     with pytest.raises(OptionError) as caught:
         KAN(*arguments, **options)  # type: ignore[arg-type]
     assert str(caught.value).startswith(message)
@@ -193,8 +191,7 @@ def test_wrong_shapes_get_one_sentence(shape: tuple[int, ...], message: str, cal
     with pytest.raises(ShapeError) as caught:
         getattr(model, call)(torch.zeros(shape, dtype=DOUBLE))
     assert str(caught.value) == (
-        "the model takes 2 features (volume, length) in the last dimension, but the input "
-        + message
+        "the model takes 2 features (volume, length) in the last dimension, but the input " + message
     )
 
 
@@ -254,9 +251,7 @@ def test_predictions_leave_no_graph_and_come_in_blocks() -> None:
 
 @pytest.mark.parametrize("base", ["silu", "identity", "none"])
 @pytest.mark.parametrize("far", [1.5, 10.0, 1e4])
-def test_far_outside_the_grid_values_are_finite_and_gradients_are_not_zero(
-    base: str, far: float
-) -> None:
+def test_far_outside_the_grid_values_are_finite_and_gradients_are_not_zero(base: str, far: float) -> None:
     model = rough(KAN([2, 3, 1], base=base))
     x = torch.tensor([[far, 0.0], [-far, 0.0], [far, far]], dtype=DOUBLE, requires_grad=True)
     y = model(x)
@@ -322,6 +317,7 @@ def test_refined_models_keep_masks_symbols_names_and_scaling() -> None:
         assert other.feature_names == ("a", "b")
         assert torch.equal(other.input_center, model.input_center)
         assert other is not model
+        assert all(p.requires_grad for p in other.parameters())
     torch.testing.assert_close(model.refine(9)(x), model(x), rtol=1e-12, atol=1e-12)
 
 
@@ -358,6 +354,12 @@ def test_adapted_grids_follow_the_activations() -> None:
         low, high = trace.inputs.amin(0), trace.inputs.amax(0)
         torch.testing.assert_close(ends[:, 0], low - 0.25 * (high - low))
         torch.testing.assert_close(ends[:, 1], high + 0.25 * (high - low))
+    crowded = x.sign() * x.abs() ** 3
+    for blend in (0.0, 1.0):
+        moved = model.adapt(crowded, blend=blend)
+        widths = breakpoints(moved.layer(0).knots, 3).diff(dim=-1)
+        even = bool((widths.amax(1) < 1.01 * widths.amin(1)).all())
+        assert even == (blend == 0.0)
 
 
 @pytest.mark.parametrize("blend", [0.0, 1.0])
@@ -406,9 +408,7 @@ def test_a_removed_edge_is_no_longer_symbolic() -> None:
     assert model.parameter_count() == 4 + 9
     without = model.with_mask([(0, 0, 0)], alive=False)
     assert without.layer(0).symbolic is None
-    assert torch.equal(
-        without.trace(random(5, 2)).layers[0].edges[:, 0], torch.zeros(5, 1).double()
-    )
+    assert torch.equal(without.trace(random(5, 2)).layers[0].edges[:, 0], torch.zeros(5, 1).double())
     assert without.parameter_count() == 9
 
 

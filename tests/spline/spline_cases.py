@@ -19,9 +19,7 @@ def uniform_random(*shape: int, seed: int, low: float = 0.0, high: float = 1.0) 
     return low + (high - low) * torch.rand(*shape, generator=source(seed), dtype=torch.float64)
 
 
-def make_knots(
-    kind: str, degree: int, grid_size: int = 7, inputs: int = 3, seed: int = 0
-) -> Tensor:
+def make_knots(kind: str, degree: int, grid_size: int = 7, inputs: int = 3, seed: int = 0) -> Tensor:
     """Knots ``[inputs, grid_size + 2 * degree + 1]`` in float64."""
     low = uniform_random(inputs, seed=seed, low=-2, high=0)
     high = low + uniform_random(inputs, seed=seed + 1, low=0.5, high=3)
@@ -32,9 +30,7 @@ def make_knots(
         return grid.clamped_knots(even, degree)
     if kind == "adapted":
         samples = low + (high - low) * uniform_random(200, inputs, seed=seed + 2) ** 2
-        return grid.extended_knots(
-            grid.adapted_breakpoints(samples, grid_size, blend=0.7, margin=0.1), degree
-        )
+        return grid.extended_knots(grid.adapted_breakpoints(samples, grid_size, blend=0.7, margin=0.1), degree)
     uneven = uniform_random(inputs, grid_size + 2 * degree + 1, seed=seed + 3, low=0.05)
     knots = low[:, None] + uneven.cumsum(-1)
     if kind == "coincident" and grid_size > 3:

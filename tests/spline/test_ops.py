@@ -98,11 +98,7 @@ def test_autograd_follows_a_polynomial_through_all_of_its_derivatives(degree: in
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_results_and_gradients_keep_the_dtype(dtype: torch.dtype) -> None:
     knots, arguments = problem("silu", 3, True)
-    v, g, rows, x = (
-        value.detach().to(dtype).requires_grad_()
-        for value in arguments.values()
-        if value is not None
-    )
+    v, g, rows, x = (value.detach().to(dtype).requires_grad_() for value in arguments.values() if value is not None)
     form = (knots.to(dtype), 3, "silu")
     y = edge_sum(v, rows, x, *form)
     z = input_pull(g, rows, x, *form)

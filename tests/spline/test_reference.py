@@ -13,9 +13,7 @@ from torch import Tensor
 
 from superpose.spline import breakpoints, coef_pull, edge_sum, input_pull, reference
 
-every_spline = pytest.mark.parametrize(
-    ("degree", "kind"), [(degree, kind) for degree in DEGREES for kind in KINDS]
-)
+every_spline = pytest.mark.parametrize(("degree", "kind"), [(degree, kind) for degree in DEGREES for kind in KINDS])
 
 
 def scipy_basis(knots: Tensor, degree: int, x: Tensor, order: int) -> Tensor:
@@ -29,12 +27,8 @@ def scipy_basis(knots: Tensor, degree: int, x: Tensor, order: int) -> Tensor:
 
 
 @every_spline
-@pytest.mark.parametrize(
-    ("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-4)], ids=str
-)
-def test_values_and_derivatives_are_scipys(
-    degree: int, kind: str, dtype: torch.dtype, tolerance: float
-) -> None:
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-4)], ids=str)
+def test_values_and_derivatives_are_scipys(degree: int, kind: str, dtype: torch.dtype, tolerance: float) -> None:
     knots = make_knots(kind, degree).to(dtype)
     x = points_inside(knots, degree)
     if kind == "coincident at the ends":
@@ -56,9 +50,7 @@ def test_values_and_derivatives_are_scipys(
 
 @given(data=st.data(), degree=st.integers(0, 5), grid_size=st.integers(1, 9))
 @settings(max_examples=150)
-def test_the_basis_sums_to_one_on_any_knots(
-    data: st.DataObject, degree: int, grid_size: int
-) -> None:
+def test_the_basis_sums_to_one_on_any_knots(data: st.DataObject, degree: int, grid_size: int) -> None:
     size = grid_size + 2 * degree + 1
     gaps = data.draw(st.lists(st.sampled_from([0.0, 0.01, 0.3, 1.0]), min_size=size, max_size=size))
     gaps[degree + grid_size // 2 + 1] = 0.5  # at least one interval of the domain is not empty
@@ -128,9 +120,7 @@ def test_derivatives_of_silu_are_autograds(order: int) -> None:
     y = torch.nn.functional.silu(x)
     for _ in range(order):
         (y,) = torch.autograd.grad(y.sum(), x, create_graph=True)
-    torch.testing.assert_close(
-        reference.base_function("silu", x, order).detach(), y.detach(), rtol=1e-12, atol=1e-12
-    )
+    torch.testing.assert_close(reference.base_function("silu", x, order).detach(), y.detach(), rtol=1e-12, atol=1e-12)
 
 
 def test_the_identity_and_unknown_bases() -> None:

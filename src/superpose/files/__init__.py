@@ -35,10 +35,10 @@ import torch
 from torch import Tensor
 
 from superpose._errors import OptionError
-from superpose.nn import KAN, KANLayer
 from superpose.files import _file, _schema
 from superpose.files._file import write_atomically
 from superpose.files._values import Damage, Refusal, refused
+from superpose.nn import KAN, KANLayer
 
 __all__ = ["load", "save", "write_atomically"]
 

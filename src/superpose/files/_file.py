@@ -60,9 +60,7 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
         raise
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise FileError(
-            f"{label} cannot be written: {reason}; choose another place, or make room for it"
-        ) from None
+        raise FileError(f"{label} cannot be written: {reason}; choose another place, or make room for it") from None
 
 
 def _label(path: str | os.PathLike[str], what: str) -> str:
@@ -147,9 +145,7 @@ def _foreign(label: str, start: bytes) -> NoReturn:
             f"{label} is a pickle or an archive and not a safetensors file, and superpose never "
             "opens those, since they can run programs; write models with superpose.save"
         )
-    raise FileError(
-        f"{label} is not a safetensors file; a model is a file that superpose.save wrote"
-    )
+    raise FileError(f"{label} is not a safetensors file; a model is a file that superpose.save wrote")
 
 
 def parse(text: str | bytes) -> Any:
@@ -193,8 +189,7 @@ def description_of(header: Mapping[str, Any]) -> str:
     metadata = header.get("__metadata__")
     if not isinstance(metadata, dict) or KEY not in metadata:
         raise Refusal(
-            "is a safetensors file, but not of a superpose model; a model is a file that "
-            "superpose.save wrote"
+            "is a safetensors file, but not of a superpose model; a model is a file that superpose.save wrote"
         )
     description = metadata[KEY]
     if not isinstance(description, str) or len(metadata) > 1:
@@ -207,26 +202,16 @@ def check_entries(header: Mapping[str, Any], expected: Mapping[str, Spec], size:
     names = set(header) - {"__metadata__"}
     if names != expected.keys():
         wrong = sorted(names ^ expected.keys())
-        damaged(
-            f"tensor {quoted(wrong[0])} "
-            f"{'is missing' if wrong[0] in expected else 'does not belong to the model'}"
-        )
+        damaged(f"tensor {quoted(wrong[0])} {'is missing' if wrong[0] in expected else 'does not belong to the model'}")
     spans = []
     for name, spec in expected.items():
-        entry = as_object(
-            header[name], f"tensor {quoted(name)}", {"dtype", "shape", "data_offsets"}
-        )
+        entry = as_object(header[name], f"tensor {quoted(name)}", {"dtype", "shape", "data_offsets"})
         stored, bytes_each = _STORED[spec.dtype]
         if entry["dtype"] != stored:
-            damaged(
-                f"tensor {quoted(name)} is of dtype {quoted(entry['dtype'])} instead of {stored}"
-            )
+            damaged(f"tensor {quoted(name)} is of dtype {quoted(entry['dtype'])} instead of {stored}")
         shape = as_array(entry["shape"], f"the shape of {quoted(name)}", 0, 8)
         if not all(type(length) is int for length in shape) or tuple(shape) != spec.shape:
-            damaged(
-                f"tensor {quoted(name)} has shape {quoted(shape)}, and its description makes it "
-                f"{list(spec.shape)}"
-            )
+            damaged(f"tensor {quoted(name)} has shape {quoted(shape)}, and its description makes it {list(spec.shape)}")
         offsets = as_array(entry["data_offsets"], f"the place of {quoted(name)}", 2, 2)
         begin, end = (as_whole(n, f"the place of {quoted(name)}", 0, None) for n in offsets)
         if end - begin != math.prod(spec.shape) * bytes_each:
@@ -239,8 +224,7 @@ def check_entries(header: Mapping[str, Any], expected: Mapping[str, Spec], size:
         place = end
     if place > size:
         raise Refusal(
-            f"is cut short: its tensors need {place} bytes and {size} are there; copy or save the "
-            "model again"
+            f"is cut short: its tensors need {place} bytes and {size} are there; copy or save the model again"
         )
     if place < size:
         damaged(f"{counted(size - place, 'byte')} follow the last tensor")

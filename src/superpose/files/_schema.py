@@ -11,7 +11,6 @@ from torch import Tensor
 
 from superpose._errors import nearest
 from superpose._tables import listed, quoted
-from superpose.nn import KAN, KANLayer, library
 from superpose.files._values import (
     LARGEST,
     Refusal,
@@ -21,6 +20,7 @@ from superpose.files._values import (
     check_finite,
     damaged,
 )
+from superpose.nn import KAN, KANLayer, library
 from superpose.spline import reference
 
 SCHEMA = 1
@@ -75,22 +75,16 @@ def checked(description: Any) -> dict[str, Any]:
     made = as_object(description, "its description", {"schema"}, others=True)
     schema = as_whole(made["schema"], "its schema", 1, None)
     if schema > SCHEMA:
-        raise Refusal(
-            f"was written by a later superpose (schema {schema}; this one reads {SCHEMA}); "
-            "upgrade superpose"
-        )
+        raise Refusal(f"was written by a later superpose (schema {schema}; this one reads {SCHEMA}); upgrade superpose")
     if made.get("kind", _MODEL_KIND) != _MODEL_KIND:
         damaged(f"{quoted(made['kind'])} is no kind of model that schema {schema} has")
     as_object(
         made,
         "its description",
-        {"schema", "kind", "dtype", "widths", "feature_names", "target_names", "layers"}
-        | {"functions"},
+        {"schema", "kind", "dtype", "widths", "feature_names", "target_names", "layers"} | {"functions"},
     )
     if not isinstance(made["dtype"], str) or made["dtype"] not in DTYPES:
-        raise Refusal(
-            f"has numbers of dtype {quoted(made['dtype'])}; a model's are float32 or float64"
-        )
+        raise Refusal(f"has numbers of dtype {quoted(made['dtype'])}; a model's are float32 or float64")
     widths = as_array(made["widths"], "its widths", 2, _LAYER_LIMIT + 1)
     for width in widths:
         as_whole(width, "a width", 1, _NODE_LIMIT)
@@ -189,13 +183,11 @@ def check_model(description: dict[str, Any], tensors: Mapping[str, Tensor]) -> N
         dtype = str(tensors[name].dtype).removeprefix("torch.")
         if dtype != expected[name].dtype:
             raise Refusal(
-                f"holds {quoted(name)} in {dtype} instead of {expected[name].dtype}; "
-                "use model.to(torch.float64)"
+                f"holds {quoted(name)} in {dtype} instead of {expected[name].dtype}; use model.to(torch.float64)"
             )
         if tuple(tensors[name].shape) != expected[name].shape:
             raise Refusal(
-                f"holds {quoted(name)} of shape {tuple(tensors[name].shape)} instead of "
-                f"{expected[name].shape}"
+                f"holds {quoted(name)} of shape {tuple(tensors[name].shape)} instead of {expected[name].shape}"
             )
     check_values(description, tensors)
 

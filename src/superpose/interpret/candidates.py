@@ -78,9 +78,7 @@ def _coarse(function: SymbolicFunction, u: Tensor, y: Tensor, keep: int) -> Tens
     return torch.stack([a[best], b[best]], -1)
 
 
-def _polish(
-    function: SymbolicFunction, ab: Tensor, u: Tensor, y: Tensor, steps: int
-) -> tuple[Tensor, Tensor]:
+def _polish(function: SymbolicFunction, ab: Tensor, u: Tensor, y: Tensor, steps: int) -> tuple[Tensor, Tensor]:
     """Damped Gauss-Newton on ``a, b`` of several starts ``[K, 2]`` at once; returns them and what they leave."""
     damping = torch.full((len(ab),), 1e-3, dtype=ab.dtype)
     _, _, best = _project(function.evaluate(ab[:, :1] * u + ab[:, 1:]), y)
@@ -91,8 +89,8 @@ def _polish(
         residual = c[:, None] * values + d[:, None] - y
         # Kaufman's variable projection: the columns' parts along the two linear terms are taken out.
         unit = torch.nn.functional.normalize(values - values.mean(-1, keepdim=True), dim=-1)
-        columns = [_less(c[:, None] * slopes * u, unit), _less(c[:, None] * slopes, unit)]
-        move = _solve_pair(*columns, residual, damping)
+        first, second = _less(c[:, None] * slopes * u, unit), _less(c[:, None] * slopes, unit)
+        move = _solve_pair(first, second, residual, damping)
         trial = ab - move
         _, _, left = _project(function.evaluate(trial[:, :1] * u + trial[:, 1:]), y)
         better = left < best
@@ -114,9 +112,7 @@ def _solve_pair(first: Tensor, second: Tensor, residual: Tensor, damping: Tensor
     p, r = p + damping * (p + floor) + floor, r + damping * (r + floor) + floor
     g, h = (first * residual).sum(-1), (second * residual).sum(-1)
     determinant = p * r - q * q
-    return torch.nan_to_num(
-        torch.stack([r * g - q * h, p * h - q * g], -1) / determinant[:, None], 0.0, 0.0, 0.0
-    )
+    return torch.nan_to_num(torch.stack([r * g - q * h, p * h - q * g], -1) / determinant[:, None], 0.0, 0.0, 0.0)
 
 
 def _samples(x: Tensor, y: Tensor, count: int) -> tuple[Tensor, Tensor]:
@@ -146,9 +142,7 @@ def fit_curve(
     chosen = {name: functions[name] for name in (only or functions)}
     if not spread > 1e-12 * (1 + float(y.abs().max())) or not float(half) > 0:
         zero = chosen.get("0")
-        return (
-            [] if zero is None else [Candidate("0", (1.0, 0.0, 0.0, float(y.mean())), 1.0, 0, 0.0)]
-        )
+        return [] if zero is None else [Candidate("0", (1.0, 0.0, 0.0, float(y.mean())), 1.0, 0, 0.0)]
     u = (x - middle) / half
     coarse_u, coarse_y = _samples(u, y, _COARSE_SAMPLES)
     fine_u, fine_y = _samples(u, y, _FINE_SAMPLES)
@@ -160,12 +154,8 @@ def fit_curve(
             ab = torch.tensor([[1.0, 0.0]], dtype=torch.float64)
             polished[name] = ab, _project(fine_u[None], fine_y)[2]
             continue
-        polished[name] = _polish(
-            function, _coarse(function, coarse_u, coarse_y, keep=4), fine_u, fine_y, 3
-        )
-    hopeful = sorted(
-        polished, key=lambda name: _score(float(polished[name][1].min()), chosen[name], simplicity)
-    )
+        polished[name] = _polish(function, _coarse(function, coarse_u, coarse_y, keep=4), fine_u, fine_y, 3)
+    hopeful = sorted(polished, key=lambda name: _score(float(polished[name][1].min()), chosen[name], simplicity))
     found = []
     if "0" in chosen:
         constants = (1.0, 0.0, 0.0, float(y.mean()))

@@ -157,7 +157,8 @@ def _damped(jacobian: Tensor, residual: Tensor, damping: float) -> Tensor:
     stacked = torch.cat([jacobian, math.sqrt(damping) * torch.eye(count, dtype=jacobian.dtype)])
     target = torch.cat([residual, residual.new_zeros(count)])
     q, r = torch.linalg.qr(stacked)
-    return torch.linalg.solve_triangular(r, (q.T @ target)[:, None], upper=True)[:, 0]
+    move: Tensor = torch.linalg.solve_triangular(r, (q.T @ target)[:, None], upper=True)[:, 0]
+    return move
 
 
 def _float(value: float) -> sympy.Float:
@@ -223,7 +224,9 @@ def _simple_values(value: float, width: float, exact: bool) -> list[tuple[int, s
         found.append((1, sympy.Integer(round(value))))
     if relative < 0.03:
         found += [(2, q) for q in _rationals(value, (2, 3, 4))]
-        found += [(2, sign * q * sympy.pi) for sign in (-1, 1) for q in (sympy.Rational(1, 2), 1, 2) if sign * value > 0]
+        found += [
+            (2, sign * q * sympy.pi) for sign in (-1, 1) for q in (sympy.Rational(1, 2), 1, 2) if sign * value > 0
+        ]
     if relative < 1e-3 and size < 1e3:
         found += [(3, q) for q in _rationals(value, (5, 6, 8, 10))]
         found += [(4, q * sympy.pi) for q in _rationals(value / math.pi, (1, 2, 3, 4, 6, 8))]
@@ -253,4 +256,8 @@ def simplest(problem: Problem, candidates: list[sympy.Expr]) -> Fitted:
     fitted = [problem.snapped(expression) for expression in candidates]
     least = max(min(item.error for item in fitted), _EXACT**2)
     allowed = least * (1 + _ALLOWED / len(problem.y))
-    return min((item for item in fitted if item.error <= allowed), key=lambda item: complexity(item.expression), default=fitted[0])
+    return min(
+        (item for item in fitted if item.error <= allowed),
+        key=lambda item: complexity(item.expression),
+        default=fitted[0],
+    )

@@ -31,10 +31,8 @@ def sample(data: Dataset | Tensor, count: int = _MOST_SAMPLES) -> Tensor:
 def scaled_rows(model: KAN, data: Dataset, split: Any = "train") -> tuple[Tensor, Tensor]:
     """Inputs and targets of a split in the model's scaled units and dtype."""
     x, y = data.rows(split)
-    made = {"dtype": model.input_center.dtype, "device": model.input_center.device}
-    return model.scale_inputs(x.to(**made)), (
-        y.to(**made) - model.output_center
-    ) / model.output_scale
+    made: dict[str, Any] = {"dtype": model.input_center.dtype, "device": model.input_center.device}
+    return model.scale_inputs(x.to(**made)), (y.to(**made) - model.output_center) / model.output_scale
 
 
 def check_edge(model: KAN, edge: Sequence[int]) -> Edge:
@@ -42,17 +40,11 @@ def check_edge(model: KAN, edge: Sequence[int]) -> Edge:
     alive = model.active_edges()
     found = tuple(edge)
     if found not in alive:
-        removed = (
-            len(found) == 3 and 0 <= found[0] < len(model.layers) and all(n >= 0 for n in found)
-        )
+        removed = len(found) == 3 and 0 <= found[0] < len(model.layers) and all(n >= 0 for n in found)
         layer = model.layer(found[0]) if removed else None
-        inside = (
-            layer is not None and found[1] < layer.in_features and found[2] < layer.out_features
-        )
+        inside = layer is not None and found[1] < layer.in_features and found[2] < layer.out_features
         why = (
-            "was removed"
-            if inside
-            else f"is not an edge (layer, input, output) of a network of widths {model.widths}"
+            "was removed" if inside else f"is not an edge (layer, input, output) of a network of widths {model.widths}"
         )
         raise OptionError(f"{found} {why}; model.active_edges() lists those that are alive")
     n, i, o = found
@@ -156,9 +148,7 @@ def release(model: KAN, data: Dataset | Tensor, edge: Sequence[int]) -> KAN:
     layer = freed.layer(n)
     table = layer.symbolic_table()
     if (i, o) not in table:
-        raise OptionError(
-            f"edge {(n, i, o)} is a spline already; only symbolic edges can be released"
-        )
+        raise OptionError(f"edge {(n, i, o)} is a spline already; only symbolic edges can be released")
     x, _ = edge_samples(model, data, (n, i, o))
     # The grid belongs to the input and may serve other edges: it moves only if no spline stands on it.
     if not bool(layer.spline_mask()[i].any()):
@@ -199,7 +189,7 @@ def polish(model: KAN, x: Tensor, y: Tensor, *, steps: int, tolerance: float = 1
     for _ in range(steps):
         result = stepper.step()
         losses.append(result.loss)
-        if result.stalled or result.loss < 1e-28 or not losses[-1] == losses[-1]:
+        if result.stalled or result.loss < 1e-28 or losses[-1] != losses[-1]:
             break
         if len(losses) > 4 and losses[-1] > losses[-4] * (1 - tolerance):
             break

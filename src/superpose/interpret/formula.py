@@ -101,7 +101,11 @@ class Formula:
         if int(kept.sum()) < 100 or not bool((y[kept].std(0) > 0).all()):
             return cls.of(model)
         data = Dataset.from_arrays(
-            x[kept], y[kept], feature_names=model.feature_names, target_names=model.target_names, test=0.0
+            x[kept],
+            y[kept],
+            feature_names=model.feature_names,
+            target_names=model.target_names,
+            test=0.0,
         )
         return cls.of(model, data, deadline=deadline)
 
@@ -186,7 +190,9 @@ def _unheld(data: Dataset, target: int) -> tuple[Tensor, Tensor]:
     return data.x[rows], data.y[rows, target]
 
 
-def _written_out(model: KAN, symbols: tuple[sympy.Symbol, ...], splines: dict[str, SplineEdge]) -> tuple[sympy.Expr, ...]:
+def _written_out(
+    model: KAN, symbols: tuple[sympy.Symbol, ...], splines: dict[str, SplineEdge]
+) -> tuple[sympy.Expr, ...]:
     """Expressions of the outputs in the user's units, constants as floats."""
     import sympy
 
@@ -207,7 +213,7 @@ def _written_out(model: KAN, symbols: tuple[sympy.Symbol, ...], splines: dict[st
         sums: list[list[sympy.Expr]] = [[] for _ in range(layer.out_features)]
         for i, o in torch.nonzero(layer.mask).tolist():
             if (i, o) in table:
-                name, (a, b, c, d) = table[i, o]
+                _, (a, b, c, d) = table[i, o]
                 function = layer.symbolic.functions[layer.symbolic.edges.index((i, o))] if layer.symbolic else None
                 assert function is not None
                 value = number(c) * function.at(affine(a, nodes[i], b)) + number(d)
@@ -239,4 +245,3 @@ def _latex_name(name: str) -> str:
     special = {"\\": r"\backslash ", "^": r"\hat{}", "~": r"\sim ", " ": r"\ "}
     escaped = "".join(special.get(c, "\\" + c if c in "_{}%$#&" else c) for c in name)
     return rf"\mathrm{{{escaped}}}"
-

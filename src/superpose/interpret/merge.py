@@ -124,9 +124,7 @@ def _merged(
     return slice_model(made, nodes)
 
 
-def _joined_breakpoints(
-    layer: KANLayer, pair: tuple[int, int], affine: tuple[float, float]
-) -> Tensor:
+def _joined_breakpoints(layer: KANLayer, pair: tuple[int, int], affine: tuple[float, float]) -> Tensor:
     """Breakpoints on which the edges of two twins are splines of one: both of theirs.
 
     The other inputs' grids are split into as many intervals, so that their curves stay.

@@ -103,7 +103,7 @@ class _Literal:
         self.names = names
 
     def __repr__(self) -> str:
-        return "(" + "".join(f"{ascii(name)}, " for name in self.names).strip() + ")"
+        return "(" + "".join(f"{name!a}, " for name in self.names).strip() + ")"
 
     def __str__(self) -> str:
         return _in_docstring(", ".join(self.names))

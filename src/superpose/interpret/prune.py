@@ -194,10 +194,7 @@ def _without(model: KAN, alive: list[Tensor], found: Scores) -> KAN:
         layer.mask.copy_(alive[n])
         table = layer.symbolic_table()
         layer.set_symbolic({edge: entry for edge, entry in table.items() if alive[n][edge]})
-    keep = [
-        torch.nonzero(into.any(0) | out.any(1))[:, 0].tolist() or [0]
-        for into, out in itertools.pairwise(alive)
-    ]
+    keep = [torch.nonzero(into.any(0) | out.any(1))[:, 0].tolist() or [0] for into, out in itertools.pairwise(alive)]
     return slice_model(made, keep)
 
 

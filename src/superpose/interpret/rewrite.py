@@ -66,8 +66,8 @@ def _rules() -> dict[Any, Callable[[Any], sympy.Expr]]:
         sympy.Pow: _power,
         sympy.sin: _sine,
         sympy.cos: lambda node: _sine(sympy.sin(node.args[0] + sympy.Float(math.pi / 2))),
-        **{odd: _odd for odd in (sympy.tanh, sympy.atan, sympy.asin, sympy.sinh, sympy.tan, sympy.atanh)},
-        **{even: _even for even in (sympy.cosh, sympy.Abs)},
+        **dict.fromkeys((sympy.tanh, sympy.atan, sympy.asin, sympy.sinh, sympy.tan, sympy.atanh), _odd),
+        **dict.fromkeys((sympy.cosh, sympy.Abs), _even),
     }
 
 

@@ -24,9 +24,7 @@ _CYCLES, _STEPS = 6, 4
 _SIZE_SHARE = 0.3
 
 
-def straighten(
-    model: KAN, data: Dataset, *, least: float = 1e-4, deadline: float | None = None
-) -> KAN:
+def straighten(model: KAN, data: Dataset, *, least: float = 1e-4, deadline: float | None = None) -> KAN:
     """A new model of nearly the same function whose edges are as straight and few as the data allow.
 
     Args:

@@ -69,11 +69,7 @@ def symbolify(
     Raises:
         OptionError: if a function in ``functions`` does not exist.
     """
-    chosen = {
-        name: f
-        for name, f in _chosen(functions).items()
-        if functions is not None or name not in _TWINS
-    }
+    chosen = {name: f for name, f in _chosen(functions).items() if functions is not None or name not in _TWINS}
     search = _Search(model, data, chosen, simplicity, deadline)
     if noise is None:
         noise = math.sqrt(search.error(model))
@@ -246,11 +242,7 @@ def complexity(model: KAN) -> int:
     """Sum of the complexities of a model's symbolic edges; a spline edge counts 10."""
     total = 0
     for layer in model.kan_layers():
-        table = (
-            {}
-            if layer.symbolic is None
-            else dict(zip(layer.symbolic.edges, layer.symbolic.functions, strict=True))
-        )
+        table = {} if layer.symbolic is None else dict(zip(layer.symbolic.edges, layer.symbolic.functions, strict=True))
         for i, o in torch.nonzero(layer.mask).tolist():
             total += table[i, o].complexity if (i, o) in table else 10
     return total

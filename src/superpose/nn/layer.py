@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -42,6 +43,7 @@ class KANLayer(nn.Module):
 
     knots: Tensor
     mask: Tensor
+    base_weight: nn.Parameter | None
 
     def __init__(
         self,
@@ -61,7 +63,7 @@ class KANLayer(nn.Module):
         check_sizes(in_features, out_features, grid_size, degree, grid_range, base)
         self.in_features, self.out_features = in_features, out_features
         self.degree, self.base = degree, base
-        made = {"device": device, "dtype": dtype or torch.get_default_dtype()}
+        made: dict[str, Any] = {"device": device, "dtype": dtype or torch.get_default_dtype()}
         ends = torch.tensor(grid_range, **made)
         one = grid.uniform_knots(ends[:1], ends[1:], grid_size, degree)
         self.register_buffer("knots", one.repeat(in_features, 1))
@@ -87,7 +89,7 @@ class KANLayer(nn.Module):
         The splines are random cubics, not independent coefficients: a start without wiggles trains better, and it
         keeps its shape exactly when the grid changes.
         """
-        options = {"generator": generator, "dtype": self.knots.dtype, "device": self.knots.device}
+        options: dict[str, Any] = {"generator": generator, "dtype": self.knots.dtype, "device": self.knots.device}
         powers = min(self.degree, 3)
         one = self.knots[:1]
         places = fitting.sites(grid.breakpoints(one, self.degree), self.degree).T
@@ -186,11 +188,13 @@ class KANLayer(nn.Module):
         if not edges:
             self.symbolic = None
             return
-        made = {"dtype": self.coefficients.dtype, "device": self.coefficients.device}
+        made: dict[str, Any] = {"dtype": self.coefficients.dtype, "device": self.coefficients.device}
         names = {edge: name for edge, (name, _) in edges.items()}
         self.symbolic = SymbolicEdges(names, torch.tensor([list(c) for _, c in edges.values()], **made))
 
-    def symbolic_table(self) -> dict[tuple[int, int], tuple[str, tuple[float, float, float, float]]]:
+    def symbolic_table(
+        self,
+    ) -> dict[tuple[int, int], tuple[str, tuple[float, float, float, float]]]:
         """What :meth:`set_symbolic` takes, for the edges that are symbolic now."""
         if self.symbolic is None:
             return {}
@@ -204,16 +208,27 @@ class KANLayer(nn.Module):
 
 
 def check_sizes(
-    in_features: int, out_features: int, grid_size: int, degree: int, grid_range: tuple[float, float], base: str
+    in_features: int,
+    out_features: int,
+    grid_size: int,
+    degree: int,
+    grid_range: tuple[float, float],
+    base: str,
 ) -> None:
     """Raise :class:`OptionError` for what no layer can be."""
-    for name, value, least in (("in_features", in_features, 1), ("out_features", out_features, 1), ("grid_size", grid_size, 1)):
+    for name, value, least in (
+        ("in_features", in_features, 1),
+        ("out_features", out_features, 1),
+        ("grid_size", grid_size, 1),
+    ):
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise OptionError(f"{name} must be a whole number of at least {least}, not {value!r}")
     if isinstance(degree, bool) or not isinstance(degree, int) or not 0 <= degree <= 5:
         raise OptionError(f"degree must be a whole number from 0 to 5, not {degree!r}")
     if base not in reference.BASES:
-        raise OptionError(f"base must be one of {', '.join(reference.BASES)}, not {base!r}{nearest(str(base), reference.BASES)}")
+        raise OptionError(
+            f"base must be one of {', '.join(reference.BASES)}, not {base!r}{nearest(str(base), reference.BASES)}"
+        )
     low, high = grid_range
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise OptionError(f"grid_range must be two finite numbers, the lower first, not {grid_range!r}")

@@ -95,7 +95,10 @@ class KAN(nn.Module):
         super().__init__()
         widths = _whole_numbers(widths)
         depth = len(widths) - 1
-        sizes, degrees = _per_layer("grid_size", grid_size, depth), _per_layer("degree", degree, depth)
+        sizes, degrees = (
+            _per_layer("grid_size", grid_size, depth),
+            _per_layer("degree", degree, depth),
+        )
         generator = torch.Generator(device=device or "cpu").manual_seed(seed)
         self.layers = nn.ModuleList(
             KANLayer(
@@ -111,7 +114,7 @@ class KAN(nn.Module):
             )
             for n in range(depth)
         )
-        made = {"device": device, "dtype": dtype}
+        made: dict[str, Any] = {"device": device, "dtype": dtype}
         self.register_buffer("input_center", torch.zeros(widths[0], **made))
         self.register_buffer("input_scale", torch.ones(widths[0], **made))
         self.register_buffer("output_center", torch.zeros(widths[-1], **made))
@@ -139,11 +142,7 @@ class KAN(nn.Module):
 
     def active_edges(self) -> list[Edge]:
         """``(layer, input, output)`` of every edge that was not removed."""
-        return [
-            (n, i, o)
-            for n, layer in enumerate(self.kan_layers())
-            for i, o in torch.nonzero(layer.mask).tolist()
-        ]
+        return [(n, i, o) for n, layer in enumerate(self.kan_layers()) for i, o in torch.nonzero(layer.mask).tolist()]
 
     def parameter_count(self) -> int:
         """Free constants on the edges that are alive: rows of a spline edge, four of a symbolic one."""
@@ -219,7 +218,7 @@ class KAN(nn.Module):
         x = table.x if isinstance(table, Dataset) and table.feature_names == self.feature_names else None
         if x is None:
             x = read_features(table, self.feature_names)
-        blocks = [self(block.to(self.input_center.device)).cpu() for block in x.split(1 << 16)]
+        blocks = [self(block.to(self.input_center.device)).cpu() for block in torch.split(x, 1 << 16)]
         return torch.cat(blocks).numpy() if blocks else np.empty((0, self.widths[-1]))
 
     # -- other models of the same function
@@ -302,14 +301,18 @@ def _whole_numbers(widths: Sequence[int]) -> list[int]:
     except (TypeError, AttributeError):
         raise OptionError(f"widths must be a list of whole numbers such as [2, 5, 1], not {widths!r}") from None
     if len(listed) < 2 or min(listed) < 1:
-        raise OptionError(f"widths must list at least an input and an output layer, each of at least 1 node, not {widths!r}")
+        raise OptionError(
+            f"widths must list at least an input and an output layer, each of at least 1 node, not {widths!r}"
+        )
     return listed
 
 
 def _per_layer(name: str, value: int | Sequence[int], depth: int) -> list[int]:
     if isinstance(value, Sequence):
         if len(value) != depth:
-            raise OptionError(f"{name} lists {len(value)} numbers for {depth} layers; give one number or one for each layer")
+            raise OptionError(
+                f"{name} lists {len(value)} numbers for {depth} layers; give one number or one for each layer"
+            )
         return [int(v) for v in value]
     return [value] * depth
 

@@ -60,15 +60,9 @@ def slice_model(model: KAN, keep: Sequence[Sequence[int]]) -> KAN:
     """
     hidden = model.widths[1:-1]
     if len(keep) != len(hidden):
-        raise OptionError(
-            f"keep lists nodes for {len(keep)} layers, but the model has {len(hidden)} hidden ones"
-        )
+        raise OptionError(f"keep lists nodes for {len(keep)} layers, but the model has {len(hidden)} hidden ones")
     for n, (nodes, width) in enumerate(zip(keep, hidden, strict=True), start=1):
-        if (
-            len(nodes) == 0
-            or len(set(nodes)) != len(nodes)
-            or not all(0 <= i < width for i in nodes)
-        ):
+        if len(nodes) == 0 or len(set(nodes)) != len(nodes) or not all(0 <= i < width for i in nodes):
             raise OptionError(
                 f"keep must list different nodes of layer {n}, from 0 to {width - 1} and at least "
                 f"one, not {list(nodes)!r}"
@@ -76,8 +70,7 @@ def slice_model(model: KAN, keep: Sequence[Sequence[int]]) -> KAN:
     nodes_of = [range(model.widths[0]), *keep, range(model.widths[-1])]
     made = model.copy()
     made.layers = nn.ModuleList(
-        slice_layer(layer, nodes_of[n], nodes_of[n + 1])
-        for n, layer in enumerate(model.kan_layers())
+        slice_layer(layer, nodes_of[n], nodes_of[n + 1]) for n, layer in enumerate(model.kan_layers())
     )
     made.layers.train(model.layers.training)
     return made

@@ -274,7 +274,9 @@ def _apply(function: Callable[..., Tensor], *values: Any) -> Any:
     return result if result.dim() else float(result)
 
 
-def _power(base: Callable[..., Any], exponent: sympy.Expr, walk: Callable[[Any], Callable[..., Any]]) -> Callable[..., Any]:
+def _power(
+    base: Callable[..., Any], exponent: sympy.Expr, walk: Callable[[Any], Callable[..., Any]]
+) -> Callable[..., Any]:
     if exponent.is_Number:
         power = float(exponent)
         if power == 0.5:
@@ -311,7 +313,8 @@ class SymbolicEdges(nn.Module):
     def curve(self, index: int, x: Tensor) -> Tensor:
         """Values of the ``index``-th symbolic edge at ``x``, any shape."""
         a, b, c, d = self.constants[index]
-        return c * self.functions[index].evaluate(a * x + b) + d
+        value: Tensor = c * self.functions[index].evaluate(a * x + b) + d
+        return value
 
     def forward(self, x: Tensor, outputs: int) -> Tensor:
         """``[B, I] -> [B, O]``."""

@@ -24,7 +24,16 @@ def _network(model: KAN, x: Tensor) -> Tensor:
 class LBFGS:
     """L-BFGS with a strong Wolfe line search on all samples at once."""
 
-    def __init__(self, model: KAN, x: Tensor, y: Tensor, *, loss: Loss, penalty: Penalty | None, learning_rate: float) -> None:
+    def __init__(
+        self,
+        model: KAN,
+        x: Tensor,
+        y: Tensor,
+        *,
+        loss: Loss,
+        penalty: Penalty | None,
+        learning_rate: float,
+    ) -> None:
         self.model, self.x, self.y = model, x, y
         self.objective, self.penalty = loss, penalty
         self.optimizer = torch.optim.LBFGS(
@@ -49,7 +58,7 @@ class LBFGS:
             return total
 
         with torch.enable_grad():
-            self.optimizer.step(closure)  # type: ignore[no-untyped-call, arg-type]
+            self.optimizer.step(closure)  # type: ignore[no-untyped-call]
         with torch.no_grad():
             value = float(self.objective(_network(self.model, self.x), self.y))
         moved = self.optimizer.state[next(iter(self.model.parameters()))].get("t", 0) != 0
@@ -78,7 +87,8 @@ class AdamW:
         self.optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate, weight_decay=0.0)
         # The rate falls to a hundredth along a half cosine, so that the last steps settle.
         self.schedule = torch.optim.lr_scheduler.LambdaLR(
-            self.optimizer, lambda step: 0.01 + 0.495 * (1 + math.cos(math.pi * min(1.0, step / steps)))
+            self.optimizer,
+            lambda step: 0.01 + 0.495 * (1 + math.cos(math.pi * min(1.0, step / steps))),
         )
         self._order = torch.empty(0, dtype=torch.long)
 

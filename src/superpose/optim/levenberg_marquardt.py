@@ -229,8 +229,14 @@ def jacobian_block(parameters: Parameters, x: Tensor, y: Tensor) -> tuple[Tensor
         layer, plan, h = layers[n], plans[n], inputs[n]
         part = sensitivity[:, :, plan.outputs, None] * bases[n][:, None, plan.inputs, :]
         columns = [part.flatten(2)]
-        slopes = None if n == 0 else torch.einsum(
-            "bir,iro->bio", reference.dense_basis(layer.knots, layer.degree, layer.base, h, 1), layer.rows()
+        slopes = (
+            None
+            if n == 0
+            else torch.einsum(
+                "bir,iro->bio",
+                reference.dense_basis(layer.knots, layer.degree, layer.base, h, 1),
+                layer.rows(),
+            )
         )
         if layer.symbolic is not None:
             for index, (i, o) in enumerate(plan.symbolic):

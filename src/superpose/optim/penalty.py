@@ -13,8 +13,8 @@ from torch import Tensor
 
 from superpose.nn.layer import KANLayer
 from superpose.nn.model import Trace
-from superpose.spline import reference
 from superpose.optim.levenberg_marquardt import Parameters, Quadratic
+from superpose.spline import reference
 
 # Below this share of a layer's largest edge an edge counts as gone, and is pulled to zero no harder.
 _LEAST_SHARE = 1e-3
@@ -97,7 +97,10 @@ def reweighted(parameters: Parameters, x: Tensor, strength: float, *, kind: str 
     ]
     largest = max((square for *_, square in found), default=0.0) ** 0.5
     return [
-        Quadratic(part.start, matrix * (strength / (max(square, 0.0) ** 0.5 + _LEAST_SHARE * largest + 1e-30)))
+        Quadratic(
+            part.start,
+            matrix * (strength / (max(square, 0.0) ** 0.5 + _LEAST_SHARE * largest + 1e-30)),
+        )
         for _, part, matrix, square in found
     ]
 
@@ -105,8 +108,8 @@ def reweighted(parameters: Parameters, x: Tensor, strength: float, *, kind: str 
 def roughness(parameters: Parameters, strength: float) -> list[Quadratic]:
     """Quadratic terms on differences of the spline coefficients of one order more than the degree.
 
-    Polynomials of the spline's own degree are free. The terms hold coefficients that few samples see to the course of their neighbours (P. Eilers and B. Marx, *Flexible
-    smoothing with B-splines and penalties*, 1996).
+    Polynomials of the spline's own degree are free. The terms hold coefficients that few samples see to the course of
+    their neighbours (P. Eilers and B. Marx, *Flexible smoothing with B-splines and penalties*, 1996).
     """
     terms: list[Quadratic] = []
     made: dict[tuple[int, int], Tensor] = {}

@@ -139,9 +139,7 @@ def _label_stages(figure: Figure, axes: Axes, stages: Sequence[_Stage]) -> None:
     axes.set_ylim(10**bottom, 10 ** (top + 0.09 * (top - bottom)))
 
 
-def parity(
-    measured: Any, predicted: Any, *, name: str = "target", model: str = "network"
-) -> Figure:
+def parity(measured: Any, predicted: Any, *, name: str = "target", model: str = "network") -> Figure:
     """Draw predictions against measurements, with the root mean square of what is left between.
 
     Args:
@@ -158,19 +156,14 @@ def parity(
     """
     x, y = _column("measured", measured), _column("predicted", predicted)
     if x.shape != y.shape:
-        raise OptionError(
-            f"measured has {counted(x.size, 'value')} and predicted {y.size}; pass the same rows "
-            "of both"
-        )
+        raise OptionError(f"measured has {counted(x.size, 'value')} and predicted {y.size}; pass the same rows of both")
     finite = np.isfinite(x) & np.isfinite(y)
     shown, lost = (x[finite], y[finite]), int((~finite).sum())
     with _canvas.settings():
         figure = _canvas.figure(4.8, 5.0)
         axes = figure.add_axes((0.17, 0.12, 0.78, 0.75))
         _canvas.plain_axes(axes)
-        rmse = (
-            float(np.sqrt(np.mean((shown[1] - shown[0]) ** 2))) if shown[0].size else float("nan")
-        )
+        rmse = float(np.sqrt(np.mean((shown[1] - shown[0]) ** 2))) if shown[0].size else float("nan")
         low, high = _limits(np.concatenate(shown))
         axes.plot((low, high), (low, high), color=_canvas.GREY, linewidth=1, zorder=2)
         axes.plot(
@@ -200,9 +193,7 @@ def _column(option: str, values: Any) -> np.ndarray:
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.ndim != 1:
-        raise OptionError(
-            f"{option} must be one column, [N] or [N, 1], not of shape {list(array.shape)}"
-        )
+        raise OptionError(f"{option} must be one column, [N] or [N, 1], not of shape {list(array.shape)}")
     return array
 
 

@@ -45,8 +45,7 @@ def close_up(model: KAN, trace: Trace, which: Edge) -> Figure:
     n, i, o = which
     if which not in set(model.active_edges()):
         raise OptionError(
-            f"there is no edge {i} -> {o} in layer {n} to draw; model.active_edges() lists those "
-            "that there are"
+            f"there is no edge {i} -> {o} in layer {n} to draw; model.active_edges() lists those that there are"
         )
     layer = model.layer(n)
     into, out = _units(model, which)
@@ -64,22 +63,16 @@ def close_up(model: KAN, trace: Trace, which: Edge) -> Figure:
         strip = figure.add_axes((0.15, 0.16, 0.815, 0.13), sharex=axes)
         for part in (axes, strip):
             _canvas.plain_axes(part)
-        axes.plot(
-            into(places), _trimmed(out(curve)), color=color, linewidth=2, zorder=3, gid="curve"
-        )
+        axes.plot(into(places), _trimmed(out(curve)), color=color, linewidth=2, zorder=3, gid="curve")
         strip.hist(into(inputs[:, i]), bins=40, color=_canvas.LIGHT)
         strip.set(yticks=[])
         strip.spines["left"].set_visible(False)
         axes.tick_params(labelbottom=False)
         axes.set_xlim(*into(places[[0, -1]]))
         if symbol is None:
-            _draw_knots(
-                axes, into(layer.knots[i, layer.degree : layer.knots.shape[1] - layer.degree].cpu())
-            )
+            _draw_knots(axes, into(layer.knots[i, layer.degree : layer.knots.shape[1] - layer.degree].cpu()))
         from_name, to_name = ends_of(model, which)
-        strip.set_xlabel(
-            _canvas.shortened(from_name, 40), size=10, color=_canvas.INK, parse_math=False
-        )
+        strip.set_xlabel(_canvas.shortened(from_name, 40), size=10, color=_canvas.INK, parse_math=False)
         title = f"{_canvas.shortened(from_name)} → {_canvas.shortened(to_name)}"
         _canvas.heading(axes, title, *described(model, which))
         return figure

@@ -40,9 +40,7 @@ def room(model: KAN, levels: Sequence[Sequence[int]]) -> float:
     """The width at which names stand level, if that is not too wide."""
     needed = [2.4]
     for level, names in ((levels[0], model.feature_names), (levels[-1], model.target_names)):
-        wide = max(
-            _canvas.text_size(_canvas.shortened(names[i]), _LABEL_SIZES[0])[0] for i in level
-        )
+        wide = max(_canvas.text_size(_canvas.shortened(names[i]), _LABEL_SIZES[0])[0] for i in level)
         needed.append(len(level) * (wide + 0.02) / _LEVEL)
     return max(room for room in needed if room <= _MOST_LABEL_ROOM)
 
@@ -55,9 +53,7 @@ def arrange(model: KAN, layout: Layout, connected: set[tuple[int, int]]) -> list
     made = []
     for level, names in ((0, model.feature_names), (last, model.target_names)):
         top = level == last
-        shown = {
-            node: _canvas.shortened(names[node[1]]) for node in layout.nodes if node[0] == level
-        }
+        shown = {node: _canvas.shortened(names[node[1]]) for node in layout.nodes if node[0] == level}
         sizes = {node: _canvas.text_size(text, size) for node, text in shown.items()}
         level_fits = max(wide for wide, _ in sizes.values()) <= _LEVEL * layout.spacing(level)
         for node, text in shown.items():
@@ -73,9 +69,7 @@ def arrange(model: KAN, layout: Layout, connected: set[tuple[int, int]]) -> list
                 corner[1] + up,
             )
             rotation = 0.0 if level_fits else float(_ROTATION)
-            made.append(
-                Label(text, x, y, size, rotation, top, (corner, opposite), node not in connected)
-            )
+            made.append(Label(text, x, y, size, rotation, top, (corner, opposite), node not in connected))
     return made
 
 

@@ -77,10 +77,7 @@ def arrange(
     ([(0, 0), (0, 1), (1, 0)], [(0, 0, 0), (0, 1, 0)])
     """
     layers = [
-        [
-            list(group)
-            for _, group in groupby((e for e in sorted(edges) if e[0] == n), lambda e: e[1])
-        ]
+        [list(group) for _, group in groupby((e for e in sorted(edges) if e[0] == n), lambda e: e[1])]
         for n in range(len(levels) - 1)
     ]
     rows = [_rows(groups) for groups in layers]
@@ -105,9 +102,7 @@ def arrange(
         floor = y + _gap([abs(x - places[n][column[0][1]]) for column, x in columns])
         space = pitch - box
         ceiling = floor + rows[n] * (strip + box + space) - space
-        y = ceiling + _gap(
-            [abs(x - places[n + 1][edge[2]]) for column, x in columns for edge in column]
-        )
+        y = ceiling + _gap([abs(x - places[n + 1][edge[2]]) for column, x in columns for edge in column])
         nodes.update(((n + 1, o), (x, y)) for o, x in places[n + 1].items())
         for column, x in columns:
             for k, edge in enumerate(column):
@@ -144,9 +139,7 @@ def _steps(groups: Sequence[Sequence[Edge]], rows: int) -> list[list[float]]:
     counts = [math.ceil(len(group) / rows) for group in groups]
     gaps = [_GROUP_GAP * (a > 1 or b > 1) for a, b in zip([1, *counts], counts, strict=False)]
     one = _pitch(rows)
-    return [
-        [one + one * gap] + [one] * (count - 1) for gap, count in zip(gaps, counts, strict=True)
-    ]
+    return [[one + one * gap] + [one] * (count - 1) for gap, count in zip(gaps, counts, strict=True)]
 
 
 def _length(groups: Sequence[Sequence[Edge]], rows: int) -> float:
@@ -191,10 +184,7 @@ def spread(wanted: Sequence[float], steps: Sequence[float], low: float, high: fl
             pools.pop()
         pools.append((total, count))
     freed = [total / count for total, count in pools for _ in range(count)]
-    return [
-        max(low, min(place, high - offsets[-1])) + offset
-        for place, offset in zip(freed, offsets, strict=True)
-    ]
+    return [max(low, min(place, high - offsets[-1])) + offset for place, offset in zip(freed, offsets, strict=True)]
 
 
 def _gap(sideways: Sequence[float]) -> float:

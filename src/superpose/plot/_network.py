@@ -127,9 +127,7 @@ def _levels(model: KAN, edges: Sequence[Edge]) -> tuple[list[list[int]], int]:
 
 
 @torch.no_grad()
-def _curves(
-    model: KAN, trace: Trace, edges: Sequence[Edge], strengths: Sequence[np.ndarray]
-) -> dict[Edge, _Drawn]:
+def _curves(model: KAN, trace: Trace, edges: Sequence[Edge], strengths: Sequence[np.ndarray]) -> dict[Edge, _Drawn]:
     """Each edge's curve, scaled to -1 ... 1 both ways."""
     drawn = {}
     places = np.linspace(-1, 1, _CURVE_POINTS)
@@ -168,12 +166,8 @@ def _remarks(drawn: Mapping[Edge, _Drawn], edges: int, inputs: int) -> list[str]
     return said
 
 
-def _draw(
-    model: KAN, layout: Layout, drawn: Mapping[Edge, _Drawn], title: str | None, remarks: list[str]
-) -> Figure:
-    labels = _labels.arrange(
-        model, layout, {(n, i) for n, i, _ in drawn} | {(n + 1, o) for n, _, o in drawn}
-    )
+def _draw(model: KAN, layout: Layout, drawn: Mapping[Edge, _Drawn], title: str | None, remarks: list[str]) -> Figure:
+    labels = _labels.arrange(model, layout, {(n, i) for n, i, _ in drawn} | {(n + 1, o) for n, _, o in drawn})
     left = min(0.0, *(label.corners[0][0] for label in labels)) - _PADDING
     right = max(layout.width, *(label.corners[1][0] for label in labels)) + _PADDING
     bottom = min(label.corners[0][1] for label in labels) - _PADDING
@@ -287,9 +281,7 @@ def _draw_symbol(axes: Axes, x: float, y: float, layout: Layout, symbol: str) ->
         size = max(5.0, size * room / wide)
     while (wide := _canvas.text_size(text, size)[0]) > room and len(text) > 3:
         text = _canvas.shortened(text, len(text) - 1)
-    _canvas.write_text(
-        axes, x, y, text, size=size, color="white", ha="center", va="center_baseline", zorder=4
-    )
+    _canvas.write_text(axes, x, y, text, size=size, color="white", ha="center", va="center_baseline", zorder=4)
 
 
 def _draw_nodes(axes: Axes, layout: Layout, drawn: Mapping[Edge, _Drawn]) -> None:
@@ -311,9 +303,7 @@ def _draw_nodes(axes: Axes, layout: Layout, drawn: Mapping[Edge, _Drawn]) -> Non
         )
 
 
-def _draw_legend(
-    axes: Axes, x: float, y: float, drawn: Mapping[Edge, _Drawn], remarks: Sequence[str]
-) -> None:
+def _draw_legend(axes: Axes, x: float, y: float, drawn: Mapping[Edge, _Drawn], remarks: Sequence[str]) -> None:
     entries: list[tuple[str | None, str]] = [(None, remark) for remark in remarks]
     if {d.symbol is None for d in drawn.values()} == {True, False}:
         entries = [(_canvas.INK, "spline"), (_canvas.ACCENT, "symbolic"), *entries]

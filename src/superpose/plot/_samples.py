@@ -27,9 +27,7 @@ def traced(model: KAN, x: Tensor | Dataset | Any) -> Trace:
         ShapeError: if the samples do not have the model's number of features.
     """
     if isinstance(x, Dataset):
-        rows = (
-            x.x if x.feature_names == model.feature_names else read_features(x, model.feature_names)
-        )
+        rows = x.x if x.feature_names == model.feature_names else read_features(x, model.feature_names)
     else:
         rows = torch.as_tensor(x)
     rows = rows.to(model.input_center)
@@ -72,7 +70,5 @@ def magnitudes(trace: Trace) -> tuple[Tensor, ...]:
         node = layer.outputs.std(0, correction=0)
         # Edges that cancel one another leave rounding errors: they matter as much as each other.
         whole = torch.maximum(node, 1e-9 * spread.sum(0))
-        found.append(
-            torch.where(whole > 0, spread / whole.where(whole > 0, torch.ones_like(whole)), 0.0)
-        )
+        found.append(torch.where(whole > 0, spread / whole.where(whole > 0, torch.ones_like(whole)), 0.0))
     return tuple(found)

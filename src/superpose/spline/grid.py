@@ -104,7 +104,9 @@ def split_breakpoints(points: Tensor, grid_size: int) -> Tensor:
     start = torch.repeat_interleave(points[:, :-1].flatten(), counts.flatten()).view(-1, grid_size)
     step = torch.repeat_interleave((widths / parts).flatten(), counts.flatten()).view(-1, grid_size)
     first = counts.cumsum(-1) - counts
-    index = torch.arange(grid_size, device=points.device) - torch.repeat_interleave(first.flatten(), counts.flatten()).view(-1, grid_size)
+    index = torch.arange(grid_size, device=points.device) - torch.repeat_interleave(
+        first.flatten(), counts.flatten()
+    ).view(-1, grid_size)
     return torch.cat([start + step * index, points[:, -1:]], -1)
 
 
@@ -119,7 +121,11 @@ def insertion_matrix(old: Tensor, new: Tensor, degree: int) -> Tensor:
         ValueError: if the domains differ or an old breakpoint is missing from the new ones.
     """
     _check_nested(old, new, degree)
-    inputs, count_old, count_new = old.shape[0], old.shape[-1] - degree - 1, new.shape[-1] - degree - 1
+    inputs, count_old, count_new = (
+        old.shape[0],
+        old.shape[-1] - degree - 1,
+        new.shape[-1] - degree - 1,
+    )
     # The polynomial piece to blossom: any non-empty new interval inside the domain that the coefficient touches.
     ends = new[:, degree : count_new + 1]
     filled = ends.diff(dim=-1) > 0
@@ -156,6 +162,8 @@ def _check_nested(old: Tensor, new: Tensor, degree: int) -> None:
         raise ValueError("knot insertion keeps the domain: the first and last breakpoints must stay")
     below = torch.searchsorted(after.contiguous(), before.contiguous())
     upto = torch.searchsorted(after.contiguous(), before.contiguous(), right=True)
-    own = torch.searchsorted(before.contiguous(), before.contiguous(), right=True) - torch.searchsorted(before.contiguous(), before.contiguous())
+    own = torch.searchsorted(before.contiguous(), before.contiguous(), right=True) - torch.searchsorted(
+        before.contiguous(), before.contiguous()
+    )
     if bool((upto - below < own).any()):
         raise ValueError("knot insertion needs every old breakpoint among the new ones")

@@ -26,7 +26,7 @@ class _EdgeSum(torch.autograd.Function):
         return reference.edge_sum(v, coefficients, x, knots, *form)
 
     @staticmethod
-    def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
         v, coefficients, x, knots = ctx.saved_tensors
         degree, base, order = ctx.form
         needs = ctx.needs_input_grad
@@ -46,7 +46,7 @@ class _InputPull(torch.autograd.Function):
         return reference.input_pull(g, coefficients, x, knots, *form)
 
     @staticmethod
-    def backward(ctx: Any, h: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, h: Tensor) -> tuple[Tensor | None, ...]:
         g, coefficients, x, knots = ctx.saved_tensors
         degree, base, order = ctx.form
         needs = ctx.needs_input_grad
@@ -66,7 +66,7 @@ class _CoefPull(torch.autograd.Function):
         return reference.coef_pull(v, g, x, knots, *form)
 
     @staticmethod
-    def backward(ctx: Any, h: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, h: Tensor) -> tuple[Tensor | None, ...]:
         v, g, x, knots = ctx.saved_tensors
         degree, base, order = ctx.form
         needs = ctx.needs_input_grad
@@ -82,7 +82,15 @@ def _times(v: Tensor | None, z: Tensor) -> Tensor:
     return z if v is None else v * z
 
 
-def edge_sum(v: Tensor | None, coefficients: Tensor, x: Tensor, knots: Tensor, degree: int, base: str = "none", order: int = 0) -> Tensor:
+def edge_sum(
+    v: Tensor | None,
+    coefficients: Tensor,
+    x: Tensor,
+    knots: Tensor,
+    degree: int,
+    base: str = "none",
+    order: int = 0,
+) -> Tensor:
     """Sum of the edges into each output, weighted by ``v``: the forward pass of a layer at order 0.
 
     Args:
@@ -97,17 +105,33 @@ def edge_sum(v: Tensor | None, coefficients: Tensor, x: Tensor, knots: Tensor, d
     Returns:
         ``[B, O]``, differentiable any number of times in ``v``, ``coefficients`` and ``x``.
     """
-    result: Tensor = _EdgeSum.apply(v, coefficients, x, knots, degree, base, order)
+    result: Tensor = _EdgeSum.apply(v, coefficients, x, knots, degree, base, order)  # type: ignore[no-untyped-call]
     return result
 
 
-def input_pull(g: Tensor, coefficients: Tensor, x: Tensor, knots: Tensor, degree: int, base: str = "none", order: int = 0) -> Tensor:
+def input_pull(
+    g: Tensor,
+    coefficients: Tensor,
+    x: Tensor,
+    knots: Tensor,
+    degree: int,
+    base: str = "none",
+    order: int = 0,
+) -> Tensor:
     """Edge functions contracted with output sensitivities ``g [B, O]``; returns ``[B, I]``. See :func:`edge_sum`."""
-    result: Tensor = _InputPull.apply(g, coefficients, x, knots, degree, base, order)
+    result: Tensor = _InputPull.apply(g, coefficients, x, knots, degree, base, order)  # type: ignore[no-untyped-call]
     return result
 
 
-def coef_pull(v: Tensor | None, g: Tensor, x: Tensor, knots: Tensor, degree: int, base: str = "none", order: int = 0) -> Tensor:
+def coef_pull(
+    v: Tensor | None,
+    g: Tensor,
+    x: Tensor,
+    knots: Tensor,
+    degree: int,
+    base: str = "none",
+    order: int = 0,
+) -> Tensor:
     """Gradient of the trilinear form with respect to the coefficients, ``[I, rows, O]``. See :func:`edge_sum`."""
-    result: Tensor = _CoefPull.apply(v, g, x, knots, degree, base, order)
+    result: Tensor = _CoefPull.apply(v, g, x, knots, degree, base, order)  # type: ignore[no-untyped-call]
     return result

@@ -174,7 +174,15 @@ def _blocks(x: Tensor, rows: int) -> list[slice]:
     return [slice(start, start + step) for start in range(0, x.shape[0], step)]
 
 
-def edge_sum(v: Tensor | None, coefficients: Tensor, x: Tensor, knots: Tensor, degree: int, base: str, order: int = 0) -> Tensor:
+def edge_sum(
+    v: Tensor | None,
+    coefficients: Tensor,
+    x: Tensor,
+    knots: Tensor,
+    degree: int,
+    base: str,
+    order: int = 0,
+) -> Tensor:
     """``y[b, o] = sum_i v[b, i] phi_io^(order)(x[b, i])``; ``v`` of None stands for ones. ``[B, O]``."""
     inputs, rows, outputs = coefficients.shape
     result = x.new_zeros((x.shape[0], outputs))
@@ -186,7 +194,15 @@ def edge_sum(v: Tensor | None, coefficients: Tensor, x: Tensor, knots: Tensor, d
     return result
 
 
-def input_pull(g: Tensor, coefficients: Tensor, x: Tensor, knots: Tensor, degree: int, base: str, order: int = 0) -> Tensor:
+def input_pull(
+    g: Tensor,
+    coefficients: Tensor,
+    x: Tensor,
+    knots: Tensor,
+    degree: int,
+    base: str,
+    order: int = 0,
+) -> Tensor:
     """``z[b, i] = sum_o g[b, o] phi_io^(order)(x[b, i])``. ``[B, I]``."""
     inputs, rows, outputs = coefficients.shape
     result = torch.empty_like(x)

@@ -15,11 +15,11 @@ from superpose._errors import OptionError, ShapeError, nearest
 from superpose.data import Dataset
 from superpose.nn.layer import KANLayer
 from superpose.nn.model import KAN
-from superpose.spline import grid
 from superpose.optim import penalty
-from superpose.train.history import History, Record
 from superpose.optim.first_order import LBFGS, AdamW
 from superpose.optim.levenberg_marquardt import LevenbergMarquardt
+from superpose.spline import grid
+from superpose.train.history import History, Record
 from superpose.train.progress import Listener, TerminalProgress
 
 OPTIMIZERS = ("lm", "lbfgs", "adamw")
@@ -75,7 +75,8 @@ class FitSettings:
         """These settings if they make sense together; raises :class:`OptionError` otherwise."""
         if optimizer not in OPTIMIZERS:
             raise OptionError(
-                f"optimizer must be one of {', '.join(OPTIMIZERS)}, not {optimizer!r}{nearest(str(optimizer), OPTIMIZERS)}"
+                f"optimizer must be one of {', '.join(OPTIMIZERS)}, not {optimizer!r}"
+                f"{nearest(str(optimizer), OPTIMIZERS)}"
             )
         if optimizer == "lm" and self.loss is not None:
             raise OptionError("optimizer 'lm' minimises squared errors only; for another loss use 'lbfgs' or 'adamw'")
@@ -94,7 +95,11 @@ class FitSettings:
             raise OptionError(f"blend must lie between 0 (uniform) and 1 (quantiles), not {self.blend!r}")
         if self.grids is not None:
             sizes = list(self.grids)
-            if not sizes or any(isinstance(s, bool) or not isinstance(s, int) or s < 1 for s in sizes) or sizes != sorted(set(sizes)):
+            if (
+                not sizes
+                or any(isinstance(s, bool) or not isinstance(s, int) or s < 1 for s in sizes)
+                or sizes != sorted(set(sizes))
+            ):
                 raise OptionError(f"grids must be growing whole numbers such as (3, 6, 12), not {self.grids!r}")
         return self
 
@@ -141,7 +146,8 @@ def fit(
     if [model.widths[0], model.widths[-1]] != [data.n_features, data.n_targets]:
         raise ShapeError(
             f"the model takes {model.widths[0]} features and gives {model.widths[-1]} targets, but the data have "
-            f"{data.n_features} features and {data.n_targets} targets; make it KAN([{data.n_features}, ..., {data.n_targets}])"
+            f"{data.n_features} features and {data.n_targets} targets; "
+            f"make it KAN([{data.n_features}, ..., {data.n_targets}])"
         )
     return _Run(model, data, optimizer, settings, listener).run()
 
@@ -149,9 +155,19 @@ def fit(
 class _Run:
     """One call of :func:`fit`."""
 
-    def __init__(self, model: KAN, data: Dataset, optimizer: str, settings: FitSettings, listener: Listener | None) -> None:
+    def __init__(
+        self,
+        model: KAN,
+        data: Dataset,
+        optimizer: str,
+        settings: FitSettings,
+        listener: Listener | None,
+    ) -> None:
         self.model, self.data, self.optimizer, self.settings = model, data, optimizer, settings
-        self.listener, self.bar = listener, None if settings.progress is False else TerminalProgress()
+        self.listener, self.bar = (
+            listener,
+            None if settings.progress is False else TerminalProgress(),
+        )
         self.began = time.monotonic()
         self.generator = torch.Generator().manual_seed(settings.seed)
         self.history = History(optimizer=optimizer)
@@ -161,8 +177,11 @@ class _Run:
         fresh = not bool(self.model.scaled)
         if fresh:
             self.model.set_scaling(self.data.x_scale, self.data.y_scale)
-            self.model.feature_names, self.model.target_names = self.data.feature_names, self.data.target_names
-        made = {"dtype": self.model.input_center.dtype, "device": self.model.input_center.device}
+            self.model.feature_names, self.model.target_names = (
+                self.data.feature_names,
+                self.data.target_names,
+            )
+        made: dict[str, Any] = {"dtype": self.model.input_center.dtype, "device": self.model.input_center.device}
         self.train = _scaled(self.model, *self.data.rows("train"), **made)
         self.validation = _scaled(self.model, *self.data.rows("validation"), **made)
         if not len(self.validation[0]):
@@ -177,7 +196,10 @@ class _Run:
         except _StopFit as stop:
             self.history.reason, self.history.interrupted = str(stop), stop.interrupted
         except KeyboardInterrupt:
-            self.history.reason, self.history.interrupted = "interrupted; the best model so far was kept", True
+            self.history.reason, self.history.interrupted = (
+                "interrupted; the best model so far was kept",
+                True,
+            )
         finally:
             if self.bar is not None:
                 self.bar.close()
@@ -303,8 +325,8 @@ class _Run:
             result = stepper.step()
             if result.loss != result.loss:
                 raise _StopFit(
-                    f"the loss became NaN at step {len(self.history.records)} (grid {self._finest()}); the best model so "
-                    "far was kept; lower learning_rate, or use optimizer 'lm', which cannot take such a step"
+                    f"the loss became NaN at step {len(self.history.records)} (grid {self._finest()}); the best model "
+                    "so far was kept; lower learning_rate, or use optimizer 'lm', which cannot take such a step"
                 )
             losses.append(result.loss)
             if (number + 1) % every == 0 or number + 1 == steps:
@@ -322,8 +344,8 @@ class _Run:
             stepper = LevenbergMarquardt(self.model, x, y, damping=damping)
             if stepper.parameters.size > _MOST_LM_PARAMETERS:
                 raise OptionError(
-                    f"optimizer 'lm' would need a matrix of {stepper.parameters.size} x {stepper.parameters.size} for this "
-                    "model; use optimizer 'lbfgs' or 'adamw', or a smaller grid"
+                    f"optimizer 'lm' would need a matrix of {stepper.parameters.size} x {stepper.parameters.size} for "
+                    "this model; use optimizer 'lbfgs' or 'adamw', or a smaller grid"
                 )
             stepper.penalties = penalty.roughness(stepper.parameters, self.settings.roughness)
             if self.settings.sparsity:
@@ -378,7 +400,10 @@ class _Run:
     def _check_time(self) -> None:
         limit = self.settings.time_limit
         if limit is not None and time.monotonic() - self.began > limit:
-            raise _StopFit(f"the time limit of {limit:g} seconds was reached; the best model so far was kept", True)
+            raise _StopFit(
+                f"the time limit of {limit:g} seconds was reached; the best model so far was kept",
+                True,
+            )
 
     def _report(self) -> None:
         for name, part in (("train_rmse", self.train), ("validation_rmse", self.validation)):
