@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import sympy
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -74,8 +74,10 @@ def test_derivatives_are_autograds(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "outside"),
-    [("log", -1.0), ("log", 0.0), ("sqrt", -1.0), ("1/sqrt", 0.0), ("x^1.5", -1.0), ("1/x", 0.0)]
-    + [("arcsin", 1.5), ("arccos", -1.5), ("arctanh", 1.0), ("arctanh", 2.0)],
+    [
+        *(("log", -1.0), ("log", 0.0), ("sqrt", -1.0), ("1/sqrt", 0.0), ("x^1.5", -1.0)),
+        *(("1/x", 0.0), ("arcsin", 1.5), ("arccos", -1.5), ("arctanh", 1.0), ("arctanh", 2.0)),
+    ],
 )
 def test_outside_its_domain_a_function_is_not_finite(name: str, outside: float) -> None:
     value = find(name).evaluate(torch.tensor([outside], dtype=DOUBLE))
@@ -157,8 +159,9 @@ def grown(inner: st.SearchStrategy[sympy.Expr]) -> st.SearchStrategy[sympy.Expr]
 
 
 @given(expression=st.recursive(LEAVES, grown, max_leaves=6))
-@settings(max_examples=80)
+@settings(max_examples=150)
 def test_expressions_are_the_same_in_torch_and_in_numpy(expression: sympy.Expr) -> None:
+    assume(not expression.has(sympy.I, sympy.zoo, sympy.nan, sympy.oo))
     p, q = sympy.symbols("p q")
     x = torch.linspace(0.2, 1.1, 5, dtype=DOUBLE), torch.linspace(-0.4, 0.9, 5, dtype=DOUBLE)
     found = torch_function(expression, [p, q])(*x)
