@@ -79,6 +79,10 @@ def test_names_are_given_or_numbered() -> None:
         (["21"], {}, "widths must be a list of whole numbers"),
         ([[2, 3, 1]], {"grid_size": [3]}, "grid_size lists 1 numbers for 2 layers"),
         ([[2, 3, 1]], {"degree": [3, 3, 3]}, "degree lists 3 numbers for 2 layers"),
+        ([[2, 3, 1]], {"grid_size": [3, 4.5]}, "grid_size must be a whole number of at least 1, not 4.5"),
+        ([[2, 1]], {"seed": -1}, "seed=-1 is no seed; use an integer from 0 to 2**63 - 1"),
+        ([[2, 1]], {"seed": 1.5}, "seed=1.5 is no seed"),
+        ([[2, 1]], {"grid_range": 3}, "grid_range must be two finite numbers, the lower first, not 3"),
         ([[2, 3, 1]], {"grid_size": [3, 0]}, "grid_size must be a whole number of at least 1"),
         ([[2, 1]], {"feature_names": ["a"]}, "feature_names must be 2 different names"),
         ([[2, 1]], {"feature_names": ["a", "a"]}, "feature_names must be 2 different names"),
@@ -294,6 +298,11 @@ def test_refining_one_number_for_all_layers_keeps_finer_ones() -> None:
     assert [layer.grid_size for layer in model.kan_layers()] == [10, 20]
     with pytest.raises(OptionError, match="grid_size lists 3 numbers for 2 layers"):
         model.refine([10, 10, 10])
+    for size in (0, 7.5):
+        with pytest.raises(OptionError, match="grid_size must be a whole number of at least 1"):
+            model.refine(size)  # type: ignore[arg-type]
+    (size,) = np.array([12])
+    assert KAN([2, 1], grid_size=size).refine(size + 1).layer(0).grid_size == 13
 
 
 def test_a_staircase_of_refinements_to_a_fine_grid_stays_finite_and_exact() -> None:
@@ -380,12 +389,19 @@ def test_adapting_to_samples_that_hardly_vary_stays_finite(blend: float) -> None
         ({"blend": float("nan")}, "blend must lie between 0 (uniform) and 1 (quantiles), not nan"),
         ({"margin": -0.1}, "margin must not be negative, and is -0.1"),
         ({"grid_size": [3]}, "grid_size lists 1 numbers for 2 layers"),
+        ({"grid_size": 0}, "grid_size must be a whole number of at least 1, not 0"),
     ],
 )
 def test_adapting_refuses_what_makes_no_grid(options: dict[str, object], message: str) -> None:
     with pytest.raises(OptionError) as caught:
         KAN([2, 3, 1]).adapt(random(10, 2), **options)  # type: ignore[arg-type]
     assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize("x", [torch.zeros(0, 2), torch.tensor([[0.0, float("nan")]]), torch.zeros(2, 2, 2)])
+def test_adapting_refuses_samples_that_make_no_grid(x: Tensor) -> None:
+    with pytest.raises(DataError, match=r"^grids follow finite activations of samples \[B, 2\]"):
+        KAN([2, 3, 1]).adapt(x)
 
 
 # -- masks and copies
@@ -400,6 +416,13 @@ def test_edges_are_removed_and_brought_back_in_new_models() -> None:
     again = without.with_mask([(0, 1, 0)], alive=True)
     assert torch.equal(again(x), model(x))
     assert without.parameter_count() == model.parameter_count() - 9
+
+
+@pytest.mark.parametrize("edge", [(2, 0, 0), (0, 2, 0), (0, 0, 3), (0, -1, 0)])
+def test_only_edges_that_the_model_has_can_be_removed(edge: tuple[int, int, int]) -> None:
+    with pytest.raises(OptionError) as caught:
+        KAN([2, 3, 1]).with_mask([edge], alive=False)
+    assert str(caught.value) == f"the model has no edge {edge}; its widths are [2, 3, 1]"
 
 
 def test_a_removed_edge_is_no_longer_symbolic() -> None:

@@ -133,6 +133,7 @@ def test_what_cannot_be_registered_is_refused() -> None:
         ("sin", z**2, "the name 'sin' belongs to a built-in symbolic function; choose another"),
         ("two", z + w, "must have exactly one variable, but its expression has 2"),
         ("none", sympy.Integer(2), "must have exactly one variable, but its expression has 0"),
+        ("", z**2, "a symbolic function needs a name, not ''"),
         # Text would have to be evaluated.
         ("text", "z**2", "must be a SymPy expression, not str"),
     ):

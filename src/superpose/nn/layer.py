@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -61,6 +62,7 @@ class KANLayer(nn.Module):
     ) -> None:
         super().__init__()
         check_sizes(in_features, out_features, grid_size, degree, grid_range, base)
+        in_features, out_features, grid_size, degree = map(int, (in_features, out_features, grid_size, degree))
         self.in_features, self.out_features = in_features, out_features
         self.degree, self.base = degree, base
         made: dict[str, Any] = {"device": device, "dtype": dtype or torch.get_default_dtype()}
@@ -118,7 +120,7 @@ class KANLayer(nn.Module):
 
     def rows(self) -> Tensor:
         """The layer's curves as one tensor ``[I, rows, O]``: scaled spline coefficients, then the base weights."""
-        scale = self.spline_weight
+        scale: Tensor = self.spline_weight
         keep = None if self.symbolic is None and bool(self.mask.all()) else self.spline_mask().to(scale.dtype)
         if keep is not None:
             scale = scale * keep
@@ -178,7 +180,7 @@ class KANLayer(nn.Module):
 
     @torch.no_grad()
     def set_knots(self, knots: Tensor) -> None:
-        """Move the curves to other knots ``[I, G + 2k + 1]``; see :func:`superpose.spline.fitting.move_curves`."""
+        """Move the curves to other knots ``[I, G + 2k + 1]``; see ``superpose.spline.fitting.move_curves``."""
         moved = fitting.move_curves(self.knots, self.coefficients, knots, self.degree)
         self.knots = knots
         self.coefficients = nn.Parameter(moved, requires_grad=self.coefficients.requires_grad)
@@ -216,19 +218,24 @@ def check_sizes(
     base: str,
 ) -> None:
     """Raise :class:`OptionError` for what no layer can be."""
-    for name, value, least in (
-        ("in_features", in_features, 1),
-        ("out_features", out_features, 1),
-        ("grid_size", grid_size, 1),
-    ):
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise OptionError(f"{name} must be a whole number of at least {least}, not {value!r}")
-    if isinstance(degree, bool) or not isinstance(degree, int) or not 0 <= degree <= 5:
+    check_count("in_features", in_features)
+    check_count("out_features", out_features)
+    check_count("grid_size", grid_size)
+    if isinstance(degree, bool) or not isinstance(degree, int | np.integer) or not 0 <= degree <= 5:
         raise OptionError(f"degree must be a whole number from 0 to 5, not {degree!r}")
     if base not in reference.BASES:
         raise OptionError(
             f"base must be one of {', '.join(reference.BASES)}, not {base!r}{nearest(str(base), reference.BASES)}"
         )
-    low, high = grid_range
+    try:
+        low, high = (float(end) for end in grid_range)
+    except (TypeError, ValueError):
+        low = high = math.nan
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise OptionError(f"grid_range must be two finite numbers, the lower first, not {grid_range!r}")
+
+
+def check_count(name: str, value: int) -> None:
+    """Raise :class:`OptionError` unless ``value`` can count nodes or intervals."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise OptionError(f"{name} must be a whole number of at least 1, not {value!r}")

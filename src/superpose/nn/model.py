@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from superpose._errors import OptionError, ShapeError
+from superpose._errors import DataError, OptionError, ShapeError
 from superpose.data import Affine, Dataset, read_features
-from superpose.nn.layer import KANLayer
+from superpose.nn.layer import KANLayer, check_count
 from superpose.spline import grid
 
 Edge = tuple[int, int, int]
@@ -99,7 +99,9 @@ class KAN(nn.Module):
             _per_layer("grid_size", grid_size, depth),
             _per_layer("degree", degree, depth),
         )
-        generator = torch.Generator(device=device or "cpu").manual_seed(seed)
+        if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**63:
+            raise OptionError(f"seed={seed!r} is no seed; use an integer from 0 to 2**63 - 1")
+        generator = torch.Generator(device=device or "cpu").manual_seed(int(seed))
         self.layers = nn.ModuleList(
             KANLayer(
                 widths[n],
@@ -233,9 +235,12 @@ class KAN(nn.Module):
         Args:
             grid_size: intervals of the new grids, one number or one for each layer; layers that have as many or
                 more keep what they have.
+
+        Raises:
+            OptionError: if there can be no such ``grid_size``.
         """
         model = self.copy()
-        for layer, size in zip(model.kan_layers(), _per_layer("grid_size", grid_size, len(self.layers)), strict=True):
+        for layer, size in zip(model.kan_layers(), _grid_sizes(grid_size, len(self.layers)), strict=True):
             if size > layer.grid_size:
                 points = grid.split_breakpoints(grid.breakpoints(layer.knots, layer.degree), size)
                 layer.set_knots(grid.extended_knots(points, layer.degree))
@@ -261,7 +266,8 @@ class KAN(nn.Module):
         (straight lines and polynomials up to the degree always), else the nearest curve.
 
         Raises:
-            OptionError: if ``blend`` is outside 0 to 1 or ``margin`` is negative.
+            OptionError: if ``blend`` is outside 0 to 1, ``margin`` is negative or there can be no such ``grid_size``.
+            DataError: if there are no samples, or the model is not finite on them.
         """
         if not 0 <= blend <= 1:
             raise OptionError(f"blend must lie between 0 (uniform) and 1 (quantiles), not {blend!r}")
@@ -270,10 +276,15 @@ class KAN(nn.Module):
         model = self.copy()
         sizes = [layer.grid_size for layer in self.kan_layers()]
         if grid_size is not None:
-            sizes = _per_layer("grid_size", grid_size, len(sizes))
+            sizes = _grid_sizes(grid_size, len(sizes))
         with torch.no_grad():
             h = model.scale_inputs(x)
             for layer, size in zip(model.kan_layers(), sizes, strict=True):
+                if h.dim() != 2 or not h.shape[0] or not bool(h.isfinite().all()):
+                    raise DataError(
+                        f"grids follow finite activations of samples [B, {self.widths[0]}], but samples of shape "
+                        f"{tuple(x.shape)} give others; leave out those with NaN or infinite values"
+                    )
                 outputs = layer(h)
                 points = grid.adapted_breakpoints(h, size, blend=blend, margin=margin)
                 layer.set_knots(grid.extended_knots(points, layer.degree))
@@ -281,9 +292,15 @@ class KAN(nn.Module):
         return model
 
     def with_mask(self, edges: Sequence[Edge], alive: bool) -> KAN:
-        """A new model in which these edges are removed (``alive`` False) or brought back."""
-        model = self.copy()
+        """A new model in which these edges are removed (``alive`` False) or brought back.
+
+        Raises:
+            OptionError: if the model has no such edge.
+        """
+        model, widths = self.copy(), self.widths
         for n, i, o in edges:
+            if not (0 <= n < len(self.layers) and 0 <= i < widths[n] and 0 <= o < widths[n + 1]):
+                raise OptionError(f"the model has no edge {(n, i, o)}; its widths are {widths}")
             layer = model.layer(n)
             layer.mask[i, o] = alive
             table = layer.symbolic_table()
@@ -313,8 +330,15 @@ def _per_layer(name: str, value: int | Sequence[int], depth: int) -> list[int]:
             raise OptionError(
                 f"{name} lists {len(value)} numbers for {depth} layers; give one number or one for each layer"
             )
-        return [int(v) for v in value]
+        return list(value)
     return [value] * depth
+
+
+def _grid_sizes(grid_size: int | Sequence[int], depth: int) -> list[int]:
+    sizes = _per_layer("grid_size", grid_size, depth)
+    for size in sizes:
+        check_count("grid_size", size)
+    return [int(size) for size in sizes]
 
 
 def _names(option: str, names: Sequence[str] | None, count: int, letter: str) -> tuple[str, ...]:

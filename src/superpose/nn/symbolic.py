@@ -28,7 +28,7 @@ class SymbolicFunction:
 
     Attributes:
         name: how it is called in :func:`library`, in files and in pictures.
-        expression: SymPy expression in :func:`argument`.
+        expression: SymPy expression in ``superpose.nn.symbolic.argument()``.
         complexity: what it costs when candidates are compared; 1 is the straight line.
         evaluate: its values, elementwise; not finite outside its domain.
         derivative: its first derivative, elementwise.
@@ -166,6 +166,8 @@ def register(
     """
     import sympy
 
+    if not isinstance(name, str) or not name:
+        raise OptionError(f"a symbolic function needs a name, not {name!r}")
     if name in _builtin():
         raise OptionError(f"the name {name!r} belongs to a built-in symbolic function; choose another")
     if not isinstance(expression, sympy.Expr):
