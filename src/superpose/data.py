@@ -95,7 +95,7 @@ class Dataset:
     validation: Tensor
     test: Tensor
     x_scale: Affine
-    """Middle and half of each feature's range over all rows: scaled features lie in [-1, 1]."""
+    """Middle and half of each feature's range over all rows, so that scaled features lie in [-1, 1]."""
     y_scale: Affine
     """Mean and standard deviation of each target over the training rows."""
     source: str | None = None
@@ -186,6 +186,8 @@ class Dataset:
             If the shapes do not belong together, or a value is missing, infinite or no number, or
             a column holds a single value.
 
+        Examples
+        --------
         >>> Dataset.from_arrays([0.5, 1.5, 2.5], [1.0, 2.0, 3.0])
         Traceback (most recent call last):
             ...

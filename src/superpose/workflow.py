@@ -93,7 +93,7 @@ class Finding:
 
     @property
     def price(self) -> float:
-        """What is minimised: powers of ten of the squared error, and the formula's nodes."""
+        """What is minimised, the powers of ten of the squared error and a little for each of the formula's nodes."""
         return 2 * math.log10(max(self.error, _EXACT)) + _NODE * self.formula.complexity
 
 

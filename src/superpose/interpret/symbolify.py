@@ -59,7 +59,7 @@ def symbolify(
         model: a fitted network; symbolic edges in it stay as they are.
         data: training rows are fitted, validation rows judge.
         functions: names to choose from; the whole library if left out.
-        simplicity: see :func:`~superpose.interpret.suggest`.
+        simplicity: see :func:`~superpose.suggest`.
         noise: root mean squared error that cannot be undercut, in units of the target's standard deviation; by
             default what the network itself leaves on the validation rows.
         keep_splines: keep an edge as a spline where no symbol comes near the network's error; False makes every edge

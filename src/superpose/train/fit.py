@@ -120,7 +120,7 @@ def fit(
         model: its parameters and grids are changed in place (its parameter tensors may be replaced).
         data: a :class:`~superpose.Dataset`, or a pair of arrays ``(x, y)``.
         optimizer: ``"lm"`` (Levenberg-Marquardt, squared errors), ``"lbfgs"`` or ``"adamw"``.
-        listener: called with every :class:`~superpose.train.Record`.
+        listener: called with every :class:`~superpose.Record`.
         **options: see :class:`FitSettings`.
 
     Returns:
