@@ -33,8 +33,9 @@ def sparsity(trace: Trace) -> Tensor:
     total = trace.output.new_zeros(())
     for size in magnitudes(trace):
         norm = size.sum()
-        share = size / norm.clamp(min=torch.finfo(size.dtype).tiny)
-        total = total + norm - torch.special.xlogy(share, share).sum()
+        # Edges that do nothing add nothing; the entropy's slope at zero is infinite and would make every gradient NaN.
+        share = size[size > 0] / norm.clamp(min=torch.finfo(size.dtype).tiny)
+        total = total + norm - (share * share.log()).sum()
     return total
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import os
-import tempfile
+import secrets
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -81,16 +82,21 @@ class History:
             FileError: if it cannot be written.
         """
         target = Path(path)
+        # Beside the target, so that the move cannot cross file systems; opened plainly, since the files that tempfile
+        # makes are closed to everyone else.
+        temporary = target.parent / f".{secrets.token_hex(8)}.tmp"
         try:
-            with tempfile.NamedTemporaryFile(
-                "w", newline="", encoding="utf-8", dir=target.parent, delete=False
-            ) as handle:
-                writer = csv.writer(handle)
+            with temporary.open("x", newline="", encoding="utf-8") as file:
+                writer = csv.writer(file)
                 writer.writerow(_COLUMNS)
                 writer.writerows([getattr(record, column) for column in _COLUMNS] for record in self.records)
-            os.replace(handle.name, target)
-        except OSError as error:
-            raise FileError(f"cannot write the history to {str(target)!r}: {error.strerror or error}") from error
+            os.replace(temporary, target)
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise FileError(f"cannot write the history to {str(target)!r}: {reason}") from error
+        finally:
+            with contextlib.suppress(OSError, ValueError):
+                temporary.unlink(missing_ok=True)
 
 
 _COLUMNS = [column.name for column in fields(Record)]
