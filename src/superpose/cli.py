@@ -252,12 +252,12 @@ class _Fit:
     quiet: bool
 
     def run(self) -> None:
+        _one_thread()
         from superpose import report
         from superpose.data import read_csv
         from superpose.workflow import DiscoverOptions, discover
 
         options = DiscoverOptions(**self.options)
-        _one_thread()
         with _progress(self.quiet) as listener:
             data = read_csv(self.table, target=self.target, features=self.features, seed=options.seed)
             result = discover(data, options, listener=listener)
@@ -270,15 +270,12 @@ class _Fit:
 
 
 def _one_thread() -> None:
-    """Use one thread unless the person has said how many.
+    """Use one thread unless the person has said how many; torch reads this when it is first imported.
 
     The matrices of small networks are so small that handing them between threads costs more than it saves: on a
     busy machine with two cores the hello example took 45 s with two threads and 11 s with one.
     """
-    import torch
-
-    if "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(1)
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def _summary(result: Result, folder: Path) -> dict[str, Any]:

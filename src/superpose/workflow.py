@@ -38,6 +38,8 @@ _AS_GOOD = 1.03
 # In the price of a formula, a node of its tree weighs as much as 2.3% of its squared error.
 _NODE = 0.01
 _QUICK_GRIDS = (5, 10)
+# A sum of one-variable functions is a linear problem: finer grids cost little, and show whether it is the truth.
+_ADDITIVE_GRIDS = (5, 10, 20)
 # Networks of the search see at most so many training rows, and a quarter as many validation rows.
 _MOST_ROWS = 2048
 
@@ -228,7 +230,7 @@ class _Discovery:
             model,
             self.few,
             optimizer=self.options.optimizer,
-            grids=_QUICK_GRIDS if lm else None,
+            grids=None if not lm else (_QUICK_GRIDS if hidden else _ADDITIVE_GRIDS),
             starts=1 if not hidden or not lm else 4 + 2 * (max(hidden) > 1),
             seed=seed,
             time_limit=left,
@@ -274,7 +276,8 @@ class _Discovery:
         share = self.search_ends - time.monotonic()
         deadline = time.monotonic() + max(2.0, 0.6 * share)
         model = symbolify(network.model, self.data, noise=network.error, deadline=deadline)
-        formula = Formula.of(model, self.data, deadline=deadline + 0.2 * share)
+        # Simplifying is quick, and a formula that was not simplified is of little use: it always gets its time.
+        formula = Formula.of(model, self.data, deadline=max(deadline + 0.2 * share, time.monotonic() + 8))
         errors = [formula.rmse(self.data, split) for split in ("train", "validation") if len(getattr(self.data, split))]
         finding = Finding(formula, model, self._relative(max(errors)))
         self.findings.append(finding)

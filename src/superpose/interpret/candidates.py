@@ -46,7 +46,8 @@ class Candidate:
 
 
 def _turning_points() -> Tensor:
-    small = [1e-6, 1e-4, 1e-3, 1e-2, 0.03, 0.1, 0.2, 0.35, 0.5, 0.75]
+    # Denser below 1, where the domains of arcsin and arctanh end and most of their bend lies.
+    small = [1e-6, 1e-4, 1e-3, 1e-2, 0.03, 0.1, 0.2, 0.35, 0.5, 0.75, 0.9, 0.98]
     large = [1.0, 1.4, 1.8, 2.3, 3.0, 4.0, 5.0, 6.2, 7.5, 9.0, 11.0, 13.0, 16.0, 20.0, 25.0]
     positive = torch.tensor(small + large, dtype=torch.float64)
     return torch.cat([-positive.flip(0), torch.zeros(1, dtype=torch.float64), positive])

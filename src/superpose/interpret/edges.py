@@ -38,15 +38,15 @@ def scaled_rows(model: KAN, data: Dataset, split: Any = "train") -> tuple[Tensor
 def check_edge(model: KAN, edge: Sequence[int]) -> Edge:
     """The edge as ``(layer, input, output)`` if the model has it alive; raises :class:`OptionError` otherwise."""
     alive = model.active_edges()
-    found = tuple(edge)
+    found = tuple(edge) if isinstance(edge, Sequence) else (edge,)
     if found not in alive:
-        removed = len(found) == 3 and 0 <= found[0] < len(model.layers) and all(n >= 0 for n in found)
-        layer = model.layer(found[0]) if removed else None
+        whole = len(found) == 3 and all(isinstance(n, int) and n >= 0 for n in found)
+        layer = model.layer(found[0]) if whole and found[0] < len(model.layers) else None
         inside = layer is not None and found[1] < layer.in_features and found[2] < layer.out_features
         why = (
             "was removed" if inside else f"is not an edge (layer, input, output) of a network of widths {model.widths}"
         )
-        raise OptionError(f"{found} {why}; model.active_edges() lists those that are alive")
+        raise OptionError(f"{edge!r} {why}; model.active_edges() lists those that are alive")
     n, i, o = found
     return n, i, o
 

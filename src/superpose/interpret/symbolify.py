@@ -28,7 +28,7 @@ from superpose.interpret.edges import (
 from superpose.interpret.prune import prune
 from superpose.interpret.straighten import straighten
 from superpose.nn.model import KAN, Edge
-from superpose.nn.symbolic import SymbolicFunction
+from superpose.nn.symbolic import SymbolicFunction, library
 
 # Lowering the squared error by less than this many powers of ten is not worth a unit of complexity (1.2%).
 PRICE = 0.005
@@ -40,6 +40,8 @@ _FLOORS = (2e-2, 3e-3, 1e-4)
 # The same functions as sin, arcsin and tanh, but for the constants.
 _TWINS = frozenset({"0", "cos", "arccos", "sigmoid"})
 _CANDIDATES, _PASSES = 4, 3
+# Intervals on which curves are read that are sure to be the right ones.
+_FINE_GRID = 20
 _QUICK, _FULL = 12, 60
 
 
@@ -93,6 +95,7 @@ class _Search:
         self.data, self.functions = data, functions
         self.simplicity = simplicity
         self.deadline = math.inf if deadline is None else deadline
+        self.known: dict[tuple[KAN, Edge], list[Candidate]] = {}
         # So few constants do not overfit: the validation rows are fitted too, and judge together with the rest.
         parts = [scaled_rows(model, data, split) for split in ("train", "validation")]
         self.judge = torch.cat([x for x, _ in parts]), torch.cat([y for _, y in parts])
@@ -132,11 +135,15 @@ class _Search:
     def candidates(self, model: KAN, edge: Edge, floor: float = 0.0) -> list[Candidate]:
         """The functions that an edge looks like; the straight line alone where it leaves no more than ``floor``."""
         x, y = edge_samples(model, self.samples, edge)
+        key = model, edge
+        if key in self.known:
+            return self.known[key]
         if floor and "x" in self.functions:
             line = fit_curve(x, y, self.functions, simplicity=self.simplicity, only=["x"])
             if line and 1 - line[0].r2 <= floor:
                 return line
-        return fit_curve(x, y, self.functions, simplicity=self.simplicity)
+        self.known[key] = fit_curve(x, y, self.functions, simplicity=self.simplicity)
+        return self.known[key]
 
     def run(self, model: KAN, noise: float) -> KAN:
         """All edges symbolic in several ways, and the best of these edge by edge better."""
@@ -159,8 +166,38 @@ class _Search:
         least = max(1e-14, 10 * noise**2)
         if max(model.widths[1:]) == 1:
             yield prune(model, self.data), (least,)
+        yield from self.squared(model, noise)
         straight = straighten(model, self.data, least=max(1e-4, noise**2), deadline=self.deadline)
         yield prune(straight, self.data), tuple(floor for floor in _FLOORS if floor > least)
+        yield from self.squared(straight, noise)
+
+    def squared(self, model: KAN, noise: float) -> Iterator[tuple[KAN, tuple[float, ...]]]:
+        """The model with squares (and straight lines) in its last layer, if it still fits.
+
+        A product is a difference of squares, ``4 p q = (p + q)^2 - (p - q)^2``. Many other sets of curves give the
+        same function, but with squares in the last layer only multiples of ``p`` and ``q`` are left on the edges
+        before it, so these can be read.
+        """
+        last = len(model.layers) - 1
+        if last < 1 or model.widths[last] < 2:
+            return
+        curves = {e: edge_samples(model, self.samples, e) for e in self.open_edges(model) if e[0] == last}
+        fitted = {e: fit_curve(*curve, library(), only=["x^2", "x"], simplicity=0.0) for e, curve in curves.items()}
+        tables = []
+        for least in (0.0, _FLOORS[0]):
+            table = {}
+            for edge, found in fitted.items():
+                straight = [c for c in found if c.name == "x" and 1 - c.r2 < least]
+                square = [c for c in found if c.name == "x^2"]
+                table.update({edge: (c.name, c.constants) for c in (straight or square)[:1]})
+            if table not in tables:
+                tables.append(table)
+        for table in tables:
+            trial = self.refitted(fix_all(model, table), 2 * _FULL)
+            if self.error(trial) <= max(3 * noise, 1e-3) ** 2:
+                trial = self.refitted(prune(trial, self.data).refine(_FINE_GRID), _FULL)
+                # What the grids cannot represent is left on the curves too.
+                yield trial, (max(1e-5, 30 * self.error(trial)), max(1e-9, 30 * self.error(trial)))
 
     def assigned(self, model: KAN, floor: float) -> KAN:
         """Every edge the simplest function that leaves no more than ``floor``, layer by layer from the inputs.
