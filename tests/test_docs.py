@@ -1,0 +1,114 @@
+"""The documentation does what it says: its code runs and prints what stands below it, what it links to is there."""
+
+from __future__ import annotations
+
+import doctest
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from helpers import EXAMPLES, ROOT, SOURCE
+
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *ROOT.glob("examples/**/*.md")])
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+# Files that are named in running text, from the root of the project: `examples/data/hello.csv`.
+FILE = re.compile(r"`((?:benchmarks|docs|examples|src|tests)/[\w./-]*\w)`")
+CHECKER = doctest.OutputChecker()
+FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+MARK = "-- end of block --"
+
+
+def blocks(page: Path) -> list[tuple[str, str | None]]:
+    """Return each block of Python with what it prints, if that stands right below it."""
+    found: list[tuple[str, str | None]] = []
+    end = 0
+    text = page.read_text(encoding="utf-8")
+    for match in FENCE.finditer(text):
+        language, body = match.groups()
+        if language == "python":
+            found.append((body, None))
+        elif language == "text" and found and not text[end : match.start()].strip():
+            found[-1] = found[-1][0], body
+        end = match.end()
+    return found
+
+
+def printed(codes: list[str], folder: Path) -> list[str]:
+    """Run blocks one after another in one process of its own, and return what each printed.
+
+    A process of its own, since what a page registers is known to the whole process.
+    """
+    (folder / "examples").symlink_to(EXAMPLES)
+    script = folder / "page.py"
+    script.write_text("\n".join(f"{code}\nprint({MARK!r})" for code in codes), encoding="utf-8")
+    finished = subprocess.run(
+        # torch warns of its own deprecated parts when it first differentiates forward.
+        [sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning", script.name],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=400,
+        env=os.environ | {"PYTHONPATH": str(SOURCE), "OMP_NUM_THREADS": "1"},
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stderr
+    return finished.stdout.split(f"{MARK}\n")[:-1]
+
+
+@pytest.mark.parametrize("page", ["docs/first_steps.md"])
+def test_code_of_the_page_runs_and_prints_what_it_says(page: str, tmp_path: Path) -> None:
+    pairs = blocks(ROOT / page)
+    assert len(pairs) > 5
+    outputs = printed([code for code, _ in pairs], tmp_path)
+    assert len(outputs) == len(pairs)
+    for (code, expected), output in zip(pairs, outputs, strict=True):
+        wanted = expected or ""
+        assert CHECKER.check_output(wanted, output, FLAGS), f"{code}\nprints\n{output}\ninstead of\n{wanted}"
+    for name in ("network.svg", "edge.png", "training.png", "formula.py", "model.safetensors"):
+        assert (tmp_path / name).stat().st_size > 100
+
+
+def test_code_of_the_first_page_finds_the_formula_it_shows(tmp_path: Path) -> None:
+    ((code, _),) = blocks(ROOT / "README.md")
+    # On a busy machine the search may end before the formula is written in its shortest way: its error decides.
+    check = "assert result.formula.rmse(data, 'test') < 1e-9\n"
+    assert len(printed([code + check], tmp_path)[0].split("\n")) == 3
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_and_files_named_exist(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    prose = FENCE.sub("", text)
+    missing = [
+        target
+        for target in LINK.findall(prose)
+        if not target.startswith(("https://", "#")) and not (page.parent / target.partition("#")[0]).exists()
+    ]
+    named = [name for name in FILE.findall(prose) if not name.startswith("docs/_build")]
+    missing += [name for name in named if not (ROOT / name).exists()]
+    assert missing == []
+
+
+def test_every_page_is_in_the_contents() -> None:
+    contents = (ROOT / "docs/index.md").read_text(encoding="utf-8")
+    listed = set(contents.partition("toctree}")[2].split("```")[0].split())
+    assert {page.stem for page in (ROOT / "docs").glob("*.md")} - {"index"} <= listed
+
+
+def test_every_public_name_is_in_the_reference() -> None:
+    import superpose
+
+    reference = (ROOT / "docs/api.md").read_text(encoding="utf-8")
+    assert [name for name in superpose.__all__ if not re.search(rf":: superpose\.{name}\n", reference)] == []
+
+
+def test_first_page_shows_the_commands_that_exist() -> None:
+    from superpose import cli
+
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^ +superpose (\w+) ", text, re.MULTILINE)) == set(cli._COMMANDS)
