@@ -40,6 +40,8 @@ class LBFGS:
             model.parameters(),
             lr=learning_rate,
             max_iter=1,
+            # Torch's own limit follows from max_iter, and would leave the line search a single try.
+            max_eval=26,
             history_size=20,
             line_search_fn="strong_wolfe",
             tolerance_grad=1e-14,

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
+from numbers import Integral, Real
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from superpose._errors import OptionError, ShapeError, nearest
+from superpose._errors import DataError, OptionError, ShapeError, nearest
 from superpose.data import Dataset
 from superpose.nn.layer import KANLayer
 from superpose.nn.model import KAN
@@ -82,26 +83,35 @@ class FitSettings:
             raise OptionError("optimizer 'lm' minimises squared errors only; for another loss use 'lbfgs' or 'adamw'")
         for name, least in (("steps", 1), ("starts", 1), ("batch_size", 1), ("patience", 1)):
             value = getattr(self, name)
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
+            if value is not None and not (_is_whole(value) and value >= least):
                 raise OptionError(f"{name} must be a whole number of at least {least}, not {value!r}")
         for name in ("sparsity", "roughness"):
-            if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
-                raise OptionError(f"{name} must be a finite number that is not negative, not {getattr(self, name)!r}")
+            value = getattr(self, name)
+            if not (_is_finite(value) and value >= 0):
+                raise OptionError(f"{name} must be a finite number that is not negative, not {value!r}")
         for name in ("learning_rate", "time_limit"):
             value = getattr(self, name)
-            if value is not None and not (math.isfinite(value) and value > 0):
+            if value is not None and not (_is_finite(value) and value > 0):
                 raise OptionError(f"{name} must be a positive finite number, not {value!r}")
-        if not 0 <= self.blend <= 1:
+        if not (_is_finite(self.blend) and 0 <= self.blend <= 1):
             raise OptionError(f"blend must lie between 0 (uniform) and 1 (quantiles), not {self.blend!r}")
+        if not (_is_whole(self.seed) and 0 <= self.seed < 2**63):
+            raise OptionError(f"seed must be a whole number from 0 to 2**63 - 1, not {self.seed!r}")
+        if self.loss is not None and not callable(self.loss):
+            raise OptionError(f"loss must be a torch loss of (prediction, target), not {self.loss!r}")
         if self.grids is not None:
-            sizes = list(self.grids)
-            if (
-                not sizes
-                or any(isinstance(s, bool) or not isinstance(s, int) or s < 1 for s in sizes)
-                or sizes != sorted(set(sizes))
-            ):
+            sizes = list(self.grids) if isinstance(self.grids, Iterable) else []
+            if not sizes or not all(_is_whole(s) and s >= 1 for s in sizes) or sizes != sorted(set(sizes)):
                 raise OptionError(f"grids must be growing whole numbers such as (3, 6, 12), not {self.grids!r}")
         return self
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def fit(
@@ -128,6 +138,7 @@ def fit(
 
     Raises:
         OptionError: for an option that does not exist or makes no sense.
+        DataError: if ``data`` is neither a data set nor a pair of arrays.
         ShapeError: if model and data differ in their numbers of features or targets.
 
     >>> from superpose import Dataset, KAN
@@ -142,6 +153,8 @@ def fit(
             raise OptionError(f"fit has no option {name!r}{nearest(name, known)}")
     settings = FitSettings(**options).checked(optimizer)
     if not isinstance(data, Dataset):
+        if not isinstance(data, tuple | list) or len(data) != 2:
+            raise DataError(f"fit takes a Dataset or a pair of arrays (x, y), not {type(data).__name__}")
         data = Dataset.from_arrays(*data, seed=settings.seed)
     if [model.widths[0], model.widths[-1]] != [data.n_features, data.n_targets]:
         raise ShapeError(
