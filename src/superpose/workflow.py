@@ -37,6 +37,9 @@ _PROMISING = 4.0
 _AS_GOOD = 1.03
 # In the price of a formula, a node of its tree weighs as much as 2.3% of its squared error.
 _NODE = 0.01
+# A network with an error below this has found the structure, unless the data are smoother than their law.
+_TELLING = 2e-3
+_FOUND = "a formula reaches the error of the best network"
 _QUICK_GRIDS = (5, 10)
 # A sum of one-variable functions is a linear problem: finer grids cost little, and show whether it is the truth.
 _ADDITIVE_GRIDS = (5, 10, 20)
@@ -194,18 +197,20 @@ class _Discovery:
         later: Sequence[tuple[int, ...]] = _LATER if fixed == "auto" else ()
         for hidden in first:
             network = self._fit(hidden, self.options.seed)
-            if self._late() or (network.error < 1e-3 and not hidden) or network.error < 1e-5:
+            if self.options.formula and network.error < _TELLING and self._read_promising():
+                return _FOUND
+            if self._late():
                 break
         if not self.options.formula:
             return "only a network was asked for"
         if self._read_promising():
-            return "a formula reaches the error of the best network"
+            return _FOUND
         for hidden in later:
             if self._late():
                 break
             self._fit(hidden, self.options.seed)
             if self._read_promising():
-                return "a formula reaches the error of the best network"
+                return _FOUND
         round_number = 1
         while not self._late() and round_number <= 20:
             # Other starts of the shapes that did best.
@@ -214,7 +219,7 @@ class _Discovery:
                     break
                 self._fit(hidden, self.options.seed + 1000 * round_number)
                 if self._read_promising():
-                    return "a formula reaches the error of the best network"
+                    return _FOUND
             round_number += 1
         return "the time was over" if self._late() else "every shape was tried"
 
@@ -255,7 +260,7 @@ class _Discovery:
     def _read_promising(self) -> bool:
         """Read the networks that are near the best, the simplest first; whether a formula is good enough."""
         least = self._least()
-        near = [n for n in self.networks if not n.read and n.error <= max(_PROMISING * least, 1e-3)]
+        near = [n for n in self.networks if not n.read and n.error <= max(_PROMISING * least, _TELLING)]
         near = [n for n in near if math.isfinite(n.error)]
         for network in sorted(near, key=lambda n: (n.model.parameter_count(), n.error)):
             if self._late():

@@ -22,6 +22,8 @@ _ALLOWED = 9.0
 # Errors below this share of the target's spread are rounding: exact data.
 _EXACT = 1e-10
 _MOST_CONSTANTS = 60
+# Sums are shortened to at most so many terms.
+_MOST_KEPT = 5
 
 
 @dataclass
@@ -90,7 +92,7 @@ class Problem:
             if not math.isfinite(best) or best < 1e-32 or time.monotonic() > self.deadline:
                 break
             if jacobian is None:
-                jacobian = torch.func.jacfwd(model)(values) / math.sqrt(self.variance * len(self.y))
+                jacobian = _jacobian(model, values) / math.sqrt(self.variance * len(self.y))
                 residual = (model(values) - self.y) / math.sqrt(self.variance * len(self.y))
                 if not bool(torch.isfinite(jacobian).all()):
                     break
@@ -116,7 +118,7 @@ class Problem:
         return found if math.isfinite(found) else math.inf
 
     def _standard_errors(self, model: Callable[[Tensor], Tensor], values: Tensor, error: float) -> dict[float, float]:
-        jacobian = torch.func.jacfwd(model)(values) / math.sqrt(self.variance)
+        jacobian = _jacobian(model, values) / math.sqrt(self.variance)
         if not bool(torch.isfinite(jacobian).all()) or not math.isfinite(error):
             return {}
         scale = jacobian.square().sum(0).sqrt()
@@ -128,7 +130,7 @@ class Problem:
 
     def snapped(self, expression: sympy.Expr) -> Fitted:
         """The expression with simple constants wherever the samples do not object, the rest refitted."""
-        current = self.fit(expression)
+        current = self._fewer_terms(self.fit(expression))
         refused: set[tuple[str, str]] = set()
         while time.monotonic() < self.deadline:
             for value, simple in _proposals(current):
@@ -146,9 +148,55 @@ class Problem:
                 break
         return current
 
+    def _fewer_terms(self, current: Fitted) -> Fitted:
+        """The shortest part of a sum that does as well as all of it, refitted; terms may have cancelled each other.
+
+        Terms are taken one after another, each time the one that leaves least (orthogonal matching pursuit).
+        """
+        import sympy
+
+        terms = [term for term in sympy.Add.make_args(current.expression) if term.free_symbols]
+        if len(terms) < 3 or not math.isfinite(current.error):
+            return current
+        columns = [torch_function(t, self.symbols, self.functions)(*self.columns).expand_as(self.y) for t in terms]
+        values = torch.stack(columns, -1)
+        if not bool(torch.isfinite(values).all()):
+            return current
+        chosen: list[int] = []
+        ones = torch.ones_like(self.y)[:, None]
+        while len(chosen) < min(len(terms) - 1, _MOST_KEPT) and time.monotonic() < self.deadline:
+            left = {}
+            for index in set(range(len(terms))) - set(chosen):
+                matrix = torch.cat([ones, values[:, [*chosen, index]]], -1)
+                matrix = matrix / matrix.norm(dim=0).clamp(min=1e-300)
+                q, _ = torch.linalg.qr(matrix)
+                left[index] = float((self.y - q @ (q.T @ self.y)).square().sum())
+            chosen.append(min(left, key=lambda index: left[index]))
+            factors = [sympy.Float(1.0) * terms[index] for index in sorted(chosen)]
+            trial = self.fit(sympy.Add(*factors, sympy.Float(1e-3)))
+            if self._acceptable(trial.error, current.error):
+                return trial
+        return current
+
     def _acceptable(self, new: float, old: float) -> bool:
         least = _EXACT**2
         return new <= max(old, least) * (1 + _ALLOWED / len(self.y)) if math.isfinite(new) else False
+
+
+def _jacobian(model: Callable[[Tensor], Tensor], values: Tensor) -> Tensor:
+    """``[S, P]``: columns by differentiating ``J^T u``, which is linear in ``u``, once more."""
+    parameters = values.detach().requires_grad_()
+    with torch.enable_grad():
+        found = model(parameters)
+        if not found.requires_grad:
+            return found.new_zeros((*found.shape, len(values)))
+        weights = torch.zeros_like(found, requires_grad=True)
+        (pulled,) = torch.autograd.grad(found, parameters, weights, create_graph=True)
+        columns = [
+            torch.autograd.grad(pulled[k], weights, retain_graph=True, materialize_grads=True)[0]
+            for k in range(len(values))
+        ]
+    return torch.stack(columns, -1)
 
 
 def _damped(jacobian: Tensor, residual: Tensor, damping: float) -> Tensor:

@@ -189,12 +189,14 @@ class _Search:
             for edge, found in fitted.items():
                 straight = [c for c in found if c.name == "x" and 1 - c.r2 < least]
                 square = [c for c in found if c.name == "x^2"]
-                table.update({edge: (c.name, c.constants) for c in (straight or square)[:1]})
+                if straight or square:
+                    best = (straight or square)[0]
+                    table[edge] = best.name, best.constants
             if table not in tables:
                 tables.append(table)
         for table in tables:
             trial = self.refitted(fix_all(model, table), 2 * _FULL)
-            if self.error(trial) <= max(3 * noise, 1e-3) ** 2:
+            if self.error(trial) <= max(10 * noise, 1e-5) ** 2:
                 trial = self.refitted(prune(trial, self.data).refine(_FINE_GRID), _FULL)
                 # What the grids cannot represent is left on the curves too.
                 yield trial, (max(1e-5, 30 * self.error(trial)), max(1e-9, 30 * self.error(trial)))
