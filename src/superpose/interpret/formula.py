@@ -40,7 +40,10 @@ class SplineEdge:
     degree: int
     base: str
 
-    def __call__(self, x: Tensor) -> Tensor:
+    def __call__(self, x: Tensor | float) -> Tensor:
+        if not isinstance(x, Tensor):
+            # What comes from a node without inputs is a plain number.
+            x = self.knots.new_tensor(x)
         flat = x.reshape(-1, 1).to(self.knots.dtype)
         basis = reference.dense_basis(self.knots[None], self.degree, self.base, flat)[:, 0]
         return (basis @ self.rows).reshape(x.shape)
