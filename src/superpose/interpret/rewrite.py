@@ -131,8 +131,18 @@ def _scaled(inner: sympy.Expr) -> tuple[float, sympy.Expr]:
     if inner.is_Add:
         size = abs(_leading(inner))
         if size not in (0.0, 1.0) and math.isfinite(size):
-            return size, sympy.Add(*(term / size for term in inner.args))
+            return size, sympy.Add(*(_divided(term, size) for term in inner.args))
     return 1.0, inner
+
+
+def _divided(term: sympy.Expr, size: float) -> sympy.Expr:
+    """``term / size``, without a factor where that is 1: such a one would be a constant that means nothing."""
+    import sympy
+
+    coefficient, rest = term.as_coeff_Mul()
+    if rest != 1 and abs(abs(float(coefficient)) / size - 1) < 1e-12:
+        return sympy.sign(coefficient) * rest
+    return term / size
 
 
 def _power(node: sympy.Expr) -> sympy.Expr:

@@ -30,7 +30,8 @@ from superpose.interpret.straighten import straighten
 from superpose.nn.model import KAN, Edge
 from superpose.nn.symbolic import SymbolicFunction, library
 
-# Lowering the squared error by less than this many powers of ten is not worth a unit of complexity (1.2%).
+# A unit of complexity must lower the squared error by this many powers of ten (1.2%), and by as much again as the
+# Bayesian information criterion asks of a further constant.
 PRICE = 0.005
 # Squared errors below this, in units of the targets' variance, are rounding.
 ROUNDING = 1e-22
@@ -95,6 +96,8 @@ class _Search:
         self.data, self.functions = data, functions
         self.simplicity = simplicity
         self.deadline = math.inf if deadline is None else deadline
+        count = len(data.train) + len(data.validation)
+        self.price = PRICE + math.log10(count) / count
         self.known: dict[tuple[KAN, Edge], list[Candidate]] = {}
         # So few constants do not overfit: the validation rows are fitted too, and judge together with the rest.
         parts = [scaled_rows(model, data, split) for split in ("train", "validation")]
@@ -118,7 +121,7 @@ class _Search:
         error = self.error(model)
         if error == math.inf:
             return math.inf
-        return math.log10(error + ROUNDING) + PRICE * complexity(model)
+        return math.log10(error + ROUNDING) + self.price * complexity(model)
 
     def refitted(self, model: KAN, steps: int = _QUICK) -> KAN:
         polish(model, *self.train, steps=steps)
