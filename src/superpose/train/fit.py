@@ -230,7 +230,7 @@ class _Run:
             return [max(layer.grid_size for layer in self.model.kan_layers())]
         size = max(layer.grid_size for layer in self.model.kan_layers())
         # A grid interval without samples to fill it cannot teach anything.
-        most = max(size, min(200, len(self.train[0]) // 8))
+        most = max(size, min(200, len(self.train[0]) // 4))
         sizes = [size]
         while sizes[-1] * 2 <= most:
             sizes.append(sizes[-1] * 2)
