@@ -138,3 +138,14 @@ def test_a_deadline_that_is_over_leaves_a_finite_expression() -> None:
     found = task.snapped(1.9 * x + 1.1 * y)
     assert math.isfinite(found.error)
     assert found.expression.free_symbols == {x, y}
+
+
+@pytest.mark.parametrize(("distance", "wanted"), [(2.5, True), (3.5, False), (-3.5, False)])
+def test_a_simple_value_is_taken_within_three_standard_errors(distance: float, wanted: bool) -> None:
+    columns, noise = random(300), normal(300)
+    point = columns[:, 0]
+    # Noise that pulls the slope nowhere: the best one is known, and so is its standard error.
+    noise = 0.2 * (noise - point * (noise @ point) / (point @ point))
+    width = float((noise.square().mean() / (point @ point)).sqrt())
+    found = Problem((x, y), columns, (2 + distance * width) * point + noise, {}).snapped(1.9 * x)
+    assert (found.expression == 2 * x) == wanted, found.expression

@@ -50,7 +50,7 @@ def table(model: KAN, count: int = 200) -> Dataset:
 # -- formula equals network
 
 
-@settings(max_examples=80)
+@settings(max_examples=50)
 @given(networks(TAME))
 def test_a_formula_equals_its_network(model: KAN) -> None:
     x = samples(model, spread=1.5)
@@ -60,7 +60,7 @@ def test_a_formula_equals_its_network(model: KAN) -> None:
         agree(formula.torch(x), model(x))
 
 
-@settings(max_examples=80)
+@settings(max_examples=50)
 @given(networks())
 def test_a_formula_equals_its_network_for_every_function_of_the_library(model: KAN) -> None:
     x = samples(model)
@@ -75,7 +75,7 @@ def test_a_formula_equals_its_network_for_every_function_of_the_library(model: K
     agree(found[steady], wanted[steady], 1e-7)
 
 
-@settings(max_examples=40)
+@settings(max_examples=30)
 @given(networks(TAME, splines=True))
 def test_a_formula_with_spline_edges_equals_its_network_too(model: KAN) -> None:
     x = samples(model, spread=1.6)

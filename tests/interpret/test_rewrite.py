@@ -50,7 +50,7 @@ def values(expression: sympy.Expr, count: int = 50, nudge: float = 0.0) -> torch
     return torch_function(expression, (x, y))(*columns)
 
 
-@settings(max_examples=250, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
 @given(trees.filter(real), st.booleans())
 def test_canonical_forms_have_the_same_values(expression: sympy.Expr, multiply_out: bool) -> None:
     rewritten = canonical(expression, multiply_out=multiply_out)
@@ -97,6 +97,13 @@ def test_known_forms(expression: sympy.Expr, wanted: sympy.Expr) -> None:
     torch.testing.assert_close(
         torch.nan_to_num(values(found)), torch.nan_to_num(values(wanted)), rtol=1e-12, atol=1e-12
     )
+
+
+@pytest.mark.parametrize("function", [sympy.tanh, sympy.atan, sympy.sinh, sympy.tan, sympy.cosh, sympy.Abs, sympy.sin])
+@pytest.mark.parametrize("inner", [x - 2.0 * y, 0.5 - 2.0 * x + y, y - 3.0 * x * y])
+def test_odd_and_even_functions_keep_their_sign(function: Any, inner: sympy.Expr) -> None:
+    node = function(inner, evaluate=False)
+    torch.testing.assert_close(values(canonical(node, multiply_out=False)), values(node), rtol=1e-10, atol=1e-10)
 
 
 def test_signs_of_what_never_changes_sign_go() -> None:

@@ -80,7 +80,7 @@ def straight(slope: float = 0.0) -> KAN:
 # -- the Jacobian
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(networks(), st.integers(1, 6))
 def test_the_jacobian_is_that_of_autograd(model: KAN, samples: int) -> None:
     # Beyond the grid too: the straight continuation has a slope of its own.
@@ -101,6 +101,7 @@ def test_the_jacobian_is_that_of_autograd(model: KAN, samples: int) -> None:
     )
 
 
+@settings(max_examples=30)
 @given(networks())
 def test_a_parameter_vector_comes_back_as_it_was_set(model: KAN) -> None:
     parameters = Parameters(model)

@@ -1,0 +1,258 @@
+"""discover: from a table to the formula, small tables in short searches."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import sympy
+import torch
+from torch import Tensor
+
+from helpers import is_one_sentence
+from superpose._errors import OptionError
+from superpose.data import Dataset
+from superpose.workflow import DiscoverOptions, Result, discover
+
+DOUBLE = torch.float64
+NAMES = ("x", "y", "u", "v")
+# Long enough for the busiest machine: these searches end when they have found what there is.
+LIMIT = 300.0
+
+
+def table(
+    function: Callable[..., Tensor],
+    *,
+    count: int = 300,
+    columns: int = 2,
+    low: float = -1.0,
+    high: float = 1.0,
+    noise: float = 0.0,
+    seed: int = 0,
+    targets: tuple[str, ...] = ("f",),
+) -> Dataset:
+    generator = torch.Generator().manual_seed(seed)
+    x = low + (high - low) * torch.rand(count, columns, generator=generator, dtype=DOUBLE)
+    y = function(*x.unbind(-1))
+    y = y + noise * y.std(0) * torch.randn(y.shape, generator=generator, dtype=DOUBLE)
+    return Dataset.from_arrays(x, y, feature_names=NAMES[:columns], target_names=targets, seed=seed)
+
+
+def hello(x: Tensor, y: Tensor) -> Tensor:
+    return torch.exp(torch.sin(math.pi * x) + y**2)
+
+
+def found(data: Dataset, **options: Any) -> Result:
+    result = discover(data, DiscoverOptions(time_limit=LIMIT, **options))
+    assert result.formula is not None
+    return result
+
+
+def equals(result: Result, function: Callable[..., Tensor], low: float = -1.0, high: float = 1.0) -> None:
+    """The formula is the truth, on points that nobody has seen."""
+    assert result.formula is not None
+    count = len(result.formula.symbols)
+    generator = torch.Generator().manual_seed(99)
+    fresh = low + (high - low) * torch.rand(500, count, generator=generator, dtype=DOUBLE)
+    wanted = function(*fresh.unbind(-1))
+    size = float(wanted.abs().max())
+    assert float((result.formula.torch(fresh)[:, 0] - wanted).abs().max()) < 1e-6 * size, str(result.formula)
+    with torch.no_grad():
+        # The symbolic network that is saved says the same.
+        assert float((result.model(fresh)[:, 0] - wanted).abs().max()) < 1e-6 * size
+
+
+CASES: dict[str, tuple[Callable[..., Tensor], dict[str, Any], tuple[int, ...] | str]] = {
+    "sin(3*x) + y**2/2": (lambda x, y: torch.sin(3 * x) + 0.5 * y**2, {}, "auto"),
+    "exp(y**2 + sin(pi*x))": (hello, {"count": 400}, (1, 1)),
+    "x*y": (lambda x, y: x * y, {}, (2, 1)),
+    "x/y": (lambda x, y: x / y, {"low": 0.5, "high": 2.0}, (1, 1)),
+}
+
+
+@pytest.mark.parametrize("text", CASES)
+def test_exact_tables_give_their_formula(text: str) -> None:
+    function, made, shape = CASES[text]
+    result = found(table(function, **made), shape=shape)
+    assert result.formula is not None
+    equals(result, function, made.get("low", -1.0), made.get("high", 1.0))
+    # Not numerically the same only: the form itself.
+    x, y = sympy.symbols("x y", real=True)
+    truth = {
+        "sin(3*x) + y**2/2": sympy.sin(3 * x) + y**2 / 2,
+        "exp(y**2 + sin(pi*x))": sympy.exp(y**2 + sympy.sin(sympy.pi * x)),
+        "x*y": x * y,
+        "x/y": x / y,
+    }[text]
+    assert sympy.simplify(result.formula.expression - truth) == 0, str(result.formula)
+    check_metrics(result)
+
+
+def check_metrics(result: Result) -> None:
+    metrics = json.loads(json.dumps(result.metrics, allow_nan=False))
+    assert metrics["formula"] == str(result.formula)
+    assert metrics["shape"] == result.model.widths and metrics["network_shape"] == result.network.widths
+    assert result.formula is not None
+    assert metrics["formula_rmse"] == pytest.approx(result.formula.rmse(result.data), rel=1e-9)
+    x, y = result.data.rows("test")
+    with torch.no_grad():
+        assert metrics["network_rmse"] == pytest.approx(float((result.network(x) - y).square().mean().sqrt()), rel=1e-9)
+    assert metrics["target_std"] == pytest.approx(float(y[:, 0].std(correction=0)), rel=0.1)
+    assert not metrics["interrupted"] and metrics["reason"] and metrics["training"]
+    assert metrics["rows"] == {
+        "train": len(result.data.train),
+        "validation": len(result.data.validation),
+        "test": len(y),
+    }
+    assert not result.network.layer(0).symbolic_table()
+
+
+def test_noise_leaves_the_form_and_the_constants_alone() -> None:
+    result = found(table(hello, count=1000, noise=0.01), shape=(1, 1))
+    assert result.formula is not None
+    x, y = result.formula.symbols
+    a, b, c, d = (sympy.Wild(name, exclude=[x, y]) for name in "abcd")
+    constants = result.formula.expression.match(a * sympy.exp(b * y**2 + c * sympy.sin(d * x)))
+    assert constants is not None, str(result.formula)
+    for name, wanted in ((a, 1.0), (b, 1.0), (c, 1.0), (d, math.pi)):
+        assert float(constants[name]) == pytest.approx(wanted, rel=0.02)
+
+
+def test_columns_that_do_not_matter_do_not_appear() -> None:
+    result = found(table(lambda x, y, u, v: 0.5 * x + y**2, columns=4))
+    assert result.formula is not None
+    assert str(result.formula) == "x/2 + y**2"
+    assert {str(symbol) for symbol in result.formula.expression.free_symbols} == {"x", "y"}
+    assert "u" not in str(result.formula) and "v" not in str(result.formula)
+
+
+def test_several_targets_get_a_formula_each() -> None:
+    data = table(lambda x, y: torch.stack([x + y**2, torch.sin(3 * x)], -1), targets=("first", "second"))
+    result = found(data, shape=(2,))
+    assert str(result.formula) == "first = x + y**2\nsecond = sin(3*x)"
+    assert result.metrics["target"] == ["first", "second"]
+
+
+def test_noise_alone_gives_a_result_that_claims_nothing() -> None:
+    generator = torch.Generator().manual_seed(3)
+    x = torch.rand(120, 2, generator=generator, dtype=DOUBLE)
+    data = Dataset.from_arrays(x, torch.randn(120, 1, generator=generator, dtype=DOUBLE))
+    result = discover(data, DiscoverOptions(shape=(1,), time_limit=6.0))
+    json.dumps(result.metrics, allow_nan=False)
+    assert math.isfinite(result.metrics["network_rmse"])
+    if result.formula is not None:
+        # No better than the mean, on rows that were held out, than luck allows.
+        assert result.metrics["formula_rmse"] > 0.5 * result.metrics["target_std"]
+
+
+def test_without_formula_there_is_a_network_only() -> None:
+    data = table(lambda x, y: torch.sin(3 * x) + y)
+    result = found_network(data, formula=False, shape=(1,), grid_size=12)
+    assert result.formula is None and result.model is result.network
+    assert result.network.layer(0).grid_size == 12
+    assert result.metrics["formula"] is None and result.metrics["network_rmse"] < 1e-2
+    other = found_network(data, formula=False, shape=(1,), optimizer="lbfgs", degree=2)
+    assert other.network.layer(0).degree == 2 and other.history.optimizer == "lbfgs"
+
+
+def found_network(data: Dataset, **options: Any) -> Result:
+    return discover(data, DiscoverOptions(time_limit=LIMIT, **options))
+
+
+def test_searches_repeat_from_their_seed_and_touch_nothing(untouched_globals: None) -> None:
+    data = table(lambda x, y: torch.exp(x) - y, count=80)
+    results = [found(data, shape=(1,), seed=4) for _ in range(2)]
+    assert str(results[0].formula) == str(results[1].formula)
+    states = [result.network.state_dict() for result in results]
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+# -- ways to stop
+
+
+class Clock:
+    """Time that passes by a fixed amount whenever somebody looks."""
+
+    def __init__(self, tick: float) -> None:
+        self.now, self.tick, self.looks = 0.0, tick, 0
+
+    def monotonic(self) -> float:
+        self.looks += 1
+        self.now += self.tick
+        return self.now
+
+
+def test_the_time_limit_ends_a_search_that_finds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(0.02)
+    for name in ("workflow", "train.fit", "interpret.symbolify", "interpret.straighten", "interpret.constants"):
+        monkeypatch.setattr(sys.modules[f"superpose.{name}"], "time", clock)
+    generator = torch.Generator().manual_seed(3)
+    x = torch.rand(100, 3, generator=generator, dtype=DOUBLE)
+    data = Dataset.from_arrays(x, torch.cos(40 * x.prod(1)) + torch.sign(torch.sin(30 * x[:, 0])))
+    result = discover(data, DiscoverOptions(time_limit=4.0))
+    assert result.metrics["reason"] == "the time was over"
+    # On this clock: the limit, and a little for what must be written out.
+    assert result.metrics["seconds"] < 6.0
+    assert math.isfinite(result.metrics["network_rmse"])
+
+
+@pytest.mark.parametrize("event", [1, 2])
+def test_an_interruption_gives_the_best_so_far(event: int) -> None:
+    heard: list[str] = []
+
+    def listener(sentence: str) -> None:
+        heard.append(sentence)
+        if len(heard) == event:
+            raise KeyboardInterrupt
+
+    data = table(hello, count=200, noise=0.1)
+    result = discover(data, DiscoverOptions(time_limit=LIMIT, shape=(1,)), listener=listener)
+    assert result.metrics["interrupted"] and "interrupted" in result.metrics["reason"]
+    assert len(heard) == event and all(is_one_sentence(sentence) for sentence in heard)
+    assert (result.formula is not None) == (event == 2)
+    assert math.isfinite(result.metrics["network_rmse"])
+    json.dumps(result.metrics, allow_nan=False)
+
+
+def test_an_interruption_before_anything_was_found_is_the_callers(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*args: Any, **options: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("superpose.workflow.fit", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        discover(table(hello))
+
+
+# -- wrong options
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"shape": (5, 2)}, "must end with 1"),
+        ({"shape": ()}, "must end with 1"),
+        ({"shape": (0, 1)}, "positive widths"),
+        ({"shape": (-3, 1)}, "positive widths"),
+        ({"shape": "big"}, "shape"),
+        ({"shape": 5}, "shape"),
+        ({"shape": (2.5, 1)}, "whole numbers"),
+        ({"optimizer": "adam"}, "optimizer must be one of lm, lbfgs, adamw"),
+        ({"time_limit": 0}, "time_limit must be a positive number"),
+        ({"time_limit": math.nan}, "time_limit must be"),
+        ({"time_limit": "long"}, "time_limit must be"),
+        ({"grid_size": 0}, "grid_size must be"),
+        ({"grid_size": 2.5}, "grid_size must be"),
+        ({"degree": 9}, "degree must be"),
+        ({"degree": "3"}, "degree must be"),
+        ({"seed": "x"}, "seed"),
+        ({"seed": -1}, "seed"),
+    ],
+)
+def test_wrong_options_are_one_sentence(options: dict[str, Any], named: str) -> None:
+    with pytest.raises(OptionError) as caught:
+        discover(table(hello, count=40), DiscoverOptions(**options))
+    assert named in str(caught.value) and is_one_sentence(str(caught.value))
