@@ -86,7 +86,7 @@ def test_without_a_schedule_the_grid_doubles_while_that_helps() -> None:
     assert history.grids[0] == 5 and all(b == 2 * a for a, b in zip(history.grids, history.grids[1:], strict=False))
     assert "gave no better validation error" in history.reason and not history.interrupted
     exact = fit(KAN([2, 1], seed=0), table(300), progress=False)
-    assert exact.grids == [5, 10, 20] and exact.validation_rmse < 1e-5
+    assert exact.grids[:3] == [5, 10, 20] and exact.validation_rmse < 1e-5
 
 
 # -- repeatability
