@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from numbers import Real
 from typing import Any, Literal
 
 import torch
@@ -71,15 +72,27 @@ class DiscoverOptions:
 
     def check(self, data: Dataset) -> None:
         """Raise :class:`OptionError` for what makes no sense with these data."""
-        if self.shape != "auto" and (not self.shape or self.shape[-1] != data.n_targets or min(self.shape) < 1):
-            raise OptionError(
-                f"the shape must end with {data.n_targets}, the number of targets, and have positive widths (5,1 means "
-                f"5 hidden nodes and 1 output), not {','.join(map(str, self.shape))}"
-            )
+        if self.shape != "auto":
+            whole = isinstance(self.shape, Sequence) and all(_is_whole(width, 1) for width in self.shape)
+            if not whole or not self.shape or self.shape[-1] != data.n_targets:
+                shown = ",".join(map(str, self.shape)) if whole else repr(self.shape)
+                raise OptionError(
+                    f"the shape must end with {data.n_targets}, the number of targets, and list positive whole numbers (5,1 "
+                    f"means 5 hidden nodes and 1 output), not {shown}"
+                )
         if self.optimizer not in OPTIMIZERS:
             raise OptionError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, not {self.optimizer!r}")
-        if not (math.isfinite(self.time_limit) and self.time_limit > 0):
-            raise OptionError(f"time_limit must be a positive number of seconds, not {self.time_limit!r}")
+        if self.grid_size is not None and not _is_whole(self.grid_size, 1):
+            raise OptionError(f"grid_size must be a whole number of at least 1, or None, not {self.grid_size!r}")
+        if not _is_whole(self.degree, 0) or self.degree > 5:
+            raise OptionError(f"degree must be a whole number from 0 to 5, not {self.degree!r}")
+        limit = self.time_limit
+        if not isinstance(limit, Real) or not (math.isfinite(limit) and limit > 0):
+            raise OptionError(f"time_limit must be a positive number of seconds, not {limit!r}")
+
+
+def _is_whole(value: object, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
 @dataclass(frozen=True)

@@ -130,6 +130,11 @@ class Problem:
 
     def snapped(self, expression: sympy.Expr) -> Fitted:
         """The expression with simple constants wherever the samples do not object, the rest refitted."""
+        import sympy
+
+        if any(part.func.__name__ in self.functions for part in expression.atoms(sympy.Function)):
+            # The size of a spline is nobody's constant: there is nothing to bring to a simple value.
+            return self.fit(expression)
         current = self._fewer_terms(self.fit(expression))
         refused: set[tuple[str, str]] = set()
         while time.monotonic() < self.deadline:

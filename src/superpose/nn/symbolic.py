@@ -252,7 +252,7 @@ def torch_function(
             found = node.match(known.at(wild)) if known.expression.func == node.func else None
             if found and found[wild] != node:
                 outer, inner = known.evaluate, walk(found[wild])
-                return lambda values: outer(inner(values))
+                return lambda values: _apply(outer, inner(values))
         raise OptionError(f"torch cannot evaluate {node.func.__name__}; register it with evaluate=, a torch function")
 
     compiled = walk(expression)
