@@ -77,8 +77,8 @@ class DiscoverOptions:
             if not whole or not self.shape or self.shape[-1] != data.n_targets:
                 shown = ",".join(map(str, self.shape)) if whole else repr(self.shape)
                 raise OptionError(
-                    f"the shape must end with {data.n_targets}, the number of targets, and have positive widths that are "
-                    f"whole numbers (5,1 means 5 hidden nodes and 1 output), not {shown}"
+                    f"the shape must end with {data.n_targets}, the number of targets, and have positive widths "
+                    f"that are whole numbers (5,1 means 5 hidden nodes and 1 output), not {shown}"
                 )
         if self.optimizer not in OPTIMIZERS:
             raise OptionError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, not {self.optimizer!r}")
