@@ -527,7 +527,7 @@ def test_predictions_need_no_target_and_one_row_will_do(
 
 
 def test_formats_of_a_formula(capsys: pytest.CaptureFixture[str]) -> None:
-    formula = Formula.of(symbolic_model())
+    formula = Formula.read(symbolic_model())
 
     def printed(line: str) -> str:
         assert run(f"formula model.safetensors {line}") == 0
