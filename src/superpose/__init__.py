@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from superpose._errors import DataError, FileError, OptionError, ShapeError, SuperposeError
+    from superpose._errors import BackendWarning, DataError, FileError, OptionError, ShapeError, SuperposeError
     from superpose.data import Affine, Dataset, read_csv, read_features
     from superpose.files import load, save
     from superpose.interpret import (
@@ -27,13 +27,14 @@ if TYPE_CHECKING:
         symbolify,
     )
     from superpose.nn import KAN, KANLayer, LayerTrace, SymbolicFunction, Trace, library, register
+    from superpose.spline import Backends, backends
     from superpose.train import FitSettings, History, Record, fit
     from superpose.workflow import DiscoverOptions, Result, discover
 
 __version__ = "0.1.0"
 
 _ROOMS = {
-    "_errors": ("DataError", "FileError", "OptionError", "ShapeError", "SuperposeError"),
+    "_errors": ("BackendWarning", "DataError", "FileError", "OptionError", "ShapeError", "SuperposeError"),
     "data": ("Affine", "Dataset", "read_csv", "read_features"),
     "interpret": (
         "Candidate",
@@ -51,6 +52,7 @@ _ROOMS = {
     ),
     "nn": ("KAN", "KANLayer", "LayerTrace", "SymbolicFunction", "Trace", "library", "register"),
     "files": ("load", "save"),
+    "spline": ("Backends", "backends"),
     "train": ("FitSettings", "History", "Record", "fit"),
     "workflow": ("DiscoverOptions", "Result", "discover"),
 }
@@ -59,6 +61,8 @@ _HOME = {name: room for room, names in _ROOMS.items() for name in names}
 __all__ = [
     "KAN",
     "Affine",
+    "BackendWarning",
+    "Backends",
     "Candidate",
     "DataError",
     "Dataset",
@@ -77,6 +81,7 @@ __all__ = [
     "SuperposeError",
     "SymbolicFunction",
     "Trace",
+    "backends",
     "discover",
     "fit",
     "fix",

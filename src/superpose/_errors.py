@@ -14,7 +14,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["DataError", "FileError", "OptionError", "ShapeError", "SuperposeError", "nearest"]
+__all__ = ["BackendWarning", "DataError", "FileError", "OptionError", "ShapeError", "SuperposeError", "nearest"]
 
 
 class SuperposeError(Exception):
@@ -35,6 +35,10 @@ class FileError(SuperposeError, OSError):
 
 class ShapeError(SuperposeError, ValueError):
     """A tensor of the wrong shape."""
+
+
+class BackendWarning(UserWarning):
+    """Plain torch computes, because the compiled kernels are not there."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -1,5 +1,7 @@
 """One-variable splines and the three contractions of a KAN layer."""
 
+from superpose.spline import library as library  # registers the operators
+from superpose.spline.backend import Backends, backends
 from superpose.spline.grid import (
     adapted_breakpoints,
     breakpoints,
@@ -12,7 +14,9 @@ from superpose.spline.grid import (
 from superpose.spline.ops import coef_pull, edge_sum, input_pull
 
 __all__ = [
+    "Backends",
     "adapted_breakpoints",
+    "backends",
     "breakpoints",
     "clamped_knots",
     "coef_pull",
