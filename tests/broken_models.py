@@ -43,6 +43,44 @@ def joined(header: Any, body: bytes) -> bytes:
     return struct.pack("<Q", len(encoded)) + encoded + body
 
 
+def old_file(path: Path, *, change: Callable[[dict[str, torch.Tensor]], None] | None = None) -> None:
+    """The good model as schema 1 had it: base weights apart, and each spline with a factor of its own."""
+    model = good_model()
+    save(model, path)
+    _, description, _ = parts_of(path.read_bytes())
+    description["schema"] = 1
+    tensors = model.state_dict()
+    for n in range(len(model.layers)):
+        rows, factor = tensors[f"layers.{n}.coefficients"], 0.5
+        tensors[f"layers.{n}.coefficients"] = (rows[:, :-1] / factor).contiguous()
+        tensors[f"layers.{n}.spline_weight"] = torch.full_like(rows[:, 0], factor)
+        tensors[f"layers.{n}.base_weight"] = rows[:, -1].contiguous()
+    if change is not None:
+        change(tensors)
+    save_file(tensors, path, metadata={"superpose": json.dumps(description)})
+
+
+def old(name: str, change: Callable[[torch.Tensor], torch.Tensor] | None = None) -> Maker:
+    """A file of schema 1 in which one tensor is another, or is missing."""
+
+    def changed(tensors: dict[str, torch.Tensor]) -> None:
+        tensor = tensors.pop(name)
+        if change is not None:
+            tensors[name] = change(tensor)
+
+    return lambda path: old_file(path, change=changed)
+
+
+def _old_and_large(path: Path) -> None:
+    """Numbers of schema 1 that are each finite, and their products not."""
+
+    def change(tensors: dict[str, torch.Tensor]) -> None:
+        for name in ("coefficients", "spline_weight"):
+            tensors[f"layers.0.{name}"] += 1e200
+
+    old_file(path, change=change)
+
+
 def edited(
     change: Callable[[dict[str, Any], dict[str, Any]], None] | None = None,
     *,
@@ -142,8 +180,8 @@ def asks_for_too_much(path: Path) -> None:
     def change(header: dict[str, Any], description: dict[str, Any]) -> None:
         size = 10**12 // (2 * 3) - 3
         description["layers"][0]["grid_size"] = size
-        header["layers.0.coefficients"]["shape"] = [2, size + 3, 3]
-        header["layers.0.coefficients"]["data_offsets"] = [0, 8 * 2 * (size + 3) * 3]
+        header["layers.0.coefficients"]["shape"] = [2, size + 4, 3]
+        header["layers.0.coefficients"]["data_offsets"] = [0, 8 * 2 * (size + 4) * 3]
         header["layers.0.knots"]["shape"] = [2, size + 7]
 
     edited(change)(path)
@@ -163,14 +201,10 @@ def asks_for_much_within_limits(path: Path) -> None:
         place = 0
         shapes: dict[str, list[int]] = {
             "layers.0.knots": [2, rows + 4],
-            "layers.0.coefficients": [2, rows, nodes],
-            "layers.0.spline_weight": [2, nodes],
-            "layers.0.base_weight": [2, nodes],
+            "layers.0.coefficients": [2, rows + 1, nodes],
             "layers.0.mask": [2, nodes],
             "layers.1.knots": [nodes, 11],
-            "layers.1.coefficients": [nodes, 7, 1],
-            "layers.1.spline_weight": [nodes, 1],
-            "layers.1.base_weight": [nodes, 1],
+            "layers.1.coefficients": [nodes, 8, 1],
             "layers.1.mask": [nodes, 1],
         }
         for name, entry in header.items():
@@ -289,7 +323,16 @@ BROKEN_MODELS: dict[str, tuple[Maker, str]] = {
     "a negative shape": (entry("input_center", shape=[-2]), "input_center"),
     "an unknown dtype": (entry("input_center", dtype="F16"), "F16"),
     "no description": (described(schema=None), "schema"),
-    "a later schema": (described(schema=2), "upgrade superpose"),
+    "a later schema": (described(schema=3), "upgrade superpose"),
+    "schema 1 and tensors of today": (described(schema=1), "layers.0.base_weight"),
+    "schema 1 without a factor": (old("layers.0.spline_weight"), "layers.0.spline_weight"),
+    "schema 1 with a NaN": (old("layers.1.base_weight", lambda t: t * float("nan")), "layers.1.base_weight"),
+    "schema 1 of another shape": (old("layers.0.spline_weight", lambda t: t.T.contiguous()), "layers.0.spline_weight"),
+    "schema 1 of products too large": (_old_and_large, "layers.0.coefficients"),
+    "tensors of schema 1 in a file of today": (
+        edited(lambda header, description: header.update({"layers.0.spline_weight": header["layers.0.mask"]})),
+        "layers.0.spline_weight",
+    ),
     "a schema of no number": (described(schema="1"), "schema"),
     "another kind of model": (described(kind="MLP"), "MLP"),
     "a later kind of layer": (edited(_later_kind), "products"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import stat
 import struct
@@ -16,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import superpose
-from broken_models import BROKEN_MODELS, a_pickle, good_model, joined, parts_of
+from broken_models import BROKEN_MODELS, a_pickle, good_model, joined, old_file, parts_of
 from helpers import is_one_sentence
 from superpose import FileError, OptionError
 from superpose.files import load, save, write_atomically
@@ -120,6 +121,29 @@ def test_a_loaded_model_can_be_trained_refined_and_saved_again(tmp_path: Path, d
         model.layer(0).coefficients.add_(1)
     save(model.refine(8), tmp_path / "second")
     assert load(tmp_path / "second").layer(0).grid_size == 8
+
+
+def test_a_file_of_schema_1_is_the_same_model(tmp_path: Path) -> None:
+    old_file(tmp_path / "old")
+    model = load(tmp_path / "old")
+    assert_same_model(model, good_model())
+    assert all(parameter.requires_grad for parameter in model.parameters())
+    save(model, tmp_path / "new")
+    assert parts_of((tmp_path / "new").read_bytes())[1]["schema"] == 2
+    assert_same_model(load(tmp_path / "new"), good_model())
+
+
+def test_a_file_of_schema_1_without_base_functions(tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    model = superpose.KAN([2, 1], base="none", seed=0)
+    save(model, tmp_path / "model")
+    description = parts_of((tmp_path / "model").read_bytes())[1] | {"schema": 1}
+    factor = torch.tensor([[3.0], [-0.25]], dtype=torch.float64)
+    tensors = model.state_dict() | {"layers.0.spline_weight": factor}
+    save_file(tensors, tmp_path / "model", metadata={"superpose": json.dumps(description)})
+    again = load(tmp_path / "model")
+    assert torch.equal(again.layer(0).coefficients, model.layer(0).coefficients * factor[:, None])
 
 
 def test_the_same_model_gives_the_same_bytes(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def network(seed: int = 0) -> KAN:
     layer = model.layer(0)
     curve = fitting.fit_curves(layer.knots[:1], 3, points[:, None], torch.sin(2 * points)[:, None, None])
     with torch.no_grad():
-        layer.coefficients[0, :, 0] = curve[0, :, 0]
+        layer.spline_coefficients[0, :, 0] = curve[0, :, 0]
         layer.base_weight[0, 0] = 0.0
     return model
 

@@ -29,9 +29,7 @@ def with_twin(model: KAN, factor: float, shift: float) -> KAN:
     """Make the second hidden node an affine copy of the first."""
     layer = model.layer(0)
     layer.coefficients.data[..., 1] = factor * layer.coefficients.data[..., 0]
-    layer.coefficients.data[0, :, 1] += shift
-    if layer.base_weight is not None:
-        layer.base_weight.data[:, 1] = factor * layer.base_weight.data[:, 0]
+    layer.spline_coefficients.data[0, :, 1] += shift
     return model
 
 
@@ -74,7 +72,7 @@ def test_twins_merge_on_a_finer_grid_where_their_own_is_too_coarse(factor: float
     model, x = rough(KAN([1, 2, 1], base="none", seed=3)), some_x(300, 1)
     first, last = model.layer(0), model.layer(1)
     first.coefficients.data[..., 1] = factor * first.coefficients.data[..., 0]
-    last.spline_weight.data[:] = 0.5
+    last.coefficients.data *= 0.5
     merged = merge(model, x, tolerance=1e-12)
     assert merged.widths == [1, 1, 1]
     assert merged.layer(0).grid_size == 5 and merged.layer(1).grid_size > 5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from superpose._errors import OptionError, ShapeError
 from superpose.nn import KANLayer
-from superpose.spline import breakpoints, extended_knots, split_breakpoints
+from superpose.spline import breakpoints, extended_knots, ops, split_breakpoints
 
 DOUBLE = torch.float64
 
@@ -35,9 +36,9 @@ def by_hand(layer: KANLayer, x: Tensor) -> Tensor:
     edges = torch.zeros(len(x), layer.in_features, layer.out_features, dtype=DOUBLE)
     for i in range(layer.in_features):
         for o in range(layer.out_features):
-            coefficients = layer.coefficients[i, :, o].detach().numpy()
+            coefficients = layer.spline_coefficients[i, :, o].detach().numpy()
             spline = BSpline(layer.knots[i].numpy(), coefficients, layer.degree)
-            edges[:, i, o] = layer.spline_weight[i, o].item() * torch.from_numpy(spline(x[:, i]))
+            edges[:, i, o] = torch.from_numpy(spline(x[:, i]))
             if layer.base_weight is not None:
                 base = x[:, i] * torch.sigmoid(x[:, i]) if layer.base == "silu" else x[:, i]
                 edges[:, i, o] += layer.base_weight[i, o].item() * base
@@ -46,7 +47,7 @@ def by_hand(layer: KANLayer, x: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("base", ["silu", "identity", "none"])
 @pytest.mark.parametrize("degree", [0, 1, 3, 5])
-def test_an_edge_is_base_weight_times_base_plus_spline_weight_times_spline(base: str, degree: int) -> None:
+def test_an_edge_is_base_weight_times_base_plus_spline(base: str, degree: int) -> None:
     layer = make(base=base, degree=degree, grid_size=4)
     x = 0.99 * random(30, 3)
     edges = by_hand(layer, x)
@@ -84,13 +85,7 @@ def test_the_state_goes_into_a_dict_and_back() -> None:
     layer, other, x = make(seed=1), make(seed=2), 2 * random(20, 3)
     layer.set_knots(layer.knots * 1.5)
     layer.mask[0, 0] = False
-    assert set(layer.state_dict()) == {
-        "knots",
-        "mask",
-        "coefficients",
-        "spline_weight",
-        "base_weight",
-    }
+    assert set(layer.state_dict()) == {"knots", "mask", "coefficients"}
     other.load_state_dict(layer.state_dict())
     assert torch.equal(other(x), layer(x))
 
@@ -129,13 +124,21 @@ def test_the_default_dtype_is_respected_and_left() -> None:
         torch.set_default_dtype(torch.float32)
 
 
-def test_its_parameters_are_the_three_of_the_paper() -> None:
-    shapes = {name: tuple(p.shape) for name, p in make(3, 2).named_parameters()}
-    assert shapes == {"coefficients": (3, 8, 2), "spline_weight": (3, 2), "base_weight": (3, 2)}
-    assert all(p.requires_grad for p in make().parameters())
+def test_its_only_parameter_holds_the_splines_and_the_base_weights() -> None:
+    layer = make(3, 2)
+    shapes = {name: tuple(p.shape) for name, p in layer.named_parameters()}
+    assert shapes == {"coefficients": (3, 9, 2)}
+    assert all(p.requires_grad for p in layer.parameters())
+    assert layer.base_weight is not None
+    both = torch.cat([layer.spline_coefficients, layer.base_weight[:, None]], 1)
+    assert torch.equal(both, layer.coefficients)
+    with torch.no_grad():
+        layer.base_weight.fill_(2.0)
+        layer.spline_coefficients.fill_(1.0)
+    assert layer.coefficients[:, :8].eq(1).all() and layer.coefficients[:, 8].eq(2).all()
     without = make(base="none")
-    assert {name for name, _ in without.named_parameters()} == {"coefficients", "spline_weight"}
-    assert without.base_weight is None
+    assert {name: tuple(p.shape) for name, p in without.named_parameters()} == {"coefficients": (3, 8, 2)}
+    assert without.base_weight is None and torch.equal(without.spline_coefficients, without.coefficients)
 
 
 @pytest.mark.parametrize("optimizer", [torch.optim.Adam, torch.optim.SGD, torch.optim.LBFGS])
@@ -169,7 +172,6 @@ def test_it_trains_inside_a_torch_model(optimizer: type[torch.optim.Optimizer]) 
 def test_the_start_is_small_splines_and_xavier_bases(inputs: int, outputs: int) -> None:
     generator = torch.Generator().manual_seed(0)
     layer = KANLayer(inputs, outputs, generator=generator)
-    assert bool((layer.spline_weight == 1).all())
     bound = math.sqrt(6 / (inputs + outputs))
     assert layer.base_weight.abs().max() <= bound
     if inputs * outputs > 1000:
@@ -194,6 +196,16 @@ def test_the_start_comes_from_the_generator_or_from_torchs_own() -> None:
         torch.manual_seed(7)
         assert torch.equal(first.coefficients, KANLayer(2, 2).coefficients)
         assert not torch.equal(first.coefficients, KANLayer(2, 2).coefficients)
+
+
+@pytest.mark.parametrize(
+    ("base", "expected"),
+    [("silu", [-0.26229938772990213, 0.17602220621322703]), ("none", [0.004853042437199207, 0.027674906591388236])],
+)
+def test_a_seed_means_the_same_start_in_every_version(base: str, expected: list[float]) -> None:
+    layer = KANLayer(2, 2, base=base, generator=torch.Generator().manual_seed(3), dtype=DOUBLE)
+    y = layer(torch.tensor([0.3, -0.6], dtype=DOUBLE))
+    torch.testing.assert_close(y, torch.tensor(expected, dtype=DOUBLE), rtol=1e-12, atol=0)
 
 
 def test_a_generator_of_its_own_leaves_torchs_alone(untouched_globals: None) -> None:
@@ -237,10 +249,134 @@ def test_a_removed_edge_gives_nothing_and_gets_no_gradient() -> None:
     assert bool((layer.edges(x)[:, 1, 0] == 0).all())
     torch.testing.assert_close(layer.edge_function(1, 0, x[:, 1]), whole[:, 1, 0])
     layer(x).square().sum().backward()
-    for parameter in (layer.spline_weight, layer.base_weight):
-        assert parameter.grad[1, 0] == 0
-        assert int((parameter.grad != 0).sum()) == 5
-    assert bool((layer.coefficients.grad[1, :, 0] == 0).all())
+    grad = layer.coefficients.grad
+    assert bool((grad[1, :, 0] == 0).all())
+    assert int((grad[:, -1] != 0).sum()) == 5
+
+
+def test_a_layer_without_removed_edges_computes_with_its_parameter_itself() -> None:
+    layer = make()
+    assert layer.rows() is layer.coefficients
+    layer.mask[1, 0] = False
+    rows = layer.rows()
+    assert bool((rows[1, :, 0] == 0).all()) and torch.equal(rows[layer.mask.nonzero()[:, 0], :, 1][0], rows[0, :, 1])
+    layer.mask[1, 0] = True
+    assert layer.rows() is layer.coefficients
+    layer.set_symbolic({(0, 1): ("sin", (1.0, 0.0, 1.0, 0.0))})
+    assert bool((layer.rows()[0, :, 1] == 0).all())
+    layer.set_symbolic({})
+    assert layer.rows() is layer.coefficients
+
+
+def _loaded(layer: KANLayer, *, assign: bool) -> KANLayer:
+    state = {name: value.clone() for name, value in layer.state_dict().items()}
+    state["mask"][0, 0] = False
+    layer.load_state_dict(state, assign=assign)
+    return layer
+
+
+def _edited(layer: KANLayer) -> KANLayer:
+    layer.mask[0, 0] = False
+    return layer
+
+
+def _in_inference_mode(layer: KANLayer) -> KANLayer:
+    with torch.inference_mode():
+        return _edited(layer)
+
+
+def _replaced(layer: KANLayer) -> KANLayer:
+    layer.mask = layer.mask.clone()
+    layer(torch.zeros(1, 3, dtype=DOUBLE))
+    layer.mask = _edited(copy.deepcopy(layer)).mask
+    return layer
+
+
+REMOVALS: dict[str, Callable[[KANLayer], KANLayer]] = {
+    "in place": _edited,
+    "through a view": lambda layer: (layer.mask[0].narrow(0, 0, 1).zero_(), layer)[1],
+    "from a state": lambda layer: _loaded(layer, assign=False),
+    "from a state that takes the mask's place": lambda layer: _loaded(layer, assign=True),
+    "after a change of dtype": lambda layer: _edited(layer.to(torch.float32).to(DOUBLE)),
+    "in a copy": lambda layer: _edited(copy.deepcopy(layer)),
+    "in a shallow copy": lambda layer: _edited(copy.copy(layer)),
+    "in inference mode": _in_inference_mode,
+    "by another mask": _replaced,
+}
+
+
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("how", REMOVALS)
+def test_every_change_of_the_mask_is_noticed(how: str, times: int) -> None:
+    layer, x = make(), random(5, 3)
+    edges = layer.edges(x).detach()
+    for _ in range(times):  # the mask's version is not 0 the second time
+        layer.mask[1, 1] = False
+        layer.mask[1, 1] = True
+        layer(x)
+    changed = REMOVALS[how](layer)
+    torch.testing.assert_close(changed(x)[:, 0], edges[:, 1:, 0].sum(1), rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(changed(x)[:, 1], edges[:, :, 1].sum(1), rtol=1e-6, atol=1e-6)
+    changed.mask[0, 0] = True
+    torch.testing.assert_close(changed(x)[:, 0], edges[:, :, 0].sum(1), rtol=1e-6, atol=1e-6)
+
+
+def test_a_layer_made_in_inference_mode_notices_its_mask_too() -> None:
+    with torch.inference_mode():
+        layer, x = KANLayer(3, 2), torch.zeros(2, 3)
+        layer(x)
+        layer.mask[:, 0] = False
+        assert bool((layer(x + 0.5)[:, 0] == 0).all()) and bool((layer(x + 0.5)[:, 1] != 0).all())
+
+
+# Stands in for the contraction, so that what is tested is the layer's own code and no kernel's.
+def _stand_in(
+    v: None, rows: Tensor, x: Tensor, knots: Tensor, degree: int, base: str = "none", order: int = 0
+) -> Tensor:
+    return torch.einsum("bi,iro->bo", torch.sin(x + knots[:, 0]), rows)
+
+
+def test_layers_with_different_masks_are_mapped_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ops, "edge_sum", _stand_in)
+    layers, x = [make(seed=seed) for seed in range(3)], random(5, 3)
+    layers[1].mask[0, 1] = False
+    layers[2].mask[2, 0] = False
+    expected = torch.stack([layer(x) for layer in layers])
+    parameters, buffers = torch.func.stack_module_state(layers)
+
+    def call(parameters: dict[str, Tensor], buffers: dict[str, Tensor]) -> Tensor:
+        return torch.func.functional_call(layers[0], (parameters, buffers), (x,))
+
+    torch.testing.assert_close(torch.vmap(call)(parameters, buffers), expected)
+    for n, layer in enumerate(layers):
+        alone = call({k: p[n] for k, p in parameters.items()}, {k: b[n] for k, b in buffers.items()})
+        torch.testing.assert_close(alone, layer(x))
+
+
+@pytest.mark.parametrize("symbolic", [False, True])
+def test_a_compiled_layer_follows_its_mask(monkeypatch: pytest.MonkeyPatch, symbolic: bool) -> None:
+    monkeypatch.setattr(ops, "edge_sum", _stand_in)
+    layer, x = make(), random(5, 3)
+    if symbolic:
+        layer.set_symbolic({(0, 1): ("sin", (2.0, 0.5, 3.0, -1.0))})
+    torch.compiler.reset()
+    compiled = torch.compile(layer, fullgraph=True, backend="eager")
+    for _ in range(2):
+        torch.testing.assert_close(compiled(x), layer(x))
+        before = layer(x)
+        layer.mask[1, 0] = not bool(layer.mask[1, 0])
+        assert not torch.equal(layer(x), before)
+        torch.testing.assert_close(compiled(x), layer(x))
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_a_layer_can_be_exported(monkeypatch: pytest.MonkeyPatch, strict: bool) -> None:
+    monkeypatch.setattr(ops, "edge_sum", _stand_in)
+    layer = make()
+    layer.mask[1, 0] = False
+    shapes = ({0: torch.export.Dim("batch", min=2)},)
+    exported = torch.export.export(layer, (random(5, 3),), dynamic_shapes=shapes, strict=strict).module()
+    torch.testing.assert_close(exported(random(9, 3)), layer(random(9, 3)))
 
 
 def test_symbolic_edges_stand_in_for_splines_everywhere() -> None:
@@ -280,13 +416,10 @@ def test_gradients_of_the_layer_are_exact_in_inputs_and_all_parameters() -> None
 def test_rows_and_knots_can_be_set_without_changing_the_function() -> None:
     layer, x = make(grid_size=4), random(20, 3)
     before = layer(x).detach()
-    layer.spline_weight.data.mul_(0.5)
-    layer.coefficients.data.mul_(2.0)
     layer.set_rows(layer.rows())
-    assert bool((layer.spline_weight == 1).all())
     torch.testing.assert_close(layer(x), before, rtol=1e-13, atol=1e-13)
     layer.set_knots(extended_knots(split_breakpoints(breakpoints(layer.knots, 3), 11), 3))
-    assert layer.grid_size == 11 and layer.coefficients.shape == (3, 14, 2)
+    assert layer.grid_size == 11 and layer.coefficients.shape == (3, 15, 2)
     torch.testing.assert_close(layer(x), before, rtol=0, atol=1e-12)
 
 
@@ -294,10 +427,9 @@ def test_setting_rows_leaves_removed_and_symbolic_edges_alone() -> None:
     layer = make()
     layer.mask[0, 0] = False
     layer.set_symbolic({(1, 1): ("sin", (1.0, 0.0, 1.0, 0.0))})
-    before = [p.detach().clone() for p in (layer.coefficients, layer.base_weight)]
+    before = layer.coefficients.detach().clone()
     layer.set_rows(torch.full_like(layer.rows(), 7.0))
-    for old, new in zip(before, (layer.coefficients, layer.base_weight), strict=True):
-        same = (old == new).reshape(3, -1, 2).all(1)
+    for same in ((layer.coefficients == before).all(1), (layer.coefficients != 7).all(1)):
         assert same.tolist() == [[True, False], [False, True], [False, False]]
 
 

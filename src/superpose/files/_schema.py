@@ -23,7 +23,7 @@ from superpose.files._values import (
 from superpose.nn import KAN, KANLayer, library
 from superpose.spline import reference
 
-SCHEMA = 1
+SCHEMA = 2
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 _MODEL_KIND = "KAN"
 _LAYER_KIND = "splines"
@@ -146,7 +146,7 @@ class Spec:
 
 
 def expected_tensors(description: Mapping[str, Any]) -> dict[str, Spec]:
-    """Name, dtype and shape of every tensor that a model of this description has."""
+    """Name, dtype and shape of every tensor that a file of this description has."""
     dtype, widths = description["dtype"], description["widths"]
     inputs, outputs = Spec(dtype, (widths[0],)), Spec(dtype, (widths[-1],))
     expected = {
@@ -158,14 +158,17 @@ def expected_tensors(description: Mapping[str, Any]) -> dict[str, Spec]:
     }
     for n, layer in enumerate(description["layers"]):
         edges, degree, grid_size = widths[n : n + 2], layer["degree"], layer["grid_size"]
+        apart = description["schema"] == 1
+        rows = grid_size + degree + (layer["base"] != "none" and not apart)
         parts = {
             "knots": Spec(dtype, (edges[0], grid_size + 2 * degree + 1)),
             "mask": Spec("bool", tuple(edges)),
-            "coefficients": Spec(dtype, (edges[0], grid_size + degree, edges[1])),
-            "spline_weight": Spec(dtype, tuple(edges)),
+            "coefficients": Spec(dtype, (edges[0], rows, edges[1])),
         }
-        if layer["base"] != "none":
-            parts["base_weight"] = Spec(dtype, tuple(edges))
+        if apart:
+            parts["spline_weight"] = Spec(dtype, tuple(edges))
+            if layer["base"] != "none":
+                parts["base_weight"] = Spec(dtype, tuple(edges))
         if layer["symbolic"]:
             parts["symbolic.constants"] = Spec(dtype, (len(layer["symbolic"]), 4))
         expected |= {f"layers.{n}.{name}": spec for name, spec in parts.items()}
@@ -207,6 +210,22 @@ def check_values(description: Mapping[str, Any], tensors: Mapping[str, Tensor]) 
             raise Refusal(f"holds knots of layer {n} that are not in ascending order")
         if not bool(((width > 0) & torch.isfinite(width)).all()):
             raise Refusal(f"holds knots of layer {n} that span no interval")
+
+
+def up_to_date(description: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of a file that was checked, as a model of today has them."""
+    made = dict(tensors)
+    if description["schema"] > 1:
+        return made
+    for n in range(len(description["layers"])):
+        name = f"layers.{n}.coefficients"
+        rows = made[name] * made.pop(f"layers.{n}.spline_weight")[:, None, :]
+        if (base_weight := made.pop(f"layers.{n}.base_weight", None)) is not None:
+            rows = torch.cat([rows, base_weight[:, None, :]], 1)
+        made[name] = rows
+    # A product of two numbers may have grown too large.
+    check_values(description, made)
+    return made
 
 
 def check_functions(description: Mapping[str, Any]) -> None:

@@ -163,8 +163,7 @@ def release(model: KAN, data: Dataset | Tensor, edge: Sequence[int]) -> KAN:
     coefficients = fitting.fit_curves(layer.knots[i : i + 1], layer.degree, x, y[:, None, None])
     del table[i, o]
     layer.set_symbolic(table)
-    layer.coefficients[i, :, o] = coefficients[0, :, 0]
-    layer.spline_weight[i, o] = 1.0
+    layer.spline_coefficients[i, :, o] = coefficients[0, :, 0]
     if layer.base_weight is not None:
         layer.base_weight[i, o] = 0.0
     return freed

@@ -183,11 +183,7 @@ def _add_curves(
     # The base function may be a spline, or nearly one: the system need not have full rank.
     fitted = torch.linalg.lstsq(*weighted, driver="gelsd").solution.to(x.device)
     own = layer.rows()[kept][:, outputs] + fitted
-    count = layer.coefficients.shape[1]
-    layer.coefficients[kept][:, outputs] = own[:count]
-    layer.spline_weight[kept, outputs] = 1.0
-    if layer.base_weight is not None:
-        layer.base_weight[kept, outputs] = own[-1]
+    layer.coefficients[kept][:, outputs] = own
 
 
 def _lost(y: Tensor, target: Tensor) -> float:

@@ -207,6 +207,4 @@ def add_constant(layer: KANLayer, i: int, o: int, constant: float) -> None:
     if layer.symbolic is not None and (i, o) in layer.symbolic.names:
         layer.symbolic.constants[layer.symbolic.edges.index((i, o)), 3] += constant
         return
-    scaled = layer.coefficients[i, :, o] * layer.spline_weight[i, o]
-    layer.coefficients[i, :, o] = scaled + constant
-    layer.spline_weight[i, o] = 1.0
+    layer.spline_coefficients[i, :, o] += constant

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -19,9 +19,13 @@ class KANLayer(nn.Module):
     """A Kolmogorov-Arnold layer, a drop-in for :class:`torch.nn.Linear`.
 
     Output ``o`` is the sum over inputs ``i`` of ``phi_io(x_i)``, and each edge function is
-    ``phi(x) = base_weight * base(x) + spline_weight * spline(x)``: a base function plus a B-spline, all three
-    learnable (Z. Liu et al., *KAN: Kolmogorov-Arnold Networks*, 2024, section 2.2). Outside ``grid_range`` a spline
-    goes on as a straight line.
+    ``phi(x) = base_weight * base(x) + spline(x)``: a base function plus a B-spline, both learnable (Z. Liu et al.,
+    *KAN: Kolmogorov-Arnold Networks*, 2024, section 2.2, without its factor in front of the spline, which the
+    spline's own coefficients can take up). Outside ``grid_range`` a spline goes on as a straight line.
+
+    All curves are one parameter, ``coefficients [I, rows, O]``: ``G + k`` rows of spline coefficients and, unless
+    the base is ``"none"``, the base weights as the last row. An edge is removed by ``mask[i, o] = False``; a change
+    made past torch's own bookkeeping (through ``mask.data`` or NumPy) may go unnoticed.
 
     Args:
         in_features: ``I``.
@@ -44,7 +48,7 @@ class KANLayer(nn.Module):
 
     knots: Tensor
     mask: Tensor
-    base_weight: nn.Parameter | None
+    coefficients: nn.Parameter
 
     def __init__(
         self,
@@ -70,12 +74,10 @@ class KANLayer(nn.Module):
         one = grid.uniform_knots(ends[:1], ends[1:], grid_size, degree)
         self.register_buffer("knots", one.repeat(in_features, 1))
         self.register_buffer("mask", torch.ones(in_features, out_features, dtype=torch.bool, device=device))
-        self.coefficients = nn.Parameter(torch.empty(in_features, grid_size + degree, out_features, **made))
-        self.spline_weight = nn.Parameter(torch.empty(in_features, out_features, **made))
-        if base == "none":
-            self.register_parameter("base_weight", None)
-        else:
-            self.base_weight = nn.Parameter(torch.empty(in_features, out_features, **made))
+        rows = reference.row_count(self.knots, degree, base)
+        self.coefficients = nn.Parameter(torch.empty(in_features, rows, out_features, **made))
+        # The mask that was looked at last, its version, and whether it removes nothing.
+        self._looked_at: tuple[Tensor | None, int, bool] = (None, 0, False)
         self.symbolic: SymbolicEdges | None = None
         self.spline_scale = spline_scale
         self.reset_parameters(generator)
@@ -85,8 +87,18 @@ class KANLayer(nn.Module):
         """``G``, the number of grid intervals of each input."""
         return self.knots.shape[-1] - 2 * self.degree - 1
 
+    @property
+    def spline_coefficients(self) -> Tensor:
+        """``[I, G + k, O]``, a view of ``coefficients``."""
+        return self.coefficients[:, : self.coefficients.shape[1] - (self.base != "none")]
+
+    @property
+    def base_weight(self) -> Tensor | None:
+        """``[I, O]``, a view of ``coefficients``; None if the base is ``"none"``."""
+        return None if self.base == "none" else self.coefficients[:, -1]
+
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
-        """Draw a fresh start: small smooth splines, ``spline_weight`` 1, ``base_weight`` Xavier-uniform.
+        """Draw a fresh start: small smooth splines, base weights Xavier-uniform.
 
         The splines are random cubics, not independent coefficients: a start without wiggles trains better, and it
         keeps its shape exactly when the grid changes.
@@ -102,8 +114,7 @@ class KANLayer(nn.Module):
         weights = torch.randn(self.in_features, curves.shape[1], self.out_features, **options)
         size = self.spline_scale / math.sqrt(self.in_features * curves.shape[1])
         with torch.no_grad():
-            self.coefficients.copy_(size * curves @ weights)
-            self.spline_weight.fill_(1.0)
+            self.spline_coefficients.copy_(size * curves @ weights)
             if self.base_weight is not None:
                 bound = math.sqrt(6 / (self.in_features + self.out_features))
                 uniform = torch.rand(self.base_weight.shape, **options)
@@ -118,27 +129,41 @@ class KANLayer(nn.Module):
             mask[i, o] = False
         return mask
 
+    def _is_whole(self) -> bool:
+        """Whether every edge is a spline and this can be known; the mask is read again only when it changed."""
+        # What is compiled has to stay right when the mask changes later.
+        if self.symbolic is not None or torch.compiler.is_compiling():
+            return False
+        mask = buffer_of(self, "mask")
+        looked_at, version, whole = self._looked_at
+        if mask is looked_at and mask._version == version:
+            return whole
+        if mask.is_inference():  # such tensors count no versions
+            return False
+        try:
+            whole = bool(mask.all())
+        except RuntimeError:
+            # The masks of several models at once (vmap) have no one answer, and those without data have none.
+            return False
+        self._looked_at = (mask, mask._version, whole)
+        return whole
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The versions of a copy's mask are counted anew.
+        return {**self.__dict__, "_looked_at": (None, 0, False)}
+
     def rows(self) -> Tensor:
-        """The layer's curves as one tensor ``[I, rows, O]``: scaled spline coefficients, then the base weights."""
-        scale: Tensor = self.spline_weight
-        keep = None if self.symbolic is None and bool(self.mask.all()) else self.spline_mask().to(scale.dtype)
-        if keep is not None:
-            scale = scale * keep
-        spline = self.coefficients * scale[:, None, :]
-        if self.base_weight is None:
-            return spline
-        weight = self.base_weight if keep is None else self.base_weight * keep
-        return torch.cat([spline, weight[:, None, :]], 1)
+        """The layer's curves ``[I, rows, O]``: ``coefficients``, with zeros on removed and symbolic edges."""
+        if self._is_whole():
+            # Not there if torch.nn.utils computes it from another parameter.
+            own = self._parameters.get("coefficients")
+            return self.coefficients if own is None else own
+        return torch.where(self.spline_mask()[:, None, :], self.coefficients, 0.0)
 
     @torch.no_grad()
     def set_rows(self, rows: Tensor) -> None:
-        """Take the curves from ``rows [I, rows, O]``; ``spline_weight`` becomes 1. Masked edges keep theirs."""
-        keep = self.spline_mask()
-        count = self.coefficients.shape[1]
-        self.coefficients.copy_(torch.where(keep[:, None, :], rows[:, :count], self.coefficients))
-        self.spline_weight.copy_(torch.where(keep, torch.ones_like(self.spline_weight), self.spline_weight))
-        if self.base_weight is not None:
-            self.base_weight.copy_(torch.where(keep, rows[:, -1], self.base_weight))
+        """Take the curves from ``rows [I, rows, O]``; removed and symbolic edges keep theirs."""
+        self.coefficients.copy_(torch.where(self.spline_mask()[:, None, :], rows, self.coefficients))
 
     def forward(self, x: Tensor) -> Tensor:
         """``[..., I] -> [..., O]``.
@@ -151,11 +176,11 @@ class KANLayer(nn.Module):
                 f"the layer takes {self.in_features} features in the last dimension, but the input has shape "
                 f"{tuple(x.shape)}"
             )
-        flat = x.reshape(-1, self.in_features)
-        y = ops.edge_sum(None, self.rows(), flat, self.knots, self.degree, self.base)
+        flat = x if x.dim() == 2 else x.reshape(-1, self.in_features)
+        y = ops.edge_sum(None, self.rows(), flat, buffer_of(self, "knots"), self.degree, self.base)
         if self.symbolic is not None:
             y = y + self.symbolic(flat, self.out_features)
-        return y.reshape(*x.shape[:-1], self.out_features)
+        return y if x.dim() == 2 else y.reshape(*x.shape[:-1], self.out_features)
 
     def edges(self, x: Tensor) -> Tensor:
         """Every edge's own output at ``x [B, I]``: ``[B, I, O]``, zero on removed edges."""
@@ -173,17 +198,16 @@ class KANLayer(nn.Module):
         if self.symbolic is not None and (i, o) in self.symbolic.names:
             return self.symbolic.curve(self.symbolic.edges.index((i, o)), x)
         basis = reference.dense_basis(self.knots[i : i + 1], self.degree, self.base, x[:, None])[:, 0]
-        rows = self.coefficients[i, :, o] * self.spline_weight[i, o]
-        if self.base_weight is not None:
-            rows = torch.cat([rows, self.base_weight[i, o][None]])
-        return basis @ rows
+        return basis @ self.coefficients[i, :, o]
 
     @torch.no_grad()
     def set_knots(self, knots: Tensor) -> None:
         """Move the curves to other knots ``[I, G + 2k + 1]``; see ``superpose.spline.fitting.move_curves``."""
-        moved = fitting.move_curves(self.knots, self.coefficients, knots, self.degree)
+        spline = self.spline_coefficients
+        moved = fitting.move_curves(self.knots, spline, knots, self.degree)
+        rows = torch.cat([moved, self.coefficients[:, spline.shape[1] :]], 1)
         self.knots = knots
-        self.coefficients = nn.Parameter(moved, requires_grad=self.coefficients.requires_grad)
+        self.coefficients = nn.Parameter(rows, requires_grad=self.coefficients.requires_grad)
 
     def set_symbolic(self, edges: Mapping[tuple[int, int], tuple[str, tuple[float, float, float, float]]]) -> None:
         """Make these edges, and no others, symbolic: ``{(i, o): (name, (a, b, c, d))}``."""
@@ -207,6 +231,11 @@ class KANLayer(nn.Module):
             f"{self.in_features}, {self.out_features}, grid_size={self.grid_size}, degree={self.degree}, "
             f"base={self.base!r}"
         )
+
+
+def buffer_of(module: nn.Module, name: str) -> Tensor:
+    """A buffer past the search that ``module.name`` makes, which takes a microsecond: small networks feel it."""
+    return cast(Tensor, module._buffers[name])
 
 
 def check_sizes(

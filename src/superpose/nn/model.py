@@ -150,8 +150,7 @@ class KAN(nn.Module):
         """Free constants on the edges that are alive: rows of a spline edge, four of a symbolic one."""
         total = 0
         for layer in self.kan_layers():
-            rows = layer.coefficients.shape[1] + (layer.base_weight is not None)
-            total += int(layer.spline_mask().sum()) * rows
+            total += int(layer.spline_mask().sum()) * layer.coefficients.shape[1]
             total += 4 * (0 if layer.symbolic is None else len(layer.symbolic.edges))
         return total
 

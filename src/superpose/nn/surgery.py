@@ -25,11 +25,8 @@ def slice_layer(layer: KANLayer, inputs: Sequence[int], outputs: Sequence[int]) 
     columns = torch.tensor(outputs, dtype=torch.long, device=layer.knots.device)
     made.knots = layer.knots[rows]
     made.mask = layer.mask[rows][:, columns]
-    for name in ("coefficients", "spline_weight", "base_weight"):
-        old = getattr(layer, name)
-        if old is not None:
-            kept = old.detach()[rows][..., columns]
-            setattr(made, name, nn.Parameter(kept, requires_grad=old.requires_grad))
+    kept = layer.coefficients.detach()[rows][..., columns]
+    made.coefficients = nn.Parameter(kept, requires_grad=layer.coefficients.requires_grad)
     table = layer.symbolic_table()
     made.set_symbolic(
         {

@@ -35,6 +35,9 @@ class _LayerPlan:
     rows: int
     symbolic: tuple[tuple[int, int], ...]
 
+    # Whether all edges are splines: then the parameters are the coefficients in another order, and views suffice.
+    whole: bool
+
     @property
     def splines(self) -> int:
         return len(self.inputs) * self.rows
@@ -45,9 +48,10 @@ class _LayerPlan:
 
 
 def _plan(layer: KANLayer) -> _LayerPlan:
-    inputs, outputs = torch.nonzero(layer.spline_mask(), as_tuple=True)
-    rows = reference.row_count(layer.knots, layer.degree, layer.base)
-    return _LayerPlan(inputs, outputs, rows, () if layer.symbolic is None else layer.symbolic.edges)
+    mask = layer.spline_mask()
+    inputs, outputs = torch.nonzero(mask, as_tuple=True)
+    symbolic = () if layer.symbolic is None else layer.symbolic.edges
+    return _LayerPlan(inputs, outputs, layer.coefficients.shape[1], symbolic, len(inputs) == mask.numel())
 
 
 class Parameters:
@@ -62,19 +66,23 @@ class Parameters:
         """The parameter vector ``[P]``."""
         parts = []
         for layer, plan in zip(self.layers, self.plans, strict=True):
-            parts.append(layer.rows()[plan.inputs, :, plan.outputs].flatten())
+            rows = layer.coefficients.detach()
+            rows = rows.transpose(1, 2) if plan.whole else rows[plan.inputs, :, plan.outputs]
+            parts.append(rows.reshape(-1))
             if layer.symbolic is not None:
-                parts.append(layer.symbolic.constants.flatten())
-        return torch.cat(parts).detach()
+                parts.append(layer.symbolic.constants.detach().flatten())
+        return torch.cat(parts)
 
     @torch.no_grad()
     def set(self, vector: Tensor) -> None:
         """Write a parameter vector back into the model."""
         start = 0
         for layer, plan in zip(self.layers, self.plans, strict=True):
-            rows = layer.rows().clone()
-            rows[plan.inputs, :, plan.outputs] = vector[start : start + plan.splines].view(-1, plan.rows)
-            layer.set_rows(rows)
+            rows, free = layer.coefficients, vector[start : start + plan.splines]
+            if plan.whole:
+                rows.copy_(free.view(rows.shape[0], rows.shape[2], plan.rows).transpose(1, 2))
+            else:
+                rows[plan.inputs, :, plan.outputs] = free.view(-1, plan.rows)
             if layer.symbolic is not None:
                 layer.symbolic.constants.copy_(vector[start + plan.splines : start + plan.size].view(-1, 4))
             start += plan.size

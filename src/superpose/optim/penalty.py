@@ -115,7 +115,7 @@ def roughness(parameters: Parameters, strength: float) -> list[Quadratic]:
     terms: list[Quadratic] = []
     made: dict[tuple[int, int], Tensor] = {}
     for _, layer, _, _, part in _edges(parameters):
-        count = layer.coefficients.shape[1]
+        count = layer.spline_coefficients.shape[1]
         order = min(layer.degree + 1, count - 1)
         if order < 1:
             continue

@@ -454,33 +454,24 @@ class _State:
     @staticmethod
     def of(model: KAN) -> _State:
         def saved(layer: KANLayer) -> dict[str, Tensor | None]:
-            kept: dict[str, Tensor | None] = {
-                name: value.detach().clone()
-                for name, value in (
-                    ("knots", layer.knots),
-                    ("coefficients", layer.coefficients),
-                    ("spline_weight", layer.spline_weight),
-                )
+            return {
+                "knots": layer.knots.detach().clone(),
+                "coefficients": layer.coefficients.detach().clone(),
+                "constants": None if layer.symbolic is None else layer.symbolic.constants.detach().clone(),
             }
-            kept["base_weight"] = None if layer.base_weight is None else layer.base_weight.detach().clone()
-            kept["constants"] = None if layer.symbolic is None else layer.symbolic.constants.detach().clone()
-            return kept
 
         return _State(tuple(saved(layer) for layer in model.kan_layers()))
 
     @torch.no_grad()
     def restore(self, model: KAN) -> None:
         for layer, kept in zip(model.kan_layers(), self.layers, strict=True):
-            knots, coefficients, weight = kept["knots"], kept["coefficients"], kept["spline_weight"]
-            assert knots is not None and coefficients is not None and weight is not None
+            knots, coefficients = kept["knots"], kept["coefficients"]
+            assert knots is not None and coefficients is not None
             layer.knots = knots.clone()
             if layer.coefficients.shape == coefficients.shape:
                 layer.coefficients.copy_(coefficients)
             else:
                 wanted = layer.coefficients.requires_grad
                 layer.coefficients = torch.nn.Parameter(coefficients.clone(), requires_grad=wanted)
-            layer.spline_weight.copy_(weight)
-            if layer.base_weight is not None and kept["base_weight"] is not None:
-                layer.base_weight.copy_(kept["base_weight"])
             if layer.symbolic is not None and kept["constants"] is not None:
                 layer.symbolic.constants.copy_(kept["constants"])
