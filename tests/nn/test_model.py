@@ -143,12 +143,35 @@ def test_any_leading_dimensions_and_number_types(lead: tuple[int, ...]) -> None:
     assert KAN([2, 3, 2], dtype=torch.float32)(random(*lead, 2)).dtype == torch.float32
 
 
+@pytest.mark.parametrize("kind", [DOUBLE, torch.int64])
+def test_float32_models_keep_the_digits_of_columns_far_from_zero(kind: torch.dtype) -> None:
+    # Float32 has steps of 64 at 1e9: cast before the subtraction, all of these would be a handful of values.
+    x = (10**9 + torch.arange(-50, 51).reshape(-1, 1)).to(kind)
+    model = KAN([1, 1], dtype=torch.float32)
+    model.set_scaling(Affine(torch.tensor([1e9]), torch.tensor([50.0])), Affine(torch.zeros(1), torch.ones(1)))
+    scaled = torch.linspace(-1, 1, 101)[:, None]
+    torch.testing.assert_close(model.scale_inputs(x), scaled, rtol=0, atol=1e-7)
+    torch.testing.assert_close(model(x), model.layer(0)(scaled), rtol=0, atol=1e-6)
+    torch.testing.assert_close(model.trace(x).output, model(x), rtol=0, atol=1e-6)
+    model.set_scaling(Affine(torch.zeros(1), torch.ones(1)), Affine(torch.tensor([1e9]), torch.tensor([50.0])))
+    torch.testing.assert_close(model.scale_targets(x), scaled, rtol=0, atol=1e-7)
+
+
+def test_gradients_reach_inputs_of_other_dtypes() -> None:
+    model, x = scaled(rough(KAN([2, 3, 1], dtype=torch.float32))), random(5, 2).requires_grad_()
+    model(x).sum().backward()
+    exact, y = model.copy().to(DOUBLE), x.detach().requires_grad_()
+    exact(y).sum().backward()
+    torch.testing.assert_close(x.grad, y.grad, rtol=1e-4, atol=1e-4)
+
+
 def test_the_trace_adds_up_to_the_forward_pass() -> None:
     model, x = scaled(rough(KAN([2, 3, 2]))), 4 * random(20, 2)
     model.layer(0).set_symbolic({(1, 2): ("sin", (2.0, 0.5, 3.0, -1.0))})
     model = model.with_mask([(0, 0, 0), (1, 2, 1)], alive=False)
     trace = model.trace(x)
     torch.testing.assert_close(trace.output, model(x))
+    assert torch.equal(model.trace_scaled(model.scale_inputs(x)).output, trace.output)
     torch.testing.assert_close(trace.layers[0].inputs, model.scale_inputs(x))
     for n, layer in enumerate(trace.layers):
         assert layer.edges.shape == (20, *model.layer(n).mask.shape)

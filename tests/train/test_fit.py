@@ -221,6 +221,15 @@ def test_several_outputs_are_learned_together(optimizer: str) -> None:
     assert float(left.max()) < 0.1
 
 
+@pytest.mark.parametrize("optimizer", ["lm", "adamw"])
+def test_float32_models_learn_from_columns_far_from_zero(optimizer: str) -> None:
+    x = random(200, 1)
+    data = Dataset.from_arrays(x + 2e6, torch.sin(3 * x) - 3e6, seed=0)
+    model = KAN([1, 1], seed=0, dtype=torch.float32)
+    history = fit(model, data, optimizer=optimizer, grids=(10,), progress=False, sparsity=1e-7)
+    assert history.train_rmse < 2e-3 and history.validation_rmse < 2e-3
+
+
 def test_float32_models_stay_float32() -> None:
     data, model = table(), KAN([2, 1], seed=0, dtype=torch.float32)
     history = fit(model, data, grids=(5, 10), progress=False)

@@ -71,8 +71,8 @@ def scores(model: KAN, x: Tensor | Dataset) -> Scores:
     0.0
     """
     x = samples(model, x)
-    count = x.shape[0]
-    means = [torch.zeros_like(layer.mask, dtype=x.dtype) for layer in model.kan_layers()]
+    count, dtype = x.shape[0], model.input_center.dtype
+    means = [torch.zeros_like(layer.mask, dtype=dtype) for layer in model.kan_layers()]
     for trace in _traces(model, x):
         for mean, layer in zip(means, trace.layers, strict=True):
             mean += layer.edges.sum(0) / count
@@ -92,7 +92,7 @@ def scores(model: KAN, x: Tensor | Dataset) -> Scores:
     edges, nodes, magnitudes = [], [node], []
     for n in reversed(range(len(spreads))):
         summed = means[n].abs().sum(0) + spreads[n].sum(0)
-        noise = _ROUNDING_ERRORS * torch.finfo(x.dtype).eps * summed
+        noise = _ROUNDING_ERRORS * torch.finfo(dtype).eps * summed
         constant = node_squares[n].sqrt() <= noise
         edges.append(_ratio(node * spreads[n], node_squares[n].sqrt(), constant))
         magnitudes.append(_ratio(sizes[n], node_sizes[n], constant))
@@ -109,7 +109,7 @@ def scores(model: KAN, x: Tensor | Dataset) -> Scores:
 
 
 def samples(model: KAN, x: Tensor | Dataset) -> Tensor:
-    """The samples ``[B, n_in]`` that stand for ``x``, on the model's device, in its dtype.
+    """The samples ``[B, n_in]`` that stand for ``x``, on the model's device.
 
     Raises:
         DataError: if there are fewer than two.
@@ -118,7 +118,7 @@ def samples(model: KAN, x: Tensor | Dataset) -> Tensor:
         same = x.feature_names == model.feature_names
         table = x.x if same else read_features(x, model.feature_names)
         x = table[x.train]
-    rows = x.to(model.input_center)
+    rows = x.to(model.input_center.device)
     if rows.dim() != 2 or rows.shape[0] < 2:
         raise DataError(
             f"scores are taken over samples of shape [B, {model.widths[0]}] with B of 2 or more, "

@@ -31,8 +31,8 @@ def sample(data: Dataset | Tensor, count: int = _MOST_SAMPLES) -> Tensor:
 def scaled_rows(model: KAN, data: Dataset, split: Any = "train") -> tuple[Tensor, Tensor]:
     """Inputs and targets of a split in the model's scaled units and dtype."""
     x, y = data.rows(split)
-    made: dict[str, Any] = {"dtype": model.input_center.dtype, "device": model.input_center.device}
-    return model.scale_inputs(x.to(**made)), (y.to(**made) - model.output_center) / model.output_scale
+    device = model.input_center.device
+    return model.scale_inputs(x.to(device)), model.scale_targets(y.to(device))
 
 
 def check_edge(model: KAN, edge: Sequence[int]) -> Edge:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from superpose._errors import DataError, OptionError, ShapeError
 from superpose.data import Affine, Dataset, read_features
-from superpose.nn.layer import KANLayer, check_count
+from superpose.nn.layer import KANLayer, buffer_of, check_count
 from superpose.spline import grid
 
 Edge = tuple[int, int, int]
@@ -176,7 +176,8 @@ class KAN(nn.Module):
         Raises:
             ShapeError: if the last dimension is not the number of inputs.
         """
-        expected = self.input_center.shape[0]
+        center = buffer_of(self, "input_center")
+        expected = center.shape[0]
         if x.dim() == 0 or x.shape[-1] != expected:
             remedy = " (for one feature use x.reshape(-1, 1))" if x.dim() == 1 else ""
             raise ShapeError(
@@ -184,26 +185,33 @@ class KAN(nn.Module):
                 f"{', ...' if expected > 8 else ''}) in the last dimension, but the input has shape "
                 f"{tuple(x.shape)}{remedy}"
             )
-        return (x.to(self.input_center.dtype) - self.input_center) / self.input_scale
+        return _scaled(x, center, buffer_of(self, "input_scale"))
+
+    def scale_targets(self, y: Tensor) -> Tensor:
+        """From the user's units ``[..., n_out]`` to the last layer's, in the model's dtype."""
+        return _scaled(y, self.output_center, self.output_scale)
 
     def forward(self, x: Tensor) -> Tensor:
-        """``[..., n_in] -> [..., n_out]``, both in the user's units; ``x`` is cast to the model's dtype."""
+        """``[..., n_in] -> [..., n_out]``, both in the user's units, the latter in the model's dtype."""
         h = self.scale_inputs(x)
         for layer in self.layers:
             h = layer(h)
-        return h * self.output_scale + self.output_center
+        return torch.addcmul(buffer_of(self, "output_center"), h, buffer_of(self, "output_scale"))
 
     def trace(self, x: Tensor) -> Trace:
         """Every activation on samples ``x [B, n_in]`` in the user's units; leaves nothing behind in the model."""
-        h = self.scale_inputs(x)
+        return self.trace_scaled(self.scale_inputs(x))
+
+    def trace_scaled(self, h: Tensor) -> Trace:
+        """As :meth:`trace`, for samples ``[B, n_in]`` in the first layer's units."""
         if h.dim() != 2:
-            raise ShapeError(f"trace takes samples of shape [B, {h.shape[-1]}], not {tuple(x.shape)}")
+            raise ShapeError(f"trace takes samples of shape [B, {h.shape[-1]}], not {tuple(h.shape)}")
         layers = []
         for layer in self.kan_layers():
             edges = layer.edges(h)
             layers.append(LayerTrace(h, edges, edges.sum(1)))
             h = layers[-1].outputs
-        return Trace(tuple(layers), h * self.output_scale + self.output_center)
+        return Trace(tuple(layers), torch.addcmul(self.output_center, h, self.output_scale))
 
     @torch.no_grad()
     def predict(self, table: Any) -> np.ndarray:
@@ -309,6 +317,18 @@ class KAN(nn.Module):
 
     def extra_repr(self) -> str:
         return f"widths={self.widths}"
+
+
+def _scaled(values: Tensor, center: Tensor, scale: Tensor) -> Tensor:
+    """``(values - center) / scale`` in the dtype of ``center``, rounded to it only at the end.
+
+    A column such as a year or a position on a map has digits that float32 loses before the subtraction and keeps
+    after it.
+    """
+    if values.dtype == center.dtype:
+        return (values - center) / scale
+    wide = torch.promote_types(values.dtype, center.dtype) if values.is_floating_point() else torch.float64
+    return ((values.to(wide) - center) / scale).to(center.dtype)
 
 
 def _whole_numbers(widths: Sequence[int]) -> list[int]:

@@ -194,9 +194,8 @@ class _Run:
                 self.data.feature_names,
                 self.data.target_names,
             )
-        made: dict[str, Any] = {"dtype": self.model.input_center.dtype, "device": self.model.input_center.device}
-        self.train = _scaled(self.model, *self.data.rows("train"), **made)
-        self.validation = _scaled(self.model, *self.data.rows("validation"), **made)
+        self.train = _scaled(self.model, *self.data.rows("train"))
+        self.validation = _scaled(self.model, *self.data.rows("validation"))
         if not len(self.validation[0]):
             self.validation = self.train
         self.best = (math.inf, _State.of(self.model))
@@ -240,7 +239,8 @@ class _Run:
         first = self._grids()[0]
         if self.settings.grids is not None and any(layer.grid_size > first for layer in self.model.kan_layers()):
             sizes = [min(layer.grid_size, first) for layer in self.model.kan_layers()]
-            self._replace(self.model.adapt(self._user_inputs(), blend=0.0, grid_size=sizes))
+            x = self.data.rows("train")[0].to(self.train[0].device)
+            self._replace(self.model.adapt(x, blend=0.0, grid_size=sizes))
         if fresh and self.settings.adapt:
             layer = self.model.layer(0)
             # All rows' features, and a little more: fresh samples reach about a range / n beyond those seen, and a
@@ -249,9 +249,6 @@ class _Run:
             margin = min(0.02, 4 / len(seen))
             points = grid.adapted_breakpoints(seen, layer.grid_size, blend=self.settings.blend, margin=margin)
             layer.set_knots(grid.extended_knots(points, layer.degree))
-
-    def _user_inputs(self) -> Tensor:
-        return self.train[0] * self.model.input_scale + self.model.input_center
 
     def _replace(self, other: KAN) -> None:
         _State.of(other).restore(self.model)
@@ -381,8 +378,7 @@ class _Run:
         )
 
     def _sparsity(self, scaled: Tensor) -> Tensor:
-        user = scaled * self.model.input_scale + self.model.input_center
-        return self.settings.sparsity * penalty.sparsity(self.model.trace(user))
+        return self.settings.sparsity * penalty.sparsity(self.model.trace_scaled(scaled))
 
     # -- bookkeeping
 
@@ -441,8 +437,9 @@ def _flat(losses: list[float], optimizer: str) -> bool:
     return len(losses) > window and losses[-1] > losses[-1 - window] * (1 - 1e-2)
 
 
-def _scaled(model: KAN, x: Tensor, y: Tensor, **made: Any) -> tuple[Tensor, Tensor]:
-    return model.scale_inputs(x.to(**made)), (y.to(**made) - model.output_center) / model.output_scale
+def _scaled(model: KAN, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    device = model.input_center.device
+    return model.scale_inputs(x.to(device)), model.scale_targets(y.to(device))
 
 
 @dataclass(frozen=True)
