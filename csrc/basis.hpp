@@ -1,0 +1,302 @@
+// The rows that are not zero at each point of one input: interval, B-spline values and base function, a strip of
+// samples at a time. The twin of locate, active_basis and base_function in reference.py.
+#pragma once
+
+#include "kernels.hpp"
+#include "simd.hpp"
+
+namespace superpose {
+namespace {
+
+// The knots of one input, seen from the left end of its domain: t[m] begins interval m, t[-degree] is the first knot.
+template <class T>
+struct Knots {
+    const T* t;
+    T low, high, step, inverse;
+    std::int32_t intervals, last;
+    bool even;
+};
+
+template <class T>
+Knots<T> read_knots(const T* row, int degree, std::int64_t intervals) {
+    Knots<T> knots;
+    const T* t = row + degree;
+    knots.t = t;
+    knots.intervals = static_cast<std::int32_t>(intervals);
+    knots.low = t[0];
+    knots.high = t[intervals];
+    knots.step = (knots.high - knots.low) / T(intervals);
+    knots.inverse = T(intervals) / (knots.high - knots.low);
+    knots.last = knots.intervals - 1;
+    const T tolerance = Simd<T>::even * knots.step;
+    int uneven = !(knots.step > 0);
+    const std::int32_t end = knots.intervals + degree;
+    for (std::int32_t j = -degree; j <= end; ++j) {
+        const T off = t[j] - (knots.low + T(j) * knots.step);
+        uneven |= !(__builtin_fabs(off) <= tolerance);
+    }
+    knots.even = !uneven;
+    // Empty intervals at the right end hold no point.
+    while (!knots.even && knots.last > 0 && !(t[knots.last] < knots.high)) --knots.last;
+    return knots;
+}
+
+// Work space for one strip; all arrays have `stride` elements, a multiple of the vector width.
+template <class T>
+struct Strip {
+    T *x, *place, *local;
+    std::int64_t stride;
+    bool beyond;
+};
+
+// The interval of each point by bisection: the last one that does not begin after it.
+template <class T>
+std::int32_t bisect(const Knots<T>& knots, T x) {
+    if (x != x) return knots.last;
+    std::int32_t first = 0, count = knots.last + 1;
+    while (count > 1) {
+        const std::int32_t half = count / 2;
+        first = knots.t[first + half] <= x ? first + half : first;
+        count -= half;
+    }
+    return first;
+}
+
+// Finds intervals `first` of the points x[0..n); `place` becomes the position inside the interval, 0 to 1, on even
+// knots, and the point itself, held inside the domain, on others.
+template <class T>
+void locate(const Knots<T>& knots, Strip<T>& strip, std::int32_t* first, std::int64_t n) {
+    using S = Simd<T>;
+    typedef typename S::Narrow Narrow;
+    constexpr int width = S::width;
+    const T low = knots.low, high = knots.high, most = T(knots.intervals - 1);
+    const T edge = 64 * S::even;
+    typename S::I outside = {};
+    for (std::int64_t b = 0; b < n; b += width) {
+        const Vector<T> x = load(strip.x + b);
+        Vector<T> near = x < low ? all(low) : x;
+        near = near > high ? all(high) : near;
+        outside |= (x < low) | (x > high);
+        Vector<T> cell = (near - low) * knots.inverse;
+        // A NaN compares false, and goes to the last interval.
+        cell = cell < most ? cell : all(most);
+        cell = cell > 0 ? cell : Vector<T>{};
+        Narrow interval = __builtin_convertvector(cell, Narrow);
+        if (knots.even) {
+            const Vector<T> begin = __builtin_convertvector(interval, Vector<T>) * knots.step + low;
+            Vector<T> u = (near - begin) * knots.inverse;
+            if (any<T>((u < edge) | (u > 1 - edge))) {
+                // So close to a knot the rounding of the division must not decide the side.
+                for (int l = 0; l < width; ++l) {
+                    std::int32_t m = interval[l];
+                    while (m > 0 && near[l] < knots.t[m]) --m;
+                    while (m < knots.last && near[l] >= knots.t[m + 1]) ++m;
+                    if (m != interval[l]) {
+                        interval[l] = m;
+                        u[l] = (near[l] - knots.t[m]) * knots.inverse;
+                    }
+                }
+            }
+            store(strip.place + b, u);
+        } else {
+            for (int l = 0; l < width; ++l) {
+                std::int32_t m = interval[l];
+                if (!(knots.t[m] <= near[l] && near[l] < knots.t[m + 1])) interval[l] = bisect(knots, near[l]);
+            }
+            store(strip.place + b, near);
+        }
+        std::memcpy(first + b, &interval, sizeof interval);
+    }
+    strip.beyond = any<T>(outside);
+}
+
+// local[j] = t[m + j - degree + 1] for each point: the knots that its B-splines depend on.
+template <class T, int K>
+void gather_knots(const Knots<T>& knots, Strip<T>& strip, const std::int32_t* first, std::int64_t n) {
+    for (std::int64_t b = 0; b < n; ++b) {
+        const T* from = knots.t + first[b] - (K - 1);
+        for (int j = 0; j < 2 * K; ++j) strip.local[j * strip.stride + b] = from[j];
+    }
+}
+
+// B-splines on even knots as polynomials of the position u: factor[s][j] of u^j, differentiated ORDER times.
+template <int K, int ORDER>
+struct EvenBasis {
+    double factor[K + 1][K + 1];
+
+    constexpr EvenBasis() : factor{} {
+        factor[0][0] = 1;
+        for (int d = 1; d <= K; ++d) {
+            double raised[K + 1][K + 1] = {};
+            for (int r = 0; r < d; ++r) {
+                for (int j = 0; j < d; ++j) {
+                    const double share = factor[r][j] / d;
+                    raised[r][j] += (r + 1) * share;
+                    raised[r][j + 1] -= share;
+                    raised[r + 1][j] += (d - 1 - r) * share;
+                    raised[r + 1][j + 1] += share;
+                }
+            }
+            for (int s = 0; s <= K; ++s)
+                for (int j = 0; j <= K; ++j) factor[s][j] = raised[s][j];
+        }
+        for (int n = 0; n < ORDER; ++n) {
+            for (int s = 0; s <= K; ++s) {
+                for (int j = 0; j < K; ++j) factor[s][j] = (j + 1) * factor[s][j + 1];
+                factor[s][K] = 0;
+            }
+        }
+    }
+};
+
+template <class T, int K, int ORDER>
+SUPERPOSE_INLINE void even_rows(Vector<T> u, T scale, Vector<T>* rows) {
+    static constexpr EvenBasis<K, ORDER> basis{};
+    // Zero times u keeps a NaN where the polynomial is a constant.
+    const Vector<T> nothing = ORDER >= K ? T(0) * u : Vector<T>{};
+#pragma GCC unroll 8
+    for (int s = 0; s <= K; ++s) {
+        Vector<T> sum = nothing + T(basis.factor[s][K - ORDER < 0 ? 0 : K - ORDER]);
+#pragma GCC unroll 8
+        for (int j = K - ORDER - 1; j >= 0; --j) sum = sum * u + T(basis.factor[s][j]);
+        rows[s] = ORDER == 0 ? sum : sum * scale;
+    }
+}
+
+// The recurrences of Cox and de Boor on the knots as they stand; see _local_basis and _interior_basis in reference.py.
+template <class T, int K, int ORDER>
+SUPERPOSE_INLINE void uneven_rows(const T* local, std::int64_t stride, Vector<T> x, Vector<T>* rows) {
+    Vector<T> t[2 * K];
+#pragma GCC unroll 16
+    for (int j = 0; j < 2 * K; ++j) t[j] = load(local + j * stride);
+    if constexpr (ORDER > K) {
+        for (int s = 0; s <= K; ++s) rows[s] = T(0) * x;
+        return;
+    }
+    constexpr int start = K - ORDER;
+    rows[0] = T(0) * x + T(1);
+#pragma GCC unroll 8
+    for (int j = 1; j <= start; ++j) {
+        Vector<T> carried = {};
+#pragma GCC unroll 8
+        for (int r = 0; r < j; ++r) {
+            const Vector<T> right = t[K + r] - x, left = x - t[K - j + r];
+            const Vector<T> share = rows[r] / (right + left);
+            rows[r] = carried + right * share;
+            carried = left * share;
+        }
+        rows[j] = carried;
+    }
+#pragma GCC unroll 8
+    for (int q = start + 1; q <= K; ++q) {
+        Vector<T> before = {};
+#pragma GCC unroll 8
+        for (int r = 0; r < q; ++r) {
+            const Vector<T> share = T(q) * rows[r] / (t[K + r] - t[K - q + r]);
+            rows[r] = before - share;
+            before = share;
+        }
+        rows[q] = before;
+    }
+}
+
+template <class T, int K, int ORDER>
+void spline_rows(const Knots<T>& knots, const Strip<T>& strip, std::int64_t n, T* out, std::int64_t stride) {
+    T scale = 1;
+    for (int j = 0; j < ORDER; ++j) scale *= knots.inverse;
+    for (std::int64_t b = 0; b < n; b += Simd<T>::width) {
+        const Vector<T> place = load(strip.place + b);
+        Vector<T> rows[K + 1];
+        if (knots.even) {
+            even_rows<T, K, ORDER>(place, scale, rows);
+        } else {
+            uneven_rows<T, K, ORDER>(strip.local + b, strip.stride, place, rows);
+        }
+#pragma GCC unroll 8
+        for (int s = 0; s <= K; ++s) store(out + s * stride + b, rows[s]);
+    }
+    if (ORDER == 1 || !strip.beyond) return;
+    // Outside the domain a spline is the straight line through its boundary value and slope.
+    for (std::int64_t b = 0; b < n; b += Simd<T>::width) {
+        const Vector<T> x = load(strip.x + b), place = load(strip.place + b);
+        const typename Simd<T>::I outside = (x < knots.low) | (x > knots.high);
+        if (!any<T>(outside)) continue;
+        Vector<T> slope[K + 1];
+        if constexpr (ORDER == 0) {
+            if (knots.even) {
+                even_rows<T, K, 1>(place, knots.inverse, slope);
+            } else {
+                uneven_rows<T, K, 1>(strip.local + b, strip.stride, place, slope);
+            }
+        }
+        const Vector<T> distance = x < knots.low ? x - knots.low : x - knots.high;
+        for (int s = 0; s <= K; ++s) {
+            const Vector<T> inside = load(out + s * stride + b);
+            const Vector<T> line = ORDER == 0 ? inside + slope[s] * distance : Vector<T>{};
+            store(out + s * stride + b, outside ? line : inside);
+        }
+    }
+}
+
+// x * s(x) and its derivatives: with s' = s - s^2 those of the logistic function s are polynomials in s.
+template <class T>
+struct BaseFunction {
+    int kind, order, terms;
+    T upper[kMostOrder + 4], lower[kMostOrder + 4];
+
+    BaseFunction(int kind_, int order_) : kind(kind_), order(order_), terms(order_ + 2) {
+        double powers[kMostOrder + 5] = {0, 1};
+        for (int n = 0; n < kMostOrder + 4; ++n) upper[n] = lower[n] = 0;
+        for (int q = 0;; ++q) {
+            if (q == order - 1)
+                for (int n = 0; n < order + 2; ++n) lower[n] = T(order * powers[n]);
+            if (q == order) break;
+            for (int n = q + 2; n > 0; --n) powers[n] = n * powers[n] - (n - 1) * powers[n - 1];
+        }
+        for (int n = 0; n < order + 2; ++n) upper[n] = T(powers[n]);
+    }
+
+    void rows(const T* x, std::int64_t n, T* out) const {
+        for (std::int64_t b = 0; b < n; b += Simd<T>::width) {
+            const Vector<T> point = load(x + b);
+            Vector<T> value = {};
+            if (kind == kSilu) {
+                const Vector<T> s = logistic<T>(point);
+                if (order == 0) {
+                    value = point * s;
+                } else if (order == 1) {
+                    value = s + point * (s - s * s);
+                } else {
+                    Vector<T> high = {}, low = {};
+                    for (int j = terms - 1; j >= 0; --j) {
+                        high = high * s + upper[j];
+                        low = low * s + lower[j];
+                    }
+                    value = point * high + low;
+                }
+            } else if (kind == kIdentity) {
+                value = order == 0 ? point : T(0) * point + T(order == 1);
+            }
+            store(out + b, value);
+        }
+    }
+};
+
+// Row functions of one input at a strip of points: K + 1 splines, then the base function (zeros without one).
+template <class T, int K>
+void active_rows(const Knots<T>& knots, const BaseFunction<T>& base, int order, const Strip<T>& strip, std::int64_t n,
+                 T* out, std::int64_t stride) {
+    switch (order) {
+        case 0: spline_rows<T, K, 0>(knots, strip, n, out, stride); break;
+        case 1: spline_rows<T, K, 1>(knots, strip, n, out, stride); break;
+        case 2: spline_rows<T, K, smaller(2, K + 1)>(knots, strip, n, out, stride); break;
+        case 3: spline_rows<T, K, smaller(3, K + 1)>(knots, strip, n, out, stride); break;
+        case 4: spline_rows<T, K, smaller(4, K + 1)>(knots, strip, n, out, stride); break;
+        case 5: spline_rows<T, K, smaller(5, K + 1)>(knots, strip, n, out, stride); break;
+        default: spline_rows<T, K, K + 1>(knots, strip, n, out, stride); break;
+    }
+    base.rows(strip.x, n, out + (K + 1) * stride);
+}
+
+}  // namespace
+}  // namespace superpose

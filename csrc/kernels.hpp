@@ -1,0 +1,64 @@
+// What the compiled kernels compute, and the table through which one instruction set offers them.
+//
+// The definition is src/superpose/spline/reference.py; names and conventions are the same. Arrays are contiguous:
+// x, v [batch, inputs], g [batch, outputs], coefficients [inputs, rows, outputs], knots [inputs, intervals + 2 degree + 1],
+// where rows = intervals + degree, and one more, the last, when there is a base function.
+#pragma once
+
+#include <cstdint>
+
+namespace superpose {
+
+enum Base : int { kNone = 0, kSilu = 1, kIdentity = 2 };
+
+constexpr int kLeastDegree = 1, kMostDegree = 5;
+// Derivatives of the logistic function are polynomials whose coefficients grow like factorials.
+constexpr int kMostOrder = 12;
+
+struct Shape {
+    std::int64_t batch, inputs, outputs, intervals;
+    int degree, base, order, threads;
+
+    std::int64_t knots() const { return intervals + 2 * degree + 1; }
+    std::int64_t rows() const { return intervals + degree + (base != kNone); }
+};
+
+// out[b, o] = sum_i v[b, i] phi_io^(order)(x[b, i]); v may be null, for ones.
+template <class T>
+struct EdgeSum {
+    Shape shape;
+    const T *v, *coefficients, *x, *knots;
+    T* out;
+};
+
+// Each of the three outputs may be null:
+//   value[b, i]          = sum_o g[b, o] phi_io^(order)(x[b, i])
+//   slope[b, i]          = v[b, i] sum_o g[b, o] phi_io^(order + 1)(x[b, i])
+//   coefficient[i, r, o] = sum_b v[b, i] g[b, o] beta_r^(order)(x[b, i])
+template <class T>
+struct Pulls {
+    Shape shape;
+    const T *v, *g, *coefficients, *x, *knots;
+    T *value, *slope, *coefficient;
+};
+
+// Rows that are not zero at each point: values[b, i, s] belongs to row first[b, i] + s for s <= degree; the base
+// function's value, if there is one, comes last.
+template <class T>
+struct ActiveRows {
+    Shape shape;
+    const T *x, *knots;
+    T* values;
+    std::int64_t* first;
+};
+
+// All functions return false if memory ran out, and have then written nothing that counts.
+struct Table {
+    const char* name;
+    bool (*edge_sum_float)(const EdgeSum<float>&);
+    bool (*edge_sum_double)(const EdgeSum<double>&);
+    bool (*pulls_float)(const Pulls<float>&);
+    bool (*pulls_double)(const Pulls<double>&);
+};
+
+}  // namespace superpose

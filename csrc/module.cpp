@@ -1,0 +1,123 @@
+// The Python module: chooses among the instruction sets that were compiled those that this machine runs.
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <new>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "kernels.hpp"
+
+namespace nb = nanobind;
+
+namespace superpose {
+
+extern const Table table_baseline;
+#ifdef SUPERPOSE_AVX2
+extern const Table table_avx2;
+#endif
+#ifdef SUPERPOSE_AVX512
+extern const Table table_avx512;
+#endif
+
+namespace {
+
+std::vector<const Table*> runnable() {
+    std::vector<const Table*> tables;
+#ifdef SUPERPOSE_AVX512
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("fma"))
+        tables.push_back(&table_avx512);
+#endif
+#ifdef SUPERPOSE_AVX2
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) tables.push_back(&table_avx2);
+#endif
+    tables.push_back(&table_baseline);
+    return tables;
+}
+
+using Address = std::uintptr_t;
+
+template <class T>
+T* at(Address address) {
+    return reinterpret_cast<T*>(address);
+}
+
+Shape checked(std::int64_t batch, std::int64_t inputs, std::int64_t outputs, std::int64_t intervals, int degree,
+              int base, int order, int threads) {
+    if (degree < kLeastDegree || degree > kMostDegree || base < kNone || base > kIdentity || order < 0 ||
+        order + 1 > kMostOrder || batch < 0 || inputs < 0 || outputs < 0 || intervals < 1 || intervals > (1 << 30))
+        throw std::invalid_argument("no kernel for these sizes");
+    return {batch, inputs, outputs, intervals, degree, base, order, threads};
+}
+
+void done(bool worked) {
+    if (!worked) throw std::bad_alloc();
+}
+
+class Kernels {
+  public:
+    explicit Kernels(const std::string& name) {
+        for (const Table* table : runnable())
+            if (name == table->name) table_ = table;
+        if (!table_) throw std::invalid_argument("no kernels for the instruction set '" + name + "'");
+    }
+
+    std::string name() const { return table_->name; }
+
+    void edge_sum(int kind, Address v, Address coefficients, Address x, Address knots, Address out, std::int64_t batch,
+                  std::int64_t inputs, std::int64_t outputs, std::int64_t intervals, int degree, int base, int order,
+                  int threads) const {
+        const Shape shape = checked(batch, inputs, outputs, intervals, degree, base, order, threads);
+        const nb::gil_scoped_release released;
+        done(kind == 0 ? table_->edge_sum_float(sum_call<float>(shape, v, coefficients, x, knots, out))
+                       : table_->edge_sum_double(sum_call<double>(shape, v, coefficients, x, knots, out)));
+    }
+
+    void pulls(int kind, Address v, Address g, Address coefficients, Address x, Address knots, Address value,
+               Address slope, Address coefficient, std::int64_t batch, std::int64_t inputs, std::int64_t outputs,
+               std::int64_t intervals, int degree, int base, int order, int threads) const {
+        const Shape shape = checked(batch, inputs, outputs, intervals, degree, base, order, threads);
+        const nb::gil_scoped_release released;
+        done(kind == 0
+                 ? table_->pulls_float(pull_call<float>(shape, v, g, coefficients, x, knots, value, slope, coefficient))
+                 : table_->pulls_double(
+                       pull_call<double>(shape, v, g, coefficients, x, knots, value, slope, coefficient)));
+    }
+
+  private:
+    template <class T>
+    static EdgeSum<T> sum_call(const Shape& shape, Address v, Address coefficients, Address x, Address knots,
+                               Address out) {
+        return {shape, at<const T>(v), at<const T>(coefficients), at<const T>(x), at<const T>(knots), at<T>(out)};
+    }
+
+    template <class T>
+    static Pulls<T> pull_call(const Shape& shape, Address v, Address g, Address coefficients, Address x, Address knots,
+                              Address value, Address slope, Address coefficient) {
+        return {shape,           at<const T>(v),     at<const T>(g), at<const T>(coefficients), at<const T>(x),
+                at<const T>(knots), at<T>(value), at<T>(slope),   at<T>(coefficient)};
+    }
+
+    const Table* table_ = nullptr;
+};
+
+}  // namespace
+}  // namespace superpose
+
+NB_MODULE(_native, module) {
+    module.doc() = "Compiled contractions of a KAN layer; see superpose.spline.backend, the only user.";
+    module.def("instruction_sets", [] {
+        std::vector<std::string> names;
+        for (const superpose::Table* table : superpose::runnable()) names.emplace_back(table->name);
+        return names;
+    });
+    using superpose::Kernels;
+    nb::class_<Kernels>(module, "Kernels")
+        .def(nb::init<const std::string&>())
+        .def_prop_ro("name", &Kernels::name)
+        .def("edge_sum", &Kernels::edge_sum)
+        .def("pulls", &Kernels::pulls);
+}
