@@ -26,17 +26,17 @@ class Limits:
 
     seconds: float
     gib: float
-    seen: dict[tuple[str, Shape, str], tuple[int, float]] = field(default_factory=dict)
+    seen: dict[tuple[str, Shape, str], tuple[Case, float]] = field(default_factory=dict)
 
     def too_slow(self, contender: Contender, case: Case, measure: str) -> str | None:
         """A reason if the contender, whose time grows with the grid, took so long on a coarser one."""
-        grid, seconds = self.seen.get((contender.name, case.shape, measure), (case.grid, 0.0))
-        foretold = seconds * case.grid / grid if contender.grows else seconds
-        return f"about {foretold:.2g} s a call, judged by G = {grid}" if foretold > self.seconds else None
+        seen, seconds = self.seen.get((contender.name, case.shape, measure), (case, 0.0))
+        foretold = seconds * case.rows / seen.rows if contender.grows else seconds
+        return f"about {foretold:.2g} s a call, judged by G = {seen.grid}" if foretold > self.seconds else None
 
     def note(self, contender: Contender, case: Case, measure: str, seconds: float) -> str | None:
         """Remember the time of a call; a reason if it is too long."""
-        self.seen[contender.name, case.shape, measure] = case.grid, seconds
+        self.seen[contender.name, case.shape, measure] = case, seconds
         return f"{seconds:.2g} s a call" if seconds > self.seconds else None
 
 

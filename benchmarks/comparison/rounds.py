@@ -82,7 +82,7 @@ def run_rounds(timed: Mapping[str, Timed], rounds: int) -> None:
     """Time all of them, in an order that starts one further each round and is turned round every other time."""
     names = list(timed)
     with _no_collector():
-        for index in range(rounds):
+        for index in range(rounds if names else 0):
             start = index % len(names)
             order = names[start:] + names[:start]
             for name in order if index % 2 == 0 else reversed(order):
