@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 from spline_cases import make_knots, points_inside, points_outside
 from torch import Tensor
+from torch.autograd import forward_ad
+from torch.func import functional_call, grad, hessian, jacfwd, jacrev, jvp, stack_module_state, vmap
 
-from superpose.spline import coef_pull, edge_sum, fitting, input_pull, reference
+from superpose import KAN
+from superpose.spline import backend, coef_pull, edge_sum, fitting, input_pull, ops, reference
+
+# Forward mode uses a part of torch that torch itself calls deprecated.
+pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
 
 INPUTS, OUTPUTS, GRID = 2, 2, 2
 
@@ -67,14 +75,19 @@ def test_low_degrees_have_exact_gradients_too(operation, names, weighted, degree
 def test_no_work_is_done_for_gradients_that_nobody_wants(monkeypatch: pytest.MonkeyPatch) -> None:
     knots, arguments = problem("silu", 3, False)
     rows, x = arguments["coefficients"], arguments["x"]
-    y = edge_sum(None, rows.detach(), x, knots, 3, "silu")
-    with monkeypatch.context() as patch:
-        patch.delattr(reference, "coef_pull")
-        y.sum().backward()
-    y = edge_sum(None, rows, x.detach(), knots, 3, "silu")
-    with monkeypatch.context() as patch:
-        patch.delattr(reference, "input_pull")
-        y.sum().backward()
+    wanted = []
+    pulls = backend.pulls
+
+    def watched(*given):
+        wanted.append(given[-3:])
+        return pulls(*given)
+
+    monkeypatch.setattr(backend, "pulls", watched)
+    edge_sum(None, rows.detach(), x, knots, 3, "silu").sum().backward()
+    edge_sum(None, rows, x.detach(), knots, 3, "silu").sum().backward()
+    edge_sum(None, rows, x, knots, 3, "silu").sum().backward()
+    # By v, by x, by the coefficients: one call for all of them.
+    assert wanted == [(False, True, False), (False, False, True), (False, True, True)]
     assert x.grad is not None and rows.grad is not None
 
 
@@ -122,3 +135,170 @@ def test_forward_mode_derivatives_follow_from_the_weights() -> None:
             ours = edge_sum(d, rows, x, knots, 4, "silu", 1)[b, o]
             torch.testing.assert_close(first, ours)
             torch.testing.assert_close(second, edge_sum(d**2, rows, x, knots, 4, "silu", 2)[b, o])
+
+
+def test_sensitivities_of_any_layout_and_empty_batches() -> None:
+    knots, arguments = problem("silu", 3, True)
+    v, g, rows, x = (value.detach().requires_grad_() for value in arguments.values() if value is not None)
+    form = (knots, 3, "silu")
+    y = edge_sum(v, rows, x, *form)
+    columns = g.detach().T.contiguous().T
+    for h in (torch.ones((), dtype=torch.float64).expand_as(y), columns):
+        strided = torch.autograd.grad(y, (v, rows, x), h, retain_graph=True)
+        dense = torch.autograd.grad(y, (v, rows, x), h.contiguous(), retain_graph=True)
+        assert all(torch.equal(mine, theirs) for mine, theirs in zip(strided, dense, strict=True))
+    none = edge_sum(v[:0], rows, x[:0], *form)
+    assert none.shape == (0, OUTPUTS) and input_pull(g[:0], rows, x[:0], *form).shape == (0, INPUTS)
+    by_v, by_rows = torch.autograd.grad(none.sum(), (v, rows))
+    assert not by_v.any() and not by_rows.any() and by_rows.shape == rows.shape
+
+
+# -- torch.func and forward mode
+
+
+def transformable(names: tuple[str, ...], weighted: bool, base: str = "silu") -> tuple[Tensor, list[Tensor | None]]:
+    knots, arguments = problem(base, 3, weighted)
+    return knots, [None if arguments[name] is None else arguments[name].detach() for name in names]
+
+
+@each_operation
+def test_transforms_of_torch_func_agree_with_backward(operation, names, weighted) -> None:
+    knots, values = transformable(names, weighted)
+    places = tuple(n for n, value in enumerate(values) if value is not None)
+
+    def call(*given: Tensor | None) -> Tensor:
+        return operation(*given, knots, 3, "silu", 1)
+
+    def inner(*given: Tensor | None) -> Tensor:
+        return call(*given).square().sum()
+
+    leaves = [None if value is None else value.clone().requires_grad_() for value in values]
+    present = [leaf for leaf in leaves if leaf is not None]
+    plain = call(*leaves)
+    rows = [torch.autograd.grad(one, present, retain_graph=True) for one in plain.flatten()]
+    expected = [torch.stack(column).view(*plain.shape, *column[0].shape) for column in zip(*rows, strict=True)]
+    for transform in (jacrev, jacfwd):
+        torch.testing.assert_close(list(transform(call, places)(*values)), expected)
+    slopes = torch.autograd.grad(inner(*leaves), present, create_graph=True)
+    torch.testing.assert_close(grad(inner, places)(*values), slopes)
+
+    # Second derivatives by x, by all orders of the two modes.
+    x = len(values) - 1
+    by_x = [torch.autograd.grad(one, leaves[-1], retain_graph=True)[0] for one in slopes[-1].flatten()]
+    curvature = torch.stack(by_x).view(*leaves[-1].shape, *leaves[-1].shape)
+    for outer, first in itertools.product((jacrev, jacfwd), repeat=2):
+        torch.testing.assert_close(outer(first(inner, x), x)(*values), curvature)
+    torch.testing.assert_close(hessian(inner, x)(*values), curvature)
+
+    tangents = tuple(torch.sin(7 * torch.arange(values[n].numel()).double()).view_as(values[n]) for n in places)
+
+    def moving(*given: Tensor) -> Tensor:
+        full = list(values)
+        for n, value in zip(places, given, strict=True):
+            full[n] = value
+        return call(*full)
+
+    along = jvp(moving, tuple(values[n] for n in places), tangents)[1]
+    pairs = zip(expected, tangents, strict=True)
+    torch.testing.assert_close(along, sum(torch.tensordot(jac, t, t.dim()) for jac, t in pairs))
+    with torch.no_grad(), forward_ad.dual_level():
+        duals = [forward_ad.make_dual(values[n], t) for n, t in zip(places, tangents, strict=True)]
+        torch.testing.assert_close(forward_ad.unpack_dual(moving(*duals)).tangent, along)
+
+
+@each_operation
+def test_forward_mode_is_exact_by_differences(operation, names, weighted) -> None:
+    knots, arguments = problem("silu", 3, weighted)
+    values = [arguments[name] for name in names]
+    call = lambda *given: operation(*given, knots, 3, "silu")  # noqa: E731
+    assert torch.autograd.gradcheck(call, values, check_forward_ad=True, check_backward_ad=False, fast_mode=True)
+
+
+@each_operation
+def test_vmap_over_any_arguments_agrees_with_a_loop(operation, names, weighted) -> None:
+    knots, values = transformable(names, weighted)
+    values.append(knots)
+    count = 3
+
+    def call(*given: Tensor | None) -> Tensor:
+        return operation(*given, 3, "silu")
+
+    for chosen in itertools.product((None, 0, -1), repeat=len(values)):
+        dims = tuple(dim if value is not None else None for dim, value in zip(chosen, values, strict=True))
+        if not any(dim is not None for dim in dims):
+            continue
+        # All are different, and the knots still increase.
+        stacks = [
+            value if dim is None else torch.stack([value + 0.1 * n for n in range(count)], dim)
+            for value, dim in zip(values, dims, strict=True)
+        ]
+        one_by_one = [
+            call(*(s if dim is None else s.select(dim, n) for s, dim in zip(stacks, dims, strict=True)))
+            for n in range(count)
+        ]
+        torch.testing.assert_close(vmap(call, dims)(*stacks), torch.stack(one_by_one))
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_a_batch_of_sensitivities_gives_a_batch_of_gradients(create_graph: bool) -> None:
+    knots, arguments = problem("silu", 3, True)
+    v, rows, x = arguments["v"], arguments["coefficients"], arguments["x"]
+    y = edge_sum(v, rows, x, knots, 3, "silu")
+    h = torch.sin(torch.arange(3 * y.numel(), dtype=torch.float64)).view(3, *y.shape)
+    given = {"retain_graph": True, "create_graph": create_graph}
+    ours = torch.autograd.grad(y, (v, rows, x), h, is_grads_batched=True, **given)
+    each = [torch.autograd.grad(y, (v, rows, x), one, **given) for one in h]
+    for mine, theirs in zip(ours, zip(*each, strict=True), strict=True):
+        torch.testing.assert_close(mine, torch.stack(theirs))
+
+
+def test_a_stack_of_models_agrees_with_a_loop() -> None:
+    models = [KAN([2, 3, 1], grid_size=3, seed=seed) for seed in range(3)]
+    parameters, buffers = stack_module_state(models)
+    x = torch.linspace(-1.5, 1.5, 10, dtype=torch.float64).view(5, 2)
+
+    def loss(parameters: dict[str, Tensor], buffers: dict[str, Tensor], x: Tensor) -> tuple[Tensor, Tensor]:
+        y = functional_call(models[0], (parameters, buffers), (x,))
+        return y.square().sum(), y
+
+    slopes, values = vmap(grad(loss, has_aux=True), (0, 0, None))(parameters, buffers, x)
+    for n, model in enumerate(models):
+        y = model(x)
+        y.square().sum().backward()
+        torch.testing.assert_close(values[n], y.detach())
+        for name, parameter in model.named_parameters():
+            torch.testing.assert_close(slopes[name][n], parameter.grad)
+
+
+def test_gradients_of_each_sample_agree_with_a_loop() -> None:
+    model = KAN([2, 3, 1], grid_size=3, seed=0)
+    x = torch.linspace(-1.5, 1.5, 10, dtype=torch.float64).view(5, 2)
+    parameters = {name: value.detach() for name, value in model.named_parameters()}
+
+    def loss(parameters: dict[str, Tensor], one: Tensor) -> Tensor:
+        return functional_call(model, parameters, (one,)).square().sum()
+
+    slopes = vmap(grad(loss), (None, 0))(parameters, x)
+    for n, one in enumerate(x):
+        model.zero_grad()
+        model(one).square().sum().backward()
+        for name, parameter in model.named_parameters():
+            torch.testing.assert_close(slopes[name][n], parameter.grad)
+
+
+def test_nothing_is_kept_for_the_backward_pass_but_the_arguments() -> None:
+    knots, arguments = problem("silu", 3, True)
+    v, rows, x = arguments["v"], arguments["coefficients"], arguments["x"]
+    kept = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
+        edge_sum(v, rows, x, knots, 3, "silu")
+    assert {t.data_ptr() for t in kept} == {t.data_ptr() for t in (v, rows, x, knots)}
+
+
+def test_no_node_is_made_where_no_gradient_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    knots, arguments = problem("silu", 3, False)
+    rows, x = arguments["coefficients"], arguments["x"]
+    monkeypatch.delattr(ops, "_apply")
+    with torch.no_grad():
+        edge_sum(None, rows, x, knots, 3, "silu")
+    assert not edge_sum(None, rows.detach(), x.detach(), knots, 3, "silu").requires_grad

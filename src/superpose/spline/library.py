@@ -104,18 +104,11 @@ class _Node(ops.Partial):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        *tensors, ctx.form, _, ctx.modes = inputs
+        *tensors, ctx.form, _, _ = inputs
         ctx.save_for_backward(*tensors)
         # Always: graphs enter forward mode without a trace in torch.autograd.forward_ad.
         ctx.save_for_forward(*tensors)
         ctx.set_materialize_grads(False)
-
-    @staticmethod
-    def jvp(ctx: Any, *tangents: Any) -> Tensor | None:
-        # Without their tangents at this level; those at other levels go on.
-        tensors = [None if tensor is None else torch._VF._unpack_dual(tensor, 0)[0] for tensor in ctx.saved_tensors]
-        with torch.set_grad_enabled(ctx.modes[0]), forward_ad._set_fwd_grad_enabled(ctx.modes[1]):
-            return ops.tangent(ctx.form, tensors, tangents)
 
     @staticmethod
     def backward(ctx: Any, h: Tensor | None) -> tuple[Tensor | None, ...]:

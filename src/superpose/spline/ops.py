@@ -37,6 +37,7 @@ _modes_active: Callable[[], int] = torch._C._len_torch_dispatch_stack
 _is_tracing: Callable[[], bool] = torch._C._is_tracing
 # What torch.autograd.grad(is_grads_batched=True) hands out, which is no transform of functorch.
 _is_batched: Callable[[Tensor], bool] = torch._C._functorch.is_legacy_batchedtensor
+_unpack_dual: Callable[..., Any] = forward_ad.unpack_dual
 _PLAIN = frozenset((Tensor, torch.nn.Parameter, type(None)))
 
 
@@ -169,7 +170,11 @@ class Partial(torch.autograd.Function):
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Tensor | None:
-        return tangent(ctx.form, ctx.saved_tensors, tangents)
+        # torch turns forward mode off in here, as the derivative at this level is ours to give; but the levels of
+        # torch.func around this one want the derivatives of that. So on with it, and away with this level's tangents.
+        tensors = [None if t is None else _unpack_dual(t, level=0).primal for t in ctx.saved_tensors]
+        with forward_ad._set_fwd_grad_enabled(True):
+            return tangent(ctx.form, tensors, tangents)
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[Any, ...], *inputs: Any) -> tuple[Tensor, int]:
