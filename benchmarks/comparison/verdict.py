@@ -104,7 +104,7 @@ def _growth(result: dict[str, Any]) -> Iterator[Row]:
 
 
 def _memory(result: dict[str, Any]) -> Iterator[Row]:
-    for measure, name in ((GRADIENTS, "forward and backward"), (STEP, "the same with AdamW")):
+    for measure, name in ((GRADIENTS, "forward and backward"), (STEP, "the same with AdamW, its moments allowed for")):
         peak = None
         bound = bound_bytes(Case(1024, 128, 128, 100), measure) / 1e6
         for case in result.get("memory", []):
