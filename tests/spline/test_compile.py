@@ -68,7 +68,9 @@ def test_operators_keep_their_promises_to_torch(name: str, weighted: bool) -> No
 def test_the_fused_backward_pass_keeps_its_promises(wanted: tuple[bool, bool, bool]) -> None:
     a = {key: t.detach().mT.contiguous().mT for key, t in problem().items()}
     given = (a["v"], a["g"], a["coefficients"], a["x"], a["knots"], DEGREE, "silu", 0, *wanted)
-    torch.library.opcheck(torch.ops.superpose.pulls.default, given)
+    for choice in ("auto", "reference"):
+        with backend.use(choice):
+            torch.library.opcheck(torch.ops.superpose.pulls.default, given)
 
 
 @pytest.mark.parametrize("name", OPERATORS)

@@ -239,15 +239,17 @@ def test_vmap_over_any_arguments_agrees_with_a_loop(operation, names, weighted) 
         torch.testing.assert_close(vmap(call, dims)(*stacks), torch.stack(one_by_one))
 
 
+@each_operation
 @pytest.mark.parametrize("create_graph", [False, True])
-def test_a_batch_of_sensitivities_gives_a_batch_of_gradients(create_graph: bool) -> None:
-    knots, arguments = problem("silu", 3, True)
-    v, rows, x = arguments["v"], arguments["coefficients"], arguments["x"]
-    y = edge_sum(v, rows, x, knots, 3, "silu")
+def test_a_batch_of_sensitivities_gives_a_batch_of_gradients(operation, names, weighted, create_graph) -> None:
+    knots, arguments = problem("silu", 3, weighted)
+    values = [arguments[name] for name in names]
+    y = operation(*values, knots, 3, "silu")
+    present = [value for value in values if value is not None]
     h = torch.sin(torch.arange(3 * y.numel(), dtype=torch.float64)).view(3, *y.shape)
     given = {"retain_graph": True, "create_graph": create_graph}
-    ours = torch.autograd.grad(y, (v, rows, x), h, is_grads_batched=True, **given)
-    each = [torch.autograd.grad(y, (v, rows, x), one, **given) for one in h]
+    ours = torch.autograd.grad(y, present, h, is_grads_batched=True, **given)
+    each = [torch.autograd.grad(y, present, one, **given) for one in h]
     for mine, theirs in zip(ours, zip(*each, strict=True), strict=True):
         torch.testing.assert_close(mine, torch.stack(theirs))
 
