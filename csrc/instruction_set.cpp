@@ -1,5 +1,5 @@
 // Compiled once for each instruction set: SUPERPOSE_TABLE names the table it offers, SUPERPOSE_NAME what users call it.
-#include "contractions.hpp"
+#include "normal_matrix.hpp"
 
 namespace superpose {
 namespace {
@@ -24,10 +24,16 @@ bool pulls_any(const Pulls<T>& call) {
     SUPERPOSE_BY_DEGREE(pulls, call)
 }
 
+template <class T>
+bool records_any(const Records<T>& call) {
+    SUPERPOSE_BY_DEGREE(records, call)
+}
+
 }  // namespace
 
 extern const Table SUPERPOSE_TABLE;
 const Table SUPERPOSE_TABLE = {SUPERPOSE_NAME, edge_sum_any<float>, edge_sum_any<double>, pulls_any<float>,
-                               pulls_any<double>};
+                               pulls_any<double>, records_any<float>, records_any<double>, normal_matrix<float>,
+                               normal_matrix<double>};
 
 }  // namespace superpose

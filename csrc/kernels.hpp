@@ -42,14 +42,34 @@ struct Pulls {
     T *value, *slope, *coefficient;
 };
 
-// Rows that are not zero at each point: values[b, i, s] belongs to row first[b, i] + s for s <= degree; the base
-// function's value, if there is one, comes last.
+// out[inputs, batch]: what is not zero at each point, as records of eight numbers: degree + 1 spline rows, the base
+// function (zero without one), unused ones, and last the number of the first row, as an integer as wide as T.
 template <class T>
-struct ActiveRows {
+struct Records {
     Shape shape;
     const T *x, *knots;
-    T* values;
-    std::int64_t* first;
+    T* out;
+};
+
+// The edges of one layer as columns of a Jacobian: edge e is that from input_of[e] to output_of[e], and has the columns
+// start + e * rows onwards. sensitivities[outputs of the layer, outputs of the network, samples].
+template <class T>
+struct EdgeRows {
+    const T *records, *sensitivities;
+    const std::int64_t *input_of, *output_of;
+    std::int64_t edges, rows, start;
+    int degree;
+    bool base;
+};
+
+// matrix[size, size]: fills the two blocks of J^T J that belong to a pair of layers, or the one of a layer with itself.
+template <class T>
+struct NormalMatrix {
+    EdgeRows<T> left, right;
+    bool same;
+    std::int64_t samples, outputs, size;
+    int threads;
+    T* matrix;
 };
 
 // All functions return false if memory ran out, and have then written nothing that counts.
@@ -59,6 +79,10 @@ struct Table {
     bool (*edge_sum_double)(const EdgeSum<double>&);
     bool (*pulls_float)(const Pulls<float>&);
     bool (*pulls_double)(const Pulls<double>&);
+    bool (*records_float)(const Records<float>&);
+    bool (*records_double)(const Records<double>&);
+    bool (*normal_float)(const NormalMatrix<float>&);
+    bool (*normal_double)(const NormalMatrix<double>&);
 };
 
 }  // namespace superpose

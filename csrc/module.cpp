@@ -1,11 +1,13 @@
 // The Python module: chooses among the instruction sets that were compiled those that this machine runs.
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
 #include <new>
 #include <stdexcept>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "kernels.hpp"
@@ -87,7 +89,34 @@ class Kernels {
                        pull_call<double>(shape, v, g, coefficients, x, knots, value, slope, coefficient)));
     }
 
+    void records(int kind, Address x, Address knots, Address out, std::int64_t batch, std::int64_t inputs,
+                 std::int64_t intervals, int degree, int base, int order) const {
+        const Shape shape = checked(batch, inputs, 0, intervals, degree, base, order, 1);
+        const nb::gil_scoped_release released;
+        done(kind == 0 ? table_->records_float({shape, at<const float>(x), at<const float>(knots), at<float>(out)})
+                       : table_->records_double({shape, at<const double>(x), at<const double>(knots), at<double>(out)}));
+    }
+
+    // A layer's edges: (records, sensitivities, inputs of edges, outputs of edges, edges, rows, start, degree, base).
+    using Edges = std::tuple<Address, Address, Address, Address, std::int64_t, std::int64_t, std::int64_t, int, bool>;
+
+    void normal_matrix(int kind, const Edges& left, const Edges& right, bool same, Address matrix, std::int64_t size,
+                       std::int64_t samples, std::int64_t outputs, int threads) const {
+        const nb::gil_scoped_release released;
+        done(kind == 0 ? table_->normal_float({edges<float>(left), edges<float>(right), same, samples, outputs, size,
+                                               threads, at<float>(matrix)})
+                       : table_->normal_double({edges<double>(left), edges<double>(right), same, samples, outputs, size,
+                                                threads, at<double>(matrix)}));
+    }
+
   private:
+    template <class T>
+    static EdgeRows<T> edges(const Edges& from) {
+        const auto& [records, sensitivities, inputs, outputs, count, rows, start, degree, base] = from;
+        return {at<const T>(records), at<const T>(sensitivities), at<const std::int64_t>(inputs),
+                at<const std::int64_t>(outputs), count, rows, start, degree, base};
+    }
+
     template <class T>
     static EdgeSum<T> sum_call(const Shape& shape, Address v, Address coefficients, Address x, Address knots,
                                Address out) {
@@ -119,5 +148,7 @@ NB_MODULE(_native, module) {
         .def(nb::init<const std::string&>())
         .def_prop_ro("name", &Kernels::name)
         .def("edge_sum", &Kernels::edge_sum)
-        .def("pulls", &Kernels::pulls);
+        .def("pulls", &Kernels::pulls)
+        .def("records", &Kernels::records)
+        .def("normal_matrix", &Kernels::normal_matrix);
 }

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 import torch
@@ -11,9 +13,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from superpose.nn import KAN
-from superpose.optim import levenberg_marquardt
-from superpose.optim.levenberg_marquardt import LevenbergMarquardt, Parameters, Quadratic, jacobian_block
-from superpose.spline import reference
+from superpose.optim import normal_equations
+from superpose.optim.levenberg_marquardt import LevenbergMarquardt, Quadratic
+from superpose.optim.normal_equations import jacobian_block
+from superpose.optim.parameters import Parameters
+from superpose.spline import backend, reference
 
 DOUBLE = torch.float64
 # Functions that are smooth everywhere, so that the samples may lie anywhere.
@@ -23,6 +27,16 @@ SMOOTH = ("x", "x^2", "x^3", "sin", "cos", "exp", "tanh", "arctan", "gaussian", 
 def random(*shape: int, seed: int = 0) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     return 2 * torch.rand(*shape, generator=generator, dtype=DOUBLE) - 1
+
+
+@contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @st.composite
@@ -130,10 +144,28 @@ def test_the_normal_matrix_does_not_depend_on_the_blocks(
     share = (torch.ones(57, dtype=DOUBLE) if weights is None else weights) / (57 * 2)
     wanted = torch.einsum("b,bop,boq->pq", share, jacobian, jacobian)
     slope = torch.einsum("b,bop,bo->p", share, jacobian, residual)
-    monkeypatch.setattr(levenberg_marquardt, "_BLOCK_ELEMENTS", elements)
-    normal, gradient = LevenbergMarquardt(model, x, y, weights=weights)._assemble()
+    monkeypatch.setattr(normal_equations, "_BLOCK_ELEMENTS", elements)
+    with backend.use("reference"):
+        normal, gradient = LevenbergMarquardt(model, x, y, weights=weights)._assemble()
     torch.testing.assert_close(normal, wanted, rtol=1e-11, atol=1e-13)
     torch.testing.assert_close(gradient, slope, rtol=1e-11, atol=1e-13)
+
+
+@settings(max_examples=80)
+@given(networks(), st.integers(0, 40), st.booleans(), st.integers(1, 2))
+def test_the_compiled_normal_matrix_is_that_of_the_jacobian(
+    model: KAN, samples: int, weighted: bool, threads: int
+) -> None:
+    x, y = 1.5 * random(samples, model.widths[0], seed=3), random(samples, model.widths[-1], seed=4)
+    weights = 1 + random(samples, seed=2) if weighted else None
+    parameters = Parameters(model)
+    with backend.use("reference"):
+        wanted = normal_equations.normal_equations(parameters, x, y, weights)
+    with torch_threads(threads):
+        found = normal_equations.normal_equations(parameters, x, y, weights)
+    for one, other in zip(found, wanted, strict=True):
+        size = float(other.abs().nan_to_num().max()) if other.numel() else 0.0
+        torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-12 * size, equal_nan=True)
 
 
 def test_the_gradient_with_penalties_is_that_of_half_the_objective() -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from superpose.nn import KAN
 from superpose.optim import penalty
-from superpose.optim.levenberg_marquardt import Parameters
+from superpose.optim.parameters import Parameters
 from superpose.spline import reference
 
 DOUBLE = torch.float64

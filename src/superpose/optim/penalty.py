@@ -13,7 +13,8 @@ from torch import Tensor
 
 from superpose.nn.layer import KANLayer
 from superpose.nn.model import Trace
-from superpose.optim.levenberg_marquardt import Parameters, Quadratic
+from superpose.optim.levenberg_marquardt import Quadratic
+from superpose.optim.parameters import Parameters
 from superpose.spline import reference
 
 # Below this share of a layer's largest edge an edge counts as gone, and is pulled to zero no harder.

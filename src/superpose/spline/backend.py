@@ -32,8 +32,8 @@ NAMES = ("auto", "reference", "native", *INSTRUCTION_SETS)
 
 _MODULE = "superpose.spline._native"
 # The numbers by which the kernels know dtypes and base functions.
-_KINDS = {torch.float32: 0, torch.float64: 1}
-_BASES = {"none": 0, "silu": 1, "identity": 2}
+KINDS = {torch.float32: 0, torch.float64: 1}
+BASES = {"none": 0, "silu": 1, "identity": 2}
 _get_threads = torch.get_num_threads
 
 
@@ -91,6 +91,11 @@ def use(name: str) -> Iterator[None]:
         yield
     finally:
         _forced.reset(token)
+
+
+def compiled() -> Any:
+    """The ``Kernels`` of the native module that are in use, or None on the reference path."""
+    return (_forced.get() or _first_use()).kernels
 
 
 def edge_sum(
@@ -216,7 +221,7 @@ def _sizes(
     tensor costs some 60 ns and a network may be tiny, so each is asked for once.
     """
     dtype = x.dtype
-    kind, base_code = _KINDS.get(dtype), _BASES.get(base)
+    kind, base_code = KINDS.get(dtype), BASES.get(base)
     points, ends = x.shape, knots.shape
     if (
         kind is None
