@@ -1,15 +1,18 @@
-# make demo   installs superpose into .venv and finds a formula in a real table
-# make test   everything that a change must pass
-# make clean  removes what the two made
+# make demo           installs superpose into .venv and finds a formula in a real table
+# make test           everything that a change must pass
+# make sanitize       runs the compiled kernels under AddressSanitizer and UndefinedBehaviorSanitizer
+# make check-install  installs the last commit in fresh environments, with a compiler and without
+# make clean          removes what these made
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
-PROJECT := pyproject.toml constraints.txt CMakeLists.txt
+KERNELS := CMakeLists.txt $(wildcard csrc/*.cpp csrc/*.hpp)
+PROJECT := pyproject.toml constraints.txt $(KERNELS)
 DEMO_OUT := out/knots
 
-.PHONY: demo test clean
+.PHONY: demo test sanitize check-install clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -27,7 +30,7 @@ test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest --numprocesses 2
 
 # Two stamps, so that nothing is installed twice: the package with what it runs on, and with what
-# tests it. The install is editable: a change under src/ needs no new one.
+# tests it. The install is editable: a change under src/ needs no new one, a change of the kernels does.
 $(VENV)/.installed: $(PROJECT) | $(BIN)/python
 	$(PIP) --editable .
 	@touch $@
@@ -35,6 +38,14 @@ $(VENV)/.installed: $(PROJECT) | $(BIN)/python
 $(VENV)/.installed-test: $(PROJECT) | $(BIN)/python
 	$(PIP) --editable '.[test]'
 	@touch $@ $(VENV)/.installed
+
+sanitize:
+	cmake -S . -B build/sanitize -DSUPERPOSE_TESTS=ON -DSUPERPOSE_SANITIZE=ON
+	cmake --build build/sanitize --parallel 2
+	OMP_NUM_THREADS=2 build/sanitize/superpose_kernels
+
+check-install: | $(BIN)/python
+	sh tests/check_install.sh $(BIN)/python build/check-install
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
