@@ -44,7 +44,7 @@ Knots<T> read_knots(const T* row, int degree, std::int64_t intervals) {
 // Work space for one strip; all arrays have `stride` elements, a multiple of the vector width.
 template <class T>
 struct Strip {
-    T *x, *place, *local;
+    T *x, *place, *local, *logistic;
     std::int64_t stride;
     bool beyond;
 };
@@ -256,12 +256,13 @@ struct BaseFunction {
         for (int n = 0; n < order + 2; ++n) upper[n] = T(powers[n]);
     }
 
-    void rows(const T* x, std::int64_t n, T* out) const {
+    // `logistic` holds the logistic function at x, which derivatives of all orders share.
+    void rows(const T* x, const T* logistic, std::int64_t n, T* out) const {
         for (std::int64_t b = 0; b < n; b += Simd<T>::width) {
             const Vector<T> point = load(x + b);
             Vector<T> value = {};
             if (kind == kSilu) {
-                const Vector<T> s = logistic<T>(point);
+                const Vector<T> s = load(logistic + b);
                 if (order == 0) {
                     value = point * s;
                 } else if (order == 1) {
@@ -295,7 +296,7 @@ void active_rows(const Knots<T>& knots, const BaseFunction<T>& base, int order, 
         case 5: spline_rows<T, K, smaller(5, K + 1)>(knots, strip, n, out, stride); break;
         default: spline_rows<T, K, K + 1>(knots, strip, n, out, stride); break;
     }
-    base.rows(strip.x, n, out + (K + 1) * stride);
+    base.rows(strip.x, strip.logistic, n, out + (K + 1) * stride);
 }
 
 }  // namespace

@@ -21,12 +21,14 @@ namespace {
 constexpr int kSumStrip = 512, kPullStrip = 1024, kRun = 128;
 // Inputs in a block.
 constexpr int kSumBlock = 8, kPullBlock = 4;
+// More intervals than this are not worth sums of their own, which must be cleared and added up.
+constexpr std::int64_t kNarrowIntervals = 64;
 // Vectors of outputs in a tile.
 constexpr int kSumVectors = 4, kPullVectors = 8;
 // Bytes of coefficients that a tile keeps close while samples pass.
 constexpr std::int64_t kTileBytes = 20 * 1024;
 // Less work than this, in multiply-adds of one row, is not worth a second thread.
-constexpr double kThreadWork = 40000;
+constexpr double kThreadWork = 20000;
 
 SUPERPOSE_INLINE std::int64_t ceil_divide(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
@@ -107,13 +109,16 @@ SUPERPOSE_INLINE void for_tiles(std::int64_t begin, std::int64_t end, int most, 
     }
 }
 
-// What one input does at one sample: its K + 1 spline rows, the base function's, and which row is the first.
+// What one input does at one sample: its K + 1 spline rows, zeros up to four, in the last place but one the base
+// function's, and which row is the first.
+constexpr int kBaseWeight = 6;
+
 template <class T>
 struct alignas(8 * sizeof(T)) Record {
     T weights[7];
     typename Simd<T>::Integer first;
 };
-static_assert(sizeof(Record<float>) == 32 && kMostDegree + 2 <= 7);
+static_assert(sizeof(Record<float>) == 32 && kMostDegree < kBaseWeight);
 
 // Turns one input's column of x into records, a run at a time.
 template <class T, int K>
@@ -123,6 +128,7 @@ class Reader {
         strip_.stride = kRun;
         strip_.x = cutter.cut<T>(kRun);
         strip_.place = cutter.cut<T>(kRun);
+        strip_.logistic = cutter.cut<T>(kRun);
         strip_.local = cutter.cut<T>(2 * K * kRun);
         rows_ = cutter.cut<T>((K + 2) * kRun);
         first_ = cutter.cut<std::int32_t>(kRun);
@@ -131,12 +137,16 @@ class Reader {
     // `slopes` may be null, and is of the next order.
     void read(const Knots<T>& knots, const BaseFunction<T>& base, const BaseFunction<T>& next, const T* x,
               std::int64_t inputs, std::int64_t n, Record<T>* values, Record<T>* slopes) {
+        constexpr int width = Simd<T>::width;
         for (std::int64_t b = 0; b < n; b += kRun) {
             const std::int64_t here = smaller<std::int64_t>(kRun, n - b);
             for (std::int64_t p = 0; p < here; ++p) strip_.x[p] = x[(b + p) * inputs];
-            for (std::int64_t p = here; p % Simd<T>::width != 0; ++p) strip_.x[p] = knots.low;
+            for (std::int64_t p = here; p % width != 0 || p % 4 != 0; ++p) strip_.x[p] = knots.low;
             locate(knots, strip_, first_, here);
             if (!knots.even) gather_knots<T, K>(knots, strip_, first_, here);
+            if (base.kind == kSilu)
+                for (std::int64_t p = 0; p < here; p += width)
+                    store(strip_.logistic + p, logistic<T>(load(strip_.x + p)));
             if (values) write(knots, base, here, values + b);
             if (slopes) write(knots, next, here, slopes + b);
         }
@@ -145,11 +155,31 @@ class Reader {
   private:
     void write(const Knots<T>& knots, const BaseFunction<T>& base, std::int64_t n, Record<T>* records) {
         active_rows<T, K>(knots, base, base.order, strip_, n, rows_, kRun);
-        for (std::int64_t p = 0; p < n; ++p) {
-#pragma GCC unroll 8
-            for (int s = 0; s < K + 2; ++s) records[p].weights[s] = rows_[s * kRun + p];
-            records[p].first = first_[p];
+        typedef typename Four<T>::V V;
+        std::int64_t p = 0;
+        for (; p + 4 <= n; p += 4) {
+            V four[4] = {};
+#pragma GCC unroll 4
+            for (int s = 0; s <= (K < 3 ? K : 3); ++s) four[s] = load_four(rows_ + s * kRun + p);
+            transpose<T>(four);
+#pragma GCC unroll 4
+            for (int q = 0; q < 4; ++q) {
+                store_four(records[p + q].weights, four[q]);
+                finish(records[p + q], p + q);
+            }
         }
+        for (; p < n; ++p) {
+#pragma GCC unroll 4
+            for (int s = 0; s < 4; ++s) records[p].weights[s] = s <= K ? rows_[s * kRun + p] : T(0);
+            finish(records[p], p);
+        }
+    }
+
+    SUPERPOSE_INLINE void finish(Record<T>& record, std::int64_t p) const {
+#pragma GCC unroll 4
+        for (int s = 4; s <= K; ++s) record.weights[s] = rows_[s * kRun + p];
+        record.weights[kBaseWeight] = rows_[(K + 1) * kRun + p];
+        record.first = first_[p];
     }
 
     Strip<T> strip_;
@@ -174,8 +204,9 @@ class Coefficients {
 
     void cut(Cutter& cutter, int inputs, int most_vectors) {
         const std::int64_t lanes = std::int64_t(most_vectors) * Simd<T>::width;
-        close_ = static_cast<int>(
-            smaller<std::int64_t>(inputs, larger<std::int64_t>(1, kTileBytes / (rows_ * lanes * std::int64_t(sizeof(T))))));
+        close_ = inputs;
+        if (!direct() && close_ * rows_ * lanes * std::int64_t(sizeof(T)) > kTileBytes)
+            close_ = static_cast<int>(larger<std::int64_t>(1, kTileBytes / (rows_ * lanes * std::int64_t(sizeof(T)))));
         copy_ = cutter.cut<T>(direct() ? rows_ * tiles_.outputs + Simd<T>::width : close_ * rows_ * lanes);
     }
 
@@ -229,15 +260,31 @@ class Coefficients {
 template <class T, int K>
 void scale_records(const T* by, std::int64_t inputs, std::int64_t n, Record<T>* records) {
     for (std::int64_t b = 0; b < n; ++b)
-        for (int s = 0; s < K + 2; ++s) records[b].weights[s] *= by[b * inputs];
+        for (int s = 0; s < 7; ++s)
+            if (s <= K || s == kBaseWeight) records[b].weights[s] *= by[b * inputs];
 }
 
 // ---------------------------------------------------------------------------------------------------- edge_sum
 
+// Where sums go: to `to`, rows `outputs` apart, of which this tile's last vector has `last` lanes.
+template <class T>
+struct Sums {
+    T* to;
+    std::int64_t outputs, samples;
+    // Whether there is nothing yet to add to; whether nothing will be added later.
+    bool fresh, final;
+    int last;
+
+    // A part of a vector may be stored whole where the sums of later samples will cover the rest.
+    int lanes(std::int64_t b) const {
+        return fresh && final && b * outputs + Simd<T>::width <= samples * outputs ? Simd<T>::width : last;
+    }
+};
+
 // NB samples by NV vectors of outputs, over `count` inputs.
 template <class T, int K, int NV, int NB>
 SUPERPOSE_INLINE void sum_samples(const TileRows<T>& tile, const Record<T>* const* records, int count, std::int64_t b,
-                                  std::int64_t stride, T* out, std::int64_t outputs, bool fresh, int last) {
+                                  std::int64_t stride, const Sums<T>& out) {
     constexpr int width = Simd<T>::width;
     if (NV > 1) stride = NV * width;
     Vector<T> sum[NB][NV];
@@ -245,11 +292,11 @@ SUPERPOSE_INLINE void sum_samples(const TileRows<T>& tile, const Record<T>* cons
     for (int q = 0; q < NB; ++q) {
 #pragma GCC unroll 8
         for (int j = 0; j < NV; ++j) {
-            const T* from = out + (b + q) * outputs + j * width;
-            if (fresh) {
+            const T* from = out.to + (b + q) * out.outputs + j * width;
+            if (out.fresh) {
                 sum[q][j] = Vector<T>{};
             } else {
-                sum[q][j] = j == NV - 1 ? load_part(from, last) : load(from);
+                sum[q][j] = j == NV - 1 ? load_part(from, out.last) : load(from);
             }
         }
     }
@@ -269,7 +316,7 @@ SUPERPOSE_INLINE void sum_samples(const TileRows<T>& tile, const Record<T>* cons
         rows += tile.base_offset;
         Vector<T> w[NB];
 #pragma GCC unroll 8
-        for (int q = 0; q < NB; ++q) w[q] = all(record[q].weights[K + 1]);
+        for (int q = 0; q < NB; ++q) w[q] = all(record[q].weights[kBaseWeight]);
 #pragma GCC unroll 8
         for (int j = 0; j < NV; ++j) {
             const Vector<T> row = load(rows + j * width);
@@ -281,9 +328,9 @@ SUPERPOSE_INLINE void sum_samples(const TileRows<T>& tile, const Record<T>* cons
     for (int q = 0; q < NB; ++q) {
 #pragma GCC unroll 8
         for (int j = 0; j < NV; ++j) {
-            T* to = out + (b + q) * outputs + j * width;
+            T* to = out.to + (b + q) * out.outputs + j * width;
             if (j == NV - 1) {
-                store_part(to, sum[q][j], last);
+                store_part(to, sum[q][j], NV == 1 ? out.lanes(b + q) : out.last);
             } else {
                 store(to, sum[q][j]);
             }
@@ -292,14 +339,30 @@ SUPERPOSE_INLINE void sum_samples(const TileRows<T>& tile, const Record<T>* cons
 }
 
 template <class T, int K, int NV>
-void sum_tile(const TileRows<T>& tile, const Record<T>* const* records, int count, std::int64_t n, std::int64_t stride,
-              T* out, std::int64_t outputs, bool fresh, int last) {
+void sum_tile(const TileRows<T>& tile, const Record<T>* const* records, int count, std::int64_t stride,
+              const Sums<T>& out) {
     // As many sums at a time as registers hold: each waits for its last product.
     constexpr int NB = kRegisters / 16 * (NV == 4 ? 3 : NV == 2 ? 4 : 6);
     std::int64_t b = 0;
-    for (; b + NB <= n; b += NB)
-        sum_samples<T, K, NV, NB>(tile, records, count, b, stride, out, outputs, fresh, last);
-    for (; b < n; ++b) sum_samples<T, K, NV, 1>(tile, records, count, b, stride, out, outputs, fresh, last);
+    for (; b + NB <= out.samples; b += NB) sum_samples<T, K, NV, NB>(tile, records, count, b, stride, out);
+    for (; b < out.samples; ++b) sum_samples<T, K, NV, 1>(tile, records, count, b, stride, out);
+}
+
+// A single output: the rows of a sample lie side by side, and make one vector of four.
+template <class T>
+void sum_single(const TileRows<T>& tile, const Record<T>* const* records, int count, std::int64_t n, T* out,
+                bool fresh) {
+    typedef typename Four<T>::V V;
+    for (std::int64_t b = 0; b < n; ++b) {
+        V sum = {};
+        T base = fresh ? T(0) : out[b];
+        for (int i = 0; i < count; ++i) {
+            const Record<T>& record = records[i][b];
+            sum += load_four(record.weights) * load_four(tile.rows[i] + record.first);
+            base += record.weights[kBaseWeight] * tile.rows[i][tile.base_offset];
+        }
+        out[b] = ((sum[0] + sum[2]) + (sum[1] + sum[3])) + base;
+    }
 }
 
 // Samples [begin, end) by the vectors [first_vector, last_vector) of the outputs.
@@ -335,18 +398,26 @@ bool sum_part(const EdgeSum<T>& call, std::int64_t begin, std::int64_t end, std:
             }
             for (int c = 0; c < count; c += coefficients.close()) {
                 const int some = smaller(coefficients.close(), count - c);
-                const bool fresh = i == 0 && c == 0;
+                const bool fresh = i == 0 && c == 0, final = c + some == I;
+                if (O == 1 && K <= 3) {
+                    TileRows<T> tile;
+                    coefficients.tile(i + c, some, 0, 1, tile);
+                    sum_single<T>(tile, records + c, some, n, call.out + b, fresh);
+                    continue;
+                }
                 for_tiles(first_vector, last_vector, kSumVectors, [&](std::int64_t vector, int vectors) {
                     TileRows<T> tile;
                     coefficients.tile(i + c, some, vector, vectors, tile);
                     const std::int64_t stride = coefficients.stride(vectors);
-                    const int last = static_cast<int>(
-                        smaller<std::int64_t>(Simd<T>::width, tiles.lanes(vector + vectors - 1)));
-                    T* out = call.out + b * O + vector * Simd<T>::width;
+                    // Only a lone vector's rest is the next sample's: of a wider row it is another tile's.
+                    const Sums<T> out{call.out + b * O + vector * Simd<T>::width, O, n, fresh,
+                                      final && tiles.vectors == 1,
+                                      static_cast<int>(smaller<std::int64_t>(Simd<T>::width,
+                                                                             tiles.lanes(vector + vectors - 1)))};
                     switch (vectors) {
-                        case 4: sum_tile<T, K, 4>(tile, records + c, some, n, stride, out, O, fresh, last); break;
-                        case 2: sum_tile<T, K, 2>(tile, records + c, some, n, stride, out, O, fresh, last); break;
-                        default: sum_tile<T, K, 1>(tile, records + c, some, n, stride, out, O, fresh, last); break;
+                        case 4: sum_tile<T, K, 4>(tile, records + c, some, stride, out); break;
+                        case 2: sum_tile<T, K, 2>(tile, records + c, some, stride, out); break;
+                        default: sum_tile<T, K, 1>(tile, records + c, some, stride, out); break;
                     }
                 });
             }
@@ -397,11 +468,22 @@ struct Packed {
 
 template <class T>
 void pack(const T* g, std::int64_t outputs, std::int64_t n, std::int64_t lanes, T* to) {
+    constexpr int width = Simd<T>::width;
+    if (outputs < width) {
+        // Reads on into the next sample, and drops it; the last few have none to read.
+        typename Simd<T>::I keep;
+        for (int l = 0; l < width; ++l) keep[l] = l < outputs ? -1 : 0;
+        std::int64_t b = 0;
+        for (; (b * outputs + width) <= n * outputs; ++b, to += width)
+            store(to, Vector<T>(keep ? load(g + b * outputs) : Vector<T>{}));
+        for (; b < n; ++b, to += width) store(to, load_part(g + b * outputs, static_cast<int>(outputs)));
+        return;
+    }
     for (std::int64_t o = 0; o < outputs; o += lanes) {
         const std::int64_t here = smaller(lanes, outputs - o);
         for (std::int64_t b = 0; b < n; ++b, to += lanes) {
             std::int64_t l = 0;
-            for (; l + Simd<T>::width <= here; l += Simd<T>::width) store(to + l, load(g + b * outputs + o + l));
+            for (; l + width <= here; l += width) store(to + l, load(g + b * outputs + o + l));
             for (; l < here; ++l) to[l] = g[b * outputs + o + l];
             for (; l < lanes; ++l) to[l] = 0;
         }
@@ -429,7 +511,7 @@ void pull_tile(const TileRows<T>& tile, const Record<T>* const* records, T* cons
             if constexpr (NV < 5) {
                 // The edge functions first, then their products with g.
                 Vector<T> edge[NV];
-                const Vector<T> w = all(record.weights[K + 1]);
+                const Vector<T> w = all(record.weights[kBaseWeight]);
 #pragma GCC unroll 8
                 for (int j = 0; j < NV; ++j) edge[j] = w * load(base + j * width);
 #pragma GCC unroll 8
@@ -445,7 +527,7 @@ void pull_tile(const TileRows<T>& tile, const Record<T>* const* records, T* cons
                 Vector<T> dot = g[0] * load(base);
 #pragma GCC unroll 8
                 for (int j = 1; j < NV; ++j) dot += g[j] * load(base + j * width);
-                total = all(record.weights[K + 1]) * dot;
+                total = all(record.weights[kBaseWeight]) * dot;
 #pragma GCC unroll 8
                 for (int s = 0; s <= K; ++s) {
                     dot = g[0] * load(row + s * stride);
@@ -457,6 +539,74 @@ void pull_tile(const TileRows<T>& tile, const Record<T>* const* records, T* cons
             sums[i][b] += sum_lanes<T>(total);
         }
     }
+}
+
+// A single output; see sum_single.
+template <class T>
+void pull_single(const TileRows<T>& tile, const Record<T>* const* records, T* const* sums, int count, std::int64_t n,
+                 const T* g) {
+    typedef typename Four<T>::V V;
+    for (int i = 0; i < count; ++i) {
+        const T base = tile.rows[i][tile.base_offset];
+        for (std::int64_t b = 0; b < n; ++b) {
+            const Record<T>& record = records[i][b];
+            const V edge = load_four(record.weights) * load_four(tile.rows[i] + record.first);
+            sums[i][b] = g[b] * (((edge[0] + edge[2]) + (edge[1] + edge[3])) + record.weights[kBaseWeight] * base);
+        }
+    }
+}
+
+// Gradient of one input's coefficients for a single output: each interval has sums of its own, two of them in turn, so
+// that a sample seldom waits for the one before it.
+template <class T, int K>
+void coefficient_single(const Record<T>* records, std::int64_t n, std::int64_t intervals, const T* g, T* work, T* to,
+                        T* base_to, bool add) {
+    typedef typename Four<T>::V V;
+    const std::int64_t size = 4 * intervals;
+    std::memset(static_cast<void*>(work), 0, sizeof(T) * 2 * size);
+    T base[2] = {};
+    for (std::int64_t b = 0; b < n; ++b) {
+        const Record<T>& record = records[b];
+        T* at = work + (b & 1) * size + 4 * record.first;
+        store_four(at, V(load_four(at) + g[b] * load_four(record.weights)));
+        base[b & 1] += g[b] * record.weights[kBaseWeight];
+    }
+    if (!add) {
+        for (std::int64_t r = 0; r < intervals + K; ++r) to[r] = 0;
+        if (base_to) *base_to = 0;
+    }
+    for (std::int64_t m = 0; m < intervals; ++m)
+        for (int s = 0; s <= K; ++s) to[m + s] += work[4 * m + s] + work[size + 4 * m + s];
+    if (base_to) *base_to += base[0] + base[1];
+}
+
+// Gradient of one input's coefficients for a vector of outputs or less, likewise.
+template <class T, int K>
+void coefficient_narrow(const Record<T>* records, std::int64_t n, std::int64_t intervals, const T* g, T* work, T* to,
+                        T* base_to, std::int64_t outputs, bool add) {
+    constexpr int width = Simd<T>::width;
+    std::memset(static_cast<void*>(work), 0, sizeof(T) * intervals * (K + 1) * width);
+    Vector<T> base = {};
+    for (std::int64_t b = 0; b < n; ++b) {
+        const Record<T>& record = records[b];
+        const Vector<T> here = load(g + b * width);
+        T* at = work + record.first * (K + 1) * width;
+#pragma GCC unroll 8
+        for (int s = 0; s <= K; ++s, at += width) store(at, Vector<T>(load(at) + all(record.weights[s]) * here));
+        base += all(record.weights[kBaseWeight]) * here;
+    }
+    const int lanes = static_cast<int>(outputs);
+    const auto put = [&](T* row, Vector<T> value) {
+        if (add) value += load_part(row, lanes);
+        store_part(row, value, lanes);
+    };
+    for (std::int64_t r = 0; r < intervals + K; ++r, to += outputs) {
+        Vector<T> sum = {};
+        for (int s = 0; s <= K; ++s)
+            if (r - s >= 0 && r - s < intervals) sum += load(work + ((r - s) * (K + 1) + s) * width);
+        put(to, sum);
+    }
+    if (base_to) put(base_to, base);
 }
 
 // The order of samples by interval: those of interval m are order[start[m]] to order[start[m + 1]].
@@ -499,7 +649,7 @@ void coefficient_tile(const Record<T>* records, const std::int32_t* start, const
 #pragma GCC unroll 4
                 for (int j = 0; j < NV; ++j) window[s][j] += ws * gs[j];
             }
-            const Vector<T> wb = all(record.weights[K + 1]);
+            const Vector<T> wb = all(record.weights[kBaseWeight]);
 #pragma GCC unroll 4
             for (int j = 0; j < NV; ++j) base[j] += wb * gs[j];
         }
@@ -534,8 +684,9 @@ bool pull_part(const Pulls<T>& call, std::int64_t begin, std::int64_t end, std::
     Coefficients<T> coefficients(call.coefficients, shape);
     Knots<T>* knots;
     Record<T>*values[kPullBlock] = {}, *slopes[kPullBlock] = {};
-    T *sums[kPullBlock], *g;
+    T *sums[kPullBlock], *g, *work;
     std::int32_t *start, *order;
+    const bool single = O == 1 && K <= 3, narrow = !single && tiles.vectors == 1 && G <= kNarrowIntervals;
     const bool needs_values = call.value || call.coefficient, needs_sums = call.value || call.slope;
     const bool fits = lay_out(workspace, [&](Cutter& cutter) {
         reader.cut(cutter);
@@ -549,6 +700,7 @@ bool pull_part(const Pulls<T>& call, std::int64_t begin, std::int64_t end, std::
             sums[i] = cutter.cut<T>(longest);
         }
         g = cutter.cut<T>(columns * longest * lanes);
+        work = cutter.cut<T>(single ? 8 * G : narrow ? G * (K + 1) * width : 0);
     });
     if (!fits) return false;
     if (needs_sums) coefficients.prepare();
@@ -558,12 +710,18 @@ bool pull_part(const Pulls<T>& call, std::int64_t begin, std::int64_t end, std::
 
     for (std::int64_t b = begin; b < end; b += kPullStrip) {
         const std::int64_t n = smaller<std::int64_t>(kPullStrip, end - b);
-        pack(call.g + b * O, O, n, lanes, g);
+        if (!single) pack(call.g + b * O, O, n, lanes, g);
         const Packed<T> packed{g, n, wide};
         const auto sum_outputs = [&](Record<T>** records, int count, std::int64_t i, T* to, const T* times) {
             for (int c = 0; c < count; ++c) std::memset(static_cast<void*>(sums[c]), 0, sizeof(T) * n);
             for (int c = 0; c < count; c += coefficients.close()) {
                 const int some = smaller(coefficients.close(), count - c);
+                if (single) {
+                    TileRows<T> tile;
+                    coefficients.tile(i + c, some, 0, 1, tile);
+                    pull_single<T>(tile, records + c, sums + c, some, n, call.g + b);
+                    continue;
+                }
                 for_tiles(0, tiles.vectors, kPullVectors, [&](std::int64_t vector, int vectors) {
                     TileRows<T> tile;
                     coefficients.tile(i + c, some, vector, vectors, tile);
@@ -592,9 +750,17 @@ bool pull_part(const Pulls<T>& call, std::int64_t begin, std::int64_t end, std::
             if (!call.coefficient) continue;
             for (int c = 0; c < count; ++c) {
                 if (call.v) scale_records<T, K>(call.v + b * I + i + c, I, n, values[c]);
-                order_by_interval(values[c], n, G, start, order);
                 T* to = call.coefficient + (i + c) * rows * O;
                 T* base_to = shape.base == kNone ? nullptr : to + (rows - 1) * O;
+                if (single) {
+                    coefficient_single<T, K>(values[c], n, G, call.g + b, work, to, base_to, b != begin);
+                    continue;
+                }
+                if (narrow) {
+                    coefficient_narrow<T, K>(values[c], n, G, g, work, to, base_to, O, b != begin);
+                    continue;
+                }
+                order_by_interval(values[c], n, G, start, order);
                 for (std::int64_t t = 0; t < columns; ++t) {
                     const std::int64_t o = t * lanes;
                     const int left = static_cast<int>(smaller(O - o, lanes));

@@ -42,8 +42,8 @@ struct Pulls {
     T *value, *slope, *coefficient;
 };
 
-// out[inputs, batch]: what is not zero at each point, as records of eight numbers: degree + 1 spline rows, the base
-// function (zero without one), unused ones, and last the number of the first row, as an integer as wide as T.
+// out[inputs, batch]: what is not zero at each point, as records of eight numbers: degree + 1 spline rows, in the last
+// place but one the base function (zero without one), and last the number of the first row, an integer as wide as T.
 template <class T>
 struct Records {
     Shape shape;

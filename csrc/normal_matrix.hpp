@@ -40,7 +40,7 @@ void pair_block(const Record<T>* left, const Record<T>* right, const T* scale, s
         T scaled[K + 1];
 #pragma GCC unroll 8
         for (int t = 0; t <= K; ++t) scaled[t] = scale[b] * r.weights[t];
-        const T base = scale[b] * r.weights[K + 1];
+        const T base = scale[b] * r.weights[kBaseWeight];
         T* row = block + l.first * right_rows;
         for (int s = 0; s <= left_degree; ++s, row += right_rows) {
             T* at = row + r.first;
@@ -49,7 +49,7 @@ void pair_block(const Record<T>* left, const Record<T>* right, const T* scale, s
             if (right_base) row[right_rows - 1] += l.weights[s] * base;
         }
         if (left_base) {
-            const T weight = l.weights[left_degree + 1];
+            const T weight = l.weights[kBaseWeight];
             T* at = last_row + r.first;
 #pragma GCC unroll 8
             for (int t = 0; t <= K; ++t) at[t] += weight * scaled[t];

@@ -135,12 +135,56 @@ SUPERPOSE_INLINE T sum_lanes(Vector<T> v) {
     return Halves<T, SUPERPOSE_VECTOR_BYTES>::sum(v);
 }
 
+// Whether any lane of a comparison holds.
 template <class T>
 SUPERPOSE_INLINE bool any(typename Simd<T>::I mask) {
+#if defined(__AVX2__)
+    typedef long long Words __attribute__((vector_size(32)));
+    Words words[SUPERPOSE_VECTOR_BYTES / 32];
+    std::memcpy(words, &mask, sizeof words);
+    for (int n = 1; n < SUPERPOSE_VECTOR_BYTES / 32; ++n) words[0] |= words[n];
+    return !__builtin_ia32_ptestz256(words[0], words[0]);
+#else
     std::int64_t words[SUPERPOSE_VECTOR_BYTES / 8], found = 0;
     std::memcpy(words, &mask, sizeof words);
     for (int n = 0; n < SUPERPOSE_VECTOR_BYTES / 8; ++n) found |= words[n];
     return found != 0;
+#endif
+}
+
+// Four lanes, on every instruction set: as many as the rows of a cubic spline.
+template <class T>
+struct Four {
+    typedef T V __attribute__((vector_size(4 * sizeof(T))));
+};
+
+template <class T>
+SUPERPOSE_INLINE typename Four<T>::V load_four(const T* p) {
+    typename Four<T>::V v;
+    std::memcpy(&v, p, sizeof v);
+    return v;
+}
+
+template <class T>
+SUPERPOSE_INLINE void store_four(T* p, typename Four<T>::V v) {
+    std::memcpy(p, &v, sizeof v);
+}
+
+// From rows to columns, four by four.
+#if defined(__clang__)
+#define SUPERPOSE_PICK(type, a, b, i, j, k, l) __builtin_shufflevector(a, b, i, j, k, l)
+#else
+#define SUPERPOSE_PICK(type, a, b, i, j, k, l) __builtin_shuffle(a, b, type{i, j, k, l})
+#endif
+template <class T>
+SUPERPOSE_INLINE void transpose(typename Four<T>::V* v) {
+    typedef typename Four<typename Simd<T>::Integer>::V I;
+    const auto a = SUPERPOSE_PICK(I, v[0], v[1], 0, 4, 1, 5), b = SUPERPOSE_PICK(I, v[2], v[3], 0, 4, 1, 5);
+    const auto c = SUPERPOSE_PICK(I, v[0], v[1], 2, 6, 3, 7), d = SUPERPOSE_PICK(I, v[2], v[3], 2, 6, 3, 7);
+    v[0] = SUPERPOSE_PICK(I, a, b, 0, 1, 4, 5);
+    v[1] = SUPERPOSE_PICK(I, a, b, 2, 3, 6, 7);
+    v[2] = SUPERPOSE_PICK(I, c, d, 0, 1, 4, 5);
+    v[3] = SUPERPOSE_PICK(I, c, d, 2, 3, 6, 7);
 }
 
 // e^x to about one unit of rounding; arguments beyond what T can hold are held at its ends, NaN stays NaN.
