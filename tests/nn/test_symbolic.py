@@ -136,6 +136,9 @@ def test_a_function_that_torch_cannot_derive_comes_with_its_own(own_functions: N
 
     with pytest.raises(OptionError, match="torch cannot evaluate gamma"):
         register("gamma", sympy.gamma(z))
+    with pytest.raises(OptionError, match=r"the derivative of 'gamma', .*; register it with derivative= too"):
+        register("gamma", sympy.gamma(z), evaluate=gamma)
+    assert "gamma" not in library()
     made = register("gamma", sympy.gamma(z), evaluate=gamma, derivative=slope)
     x = torch.linspace(1, 4, 7, dtype=DOUBLE)
     torch.testing.assert_close(made.evaluate(x)[[0, 2, 4]], torch.tensor([1.0, 1.0, 2.0]).double())

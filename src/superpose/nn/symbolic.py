@@ -101,13 +101,19 @@ def _make(
         inner = torch_function(expr, [x])
         return lambda values: inner(values).expand_as(values)
 
-    return SymbolicFunction(
-        name,
-        expression,
-        complexity,
-        evaluate or compiled(expression),
-        derivative or compiled(expression.diff(x)),
-    )
+    values = evaluate or compiled(expression)
+    slopes = derivative
+    if slopes is None:
+        try:
+            slopes = compiled(expression.diff(x))
+        except OptionError as error:
+            if evaluate is None:
+                raise
+            raise OptionError(
+                f"torch cannot evaluate the derivative of {name!r}, {expression.diff(x)}; register it with "
+                "derivative= too, a torch function"
+            ) from error
+    return SymbolicFunction(name, expression, complexity, values, slopes)
 
 
 # What people register is shared by the whole process, as codecs are: a saved model must find it by name.
@@ -154,10 +160,11 @@ def register(
         complexity: how reluctantly it is chosen; see :class:`SymbolicFunction`.
         evaluate: elementwise torch function; needed only if the expression holds something that torch cannot
             evaluate by itself.
-        derivative: elementwise torch function of the first derivative; same remark.
+        derivative: elementwise torch function of the first derivative; needed only if torch cannot evaluate that.
 
     Raises:
-        OptionError: if the name is taken or the expression is not one of a single variable.
+        OptionError: if the name is taken, the expression is not one of a single variable, or torch cannot evaluate
+            what was left out of the two functions.
 
     >>> import sympy
     >>> z = sympy.Symbol("z")
