@@ -23,6 +23,7 @@ from superpose.data import Affine, Dataset
 from superpose.nn import KAN
 from superpose.plot import _network
 from superpose.plot._layout import Layout, arrange
+from superpose.plot._samples import traced
 from superpose.train import History, Record
 
 ODD_NAMES = ["$x_1$", "a_b^c\\frac{1}", "<b>&amp;\"'", "Größe λ²", "two\nlines", "--> 体积"]
@@ -342,6 +343,33 @@ def test_the_staircase_marks_each_refinement_with_its_grid() -> None:
 )
 def test_short_histories_are_drawn(history: History) -> None:
     assert words(plot.staircase(history))
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.031, 0.041), (0.2, 0.9), (3.11e-5, 3.2e-5), (1e-9, 1.0), (2e-3, 5e3)])
+def test_all_labels_of_losses_are_on_the_picture(low: float, high: float) -> None:
+    losses = numpy.geomspace(high, low, 12)
+    records = [Record(step, "", 3, loss, 1.1 * loss, 0.1) for step, loss in enumerate(losses)]
+    figure = plot.staircase(History(records, "lm", "it ended", False, 0.1, 0.2, 1.0))
+    plot.render(figure, "png")
+    (axes,) = figure.axes
+    assert axes.yaxis.get_tightbbox().x0 >= 0 and axes.get_tightbbox().x1 <= figure.bbox.x1
+    assert axes.get_position().width > 0.7
+
+
+def test_a_wide_offset_leaves_its_digits_in_pictures_of_float32_models() -> None:
+    """Columns such as positions on a map: float32 holds 5,000,000.3 as 5,000,000.5."""
+    wide, narrow = (KAN([1, 1], grid_size=4, dtype=dtype, seed=0) for dtype in (torch.float64, torch.float32))
+    scaling = Affine(torch.tensor([5e6]), torch.tensor([0.5])), Affine(torch.tensor([0.0]), torch.tensor([1.0]))
+    for model in (wide, narrow):
+        model.set_scaling(*scaling)
+    narrow.load_state_dict({name: value.float() for name, value in wide.state_dict().items()})
+    x = 5e6 + 0.5 * samples(1)
+    for gid in ("curve", "knots"):
+        exact, drawn = (
+            numpy.asarray(artist(plot.edge(model, x, 0, 0, 0), gid).get_xdata()) for model in (wide, narrow)
+        )
+        assert numpy.abs(exact - drawn).max() < 1e-6
+    assert torch.equal(traced(narrow, x).layers[0].inputs, (2 * (x - 5e6)).float())
 
 
 def test_parity_tells_the_error_of_its_rows() -> None:

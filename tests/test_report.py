@@ -16,11 +16,12 @@ import pytest
 import torch
 
 from helpers import is_one_sentence
-from superpose import report
+from superpose import plot, report
 from superpose._errors import FileError, OptionError
-from superpose.data import Dataset
+from superpose.data import Affine, Dataset
 from superpose.files import load
 from superpose.nn import KAN
+from superpose.plot import _canvas
 from superpose.train import History, Record
 
 FORMULA_FILES = {"formula.txt", "formula.tex", "formula.py"}
@@ -204,6 +205,17 @@ def test_several_targets_have_a_line_and_a_picture_each(tmp_path: Path) -> None:
     shown = page(tmp_path)
     assert "y = a/2" in shown.words and "z = b" in shown.words
     assert len(shown.pictures) == 7
+
+
+def test_a_wide_offset_leaves_its_digits_in_predictions_of_float32_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = result(formula=None, model=KAN([2, 1], seed=0, dtype=torch.float32))
+    made.data = Dataset.from_arrays(5e6 + 0.5 * made.data.x, made.data.y)
+    made.model.set_scaling(*(Affine(torch.full((n,), c), torch.full((n,), 0.5)) for n, c in ((2, 5e6), (1, 0.0))))
+    predicted = []
+    monkeypatch.setattr(plot, "parity", lambda y, z, **names: predicted.append(z) or _canvas.figure(1, 1))
+    report._parities(made)
+    split = "test" if len(made.data.test) else "all"
+    assert torch.equal(predicted[0], made.model(made.data.rows(split)[0])[:, 0].detach())
 
 
 @pytest.mark.parametrize(

@@ -267,7 +267,7 @@ def _parities(result: Result) -> list[_Picture]:
     source = "network" if result.formula is None else "formula"
     with torch.no_grad():
         if result.formula is None:
-            predicted = result.model(x.to(result.model.input_center)).cpu()
+            predicted = result.model(x.to(result.model.input_center.device)).cpu()
         else:
             predicted = result.formula.torch(x)
     return [

@@ -164,9 +164,23 @@ def plain_axes(axes: Axes) -> None:
     """Quiet axes: two spines, a light grid, small labels."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(LIGHT)
-    axes.tick_params(colors=GREY, labelsize=9, length=3)
+    # The minor ones have labels too, on a logarithmic axis of less than a decade.
+    axes.tick_params(which="both", colors=GREY, labelsize=9)
+    axes.tick_params(length=3)
     axes.grid(True, color=LIGHT, linewidth=0.5, alpha=0.6)
     axes.set_axisbelow(True)
+
+
+def make_room_at_the_left(axes: Axes) -> None:
+    """Narrow the axes until the labels at their left are on the picture: 4.2×10⁻² is longer than 10⁻²."""
+    figure = axes.get_figure(root=True)
+    labels = axes.yaxis.get_tightbbox()
+    assert figure is not None and labels is not None
+    lacking = 0.08 - labels.x0 / figure.dpi
+    if lacking > 0:
+        x, y, width, height = axes.get_position().bounds
+        share = lacking / figure.get_size_inches()[0]
+        axes.set_position((x + share, y, width - share, height))
 
 
 def heading(axes: Axes, text: str, *more: str) -> None:

@@ -77,6 +77,10 @@ def staircase(history: History) -> Figure:
                 last = seen[-1]
                 axes.plot([steps[last]], [values[last]], "o", color=color, markersize=4, zorder=4)
         axes.set_xlim(steps[0] - 0.5, steps[-1] + 0.5)
+        # Room for the grid sizes above the curves.
+        bottom, top = np.log10(axes.get_ylim())
+        axes.set_ylim(10**bottom, 10 ** (top + 0.09 * (top - bottom)))
+        _canvas.make_room_at_the_left(axes)
         axes.legend(frameon=False, fontsize=9, loc="best", labelcolor=_canvas.GREY, reverse=True)
         _label_stages(figure, axes, _stages(records))
         kept = (
@@ -134,9 +138,6 @@ def _label_stages(figure: Figure, axes: Axes, stages: Sequence[_Stage]) -> None:
                 color=_canvas.GREY,
                 gid=f"grid-{stage.grid_size}",
             )
-    # Room for the grid sizes above the curves.
-    bottom, top = np.log10(axes.get_ylim())
-    axes.set_ylim(10**bottom, 10 ** (top + 0.09 * (top - bottom)))
 
 
 def parity(measured: Any, predicted: Any, *, name: str = "target", model: str = "network") -> Figure:

@@ -116,10 +116,11 @@ def ends_of(model: KAN, which: Edge) -> tuple[str, str]:
 
 
 def _units(model: KAN, which: Edge) -> tuple[Any, Any]:
-    """From scaled inputs and outputs of an edge to what is drawn."""
+    """From scaled inputs and outputs of an edge to what is drawn, in float64, which has digits for an offset too."""
     n, i, o = which
 
     def into(values: Tensor) -> np.ndarray:
+        values = values.double()
         if n == 0:
             values = values * model.input_scale[i].item() + model.input_center[i].item()
         return values.detach().numpy()

@@ -30,7 +30,8 @@ def traced(model: KAN, x: Tensor | Dataset | Any) -> Trace:
         rows = x.x if x.feature_names == model.feature_names else read_features(x, model.feature_names)
     else:
         rows = torch.as_tensor(x)
-    rows = rows.to(model.input_center)
+    # Not to the model's dtype, in which a wide offset would leave few digits of them.
+    rows = rows.to(model.input_center.device)
     model.scale_inputs(rows[:0])
     widest = max(layer.in_features * layer.out_features for layer in model.kan_layers())
     most = max(2, min(_MOST_ROWS, _MOST_ELEMENTS // widest))
