@@ -156,11 +156,20 @@ class Reader {
     void write(const Knots<T>& knots, const BaseFunction<T>& base, std::int64_t n, Record<T>* records) {
         active_rows<T, K>(knots, base, base.order, strip_, n, rows_, kRun);
         typedef typename Four<T>::V V;
+        // Copies: for all the compiler knows, a store to a record could change the members.
+        const T* const rows = rows_;
+        const std::int32_t* const first = first_;
+        const auto finish = [=](Record<T>& record, std::int64_t p) {
+#pragma GCC unroll 4
+            for (int s = 4; s <= K; ++s) record.weights[s] = rows[s * kRun + p];
+            record.weights[kBaseWeight] = rows[(K + 1) * kRun + p];
+            record.first = first[p];
+        };
         std::int64_t p = 0;
         for (; p + 4 <= n; p += 4) {
             V four[4] = {};
 #pragma GCC unroll 4
-            for (int s = 0; s <= (K < 3 ? K : 3); ++s) four[s] = load_four(rows_ + s * kRun + p);
+            for (int s = 0; s <= (K < 3 ? K : 3); ++s) four[s] = load_four(rows + s * kRun + p);
             transpose<T>(four);
 #pragma GCC unroll 4
             for (int q = 0; q < 4; ++q) {
@@ -170,16 +179,9 @@ class Reader {
         }
         for (; p < n; ++p) {
 #pragma GCC unroll 4
-            for (int s = 0; s < 4; ++s) records[p].weights[s] = s <= K ? rows_[s * kRun + p] : T(0);
+            for (int s = 0; s < 4; ++s) records[p].weights[s] = s <= K ? rows[s * kRun + p] : T(0);
             finish(records[p], p);
         }
-    }
-
-    SUPERPOSE_INLINE void finish(Record<T>& record, std::int64_t p) const {
-#pragma GCC unroll 4
-        for (int s = 4; s <= K; ++s) record.weights[s] = rows_[s * kRun + p];
-        record.weights[kBaseWeight] = rows_[(K + 1) * kRun + p];
-        record.first = first_[p];
     }
 
     Strip<T> strip_;
@@ -547,11 +549,13 @@ void pull_single(const TileRows<T>& tile, const Record<T>* const* records, T* co
                  const T* g) {
     typedef typename Four<T>::V V;
     for (int i = 0; i < count; ++i) {
-        const T base = tile.rows[i][tile.base_offset];
+        const T *rows = tile.rows[i], base = rows[tile.base_offset];
+        const Record<T>* own = records[i];
+        T* to = sums[i];
         for (std::int64_t b = 0; b < n; ++b) {
-            const Record<T>& record = records[i][b];
-            const V edge = load_four(record.weights) * load_four(tile.rows[i] + record.first);
-            sums[i][b] = g[b] * (((edge[0] + edge[2]) + (edge[1] + edge[3])) + record.weights[kBaseWeight] * base);
+            const Record<T>& record = own[b];
+            const V edge = load_four(record.weights) * load_four(rows + record.first);
+            to[b] = g[b] * (((edge[0] + edge[2]) + (edge[1] + edge[3])) + record.weights[kBaseWeight] * base);
         }
     }
 }
@@ -564,20 +568,26 @@ void coefficient_single(const Record<T>* records, std::int64_t n, std::int64_t i
     typedef typename Four<T>::V V;
     const std::int64_t size = 4 * intervals;
     std::memset(static_cast<void*>(work), 0, sizeof(T) * 2 * size);
-    T base[2] = {};
-    for (std::int64_t b = 0; b < n; ++b) {
+    const auto take = [=](std::int64_t b, T* sums, T& base) {
         const Record<T>& record = records[b];
-        T* at = work + (b & 1) * size + 4 * record.first;
+        T* at = sums + 4 * record.first;
         store_four(at, V(load_four(at) + g[b] * load_four(record.weights)));
-        base[b & 1] += g[b] * record.weights[kBaseWeight];
+        base += g[b] * record.weights[kBaseWeight];
+    };
+    T base = 0, other_base = 0;
+    std::int64_t b = 0;
+    for (; b + 2 <= n; b += 2) {
+        take(b, work, base);
+        take(b + 1, work + size, other_base);
     }
+    if (b < n) take(b, work, base);
     if (!add) {
         for (std::int64_t r = 0; r < intervals + K; ++r) to[r] = 0;
         if (base_to) *base_to = 0;
     }
     for (std::int64_t m = 0; m < intervals; ++m)
         for (int s = 0; s <= K; ++s) to[m + s] += work[4 * m + s] + work[size + 4 * m + s];
-    if (base_to) *base_to += base[0] + base[1];
+    if (base_to) *base_to += base + other_base;
 }
 
 // Gradient of one input's coefficients for a vector of outputs or less, likewise.
@@ -735,9 +745,12 @@ bool pull_part(const Pulls<T>& call, std::int64_t begin, std::int64_t end, std::
                 });
             }
             for (int c = 0; c < count; ++c) {
-                for (std::int64_t p = 0; p < n; ++p) {
-                    const std::int64_t at = (b + p) * I + i + c;
-                    to[at] = times ? times[at] * sums[c][p] : sums[c][p];
+                const T* from = sums[c];
+                const std::int64_t at = b * I + i + c;
+                if (times) {
+                    for (std::int64_t p = 0; p < n; ++p) to[at + p * I] = times[at + p * I] * from[p];
+                } else {
+                    for (std::int64_t p = 0; p < n; ++p) to[at + p * I] = from[p];
                 }
             }
         };
@@ -807,10 +820,9 @@ bool pulls(const Pulls<T>& call) {
         const int index = thread_index();
         const Share samples(B, 16, index, threads);
         Pulls<T> own = call;
-        if (parts && index > 0) {
-            own.coefficient = parts + (index - 1) * size;
-            if (samples.begin == samples.end) std::memset(static_cast<void*>(own.coefficient), 0, sizeof(T) * size);
-        }
+        if (parts && index > 0) own.coefficient = parts + (index - 1) * size;
+        if (parts && samples.begin == samples.end)
+            std::memset(static_cast<void*>(own.coefficient), 0, sizeof(T) * size);
         failed |= !pull_part<T, K>(own, samples.begin, samples.end, 0, I);
     }
     if (parts) {

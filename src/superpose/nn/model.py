@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.module import _has_any_global_hook
 
 from superpose._errors import DataError, OptionError, ShapeError
 from superpose.data import Affine, Dataset, read_features
 from superpose.nn.layer import KANLayer, buffer_of, check_count
-from superpose.spline import grid
+from superpose.spline import grid, ops
 
 Edge = tuple[int, int, int]
 
@@ -194,9 +195,29 @@ class KAN(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """``[..., n_in] -> [..., n_out]``, both in the user's units, the latter in the model's dtype."""
         h = self.scale_inputs(x)
+        center, scale = buffer_of(self, "output_center"), buffer_of(self, "output_scale")
+        curves = self._curves() if h.dim() == 2 else None
+        if curves is not None:
+            return ops.chain(h, curves, center, scale)
         for layer in self.layers:
             h = layer(h)
-        return torch.addcmul(buffer_of(self, "output_center"), h, buffer_of(self, "output_scale"))
+        return torch.addcmul(center, h, scale)
+
+    def _curves(self) -> list[ops.Curves] | None:
+        """The layers' curves, if these are all there is to the layers: no symbolic edges, nobody's hooks."""
+        curves = []
+        for layer in self.layers:
+            if (
+                type(layer) is not KANLayer
+                or layer.symbolic is not None
+                or layer._forward_hooks
+                or layer._forward_pre_hooks
+                or layer._backward_hooks
+                or layer._backward_pre_hooks
+            ):
+                return None
+            curves.append((layer.rows(), buffer_of(layer, "knots"), layer.degree, layer.base))
+        return None if _has_any_global_hook() else curves  # type: ignore[no-untyped-call]
 
     def trace(self, x: Tensor) -> Trace:
         """Every activation on samples ``x [B, n_in]`` in the user's units; leaves nothing behind in the model."""
