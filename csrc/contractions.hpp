@@ -32,11 +32,20 @@ constexpr double kThreadWork = 20000;
 
 SUPERPOSE_INLINE std::int64_t ceil_divide(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
+// Of the threads at work, which may be fewer than were asked for.
 inline int thread_index() {
 #ifdef _OPENMP
     return omp_get_thread_num();
 #else
     return 0;
+#endif
+}
+
+inline int threads_at_work() {
+#ifdef _OPENMP
+    return omp_get_num_threads();
+#else
+    return 1;
 #endif
 }
 
@@ -351,7 +360,15 @@ void sum_tile(const TileRows<T>& tile, const Record<T>* const* records, int coun
 }
 
 // A single output: the rows of a sample lie side by side, and make one vector of four.
-template <class T>
+template <class T, int K>
+SUPERPOSE_INLINE typename Four<T>::V side_by_side(const T* rows) {
+    if constexpr (K == 3) return load_four(rows);
+    typename Four<T>::V some = {};
+    for (int s = 0; s <= K && s < 4; ++s) some[s] = rows[s];
+    return some;
+}
+
+template <class T, int K>
 void sum_single(const TileRows<T>& tile, const Record<T>* const* records, int count, std::int64_t n, T* out,
                 bool fresh) {
     typedef typename Four<T>::V V;
@@ -360,7 +377,7 @@ void sum_single(const TileRows<T>& tile, const Record<T>* const* records, int co
         T base = fresh ? T(0) : out[b];
         for (int i = 0; i < count; ++i) {
             const Record<T>& record = records[i][b];
-            sum += load_four(record.weights) * load_four(tile.rows[i] + record.first);
+            sum += load_four(record.weights) * side_by_side<T, K>(tile.rows[i] + record.first);
             base += record.weights[kBaseWeight] * tile.rows[i][tile.base_offset];
         }
         out[b] = ((sum[0] + sum[2]) + (sum[1] + sum[3])) + base;
@@ -404,7 +421,7 @@ bool sum_part(const EdgeSum<T>& call, std::int64_t begin, std::int64_t end, std:
                 if (O == 1 && K <= 3) {
                     TileRows<T> tile;
                     coefficients.tile(i + c, some, 0, 1, tile);
-                    sum_single<T>(tile, records + c, some, n, call.out + b, fresh);
+                    sum_single<T, K>(tile, records + c, some, n, call.out + b, fresh);
                     continue;
                 }
                 for_tiles(first_vector, last_vector, kSumVectors, [&](std::int64_t vector, int vectors) {
@@ -445,9 +462,9 @@ bool edge_sum(const EdgeSum<T>& call) {
     int failed = 0;
 #pragma omp parallel num_threads(threads) reduction(| : failed)
     {
-        const int index = thread_index();
-        const Share samples(B, 4, by_outputs ? 0 : index, by_outputs ? 1 : threads);
-        const Share columns(vectors, kSumVectors, by_outputs ? index : 0, by_outputs ? threads : 1);
+        const int index = thread_index(), count = threads_at_work();
+        const Share samples(B, 4, by_outputs ? 0 : index, by_outputs ? 1 : count);
+        const Share columns(vectors, kSumVectors, by_outputs ? index : 0, by_outputs ? count : 1);
         failed |= !sum_part<T, K>(call, samples.begin, samples.end, columns.begin, columns.end);
     }
     return !failed;
@@ -495,9 +512,12 @@ void pack(const T* g, std::int64_t outputs, std::int64_t n, std::int64_t lanes, 
 // sums[i][b] += sum over NV vectors of outputs of g times the edge function.
 template <class T, int K, int NV>
 void pull_tile(const TileRows<T>& tile, const Record<T>* const* records, T* const* sums, int count, std::int64_t n,
-               std::int64_t stride, const Packed<T>& packed, std::int64_t vector) {
+               std::int64_t stride, const Packed<T>& packed, std::int64_t vector, std::int64_t lanes) {
     constexpr int width = Simd<T>::width;
     if (NV > 1) stride = NV * width;
+    // A lone vector may read on into other rows: g is zero there, but zero times a NaN is not.
+    typename Simd<T>::I keep;
+    for (int l = 0; l < width; ++l) keep[l] = l < lanes ? -1 : 0;
     const T* columns[NV];
 #pragma GCC unroll 8
     for (int j = 0; j < NV; ++j) columns[j] = packed.column(vector + j);
@@ -538,13 +558,14 @@ void pull_tile(const TileRows<T>& tile, const Record<T>* const* records, T* cons
                     total += all(record.weights[s]) * dot;
                 }
             }
+            if (NV == 1) total = keep ? total : Vector<T>{};
             sums[i][b] += sum_lanes<T>(total);
         }
     }
 }
 
 // A single output; see sum_single.
-template <class T>
+template <class T, int K>
 void pull_single(const TileRows<T>& tile, const Record<T>* const* records, T* const* sums, int count, std::int64_t n,
                  const T* g) {
     typedef typename Four<T>::V V;
@@ -554,7 +575,7 @@ void pull_single(const TileRows<T>& tile, const Record<T>* const* records, T* co
         T* to = sums[i];
         for (std::int64_t b = 0; b < n; ++b) {
             const Record<T>& record = own[b];
-            const V edge = load_four(record.weights) * load_four(rows + record.first);
+            const V edge = load_four(record.weights) * side_by_side<T, K>(rows + record.first);
             to[b] = g[b] * (((edge[0] + edge[2]) + (edge[1] + edge[3])) + record.weights[kBaseWeight] * base);
         }
     }
@@ -729,19 +750,18 @@ bool pull_part(const Pulls<T>& call, std::int64_t begin, std::int64_t end, std::
                 if (single) {
                     TileRows<T> tile;
                     coefficients.tile(i + c, some, 0, 1, tile);
-                    pull_single<T>(tile, records + c, sums + c, some, n, call.g + b);
+                    pull_single<T, K>(tile, records + c, sums + c, some, n, call.g + b);
                     continue;
                 }
                 for_tiles(0, tiles.vectors, kPullVectors, [&](std::int64_t vector, int vectors) {
                     TileRows<T> tile;
                     coefficients.tile(i + c, some, vector, vectors, tile);
-                    const std::int64_t stride = coefficients.stride(vectors);
-                    switch (vectors) {
-                        case 8: pull_tile<T, K, 8>(tile, records + c, sums + c, some, n, stride, packed, vector); break;
-                        case 4: pull_tile<T, K, 4>(tile, records + c, sums + c, some, n, stride, packed, vector); break;
-                        case 2: pull_tile<T, K, 2>(tile, records + c, sums + c, some, n, stride, packed, vector); break;
-                        default: pull_tile<T, K, 1>(tile, records + c, sums + c, some, n, stride, packed, vector); break;
-                    }
+                    const std::int64_t stride = coefficients.stride(vectors), lanes = tiles.lanes(vector);
+                    const auto tile_of = vectors == 8   ? pull_tile<T, K, 8>
+                                         : vectors == 4 ? pull_tile<T, K, 4>
+                                         : vectors == 2 ? pull_tile<T, K, 2>
+                                                        : pull_tile<T, K, 1>;
+                    tile_of(tile, records + c, sums + c, some, n, stride, packed, vector, lanes);
                 });
             }
             for (int c = 0; c < count; ++c) {
@@ -800,11 +820,11 @@ bool pulls(const Pulls<T>& call) {
     }
     const int threads = threads_for(shape);
     if (threads == 1) return pull_part<T, K>(call, 0, B, 0, I);
-    int failed = 0;
+    int failed = 0, parts_made = 0;
     if (I % threads == 0 || I >= 4 * threads) {
 #pragma omp parallel num_threads(threads) reduction(| : failed)
         {
-            const Share inputs(I, 1, thread_index(), threads);
+            const Share inputs(I, 1, thread_index(), threads_at_work());
             failed |= !pull_part<T, K>(call, 0, B, inputs.begin, inputs.end);
         }
         return !failed;
@@ -817,8 +837,9 @@ bool pulls(const Pulls<T>& call) {
     }
 #pragma omp parallel num_threads(threads) reduction(| : failed)
     {
-        const int index = thread_index();
-        const Share samples(B, 16, index, threads);
+        const int index = thread_index(), count = threads_at_work();
+        const Share samples(B, 16, index, count);
+        if (index == 0) parts_made = count - 1;
         Pulls<T> own = call;
         if (parts && index > 0) own.coefficient = parts + (index - 1) * size;
         if (parts && samples.begin == samples.end)
@@ -826,7 +847,7 @@ bool pulls(const Pulls<T>& call) {
         failed |= !pull_part<T, K>(own, samples.begin, samples.end, 0, I);
     }
     if (parts) {
-        for (int part = 0; part < threads - 1; ++part)
+        for (int part = 0; part < parts_made; ++part)
             for (std::int64_t n = 0; n < size; ++n) call.coefficient[n] += parts[part * size + n];
         std::free(parts);
     }

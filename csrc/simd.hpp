@@ -187,13 +187,14 @@ SUPERPOSE_INLINE void transpose(typename Four<T>::V* v) {
     v[3] = SUPERPOSE_PICK(I, c, d, 2, 3, 6, 7);
 }
 
-// e^x to about one unit of rounding; arguments beyond what T can hold are held at its ends, NaN stays NaN.
+// e^x to about one unit of rounding, infinity beyond what T holds, NaN for NaN.
 template <class T>
 SUPERPOSE_INLINE Vector<T> exponential(Vector<T> x) {
     using S = Simd<T>;
     typedef typename S::U U;
     const T top = S::largest_exponent;
-    x = x > top ? all(top) : x;
+    const typename S::I beyond = x > top;
+    x = beyond ? all(top) : x;
     x = x < -top ? all(-top) : x;
     const Vector<T> shifted = x * T(1.44269504088896340736) + S::rounder;
     const Vector<T> n = shifted - S::rounder;
@@ -206,7 +207,8 @@ SUPERPOSE_INLINE Vector<T> exponential(Vector<T> x) {
     Vector<T> sum = all(factor[terms - 1]);
 #pragma GCC unroll 16
     for (int j = terms - 2; j >= 0; --j) sum = sum * r + factor[j];
-    return (Vector<T>)((U)sum + ((U)shifted << S::mantissa));
+    const Vector<T> power = (Vector<T>)((U)sum + ((U)shifted << S::mantissa));
+    return beyond ? all(T(__builtin_inf())) : power;
 }
 
 template <class T>
