@@ -2,10 +2,10 @@
 
 These functions take and return plain tensors and know nothing of gradients; :mod:`superpose.spline.ops` does.
 
-The compiled kernels serve float32 and float64 tensors on the CPU, all of one dtype, at degrees 1 to 5. Everything else
-(other devices and dtypes, degree 0, shapes that do not fit together) goes to :mod:`superpose.spline.reference`, which
-computes it or says what is wrong. The kernels read and write memory by address, so nothing that was not checked here
-may reach them.
+The compiled kernels serve float32 and float64 tensors on the CPU, all of one dtype, at degrees 1 to 5 and derivatives
+up to the eleventh. Everything else (other devices and dtypes, degree 0, shapes that do not fit together) goes to
+:mod:`superpose.spline.reference`, which computes it or says what is wrong. The kernels read and write memory by
+address, so nothing that was not checked here may reach them.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ _MODULE = "superpose.spline._native"
 # The numbers by which the kernels know dtypes and base functions.
 KINDS = {torch.float32: 0, torch.float64: 1}
 BASES = {"none": 0, "silu": 1, "identity": 2}
+# Slopes are of the next order, and kMostOrder in csrc/kernels.hpp is the last that the kernels know.
+_MOST_ORDER = 11
 _get_threads = torch.get_num_threads
 
 
@@ -109,7 +111,11 @@ def edge_sum(
 ) -> Tensor:
     """See :func:`superpose.spline.reference.edge_sum`."""
     kernels = (_forced.get() or _first_use()).kernels
-    if kernels is not None and (sizes := _sizes(coefficients, x, knots, degree, base)) is not None:
+    if (
+        kernels is not None
+        and order <= _MOST_ORDER
+        and (sizes := _sizes(coefficients, x, knots, degree, base)) is not None
+    ):
         dtype, kind, base_code, batch, inputs, outputs, intervals = sizes
         if v is None or (v.dtype is dtype and v.is_cpu and v.shape == x.shape):
             coefficients, x, knots = coefficients.contiguous(), x.contiguous(), knots.contiguous()
@@ -166,7 +172,11 @@ def pulls(
         The three in this order, None for what is not wanted.
     """
     kernels = (_forced.get() or _first_use()).kernels
-    if kernels is not None and (sizes := _sizes(coefficients, x, knots, degree, base, g)) is not None:
+    if (
+        kernels is not None
+        and order <= _MOST_ORDER
+        and (sizes := _sizes(coefficients, x, knots, degree, base, g)) is not None
+    ):
         dtype, kind, base_code, batch, inputs, outputs, intervals = sizes
         if (
             g.dtype is dtype

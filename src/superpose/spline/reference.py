@@ -145,7 +145,8 @@ def _logistic_derivative(order: int) -> list[int]:
 def _polynomial(coefficients: list[int], x: Tensor) -> Tensor:
     total = torch.zeros_like(x)
     for factor in reversed(coefficients):
-        total = total * x + factor
+        # As a float: those of high orders are more than torch's integers hold.
+        total = total * x + float(factor)
     return total
 
 
@@ -208,7 +209,7 @@ def input_pull(
     result = torch.empty_like(x)
     for block in _blocks(x, rows):
         basis = dense_basis(knots, degree, base, x[block], order)
-        pulled = (g[block] @ coefficients.reshape(inputs * rows, outputs).T).view(-1, inputs, rows)
+        pulled = (g[block] @ coefficients.reshape(inputs * rows, outputs).T).view(basis.shape)
         result[block] = (basis * pulled).sum(-1)
     return result
 
