@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,6 +15,7 @@ from kernel_cases import Answer, Plan, Problem, defined, natural_scale, plans, p
 from spline_cases import make_knots, source, uniform_random
 from torch import Tensor
 
+from helpers import run_python
 from superpose import KAN
 from superpose.spline import backend, edge_sum, reference
 
@@ -176,6 +174,20 @@ def test_knots_that_only_just_pass_for_even_ones(dtype: torch.dtype, grid_size: 
 def test_derivatives_of_any_order(dtype: torch.dtype, order: int) -> None:
     problem = problem_of(Plan(20, 3, 4, 5, 3, "silu", order, True, "uniform", (0.0, 1.0), True, "contiguous", 1), dtype)
     check_all(problem, dtype)
+
+
+@compiled_only
+@each_dtype
+@pytest.mark.parametrize("degree", [1, 2, 3, 4, 5])
+def test_derivatives_above_the_degree_are_zeros_on_the_smallest_domains(dtype: torch.dtype, degree: int) -> None:
+    """Also where a power of the interval's width is more than the dtype holds."""
+    width = 1e-20 if dtype is torch.float32 else 1e-160
+    form = (6, degree, "none", degree, False, "uniform", (0.0, width), True, "contiguous", 1)
+    problem = problem_of(Plan(20, 3, 5, *form), dtype)
+    for order, machine in itertools.product((degree + 1, degree + 2, 9), machines()):
+        higher = problem._replace(order=order)
+        assert not summed(higher).any(), machine
+        assert not any(part.any() for part in computed(higher, True, True, True)), machine
 
 
 @compiled_only
@@ -349,7 +361,7 @@ def test_results_repeat_to_the_last_bit(dtype: torch.dtype, shape: tuple[int, in
 
 
 @compiled_only
-def test_fewer_threads_than_asked_for_do_the_whole_work() -> None:
+def test_fewer_threads_than_asked_for_do_the_whole_work(monkeypatch: pytest.MonkeyPatch) -> None:
     script = """
 import torch
 from superpose.spline import backend, reference
@@ -368,6 +380,6 @@ for samples in (300, 10):
     plain = backend._reference_pulls(None, g, c, *form, True, True, True)
     torch.testing.assert_close(mine, plain)
 """
-    limited = {**os.environ, "OMP_THREAD_LIMIT": "2"}
-    done = subprocess.run([sys.executable, "-c", script], env=limited, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    monkeypatch.setenv("OMP_THREAD_LIMIT", "2")
+    finished = run_python("-c", script)
+    assert finished.returncode == 0, finished.stderr
