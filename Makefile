@@ -31,18 +31,24 @@ test: $(VENV)/.installed-test
 
 # Two stamps, so that nothing is installed twice: the package with what it runs on, and with what
 # tests it. The install is editable: a change under src/ needs no new one, a change of the kernels does.
-$(VENV)/.installed: $(PROJECT) | $(BIN)/python
-	$(PIP) --editable .
+# The tools of the build stay in .venv, and so does what they compiled, in build: without that every
+# install would compile everything.
+$(VENV)/.installed: $(PROJECT) $(VENV)/.tools
+	$(PIP) --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/.installed-test: $(PROJECT) | $(BIN)/python
-	$(PIP) --editable '.[test]'
+$(VENV)/.installed-test: $(PROJECT) $(VENV)/.tools
+	$(PIP) --no-build-isolation --editable '.[test]'
 	@touch $@ $(VENV)/.installed
 
-sanitize:
-	cmake -S . -B build/sanitize -DSUPERPOSE_TESTS=ON -DSUPERPOSE_SANITIZE=ON
-	cmake --build build/sanitize --parallel 2
-	OMP_NUM_THREADS=2 build/sanitize/superpose_kernels
+$(VENV)/.tools: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) cmake nanobind ninja scikit-build-core
+	@touch $@
+
+sanitize: $(VENV)/.tools
+	$(BIN)/cmake -S . -B build/sanitize -DSUPERPOSE_TESTS=ON -DSUPERPOSE_SANITIZE=ON
+	$(BIN)/cmake --build build/sanitize --parallel 2
+	build/sanitize/superpose_kernels
 
 check-install: | $(BIN)/python
 	sh tests/check_install.sh $(BIN)/python build/check-install
