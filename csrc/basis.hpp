@@ -159,7 +159,7 @@ SUPERPOSE_INLINE void even_rows(Vector<T> u, T scale, Vector<T>* rows) {
         Vector<T> sum = nothing + T(basis.factor[s][K - ORDER < 0 ? 0 : K - ORDER]);
 #pragma GCC unroll 8
         for (int j = K - ORDER - 1; j >= 0; --j) sum = sum * u + T(basis.factor[s][j]);
-        rows[s] = ORDER == 0 ? sum : sum * scale;
+        rows[s] = ORDER == 0 || ORDER > K ? sum : sum * scale;
     }
 }
 

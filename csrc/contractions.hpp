@@ -314,14 +314,17 @@ SUPERPOSE_INLINE void sum_samples(const TileRows<T>& tile, const Record<T>* cons
     for (int i = 0; i < count; ++i) {
         const T* rows = tile.rows[i];
         const Record<T>* record = records[i] + b;
+        const T* row[NB];
 #pragma GCC unroll 8
-        for (int q = 0; q < NB; ++q) {
-            const T* row = rows + record[q].first * stride;
+        for (int q = 0; q < NB; ++q) row[q] = rows + record[q].first * stride;
+        // Sample after sample for each row: a sum is not asked for again before its last product is there.
 #pragma GCC unroll 8
-            for (int s = 0; s <= K; ++s) {
+        for (int s = 0; s <= K; ++s) {
+#pragma GCC unroll 8
+            for (int q = 0; q < NB; ++q) {
                 const Vector<T> w = all(record[q].weights[s]);
 #pragma GCC unroll 8
-                for (int j = 0; j < NV; ++j) sum[q][j] += w * load(row + s * stride + j * width);
+                for (int j = 0; j < NV; ++j) sum[q][j] += w * load(row[q] + s * stride + j * width);
             }
         }
         rows += tile.base_offset;
@@ -546,17 +549,19 @@ void pull_tile(const TileRows<T>& tile, const Record<T>* const* records, T* cons
 #pragma GCC unroll 8
                 for (int j = 1; j < NV; ++j) total += edge[j] * g[j];
             } else {
-                Vector<T> dot = g[0] * load(base);
+                // Two sums for each row: one would wait for itself.
+                const auto dot = [&](const T* from) {
+                    Vector<T> even = g[0] * load(from), odd = g[1] * load(from + width);
 #pragma GCC unroll 8
-                for (int j = 1; j < NV; ++j) dot += g[j] * load(base + j * width);
-                total = all(record.weights[kBaseWeight]) * dot;
+                    for (int j = 2; j < NV; j += 2) {
+                        even += g[j] * load(from + j * width);
+                        odd += g[j + 1] * load(from + (j + 1) * width);
+                    }
+                    return even + odd;
+                };
+                total = all(record.weights[kBaseWeight]) * dot(base);
 #pragma GCC unroll 8
-                for (int s = 0; s <= K; ++s) {
-                    dot = g[0] * load(row + s * stride);
-#pragma GCC unroll 8
-                    for (int j = 1; j < NV; ++j) dot += g[j] * load(row + s * stride + j * width);
-                    total += all(record.weights[s]) * dot;
-                }
+                for (int s = 0; s <= K; ++s) total += all(record.weights[s]) * dot(row + s * stride);
             }
             if (NV == 1) total = keep ? total : Vector<T>{};
             sums[i][b] += sum_lanes<T>(total);
