@@ -596,7 +596,7 @@ void coefficient_single(const Record<T>* records, std::int64_t n, std::int64_t i
     std::memset(static_cast<void*>(work), 0, sizeof(T) * 2 * size);
     const auto take = [=](std::int64_t b, T* sums, T& base) {
         const Record<T>& record = records[b];
-        T* at = sums + 4 * record.first;
+        T* at = sums + 4 * std::int64_t(record.first);
         store_four(at, V(load_four(at) + g[b] * load_four(record.weights)));
         base += g[b] * record.weights[kBaseWeight];
     };

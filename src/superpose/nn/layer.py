@@ -114,7 +114,9 @@ class KANLayer(nn.Module):
         weights = torch.randn(self.in_features, curves.shape[1], self.out_features, **options)
         size = self.spline_scale / math.sqrt(self.in_features * curves.shape[1])
         with torch.no_grad():
-            self.spline_coefficients.copy_(size * curves @ weights)
+            # A few inputs at a time: all at once would need as much memory again.
+            for some, drawn in zip(self.spline_coefficients.split(16), weights.split(16), strict=True):
+                some.copy_(size * curves @ drawn)
             if self.base_weight is not None:
                 bound = math.sqrt(6 / (self.in_features + self.out_features))
                 uniform = torch.rand(self.base_weight.shape, **options)
