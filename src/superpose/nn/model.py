@@ -19,6 +19,10 @@ from superpose.spline import grid, ops
 
 Edge = tuple[int, int, int]
 
+# Centres, then scales, in turn.
+_SCALING = ("input_center", "input_scale", "output_center", "output_scale")
+_NOT_LOOKED_AT: tuple[list[tuple[int, int]], bool, list[Tensor]] = ([], False, [])
+
 
 @dataclass(frozen=True)
 class LayerTrace:
@@ -122,6 +126,7 @@ class KAN(nn.Module):
         self.register_buffer("input_scale", torch.ones(widths[0], **made))
         self.register_buffer("output_center", torch.zeros(widths[-1], **made))
         self.register_buffer("output_scale", torch.ones(widths[-1], **made))
+        self._looked_at = _NOT_LOOKED_AT
         self.register_buffer("scaled", torch.zeros((), dtype=torch.bool, device=device))
         self.feature_names = _names("feature_names", feature_names, widths[0], "x")
         self.target_names = _names("target_names", target_names, widths[-1], "y")
@@ -186,6 +191,8 @@ class KAN(nn.Module):
                 f"{', ...' if expected > 8 else ''}) in the last dimension, but the input has shape "
                 f"{tuple(x.shape)}{remedy}"
             )
+        if x.dtype == center.dtype and self._is_unscaled():
+            return x
         return _scaled(x, center, buffer_of(self, "input_scale"))
 
     def scale_targets(self, y: Tensor) -> Tensor:
@@ -195,13 +202,34 @@ class KAN(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """``[..., n_in] -> [..., n_out]``, both in the user's units, the latter in the model's dtype."""
         h = self.scale_inputs(x)
-        center, scale = buffer_of(self, "output_center"), buffer_of(self, "output_scale")
+        scaling = (buffer_of(self, "output_center"), buffer_of(self, "output_scale"))
         curves = self._curves() if h.dim() == 2 else None
         if curves is not None:
-            return ops.chain(h, curves, center, scale)
+            return ops.chain(h, curves, None if self._is_unscaled() else scaling)
         for layer in self.layers:
             h = layer(h)
-        return torch.addcmul(center, h, scale)
+        return torch.addcmul(scaling[0], h, scaling[1])
+
+    def _is_unscaled(self) -> bool:
+        """Whether all centres are 0 and all scales 1 and this can be known; they are looked at when they changed."""
+        if torch.compiler.is_compiling():
+            return False
+        buffers = [buffer_of(self, name) for name in _SCALING]
+        try:
+            state = [(id(buffer), buffer._version) for buffer in buffers]
+            if state == self._looked_at[0]:
+                return self._looked_at[1]
+            unscaled = not any(bool(torch.ne(buffer, n % 2).any()) for n, buffer in enumerate(buffers))
+        except RuntimeError:
+            # Inference tensors have no versions; those of several models at once (vmap) no one answer.
+            return False
+        # The buffers themselves are kept with the answer, so that no other can get their place in memory.
+        self._looked_at = (state, unscaled, buffers)
+        return unscaled
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The versions of a copy's buffers are counted anew.
+        return {**self.__dict__, "_looked_at": _NOT_LOOKED_AT}
 
     def _curves(self) -> list[ops.Curves] | None:
         """The layers' curves, if these are all there is to the layers: no symbolic edges, nobody's hooks."""

@@ -114,16 +114,17 @@ def partial(form: Form, v: Tensor | None, g: Tensor | None, c: Tensor | None, x:
 
 # The curves of one layer: ``coefficients, knots, degree, base``.
 Curves = tuple[Tensor, Tensor, int, str]
+# ``center, scale`` of the outputs; None for 0 and 1.
+Scaling = tuple[Tensor, Tensor] | None
 
 
-def chain(x: Tensor, layers: Sequence[Curves], center: Tensor, scale: Tensor) -> Tensor:
+def chain(x: Tensor, layers: Sequence[Curves], scaling: Scaling) -> Tensor:
     """Layers one after another, ``x [B, I] -> center + scale * h``, with ``h [B, O]`` the last one's outputs.
 
     The same as :func:`edge_sum` for each. But a small network's time is mostly what each recorded operation costs, so
     here all are recorded as one.
     """
-    tensors = [tensor for coefficients, knots, *_ in layers for tensor in (coefficients, knots)]
-    coefficients = tensors[::2]
+    coefficients = [layer[0] for layer in layers]
     if (
         _is_dynamo_compiling()
         or _transforms_active()
@@ -132,58 +133,58 @@ def chain(x: Tensor, layers: Sequence[Curves], center: Tensor, scale: Tensor) ->
         or not (x.requires_grad or any(one.requires_grad for one in coefficients))
         or any(_watched(None, None, one, x) for one in coefficients)
     ):
-        return _linked(x, layers, center, scale)
-    forms = tuple((degree, base) for _, _, degree, base in layers)
-    return _apply_chain(forms, x, center, scale, *tensors)
+        return _linked(x, layers, scaling)
+    return _apply_chain(tuple(layer[1:] for layer in layers), scaling, x, *coefficients)
 
 
-def _linked(x: Tensor, layers: Sequence[Curves], center: Tensor, scale: Tensor) -> Tensor:
+def _linked(x: Tensor, layers: Sequence[Curves], scaling: Scaling) -> Tensor:
     for coefficients, knots, degree, base in layers:
         x = partial((G, degree, base, 0), None, None, coefficients, x, knots)
-    return torch.addcmul(center, x, scale)
+    return x if scaling is None else torch.addcmul(scaling[0], x, scaling[1])
 
 
 class _Chain(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, forms: tuple[tuple[int, str], ...], x: Tensor, center: Tensor, scale: Tensor, *tensors: Tensor
+        ctx: Any, splines: tuple[tuple[Tensor, int, str], ...], scaling: Scaling, x: Tensor, *coefficients: Tensor
     ) -> Tensor:
         inputs = [x]
-        for n, (degree, base) in enumerate(forms):
-            inputs.append(backend.edge_sum(None, tensors[2 * n], inputs[-1], tensors[2 * n + 1], degree, base, 0))
-        ctx.forms = forms
-        ctx.save_for_backward(center, scale, *tensors, *inputs[:-1])
-        return torch.addcmul(center, inputs[-1], scale)
+        for c, (knots, degree, base) in zip(coefficients, splines, strict=True):
+            inputs.append(backend.edge_sum(None, c, inputs[-1], knots, degree, base, 0))
+        y = inputs.pop()
+        # Knots and scaling are no arguments of autograd, each of which takes its time: nothing flows to them.
+        ctx.splines, ctx.scaling = splines, scaling
+        ctx.save_for_backward(*coefficients, *inputs)
+        return y if scaling is None else torch.addcmul(scaling[0], y, scaling[1])
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
-        forms, needs = ctx.forms, ctx.needs_input_grad
-        center, scale, *saved = ctx.saved_tensors
-        depth = len(forms)
-        tensors, inputs = saved[: 2 * depth], saved[2 * depth :]
+        splines, scaling, needs = ctx.splines, ctx.scaling, ctx.needs_input_grad
+        depth, saved = len(splines), ctx.saved_tensors
+        coefficients, inputs = saved[:depth], saved[depth:]
         gradients: list[Tensor | None] = [None] * len(needs)
         if _is_grad_enabled():
             # Derivatives of the gradients may be asked for: they are made from operations that have some themselves.
-            layers = [(tensors[2 * n], tensors[2 * n + 1], degree, base) for n, (degree, base) in enumerate(forms)]
             with torch.enable_grad():
-                y = _linked(inputs[0], layers, center, scale)
+                y = _linked(inputs[0], [(c, *spline) for c, spline in zip(coefficients, splines, strict=True)], scaling)
             wanted = [n for n, need in enumerate(needs) if need]
-            arguments = [None, inputs[0], center, scale, *tensors]
+            arguments = [None, None, inputs[0], *coefficients]
             made = torch.autograd.grad(y, [arguments[n] for n in wanted], g, create_graph=True)
             for n, gradient in zip(wanted, made, strict=True):
                 gradients[n] = gradient
             return tuple(gradients)
-        g = g * scale
+        if scaling is not None:
+            g = g * scaling[1]
         for n in range(depth - 1, -1, -1):
-            (degree, base), c, knots = forms[n], tensors[2 * n], tensors[2 * n + 1]
-            by_c, by_x = needs[4 + 2 * n], n > 0 or needs[1]
-            _, pulled, gradients[4 + 2 * n] = backend.pulls(
-                None, g, c, inputs[n], knots, degree, base, 0, False, by_x, by_c
+            knots, degree, base = splines[n]
+            by_x, by_c = n > 0 or needs[2], needs[3 + n]
+            _, pulled, gradients[3 + n] = backend.pulls(
+                None, g, coefficients[n], inputs[n], knots, degree, base, 0, False, by_x, by_c
             )
             if pulled is not None:
                 g = pulled
-        if needs[1]:
-            gradients[1] = g
+        if needs[2]:
+            gradients[2] = g
         return tuple(gradients)
 
 
