@@ -13,6 +13,9 @@
 #ifdef _OPENMP
 #include <omp.h>
 #endif
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
 
 namespace superpose {
 namespace {
@@ -213,10 +216,12 @@ class Coefficients {
         : values_(values), tiles_(shape.outputs), inputs_(shape.inputs), rows_(shape.rows()),
           base_row_(shape.base == kNone ? 0 : rows_ - 1) {}
 
-    void cut(Cutter& cutter, int inputs, int most_vectors) {
+    // For blocks of `inputs`, tiles of up to `most_vectors`, strips of up to `samples`.
+    void cut(Cutter& cutter, int inputs, int most_vectors, std::int64_t samples) {
         const std::int64_t lanes = std::int64_t(most_vectors) * Simd<T>::width;
+        few_ = samples < 4 * rows_;
         close_ = inputs;
-        if (!direct() && close_ * rows_ * lanes * std::int64_t(sizeof(T)) > kTileBytes)
+        if (!direct() && !few_ && close_ * rows_ * lanes * std::int64_t(sizeof(T)) > kTileBytes)
             close_ = static_cast<int>(larger<std::int64_t>(1, kTileBytes / (rows_ * lanes * std::int64_t(sizeof(T)))));
         copy_ = cutter.cut<T>(direct() ? rows_ * tiles_.outputs + Simd<T>::width : close_ * rows_ * lanes);
     }
@@ -225,7 +230,6 @@ class Coefficients {
     // and only the last input, which has no next row, is copied.
     bool direct() const { return tiles_.vectors == 1; }
     int close() const { return close_; }
-    std::int64_t stride(int vectors) const { return direct() ? tiles_.outputs : vectors * Simd<T>::width; }
 
     void prepare() {
         if (!direct()) return;
@@ -234,20 +238,21 @@ class Coefficients {
         std::memset(static_cast<void*>(copy_ + size), 0, sizeof(T) * Simd<T>::width);
     }
 
-    void tile(std::int64_t input, int count, std::int64_t vector, int vectors, TileRows<T>& tile) const {
+    // Fills in the tile and returns how far apart its rows are.
+    std::int64_t tile(std::int64_t input, int count, std::int64_t vector, int vectors, TileRows<T>& tile) const {
         const std::int64_t size = rows_ * tiles_.outputs;
-        tile.base_offset = base_row_ * stride(vectors);
         const std::int64_t lanes = vectors * Simd<T>::width, left = smaller(lanes, tiles_.lanes(vector));
+        // A few samples see a few rows, and copying all of them would take longer.
+        const bool in_place = direct() || lanes == tiles_.outputs || (few_ && left == lanes);
+        const std::int64_t stride = in_place ? tiles_.outputs : lanes;
+        tile.base_offset = base_row_ * stride;
         for (int c = 0; c < count; ++c) {
-            const T* from = values_ + (input + c) * size;
-            if (direct()) {
-                tile.rows[c] = input + c == inputs_ - 1 ? copy_ : from;
-            } else if (lanes == tiles_.outputs) {
-                tile.rows[c] = from;
+            const T* from = values_ + (input + c) * size + vector * Simd<T>::width;
+            if (in_place) {
+                tile.rows[c] = direct() && input + c == inputs_ - 1 ? copy_ : from;
             } else {
                 T* to = copy_ + c * rows_ * lanes;
                 tile.rows[c] = to;
-                from += vector * Simd<T>::width;
                 for (std::int64_t r = 0; r < rows_; ++r, to += lanes, from += tiles_.outputs) {
                     std::int64_t l = 0;
                     for (; l + Simd<T>::width <= left; l += Simd<T>::width) store(to + l, load(from + l));
@@ -258,6 +263,7 @@ class Coefficients {
                 }
             }
         }
+        return stride;
     }
 
   private:
@@ -265,6 +271,7 @@ class Coefficients {
     Tiles<T> tiles_;
     std::int64_t inputs_, rows_, base_row_;
     int close_ = 1;
+    bool few_ = false;
     T* copy_ = nullptr;
 };
 
@@ -297,7 +304,6 @@ template <class T, int K, int NV, int NB>
 SUPERPOSE_INLINE void sum_samples(const TileRows<T>& tile, const Record<T>* const* records, int count, std::int64_t b,
                                   std::int64_t stride, const Sums<T>& out) {
     constexpr int width = Simd<T>::width;
-    if (NV > 1) stride = NV * width;
     Vector<T> sum[NB][NV];
 #pragma GCC unroll 8
     for (int q = 0; q < NB; ++q) {
@@ -402,7 +408,7 @@ bool sum_part(const EdgeSum<T>& call, std::int64_t begin, std::int64_t end, std:
     Record<T>* records[kSumBlock];
     const bool fits = lay_out(workspace, [&](Cutter& cutter) {
         reader.cut(cutter);
-        coefficients.cut(cutter, kSumBlock, smaller<std::int64_t>(kSumVectors, last_vector - first_vector));
+        coefficients.cut(cutter, kSumBlock, smaller<std::int64_t>(kSumVectors, last_vector - first_vector), longest);
         knots = cutter.cut<Knots<T>>(I);
         for (auto& part : records) part = cutter.cut<Record<T>>(longest + 4);
     });
@@ -429,8 +435,7 @@ bool sum_part(const EdgeSum<T>& call, std::int64_t begin, std::int64_t end, std:
                 }
                 for_tiles(first_vector, last_vector, kSumVectors, [&](std::int64_t vector, int vectors) {
                     TileRows<T> tile;
-                    coefficients.tile(i + c, some, vector, vectors, tile);
-                    const std::int64_t stride = coefficients.stride(vectors);
+                    const std::int64_t stride = coefficients.tile(i + c, some, vector, vectors, tile);
                     // Only a lone vector's rest is the next sample's: of a wider row it is another tile's.
                     const Sums<T> out{call.out + b * O + vector * Simd<T>::width, O, n, fresh,
                                       final && tiles.vectors == 1,
@@ -517,7 +522,6 @@ template <class T, int K, int NV>
 void pull_tile(const TileRows<T>& tile, const Record<T>* const* records, T* const* sums, int count, std::int64_t n,
                std::int64_t stride, const Packed<T>& packed, std::int64_t vector, std::int64_t lanes) {
     constexpr int width = Simd<T>::width;
-    if (NV > 1) stride = NV * width;
     // A lone vector may read on into other rows: g is zero there, but zero times a NaN is not.
     typename Simd<T>::I keep;
     for (int l = 0; l < width; ++l) keep[l] = l < lanes ? -1 : 0;
@@ -726,7 +730,7 @@ bool pull_part(const Pulls<T>& call, std::int64_t begin, std::int64_t end, std::
     const bool needs_values = call.value || call.coefficient, needs_sums = call.value || call.slope;
     const bool fits = lay_out(workspace, [&](Cutter& cutter) {
         reader.cut(cutter);
-        if (needs_sums) coefficients.cut(cutter, kPullBlock, smaller<std::int64_t>(kPullVectors, tiles.vectors));
+        if (needs_sums) coefficients.cut(cutter, kPullBlock, smaller<std::int64_t>(kPullVectors, tiles.vectors), longest);
         knots = cutter.cut<Knots<T>>(last_input - first_input);
         start = cutter.cut<std::int32_t>(G + 2);
         order = cutter.cut<std::int32_t>(longest);
@@ -760,8 +764,8 @@ bool pull_part(const Pulls<T>& call, std::int64_t begin, std::int64_t end, std::
                 }
                 for_tiles(0, tiles.vectors, kPullVectors, [&](std::int64_t vector, int vectors) {
                     TileRows<T> tile;
-                    coefficients.tile(i + c, some, vector, vectors, tile);
-                    const std::int64_t stride = coefficients.stride(vectors), lanes = tiles.lanes(vector);
+                    const std::int64_t stride = coefficients.tile(i + c, some, vector, vectors, tile);
+                    const std::int64_t lanes = tiles.lanes(vector);
                     const auto tile_of = vectors == 8   ? pull_tile<T, K, 8>
                                          : vectors == 4 ? pull_tile<T, K, 4>
                                          : vectors == 2 ? pull_tile<T, K, 2>
@@ -812,6 +816,21 @@ bool pull_part(const Pulls<T>& call, std::int64_t begin, std::int64_t end, std::
     return true;
 }
 
+// Asks for large pages for memory that is about to be written for the first time: taking small ones from the system one
+// by one costs more than filling them.
+inline void expect_writes(void* memory, std::size_t bytes) {
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+    constexpr std::uintptr_t page = std::uintptr_t(2) << 20;
+    const std::uintptr_t begin = (reinterpret_cast<std::uintptr_t>(memory) + page - 1) / page * page;
+    const std::uintptr_t end = (reinterpret_cast<std::uintptr_t>(memory) + bytes) / page * page;
+    // Only advice: where it is not taken nothing is lost.
+    if (begin < end) (void)madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
+#else
+    (void)memory;
+    (void)bytes;
+#endif
+}
+
 template <class T, int K>
 bool pulls(const Pulls<T>& call) {
     const Shape& shape = call.shape;
@@ -823,6 +842,7 @@ bool pulls(const Pulls<T>& call) {
         if (call.slope) std::memset(static_cast<void*>(call.slope), 0, sizeof(T) * B * I);
         return true;
     }
+    if (call.coefficient) expect_writes(call.coefficient, sizeof(T) * static_cast<std::size_t>(size));
     const int threads = threads_for(shape);
     if (threads == 1) return pull_part<T, K>(call, 0, B, 0, I);
     int failed = 0, parts_made = 0;
