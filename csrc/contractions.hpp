@@ -214,7 +214,8 @@ class Coefficients {
   public:
     Coefficients(const T* values, const Shape& shape)
         : values_(values), tiles_(shape.outputs), inputs_(shape.inputs), rows_(shape.rows()),
-          base_row_(shape.base == kNone ? 0 : rows_ - 1) {}
+          base_row_(shape.base == kNone ? 0 : rows_ - 1),
+          tail_(direct() ? smaller(inputs_, ceil_divide(Simd<T>::width - shape.outputs, rows_ * shape.outputs)) : 0) {}
 
     // For blocks of `inputs`, tiles of up to `most_vectors`, strips of up to `samples`.
     void cut(Cutter& cutter, int inputs, int most_vectors, std::int64_t samples) {
@@ -223,19 +224,19 @@ class Coefficients {
         close_ = inputs;
         if (!direct() && !few_ && close_ * rows_ * lanes * std::int64_t(sizeof(T)) > kTileBytes)
             close_ = static_cast<int>(larger<std::int64_t>(1, kTileBytes / (rows_ * lanes * std::int64_t(sizeof(T)))));
-        copy_ = cutter.cut<T>(direct() ? rows_ * tiles_.outputs + Simd<T>::width : close_ * rows_ * lanes);
+        copy_ = cutter.cut<T>(direct() ? tail_ * rows_ * tiles_.outputs + Simd<T>::width : close_ * rows_ * lanes);
     }
 
-    // One vector of outputs or less is read where it stands: then the rest of a vector reads on into the next row,
-    // and only the last input, which has no next row, is copied.
+    // One vector of outputs or less is read where it stands: then the rest of a vector reads on into the next rows,
+    // and only the last inputs, which have not enough of them behind, are copied.
     bool direct() const { return tiles_.vectors == 1; }
     int close() const { return close_; }
 
     void prepare() {
         if (!direct()) return;
         const std::int64_t size = rows_ * tiles_.outputs;
-        std::memcpy(copy_, values_ + (inputs_ - 1) * size, sizeof(T) * size);
-        std::memset(static_cast<void*>(copy_ + size), 0, sizeof(T) * Simd<T>::width);
+        std::memcpy(copy_, values_ + (inputs_ - tail_) * size, sizeof(T) * tail_ * size);
+        std::memset(static_cast<void*>(copy_ + tail_ * size), 0, sizeof(T) * Simd<T>::width);
     }
 
     // Fills in the tile and returns how far apart its rows are.
@@ -249,7 +250,8 @@ class Coefficients {
         for (int c = 0; c < count; ++c) {
             const T* from = values_ + (input + c) * size + vector * Simd<T>::width;
             if (in_place) {
-                tile.rows[c] = direct() && input + c == inputs_ - 1 ? copy_ : from;
+                const std::int64_t copied = input + c - (inputs_ - tail_);
+                tile.rows[c] = direct() && copied >= 0 ? copy_ + copied * size : from;
             } else {
                 T* to = copy_ + c * rows_ * lanes;
                 tile.rows[c] = to;
@@ -269,7 +271,7 @@ class Coefficients {
   private:
     const T* values_;
     Tiles<T> tiles_;
-    std::int64_t inputs_, rows_, base_row_;
+    std::int64_t inputs_, rows_, base_row_, tail_;
     int close_ = 1;
     bool few_ = false;
     T* copy_ = nullptr;
