@@ -823,6 +823,8 @@ bool pull_part(const Pulls<T>& call, std::int64_t begin, std::int64_t end, std::
 inline void expect_writes(void* memory, std::size_t bytes) {
 #if defined(__linux__) && defined(MADV_HUGEPAGE)
     constexpr std::uintptr_t page = std::uintptr_t(2) << 20;
+    // Smaller pieces come from what was freed before, and whole large pages would waste some of them.
+    if (bytes < 8 * page) return;
     const std::uintptr_t begin = (reinterpret_cast<std::uintptr_t>(memory) + page - 1) / page * page;
     const std::uintptr_t end = (reinterpret_cast<std::uintptr_t>(memory) + bytes) / page * page;
     // Only advice: where it is not taken nothing is lost.
