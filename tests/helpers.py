@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -34,3 +36,16 @@ def is_one_sentence(message: str) -> bool:
         and ". " not in message
         and len(message) < 400
     )
+
+
+@contextmanager
+def on_threads(count: int) -> Iterator[None]:
+    """Let torch and the kernels use that many threads inside a ``with`` block."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

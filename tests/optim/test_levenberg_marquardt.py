@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 import torch
@@ -12,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from helpers import on_threads
 from superpose.nn import KAN
 from superpose.optim import normal_equations
 from superpose.optim.levenberg_marquardt import LevenbergMarquardt, Quadratic
@@ -27,16 +26,6 @@ SMOOTH = ("x", "x^2", "x^3", "sin", "cos", "exp", "tanh", "arctan", "gaussian", 
 def random(*shape: int, seed: int = 0) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     return 2 * torch.rand(*shape, generator=generator, dtype=DOUBLE) - 1
-
-
-@contextmanager
-def torch_threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @st.composite
@@ -161,7 +150,7 @@ def test_the_compiled_normal_matrix_is_that_of_the_jacobian(
     parameters = Parameters(model)
     with backend.use("reference"):
         wanted = normal_equations.normal_equations(parameters, x, y, weights)
-    with torch_threads(threads):
+    with on_threads(threads):
         found = normal_equations.normal_equations(parameters, x, y, weights)
     for one, other in zip(found, wanted, strict=True):
         size = float(other.abs().nan_to_num().max()) if other.numel() else 0.0

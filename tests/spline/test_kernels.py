@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
@@ -15,7 +14,7 @@ from kernel_cases import Answer, Plan, Problem, defined, natural_scale, plans, p
 from spline_cases import make_knots, source, uniform_random
 from torch import Tensor
 
-from helpers import run_python
+from helpers import on_threads, run_python
 from superpose import KAN
 from superpose.spline import backend, edge_sum, reference
 
@@ -42,16 +41,6 @@ def fresh_memory_is_nan() -> Iterator[None]:
     assert torch.utils.deterministic.fill_uninitialized_memory
     yield
     torch.use_deterministic_algorithms(before)
-
-
-@contextmanager
-def on_threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def machines() -> Iterator[str]:
