@@ -9,6 +9,7 @@ Sources: D. Marquardt, SIAM J. Appl. Math. 11 (1963); H. B. Nielsen, *Damping pa
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -39,46 +40,32 @@ class StepResult:
     stalled: bool
 
 
-class LevenbergMarquardt:
-    """Minimises the mean squared residual of a model on ``x, y`` (scaled units), one :meth:`step` at a time.
+class DampedGaussNewton(ABC):
+    """Minimises a mean of squared residuals, whatever they are, one :meth:`step` at a time.
+
+    A subclass says what the residuals are: their loss and their normal equations at the model's present parameters.
 
     Args:
-        model: changed in place by accepted steps.
-        x: ``[B, n_in]`` scaled inputs.
-        y: ``[B, n_out]`` scaled targets.
-        penalties: quadratic terms added to half the mean squared residual.
-        weights: ``[B]`` weights of the samples with mean 1, or None.
+        parameters: of the model, which accepted steps change in place.
+        penalties: quadratic terms added to half the loss.
         damping: at the first step, relative to the diagonal of the normal matrix.
     """
 
-    def __init__(
-        self,
-        model: KAN,
-        x: Tensor,
-        y: Tensor,
-        *,
-        penalties: Sequence[Quadratic] = (),
-        weights: Tensor | None = None,
-        damping: float = 1e-2,
-    ) -> None:
-        self.model, self.x, self.y = model, x, y
-        self.weights = weights
-        self.parameters = Parameters(model)
+    def __init__(self, parameters: Parameters, penalties: Sequence[Quadratic] = (), damping: float = 1e-2) -> None:
+        self.parameters = parameters
         self.penalties = list(penalties)
         self.damping, self._growth = damping, 2.0
         self._system: tuple[Tensor, Tensor] | None = None
         self.theta = self.parameters.get()
         self.loss = self._loss()
 
-    @torch.no_grad()
+    @abstractmethod
     def _loss(self) -> float:
-        h = self.x
-        for layer in self.parameters.layers:
-            h = layer(h)
-        squares = (h - self.y).square()
-        if self.weights is not None:
-            squares = squares * self.weights[:, None]
-        return float(squares.mean())
+        """The (weighted) mean of the squared residuals, without penalties."""
+
+    @abstractmethod
+    def _equations(self) -> tuple[Tensor, Tensor]:
+        """``J^T J`` of those residuals and the gradient of half the loss, without penalties."""
 
     def _penalty(self, theta: Tensor) -> float:
         total = 0.0
@@ -88,8 +75,8 @@ class LevenbergMarquardt:
         return total
 
     def _assemble(self) -> tuple[Tensor, Tensor]:
-        """The normal matrix and the gradient of half the mean squared residual, penalties included."""
-        normal, gradient = normal_equations(self.parameters, self.x, self.y, self.weights)
+        """The normal matrix and the gradient of half the loss, penalties included."""
+        normal, gradient = self._equations()
         for term in self.penalties:
             part = slice(term.start, term.start + term.matrix.shape[0])
             normal[part, part] += term.matrix
@@ -136,3 +123,43 @@ class LevenbergMarquardt:
         factor = max(1 / 10, 1 - (2 * min(gain, 1.0) - 1) ** 3)
         self.damping = max(self.damping * factor, _LEAST_DAMPING)
         self._growth = 2.0
+
+
+class LevenbergMarquardt(DampedGaussNewton):
+    """Minimises the mean squared residual of a model on ``x, y`` (scaled units), one :meth:`step` at a time.
+
+    Args:
+        model: changed in place by accepted steps.
+        x: ``[B, n_in]`` scaled inputs.
+        y: ``[B, n_out]`` scaled targets.
+        penalties: quadratic terms added to half the mean squared residual.
+        weights: ``[B]`` weights of the samples with mean 1, or None.
+        damping: at the first step, relative to the diagonal of the normal matrix.
+    """
+
+    def __init__(
+        self,
+        model: KAN,
+        x: Tensor,
+        y: Tensor,
+        *,
+        penalties: Sequence[Quadratic] = (),
+        weights: Tensor | None = None,
+        damping: float = 1e-2,
+    ) -> None:
+        self.model, self.x, self.y = model, x, y
+        self.weights = weights
+        super().__init__(Parameters(model), penalties, damping)
+
+    @torch.no_grad()
+    def _loss(self) -> float:
+        h = self.x
+        for layer in self.parameters.layers:
+            h = layer(h)
+        squares = (h - self.y).square()
+        if self.weights is not None:
+            squares = squares * self.weights[:, None]
+        return float(squares.mean())
+
+    def _equations(self) -> tuple[Tensor, Tensor]:
+        return normal_equations(self.parameters, self.x, self.y, self.weights)
