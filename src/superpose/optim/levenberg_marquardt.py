@@ -25,10 +25,17 @@ _LEAST_DAMPING, _MOST_DAMPING = 1e-14, 1e8
 
 @dataclass(frozen=True)
 class Quadratic:
-    """A penalty ``theta^T matrix theta / 2`` on some entries of the parameter vector, summed over a list of these."""
+    """A penalty ``d^T matrix d / 2`` on ``d = theta - center`` for some entries of the parameter vector, summed over a
+    list of these; no center is zero."""
 
     start: int
     matrix: Tensor
+    center: Tensor | None = None
+
+    def offset(self, theta: Tensor) -> Tensor:
+        """``d``."""
+        part = theta[self.start : self.start + self.matrix.shape[0]]
+        return part if self.center is None else part - self.center
 
 
 @dataclass(frozen=True)
@@ -70,8 +77,8 @@ class DampedGaussNewton(ABC):
     def _penalty(self, theta: Tensor) -> float:
         total = 0.0
         for term in self.penalties:
-            part = theta[term.start : term.start + term.matrix.shape[0]]
-            total += float(part @ term.matrix @ part)
+            offset = term.offset(theta)
+            total += float(offset @ term.matrix @ offset)
         return total
 
     def _assemble(self) -> tuple[Tensor, Tensor]:
@@ -80,7 +87,7 @@ class DampedGaussNewton(ABC):
         for term in self.penalties:
             part = slice(term.start, term.start + term.matrix.shape[0])
             normal[part, part] += term.matrix
-            gradient[part] += term.matrix @ self.theta[part]
+            gradient[part] += term.matrix @ term.offset(self.theta)
         return normal, gradient
 
     @torch.no_grad()

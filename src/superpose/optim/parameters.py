@@ -49,15 +49,20 @@ class Parameters:
         self.starts = list(itertools.accumulate((plan.size for plan in self.plans), initial=0))
         self.size = self.starts.pop()
 
+    @torch.no_grad()
     def get(self) -> Tensor:
         """The parameter vector ``[P]``."""
+        return self.vector()
+
+    def vector(self) -> Tensor:
+        """The parameter vector ``[P]``, through which gradients flow to the model's own tensors."""
         parts = []
         for layer, plan in zip(self.layers, self.plans, strict=True):
-            rows = layer.coefficients.detach()
+            rows: Tensor = layer.coefficients
             rows = rows.transpose(1, 2) if plan.whole else rows[plan.inputs, :, plan.outputs]
             parts.append(rows.reshape(-1))
             if layer.symbolic is not None:
-                parts.append(layer.symbolic.constants.detach().flatten())
+                parts.append(layer.symbolic.constants.flatten())
         return torch.cat(parts)
 
     @torch.no_grad()
