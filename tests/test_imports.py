@@ -22,7 +22,7 @@ FLOORS = [
     {"data"},
     {"nn"},
     {"optim"},
-    {"train", "interpret"},
+    {"train", "interpret", "pde"},
     {"files"},
     {"plot"},
     {"workflow"},
