@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     )
     from superpose.nn import KAN, KANLayer, LayerTrace, SymbolicFunction, Trace, library, register
     from superpose.spline import Backends, backends
-    from superpose.train import FitSettings, History, Record, fit
+    from superpose.train import FitSettings, History, Memory, Record, fit, remember
     from superpose.workflow import DiscoverOptions, Result, discover
 
 __version__ = "0.1.0"
@@ -53,7 +53,7 @@ _ROOMS = {
     "nn": ("KAN", "KANLayer", "LayerTrace", "SymbolicFunction", "Trace", "library", "register"),
     "files": ("load", "save"),
     "spline": ("Backends", "backends"),
-    "train": ("FitSettings", "History", "Record", "fit"),
+    "train": ("FitSettings", "History", "Memory", "Record", "fit", "remember"),
     "workflow": ("DiscoverOptions", "Result", "discover"),
 }
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}
@@ -73,6 +73,7 @@ __all__ = [
     "History",
     "KANLayer",
     "LayerTrace",
+    "Memory",
     "OptionError",
     "Record",
     "Result",
@@ -94,6 +95,7 @@ __all__ = [
     "refit",
     "register",
     "release",
+    "remember",
     "save",
     "scores",
     "straighten",

@@ -2,5 +2,6 @@
 
 from superpose.train.fit import FitSettings, fit
 from superpose.train.history import History, Record
+from superpose.train.memory import Memory, remember
 
-__all__ = ["FitSettings", "History", "Record", "fit"]
+__all__ = ["FitSettings", "History", "Memory", "Record", "fit", "remember"]

@@ -21,6 +21,7 @@ from superpose.optim.first_order import LBFGS, AdamW
 from superpose.optim.levenberg_marquardt import LevenbergMarquardt
 from superpose.spline import grid
 from superpose.train.history import History, Record
+from superpose.train.memory import Memory
 from superpose.train.progress import Listener, TerminalProgress
 
 OPTIMIZERS = ("lm", "lbfgs", "adamw")
@@ -53,6 +54,8 @@ class FitSettings:
         batch_size: samples of a mini-batch; adamw.
         learning_rate: by default 1 (lbfgs), 0.01 (adamw).
         time_limit: seconds; the best model so far is kept.
+        memory: what :func:`remember` kept of earlier data: their predictions are held beside the errors on these.
+            Grids stand still then: it needs ``adapt=False``, one start, and no ``grids``.
         seed: of the starts and the order of mini-batches.
         progress: whether to show a line on the terminal; None shows it if there is one.
     """
@@ -69,6 +72,7 @@ class FitSettings:
     batch_size: int = 256
     learning_rate: float | None = None
     time_limit: float | None = None
+    memory: Memory | None = None
     seed: int = 0
     progress: bool | None = None
 
@@ -103,6 +107,14 @@ class FitSettings:
             sizes = list(self.grids) if isinstance(self.grids, Iterable) else []
             if not sizes or not all(_is_whole(s) and s >= 1 for s in sizes) or sizes != sorted(set(sizes)):
                 raise OptionError(f"grids must be growing whole numbers such as (3, 6, 12), not {self.grids!r}")
+        if self.memory is not None:
+            if not isinstance(self.memory, Memory):
+                raise OptionError(f"memory must come from superpose.remember, and is a {type(self.memory).__name__}")
+            if self.adapt or self.grids is not None or self.starts not in (None, 1):
+                raise OptionError(
+                    "a memory holds only while grids stand still and training goes on from the model as it is; "
+                    "with memory pass adapt=False, leave out grids, and leave starts at 1"
+                )
         return self
 
 
@@ -162,6 +174,8 @@ def fit(
             f"{data.n_features} features and {data.n_targets} targets; "
             f"make it KAN([{data.n_features}, ..., {data.n_targets}])"
         )
+    if settings.memory is not None:
+        settings.memory.check(model)
     return _Run(model, data, optimizer, settings, listener).run()
 
 
@@ -225,6 +239,8 @@ class _Run:
     def _grids(self) -> list[int]:
         if self.settings.grids is not None:
             return list(self.settings.grids)
+        if self.settings.memory is not None:
+            return [min(layer.grid_size for layer in self.model.kan_layers())]
         if self.optimizer != "lm":
             return [max(layer.grid_size for layer in self.model.kan_layers())]
         size = max(layer.grid_size for layer in self.model.kan_layers())
@@ -360,25 +376,34 @@ class _Run:
             stepper.penalties = penalty.roughness(stepper.parameters, self.settings.roughness)
             if self.settings.sparsity:
                 stepper.penalties += penalty.reweighted(stepper.parameters, x, self.settings.sparsity)
+            if self.settings.memory is not None:
+                stepper.penalties.append(self.settings.memory.quadratic(y.numel()))
             return stepper
         loss = self.settings.loss or torch.nn.functional.mse_loss
-        sparse = self._sparsity if self.settings.sparsity else None
+        extra = self._penalty if self.settings.sparsity or self.settings.memory is not None else None
         if self.optimizer == "lbfgs":
-            return LBFGS(self.model, x, y, loss=loss, penalty=sparse, learning_rate=rate)
+            return LBFGS(self.model, x, y, loss=loss, penalty=extra, learning_rate=rate)
         return AdamW(
             self.model,
             x,
             y,
             loss=loss,
-            penalty=sparse,
+            penalty=extra,
             learning_rate=rate,
             batch_size=self.settings.batch_size,
             steps=steps,
             generator=self.generator,
         )
 
-    def _sparsity(self, scaled: Tensor) -> Tensor:
-        return self.settings.sparsity * penalty.sparsity(self.model.trace_scaled(scaled))
+    def _penalty(self, scaled: Tensor) -> Tensor:
+        total = self._forgotten()
+        if self.settings.sparsity:
+            total = total + self.settings.sparsity * penalty.sparsity(self.model.trace_scaled(scaled))
+        return total
+
+    def _forgotten(self) -> Tensor:
+        memory, y = self.settings.memory, self.train[1]
+        return y.new_zeros(()) if memory is None else memory.forgotten(self.model) / y.numel()
 
     # -- bookkeeping
 
@@ -399,8 +424,13 @@ class _Run:
         seconds = time.monotonic() - self.began
         record = Record(len(self.history.records), event, self._finest(), train, validation, seconds)
         self.history.records.append(record)
-        if validation < self.best[0]:
-            self.best = (validation, _State.of(self.model))
+        value = validation
+        if self.settings.memory is not None:
+            # The state with the least error on these data alone may have forgotten the earlier ones.
+            with torch.no_grad():
+                value = math.sqrt(validation**2 + float(self._forgotten().clamp(min=0)))
+        if value < self.best[0]:
+            self.best = (value, _State.of(self.model))
         for listener in (self.listener, self.bar):
             if listener is not None:
                 listener(record)
