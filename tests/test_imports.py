@@ -18,7 +18,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 FLOORS = [
     {"_errors"},
     {"_options", "_tables", "spline"},
-    {"_arrays", "_reading"},
+    {"_arrays", "_reading", "datasets"},
     {"data"},
     {"nn"},
     {"optim"},
@@ -32,7 +32,7 @@ FLOORS = [
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 LIGHT = {"torch", "numpy", "superpose"}
-LATE_EVERYWHERE = {"pandas", "pyarrow", "matplotlib", "sympy", "typer", "rich", "jinja2"}
+LATE_EVERYWHERE = {"pandas", "pyarrow", "matplotlib", "sympy", "typer", "rich", "jinja2", "scipy", "sklearn", "kan"}
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__", "sympify", "parse_expr", "parse_latex"}
 FORBIDDEN_MODULES = {"pickle", "marshal", "shelve", "dill", "joblib", "cloudpickle"}
 

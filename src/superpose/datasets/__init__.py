@@ -1,0 +1,20 @@
+"""Problems whose answers are known: functions, where to sample them, and the errors that were published.
+
+>>> from superpose import datasets
+>>> problem = datasets.feynman()["I.12.11"]
+>>> [variable.name for variable in problem.variables], problem.best_kan
+(['a', 'theta'], 0.000913)
+>>> x, y = problem.sample(1000, seed=0)
+>>> x.shape, y.shape
+((1000, 2), (1000,))
+
+The published errors are those of *KAN: Kolmogorov-Arnold Networks* (Liu et al., arXiv:2404.19756), its tables of
+special functions and of Feynman equations. The paper gives no ranges; those of the inputs are ours.
+"""
+
+from superpose.datasets._feynman import feynman
+from superpose.datasets._problem import Problem, Variable
+from superpose.datasets._special import special
+from superpose.datasets._toy import toy
+
+__all__ = ["Problem", "Variable", "feynman", "special", "toy"]
