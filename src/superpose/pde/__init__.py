@@ -1,5 +1,26 @@
 """Differential equations: derivatives of a KAN, residual problems and their solution."""
 
 from superpose.pde.operators import derivative, divergence, gradient, hessian, laplacian
+from superpose.pde.problem import Field, Problem, Residual
+from superpose.pde.regions import Box, Image, Part, Region, Union
+from superpose.pde.solve import Solution, SolveRecord, SolveSettings, solve
 
-__all__ = ["derivative", "divergence", "gradient", "hessian", "laplacian"]
+__all__ = [
+    "Box",
+    "Field",
+    "Image",
+    "Part",
+    "Problem",
+    "Region",
+    "Residual",
+    "Solution",
+    "SolveRecord",
+    "SolveSettings",
+    "Union",
+    "derivative",
+    "divergence",
+    "gradient",
+    "hessian",
+    "laplacian",
+    "solve",
+]

@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from superpose.spline import backend
+from superpose.spline import backend, reference
 
-# Numbers in a record: degree + 1 spline rows, the base function, spares, and which row is the first.
+# Numbers in a record: degree + 1 spline rows, spares, the base function, and which row is the first.
 _RECORD = 8
 
 
@@ -72,20 +72,39 @@ class Kernels:
             sensitivity: ``[n_out, O, B]``, how the network's outputs move with the layer's.
             start: column of the first edge's first row.
         """
+        return Edges(
+            self.records(knots, degree, base, x),
+            sensitivity.transpose(0, 1).contiguous(),
+            inputs.contiguous(),
+            outputs.contiguous(),
+            reference.row_count(knots, degree, base),
+            start,
+            degree,
+            base != "none",
+        )
+
+    def records(self, knots: Tensor, degree: int, base: str, x: Tensor, order: int = 0) -> Tensor:
+        """What is not zero at samples ``x [B, I]``, or its derivative of some order: ``[I, B, 8]``."""
         x, knots = x.contiguous(), knots.contiguous()
         records = x.new_empty((x.shape[1], x.shape[0], _RECORD))
         intervals, code = knots.shape[1] - 2 * degree - 1, backend.BASES[base]
         addresses = (x.data_ptr(), knots.data_ptr(), records.data_ptr())
-        self._compiled.records(self._kind, *addresses, *x.shape, intervals, degree, code, 0)
+        self._compiled.records(self._kind, *addresses, *x.shape, intervals, degree, code, order)
+        return records
+
+    def own_edges(self, layer: tuple[Tensor, int, str], records: Tensor, start: int) -> Edges:
+        """Edges that have records of their own ``[E, B, 8]`` instead of their input's and a sensitivity."""
+        knots, degree, base = layer
+        count, samples = records.shape[:2]
         return Edges(
-            records,
-            sensitivity.transpose(0, 1).contiguous(),
-            inputs.contiguous(),
-            outputs.contiguous(),
-            intervals + degree + (code != 0),
+            records.contiguous(),
+            records.new_ones((1, 1, samples)),
+            torch.arange(count),
+            torch.zeros(count, dtype=torch.long),
+            reference.row_count(knots, degree, base),
             start,
             degree,
-            code != 0,
+            base != "none",
         )
 
     def add(self, matrix: Tensor, left: Edges, right: Edges) -> None:

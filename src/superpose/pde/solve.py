@@ -1,0 +1,423 @@
+"""solve: train a KAN until a problem's residuals vanish."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields
+from numbers import Integral, Real
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from superpose._errors import OptionError, nearest
+from superpose.data import Affine
+from superpose.nn.model import KAN
+from superpose.optim.penalty import roughness
+from superpose.pde.equations import ResidualSteps, Term, square
+from superpose.pde.first_order import FirstOrderSteps
+from superpose.pde.problem import Problem, Residual
+from superpose.pde.regions import Region
+from superpose.spline import grid
+
+OPTIMIZERS = ("lm", "lbfgs", "adamw")
+_STEPS = {"lm": 60, "lbfgs": 300, "adamw": 2000}
+# Hidden activations move while a network learns; beyond its grid a spline is straight and its second derivative zero.
+_HIDDEN_MARGIN = 0.1
+# Above this many free constants the normal matrix of Levenberg-Marquardt (float64) is larger than 0.5 GiB.
+_MOST_LM_PARAMETERS = 8000
+# Candidates for each point that is drawn anew where residuals are large.
+_CANDIDATES = 6
+
+
+@dataclass(frozen=True)
+class SolveSettings:
+    """Options of :func:`solve`.
+
+    Attributes:
+        optimizer: ``"lm"`` (Levenberg-Marquardt on the residuals), ``"lbfgs"`` or ``"adamw"``.
+        grids: grid sizes to visit, each refined from the one before by exact knot insertion; the model's own if left
+            out.
+        steps: most steps at each grid size; by default 60 (lm), 300 (lbfgs), 2000 (adamw).
+        starts: how many random starts are tried for a few steps before the best goes on, the first of them the model
+            as it is; None tries 3 for a model that was never trained and continues from the present one otherwise
+            (lm only).
+        points: how many points of equations there are at least for each free constant, for regions that points are
+            drawn from.
+        resample: share of the points of equations that is drawn where residuals are large, after the first grid.
+        roughness: strength of the term that holds coefficients that no point determines to their neighbours (lm).
+        tolerance: a loss below which nothing more is asked for.
+        learning_rate: by default 1 (lbfgs), 0.01 (adamw).
+        time_limit: seconds; the best model so far is kept.
+        seed: of the starts and the points.
+    """
+
+    optimizer: str = "lm"
+    grids: Sequence[int] | None = None
+    steps: int | None = None
+    starts: int | None = None
+    points: float = 3.0
+    resample: float = 0.0
+    roughness: float = 0.0
+    tolerance: float = 0.0
+    learning_rate: float | None = None
+    time_limit: float | None = None
+    seed: int = 0
+
+    def checked(self) -> SolveSettings:
+        """These settings if they make sense; raises :class:`OptionError` otherwise."""
+        if self.optimizer not in OPTIMIZERS:
+            raise OptionError(
+                f"optimizer must be one of {', '.join(OPTIMIZERS)}, not {self.optimizer!r}"
+                f"{nearest(str(self.optimizer), OPTIMIZERS)}"
+            )
+        for name in ("steps", "starts"):
+            value = getattr(self, name)
+            if value is not None and not (_is_whole(value) and value >= 1):
+                raise OptionError(f"{name} must be a whole number of at least 1, not {value!r}")
+        for name in ("roughness", "tolerance", "points"):
+            if not (_is_finite(getattr(self, name)) and getattr(self, name) >= 0):
+                raise OptionError(f"{name} must be a finite number that is not negative, not {getattr(self, name)!r}")
+        for name in ("learning_rate", "time_limit"):
+            value = getattr(self, name)
+            if value is not None and not (_is_finite(value) and value > 0):
+                raise OptionError(f"{name} must be a positive finite number, not {value!r}")
+        if not (_is_finite(self.resample) and 0 <= self.resample <= 1):
+            raise OptionError(f"resample must be a share from 0 to 1, not {self.resample!r}")
+        if not (_is_whole(self.seed) and 0 <= self.seed < 2**31):
+            raise OptionError(f"seed must be a whole number from 0 to 2**31 - 1, not {self.seed!r}")
+        if self.grids is not None:
+            sizes = list(self.grids) if isinstance(self.grids, Iterable) else []
+            if not sizes or not all(_is_whole(s) and s >= 1 for s in sizes) or sizes != sorted(set(sizes)):
+                raise OptionError(f"grids must be growing whole numbers such as (5, 10, 20), not {self.grids!r}")
+        return self
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+
+
+@dataclass(frozen=True)
+class SolveRecord:
+    """One step.
+
+    Attributes:
+        step: counted from 0, the state before any step.
+        event: ``"start"``, ``"refine"`` (grids and points are new) or ``"adapt"`` (hidden grids moved), else empty.
+        grid_size: intervals of the finest layer's grid.
+        points: of all residuals together.
+        loss: weighted sum of the residuals' mean squares at the points of the present grid.
+        seconds: since the start.
+    """
+
+    step: int
+    event: str
+    grid_size: int
+    points: int
+    loss: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Solution:
+    """What :func:`solve` returns.
+
+    Attributes:
+        records: one for each step.
+        optimizer: its name.
+        reason: a sentence that says why it stopped.
+        interrupted: whether a person or the time limit stopped it.
+        loss: of the model that was kept, at fresh points.
+        losses: the mean square of each residual, without weights, at fresh points.
+        seconds: wall-clock time.
+    """
+
+    records: tuple[SolveRecord, ...]
+    optimizer: str
+    reason: str
+    interrupted: bool
+    loss: float
+    losses: dict[str, float]
+    seconds: float
+
+
+Listener = Callable[[SolveRecord], None]
+
+
+def solve(model: KAN, problem: Problem, *, listener: Listener | None = None, **options: Any) -> Solution:
+    """Train a model in place until a problem's residuals vanish, or as far as it goes.
+
+    A model that was never trained takes the region's range as its scaling and the problem's names.
+
+    Args:
+        model: splines of degree 4 or 5 for equations of second order.
+        problem: equations and conditions.
+        listener: called with every :class:`SolveRecord`.
+        **options: see :class:`SolveSettings`.
+
+    Raises:
+        OptionError: for an option that does not exist or makes no sense, or a name that the problem has not.
+        ShapeError: if model and problem differ in their numbers of variables or unknowns.
+        DataError: if a residual is not a finite number at the start.
+
+    >>> from superpose.pde import Box, Problem, Residual
+    >>> line = Box([0], [1])
+    >>> problem = Problem(
+    ...     [Residual(lambda u: u.d("x", "x") + u.value, line), Residual(lambda u: u.value - u["x"], line.boundary())],
+    ...     variables=["x"],
+    ... )
+    >>> model = KAN([1, 1], degree=5, seed=0)
+    >>> solve(model, problem, grids=(4, 8)).loss < 1e-10
+    True
+    >>> abs(model(torch.tensor([[0.5]])).item() - math.sin(0.5) / math.sin(1)) < 1e-6
+    True
+    """
+    known = {option.name for option in fields(SolveSettings)}
+    for name in options:
+        if name not in known:
+            raise OptionError(f"solve has no option {name!r}{nearest(name, known)}")
+    return _Run(model, problem, SolveSettings(**options).checked(), listener).run()
+
+
+class _Stop(Exception):
+    def __init__(self, sentence: str, interrupted: bool = False) -> None:
+        super().__init__(sentence)
+        self.interrupted = interrupted
+
+
+class _Run:
+    """One call of :func:`solve`."""
+
+    def __init__(self, model: KAN, problem: Problem, settings: SolveSettings, listener: Listener | None) -> None:
+        self.model, self.problem, self.settings, self.listener = model, problem, settings, listener
+        self.began = time.monotonic()
+        self.records: list[SolveRecord] = []
+        self.generator = torch.Generator().manual_seed(settings.seed)
+        self.terms: list[Term] = []
+        self.best: tuple[float, KAN] | None = None
+
+    def run(self) -> Solution:
+        fresh = not bool(self.model.scaled)
+        self.problem.check(self.model, self.settings.seed)
+        if fresh:
+            self._take_units()
+        reason, interrupted = "", False
+        try:
+            self._schedule(fresh)
+            reason = f"the schedule of grids ended at {self._finest()} intervals"
+        except _Stop as stop:
+            reason, interrupted = str(stop), stop.interrupted
+        except KeyboardInterrupt:
+            reason, interrupted = "interrupted; the best model so far was kept", True
+        if self.best is not None:
+            _take(self.model, self.best[1])
+        with torch.no_grad():
+            self.terms = [self._term(residual, 1 << 20, 0.0) for residual in self.problem.residuals]
+            found = [float(square(self.problem, self.model, term)) for term in self.terms]
+        losses = {
+            self.problem.title(term.residual): value / term.weight
+            for term, value in zip(self.terms, found, strict=True)
+        }
+        seconds = time.monotonic() - self.began
+        return Solution(tuple(self.records), self.settings.optimizer, reason, interrupted, sum(found), losses, seconds)
+
+    # -- units, grids and points
+
+    def _take_units(self) -> None:
+        """Map the range of all points to -1..1, and lay the first layer's grid there."""
+        points = torch.cat([self.problem.points(residual, self.settings.seed) for residual in self.problem.residuals])
+        points = points.to(self.model.input_center)
+        low, high = points.amin(0), points.amax(0)
+        for residual in self.problem.residuals:
+            if isinstance(residual.where, Region):
+                ends = residual.where.ends()
+                if ends is not None:
+                    low, high = torch.minimum(low, ends[0].to(low)), torch.maximum(high, ends[1].to(high))
+        half = torch.where(high > low, (high - low) / 2, torch.ones_like(low))
+        outputs = torch.zeros_like(self.model.output_center), torch.ones_like(self.model.output_scale)
+        self.model.set_scaling(Affine((low + high) / 2, half), Affine(*outputs))
+        self.model.feature_names, self.model.target_names = self.problem.variables, self.problem.outputs
+        layer = self.model.layer(0)
+        ends = -torch.ones_like(low), torch.ones_like(low)
+        layer.set_knots(grid.uniform_knots(*ends, layer.grid_size, layer.degree))
+
+    def _grids(self) -> list[int]:
+        return list(self.settings.grids) if self.settings.grids is not None else [self._finest()]
+
+    def _finest(self) -> int:
+        return max(layer.grid_size for layer in self.model.kan_layers())
+
+    def _draw(self, seed: int, resample: float) -> None:
+        wanted = math.ceil(self.settings.points * self.model.parameter_count())
+        drawn = [r for r in self.problem.residuals if isinstance(r.where, Region)]
+        share = max(1.0, wanted / max(1, sum(r.count for r in drawn)))
+        self.terms = [
+            self._term(residual, seed, resample, math.ceil(share * residual.count))
+            for residual in self.problem.residuals
+        ]
+
+    def _term(self, residual: Residual, seed: int, resample: float, count: int | None = None) -> Term:
+        count = count or residual.count
+        # Sobol points are best balanced in powers of two, but any number of them is better than independent ones.
+        points = self.problem.points(residual, self.settings.seed + 31 * seed, count).to(self.model.input_center)
+        extra = math.floor(resample * count)
+        if isinstance(residual.where, Region) and extra:
+            candidates = self.problem.points(residual, self.settings.seed + 31 * seed + 17, _CANDIDATES * count)
+            candidates = candidates.to(self.model.input_center)
+            with torch.no_grad():
+                value, _ = self.problem.evaluate(residual, self.model, candidates)
+            size = value.square().sum(1).sqrt()
+            # As residual-based adaptive distribution (C. Wu et al. 2023): in proportion to the residual.
+            chosen = torch.multinomial((size + 1e-300).cpu(), extra, generator=self.generator)
+            points = torch.cat([points[: count - extra], candidates[chosen.to(candidates.device)]])
+        return Term(residual, points, residual.weight)
+
+    @torch.no_grad()
+    def _adapt_hidden(self) -> bool:
+        """Move the grids of hidden layers whose activations left them or fill little of them."""
+        moved = False
+        h = self.model.scale_inputs(torch.cat([term.points for term in self.terms]))
+        for n, layer in enumerate(self.model.kan_layers()):
+            outputs = layer(h)
+            points = grid.breakpoints(layer.knots, layer.degree)
+            low, high, width = points[:, 0], points[:, -1], h.amax(0) - h.amin(0)
+            wrong = (h.amin(0) < low) | (h.amax(0) > high) | (width < 0.5 * (high - low))
+            if n and bool(wrong.any()) and bool(torch.isfinite(h).all()):
+                fresh = grid.adapted_breakpoints(h, layer.grid_size, blend=0.0, margin=_HIDDEN_MARGIN)
+                fresh = torch.where(wrong[:, None], fresh, points)
+                layer.set_knots(grid.extended_knots(fresh, layer.degree))
+                moved = True
+            h = outputs
+        return moved
+
+    # -- the schedule
+
+    def _schedule(self, fresh: bool) -> None:
+        sizes = self._grids()
+        self._coarsen(sizes[0])
+        self._draw(0, 0.0)
+        starts = self.settings.starts or (3 if fresh and self.settings.optimizer == "lm" else 1)
+        if starts > 1:
+            self._choose_start(starts)
+        self._record("start", self._loss())
+        for number, size in enumerate(sizes):
+            if number:
+                _take(self.model, self.model.refine(size))
+                self._draw(number, self.settings.resample)
+                self._forget()
+                self._record("refine", self._loss())
+            if self._adapt_hidden():
+                self._forget()
+                self._record("adapt", self._loss())
+            self._stage(self.settings.steps or _STEPS[self.settings.optimizer])
+
+    def _coarsen(self, size: int) -> None:
+        if self.settings.grids is None:
+            return
+        if any(layer.grid_size > size for layer in self.model.kan_layers()):
+            for layer in self.model.kan_layers():
+                points = grid.breakpoints(layer.knots, layer.degree)
+                ends = points[:, 0], points[:, -1]
+                layer.set_knots(grid.uniform_knots(*ends, min(size, layer.grid_size), layer.degree))
+        _take(self.model, self.model.refine(size))
+
+    def _choose_start(self, starts: int) -> None:
+        origin, candidates = self.model.copy(), []
+        for number in range(starts):
+            _take(self.model, origin)
+            if number:
+                for layer in self.model.kan_layers():
+                    layer.reset_parameters(self.generator)
+            for steps in (5, 15):
+                self._adapt_hidden()
+                stepper = self._stepper(steps)
+                for _ in range(steps):
+                    self._check_time()
+                    if stepper.step().stalled:
+                        break
+            value = self._loss()
+            if math.isfinite(value):
+                candidates.append((value, self.model.copy()))
+        if candidates:
+            _take(self.model, min(candidates, key=lambda candidate: candidate[0])[1])
+
+    def _stepper(self, steps: int) -> ResidualSteps | FirstOrderSteps:
+        settings = self.settings
+        if settings.optimizer != "lm":
+            return FirstOrderSteps(
+                self.model, self.problem, self.terms, settings.optimizer, settings.learning_rate, steps
+            )
+        if self.model.parameter_count() > _MOST_LM_PARAMETERS:
+            count = self.model.parameter_count()
+            raise OptionError(
+                f"optimizer 'lm' would need a matrix of {count} x {count} for this model; use optimizer 'lbfgs' or "
+                "'adamw', or a smaller grid"
+            )
+        stepper = ResidualSteps(self.model, self.problem, self.terms, damping=1e-3)
+        stepper.penalties = roughness(stepper.parameters, settings.roughness) if settings.roughness else []
+        return stepper
+
+    def _stage(self, steps: int) -> None:
+        stepper = self._stepper(steps)
+        losses: list[float] = []
+        for number in range(steps):
+            self._check_time()
+            result = stepper.step()
+            if result.loss != result.loss:
+                raise _Stop(
+                    f"the loss became NaN at step {len(self.records)}; the best model so far was kept; lower "
+                    "learning_rate, or use optimizer 'lm', which cannot take such a step"
+                )
+            losses.append(result.loss)
+            self._record("", result.loss)
+            if result.loss <= self.settings.tolerance:
+                raise _Stop(f"the loss {result.loss:.3g} is within the tolerance")
+            if result.stalled or (self.settings.optimizer != "adamw" and _flat(losses)):
+                break
+            if self.settings.optimizer == "lm" and number % 10 == 9 and self._adapt_hidden():
+                self._forget()
+                self._record("adapt", self._loss())
+                stepper = self._stepper(steps)
+
+    @torch.no_grad()
+    def _loss(self) -> float:
+        return float(sum(square(self.problem, self.model, term) for term in self.terms))
+
+    def _forget(self) -> None:
+        """Losses at other points, or of curves on other grids, do not compare."""
+        self.best = None
+
+    def _record(self, event: str, loss: float) -> None:
+        points = sum(len(term.points) for term in self.terms)
+        seconds = time.monotonic() - self.began
+        self.records.append(SolveRecord(len(self.records), event, self._finest(), points, loss, seconds))
+        if self.settings.optimizer != "lm" and math.isfinite(loss) and (self.best is None or loss < self.best[0]):
+            self.best = (loss, self.model.copy())
+        if self.listener is not None:
+            self.listener(self.records[-1])
+
+    def _check_time(self) -> None:
+        limit = self.settings.time_limit
+        if limit is not None and time.monotonic() - self.began > limit:
+            raise _Stop(f"the time limit of {limit:g} seconds was reached; the best model so far was kept", True)
+
+
+def _flat(losses: list[float], window: int = 6) -> bool:
+    """Whether the loss has all but stopped falling."""
+    return len(losses) > window and losses[-1] > losses[-1 - window] * (1 - 1e-2)
+
+
+@torch.no_grad()
+def _take(model: KAN, other: KAN) -> None:
+    """Give a model another one's curves and grids."""
+    for layer, source in zip(model.kan_layers(), other.kan_layers(), strict=True):
+        layer.knots = source.knots.clone()
+        wanted = layer.coefficients.requires_grad
+        layer.coefficients = torch.nn.Parameter(source.coefficients.detach().clone(), requires_grad=wanted)
+        layer.set_symbolic(source.symbolic_table())
