@@ -115,7 +115,7 @@ class KANLayer(nn.Module):
         size = self.spline_scale / math.sqrt(self.in_features * curves.shape[1])
         with torch.no_grad():
             # A few inputs at a time: all at once would need as much memory again.
-            for some, drawn in zip(torch.split(self.spline_coefficients, 16), torch.split(weights, 16), strict=True):
+            for some, drawn in zip(torch.split(self.spline_coefficients, 4), torch.split(weights, 4), strict=True):
                 some.copy_(size * curves @ drawn)
             if self.base_weight is not None:
                 bound = math.sqrt(6 / (self.in_features + self.out_features))
