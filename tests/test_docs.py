@@ -73,6 +73,11 @@ def test_code_of_the_page_runs_and_prints_what_it_says(page: str, tmp_path: Path
         assert (tmp_path / name).stat().st_size > 100
 
 
+def test_code_of_the_page_on_phases_keeps_all_peaks(tmp_path: Path) -> None:
+    ((code, expected),) = blocks(ROOT / "docs/continual.md")
+    assert printed([code], tmp_path) == [expected]
+
+
 def test_code_of_the_first_page_finds_the_formula_it_shows(tmp_path: Path) -> None:
     ((code, _),) = blocks(ROOT / "README.md")
     # On a busy machine the search may end before the formula is written in its shortest way: its error decides.
