@@ -27,7 +27,6 @@ from typing import Annotated, Any
 import torch
 import typer
 from comparison import jax_layers, torch_layers
-from comparison import machine as about
 from comparison.cases import GRIDS, MEASURES, SHAPES, Case, Contender, Shape
 from comparison.layers import Limits, measure_case, measure_growth
 from comparison.memory import in_fresh_process, measure_step, memory_cases, memory_measures
@@ -37,6 +36,8 @@ from comparison.verdict import Row, verdict
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+
+from superpose.bench import machine as about
 
 PARTS = ("memory", "tiny", "growth", "layers")
 PACKAGE_OF = {"inkan": "inkan", "flashkan": "flashkan", "pykan": "kan", "jaxkan": "jaxkan"}

@@ -114,7 +114,7 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
     bare = capsys.readouterr().out
     assert run("--help") == 0
     assert capsys.readouterr().out == bare
-    assert all(name in bare for name in ("fit", "predict", "formula", "plot", "info"))
+    assert all(name in bare for name in ("fit", "predict", "formula", "plot", "info", "bench"))
 
 
 @pytest.mark.parametrize(
@@ -129,6 +129,11 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
         ("formula", "MODEL --format text|latex|python|sympy"),
         ("plot", "MODEL [TABLE] --out FILE"),
         ("info", "MODEL --json"),
+        (
+            "bench",
+            "NAME special feynman toy --time-limit SECONDS --seed 0,1,2 --points N --test-points N --only NAME,NAME "
+            "--peer pykan,mlp,gp,rbf --out DIR --resume --json --quiet",
+        ),
     ],
 )
 def test_each_command_explains_itself(command: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -407,10 +412,10 @@ def test_ctrl_c_keeps_what_the_search_has_found(
             signal.raise_signal(signal.SIGINT)
 
     @contextlib.contextmanager
-    def progress(quiet: bool) -> Iterator[Callable[[str], None]]:
+    def progress(quiet: bool, first: str) -> Iterator[Callable[[str], None]]:
         yield interrupt
 
-    monkeypatch.setattr("superpose.cli._progress", progress)
+    monkeypatch.setattr("superpose._console.progress", progress)
     assert run(f"{FIT} --json --out result --time-limit 30") == 0
     found = json.loads(capsys.readouterr().out)
     assert found["interrupted"] is True

@@ -88,6 +88,23 @@ def names(option: str, values: list[str] | None) -> list[str] | None:
     return names
 
 
+def words(option: str, text: str, known: Sequence[str] = ()) -> tuple[str, ...]:
+    """Names from ``A,B``, each once, and each one of those known if there are any to compare with.
+
+    >>> words("--peer", "gp, rbf", ("gp", "mlp", "rbf"))
+    ('gp', 'rbf')
+    """
+    found = tuple(part.strip() for part in text.split(","))
+    if not all(found):
+        raise OptionError(f"{option} {quoted(text)} has an empty name in it; write A,B")
+    if len(set(found)) < len(found):
+        raise OptionError(f"{option} {quoted(text)} has a name twice; write each once")
+    if known:
+        for name in found:
+            one_of(option, name, known)
+    return found
+
+
 def default_folder(table: str, target: str) -> str:
     stem = re.sub(r"\.(gz|csv|tsv|txt|dat|parquet)$", "", Path(table).name, flags=re.IGNORECASE)
     stem = Path(stem).stem if stem.lower().endswith((".csv", ".tsv", ".txt")) else stem

@@ -1,4 +1,4 @@
-"""The command line: ``superpose fit | predict | formula | plot | info``.
+"""The command line: ``superpose fit | predict | formula | plot | info | bench``.
 
 Commands hold no logic of their own. Each checks its options, then returns the work to be done as a
 function; :func:`main` runs it, and turns whatever goes wrong into one sentence and an exit code:
@@ -15,19 +15,18 @@ import errno
 import functools
 import io
 import json
-import math
 import os
 import re
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from superpose import _options
+from superpose import _console, _options, cli_bench
 from superpose._errors import OptionError, SuperposeError, nearest
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ __all__ = ["main"]
 
 Work = Callable[[], None]
 
-_COMMANDS = ("fit", "predict", "formula", "plot", "info")
+_COMMANDS = ("fit", "predict", "formula", "plot", "info", "bench")
 _OPTIMIZERS = ("lm", "lbfgs", "adamw")
 _FORMATS = ("text", "latex", "python", "sympy")
 _PICTURES = (".svg", ".png", ".pdf")
@@ -252,13 +251,13 @@ class _Fit:
     quiet: bool
 
     def run(self) -> None:
-        _one_thread()
+        _console.one_thread()
         from superpose import report
         from superpose.data import read_csv
         from superpose.workflow import DiscoverOptions, discover
 
         options = DiscoverOptions(**self.options)
-        with _progress(self.quiet) as listener:
+        with _console.progress(self.quiet, "reading the table") as listener:
             data = read_csv(self.table, target=self.target, features=self.features, seed=options.seed)
             result = discover(data, options, listener=listener)
             report.write(result, self.folder, settings=asdict(options))
@@ -269,15 +268,6 @@ class _Fit:
             _tell(result, summary)
 
 
-def _one_thread() -> None:
-    """Use one thread unless the person has said how many; torch reads this when it is first imported.
-
-    The matrices of small networks are so small that handing them between threads costs more than it saves: on a
-    busy machine with two cores the hello example took 45 s with two threads and 11 s with one.
-    """
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-
-
 def _summary(result: Result, folder: Path) -> dict[str, Any]:
     """What ``fit --json`` prints: the metrics of the run, and where its files are."""
     summary = {
@@ -285,16 +275,7 @@ def _summary(result: Result, folder: Path) -> dict[str, Any]:
         "left_out": list(result.data.left_out),
         "out": str(folder),
     }
-    return {name: _finite(value) for name, value in summary.items()}
-
-
-def _finite(value: Any) -> Any:
-    """The value with null for each NaN and infinity, which JSON does not have."""
-    if isinstance(value, dict):
-        return {name: _finite(inner) for name, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    return {name: _console.finite(value) for name, value in summary.items()}
 
 
 def _tell(result: Result, summary: dict[str, Any]) -> None:
@@ -316,17 +297,9 @@ def _tell(result: Result, summary: dict[str, Any]) -> None:
     print(f"written to {summary['out']}; begin with {os.path.join(summary['out'], 'report.html')}")
 
 
-@contextlib.contextmanager
-def _progress(quiet: bool) -> Iterator[Callable[[str], None] | None]:
-    """A line on stderr that says what is being done; nothing where nobody looks."""
-    if quiet or not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.text import Text
+# -- bench
 
-    with Console(stderr=True).status("reading the table") as status:
-        yield lambda event: status.update(Text(event))
+app.command("bench")(cli_bench.command)
 
 
 # -- predict, formula, plot, info

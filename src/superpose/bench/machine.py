@@ -12,8 +12,10 @@ from typing import Any
 
 import torch
 
+from superpose import __version__
+
 PACKAGES = (
-    "superpose torch numpy inkan flashkan pykan jaxkan jax jaxlib flax optax scikit-learn matplotlib".split()  # noqa: SIM905
+    "torch numpy scipy inkan flashkan pykan jaxkan jax jaxlib flax optax scikit-learn matplotlib".split()  # noqa: SIM905
 )
 INSTRUCTION_SETS = ("avx2", "fma", "avx512f", "avx512_bf16", "amx_tile", "asimd", "sve")
 
@@ -60,7 +62,8 @@ def memory_gib(line: str) -> float:
 
 
 def versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
+    # An installed superpose has its version in its metadata, one that is used from its source here only.
+    found = {"python": platform.python_version(), "superpose": __version__}
     for package in PACKAGES:
         try:
             found[package] = importlib.metadata.version(package)

@@ -1,0 +1,34 @@
+"""Benchmarks: problems with known answers, superpose and its peers on the same points in the same time.
+
+``superpose bench NAME`` runs one; :data:`BENCHMARKS` lists them. This module is all that the command line loads before
+there is work to do, so it imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """A benchmark's name on the command line.
+
+    Attributes:
+        name: what is typed.
+        summary: a few words for ``--help``.
+        module: in this package; its function ``suite(name)`` returns the :class:`~superpose.bench.suite.Suite`.
+    """
+
+    name: str
+    summary: str
+    module: str
+
+
+BENCHMARKS = {
+    benchmark.name: benchmark
+    for benchmark in (
+        Benchmark("special", "15 special functions of two variables", "functions"),
+        Benchmark("feynman", "27 equations from the Feynman lectures", "functions"),
+        Benchmark("toy", "5 compositions of smooth functions, and how errors scale with the grid", "toy"),
+    )
+}

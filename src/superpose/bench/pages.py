@@ -1,0 +1,172 @@
+"""What a person looks at: a table in Markdown, a picture, a few lines on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from superpose.bench.competitors import OURS
+from superpose.bench.peers import PEERS
+from superpose.bench.store import Row, Store, median
+from superpose.plot import _canvas
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# P. Tol's bright colours, which stay apart for colour-blind readers, and a form for each.
+LOOKS = {
+    OURS: ("#EE3377", "o"),
+    "pykan": ("#0077BB", "s"),
+    "mlp": ("#333333", "^"),
+    "gp": ("#009988", "D"),
+    "rbf": ("#CCAA00", "v"),
+}
+_PAPER = "#888888"
+
+
+def competitors_of(rows: Iterable[Row]) -> list[str]:
+    """Who is in the rows, superpose first."""
+    seen = {row["competitor"] for row in rows}
+    return [name for name in (OURS, *PEERS) if name in seen]
+
+
+def table(title: str, store: Store) -> str:
+    """Medians over the seeds, one line for each problem."""
+    rows = store.rows()
+    names = competitors_of(rows)
+    others = [name for name in names if name != OURS]
+    heads = ["problem", "shape", "parameters", "seconds", OURS, *others, "paper's best KAN", "below the paper by"]
+    lines = [
+        f"# {title}",
+        "",
+        facts(store),
+        "",
+        *_grid(heads, [_cells(name, rows, others, store) for name in store.problems]),
+    ]
+    failures = [
+        f"- {row['competitor']} on {row['problem']}, seed {row['seed']}: {row['failure']}"
+        for row in rows
+        if row["failure"]
+    ]
+    if failures:
+        lines += ["", "Failed:", "", *failures]
+    return "\n".join(lines) + "\n"
+
+
+def facts(store: Store) -> str:
+    """A sentence on how the figures came about."""
+    document = store.document()
+    seeds = sorted({row["seed"] for row in store.rows()})
+    settings, machine, versions = document["settings"], document["machine"], document["versions"]
+    return (
+        f"Root mean squared errors on {settings['test_points']:,} fresh points, medians over "
+        f"{'seeds' if len(seeds) > 1 else 'seed'} {', '.join(map(str, seeds))}; learnt from {settings['points']:,} "
+        f"points in at most {settings['time_limit']:g} s each. {machine.get('processor', machine['architecture'])}, "
+        f"threads: {machine['threads']}, superpose {versions['superpose']}, "
+        f"torch {versions['torch']}; begun {document['began'][:10]}."
+    )
+
+
+def _cells(problem: str, rows: list[Row], others: Sequence[str], store: Store) -> list[str]:
+    def figure(name: str, competitor: str = OURS) -> float | None:
+        return median(rows, name, problem=problem, competitor=competitor)
+
+    shapes = {str(row["shape"]) for row in rows if row["problem"] == problem and row["competitor"] == OURS}
+    paper, ours = store.problems[problem]["published_best_kan"], figure("test_rmse")
+    parameters, seconds = figure("parameters"), figure("seconds")
+    return [
+        problem,
+        " or ".join(sorted(shapes)) or "-",
+        "-" if parameters is None else f"{parameters:.0f}",
+        "-" if seconds is None else f"{seconds:.1f}",
+        _error(ours),
+        *(_error(figure("test_rmse", name)) for name in others),
+        _error(paper),
+        "-" if paper is None or ours is None else f"{_times(paper / ours if ours else None)}",
+    ]
+
+
+def _error(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2e}"
+
+
+def _times(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}x" if value < 100 else f"{value:,.0f}x"
+
+
+def _grid(heads: Sequence[str], lines: Iterable[Sequence[str]]) -> list[str]:
+    """A table in Markdown; numbers to the right."""
+    rules = ["---", "---", *["---:"] * (len(heads) - 2)]
+    return ["| " + " | ".join(cells) + " |" for cells in (heads, rules, *lines)]
+
+
+def lines(store: Store) -> list[str]:
+    """One line for each problem, and how many are better than what was published."""
+    rows = store.rows()
+    found = []
+    below = compared = 0
+    for problem, about in store.problems.items():
+        ours = median(rows, "test_rmse", problem=problem, competitor=OURS)
+        paper = about["published_best_kan"]
+        parts = [
+            f"{name} {_error(median(rows, 'test_rmse', problem=problem, competitor=name))}"
+            for name in competitors_of(rows)
+        ]
+        if paper is not None:
+            parts.append(f"paper {_error(paper)}")
+            compared += 1
+            below += ours is not None and ours <= paper
+        found.append(f"{problem}: {', '.join(parts)}")
+    if compared:
+        found.append(f"at or below the paper's best KAN: {below} of {compared}")
+    return found
+
+
+def dots(title: str, store: Store) -> Figure:
+    """Test errors on a logarithmic scale, a line for each problem: small dots for seeds, a large one for the median."""
+    rows = store.rows()
+    names = competitors_of(rows)
+    problems = list(store.problems)
+    height = 1.15 + 0.3 * len(problems)
+    with _canvas.settings():
+        figure = _canvas.figure(7.6, height)
+        axes = figure.add_axes((0.19, 0.5 / height, 0.78, 1 - 1.1 / height))
+        _canvas.plain_axes(axes)
+        axes.set_xscale("log")
+        for name in names:
+            _draw(axes, name, names, problems, [row for row in rows if row["competitor"] == name])
+        papers = [(store.problems[problem]["published_best_kan"], place) for place, problem in enumerate(problems)]
+        marks = [(value, place) for value, place in papers if value]
+        if marks:
+            values, places = zip(*marks, strict=True)
+            axes.scatter(
+                values, places, marker="|", s=150, color=_PAPER, linewidths=2, label="paper's best KAN", zorder=2
+            )
+        axes.set_yticks(range(len(problems)), [_canvas.shortened(problem, 18) for problem in problems])
+        axes.set_ylim(len(problems) - 0.4, -0.6)
+        axes.set_xlabel("RMSE on fresh points", size=10, color=_canvas.INK)
+        axes.legend(
+            frameon=False,
+            fontsize=9,
+            labelcolor=_canvas.GREY,
+            ncols=len(names) + 1,
+            loc="lower left",
+            bbox_to_anchor=(-0.2, 1.0),
+            handletextpad=0.2,
+            columnspacing=1.2,
+        )
+        _canvas.heading(axes, title, "")
+        return figure
+
+
+def _draw(axes: Any, name: str, names: list[str], problems: list[str], rows: list[Row]) -> None:
+    """One competitor's dots, a little above or below the line so that they do not cover each other."""
+    color, marker = LOOKS.get(name, ("#555555", "P"))
+    shift = 0.5 * (names.index(name) - (len(names) - 1) / 2) / max(len(names), 1)
+    single = [(row["test_rmse"], problems.index(row["problem"]) + shift) for row in rows if row["test_rmse"]]
+    middles = [(median(rows, "test_rmse", problem=problem), place + shift) for place, problem in enumerate(problems)]
+    large = [(value, place) for value, place in middles if value]
+    if single:
+        axes.scatter(*zip(*single, strict=True), marker=marker, s=7, color=color, alpha=0.45, linewidths=0, zorder=3)
+    if large:
+        axes.scatter(*zip(*large, strict=True), marker=marker, s=30, color=color, linewidths=0, label=name, zorder=4)

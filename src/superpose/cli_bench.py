@@ -1,0 +1,104 @@
+"""``superpose bench``: its options, and what it says when it is done."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from superpose import _console, _options
+from superpose._errors import OptionError
+from superpose.bench import BENCHMARKS
+from superpose.bench.peers import PEERS
+from superpose.bench.settings import Settings
+
+# Generous ends that keep a slip of the finger from asking for all of the memory.
+_MOST_POINTS = 1_000_000
+_MOST_SEED = 2**32 - 1
+_DEFAULT = Settings()
+_LISTED = "; ".join(f"{benchmark.name}: {benchmark.summary}" for benchmark in BENCHMARKS.values())
+
+
+def command(
+    name: Annotated[str, typer.Argument(metavar="NAME", help=_LISTED)],
+    time_limit: Annotated[
+        str,
+        typer.Option("--time-limit", metavar="SECONDS", help="For each problem, seed and competitor."),
+    ] = f"{_DEFAULT.time_limit:g}",
+    seed: Annotated[
+        str, typer.Option("--seed", metavar="0,1,2", help="Of points and starts; tables show medians over several.")
+    ] = "0",
+    points: Annotated[str, typer.Option("--points", metavar="N", help="To learn from.")] = str(_DEFAULT.points),
+    test_points: Annotated[
+        str, typer.Option("--test-points", metavar="N", help="Fresh ones, to measure errors on.")
+    ] = str(_DEFAULT.test_points),
+    only: Annotated[
+        str | None,
+        typer.Option("--only", metavar="NAME,NAME", help="Some of the problems; all if left out."),
+    ] = None,
+    peer: Annotated[
+        str | None,
+        typer.Option("--peer", metavar=",".join(PEERS), help="Competitors to run beside superpose."),
+    ] = None,
+    out: Annotated[
+        str | None,
+        typer.Option("--out", metavar="DIR", help="Where to write; out/bench-NAME if left out."),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Keep the results that the folder holds already, and add to them.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
+) -> Callable[[], None]:
+    """Measure superpose, and peers, on problems whose answers are known."""
+    settings = Settings(
+        time_limit=_options.seconds("--time-limit", time_limit),
+        seeds=_seeds(seed),
+        points=_options.whole("--points", points, 10, _MOST_POINTS),
+        test_points=_options.whole("--test-points", test_points, 1, _MOST_POINTS),
+        only=() if only is None else _options.words("--only", only),
+        peers=() if peer is None else _options.words("--peer", peer, tuple(PEERS)),
+    )
+    _options.one_of("the benchmark's name", name, tuple(BENCHMARKS))
+    folder = Path("out", f"bench-{name}") if out is None else Path(out)
+    _options.check_folder("--out", folder)
+    return _Bench(name, settings, folder, resume, as_json, quiet).run
+
+
+def _seeds(text: str) -> tuple[int, ...]:
+    seeds = tuple(_options.whole("--seed", part, 0, _MOST_SEED) for part in text.split(","))
+    if len(set(seeds)) < len(seeds):
+        raise OptionError(f"--seed {_options.quoted(text)} has a seed twice; write each once, as in 0,1,2")
+    return seeds
+
+
+@dataclass(frozen=True)
+class _Bench:
+    """One run of ``superpose bench``, its options checked."""
+
+    name: str
+    settings: Settings
+    folder: Path
+    resume: bool
+    as_json: bool
+    quiet: bool
+
+    def run(self) -> None:
+        _console.one_thread()
+        from superpose.bench import suite
+
+        with _console.progress(self.quiet, "loading") as listener:
+            store = suite.run(self.name, self.settings, self.folder, resume=self.resume, listener=listener)
+        if self.as_json:
+            document: dict[str, Any] = store.document() | {"out": str(self.folder)}
+            print(json.dumps(_console.finite(document), allow_nan=False))
+            return
+        for line in suite.of(self.name).lines(store):
+            print(line)
+        if store.interrupted:
+            print("interrupted: these are the results so far; --resume goes on from them")
+        print(f"written to {self.folder}; begin with {self.folder / 'results.md'}")
