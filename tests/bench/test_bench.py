@@ -113,12 +113,17 @@ def test_tables_show_medians_and_the_published_errors(trained: list[Any], tmp_pa
     store = suite.run("feynman", replace(SMALL, peers=("gp",), seeds=(0, 1, 2)), tmp_path)
     line = next(line for line in (tmp_path / "results.md").read_text().splitlines() if line.startswith("| I.6.2 "))
     assert [cell.strip() for cell in line.split("|")[1:-1]] == [
-        *("I.6.2", "[2, 2, 1]", "17", "0.0", "1.00e-10", "1.00e-03", "2.86e-05", "286,000x"),
+        *("I.6.2", "[2, 2, 1]", "17", "0.0", "1.00e-10", "1.00e-03", "2.86e-05", "286,000", "2.86e-05"),
     ]
     assert "seeds 0, 1, 2" in (tmp_path / "results.md").read_text()
     lines = suite.of("feynman").lines(store)
     assert lines[0] == "I.6.2: superpose 1.00e-10, gp 1.00e-03, paper 2.86e-05"
-    assert lines[-1] == "at or below the paper's best KAN: 2 of 2"
+    assert lines[2:] == [
+        "superpose is at or below the paper's best KAN in 2 of 2, 10x below in 2, 30x below in 2",
+        "superpose is at or below the paper's best of all in 2 of 2, 10x below in 2, 30x below in 2",
+        "superpose is at or below gp in 2 of 2, 10x below in 2, 30x below in 2",
+    ]
+    assert "- superpose is at or below gp in 2 of 2" in (tmp_path / "results.md").read_text()
     text = "".join(ElementTree.parse(tmp_path / "results.svg").getroot().itertext())
     assert all(word in text for word in ("Feynman equations", "I.16.6", "superpose", "gp", "paper's best KAN"))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ LOOKS = {
     "rbf": ("#CCAA00", "v"),
 }
 _PAPER = "#888888"
+_TIMES = (1, 10, 30)
 
 
 def competitors_of(rows: Iterable[Row]) -> list[str]:
@@ -35,13 +37,25 @@ def table(title: str, store: Store) -> str:
     rows = store.rows()
     names = competitors_of(rows)
     others = [name for name in names if name != OURS]
-    heads = ["problem", "shape", "parameters", "seconds", OURS, *others, "paper's best KAN", "below the paper by"]
+    heads = [
+        "problem",
+        "shape",
+        "parameters",
+        "seconds",
+        OURS,
+        *others,
+        "paper's best KAN",
+        "ratio",
+        "paper's best of all",
+    ]
     lines = [
         f"# {title}",
         "",
         facts(store),
         "",
         *_grid(heads, [_cells(name, rows, others, store) for name in store.problems]),
+        "",
+        *(f"- superpose {line}" for line in counts(store)),
     ]
     failures = [
         f"- {row['competitor']} on {row['problem']}, seed {row['seed']}: {row['failure']}"
@@ -82,7 +96,8 @@ def _cells(problem: str, rows: list[Row], others: Sequence[str], store: Store) -
         _error(ours),
         *(_error(figure("test_rmse", name)) for name in others),
         _error(paper),
-        "-" if paper is None or ours is None else f"{_times(paper / ours if ours else None)}",
+        "-" if paper is None or not ours else _times(paper / ours),
+        _error(store.problems[problem]["published_best"]),
     ]
 
 
@@ -90,8 +105,8 @@ def _error(value: float | None) -> str:
     return "-" if value is None else f"{value:.2e}"
 
 
-def _times(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1f}x" if value < 100 else f"{value:,.0f}x"
+def _times(value: float) -> str:
+    return f"{value:.1f}" if value < 100 else f"{value:,.0f}"
 
 
 def _grid(heads: Sequence[str], lines: Iterable[Sequence[str]]) -> list[str]:
@@ -101,24 +116,40 @@ def _grid(heads: Sequence[str], lines: Iterable[Sequence[str]]) -> list[str]:
 
 
 def lines(store: Store) -> list[str]:
-    """One line for each problem, and how many are better than what was published."""
+    """One line for each problem, and how often superpose is better than each of the others."""
     rows = store.rows()
     found = []
-    below = compared = 0
     for problem, about in store.problems.items():
-        ours = median(rows, "test_rmse", problem=problem, competitor=OURS)
-        paper = about["published_best_kan"]
         parts = [
             f"{name} {_error(median(rows, 'test_rmse', problem=problem, competitor=name))}"
             for name in competitors_of(rows)
         ]
-        if paper is not None:
-            parts.append(f"paper {_error(paper)}")
-            compared += 1
-            below += ours is not None and ours <= paper
+        if about["published_best_kan"] is not None:
+            parts.append(f"paper {_error(about['published_best_kan'])}")
         found.append(f"{problem}: {', '.join(parts)}")
-    if compared:
-        found.append(f"at or below the paper's best KAN: {below} of {compared}")
+    return found + [f"superpose {line}" for line in counts(store)]
+
+
+def counts(store: Store) -> list[str]:
+    """On how many problems superpose's error is at or below that of each other, and how often far below."""
+    rows = store.rows()
+    others: dict[str, dict[str, float | None]] = {
+        f"the paper's {words}": {problem: about[key] for problem, about in store.problems.items()}
+        for words, key in (("best KAN", "published_best_kan"), ("best of all", "published_best"))
+    }
+    for name in competitors_of(rows)[1:]:
+        others[name] = {p: median(rows, "test_rmse", problem=p, competitor=name) or math.inf for p in store.problems}
+    found = []
+    for name, errors in others.items():
+        ratios = [
+            error / (median(rows, "test_rmse", problem=problem, competitor=OURS) or math.inf)
+            for problem, error in errors.items()
+            if error is not None and store.found(problem=problem, competitor=name if name in PEERS else OURS)
+        ]
+        if ratios:
+            least = [sum(not ratio < times for ratio in ratios) for times in _TIMES]
+            far = ", ".join(f"{times}x below in {count}" for times, count in zip(_TIMES[1:], least[1:], strict=True))
+            found.append(f"is at or below {name} in {least[0]} of {len(ratios)}, {far}")
     return found
 
 

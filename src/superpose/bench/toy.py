@@ -186,12 +186,13 @@ def _panel(axes: Any, problem: str, rows: list[Row]) -> None:
     axes.set_xlabel("grid intervals G", size=10, color=_canvas.INK)
     axes.legend(
         frameon=False,
-        fontsize=8,
+        fontsize=7.5,
         labelcolor=_canvas.GREY,
         loc="upper left",
         bbox_to_anchor=(-0.1, -0.17),
         ncols=2,
-        columnspacing=1.0,
+        columnspacing=0.8,
+        handlelength=1.4,
     )
 
 
