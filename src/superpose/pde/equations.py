@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from superpose.nn.layer import KANLayer
 from superpose.nn.model import KAN
@@ -65,7 +65,7 @@ class ResidualSteps(DampedGaussNewton):
         return normal_equations(self.problem, self.model, self.parameters, self.terms)
 
 
-def square(problem: Problem, model: KAN, term: Term) -> Tensor:
+def square(problem: Problem, model: nn.Module, term: Term) -> Tensor:
     """The weighted mean square of a term, the squares summed over its equations."""
     value, _ = problem.evaluate(term.residual, model, term.points)
     return term.weight * value.square().sum(1).mean()

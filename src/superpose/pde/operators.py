@@ -117,6 +117,23 @@ class Derivatives:
         return found
 
 
+class NestedDerivatives:
+    """The same for any torch module, by differentiating its output again and again: the yardstick, not the tool."""
+
+    def __init__(self, module: torch.nn.Module, x: Tensor) -> None:
+        self.module, self.x = module, x.detach().requires_grad_()
+
+    def of(self, index: Index) -> Tensor:
+        """See :meth:`Derivatives.of`."""
+        with torch.enable_grad():
+            columns = []
+            for column in self.module(self.x).unbind(1):
+                for i in index:
+                    column = torch.autograd.grad(column.sum(), self.x, create_graph=True)[0][:, i]
+                columns.append(column)
+            return torch.stack(columns, 1)
+
+
 def _layer_derivative(layer: KANLayer, rows: Tensor, h: Tensor, factors: dict[int, Tensor | None]) -> Tensor:
     """``sum over orders of sum_i factor_i phi_io^(order)(h_i)``, ``[B, O]``."""
     total: Tensor | None = None

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from superpose._errors import DataError, OptionError, ShapeError, nearest
 from superpose.nn.model import KAN
-from superpose.pde.operators import Derivatives, index_of
+from superpose.pde.operators import Derivatives, NestedDerivatives, index_of
 from superpose.pde.regions import Region
 
 
@@ -25,14 +25,17 @@ class Field:
 
     def __init__(
         self,
-        model: KAN,
+        model: nn.Module,
         points: Tensor,
         variables: Sequence[str],
         outputs: Sequence[str],
         leaves: bool = False,
     ) -> None:
         self.points, self.variables, self.outputs = points, tuple(variables), tuple(outputs)
-        self.derivatives = Derivatives(model, points, leaves=leaves)
+        self._of = model, leaves
+        self.derivatives = (
+            Derivatives(model, points, leaves=leaves) if isinstance(model, KAN) else NestedDerivatives(model, points)
+        )
         self._others: list[Field] = []
 
     def d(self, *by: int | str, of: int | str | None = None) -> Tensor:
@@ -73,14 +76,15 @@ class Field:
         """
         if points.shape != self.points.shape:
             raise ShapeError(f"u.at takes points of shape {tuple(self.points.shape)}, not {tuple(points.shape)}")
-        model, leaves = self.derivatives.model, self.derivatives.leaves
+        model, leaves = self._of
         other = Field(model, points, self.variables, self.outputs, leaves)
         self._others.append(other)
         return other
 
     def all_derivatives(self) -> list[Derivatives]:
-        """Those of this field and of all that were made of it."""
-        return [self.derivatives, *(one for other in self._others for one in other.all_derivatives())]
+        """Those of this field and of all that were made of it, of a KAN."""
+        own = [self.derivatives] if isinstance(self.derivatives, Derivatives) else []
+        return [*own, *(one for other in self._others for one in other.all_derivatives())]
 
 
 @dataclass(frozen=True)
@@ -171,14 +175,16 @@ class Problem:
         return residual.where.sample(count or residual.count, seed=seed)
 
     def evaluate(
-        self, residual: Residual, model: KAN, points: Tensor, *, leaves: bool = False
+        self, residual: Residual, model: nn.Module, points: Tensor, *, leaves: bool = False
     ) -> tuple[Tensor, list[Derivatives]]:
         """A residual's values ``[B, m]`` at points, and the derivatives that it asked for.
+
+        The model is a KAN; any other torch module will do where only the values are wanted.
 
         Raises:
             DataError: if the function gives anything else than one row for each point.
         """
-        points = points.to(model.input_center)
+        points = points.to(next(model.parameters()))
         field = Field(model, points, self.variables, self.outputs, leaves)
         value: Any = residual.function(field)
         if not isinstance(value, Tensor) or value.dim() not in (1, 2) or len(value) != len(points):

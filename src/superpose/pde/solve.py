@@ -19,13 +19,12 @@ from superpose.optim.penalty import roughness
 from superpose.pde.equations import ResidualSteps, Term, square
 from superpose.pde.first_order import FirstOrderSteps
 from superpose.pde.problem import Problem, Residual
+from superpose.pde.ranges import follow_activations
 from superpose.pde.regions import Region
 from superpose.spline import grid
 
 OPTIMIZERS = ("lm", "lbfgs", "adamw")
 _STEPS = {"lm": 60, "lbfgs": 300, "adamw": 2000}
-# Hidden activations move while a network learns; beyond its grid a spline is straight and its second derivative zero.
-_HIDDEN_MARGIN = 0.1
 # Above this many free constants the normal matrix of Levenberg-Marquardt (float64) is larger than 0.5 GiB.
 _MOST_LM_PARAMETERS = 8000
 # Candidates for each point that is drawn anew where residuals are large.
@@ -38,8 +37,11 @@ class SolveSettings:
 
     Attributes:
         optimizer: ``"lm"`` (Levenberg-Marquardt on the residuals), ``"lbfgs"`` or ``"adamw"``.
-        grids: grid sizes to visit, each refined from the one before by exact knot insertion; the model's own if left
-            out.
+        grids: sizes of the finest layer's grid to visit, each refined from the one before by exact knot insertion;
+            layers keep their proportions, so ``KAN(..., grid_size=[20, 10])`` and ``grids=(10, 20)`` begin with 10
+            and 5 intervals. The model's own grids if left out.
+        blend: 0 for even knots in the first layer of a model that was never trained, 1 for knots at the quantiles of
+            the first residual's points, between them a weighted mean: where points are dense knots are too.
         steps: most steps at each grid size; by default 60 (lm), 300 (lbfgs), 2000 (adamw).
         starts: how many random starts are tried for a few steps before the best goes on, the first of them the model
             as it is; None tries 3 for a model that was never trained and continues from the present one otherwise
@@ -56,6 +58,7 @@ class SolveSettings:
 
     optimizer: str = "lm"
     grids: Sequence[int] | None = None
+    blend: float = 0.0
     steps: int | None = None
     starts: int | None = None
     points: float = 3.0
@@ -84,8 +87,9 @@ class SolveSettings:
             value = getattr(self, name)
             if value is not None and not (_is_finite(value) and value > 0):
                 raise OptionError(f"{name} must be a positive finite number, not {value!r}")
-        if not (_is_finite(self.resample) and 0 <= self.resample <= 1):
-            raise OptionError(f"resample must be a share from 0 to 1, not {self.resample!r}")
+        for name in ("resample", "blend"):
+            if not (_is_finite(getattr(self, name)) and 0 <= getattr(self, name) <= 1):
+                raise OptionError(f"{name} must be a number from 0 to 1, not {getattr(self, name)!r}")
         if not (_is_whole(self.seed) and 0 <= self.seed < 2**31):
             raise OptionError(f"seed must be a whole number from 0 to 2**31 - 1, not {self.seed!r}")
         if self.grids is not None:
@@ -201,6 +205,7 @@ class _Run:
         self.generator = torch.Generator().manual_seed(settings.seed)
         self.terms: list[Term] = []
         self.best: tuple[float, KAN] | None = None
+        self.shares = [layer.grid_size / self._finest() for layer in model.kan_layers()]
 
     def run(self) -> Solution:
         fresh = not bool(self.model.scaled)
@@ -243,15 +248,29 @@ class _Run:
         outputs = torch.zeros_like(self.model.output_center), torch.ones_like(self.model.output_scale)
         self.model.set_scaling(Affine((low + high) / 2, half), Affine(*outputs))
         self.model.feature_names, self.model.target_names = self.problem.variables, self.problem.outputs
+        self.model.layer(0).set_knots(self._first_knots(self.model.layer(0).grid_size))
+
+    def _first_knots(self, size: int) -> Tensor:
+        """Knots ``[n_in, K]`` of the first layer, on -1..1."""
         layer = self.model.layer(0)
-        ends = -torch.ones_like(low), torch.ones_like(low)
-        layer.set_knots(grid.uniform_knots(*ends, layer.grid_size, layer.degree))
+        shares = torch.linspace(-1, 1, size + 1, dtype=layer.knots.dtype, device=layer.knots.device)
+        points = shares.repeat(layer.in_features, 1)
+        if self.settings.blend:
+            seen = self.problem.points(self.problem.residuals[0], self.settings.seed)
+            seen = self.model.scale_inputs(seen.to(self.model.input_center))
+            quantiles = grid.adapted_breakpoints(seen, size, blend=1.0)
+            quantiles[:, 0], quantiles[:, -1] = -1.0, 1.0
+            points = torch.lerp(points, quantiles, self.settings.blend)
+        return grid.extended_knots(points, layer.degree)
 
     def _grids(self) -> list[int]:
         return list(self.settings.grids) if self.settings.grids is not None else [self._finest()]
 
     def _finest(self) -> int:
         return max(layer.grid_size for layer in self.model.kan_layers())
+
+    def _sizes(self, finest: int) -> list[int]:
+        return [max(1, round(share * finest)) for share in self.shares]
 
     def _draw(self, seed: int, resample: float) -> None:
         wanted = math.ceil(self.settings.points * self.model.parameter_count())
@@ -265,7 +284,8 @@ class _Run:
     def _term(self, residual: Residual, seed: int, resample: float, count: int | None = None) -> Term:
         count = count or residual.count
         # Sobol points are best balanced in powers of two, but any number of them is better than independent ones.
-        points = self.problem.points(residual, self.settings.seed + 31 * seed, count).to(self.model.input_center)
+        points = self.problem.points(residual, self.settings.seed + 31 * seed, count)
+        points = points.to(self.model.input_center)
         extra = math.floor(resample * count)
         if isinstance(residual.where, Region) and extra:
             candidates = self.problem.points(residual, self.settings.seed + 31 * seed + 17, _CANDIDATES * count)
@@ -278,29 +298,15 @@ class _Run:
             points = torch.cat([points[: count - extra], candidates[chosen.to(candidates.device)]])
         return Term(residual, points, residual.weight)
 
-    @torch.no_grad()
     def _adapt_hidden(self) -> bool:
-        """Move the grids of hidden layers whose activations left them or fill little of them."""
-        moved = False
-        h = self.model.scale_inputs(torch.cat([term.points for term in self.terms]))
-        for n, layer in enumerate(self.model.kan_layers()):
-            outputs = layer(h)
-            points = grid.breakpoints(layer.knots, layer.degree)
-            low, high, width = points[:, 0], points[:, -1], h.amax(0) - h.amin(0)
-            wrong = (h.amin(0) < low) | (h.amax(0) > high) | (width < 0.5 * (high - low))
-            if n and bool(wrong.any()) and bool(torch.isfinite(h).all()):
-                fresh = grid.adapted_breakpoints(h, layer.grid_size, blend=0.0, margin=_HIDDEN_MARGIN)
-                fresh = torch.where(wrong[:, None], fresh, points)
-                layer.set_knots(grid.extended_knots(fresh, layer.degree))
-                moved = True
-            h = outputs
-        return moved
+        return follow_activations(self.model, torch.cat([term.points for term in self.terms]))
 
     # -- the schedule
 
     def _schedule(self, fresh: bool) -> None:
         sizes = self._grids()
-        self._coarsen(sizes[0])
+        if self.settings.grids is not None:
+            self._begin(sizes[0], fresh)
         self._draw(0, 0.0)
         starts = self.settings.starts or (3 if fresh and self.settings.optimizer == "lm" else 1)
         if starts > 1:
@@ -308,7 +314,7 @@ class _Run:
         self._record("start", self._loss())
         for number, size in enumerate(sizes):
             if number:
-                _take(self.model, self.model.refine(size))
+                _take(self.model, self.model.refine(self._sizes(size)))
                 self._draw(number, self.settings.resample)
                 self._forget()
                 self._record("refine", self._loss())
@@ -317,15 +323,17 @@ class _Run:
                 self._record("adapt", self._loss())
             self._stage(self.settings.steps or _STEPS[self.settings.optimizer])
 
-    def _coarsen(self, size: int) -> None:
-        if self.settings.grids is None:
-            return
-        if any(layer.grid_size > size for layer in self.model.kan_layers()):
-            for layer in self.model.kan_layers():
+    def _begin(self, finest: int, fresh: bool) -> None:
+        """Bring the grids to the first sizes; those of a trained model only grow."""
+        sizes = self._sizes(finest)
+        if fresh:
+            self.model.layer(0).set_knots(self._first_knots(min(sizes[0], self.model.layer(0).grid_size)))
+            for layer, size in zip(self.model.kan_layers()[1:], sizes[1:], strict=True):
                 points = grid.breakpoints(layer.knots, layer.degree)
-                ends = points[:, 0], points[:, -1]
-                layer.set_knots(grid.uniform_knots(*ends, min(size, layer.grid_size), layer.degree))
-        _take(self.model, self.model.refine(size))
+                layer.set_knots(
+                    grid.uniform_knots(points[:, 0], points[:, -1], min(size, layer.grid_size), layer.degree)
+                )
+        _take(self.model, self.model.refine(sizes))
 
     def _choose_start(self, starts: int) -> None:
         origin, candidates = self.model.copy(), []
@@ -383,7 +391,7 @@ class _Run:
             if self.settings.optimizer == "lm" and number % 10 == 9 and self._adapt_hidden():
                 self._forget()
                 self._record("adapt", self._loss())
-                stepper = self._stepper(steps)
+                stepper, losses = self._stepper(steps), []
 
     @torch.no_grad()
     def _loss(self) -> float:
