@@ -30,5 +30,6 @@ BENCHMARKS = {
         Benchmark("special", "15 special functions of two variables", "functions"),
         Benchmark("feynman", "27 equations from the Feynman lectures", "functions"),
         Benchmark("toy", "5 compositions of smooth functions, and how errors scale with the grid", "toy"),
+        Benchmark("continual", "peaks shown one after another, and what is left of the earlier ones", "continual"),
     )
 }
