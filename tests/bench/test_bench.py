@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
 import itertools
 import json
 import math
@@ -330,11 +331,18 @@ def test_special_functions_without_scipy(
 # -- the competitors themselves, with tiny budgets
 
 
+def loaded(name: str) -> None:
+    """Load what a peer needs as the program does, which lets it warn; skip the test where it is not installed."""
+    package = PEERS[name].imports.partition(".")[0]
+    if package and importlib.util.find_spec(package) is None:
+        pytest.skip(f"{package} is not installed")
+    load([name])
+
+
 @pytest.mark.parametrize("name", ["superpose", *PEERS])
 def test_each_competitor_learns(name: str, untouched_globals: None, capsys: pytest.CaptureFixture[str]) -> None:
-    if name in PEERS and PEERS[name].imports:
-        pytest.importorskip(PEERS[name].imports)
-        load([name])
+    if name in PEERS:
+        loaded(name)
     problem = datasets.toy()["product"]
     x, y = problem.sample(150, seed=0)
     # The user's units are not those that a method computes in.
@@ -355,6 +363,18 @@ def test_each_competitor_learns(name: str, untouched_globals: None, capsys: pyte
     assert capsys.readouterr() == ("", "")
 
 
+def test_the_fewest_points_that_the_options_allow(tmp_path: Path) -> None:
+    line = (
+        f"bench toy --only mean_100 --points 10 --test-points 1 --time-limit 2 --peer mlp,rbf --out {tmp_path} --quiet"
+    )
+    assert main(line.split()) == 0
+    rows = written(tmp_path)["results"]
+    assert [row["competitor"] for row in rows] == ["superpose", "mlp", "rbf"]
+    # One value has no spread to measure an error against, and ten points determine no quadratic in 100 dimensions.
+    assert rows[0]["test_rmse"] > 0 and rows[0]["relative_rmse"] is None
+    assert "ValueError" in rows[2]["failure"]
+
+
 def test_superpose_within_two_seconds(tmp_path: Path) -> None:
     store = suite.run("feynman", replace(SMALL, only=("II.2.42",), seeds=(0,), points=300), tmp_path)
     (row,) = store.rows()
@@ -364,10 +384,9 @@ def test_superpose_within_two_seconds(tmp_path: Path) -> None:
 
 def test_pykan_survives_nan(monkeypatch: pytest.MonkeyPatch, untouched_globals: None) -> None:
     """Its L-BFGS and its least squares can give NaN; the best state before is what counts."""
-    pytest.importorskip("kan")
+    loaded("pykan")
     from superpose.bench.peers import pykan
 
-    load(["pykan"])
     keep = pykan._Run._keep
 
     def spoilt(self: Any) -> Any:

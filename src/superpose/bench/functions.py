@@ -119,10 +119,10 @@ def measured(problem: Problem, name: str, settings: Settings, seed: int, paramet
         )
         after = time.monotonic()
         predicted = trained.predict(test_x)
-        error = root_mean_square(predicted - test_y)
+        error, spread = root_mean_square(predicted - test_y), float(test_y.std())
         figures |= {
             "test_rmse": error,
-            "relative_rmse": error / float(test_y.std()),
+            "relative_rmse": error / spread if spread else None,
             "seconds": after - began,
             "predict_seconds": time.monotonic() - after,
             "parameters": trained.parameters,

@@ -23,7 +23,7 @@ _JITTERS = tuple(10.0**power for power in range(-12, -4))
 _LENGTH = 0.4
 # The likelihood of all points takes minutes; its lengths hardly change with more of them.
 _SUBSET = 1000
-_SHARE = 0.6
+_AFTERWARDS = 3
 
 
 def train(
@@ -45,9 +45,11 @@ def train(
     with warnings.catch_warnings():
         # Of lengths at their bounds.
         warnings.simplefilter("ignore")
-        candidates = [fixed, _likely_lengths(scaled, fixed, began + _SHARE * time_limit, seed)]
-        scores = [_score(scaled, lengths) for lengths in candidates]
-        lengths = candidates[int(np.argmin(scores))]
+        score = _score(scaled, fixed)
+        # The same once more for other lengths, and a larger one with all points, have to be paid for.
+        left = time_limit - _AFTERWARDS * (time.monotonic() - began)
+        likely = _likely_lengths(scaled, fixed, began + left, seed)
+        lengths = likely if _score(scaled, likely) < score else fixed
         predict = _regression(lengths, *scaled.everything)
     return Trained(scaled.predictor(predict), len(x))
 

@@ -114,8 +114,6 @@ class _Run:
         # From the best state so far: L-BFGS may have ended on a worse one.
         model = self.best()
         try:
-            with _Float64(), torch.no_grad():
-                model(self.data["train_input"])
             with _Float64():
                 model.get_act(self.data["train_input"])
                 self.model = model.refine(size)
