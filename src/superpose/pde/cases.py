@@ -231,7 +231,7 @@ def burgers() -> Case:
         grid_size=(16, 8, 8),
         options={"grids": (16, 24, 32, 48, 64), "resample": 0.3, "steps": 100},
         easier=tuple(problem(factor) for factor in (10.0, 5.0, 2.5, 1.5)),
-        easier_options={"grids": (16,), "blend": 1.0, "steps": 40},
+        easier_options={"grids": (16,), "blend": 1.0, "steps": 40, "starts": 1},
     )
 
 
@@ -277,7 +277,8 @@ def errors(one: Case, model: nn.Module) -> Errors:
         difference = (field_.value - wanted).detach()
         slopes = torch.stack([field_.d(name) for name in one.problem.variables], 1).detach() - slope
     square = one.size * float(difference.square().mean())
-    steep = one.size * float(slopes.square().sum(1).mean())
+    # Burgers' quadrature has no slope by time at time 0.
+    steep = one.size * float(slopes[slopes.isfinite().all(1)].square().sum(1).mean())
     return Errors(square, square + steep, float(difference.norm() / wanted.detach().norm()))
 
 

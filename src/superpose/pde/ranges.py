@@ -13,16 +13,16 @@ from superpose.nn.layer import KANLayer
 from superpose.nn.model import KAN
 from superpose.spline import fitting, grid, reference
 
-# Share of a grid's range by which activations may leave it, and that a new grid has beyond them. Beyond its grid a
-# spline is straight and its second derivative zero.
-_LEAVE, _MARGIN = 0.05, 0.1
+# Shares of a grid's range: activations nearer than this to its end make it longer, to this far beyond them. Beyond its
+# grid a spline is straight: where a sample crosses the end its second derivative jumps, and no step gets past a jump.
+_NEAR, _MARGIN = 0.02, 0.1
 # A grid is made at most this much longer at once; where that is not enough its curves are fitted on a new one.
 _MOST_LONGER = 0.5
 
 
 @torch.no_grad()
 def follow_activations(model: KAN, x: Tensor) -> bool:
-    """Move the hidden grids which activations on samples ``x [B, n_in]`` have left or hardly fill; whether any was."""
+    """Move the hidden grids which activations on samples ``x [B, n_in]`` leave or hardly fill; whether any was."""
     moved = False
     h = model.scale_inputs(x)
     for n, layer in enumerate(model.kan_layers()):
@@ -37,7 +37,7 @@ def _follow(layer: KANLayer, h: Tensor) -> bool:
     points = grid.breakpoints(layer.knots, layer.degree)
     low, high, least, most = points[:, 0], points[:, -1], h.amin(0), h.amax(0)
     size = high - low
-    left, right = least < low - _LEAVE * size, most > high + _LEAVE * size
+    left, right = least < low + _NEAR * size, most > high - _NEAR * size
     empty = most - least < 0.5 * size
     if not bool((left | right | empty).any()):
         return False

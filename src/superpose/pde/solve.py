@@ -261,6 +261,8 @@ class _Run:
             quantiles = grid.adapted_breakpoints(seen, size, blend=1.0)
             quantiles[:, 0], quantiles[:, -1] = -1.0, 1.0
             points = torch.lerp(points, quantiles, self.settings.blend)
+        # Rounding must not put the points at the ends outside.
+        points = points * (1 + 1e-9)
         return grid.extended_knots(points, layer.degree)
 
     def _grids(self) -> list[int]:
@@ -386,12 +388,13 @@ class _Run:
             self._record("", result.loss)
             if result.loss <= self.settings.tolerance:
                 raise _Stop(f"the loss {result.loss:.3g} is within the tolerance")
-            if result.stalled or (self.settings.optimizer != "adamw" and _flat(losses)):
-                break
-            if self.settings.optimizer == "lm" and number % 10 == 9 and self._adapt_hidden():
+            if self.settings.optimizer == "lm" and (number % 4 == 3 or not result.accepted) and self._adapt_hidden():
                 self._forget()
                 self._record("adapt", self._loss())
                 stepper, losses = self._stepper(steps), []
+                continue
+            if result.stalled or (self.settings.optimizer != "adamw" and _flat(losses)):
+                break
 
     @torch.no_grad()
     def _loss(self) -> float:
