@@ -239,6 +239,8 @@ LEARNERS: dict[int, dict[str, Callable[[int], Learner]]] = {
         "KAN": _on_a_line(roughness=0.0),
         "KAN with memory": _on_a_line(strength=1.0),
         "KAN, default roughness": _on_a_line(),
+        "KAN, base SiLU": _on_a_line(base="silu", roughness=0.0),
+        "KAN, base SiLU, with memory": _on_a_line(base="silu", strength=1.0),
         "MLP": lambda seed: _Perceptron(1, 203, seed),
     },
     2: {
