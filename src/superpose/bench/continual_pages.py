@@ -113,9 +113,7 @@ def tables(rows: Sequence[Row], problem: dict[str, Any]) -> Figure:
         grid = figure.add_gridspec(lines, 2, wspace=0.3, hspace=0.55, **spaces)
         for n, row in enumerate(rows):
             _table(figure.add_subplot(grid[n % lines, n // lines]), row)
-        _title(
-            figure, "Four peaks on a plane shown in turn: RMSE, bold where the peak was shown (constants in brackets)"
-        )
+        _title(figure, "Four peaks on a plane shown in turn: RMSE, bold once shown (constants in brackets)")
     return figure
 
 
