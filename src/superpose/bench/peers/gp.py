@@ -21,8 +21,9 @@ from superpose.datasets._problem import FloatArray
 _JITTERS = tuple(10.0**power for power in range(-12, -4))
 # A length of 0.2 of the unit square did well on the special functions; scaled inputs have ranges of 2.
 _LENGTH = 0.4
-# The likelihood of all points takes minutes; its lengths hardly change with more of them.
-_SUBSET = 1000
+# The likelihood of all points takes minutes; its lengths hardly change with more of them. Its gradient is an array of
+# points x points x inputs.
+_SUBSET, _MOST_ENTRIES = 1000, 2e7
 _AFTERWARDS = 3
 
 
@@ -48,7 +49,8 @@ def train(
         score = _score(scaled, fixed)
         # The same once more for other lengths, and a larger one with all points, have to be paid for.
         left = time_limit - _AFTERWARDS * (time.monotonic() - began)
-        likely = _likely_lengths(scaled, fixed, began + left, seed)
+        # Distances grow with the dimensions: with short lengths there all points are strangers, and gradients vanish.
+        likely = _likely_lengths(scaled, fixed * math.sqrt(x.shape[1] / 2), began + left, seed)
         lengths = likely if _score(scaled, likely) < score else fixed
         predict = _regression(lengths, *scaled.everything)
     return Trained(scaled.predictor(predict), len(x))
@@ -106,7 +108,8 @@ def _likely_lengths(scaled: Scaled, start: FloatArray, until: float, seed: int) 
         return best[0], best[1]
 
     x, y = scaled.train
-    some = np.random.default_rng(seed).permutation(len(x))[:_SUBSET]
+    size = min(_SUBSET, math.isqrt(int(_MOST_ENTRIES / x.shape[1])))
+    some = np.random.default_rng(seed).permutation(len(x))[:size]
     # The jitter inside the product, so that it stays relative to the kernel's size.
     kernel = ConstantKernel(1.0, (1e-4, 1e8)) * (
         RBF(start, (1e-2, 1e3)) + WhiteKernel(_JITTERS[0], noise_level_bounds="fixed")
