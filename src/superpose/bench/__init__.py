@@ -30,6 +30,11 @@ BENCHMARKS = {
         Benchmark("special", "15 special functions of two variables", "functions"),
         Benchmark("feynman", "27 equations from the Feynman lectures", "functions"),
         Benchmark("toy", "5 compositions of smooth functions, and how errors scale with the grid", "toy"),
+        Benchmark("poisson", "Poisson's equation on a square, two solutions", "pde"),
+        Benchmark("heat", "the heat equation on a line", "pde"),
+        Benchmark("burgers", "Burgers' equation with a sharp front", "pde"),
+        Benchmark("helmholtz", "Helmholtz's equation on a square", "pde"),
+        Benchmark("disc", "Poisson's equation on a disc and on an L", "pde"),
         Benchmark("continual", "peaks shown one after another, and what is left of the earlier ones", "continual"),
     )
 }
