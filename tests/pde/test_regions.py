@@ -56,6 +56,13 @@ def test_points_lie_in_their_region() -> None:
     torch.testing.assert_close(circle().sample(50).norm(dim=1), torch.ones(50, dtype=torch.float64))
 
 
+def test_lines_are_sampled_with_their_ends() -> None:
+    line = SQUARE.face(1, "low")
+    assert line.sample(1).tolist() == [[-1, 0]] and line.sample(2).tolist() == [[-1, 0], [1, 0]]
+    corners = SQUARE.boundary().sample(40).tolist()
+    assert all([x, y] in corners for x in (-1, 1) for y in (0, 3))
+
+
 def test_sobol_points_are_even() -> None:
     points = SQUARE.sample(256)
     cells = (4 * (points - SQUARE.low) / (SQUARE.high - SQUARE.low)).long()

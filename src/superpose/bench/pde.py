@@ -20,7 +20,7 @@ from superpose.pde.cases import Case, case, errors, solve_case
 from superpose.pde.equations import Term
 from superpose.pde.first_order import FirstOrderSteps
 from superpose.pde.problem import Field
-from superpose.pde.solve import SolveRecord
+from superpose.pde.settings import SolveRecord
 from superpose.plot import render
 
 CASES = {

@@ -3,7 +3,8 @@
 from superpose.pde.operators import derivative, divergence, gradient, hessian, laplacian
 from superpose.pde.problem import Field, Problem, Residual
 from superpose.pde.regions import Box, Image, Part, Region, Union
-from superpose.pde.solve import Solution, SolveRecord, SolveSettings, solve
+from superpose.pde.settings import Solution, SolveRecord, SolveSettings
+from superpose.pde.solve import solve
 
 __all__ = [
     "Box",

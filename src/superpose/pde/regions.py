@@ -93,8 +93,23 @@ class Box(Region):
         if method == "random":
             generator = torch.Generator().manual_seed(seed)
             return lambda number: self._place(torch.rand(number, count, generator=generator, dtype=torch.float64))
+        if count == 1:
+            return self._line(seed)
         engine = torch.quasirandom.SobolEngine(count, scramble=True, seed=seed)  # type: ignore[no-untyped-call]
         return lambda number: self._place(engine.draw(number, dtype=torch.float64))
+
+    def _line(self, seed: int) -> Callable[[int], Tensor]:
+        """As :meth:`stream`, with the two ends first: the corners of a domain are the hardest places to reach."""
+        engine = torch.quasirandom.SobolEngine(1, scramble=True, seed=seed)  # type: ignore[no-untyped-call]
+        ends = [0.0, 1.0]
+
+        def next_points(number: int) -> Tensor:
+            first = torch.tensor([ends.pop(0) for _ in range(min(number, len(ends)))], dtype=torch.float64)[:, None]
+            if len(first) == number:
+                return self._place(first)
+            return self._place(torch.cat([first, engine.draw(number - len(first), dtype=torch.float64)]))
+
+        return next_points
 
     def mesh(self, counts: int | Sequence[int]) -> Tensor:
         """An even mesh with ``counts`` points along each free axis, the ends included."""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields
-from numbers import Integral, Real
+from collections.abc import Callable
+from dataclasses import fields
 from typing import Any
 
 import torch
@@ -21,134 +20,16 @@ from superpose.pde.first_order import FirstOrderSteps
 from superpose.pde.problem import Problem, Residual
 from superpose.pde.ranges import follow_activations
 from superpose.pde.regions import Region
+from superpose.pde.settings import Solution, SolveRecord, SolveSettings
 from superpose.spline import grid
 
-OPTIMIZERS = ("lm", "lbfgs", "adamw")
 _STEPS = {"lm": 60, "lbfgs": 300, "adamw": 2000}
+# Steps that a start gets before it is compared with the others; the better half gets twice as many more, and so on.
+_START_STEPS = 20
 # Above this many free constants the normal matrix of Levenberg-Marquardt (float64) is larger than 0.5 GiB.
 _MOST_LM_PARAMETERS = 8000
 # Candidates for each point that is drawn anew where residuals are large.
 _CANDIDATES = 6
-
-
-@dataclass(frozen=True)
-class SolveSettings:
-    """Options of :func:`solve`.
-
-    Attributes:
-        optimizer: ``"lm"`` (Levenberg-Marquardt on the residuals), ``"lbfgs"`` or ``"adamw"``.
-        grids: sizes of the finest layer's grid to visit, each refined from the one before by exact knot insertion;
-            layers keep their proportions, so ``KAN(..., grid_size=[20, 10])`` and ``grids=(10, 20)`` begin with 10
-            and 5 intervals. The model's own grids if left out.
-        blend: 0 for even knots in the first layer of a model that was never trained, 1 for knots at the quantiles of
-            the first residual's points, between them a weighted mean: where points are dense knots are too.
-        steps: most steps at each grid size; by default 60 (lm), 300 (lbfgs), 2000 (adamw).
-        starts: how many random starts are tried for a few steps before the best goes on, the first of them the model
-            as it is; None tries 3 for a model that was never trained and continues from the present one otherwise
-            (lm only).
-        points: how many points of equations there are at least for each free constant, for regions that points are
-            drawn from.
-        resample: share of the points of equations that is drawn where residuals are large, after the first grid.
-        roughness: strength of the term that holds coefficients that no point determines to their neighbours (lm).
-        tolerance: a loss below which nothing more is asked for.
-        learning_rate: by default 1 (lbfgs), 0.01 (adamw).
-        time_limit: seconds; the best model so far is kept.
-        seed: of the starts and the points.
-    """
-
-    optimizer: str = "lm"
-    grids: Sequence[int] | None = None
-    blend: float = 0.0
-    steps: int | None = None
-    starts: int | None = None
-    points: float = 3.0
-    resample: float = 0.0
-    roughness: float = 0.0
-    tolerance: float = 0.0
-    learning_rate: float | None = None
-    time_limit: float | None = None
-    seed: int = 0
-
-    def checked(self) -> SolveSettings:
-        """These settings if they make sense; raises :class:`OptionError` otherwise."""
-        if self.optimizer not in OPTIMIZERS:
-            raise OptionError(
-                f"optimizer must be one of {', '.join(OPTIMIZERS)}, not {self.optimizer!r}"
-                f"{nearest(str(self.optimizer), OPTIMIZERS)}"
-            )
-        for name in ("steps", "starts"):
-            value = getattr(self, name)
-            if value is not None and not (_is_whole(value) and value >= 1):
-                raise OptionError(f"{name} must be a whole number of at least 1, not {value!r}")
-        for name in ("roughness", "tolerance", "points"):
-            if not (_is_finite(getattr(self, name)) and getattr(self, name) >= 0):
-                raise OptionError(f"{name} must be a finite number that is not negative, not {getattr(self, name)!r}")
-        for name in ("learning_rate", "time_limit"):
-            value = getattr(self, name)
-            if value is not None and not (_is_finite(value) and value > 0):
-                raise OptionError(f"{name} must be a positive finite number, not {value!r}")
-        for name in ("resample", "blend"):
-            if not (_is_finite(getattr(self, name)) and 0 <= getattr(self, name) <= 1):
-                raise OptionError(f"{name} must be a number from 0 to 1, not {getattr(self, name)!r}")
-        if not (_is_whole(self.seed) and 0 <= self.seed < 2**31):
-            raise OptionError(f"seed must be a whole number from 0 to 2**31 - 1, not {self.seed!r}")
-        if self.grids is not None:
-            sizes = list(self.grids) if isinstance(self.grids, Iterable) else []
-            if not sizes or not all(_is_whole(s) and s >= 1 for s in sizes) or sizes != sorted(set(sizes)):
-                raise OptionError(f"grids must be growing whole numbers such as (5, 10, 20), not {self.grids!r}")
-        return self
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool)
-
-
-def _is_finite(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
-
-
-@dataclass(frozen=True)
-class SolveRecord:
-    """One step.
-
-    Attributes:
-        step: counted from 0, the state before any step.
-        event: ``"start"``, ``"refine"`` (grids and points are new) or ``"adapt"`` (hidden grids moved), else empty.
-        grid_size: intervals of the finest layer's grid.
-        points: of all residuals together.
-        loss: weighted sum of the residuals' mean squares at the points of the present grid.
-        seconds: since the start.
-    """
-
-    step: int
-    event: str
-    grid_size: int
-    points: int
-    loss: float
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Solution:
-    """What :func:`solve` returns.
-
-    Attributes:
-        records: one for each step.
-        optimizer: its name.
-        reason: a sentence that says why it stopped.
-        interrupted: whether a person or the time limit stopped it.
-        loss: of the model that was kept, at fresh points.
-        losses: the mean square of each residual, without weights, at fresh points.
-        seconds: wall-clock time.
-    """
-
-    records: tuple[SolveRecord, ...]
-    optimizer: str
-    reason: str
-    interrupted: bool
-    loss: float
-    losses: dict[str, float]
-    seconds: float
 
 
 Listener = Callable[[SolveRecord], None]
@@ -310,7 +191,7 @@ class _Run:
         if self.settings.grids is not None:
             self._begin(sizes[0], fresh)
         self._draw(0, 0.0)
-        starts = self.settings.starts or (3 if fresh and self.settings.optimizer == "lm" else 1)
+        starts = self.settings.starts or (4 if fresh and self.settings.optimizer == "lm" else 1)
         if starts > 1:
             self._choose_start(starts)
         self._record("start", self._loss())
@@ -323,7 +204,9 @@ class _Run:
             if self._adapt_hidden():
                 self._forget()
                 self._record("adapt", self._loss())
-            self._stage(self.settings.steps or _STEPS[self.settings.optimizer])
+            # The last grid is where the digits are won.
+            last = 3 if number + 1 == len(sizes) and self.settings.steps is None else 1
+            self._stage(last * (self.settings.steps or _STEPS[self.settings.optimizer]))
 
     def _begin(self, finest: int, fresh: bool) -> None:
         """Bring the grids to the first sizes; those of a trained model only grow."""
@@ -338,24 +221,36 @@ class _Run:
         _take(self.model, self.model.refine(sizes))
 
     def _choose_start(self, starts: int) -> None:
-        origin, candidates = self.model.copy(), []
-        for number in range(starts):
-            _take(self.model, origin)
-            if number:
-                for layer in self.model.kan_layers():
-                    layer.reset_parameters(self.generator)
-            for steps in (5, 15):
-                self._adapt_hidden()
+        """Try several starts for a few steps; the better half goes on for some more, until one is left."""
+        candidates = [self.model.copy()]
+        for _ in range(starts - 1):
+            candidates.append(self.model.copy())
+            for layer in candidates[-1].kan_layers():
+                layer.reset_parameters(self.generator)
+        steps = _START_STEPS
+        while True:
+            ranked = sorted(((self._tried(one, steps), n) for n, one in enumerate(candidates)))
+            left = [candidates[n] for value, n in ranked[: len(ranked) // 2] if math.isfinite(value)]
+            if len(left) <= 1:
+                _take(self.model, candidates[ranked[0][1]])
+                return
+            candidates, steps = left, 2 * steps
+
+    def _tried(self, model: KAN, steps: int) -> float:
+        """The loss of a start after some steps."""
+        _take(self.model, model)
+        self._adapt_hidden()
+        stepper = self._stepper(steps)
+        for number in range(steps):
+            self._check_time()
+            result = stepper.step()
+            if (number % 4 == 3 or not result.accepted) and self._adapt_hidden():
                 stepper = self._stepper(steps)
-                for _ in range(steps):
-                    self._check_time()
-                    if stepper.step().stalled:
-                        break
-            value = self._loss()
-            if math.isfinite(value):
-                candidates.append((value, self.model.copy()))
-        if candidates:
-            _take(self.model, min(candidates, key=lambda candidate: candidate[0])[1])
+            elif result.stalled:
+                break
+        _take(model, self.model)
+        value = self._loss()
+        return value if math.isfinite(value) else math.inf
 
     def _stepper(self, steps: int) -> ResidualSteps | FirstOrderSteps:
         settings = self.settings
@@ -419,7 +314,7 @@ class _Run:
             raise _Stop(f"the time limit of {limit:g} seconds was reached; the best model so far was kept", True)
 
 
-def _flat(losses: list[float], window: int = 6) -> bool:
+def _flat(losses: list[float], window: int = 10) -> bool:
     """Whether the loss has all but stopped falling."""
     return len(losses) > window and losses[-1] > losses[-1 - window] * (1 - 1e-2)
 
