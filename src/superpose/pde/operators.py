@@ -124,7 +124,7 @@ class NestedDerivatives:
         self.module, self.x = module, x.detach().requires_grad_()
 
     def of(self, index: Index) -> Tensor:
-        """See :meth:`Derivatives.of`."""
+        """As :class:`Derivatives` gives it."""
         with torch.enable_grad():
             columns = []
             for column in self.module(self.x).unbind(1):

@@ -53,7 +53,7 @@ class SolveSettings:
     seed: int = 0
 
     def checked(self) -> SolveSettings:
-        """These settings if they make sense; raises :class:`OptionError` otherwise."""
+        """These settings if they make sense; an error in one sentence otherwise."""
         if self.optimizer not in OPTIMIZERS:
             raise OptionError(
                 f"optimizer must be one of {', '.join(OPTIMIZERS)}, not {self.optimizer!r}"
