@@ -24,6 +24,8 @@ from superpose.pde.settings import Solution, SolveRecord, SolveSettings
 from superpose.spline import grid
 
 _STEPS = {"lm": 60, "lbfgs": 300, "adamw": 2000}
+# Where no grids are asked for, the model's own is doubled so often, up to so many free constants.
+_DOUBLINGS, _MOST_BY_DEFAULT = 2, 3000
 # Steps that a start gets before it is compared with the others; the better half gets twice as many more, and so on.
 _START_STEPS = 20
 # Above this many free constants the normal matrix of Levenberg-Marquardt (float64) is larger than 0.5 GiB.
@@ -147,7 +149,14 @@ class _Run:
         return grid.extended_knots(points, layer.degree)
 
     def _grids(self) -> list[int]:
-        return list(self.settings.grids) if self.settings.grids is not None else [self._finest()]
+        if self.settings.grids is not None:
+            return list(self.settings.grids)
+        sizes, count = [self._finest()], self.model.parameter_count()
+        if self.settings.optimizer == "lm":
+            while len(sizes) <= _DOUBLINGS and 2 * count <= _MOST_BY_DEFAULT:
+                sizes.append(2 * sizes[-1])
+                count *= 2
+        return sizes
 
     def _finest(self) -> int:
         return max(layer.grid_size for layer in self.model.kan_layers())
@@ -188,8 +197,7 @@ class _Run:
 
     def _schedule(self, fresh: bool) -> None:
         sizes = self._grids()
-        if self.settings.grids is not None:
-            self._begin(sizes[0], fresh)
+        self._begin(sizes[0], fresh)
         self._draw(0, 0.0)
         starts = self.settings.starts or (4 if fresh and self.settings.optimizer == "lm" else 1)
         if starts > 1:
@@ -233,6 +241,7 @@ class _Run:
             left = [candidates[n] for value, n in ranked[: len(ranked) // 2] if math.isfinite(value)]
             if len(left) <= 1:
                 _take(self.model, candidates[ranked[0][1]])
+                self._forget()
                 return
             candidates, steps = left, 2 * steps
 
@@ -250,6 +259,8 @@ class _Run:
                 break
         _take(model, self.model)
         value = self._loss()
+        if self.best is None or value < self.best[0]:
+            self.best = (value, self.model.copy())
         return value if math.isfinite(value) else math.inf
 
     def _stepper(self, steps: int) -> ResidualSteps | FirstOrderSteps:
