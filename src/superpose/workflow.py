@@ -22,8 +22,9 @@ from superpose.interpret.edges import polish, sample, scaled_rows
 from superpose.interpret.formula import Formula
 from superpose.interpret.symbolify import symbolify
 from superpose.nn.model import KAN
-from superpose.train.fit import OPTIMIZERS, fit
+from superpose.train.fit import fit
 from superpose.train.history import History
+from superpose.train.settings import OPTIMIZERS
 
 Listener = Callable[[str], None]
 

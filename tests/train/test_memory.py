@@ -145,7 +145,9 @@ def test_five_peaks_shown_in_turn_stay_with_a_memory(base: str, roughness: float
 def test_five_peaks_stay_without_a_memory_if_nothing_reaches_across() -> None:
     rmse, change = five_peaks("none", False)
     assert change < 1e-6 and max(rmse[-1]) < 1e-5
-    # A base function reaches over the whole line, and so does the smoothing of what no sample sees.
+    # A base function reaches over the whole line, and so does a roughness of one strength for all; that which is found
+    # from the data leaves alone what no sample sees.
+    assert five_peaks("none", False, roughness=None)[1] < 1e-6
     assert five_peaks("silu", False)[1] > 1e-2
     assert five_peaks("none", False, roughness=1e-11)[1] > 1e-2
 

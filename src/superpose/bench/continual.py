@@ -232,14 +232,12 @@ def _on_a_plane(nodes: int, **options: Any) -> Callable[[int], Learner]:
 
 
 STRONG = "KAN [2,{},1] with memory of strength 10,000"
-# By dimension and name. On a line the plain KAN is shown with and without the roughness term, which smooths away what
-# no sample holds any more; on a plane, where that is not what makes it forget, as fit trains it.
+# By dimension and name.
 LEARNERS: dict[int, dict[str, Callable[[int], Learner]]] = {
     1: {
-        "KAN": _on_a_line(roughness=0.0),
+        "KAN": _on_a_line(),
         "KAN with memory": _on_a_line(strength=1.0),
-        "KAN, default roughness": _on_a_line(),
-        "KAN, base SiLU": _on_a_line(base="silu", roughness=0.0),
+        "KAN, base SiLU": _on_a_line(base="silu"),
         "KAN, base SiLU, with memory": _on_a_line(base="silu", strength=1.0),
         "MLP": lambda seed: _Perceptron(1, 203, seed),
     },

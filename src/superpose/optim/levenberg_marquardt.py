@@ -90,6 +90,24 @@ class DampedGaussNewton(ABC):
             gradient[part] += term.matrix @ term.offset(self.theta)
         return normal, gradient
 
+    def normal_matrix(self) -> Tensor:
+        """The normal matrix ``[P, P]`` at the present parameters, penalties included; not to be changed."""
+        if self._system is None:
+            self._system = self._assemble()
+        return self._system[0]
+
+    def set_penalties(self, penalties: Sequence[Quadratic]) -> None:
+        """Take other penalties from here on."""
+        if self._system is not None:
+            # What was assembled stays; only the terms in it are exchanged.
+            normal, gradient = self._system
+            for sign, terms in ((-1, self.penalties), (1, penalties)):
+                for term in terms:
+                    part = slice(term.start, term.start + term.matrix.shape[0])
+                    normal[part, part] += sign * term.matrix
+                    gradient[part] += sign * (term.matrix @ term.offset(self.theta))
+        self.penalties = list(penalties)
+
     @torch.no_grad()
     def step(self, tries: int = 8) -> StepResult:
         """One accepted step, or up to ``tries`` rejected ones with growing damping."""

@@ -40,7 +40,8 @@ def sparsity(trace: Trace) -> Tensor:
     return total
 
 
-def _edges(parameters: Parameters) -> Iterator[tuple[int, KANLayer, int, int, slice]]:
+def edges(parameters: Parameters) -> Iterator[tuple[int, KANLayer, int, int, slice]]:
+    """``layer number, layer, input, output, place in the parameter vector`` of every spline edge."""
     start = 0
     for n, (layer, plan) in enumerate(zip(parameters.layers, parameters.plans, strict=True)):
         for index, (i, o) in enumerate(zip(plan.inputs.tolist(), plan.outputs.tolist(), strict=True)):
@@ -49,7 +50,8 @@ def _edges(parameters: Parameters) -> Iterator[tuple[int, KANLayer, int, int, sl
 
 
 @torch.no_grad()
-def _layer_inputs(parameters: Parameters, x: Tensor) -> list[Tensor]:
+def layer_inputs(parameters: Parameters, x: Tensor) -> list[Tensor]:
+    """What each layer is given at scaled samples ``x [B, n_in]``."""
     inputs = [x]
     for layer in parameters.layers[:-1]:
         inputs.append(layer(inputs[-1]))
@@ -90,11 +92,11 @@ def reweighted(parameters: Parameters, x: Tensor, strength: float, *, kind: str 
         kind: ``"size"`` pulls edges to zero, ``"bend"`` pulls them to straight lines.
     """
     theta = parameters.get()
-    inputs = _layer_inputs(parameters, x)
+    inputs = layer_inputs(parameters, x)
     gram: Gram = _spread if kind == "size" else _bend
     found = [
         (n, part, matrix, float(theta[part] @ matrix @ theta[part]))
-        for (n, layer, i, _, part) in _edges(parameters)
+        for (n, layer, i, _, part) in edges(parameters)
         for matrix in [gram(layer, inputs[n], i)]
     ]
     largest = max((square for *_, square in found), default=0.0) ** 0.5
@@ -115,7 +117,7 @@ def roughness(parameters: Parameters, strength: float) -> list[Quadratic]:
     """
     terms: list[Quadratic] = []
     made: dict[tuple[int, int], Tensor] = {}
-    for _, layer, _, _, part in _edges(parameters):
+    for _, layer, _, _, part in edges(parameters):
         count = layer.spline_coefficients.shape[1]
         order = min(layer.degree + 1, count - 1)
         if order < 1:

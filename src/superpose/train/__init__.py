@@ -1,7 +1,8 @@
 """Training: one loop, three optimisers."""
 
-from superpose.train.fit import FitSettings, fit
+from superpose.train.fit import fit
 from superpose.train.history import History, Record
 from superpose.train.memory import Memory, remember
+from superpose.train.settings import FitSettings
 
 __all__ = ["FitSettings", "History", "Memory", "Record", "fit", "remember"]

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
-from numbers import Integral, Real
 from typing import Any
 
 import torch
@@ -18,112 +16,25 @@ from superpose.nn.layer import KANLayer
 from superpose.nn.model import KAN
 from superpose.optim import penalty
 from superpose.optim.first_order import LBFGS, AdamW
-from superpose.optim.levenberg_marquardt import LevenbergMarquardt
+from superpose.optim.levenberg_marquardt import LevenbergMarquardt, Quadratic
+from superpose.optim.parameters import Parameters
+from superpose.optim.smoothness import Edge, Smoothness
 from superpose.spline import grid
 from superpose.train.history import History, Record
-from superpose.train.memory import Memory
 from superpose.train.progress import Listener, TerminalProgress
+from superpose.train.settings import FitSettings
 
-OPTIMIZERS = ("lm", "lbfgs", "adamw")
 _DEFAULT_STEPS = {"lm": 60, "lbfgs": 100, "adamw": 2000}
 _DEFAULT_RATE = {"lm": 1.0, "lbfgs": 1.0, "adamw": 1e-2}
 # Hidden activations are few at the ends of their range, where even knots would stand without samples between them.
 # Of blends 0, 0.3, 0.6, 0.8, 0.9 and margins 0.01, 0.03, this pair gave the least test error on exp(sin(pi x) + y^2).
 _HIDDEN_BLEND, _HIDDEN_MARGIN = 0.6, 0.03
+# Finer grids than this are not tried by themselves.
+_MOST_INTERVALS = 1000
+# After these steps of a grid it is looked at how smooth the edges should be; a look costs as much as a few steps.
+_SMOOTHNESS_STEPS = (2, 5, 10, 20, 40, 80, 160)
 # Above this many free constants the normal matrix of Levenberg-Marquardt (float64) is larger than 0.5 GiB.
 _MOST_LM_PARAMETERS = 8000
-
-
-@dataclass(frozen=True)
-class FitSettings:
-    """Options of :func:`fit`.
-
-    Attributes:
-        grids: grid sizes to visit, each refined from the one before by exact knot insertion; None doubles the grid
-            while the validation error falls.
-        steps: most steps at each grid size; by default 60 (lm), 100 (lbfgs), 2000 (adamw).
-        starts: how many random starts are tried for a few steps before the best goes on; None tries 4 for a model
-            that was never fitted and continues from the present parameters otherwise. The first start is always the
-            model as it is.
-        sparsity: strength of L1 + entropy (lbfgs, adamw) or of the reweighted quadratic terms (lm).
-        roughness: strength of the term that holds coefficients without data to their neighbours (lm).
-        adapt: whether grids are moved to the activations' ranges.
-        blend: 0 for even knots, 1 for knots at the samples' quantiles, when grids are moved.
-        patience: grid sizes in a row that may bring no better validation error before the schedule ends.
-        loss: a torch loss of (prediction, target) in scaled units, mean squared error when None; lbfgs and adamw.
-        batch_size: samples of a mini-batch; adamw.
-        learning_rate: by default 1 (lbfgs), 0.01 (adamw).
-        time_limit: seconds; the best model so far is kept.
-        memory: what :func:`remember` kept of earlier data: their predictions are held beside the errors on these.
-            Grids stand still then: it needs ``adapt=False``, one start, and no ``grids``.
-        seed: of the starts and the order of mini-batches.
-        progress: whether to show a line on the terminal; None shows it if there is one.
-    """
-
-    grids: Sequence[int] | None = None
-    steps: int | None = None
-    starts: int | None = None
-    sparsity: float = 0.0
-    roughness: float = 1e-11
-    adapt: bool = True
-    blend: float = 0.25
-    patience: int = 1
-    loss: Callable[[Tensor, Tensor], Tensor] | None = None
-    batch_size: int = 256
-    learning_rate: float | None = None
-    time_limit: float | None = None
-    memory: Memory | None = None
-    seed: int = 0
-    progress: bool | None = None
-
-    def checked(self, optimizer: str) -> FitSettings:
-        """These settings if they make sense together; raises :class:`OptionError` otherwise."""
-        if optimizer not in OPTIMIZERS:
-            raise OptionError(
-                f"optimizer must be one of {', '.join(OPTIMIZERS)}, not {optimizer!r}"
-                f"{nearest(str(optimizer), OPTIMIZERS)}"
-            )
-        if optimizer == "lm" and self.loss is not None:
-            raise OptionError("optimizer 'lm' minimises squared errors only; for another loss use 'lbfgs' or 'adamw'")
-        for name, least in (("steps", 1), ("starts", 1), ("batch_size", 1), ("patience", 1)):
-            value = getattr(self, name)
-            if value is not None and not (_is_whole(value) and value >= least):
-                raise OptionError(f"{name} must be a whole number of at least {least}, not {value!r}")
-        for name in ("sparsity", "roughness"):
-            value = getattr(self, name)
-            if not (_is_finite(value) and value >= 0):
-                raise OptionError(f"{name} must be a finite number that is not negative, not {value!r}")
-        for name in ("learning_rate", "time_limit"):
-            value = getattr(self, name)
-            if value is not None and not (_is_finite(value) and value > 0):
-                raise OptionError(f"{name} must be a positive finite number, not {value!r}")
-        if not (_is_finite(self.blend) and 0 <= self.blend <= 1):
-            raise OptionError(f"blend must lie between 0 (uniform) and 1 (quantiles), not {self.blend!r}")
-        if not (_is_whole(self.seed) and 0 <= self.seed < 2**63):
-            raise OptionError(f"seed must be a whole number from 0 to 2**63 - 1, not {self.seed!r}")
-        if self.loss is not None and not callable(self.loss):
-            raise OptionError(f"loss must be a torch loss of (prediction, target), not {self.loss!r}")
-        if self.grids is not None:
-            sizes = list(self.grids) if isinstance(self.grids, Iterable) else []
-            if not sizes or not all(_is_whole(s) and s >= 1 for s in sizes) or sizes != sorted(set(sizes)):
-                raise OptionError(f"grids must be growing whole numbers such as (3, 6, 12), not {self.grids!r}")
-        if self.memory is not None:
-            if not isinstance(self.memory, Memory):
-                raise OptionError(f"memory must come from superpose.remember, and is a {type(self.memory).__name__}")
-            if self.adapt or self.grids is not None or self.starts not in (None, 1):
-                raise OptionError(
-                    "a memory holds only while grids stand still and training goes on from the model as it is; "
-                    "with memory pass adapt=False, leave out grids, and leave starts at 1"
-                )
-        return self
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool)
-
-
-def _is_finite(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def fit(
@@ -198,10 +109,13 @@ class _Run:
         self.began = time.monotonic()
         self.generator = torch.Generator().manual_seed(settings.seed)
         self.history = History(optimizer=optimizer)
+        # How smooth each edge is to be, carried from grid to grid.
+        self.strengths: dict[Edge, float] = {}
+        self.smoothness: Smoothness | None = None
         self.best: tuple[float, _State] = (math.inf, _State.of(model))
 
     def run(self) -> History:
-        fresh = not bool(self.model.scaled)
+        fresh = self.fresh = not bool(self.model.scaled)
         if fresh:
             self.model.set_scaling(self.data.x_scale, self.data.y_scale)
             self.model.feature_names, self.model.target_names = (
@@ -244,8 +158,10 @@ class _Run:
         if self.optimizer != "lm":
             return [max(layer.grid_size for layer in self.model.kan_layers())]
         size = max(layer.grid_size for layer in self.model.kan_layers())
-        # A grid interval without samples to fill it cannot teach anything.
-        most = max(size, min(200, len(self.train[0]) // 4))
+        # A grid interval without samples to fill it cannot teach anything, nor can residuals tell more constants
+        # than there are of them.
+        edges = sum(int(layer.spline_mask().sum()) for layer in self.model.kan_layers())
+        most = min(_MOST_INTERVALS, len(self.train[0]) // 4, self.train[1].numel() // max(1, edges))
         sizes = [size]
         while sizes[-1] * 2 <= most:
             sizes.append(sizes[-1] * 2)
@@ -278,13 +194,13 @@ class _Run:
             if number:
                 for layer in self.model.kan_layers():
                     layer.reset_parameters(self.generator)
-            stepper = self._optimizer(30)
+            stepper = self._optimizer(None)
             for _ in range(6):
                 self._check_time()
                 if stepper.step().stalled:
                     break
             self._adapt_hidden()
-            stepper = self._optimizer(30)
+            stepper = self._optimizer(None)
             for _ in range(14):
                 self._check_time()
                 if stepper.step().stalled:
@@ -342,9 +258,10 @@ class _Run:
     # -- one grid size
 
     def _stage(self, steps: int | None = None) -> float:
-        steps = steps or self.settings.steps or _DEFAULT_STEPS[self.optimizer]
         stepper = self._optimizer(steps)
-        every = 50 if self.optimizer == "adamw" else 1
+        name = _name_of(stepper)
+        steps = steps or self.settings.steps or _DEFAULT_STEPS[name]
+        every = 50 if name == "adamw" else 1
         best, losses = math.inf, []
         for number in range(steps):
             self._check_time()
@@ -357,31 +274,31 @@ class _Run:
             losses.append(result.loss)
             if (number + 1) % every == 0 or number + 1 == steps:
                 best = min(best, self._record(""))
-            if self.settings.sparsity and isinstance(stepper, LevenbergMarquardt) and number % 5 == 4:
-                stepper = self._optimizer(steps, stepper.damping)
-            if result.stalled or (self.optimizer != "adamw" and _flat(losses, self.optimizer)):
+            if isinstance(stepper, LevenbergMarquardt) and number + 1 in _SMOOTHNESS_STEPS:
+                self._reweigh(stepper)
+            if result.stalled or (name != "adamw" and _flat(losses, name)):
                 break
         return best
 
-    def _optimizer(self, steps: int, damping: float = 1e-2) -> LevenbergMarquardt | LBFGS | AdamW:
+    def _optimizer(self, steps: int | None) -> LevenbergMarquardt | LBFGS | AdamW:
         x, y = self.train
-        rate = self.settings.learning_rate or _DEFAULT_RATE[self.optimizer]
-        if self.optimizer == "lm":
-            stepper = LevenbergMarquardt(self.model, x, y, damping=damping)
-            if stepper.parameters.size > _MOST_LM_PARAMETERS:
-                raise OptionError(
-                    f"optimizer 'lm' would need a matrix of {stepper.parameters.size} x {stepper.parameters.size} for "
-                    "this model; use optimizer 'lbfgs' or 'adamw', or a smaller grid"
-                )
-            stepper.penalties = penalty.roughness(stepper.parameters, self.settings.roughness)
-            if self.settings.sparsity:
-                stepper.penalties += penalty.reweighted(stepper.parameters, x, self.settings.sparsity)
-            if self.settings.memory is not None:
-                stepper.penalties.append(self.settings.memory.quadratic(y.numel()))
-            return stepper
-        loss = self.settings.loss or torch.nn.functional.mse_loss
-        extra = self._penalty if self.settings.sparsity or self.settings.memory is not None else None
-        if self.optimizer == "lbfgs":
+        name, settings = self.optimizer, self.settings
+        if name == "lm":
+            constants = Parameters(self.model).size
+            if constants <= _MOST_LM_PARAMETERS:
+                stepper = LevenbergMarquardt(self.model, x, y)
+                stepper.penalties = self._penalties(stepper.parameters)
+                return stepper
+            name = "lbfgs"
+            self.history.optimizer = "lm, then lbfgs"
+            self.history.notes.append(
+                f"L-BFGS took over at grid {self._finest()}: Levenberg-Marquardt would need a matrix of "
+                f"{constants} x {constants}"
+            )
+        loss = settings.loss or torch.nn.functional.mse_loss
+        extra = self._penalty if settings.sparsity or settings.memory is not None else None
+        rate = settings.learning_rate or _DEFAULT_RATE[name]
+        if name == "lbfgs":
             return LBFGS(self.model, x, y, loss=loss, penalty=extra, learning_rate=rate)
         return AdamW(
             self.model,
@@ -390,10 +307,37 @@ class _Run:
             loss=loss,
             penalty=extra,
             learning_rate=rate,
-            batch_size=self.settings.batch_size,
-            steps=steps,
+            batch_size=settings.batch_size,
+            steps=steps or settings.steps or _DEFAULT_STEPS[name],
             generator=self.generator,
         )
+
+    def _penalties(self, parameters: Parameters) -> list[Quadratic]:
+        """The quadratic terms of Levenberg-Marquardt; ``self.smoothness`` is what the roughness was made by."""
+        settings, (x, y) = self.settings, self.train
+        self.smoothness = None
+        if settings.roughness is None:
+            self.smoothness = Smoothness(parameters, x, self.strengths, hold_unseen=not self.fresh)
+            terms = self.smoothness.terms()
+        else:
+            terms = penalty.roughness(parameters, settings.roughness)
+        if settings.sparsity:
+            terms += penalty.reweighted(parameters, x, settings.sparsity)
+        if settings.memory is not None:
+            terms.append(settings.memory.quadratic(y.numel()))
+        return terms
+
+    def _reweigh(self, stepper: LevenbergMarquardt) -> None:
+        """Bring the penalties up to the present state."""
+        changed = False
+        if self.smoothness is not None:
+            changed = self.smoothness.update(
+                stepper.normal_matrix(), stepper.theta, stepper.loss, self.train[1].numel()
+            )
+            self.strengths = self.smoothness.strengths
+        if changed or self.settings.sparsity:
+            terms = self._penalties(stepper.parameters)
+            stepper.set_penalties(terms)
 
     def _penalty(self, scaled: Tensor) -> Tensor:
         total = self._forgotten()
@@ -459,6 +403,10 @@ class _StopFit(Exception):
     def __init__(self, sentence: str, interrupted: bool = False) -> None:
         super().__init__(sentence)
         self.interrupted = interrupted
+
+
+def _name_of(stepper: LevenbergMarquardt | LBFGS | AdamW) -> str:
+    return "lm" if isinstance(stepper, LevenbergMarquardt) else "lbfgs" if isinstance(stepper, LBFGS) else "adamw"
 
 
 def _flat(losses: list[float], optimizer: str) -> bool:

@@ -44,8 +44,9 @@ class History:
 
     Attributes:
         records: one :class:`Record` for each step.
-        optimizer: the optimiser's name.
+        optimizer: the optimiser's name; two where another took over.
         reason: a sentence that says why training stopped.
+        notes: sentences on what was done otherwise than asked, such as a change of the optimiser.
         interrupted: whether a person or the time limit stopped it.
         train_rmse, validation_rmse: of the model that was kept, in the target's units; for several targets the root
             of the mean over them.
@@ -55,6 +56,7 @@ class History:
     records: list[Record] = field(default_factory=list)
     optimizer: str = ""
     reason: str = ""
+    notes: list[str] = field(default_factory=list)
     interrupted: bool = False
     train_rmse: float = float("nan")
     validation_rmse: float = float("nan")

@@ -1,0 +1,109 @@
+"""The options of fit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any
+
+from torch import Tensor
+
+from superpose._errors import OptionError, nearest
+from superpose.train.memory import Memory
+
+OPTIMIZERS = ("lm", "lbfgs", "adamw")
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """Options of :func:`fit`.
+
+    Attributes:
+        grids: grid sizes to visit, each refined from the one before by exact knot insertion; None doubles the grid
+            while the validation error falls, there are more residuals than constants, and each interval has samples.
+        steps: most steps at each grid size; by default 60 (lm), 100 (lbfgs), 2000 (adamw).
+        starts: how many random starts are tried for a few steps before the best goes on; None tries 4 for a model
+            that was never fitted and continues from the present parameters otherwise. The first start is always the
+            model as it is.
+        sparsity: strength of L1 + entropy (lbfgs, adamw) or of the reweighted quadratic terms (lm).
+        roughness: strength of the term that keeps curves smooth where few samples lie (lm). None finds one for each
+            edge, under which the data are most probable: it fades with the errors, and stays where there is noise.
+        adapt: whether grids are moved to the activations' ranges.
+        blend: 0 for even knots, 1 for knots at the samples' quantiles, when grids are moved.
+        patience: grid sizes in a row that may bring no better validation error before the schedule ends.
+        loss: a torch loss of (prediction, target) in scaled units, mean squared error when None; lbfgs and adamw.
+        batch_size: samples of a mini-batch; adamw.
+        learning_rate: by default 1 (lbfgs), 0.01 (adamw).
+        time_limit: seconds; the best model so far is kept.
+        memory: what :func:`remember` kept of earlier data: their predictions are held beside the errors on these.
+            Grids stand still then: it needs ``adapt=False``, one start, and no ``grids``.
+        seed: of the starts and the order of mini-batches.
+        progress: whether to show a line on the terminal; None shows it if there is one.
+    """
+
+    grids: Sequence[int] | None = None
+    steps: int | None = None
+    starts: int | None = None
+    sparsity: float = 0.0
+    roughness: float | None = None
+    adapt: bool = True
+    blend: float = 0.25
+    patience: int = 1
+    loss: Callable[[Tensor, Tensor], Tensor] | None = None
+    batch_size: int = 256
+    learning_rate: float | None = None
+    time_limit: float | None = None
+    memory: Memory | None = None
+    seed: int = 0
+    progress: bool | None = None
+
+    def checked(self, optimizer: str) -> FitSettings:
+        """These settings if they make sense together; raises :class:`OptionError` otherwise."""
+        if optimizer not in OPTIMIZERS:
+            raise OptionError(
+                f"optimizer must be one of {', '.join(OPTIMIZERS)}, not {optimizer!r}"
+                f"{nearest(str(optimizer), OPTIMIZERS)}"
+            )
+        if optimizer == "lm" and self.loss is not None:
+            raise OptionError("optimizer 'lm' minimises squared errors only; for another loss use 'lbfgs' or 'adamw'")
+        for name, least in (("steps", 1), ("starts", 1), ("batch_size", 1), ("patience", 1)):
+            value = getattr(self, name)
+            if value is not None and not (_is_whole(value) and value >= least):
+                raise OptionError(f"{name} must be a whole number of at least {least}, not {value!r}")
+        for name in ("sparsity", "roughness"):
+            value = getattr(self, name)
+            if not ((value is None and name == "roughness") or (_is_finite(value) and value >= 0)):
+                raise OptionError(f"{name} must be a finite number that is not negative, not {value!r}")
+        for name in ("learning_rate", "time_limit"):
+            value = getattr(self, name)
+            if value is not None and not (_is_finite(value) and value > 0):
+                raise OptionError(f"{name} must be a positive finite number, not {value!r}")
+        if not (_is_finite(self.blend) and 0 <= self.blend <= 1):
+            raise OptionError(f"blend must lie between 0 (uniform) and 1 (quantiles), not {self.blend!r}")
+        if not (_is_whole(self.seed) and 0 <= self.seed < 2**63):
+            raise OptionError(f"seed must be a whole number from 0 to 2**63 - 1, not {self.seed!r}")
+        if self.loss is not None and not callable(self.loss):
+            raise OptionError(f"loss must be a torch loss of (prediction, target), not {self.loss!r}")
+        if self.grids is not None:
+            sizes = list(self.grids) if isinstance(self.grids, Iterable) else []
+            if not sizes or not all(_is_whole(s) and s >= 1 for s in sizes) or sizes != sorted(set(sizes)):
+                raise OptionError(f"grids must be growing whole numbers such as (3, 6, 12), not {self.grids!r}")
+        if self.memory is not None:
+            if not isinstance(self.memory, Memory):
+                raise OptionError(f"memory must come from superpose.remember, and is a {type(self.memory).__name__}")
+            if self.adapt or self.grids is not None or self.starts not in (None, 1):
+                raise OptionError(
+                    "a memory holds only while grids stand still and training goes on from the model as it is; "
+                    "with memory pass adapt=False, leave out grids, and leave starts at 1"
+                )
+        return self
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
