@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import time
 from collections.abc import Callable
@@ -57,6 +58,15 @@ class Case:
     easier: tuple[Problem, ...] = ()
     easier_options: dict[str, Any] = field(default_factory=dict)
 
+    @functools.cached_property
+    def truth(self) -> tuple[Tensor, Tensor]:
+        """The solution ``[M]`` and its slopes ``[M, n]`` at the test points."""
+        with torch.enable_grad():
+            x = self.test.clone().requires_grad_()
+            values = self.exact(x)
+            (slopes,) = torch.autograd.grad(values.sum(), x)
+        return values.detach(), slopes
+
     def model(self, seed: int = 0) -> KAN:
         """A fresh network."""
         sizes = self.grid_size if isinstance(self.grid_size, int) else list(self.grid_size)
@@ -103,7 +113,7 @@ def poisson() -> Case:
         "Poisson, sin(πx) sin(πy²)",
         lambda p: torch.sin(PI * p[:, 0]) * torch.sin(PI * p[:, 1] ** 2),
         (2, 10, 1),
-        options={"grids": (5, 10, 20), "points": 6.0},
+        options={"grids": (5, 10, 20), "points": 6.0, "starts": 2},
     )
 
 
@@ -271,18 +281,15 @@ class Errors:
 
 def errors(one: Case, model: nn.Module) -> Errors:
     """The errors of a model at a case's test points."""
-    with torch.enable_grad():
-        x = one.test.clone().requires_grad_()
-        wanted = one.exact(x)
-        (slope,) = torch.autograd.grad(wanted.sum(), x)
+    wanted, slope = one.truth
     with torch.no_grad():
         field_ = Field(model, one.test, one.problem.variables, one.problem.outputs)
-        difference = (field_.value - wanted).detach()
-        slopes = torch.stack([field_.d(name) for name in one.problem.variables], 1).detach() - slope
+        difference = field_.value - wanted
+        slopes = torch.stack([field_.d(name) for name in one.problem.variables], 1) - slope
     square = one.size * float(difference.square().mean())
     # Burgers' quadrature has no slope by time at time 0.
     steep = one.size * float(slopes[slopes.isfinite().all(1)].square().sum(1).mean())
-    return Errors(square, square + steep, float(difference.norm() / wanted.detach().norm()))
+    return Errors(square, square + steep, float(difference.norm() / wanted.norm()))
 
 
 def solve_case(
