@@ -76,7 +76,7 @@ def picture(
     with _canvas.settings():
         figure = _canvas.figure(11.0, 3.5)
         left, middle, right = figure.subplots(
-            1, 3, gridspec_kw={"left": 0.05, "right": 0.98, "top": 0.8, "bottom": 0.15, "wspace": 0.32}
+            1, 3, gridspec_kw={"left": 0.06, "right": 0.98, "top": 0.8, "bottom": 0.15, "wspace": 0.32}
         )
         first = next((row for row in rows if row["competitor"] == "superpose"), rows[0])
         _field(left, variables, points, exact, "viridis", "solution")
@@ -104,7 +104,8 @@ def _field(
     title: str,
 ) -> None:
     # Squares beside each other: domains need not be rectangles. As an image, since there are thousands.
-    drawn = axes.scatter(points[:, 0], points[:, 1], c=values, s=13, marker="s", linewidths=0, cmap=colors)
+    side = 190 / min(len(np.unique(column)) for column in points.T)
+    drawn = axes.scatter(points[:, 0], points[:, 1], c=values, s=side**2, marker="s", linewidths=0, cmap=colors)
     drawn.set_rasterized(True)
     axes.margins(0)
     axes.tick_params(labelsize=8, colors=_canvas.GREY)
