@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     )
     from superpose.nn import KAN, KANLayer, LayerTrace, SymbolicFunction, Trace, library, register
     from superpose.spline import Backends, backends
-    from superpose.train import FitSettings, History, Memory, Record, fit, remember
+    from superpose.train import FitSettings, History, Memory, Record, SearchResult, fit, remember, search
     from superpose.workflow import DiscoverOptions, Result, discover
 
 __version__ = "0.1.0"
@@ -53,7 +53,7 @@ _ROOMS = {
     "nn": ("KAN", "KANLayer", "LayerTrace", "SymbolicFunction", "Trace", "library", "register"),
     "files": ("load", "save"),
     "spline": ("Backends", "backends"),
-    "train": ("FitSettings", "History", "Memory", "Record", "fit", "remember"),
+    "train": ("FitSettings", "History", "Memory", "Record", "SearchResult", "fit", "remember", "search"),
     "workflow": ("DiscoverOptions", "Result", "discover"),
 }
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}
@@ -78,6 +78,7 @@ __all__ = [
     "Record",
     "Result",
     "Scores",
+    "SearchResult",
     "ShapeError",
     "SuperposeError",
     "SymbolicFunction",
@@ -98,6 +99,7 @@ __all__ = [
     "remember",
     "save",
     "scores",
+    "search",
     "straighten",
     "suggest",
     "symbolify",

@@ -13,11 +13,13 @@ from superpose.spline import (
     adapted_breakpoints,
     breakpoints,
     clamped_knots,
+    counts,
     extended_knots,
     insertion_matrix,
     reference,
     split_breakpoints,
     uniform_knots,
+    widened_breakpoints,
 )
 
 
@@ -208,3 +210,56 @@ def test_many_equal_samples_leave_a_usable_grid() -> None:
     values = reference.dense_basis(knots, 3, "none", x)
     assert bool(values.isfinite().all())
     torch.testing.assert_close(values.sum(-1), torch.ones(100, 1, dtype=torch.float64))
+
+
+# -- wider grids, and grids that are split where samples are
+
+
+@pytest.mark.parametrize("degree", DEGREES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_wider_grid_keeps_the_function_inside_and_goes_on_as_its_last_polynomials(degree, kind) -> None:
+    old = make_knots(kind, degree)
+    coefficients = uniform_random(3, old.shape[1] - degree - 1, seed=3, low=-1)
+    points = breakpoints(old, degree)
+    width = points[:, -1] - points[:, 0]
+    wide = widened_breakpoints(points, points[:, 0] - 0.3 * width, points[:, -1] - 0.1 * width)
+    assert torch.equal(wide[:, 1:], points[:, 1:]) and torch.allclose(wide[:, 0], points[:, 0] - 0.3 * width)
+    new = extended_knots(wide, degree)
+    moved = (insertion_matrix(old, new, degree, wider=True) @ coefficients[..., None])[..., 0]
+    x = points_inside(old, degree)
+    gap = curve(old, degree, coefficients, x) - curve(new, degree, moved, x)
+    assert gap.abs().max() < 1e-10
+    # One polynomial of that degree from the old first interval into the new part: differences of one order more vanish.
+    if kind == "coincident at the ends":
+        return
+    first = points[:, :1] + 0.99 * (points[:, 1:2] - points[:, :1])
+    steps = torch.linspace(0, 1, degree + 2, dtype=old.dtype)
+    places = (wide[:, :1] + (first - wide[:, :1]) * steps).T
+    values = curve(new, degree, moved, places)
+    assert torch.diff(values, n=degree + 1, dim=0).abs().max() < 1e-8 * values.abs().max().clamp(min=1)
+
+
+def test_a_grid_can_only_be_widened() -> None:
+    knots = uniform_knots(torch.zeros(1), torch.ones(1), 4, 3)
+    narrow = uniform_knots(torch.full((1,), 0.1), torch.ones(1), 4, 3)
+    with pytest.raises(ValueError, match="must contain the old one"):
+        insertion_matrix(knots, narrow, 3, wider=True)
+
+
+def test_intervals_with_few_samples_are_split_last() -> None:
+    points = torch.tensor([[0.0, 1.0, 2.0, 10.0]], dtype=torch.float64)
+    samples = torch.linspace(0, 2, 200, dtype=torch.float64)[:, None]
+    few = torch.cat([samples, torch.tensor([[5.0], [9.0]], dtype=torch.float64)])
+    by_width, by_samples = split_breakpoints(points, 9)[0], split_breakpoints(points, 9, few)[0]
+    assert int((by_width > 2).sum()) > 5 and by_samples[-2:].tolist() == [2.0, 10.0]
+    # Where no interval has enough, width decides again, and the old breakpoints always stay.
+    finest = split_breakpoints(points, 40, few)[0]
+    assert len(finest) == 41 and int((finest > 2).sum()) > 1
+    for new in (by_samples, finest):
+        assert set(points[0].tolist()) <= set(new.tolist()) and bool((new.diff() > 0).all())
+
+
+def test_counts_see_every_sample_once() -> None:
+    points = torch.tensor([[0.0, 1.0, 2.0], [0.0, 5.0, 6.0]], dtype=torch.float64)
+    samples = torch.tensor([[-1.0, 5.0], [0.5, 5.5], [1.0, 7.0], [9.0, 0.0]], dtype=torch.float64)
+    assert counts(points, samples).tolist() == [[2.0, 2.0], [1.0, 3.0]]

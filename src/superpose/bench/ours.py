@@ -11,17 +11,26 @@ from superpose.data import Dataset
 from superpose.datasets import Problem
 from superpose.datasets._problem import FloatArray
 from superpose.nn import KAN
-from superpose.train import fit
+from superpose.train import History, fit, search
 
 _FIRST_GRID = 5
-# Levenberg-Marquardt's normal matrix; fit refuses what is larger.
-_MOST_PARAMETERS = 8000
+# Constants of an edge in the publication: 200 intervals, cubics, and the base function's weight.
+_PUBLISHED_ROWS = 204
 
 
 def train(problem: Problem, x: FloatArray, y: FloatArray, *, time_limit: float, seed: int) -> Trained:
-    """Fit a KAN of the published shape to points ``x`` [N, n] and values ``y`` [N] within ``time_limit`` seconds."""
-    model = KAN(problem.shape, grid_size=_FIRST_GRID, seed=seed)
-    return fitted(model, as_dataset(x, y, seed), grids=_grids(problem.shape), time_limit=time_limit, seed=seed)
+    """Fit a KAN to points ``x`` [N, n] and values ``y`` [N] within ``time_limit`` seconds.
+
+    The search finds the shape, with no more constants than the published network has at its finest grid. Problems that
+    come with a shape and no published error are fitted in that shape.
+    """
+    data = as_dataset(x, y, seed)
+    if problem.best_published is None:
+        model = KAN(problem.shape, grid_size=_FIRST_GRID, seed=seed)
+        return fitted(model, data, grids=None, time_limit=time_limit, seed=seed)
+    edges = sum(a * b for a, b in itertools.pairwise(problem.shape))
+    found = search(data, parameters=edges * _PUBLISHED_ROWS, time_limit=time_limit, seed=seed)
+    return _trained(found.model, found.history)
 
 
 def fitted(
@@ -38,6 +47,10 @@ def fitted(
         KeyboardInterrupt: if a person stopped it; ``fit`` keeps its best state, but a benchmark wants whole runs.
     """
     history = fit(model, data, grids=grids, time_limit=time_limit, seed=seed, progress=False)
+    return _trained(model, history)
+
+
+def _trained(model: KAN, history: History) -> Trained:
     if history.reason.startswith("interrupted"):
         raise KeyboardInterrupt
 
@@ -47,14 +60,3 @@ def fitted(
         return values
 
     return Trained(predict, model.parameter_count(), tuple(model.widths), tuple(history.grids))
-
-
-def _grids(shape: tuple[int, ...]) -> tuple[int, ...] | None:
-    """None, which doubles while it helps; or for wide networks the doublings that their normal matrix allows."""
-    edges = sum(a * b for a, b in itertools.pairwise(shape))
-    if edges * 210 <= _MOST_PARAMETERS:
-        return None
-    sizes = [_FIRST_GRID]
-    while edges * (2 * sizes[-1] + 4) <= _MOST_PARAMETERS:
-        sizes.append(2 * sizes[-1])
-    return tuple(sizes)

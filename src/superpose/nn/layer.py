@@ -203,11 +203,24 @@ class KANLayer(nn.Module):
         return basis @ self.coefficients[i, :, o]
 
     @torch.no_grad()
+    def widen(self, low: Tensor, high: Tensor) -> None:
+        """Widen the grids to ``low`` and ``high`` ``[I]`` where they end before.
+
+        The curves inside stay, and go on as the polynomials of the outermost intervals.
+        """
+        points = grid.widened_breakpoints(grid.breakpoints(self.knots, self.degree), low, high)
+        knots = grid.extended_knots(points, self.degree)
+        matrix = grid.insertion_matrix(self.knots, knots, self.degree, wider=True)
+        self._take(knots, matrix.to(self.coefficients.dtype) @ self.spline_coefficients)
+
+    @torch.no_grad()
     def set_knots(self, knots: Tensor) -> None:
         """Move the curves to other knots ``[I, G + 2k + 1]``; see ``superpose.spline.fitting.move_curves``."""
-        spline = self.spline_coefficients
-        moved = fitting.move_curves(self.knots, spline, knots, self.degree)
-        rows = torch.cat([moved, self.coefficients[:, spline.shape[1] :]], 1)
+        self._take(knots, fitting.move_curves(self.knots, self.spline_coefficients, knots, self.degree))
+
+    def _take(self, knots: Tensor, spline: Tensor) -> None:
+        kept = self.coefficients[:, self.spline_coefficients.shape[1] :]
+        rows = torch.cat([spline, kept], 1)
         self.knots = knots
         self.coefficients = nn.Parameter(rows, requires_grad=self.coefficients.requires_grad)
 

@@ -285,21 +285,28 @@ class KAN(nn.Module):
         """An independent copy."""
         return copy.deepcopy(self)
 
-    def refine(self, grid_size: int | Sequence[int]) -> KAN:
+    def refine(self, grid_size: int | Sequence[int], samples: Tensor | None = None) -> KAN:
         """A new model of the same function with more grid intervals; exact, by knot insertion.
 
         Args:
             grid_size: intervals of the new grids, one number or one for each layer; layers that have as many or
                 more keep what they have.
+            samples: ``[B, n_in]`` in the user's units; intervals of hidden layers that few of their activations reach
+                are split last.
 
         Raises:
             OptionError: if there can be no such ``grid_size``.
         """
         model = self.copy()
-        for layer, size in zip(model.kan_layers(), _grid_sizes(grid_size, len(self.layers)), strict=True):
-            if size > layer.grid_size:
-                points = grid.split_breakpoints(grid.breakpoints(layer.knots, layer.degree), size)
-                layer.set_knots(grid.extended_knots(points, layer.degree))
+        h = None if samples is None else model.scale_inputs(samples)
+        with torch.no_grad():
+            for layer, size in zip(model.kan_layers(), _grid_sizes(grid_size, len(self.layers)), strict=True):
+                outputs = None if h is None else layer(h)
+                if size > layer.grid_size:
+                    seen = None if layer is model.layer(0) else h
+                    points = grid.split_breakpoints(grid.breakpoints(layer.knots, layer.degree), size, seen)
+                    layer.set_knots(grid.extended_knots(points, layer.degree))
+                h = outputs
         return model
 
     def adapt(

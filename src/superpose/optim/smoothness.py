@@ -29,7 +29,7 @@ from superpose.spline import grid
 Edge = tuple[int, int, int]
 
 # The strength before anything is known of the errors, and how far one update may move it.
-_FIRST, _LEAST, _MOST, _STRIDE = 1e-9, 1e-20, 1e-2, 30.0
+_FIRST, _LEAST, _MOST, _STRIDE = 1e-9, 1e-20, 1e6, 30.0
 # The weight of a knot is (mean samples in an interval / samples beside the knot)^2, at most this.
 _MOST_WEIGHT = 1e6
 
@@ -143,8 +143,7 @@ def knot_weights(points: Tensor, h: Tensor, *, hold_unseen: bool = False) -> Ten
         hold_unseen: 0 where there are none.
     """
     size = len(points) - 1
-    intervals = (torch.searchsorted(points, h.contiguous(), right=True) - 1).clamp(0, size - 1)
-    counts = torch.bincount(intervals, minlength=size).to(h.dtype)
+    counts = grid.counts(points[None], h[:, None])[0]
     beside = torch.minimum(counts[:-1], counts[1:])
     weights = (len(h) / size / beside.clamp(min=0.5)).clamp(min=1).square().clamp(max=_MOST_WEIGHT)
     if hold_unseen:

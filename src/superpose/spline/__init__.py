@@ -6,10 +6,12 @@ from superpose.spline.grid import (
     adapted_breakpoints,
     breakpoints,
     clamped_knots,
+    counts,
     extended_knots,
     insertion_matrix,
     split_breakpoints,
     uniform_knots,
+    widened_breakpoints,
 )
 from superpose.spline.ops import coef_pull, edge_sum, input_pull
 
@@ -20,10 +22,12 @@ __all__ = [
     "breakpoints",
     "clamped_knots",
     "coef_pull",
+    "counts",
     "edge_sum",
     "extended_knots",
     "input_pull",
     "insertion_matrix",
     "split_breakpoints",
     "uniform_knots",
+    "widened_breakpoints",
 ]

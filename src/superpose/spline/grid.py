@@ -9,6 +9,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+# So many samples a part of an interval is to hold: a cubic has four constants, and follows the noise of a few.
+_ENOUGH = 12
+
 
 def breakpoints(knots: Tensor, degree: int) -> Tensor:
     """The ``[I, G + 1]`` ends of the grid intervals."""
@@ -75,11 +78,24 @@ def adapted_breakpoints(x: Tensor, grid_size: int, *, blend: float = 0.5, margin
     return (1 - blend) * even + blend * quantiles
 
 
-def split_breakpoints(points: Tensor, grid_size: int) -> Tensor:
+def widened_breakpoints(points: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """Breakpoints ``[I, G + 1]``, the outermost moved out to ``low`` and ``high`` ``[I]`` where those lie further."""
+    points = points.clone()
+    points[:, 0] = torch.minimum(points[:, 0], low)
+    points[:, -1] = torch.maximum(points[:, -1], high)
+    return points
+
+
+def split_breakpoints(points: Tensor, grid_size: int, samples: Tensor | None = None) -> Tensor:
     """Breakpoints with ``grid_size`` intervals that contain the given ones ``[I, G + 1]``.
 
     Each interval is cut into equal parts, always the one whose parts are widest, so a multiple of an even grid is
     even again. Because the old breakpoints stay, the splines on them are splines on the new ones.
+
+    Args:
+        points: ``[I, G + 1]``.
+        grid_size: how many intervals there are to be.
+        samples: ``[B, I]``; intervals whose parts would hold too few of them to tell a curve are cut last.
 
     >>> split_breakpoints(torch.tensor([[0.0, 1.0, 3.0]]), 3)
     tensor([[0., 1., 2., 3.]])
@@ -88,39 +104,56 @@ def split_breakpoints(points: Tensor, grid_size: int) -> Tensor:
     parts = torch.ones_like(widths)
     if grid_size < widths.shape[-1]:
         raise ValueError(f"cannot split {widths.shape[-1]} intervals into {grid_size}")
-    # Parts that follow from the widths alone, a little too few, then the rest one by one.
-    total = widths.sum(-1, keepdim=True)
-    ideal = (widths / total * (grid_size - widths.shape[-1])).floor()
-    parts = torch.maximum(parts, ideal)
+    held = None if samples is None else counts(points, samples)
+    if held is None:
+        # Parts that follow from the widths alone, a little too few, then the rest one by one.
+        total = widths.sum(-1, keepdim=True)
+        ideal = (widths / total * (grid_size - widths.shape[-1])).floor()
+        parts = torch.maximum(parts, ideal)
     # Equal widths computed in floating point differ in the last digits; the first of equals is split first.
     for _ in range(int(grid_size - parts.sum(-1).min())):
         open_rows = parts.sum(-1) < grid_size
         current = widths / parts
+        if held is not None:
+            enough = held >= (parts + 1) * _ENOUGH
+            current = torch.where(enough | ~enough.any(-1, keepdim=True), current, 0.0)
         widest = current.amax(-1, keepdim=True) * (1 - 1e-9)
         chosen = (current >= widest).to(torch.int8).argmax(-1)
         rows = torch.nonzero(open_rows)[:, 0]
         parts[rows, chosen[rows]] += 1
-    counts = parts.long()
-    start = torch.repeat_interleave(points[:, :-1].flatten(), counts.flatten()).view(-1, grid_size)
-    step = torch.repeat_interleave((widths / parts).flatten(), counts.flatten()).view(-1, grid_size)
-    first = counts.cumsum(-1) - counts
+    split = parts.long()
+    start = torch.repeat_interleave(points[:, :-1].flatten(), split.flatten()).view(-1, grid_size)
+    step = torch.repeat_interleave((widths / parts).flatten(), split.flatten()).view(-1, grid_size)
+    first = split.cumsum(-1) - split
     index = torch.arange(grid_size, device=points.device) - torch.repeat_interleave(
-        first.flatten(), counts.flatten()
+        first.flatten(), split.flatten()
     ).view(-1, grid_size)
     return torch.cat([start + step * index, points[:, -1:]], -1)
 
 
-def insertion_matrix(old: Tensor, new: Tensor, degree: int) -> Tensor:
+def counts(points: Tensor, samples: Tensor) -> Tensor:
+    """How many of ``samples [B, I]`` lie in each interval of ``points [I, G + 1]``; others count for the ends."""
+    size = points.shape[-1] - 1
+    inner = points[:, 1:-1].contiguous()
+    intervals = torch.searchsorted(inner, samples.T.contiguous(), right=True)
+    found = torch.zeros((len(points), size), dtype=points.dtype, device=points.device)
+    return found.scatter_add_(1, intervals, torch.ones_like(intervals, dtype=points.dtype))
+
+
+def insertion_matrix(old: Tensor, new: Tensor, degree: int, *, wider: bool = False) -> Tensor:
     """Matrix ``[I, R_new, R_old]`` that turns coefficients on ``old`` knots into the same functions on ``new`` ones.
 
     Exact when the new breakpoints contain the old ones (with at least their multiplicity) on the same domain; knots
-    outside the domain may be anything. A new coefficient is the blossom of the old polynomial piece at that
-    coefficient's ``k`` inner knots (L. Ramshaw, *Blossoming*, 1987), so no equation is solved.
+    outside the domain may be anything. With ``wider`` the new domain contains the old one, whose ends need not be
+    breakpoints any more: the outermost polynomial pieces go on where a spline on the old knots would be a straight
+    line. A new coefficient is the blossom of the old polynomial piece at that coefficient's ``k`` inner knots
+    (L. Ramshaw, *Blossoming*, 1987), so no equation is solved.
 
     Raises:
-        ValueError: if the domains differ or an old breakpoint is missing from the new ones.
+        ValueError: if the domains differ (with ``wider``: the new one is narrower) or an old breakpoint is missing from
+            the new ones.
     """
-    _check_nested(old, new, degree)
+    _check_nested(old, new, degree, wider)
     inputs, count_old, count_new = (
         old.shape[0],
         old.shape[-1] - degree - 1,
@@ -138,6 +171,8 @@ def insertion_matrix(old: Tensor, new: Tensor, degree: int) -> Tensor:
     inside = torch.gather(centre, 1, middle)
     interior = old[:, degree + 1 : count_old].contiguous()
     piece = torch.searchsorted(interior, inside, right=True) + degree
+    if wider:
+        piece = _nearest_filled(old[:, degree : count_old + 1], piece - degree) + degree
     rows = torch.arange(inputs, device=new.device)[:, None]
     # de Boor's triangle with a different argument at each stage, carried for all old coefficients at once.
     blossom = torch.zeros((inputs, count_new, degree + 1, count_old), dtype=new.dtype, device=new.device)
@@ -156,9 +191,23 @@ def insertion_matrix(old: Tensor, new: Tensor, degree: int) -> Tensor:
     return blossom[:, :, 0] * usable.any(-1)[..., None]
 
 
-def _check_nested(old: Tensor, new: Tensor, degree: int) -> None:
+def _nearest_filled(ends: Tensor, intervals: Tensor) -> Tensor:
+    """``intervals [I, N]`` with those that are empty replaced by the next one that is not, or by the last such one."""
+    filled = ends.diff(dim=-1) > 0
+    size = filled.shape[-1]
+    places = torch.arange(size, device=ends.device)
+    following = torch.where(filled, places, size).flip(-1).cummin(-1).values.flip(-1)
+    last = torch.where(filled, places, -1).amax(-1, keepdim=True)
+    return torch.gather(torch.minimum(following, last), 1, intervals)
+
+
+def _check_nested(old: Tensor, new: Tensor, degree: int, wider: bool) -> None:
     before, after = breakpoints(old, degree), breakpoints(new, degree)
-    if not (torch.equal(before[:, 0], after[:, 0]) and torch.equal(before[:, -1], after[:, -1])):
+    if wider:
+        if bool((after[:, 0] > before[:, 0]).any()) or bool((after[:, -1] < before[:, -1]).any()):
+            raise ValueError("the new domain must contain the old one")
+        before = before[:, 1:-1]
+    elif not (torch.equal(before[:, 0], after[:, 0]) and torch.equal(before[:, -1], after[:, -1])):
         raise ValueError("knot insertion keeps the domain: the first and last breakpoints must stay")
     below = torch.searchsorted(after.contiguous(), before.contiguous())
     upto = torch.searchsorted(after.contiguous(), before.contiguous(), right=True)

@@ -1,0 +1,465 @@
+"""The one training loop behind fit and search."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from superpose.data import Dataset, Split
+from superpose.nn.layer import KANLayer
+from superpose.nn.model import KAN
+from superpose.optim import penalty
+from superpose.optim.first_order import LBFGS, AdamW
+from superpose.optim.levenberg_marquardt import LevenbergMarquardt, Quadratic
+from superpose.optim.parameters import Parameters
+from superpose.optim.smoothness import Edge, Smoothness
+from superpose.spline import grid
+from superpose.train.history import History, Record
+from superpose.train.progress import Listener, TerminalProgress
+from superpose.train.settings import FitSettings
+
+_DEFAULT_STEPS = {"lm": 60, "lbfgs": 100, "adamw": 2000}
+_DEFAULT_RATE = {"lm": 1.0, "lbfgs": 1.0, "adamw": 1e-2}
+# Hidden activations are few at the ends of their range, where even knots would stand without samples between them.
+# Of blends 0, 0.3, 0.6, 0.8, 0.9 and margins 0.01, 0.03, this pair gave the least test error on exp(sin(pi x) + y^2).
+_HIDDEN_BLEND, _HIDDEN_MARGIN = 0.6, 0.03
+# Fresh samples reach further than those seen, most of all in the corners of the data, and beyond its grid a spline is a
+# straight line. Hidden grids that end within the first of these shares of the activations' range are widened to the
+# second.
+_LEAST_MARGIN, _WIDER_MARGIN = 0.015, 0.03
+# Finer grids than this are not tried by themselves.
+_MOST_INTERVALS = 1000
+# After these steps of a grid it is looked at how smooth the edges should be; a look costs as much as a few steps.
+_SMOOTHNESS_STEPS = (2, 5, 10, 20, 40, 80, 160)
+# Above this many free constants the normal matrix of Levenberg-Marquardt (float64) is larger than 0.5 GiB.
+_MOST_LM_PARAMETERS = 8000
+
+
+class Run:
+    """One training of a model: begin(), visit() of growing grids, finish(); run() does all of it."""
+
+    def __init__(
+        self,
+        model: KAN,
+        data: Dataset,
+        optimizer: str,
+        settings: FitSettings,
+        listener: Listener | None,
+    ) -> None:
+        self.model, self.data, self.optimizer, self.settings = model, data, optimizer, settings
+        self.listener, self.bar = (
+            listener,
+            None if settings.progress is False else TerminalProgress(),
+        )
+        self.began = time.monotonic()
+        self.generator = torch.Generator().manual_seed(settings.seed)
+        self.history = History(optimizer=optimizer)
+        # How smooth each edge is to be, carried from grid to grid.
+        self.strengths: dict[Edge, float] = {}
+        self.smoothness: Smoothness | None = None
+        self.visited = False
+        self.best: tuple[float, State] = (math.inf, State.of(model))
+
+    def run(self) -> History:
+        """Begin, follow the schedule of grids, and finish, whatever stops it."""
+        self.load()
+        try:
+            self.begin()
+            self._schedule()
+        except StopFit as stop:
+            self.history.reason, self.history.interrupted = str(stop), stop.interrupted
+        except KeyboardInterrupt:
+            self.history.reason, self.history.interrupted = (
+                "interrupted; the best model so far was kept",
+                True,
+            )
+        finally:
+            if self.bar is not None:
+                self.bar.close()
+        return self.finish()
+
+    def load(self) -> None:
+        """Give the model its scaling, if it has none, and take the rows in its units."""
+        fresh = self.fresh = not bool(self.model.scaled)
+        if fresh:
+            self.model.set_scaling(self.data.x_scale, self.data.y_scale)
+            self.model.feature_names, self.model.target_names = (
+                self.data.feature_names,
+                self.data.target_names,
+            )
+        self.train = _scaled(self.model, *self.data.rows("train"))
+        self.validation = _scaled(self.model, *self.data.rows("validation"))
+        if not len(self.validation[0]):
+            self.validation = self.train
+        self.best = (math.inf, State.of(self.model))
+
+    def begin(self) -> None:
+        """Make the first grid, and take the best of several starts.
+
+        Raises:
+            StopFit: when the time is over.
+        """
+        starts = self.settings.starts or (4 if self.fresh and self.optimizer == "lm" else 1)
+        self._prepare_grids(self.fresh)
+        if starts > 1:
+            self._choose_start(starts)
+        self._record("start")
+
+    def finish(self) -> History:
+        """Bring back the best state, and report on it."""
+        if math.isfinite(self.best[0]):
+            self.best[1].restore(self.model)
+        self._report()
+        return self.history
+
+    # -- the schedule of grids
+
+    def grids(self) -> list[int]:
+        """The sizes to visit."""
+        if self.settings.grids is not None:
+            return list(self.settings.grids)
+        if self.settings.memory is not None:
+            return [min(layer.grid_size for layer in self.model.kan_layers())]
+        if self.optimizer != "lm":
+            return [max(layer.grid_size for layer in self.model.kan_layers())]
+        size = max(layer.grid_size for layer in self.model.kan_layers())
+        # A grid interval without samples to fill it cannot teach anything, nor can residuals tell more constants
+        # than there are of them.
+        edges = sum(int(layer.spline_mask().sum()) for layer in self.model.kan_layers())
+        most = min(_MOST_INTERVALS, len(self.train[0]) // 4, self.train[1].numel() // max(1, edges))
+        sizes = [size]
+        while sizes[-1] * 2 <= most:
+            sizes.append(sizes[-1] * 2)
+        return sizes
+
+    def _prepare_grids(self, fresh: bool) -> None:
+        first = self.grids()[0]
+        if self.settings.grids is not None and any(layer.grid_size > first for layer in self.model.kan_layers()):
+            sizes = [min(layer.grid_size, first) for layer in self.model.kan_layers()]
+            x = self.data.rows("train")[0].to(self.train[0].device)
+            self._replace(self.model.adapt(x, blend=0.0, grid_size=sizes))
+        if fresh and self.settings.adapt:
+            layer = self.model.layer(0)
+            # All rows' features, and a little more: fresh samples reach about a range / n beyond those seen, and a
+            # cubic that goes on is far nearer to the function there than the straight line outside the grid.
+            seen = self.model.scale_inputs(self.data.x.to(self.train[0].device))
+            margin = min(0.02, 4 / len(seen))
+            points = grid.adapted_breakpoints(seen, layer.grid_size, blend=self.settings.blend, margin=margin)
+            layer.set_knots(grid.extended_knots(points, layer.degree))
+
+    def _replace(self, other: KAN) -> None:
+        State.of(other).restore(self.model)
+
+    def _choose_start(self, starts: int) -> None:
+        """Try several starts for a few steps each, and let the best go on."""
+        candidates: list[tuple[float, State]] = []
+        origin = State.of(self.model)
+        for number in range(starts):
+            origin.restore(self.model)
+            if number:
+                for layer in self.model.kan_layers():
+                    layer.reset_parameters(self.generator)
+            stepper = self._optimizer(None)
+            for _ in range(6):
+                self._check_time()
+                if stepper.step().stalled:
+                    break
+            if self.settings.adapt:
+                self._adapt_hidden()
+            stepper = self._optimizer(None)
+            for _ in range(14):
+                self._check_time()
+                if stepper.step().stalled:
+                    break
+            value = self._value(self.train)
+            if math.isfinite(value):
+                candidates.append((value, State.of(self.model)))
+        if candidates:
+            min(candidates, key=lambda candidate: candidate[0])[1].restore(self.model)
+
+    def _schedule(self) -> None:
+        waited, best_stage = 0, math.inf
+        automatic = self.settings.grids is None
+        for size in self.grids():
+            reached = self.visit(size)
+            if reached < best_stage * 0.98:
+                best_stage, waited = reached, 0
+            else:
+                waited += 1
+                if waited >= self.settings.patience and automatic:
+                    self.history.reason = f"a grid of {size} intervals gave no better validation error"
+                    return
+            if automatic and reached < 1e-11:
+                break
+        self.history.reason = f"the schedule of grids ended at {self._finest()} intervals"
+
+    def visit(self, size: int) -> float:
+        """Refine to ``size`` intervals and train; returns the least validation error on that grid.
+
+        Raises:
+            StopFit: when the time is over.
+        """
+        later, self.visited = self.visited, True
+        if later and self.settings.adapt and self._adapt_hidden():
+            self._record("adapt")
+            self._stage(10)
+        if later or any(layer.grid_size < size for layer in self.model.kan_layers()):
+            by_samples = self.settings.split == "samples"
+            seen = self.data.rows("train")[0].to(self.train[0].device) if by_samples else None
+            self._replace(self.model.refine(size, seen))
+            if later:
+                self._record("refine")
+        if not later and self.settings.adapt and self._adapt_hidden():
+            self._record("adapt")
+        if self.settings.adapt:
+            self._widen_hidden()
+        return self._stage()
+
+    def _adapt_hidden(self) -> bool:
+        """Move hidden grids whose activations left them, or fill little of them; keeps the first layer's."""
+        moved = False
+        with torch.no_grad():
+            h = self.model.layer(0)(self.train[0])
+            for layer in self.model.kan_layers()[1:]:
+                outputs = layer(h)
+                points = grid.breakpoints(layer.knots, layer.degree)
+                low, high = points[:, 0], points[:, -1]
+                width = h.amax(0) - h.amin(0)
+                outside = (h.amin(0) < low) | (h.amax(0) > high)
+                if bool(torch.isfinite(h).all()) and bool((outside | (width < 0.5 * (high - low))).any()):
+                    points = grid.adapted_breakpoints(h, layer.grid_size, blend=_HIDDEN_BLEND, margin=_HIDDEN_MARGIN)
+                    layer.set_knots(grid.extended_knots(points, layer.degree))
+                    moved = True
+                h = outputs
+        return moved
+
+    @torch.no_grad()
+    def _widen_hidden(self) -> None:
+        """Make room beside the activations; what the layers compute on the training rows stays the same."""
+        h = self.model.layer(0)(self.train[0])
+        for layer in self.model.kan_layers()[1:]:
+            outputs = layer(h)
+            points = grid.breakpoints(layer.knots, layer.degree)
+            low, high = h.amin(0), h.amax(0)
+            inside = (low >= points[:, 0]) & (high <= points[:, -1])
+            near = (low - points[:, 0] < _LEAST_MARGIN * (high - low)) | (
+                points[:, -1] - high < _LEAST_MARGIN * (high - low)
+            )
+            room = _WIDER_MARGIN * (high - low)
+            if bool((inside & near).any()):
+                layer.widen(
+                    torch.where(inside & near, low - room, points[:, 0]),
+                    torch.where(inside & near, high + room, points[:, -1]),
+                )
+            h = outputs
+
+    # -- one grid size
+
+    def _stage(self, steps: int | None = None) -> float:
+        stepper = self._optimizer(steps)
+        name = _name_of(stepper)
+        steps = steps or self.settings.steps or _DEFAULT_STEPS[name]
+        every = 50 if name == "adamw" else 1
+        best, losses = math.inf, []
+        for number in range(steps):
+            self._check_time()
+            result = stepper.step()
+            if result.loss != result.loss:
+                raise StopFit(
+                    f"the loss became NaN at step {len(self.history.records)} (grid {self._finest()}); the best model "
+                    "so far was kept; lower learning_rate, or use optimizer 'lm', which cannot take such a step"
+                )
+            losses.append(result.loss)
+            if (number + 1) % every == 0 or number + 1 == steps:
+                best = min(best, self._record(""))
+            if isinstance(stepper, LevenbergMarquardt) and number + 1 in _SMOOTHNESS_STEPS:
+                self._reweigh(stepper)
+            if result.stalled or (name != "adamw" and _flat(losses, name)):
+                break
+        return best
+
+    def _optimizer(self, steps: int | None) -> LevenbergMarquardt | LBFGS | AdamW:
+        x, y = self.train
+        name, settings = self.optimizer, self.settings
+        if name == "lm":
+            constants = Parameters(self.model).size
+            if constants <= _MOST_LM_PARAMETERS:
+                stepper = LevenbergMarquardt(self.model, x, y)
+                stepper.penalties = self._penalties(stepper.parameters)
+                return stepper
+            name = "lbfgs"
+            self.history.optimizer = "lm, then lbfgs"
+            self.history.notes.append(
+                f"L-BFGS took over at grid {self._finest()}: Levenberg-Marquardt would need a matrix of "
+                f"{constants} x {constants}"
+            )
+        loss = settings.loss or torch.nn.functional.mse_loss
+        extra = self._penalty if settings.sparsity or settings.memory is not None else None
+        rate = settings.learning_rate or _DEFAULT_RATE[name]
+        if name == "lbfgs":
+            return LBFGS(self.model, x, y, loss=loss, penalty=extra, learning_rate=rate)
+        return AdamW(
+            self.model,
+            x,
+            y,
+            loss=loss,
+            penalty=extra,
+            learning_rate=rate,
+            batch_size=settings.batch_size,
+            steps=steps or settings.steps or _DEFAULT_STEPS[name],
+            generator=self.generator,
+        )
+
+    def _penalties(self, parameters: Parameters) -> list[Quadratic]:
+        """The quadratic terms of Levenberg-Marquardt; ``self.smoothness`` is what the roughness was made by."""
+        settings, (x, y) = self.settings, self.train
+        self.smoothness = None
+        if settings.roughness is None:
+            self.smoothness = Smoothness(parameters, x, self.strengths, hold_unseen=not self.fresh)
+            terms = self.smoothness.terms()
+        else:
+            terms = penalty.roughness(parameters, settings.roughness)
+        if settings.sparsity:
+            terms += penalty.reweighted(parameters, x, settings.sparsity)
+        if settings.memory is not None:
+            terms.append(settings.memory.quadratic(y.numel()))
+        return terms
+
+    def _reweigh(self, stepper: LevenbergMarquardt) -> None:
+        """Bring the penalties up to the present state."""
+        changed = False
+        if self.smoothness is not None:
+            changed = self.smoothness.update(
+                stepper.normal_matrix(), stepper.theta, stepper.loss, self.train[1].numel()
+            )
+            self.strengths = self.smoothness.strengths
+        if changed or self.settings.sparsity:
+            terms = self._penalties(stepper.parameters)
+            stepper.set_penalties(terms)
+
+    def _penalty(self, scaled: Tensor) -> Tensor:
+        total = self._forgotten()
+        if self.settings.sparsity:
+            total = total + self.settings.sparsity * penalty.sparsity(self.model.trace_scaled(scaled))
+        return total
+
+    def _forgotten(self) -> Tensor:
+        memory, y = self.settings.memory, self.train[1]
+        return y.new_zeros(()) if memory is None else memory.forgotten(self.model) / y.numel()
+
+    # -- bookkeeping
+
+    def _finest(self) -> int:
+        return max(layer.grid_size for layer in self.model.kan_layers())
+
+    @torch.no_grad()
+    def _value(self, part: tuple[Tensor, Tensor]) -> float:
+        h = part[0]
+        for layer in self.model.layers:
+            h = layer(h)
+        if self.settings.loss is not None:
+            return float(self.settings.loss(h, part[1]))
+        return float((h - part[1]).square().mean().sqrt())
+
+    def error_of(self, split: Split) -> float:
+        """The error of the best state so far on a part of the rows; NaN if there are none."""
+        part = _scaled(self.model, *self.data.rows(split))
+        if not len(part[0]):
+            return math.nan
+        present = State.of(self.model)
+        self.best[1].restore(self.model)
+        value = self._value(part)
+        present.restore(self.model)
+        return value
+
+    def _record(self, event: str) -> float:
+        train, validation = self._value(self.train), self._value(self.validation)
+        seconds = time.monotonic() - self.began
+        record = Record(len(self.history.records), event, self._finest(), train, validation, seconds)
+        self.history.records.append(record)
+        value = validation
+        if self.settings.memory is not None:
+            # The state with the least error on these data alone may have forgotten the earlier ones.
+            with torch.no_grad():
+                value = math.sqrt(validation**2 + float(self._forgotten().clamp(min=0)))
+        if value < self.best[0]:
+            self.best = (value, State.of(self.model))
+        for listener in (self.listener, self.bar):
+            if listener is not None:
+                listener(record)
+        return validation
+
+    def _check_time(self) -> None:
+        limit = self.settings.time_limit
+        if limit is not None and time.monotonic() - self.began > limit:
+            raise StopFit(
+                f"the time limit of {limit:g} seconds was reached; the best model so far was kept",
+                True,
+            )
+
+    def _report(self) -> None:
+        for name, part in (("train_rmse", self.train), ("validation_rmse", self.validation)):
+            with torch.no_grad():
+                h = part[0]
+                for layer in self.model.layers:
+                    h = layer(h)
+                error = (h - part[1]) * self.model.output_scale
+            setattr(self.history, name, float(error.square().mean().sqrt()))
+        self.history.seconds = time.monotonic() - self.began
+
+
+class StopFit(Exception):
+    def __init__(self, sentence: str, interrupted: bool = False) -> None:
+        super().__init__(sentence)
+        self.interrupted = interrupted
+
+
+def _name_of(stepper: LevenbergMarquardt | LBFGS | AdamW) -> str:
+    return "lm" if isinstance(stepper, LevenbergMarquardt) else "lbfgs" if isinstance(stepper, LBFGS) else "adamw"
+
+
+def _flat(losses: list[float], optimizer: str) -> bool:
+    """Whether the loss has all but stopped falling."""
+    window = 6 if optimizer == "lm" else 12
+    return len(losses) > window and losses[-1] > losses[-1 - window] * (1 - 1e-2)
+
+
+def _scaled(model: KAN, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    device = model.input_center.device
+    return model.scale_inputs(x.to(device)), model.scale_targets(y.to(device))
+
+
+@dataclass(frozen=True)
+class State:
+    """Parameters and grids of a model, to come back to."""
+
+    layers: tuple[dict[str, Tensor | None], ...]
+
+    @staticmethod
+    def of(model: KAN) -> State:
+        def saved(layer: KANLayer) -> dict[str, Tensor | None]:
+            return {
+                "knots": layer.knots.detach().clone(),
+                "coefficients": layer.coefficients.detach().clone(),
+                "constants": None if layer.symbolic is None else layer.symbolic.constants.detach().clone(),
+            }
+
+        return State(tuple(saved(layer) for layer in model.kan_layers()))
+
+    @torch.no_grad()
+    def restore(self, model: KAN) -> None:
+        for layer, kept in zip(model.kan_layers(), self.layers, strict=True):
+            knots, coefficients = kept["knots"], kept["coefficients"]
+            assert knots is not None and coefficients is not None
+            layer.knots = knots.clone()
+            if layer.coefficients.shape == coefficients.shape:
+                layer.coefficients.copy_(coefficients)
+            else:
+                wanted = layer.coefficients.requires_grad
+                layer.coefficients = torch.nn.Parameter(coefficients.clone(), requires_grad=wanted)
+            if layer.symbolic is not None and kept["constants"] is not None:
+                layer.symbolic.constants.copy_(kept["constants"])

@@ -1,0 +1,300 @@
+"""search: the shape of a network found from the data, from small to large."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from superpose._errors import DataError, OptionError
+from superpose.data import Dataset
+from superpose.nn.model import KAN
+from superpose.train.history import History
+from superpose.train.run import Run, StopFit
+from superpose.train.settings import FitSettings
+
+# Hidden layers that are tried, smallest first.
+_HIDDEN: tuple[tuple[int, ...], ...] = ((), (1,), (2,), (3,), (5,), (8,), (2, 2), (3, 2), (5, 3))
+_FIRST_GRID = 5
+# In each of these rounds, which double the grid, so many networks go on; then the best alone, or two that are close.
+_KEPT = (4, 4, 2)
+# After the first of these rounds so many of the best go on in two ways, with grids that are split by width and by
+# samples; see FitSettings.
+_FORKED = 2
+# Shapes that have not been begun when this share of the time is over are left out.
+_ENTRY = 0.4
+# Errors this near to each other count as the same: then the smaller network is the better one.
+_SAME = 1.03
+# Relative to the target's spread; float64 gives no more.
+_EXACT = 1e-13
+
+
+@dataclass(frozen=True)
+class Tried:
+    """One network on one grid.
+
+    Attributes:
+        shape: nodes of each layer, inputs and outputs included.
+        grid_size: intervals of its grids.
+        parameters: free constants.
+        validation_rmse: root mean squared error on the validation rows, in units of the target's standard deviation.
+        test_rmse: that on the test rows; NaN if there are none.
+    """
+
+    shape: tuple[int, ...]
+    grid_size: int
+    parameters: int
+    validation_rmse: float
+    test_rmse: float
+
+
+@dataclass
+class SearchResult:
+    """What :func:`search` returns.
+
+    Attributes:
+        model: the best network, trained.
+        history: of its training.
+        tried: every network on every grid, in the order in which they were tried.
+        reason: why the search ended.
+        seconds: wall-clock time.
+    """
+
+    model: KAN
+    history: History
+    tried: list[Tried] = field(default_factory=list)
+    reason: str = ""
+    seconds: float = 0.0
+
+    @property
+    def front(self) -> list[Tried]:
+        """The Pareto front: what no other with as few parameters surpasses, from small to large."""
+        front: list[Tried] = []
+        for one in sorted(self.tried, key=lambda t: (t.parameters, t.validation_rmse)):
+            if not front or one.validation_rmse < front[-1].validation_rmse:
+                front.append(one)
+        return front
+
+
+def search(
+    data: Dataset | tuple[Any, Any],
+    *,
+    parameters: int | None = None,
+    time_limit: float = 60.0,
+    shapes: Sequence[Sequence[int]] | None = None,
+    degree: int = 3,
+    seed: int = 0,
+    listener: Callable[[str], None] | None = None,
+) -> SearchResult:
+    """Find the shape and the grid of a network that learns the data best, in the time given.
+
+    Shapes are trained side by side on coarse grids, by Levenberg-Marquardt; the better ones go on to finer grids, and
+    the best is trained until those bring nothing. What is compared is the error on the validation rows; of networks
+    that come within 3% of each other the one with the fewest parameters is taken, so where there is noise the smallest
+    that reaches it.
+
+    Args:
+        data: a :class:`~superpose.Dataset`, or a pair of arrays ``(x, y)``.
+        parameters: the most free constants that the network may have; no limit if left out.
+        time_limit: seconds.
+        shapes: hidden layers to try, such as ``[(), (2,), (5, 2)]``; chosen by the search if left out.
+        degree: of the splines.
+        seed: of the starts.
+        listener: called with a short sentence whenever a network reached a new grid.
+
+    Returns:
+        A :class:`SearchResult`; its ``front`` holds the best error for every number of parameters.
+
+    Raises:
+        OptionError: for options that make no sense, or a budget that no network fits into.
+        DataError: if ``data`` is neither a data set nor a pair of arrays.
+
+    >>> import torch
+    >>> x = 2 * torch.rand(200, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) - 1
+    >>> found = search((x, torch.sin(3 * x[:, 0]) + x[:, 1] ** 2), shapes=[(), (1,)], parameters=100)
+    >>> found.model.widths, found.history.validation_rmse < 1e-3
+    ([2, 1], True)
+    """
+    if not isinstance(data, Dataset):
+        if not isinstance(data, tuple | list) or len(data) != 2:
+            raise DataError(f"search takes a Dataset or a pair of arrays (x, y), not {type(data).__name__}")
+        data = Dataset.from_arrays(*data, seed=seed)
+    FitSettings(time_limit=time_limit, seed=seed).checked("lm")
+    if parameters is not None and (isinstance(parameters, bool) or not isinstance(parameters, int) or parameters < 1):
+        raise OptionError(f"parameters must be a whole number of at least 1, or None, not {parameters!r}")
+    hidden = _HIDDEN if shapes is None else tuple(_hidden(shape) for shape in shapes)
+    if not hidden:
+        raise OptionError("shapes is empty; name at least one, such as [(), (5,)], or leave it out")
+    return _Search(data, hidden, parameters, time_limit, degree, seed, listener or (lambda event: None)).run()
+
+
+def _hidden(shape: Sequence[int]) -> tuple[int, ...]:
+    whole = isinstance(shape, Sequence) and all(
+        isinstance(width, int) and not isinstance(width, bool) and width >= 1 for width in shape
+    )
+    if not whole:
+        raise OptionError(
+            f"shapes must list the hidden layers of each network, whole numbers of at least 1, such as "
+            f"[(), (5,), (3, 2)], not {shape!r}"
+        )
+    return tuple(shape)
+
+
+class _Entrant:
+    """One shape in the search: its training, and how far it came."""
+
+    def __init__(self, search: _Search, hidden: tuple[int, ...], seed: int) -> None:
+        data = search.data
+        self.hidden, self.seed = hidden, seed
+        model = KAN([data.n_features, *hidden, data.n_targets], grid_size=_FIRST_GRID, degree=search.degree, seed=seed)
+        settings = FitSettings(starts=1 if not hidden else 4, time_limit=search.left(), seed=seed, progress=False)
+        self.run = Run(model, data, "lm", settings, None)
+        self.run.load()
+        self.sizes = self.run.grids()
+        self.reached: dict[int, float] = {}
+        self.over = False
+
+    @property
+    def error(self) -> float:
+        """The least validation error so far, in scaled units."""
+        return self.run.best[0]
+
+    def forked(self) -> _Entrant:
+        """Another that goes on from here with grids that are split where samples are."""
+        other = copy.deepcopy(self)
+        other.run.settings = replace(self.run.settings, split="samples")
+        return other
+
+    def constants(self, size: int) -> int:
+        """Free constants on a grid."""
+        return sum(
+            int(layer.spline_mask().sum()) * (size + layer.degree + (layer.base != "none"))
+            for layer in self.run.model.kan_layers()
+        )
+
+
+class _Search:
+    def __init__(
+        self,
+        data: Dataset,
+        hidden: tuple[tuple[int, ...], ...],
+        parameters: int | None,
+        time_limit: float,
+        degree: int,
+        seed: int,
+        tell: Callable[[str], None],
+    ) -> None:
+        self.data, self.hidden, self.parameters, self.degree, self.seed = data, hidden, parameters, degree, seed
+        self.tell = tell
+        self.began = time.monotonic()
+        self.deadline = self.began + time_limit
+        self.entrants: list[_Entrant] = []
+        self.tried: list[Tried] = []
+
+    def left(self) -> float:
+        """Seconds until the end, a little more than none."""
+        return max(1e-3, self.deadline - time.monotonic())
+
+    def run(self) -> SearchResult:
+        interrupted = False
+        try:
+            reason = self._rounds()
+        except KeyboardInterrupt:
+            if not self.tried:
+                raise
+            reason, interrupted = "interrupted; the best network so far was kept", True
+        best = self._best()
+        history = best.run.finish()
+        history.reason, history.interrupted = reason, interrupted
+        return SearchResult(best.run.model, history, self.tried, reason, time.monotonic() - self.began)
+
+    def _best(self) -> _Entrant:
+        known = [entrant for entrant in self.entrants if math.isfinite(entrant.error)]
+        least = min(entrant.error for entrant in known)
+        near = [entrant for entrant in known if entrant.error <= max(_SAME * least, _EXACT)]
+        return min(near, key=lambda entrant: entrant.constants(max(entrant.reached, default=_FIRST_GRID)))
+
+    def _rounds(self) -> str:
+        for hidden in sorted(self.hidden, key=lambda h: (sum(h), len(h))):
+            if self.entrants and self.left() < (1 - _ENTRY) * (self.deadline - self.began):
+                break
+            self._enter(hidden, self.seed)
+            if self._late():
+                return "the time was over"
+            if self.entrants and self.entrants[-1].error < _EXACT:
+                return "the data are learnt to the last digits"
+        if not self.entrants:
+            raise OptionError(
+                f"no network fits into {self.parameters} parameters: the smallest, "
+                f"{[self.data.n_features, self.data.n_targets]}, has more; raise parameters"
+            )
+        for number, kept in enumerate(_KEPT):
+            for better in self._ranked()[:kept]:
+                self._advance(better)
+                if self._late():
+                    return "the time was over"
+            if number == 0:
+                self.entrants += [one.forked() for one in self._ranked()[:_FORKED] if one.hidden and not one.over]
+        while not self._late() and (entrant := self._best_alive()) is not None:
+            self._advance(entrant)
+        return "the time was over" if self._late() else "finer grids brought no better validation error"
+
+    def _best_alive(self) -> _Entrant | None:
+        """The best network, if there is anything left to try with it; else the second, if it is close."""
+        ranked = self._ranked()
+        for entrant in ranked[:2]:
+            if not entrant.over and entrant.error <= 3 * ranked[0].error:
+                return entrant
+        return None
+
+    def _ranked(self) -> list[_Entrant]:
+        return sorted(self.entrants, key=lambda entrant: entrant.error)
+
+    def _late(self) -> bool:
+        return time.monotonic() >= self.deadline
+
+    def _enter(self, hidden: tuple[int, ...], seed: int) -> None:
+        """Train a shape on the first two grids."""
+        entrant = _Entrant(self, hidden, seed)
+        constants = entrant.constants(_FIRST_GRID)
+        too_many = self.entrants and constants > entrant.run.train[1].numel()
+        if too_many or (self.parameters is not None and constants > self.parameters):
+            return
+        self.entrants.append(entrant)
+        try:
+            entrant.run.begin()
+        except StopFit:
+            entrant.over = True
+        self._advance(entrant)
+        self._advance(entrant)
+
+    def _advance(self, entrant: _Entrant) -> None:
+        """Train on the next grid, unless that is too much or the last one brought nothing."""
+        done = len(entrant.reached)
+        if entrant.over or done >= len(entrant.sizes):
+            entrant.over = True
+            return
+        size = entrant.sizes[done]
+        constants = entrant.constants(size)
+        if self.parameters is not None and constants > self.parameters:
+            entrant.over = True
+            return
+        before = entrant.error
+        try:
+            entrant.reached[size] = entrant.run.visit(size)
+        except StopFit:
+            entrant.over = True
+        if not math.isfinite(entrant.error):
+            return
+        if (done and entrant.error > 0.98 * before) or entrant.error < _EXACT:
+            entrant.over = True
+        self._note(entrant, size, constants)
+
+    def _note(self, entrant: _Entrant, size: int, constants: int) -> None:
+        shape = tuple(entrant.run.model.widths)
+        test = entrant.run.error_of("test")
+        self.tried.append(Tried(shape, size, constants, entrant.error, test))
+        self.tell(f"{list(shape)} with {size} intervals: validation error {entrant.error:.2g}")
