@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -16,8 +17,10 @@ from superpose.train.history import History
 from superpose.train.run import Run, StopFit
 from superpose.train.settings import FitSettings
 
-# Hidden layers that are tried, smallest first.
-_HIDDEN: tuple[tuple[int, ...], ...] = ((), (1,), (2,), (3,), (5,), (8,), (2, 2), (3, 2), (5, 3))
+# Hidden layers that are tried, in this order as long as time lasts: the smallest, then those that did best on special
+# functions (two inputs) and on Feynman equations (up to six, where sums of products and quotients need two layers).
+_FEW_INPUTS: tuple[tuple[int, ...], ...] = ((), (1,), (2,), (5,), (3, 2), (8,), (2, 2), (3,), (5, 3))
+_MORE_INPUTS: tuple[tuple[int, ...], ...] = ((), (1,), (2,), (5,), (4, 2), (3,), (4, 2, 2), (3, 2), (8,))
 _FIRST_GRID = 5
 # In each of these rounds, which double the grid, so many networks go on; then the best alone, or two that are close.
 _KEPT = (4, 4, 2)
@@ -28,6 +31,9 @@ _FORKED = 2
 _ENTRY = 0.4
 # Errors this near to each other count as the same: then the smaller network is the better one.
 _SAME = 1.03
+# So far behind the best a network may be on a grid that the best has not reached, and so often others are begun.
+_CLOSE, _MOST_RESTARTS = 3.0, 50
+_LATE = "the time was over"
 # Relative to the target's spread; float64 gives no more.
 _EXACT = 1e-13
 
@@ -125,7 +131,8 @@ def search(
     FitSettings(time_limit=time_limit, seed=seed).checked("lm")
     if parameters is not None and (isinstance(parameters, bool) or not isinstance(parameters, int) or parameters < 1):
         raise OptionError(f"parameters must be a whole number of at least 1, or None, not {parameters!r}")
-    hidden = _HIDDEN if shapes is None else tuple(_hidden(shape) for shape in shapes)
+    chosen = _FEW_INPUTS if data.n_features <= 2 else _MORE_INPUTS
+    hidden = chosen if shapes is None else tuple(_hidden(shape) for shape in shapes)
     if not hidden:
         raise OptionError("shapes is empty; name at least one, such as [(), (5,)], or leave it out")
     return _Search(data, hidden, parameters, time_limit, degree, seed, listener or (lambda event: None)).run()
@@ -189,7 +196,7 @@ class _Search:
     ) -> None:
         self.data, self.hidden, self.parameters, self.degree, self.seed = data, hidden, parameters, degree, seed
         self.tell = tell
-        self.began = time.monotonic()
+        self.began, self.limit = time.monotonic(), time_limit
         self.deadline = self.began + time_limit
         self.entrants: list[_Entrant] = []
         self.tried: list[Tried] = []
@@ -218,12 +225,11 @@ class _Search:
         return min(near, key=lambda entrant: entrant.constants(max(entrant.reached, default=_FIRST_GRID)))
 
     def _rounds(self) -> str:
-        for hidden in sorted(self.hidden, key=lambda h: (sum(h), len(h))):
-            if self.entrants and self.left() < (1 - _ENTRY) * (self.deadline - self.began):
-                break
-            self._enter(hidden, self.seed)
+        waiting = list(self.hidden)
+        while waiting and (not self.entrants or self.left() > (1 - _ENTRY) * self.limit):
+            self._enter(waiting.pop(0), self.seed)
             if self._late():
-                return "the time was over"
+                return _LATE
             if self.entrants and self.entrants[-1].error < _EXACT:
                 return "the data are learnt to the last digits"
         if not self.entrants:
@@ -235,20 +241,49 @@ class _Search:
             for better in self._ranked()[:kept]:
                 self._advance(better)
                 if self._late():
-                    return "the time was over"
+                    return _LATE
             if number == 0:
                 self.entrants += [one.forked() for one in self._ranked()[:_FORKED] if one.hidden and not one.over]
-        while not self._late() and (entrant := self._best_alive()) is not None:
-            self._advance(entrant)
-        return "the time was over" if self._late() else "finer grids brought no better validation error"
+        return self._refine(waiting)
 
-    def _best_alive(self) -> _Entrant | None:
-        """The best network, if there is anything left to try with it; else the second, if it is close."""
-        ranked = self._ranked()
-        for entrant in ranked[:2]:
-            if not entrant.over and entrant.error <= 3 * ranked[0].error:
+    def _refine(self, waiting: list[tuple[int, ...]]) -> str:
+        """Train the best on finer grids; when that brings nothing any more, begin others."""
+        for number in itertools.count(1):
+            while (entrant := self._promising()) is not None:
+                self._advance(entrant)
+                if self._late():
+                    return _LATE
+            if self._settled():
+                return "several shapes reach the same error"
+            if waiting:
+                self._enter(waiting.pop(0), self.seed)
+            elif number <= _MOST_RESTARTS:
+                ranked = list(dict.fromkeys(entrant.hidden for entrant in self._ranked()))
+                self._enter(ranked[number % min(2, len(ranked))], self.seed + 1000 * number)
+            else:
+                break
+            if self._late():
+                return _LATE
+        return "other shapes, starts and grids brought no better validation error"
+
+    def _promising(self) -> _Entrant | None:
+        """The best network that can go on and that was, on its last grid, as good as the best of all was there."""
+        leader, *_ = ranked = self._ranked()
+        for entrant in ranked:
+            if entrant.over or not entrant.reached:
+                continue
+            size = max(entrant.reached)
+            if entrant.reached[size] <= leader.reached.get(size, _CLOSE * leader.error):
                 return entrant
         return None
+
+    def _settled(self) -> bool:
+        """Whether shapes of three kinds come to the same error: then it is that of the data."""
+        least: dict[tuple[int, ...], float] = {}
+        for entrant in self._ranked():
+            least.setdefault(entrant.hidden, entrant.error)
+        errors = sorted(least.values())
+        return len(errors) >= 3 and errors[2] <= _SAME * errors[0]
 
     def _ranked(self) -> list[_Entrant]:
         return sorted(self.entrants, key=lambda entrant: entrant.error)
