@@ -29,7 +29,7 @@ def product(count: int = 400, noise: float = 0.0) -> Dataset:
     return Dataset.from_arrays(x, y)
 
 
-SMALL: dict[str, Any] = {"shapes": [(), (1,), (2,)], "time_limit": 20}
+SMALL: dict[str, Any] = {"shapes": [(), (1,), (2,)], "time_limit": 4}
 
 
 def rmse(found: SearchResult, data: Dataset) -> float:
@@ -91,8 +91,12 @@ def test_an_interruption_keeps_the_best_so_far() -> None:
 
 
 def test_searches_repeat_from_their_seed(untouched_globals: None) -> None:
-    first, again = (search(product(200), shapes=[(), (2,)], seed=4, time_limit=60) for _ in range(2))
-    assert [one.validation_rmse for one in first.tried] == [one.validation_rmse for one in again.tried]
+    first, again = (search(product(200), shapes=[(), (2,)], seed=4, time_limit=3) for _ in range(2))
+    # As far as both came: what time cuts short may differ.
+    both = list(zip(first.tried, again.tried, strict=False))[:-1]
+    assert len(both) >= 3
+    for one, other in both:
+        assert (one.shape, one.validation_rmse) == (other.shape, other.validation_rmse)
 
 
 @pytest.mark.parametrize(
