@@ -123,7 +123,7 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
         (
             "fit",
             "TABLE --target NAME --features A,B --out DIR --shape auto|5,1 --grid N --degree K "
-            "--optimizer lm|lbfgs|adamw --time-limit SECONDS --seed N --no-formula --json --quiet",
+            "--optimizer lm|lbfgs|adamw --time-limit SECONDS --seed N --no-formula --parameters N --json --quiet",
         ),
         ("predict", "MODEL TABLE --out FILE"),
         ("formula", "MODEL --format text|latex|python|sympy"),
@@ -266,6 +266,17 @@ def test_json_is_all_that_is_printed(asked: list[Any], folder: Path, capsys: pyt
     assert {path.name for path in (folder / "result").iterdir()} == FILES
 
 
+def test_constants_of_a_network_without_a_formula(
+    asked: list[Any], unwritten: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(f"{FIT} --quiet --no-formula --parameters 200") == 0
+    assert asked == [workflow.DiscoverOptions(formula=False, parameters=200)]
+    capsys.readouterr()
+    for line in ("--parameters 200", "--no-formula --parameters 0", "--no-formula --parameters 9 --shape 5,1"):
+        assert run(f"{FIT} {line}") == 2
+        assert is_one_sentence(capsys.readouterr().err.strip())
+
+
 def test_without_a_formula(asked: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(f"{FIT} --no-formula --json --out result") == 0
     found = json.loads(capsys.readouterr().out)
@@ -299,6 +310,7 @@ def test_without_a_formula(asked: list[Any], capsys: pytest.CaptureFixture[str])
         ("--seed 7", "seed", 7),
         ("", "formula", True),
         ("--no-formula", "formula", False),
+        ("", "parameters", None),
     ],
 )
 def test_each_option_reaches_the_search(asked: list[Any], unwritten: None, line: str, name: str, value: object) -> None:

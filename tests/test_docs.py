@@ -13,7 +13,8 @@ import pytest
 
 from helpers import EXAMPLES, ROOT, SOURCE
 
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *ROOT.glob("examples/**/*.md")])
+PLACES = ("*.md", "docs/*.md", "docs/results/*.md", "examples/**/*.md")
+PAGES = sorted(page for place in PLACES for page in ROOT.glob(place))
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 # Files that are named in running text, from the root of the project: `examples/data/hello.csv`.

@@ -248,6 +248,9 @@ def test_an_interruption_before_anything_was_found_is_the_callers(monkeypatch: p
         ({"grid_size": 2.5}, "grid_size must be"),
         ({"degree": 9}, "degree must be"),
         ({"degree": "3"}, "degree must be"),
+        ({"formula": False, "parameters": 0}, "parameters must be"),
+        ({"parameters": 50}, "parameters limits the search for a network"),
+        ({"formula": False, "parameters": 50, "shape": (2, 1)}, "no shape"),
         ({"seed": "x"}, "seed"),
         ({"seed": -1}, "seed"),
     ],
@@ -256,3 +259,15 @@ def test_wrong_options_are_one_sentence(options: dict[str, Any], named: str) -> 
     with pytest.raises(OptionError) as caught:
         discover(table(hello, count=40), DiscoverOptions(**options))
     assert named in str(caught.value) and is_one_sentence(str(caught.value))
+
+
+def test_without_a_formula_the_shape_is_searched_for_within_a_number_of_constants() -> None:
+    generator = torch.Generator().manual_seed(3)
+    x = 2 * torch.rand(200, 2, generator=generator, dtype=DOUBLE) - 1
+    data = Dataset.from_arrays(x, x.prod(1))
+    result = discover(data, DiscoverOptions(formula=False, parameters=100, time_limit=3.0))
+    assert result.formula is None and result.model is result.network
+    assert result.model.parameter_count() <= 100 and result.metrics["network_rmse"] < 0.05
+    front = result.metrics["front"]
+    assert front and all(one["parameters"] <= 100 for one in front)
+    assert [one["parameters"] for one in front] == sorted(one["parameters"] for one in front)

@@ -44,6 +44,7 @@ _PICTURES = (".svg", ".png", ".pdf")
 _TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet")
 # Generous ends that keep a slip of the finger from asking for all of the memory.
 _MOST_INTERVALS = 1000
+_MOST_PARAMETERS = 10**9
 _MOST_SEED = 2**63 - 1
 _SAMPLES = 1000
 # What a system says when it is the disk, or a permission, that stands in the way.
@@ -216,6 +217,10 @@ def _fit_command(
     ] = None,
     seed: Annotated[str, typer.Option("--seed", metavar="N", help="Of every random choice.")] = "0",
     no_formula: Annotated[bool, typer.Option("--no-formula", help="Train the network only.")] = False,
+    parameters: Annotated[
+        str | None,
+        typer.Option("--parameters", metavar="N", help="Most constants of a network without a formula."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> Work:
@@ -228,6 +233,13 @@ def _fit_command(
         "seed": _options.whole("--seed", seed, 0, _MOST_SEED),
         "formula": not no_formula,
     }
+    if parameters is not None:
+        if not no_formula or shape != "auto" or grid is not None or optimizer != "lm":
+            raise OptionError(
+                "--parameters limits the search for a network; it needs --no-formula, and no --shape, --grid or "
+                "--optimizer"
+            )
+        options["parameters"] = _options.whole("--parameters", parameters, 1, _MOST_PARAMETERS)
     if time_limit is not None:
         options["time_limit"] = _options.seconds("--time-limit", time_limit)
     if not target.strip():

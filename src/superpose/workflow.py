@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from numbers import Real
 from typing import Any, Literal
 
@@ -24,6 +24,7 @@ from superpose.interpret.symbolify import symbolify
 from superpose.nn.model import KAN
 from superpose.train.fit import fit
 from superpose.train.history import History
+from superpose.train.search import search
 from superpose.train.settings import OPTIMIZERS
 
 Listener = Callable[[str], None]
@@ -60,7 +61,9 @@ class DiscoverOptions:
         optimizer: ``"lm"``, ``"lbfgs"`` or ``"adamw"``.
         time_limit: seconds for everything.
         seed: of every random choice.
-        formula: whether to look for a formula; if not, only a network is fitted.
+        formula: whether to look for a formula; if not, only a network is fitted, and its shape and grid are searched
+            for within the time limit unless they are given; see :func:`superpose.search`.
+        parameters: the most free constants of that network; None for no limit.
     """
 
     shape: Literal["auto"] | tuple[int, ...] = "auto"
@@ -70,6 +73,7 @@ class DiscoverOptions:
     time_limit: float = 45.0
     seed: int = 0
     formula: bool = True
+    parameters: int | None = None
 
     def check(self, data: Dataset) -> None:
         """Raise :class:`OptionError` for what makes no sense with these data."""
@@ -87,9 +91,21 @@ class DiscoverOptions:
             raise OptionError(f"grid_size must be a whole number of at least 1, or None, not {self.grid_size!r}")
         if not _is_whole(self.degree, 0) or self.degree > 5:
             raise OptionError(f"degree must be a whole number from 0 to 5, not {self.degree!r}")
+        if self.parameters is not None:
+            if not _is_whole(self.parameters, 1):
+                raise OptionError(f"parameters must be a whole number of at least 1, or None, not {self.parameters!r}")
+            if not self._searches_for_a_network():
+                raise OptionError(
+                    "parameters limits the search for a network; it needs formula=False, optimizer 'lm' and no shape "
+                    "or grid_size"
+                )
         limit = self.time_limit
         if not isinstance(limit, Real) or not (math.isfinite(limit) and limit > 0):
             raise OptionError(f"time_limit must be a positive number of seconds, not {limit!r}")
+
+    def _searches_for_a_network(self) -> bool:
+        given = self.formula or self.shape != "auto" or self.grid_size is not None
+        return not given and self.optimizer == "lm"
 
 
 def _is_whole(value: object, least: int) -> bool:
@@ -191,6 +207,8 @@ class _Discovery:
         self.reason = ""
 
     def run(self) -> Result:
+        if self.options._searches_for_a_network():
+            return self._network_only()
         try:
             self.reason = self._search()
         except KeyboardInterrupt:
@@ -205,6 +223,21 @@ class _Discovery:
         metrics = self._metrics(network, history, chosen, model)
         formula = None if chosen is None else chosen.formula
         return Result(model, network, history, formula, self.data, metrics, self.findings)
+
+    def _network_only(self) -> Result:
+        options = self.options
+        found = search(
+            self.data,
+            parameters=options.parameters,
+            time_limit=options.time_limit,
+            degree=options.degree,
+            seed=options.seed,
+            listener=self.tell,
+        )
+        self.reason, self.interrupted = found.reason, found.history.interrupted
+        metrics = self._metrics(found.model, found.history, None, found.model)
+        metrics["front"] = [asdict(one) for one in found.front]
+        return Result(found.model, found.model, found.history, None, self.data, metrics)
 
     # -- the search
 
