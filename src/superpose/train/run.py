@@ -35,6 +35,7 @@ _LEAST_MARGIN, _WIDER_MARGIN = 0.015, 0.03
 _MOST_INTERVALS = 1000
 # After these steps of a grid it is looked at how smooth the edges should be; a look costs as much as a few steps.
 _SMOOTHNESS_STEPS = (2, 5, 10, 20, 40, 80, 160)
+_FEW_CONSTANTS = 500
 # Above this many free constants the normal matrix of Levenberg-Marquardt (float64) is larger than 0.5 GiB.
 _MOST_LM_PARAMETERS = 8000
 
@@ -103,8 +104,8 @@ class Run:
         Raises:
             StopFit: when the time is over.
         """
-        starts = self.settings.starts or (4 if self.fresh and self.optimizer == "lm" else 1)
         self._prepare_grids(self.fresh)
+        starts = self.settings.starts or (self._usual_starts() if self.fresh and self.optimizer == "lm" else 1)
         if starts > 1:
             self._choose_start(starts)
         self._record("start")
@@ -115,6 +116,11 @@ class Run:
             self.best[1].restore(self.model)
         self._report()
         return self.history
+
+    def _usual_starts(self) -> int:
+        """How many starts are worth their time: those of large networks cost most of it and differ less."""
+        constants = Parameters(self.model).size
+        return 4 if constants <= _FEW_CONSTANTS else 2 if constants <= 4 * _FEW_CONSTANTS else 1
 
     # -- the schedule of grids
 

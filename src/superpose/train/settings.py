@@ -26,7 +26,8 @@ class FitSettings:
             while the validation error falls, there are more residuals than constants, and each interval has samples.
         steps: most steps at each grid size; by default 60 (lm), 100 (lbfgs), 2000 (adamw).
         starts: how many random starts are tried for a few steps before the best goes on; None tries 4 for a model
-            that was never fitted and continues from the present parameters otherwise. The first start is always the
+            that was never fitted (2 above 500 constants, 1 above 2,000), and continues from the present parameters
+            otherwise. The first start is always the
             model as it is.
         sparsity: strength of L1 + entropy (lbfgs, adamw) or of the reweighted quadratic terms (lm).
         roughness: strength of the term that keeps curves smooth where few samples lie (lm). None finds one for each
