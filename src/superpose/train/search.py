@@ -77,7 +77,7 @@ class SearchResult:
 
     @property
     def front(self) -> list[Tried]:
-        """The Pareto front: what no other with as few parameters surpasses, from small to large."""
+        """The Pareto front, which no other network with as few parameters surpasses, from small to large."""
         front: list[Tried] = []
         for one in sorted(self.tried, key=lambda t: (t.parameters, t.validation_rmse)):
             if not front or one.validation_rmse < front[-1].validation_rmse:
