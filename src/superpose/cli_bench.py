@@ -20,11 +20,11 @@ from superpose.bench.settings import Settings
 _MOST_POINTS = 1_000_000
 _MOST_SEED = 2**32 - 1
 _DEFAULT = Settings()
-_LISTED = "; ".join(f"{benchmark.name}: {benchmark.summary}" for benchmark in BENCHMARKS.values())
+_NAMES = f"one of {', '.join(BENCHMARKS)}"
 
 
 def command(
-    name: Annotated[str, typer.Argument(metavar="NAME", help=_LISTED)],
+    name: Annotated[str, typer.Argument(metavar="NAME", help=_NAMES)],
     time_limit: Annotated[
         str,
         typer.Option("--time-limit", metavar="SECONDS", help="For each problem, seed and competitor."),

@@ -404,13 +404,12 @@ def test_pykan_survives_nan(monkeypatch: pytest.MonkeyPatch, untouched_globals: 
     assert numpy.isfinite(found.predict(x)).all()
 
 
-def test_wide_networks_stay_within_what_levenberg_marquardt_takes() -> None:
-    for shape in ((100, 1, 1), (4, 4, 2, 1), (2, 5, 1)):
-        grids = ours._grids(shape)
-        finest = 200 if grids is None else grids[-1]
-        edges = sum(a * b for a, b in itertools.pairwise(shape))
-        assert edges * (finest + 4) <= 8000
-    assert ours._grids((2, 5, 1)) is None
+def test_the_search_keeps_to_the_constants_of_the_published_shape() -> None:
+    problem = datasets.special()["lpmv_0"]
+    x, y = problem.sample(200, 0)
+    trained = ours.train(problem, x, y, time_limit=1.0, seed=0)
+    edges = sum(a * b for a, b in itertools.pairwise(problem.shape))
+    assert 0 < trained.parameters <= 204 * edges and trained.shape[0] == 2 and trained.grids[0] == 5
 
 
 # -- errors against the grid

@@ -106,7 +106,9 @@ def test_a_deadline_that_is_over_still_gives_a_model() -> None:
 def test_straightening_keeps_the_function_and_bends_less() -> None:
     x = random(300, 2)
     data = Dataset.from_arrays(x, (x[:, :1] + x[:, 1:]) ** 2)
-    model = trained(data, [2, 2, 1])
+    model = KAN([2, 2, 1], seed=0)
+    # Rougher than fit leaves it by itself.
+    fit(model, data, grids=(5, 10), roughness=1e-11, progress=False)
     before = frozen(model)
     straight = straighten(model, data)
     assert all(torch.equal(a, b) for a, b in zip(frozen(model), before, strict=True))

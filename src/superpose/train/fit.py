@@ -41,6 +41,7 @@ def fit(
         DataError: if ``data`` is neither a data set nor a pair of arrays.
         ShapeError: if model and data differ in their numbers of features or targets.
 
+    >>> import torch
     >>> from superpose import Dataset, KAN
     >>> x = torch.linspace(-1, 1, 60, dtype=torch.float64)[:, None]
     >>> history = fit(KAN([1, 1], seed=0), Dataset.from_arrays(x, torch.sin(3 * x)), grids=(3, 6))
