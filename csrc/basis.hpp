@@ -29,7 +29,9 @@ Knots<T> read_knots(const T* row, int degree, std::int64_t intervals) {
     knots.inverse = T(intervals) / (knots.high - knots.low);
     knots.last = knots.intervals - 1;
     const T tolerance = Simd<T>::even * knots.step;
-    int uneven = !(knots.step > 0);
+    // Far from zero rounding alone moves knots: then they may look even, to the same rounding, and are not.
+    const T reach = larger<T>(__builtin_fabs(knots.low), __builtin_fabs(knots.high));
+    int uneven = !(knots.step > 0) | !(reach * Simd<T>::rounding <= knots.step * Simd<T>::unseen);
     const std::int32_t end = knots.intervals + degree;
     for (std::int32_t j = -degree; j <= end; ++j) {
         const T off = t[j] - (knots.low + T(j) * knots.step);

@@ -45,6 +45,8 @@ struct Simd<float> {
     // Knots that are even to within this share of an interval are taken as even: then the values differ from those
     // on the knots as they stand by a few units of rounding.
     static constexpr float even = 2e-6f;
+    // Half a unit in the last place of 1, and what share of an interval such an error of a knot may be.
+    static constexpr float rounding = 6e-8f, unseen = 3.2e-5f;
 };
 
 template <>
@@ -61,6 +63,7 @@ struct Simd<double> {
     static constexpr int exponential_terms = 14;
     static constexpr double ln2_high = 0.693147180369123816490, ln2_low = 1.90821492927058770002e-10;
     static constexpr double even = 1e-13;
+    static constexpr double rounding = 1.1e-16, unseen = 5e-13;
 };
 
 template <class T>
