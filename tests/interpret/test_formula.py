@@ -196,6 +196,20 @@ def test_predictions_take_columns_by_name() -> None:
     assert formula.predict(frame)[:, 0].tolist() == pytest.approx([math.exp(1.25), 1.0])
 
 
+@pytest.mark.parametrize(("name", "inner"), [("sqrt", -2.0), ("log", -2.0), ("arcsin", 3.0)])
+def test_where_a_network_has_no_value_its_formula_has_none(name: str, inner: float) -> None:
+    model = KAN([1, 1, 1, 1], seed=0)
+    model.layer(0).set_symbolic({(0, 0): ("0", (1.0, 0.0, 1.0, inner))})
+    model.layer(1).set_symbolic({(0, 0): (name, (1.0, 0.0, 1.0, 0.0))})
+    # Squared, the imaginary part would be gone.
+    model.layer(2).set_symbolic({(0, 0): ("x^2", (1.0, 0.0, 1.0, 0.0))})
+    x = random(5, 1)
+    formula = Formula.of(model)
+    assert not bool(torch.isfinite(model(x)).any()) and not bool(torch.isfinite(formula.torch(x)).any())
+    assert "1j" not in formula.python().split("return zero")[1]
+    assert not formula.expression.has(sympy.I)
+
+
 # -- columns whose names mean harm
 
 HOSTILE = (

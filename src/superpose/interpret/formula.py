@@ -228,7 +228,8 @@ def _written_out(
                 made = SplineEdge(f"spline_{n}_{i}_{o}", layer.knots[i], rows[i, :, o], layer.degree, layer.base)
                 splines[made.name] = made
                 value = sympy.Function(made.name, real=True)(nodes[i])
-            sums[o].append(value)
+            # A root of a negative constant, say: the network has no value there, and neither has its formula.
+            sums[o].append(sympy.nan if value.has(sympy.I) else value)
         nodes = [sympy.Add(*parts) for parts in sums]
     ends = zip(nodes, model.output_center.tolist(), model.output_scale.tolist(), strict=True)
     return tuple(unit(scale, node, center) for node, center, scale in ends)

@@ -7,6 +7,7 @@ code all derive from that expression. SymPy is imported when the first symbolic 
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -239,8 +240,9 @@ def torch_function(
         if node in slots:
             index = slots[node]
             return lambda values: values[index]
-        if node.is_Number or node.is_NumberSymbol:
-            constant = float(node)
+        if node.is_Number or node.is_NumberSymbol or node in (sympy.I, sympy.zoo):
+            # Numbers are real here, as they are on tensors: what is not, is NaN.
+            constant = float(node) if node.is_extended_real else math.nan
             return lambda values: constant
         if node.is_Add or node.is_Mul:
             parts = [walk(part) for part in node.args]
