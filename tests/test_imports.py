@@ -23,7 +23,7 @@ FLOORS = [
     {"nn"},
     {"optim"},
     {"train", "interpret", "pde"},
-    {"files"},
+    {"files", "discovery"},
     {"plot"},
     {"workflow"},
     {"report", "bench"},

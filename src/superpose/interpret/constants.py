@@ -75,6 +75,11 @@ class Problem:
         values = torch_function(expression, self.symbols, self.functions)(*self.columns)
         return int(bool((values > 0).all())) - int(bool((values < 0).all()))
 
+    def majority(self, expression: sympy.Expr) -> int:
+        """1 or -1, the sign that the expression has on most samples."""
+        values = torch_function(expression, self.symbols, self.functions)(*self.columns)
+        return 1 if float(values.expand_as(self.y).sign().sum()) >= 0 else -1
+
     def fit(self, expression: sympy.Expr, steps: int = 30) -> Fitted:
         """Least squares in all of an expression's floats at once, by Levenberg-Marquardt."""
         template, slots, start = _with_slots(expression)
@@ -292,6 +297,9 @@ def _simple_values(value: float, width: float, exact: bool) -> list[tuple[int, s
         found += [(5, q * sympy.sqrt(2 * sympy.pi)) for q in _rationals(value / math.sqrt(2 * math.pi), (1, 2, 4))]
         found += [(5, q / sympy.sqrt(2 * sympy.pi)) for q in _rationals(value * math.sqrt(2 * math.pi), (1, 2, 4))]
         found += [(5, q / sympy.sqrt(sympy.pi)) for q in _rationals(value * math.sqrt(math.pi), (1, 2, 4))]
+        for power in (1, 2, 3, -1, -2, -3):
+            size_of_pi = math.pi**power
+            found += [(6, q * sympy.pi**power) for q in _rationals(value / size_of_pi, (1, 3, 6, 8, 12, 16))]
         found += [(6, q) for q in _rationals(value, (7, 9, 12, 15, 16, 20, 25, 32, 50, 64, 100, 1000))]
     return [(tier, simple) for tier, simple in found if simple != 0 or tier == 0]
 
