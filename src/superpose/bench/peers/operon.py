@@ -31,7 +31,7 @@ _MOST_SEED = 2**32
 def seek(
     symbols: tuple[sympy.Symbol, ...], x: FloatArray, y: FloatArray, *, time_limit: float, seed: int
 ) -> tuple[sympy.Expr, ...]:
-    """Its own choice from its front, those by two other criteria, each also with constants refitted in double precision.
+    """Its own choice from its front and those by two other criteria, each also with its constants refitted.
 
     The settings are those that its authors use for benchmarks: two objectives, accuracy and length, up to 50 nodes, and
     a few steps of Levenberg-Marquardt for every formula. It ends by its time limit.
