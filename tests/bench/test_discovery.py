@@ -53,7 +53,7 @@ def at_hand(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, float, int, str]
 
     monkeypatch.setattr(discovery, "seek", known)
     monkeypatch.setattr(workers, "work_off", work_off)
-    monkeypatch.setattr("superpose.bench.peers.load", lambda *names: None)
+    monkeypatch.setattr("superpose.bench.peers.load", lambda names, known: None)
     return seen
 
 

@@ -130,7 +130,7 @@ def test_what_has_no_values_is_not_recovered(expression: Any, noise: float) -> N
 
 
 def test_an_unknown_law() -> None:
-    with pytest.raises(OptionError, match="did you mean 'I.25.13'"):
+    with pytest.raises(OptionError, match=r"did you mean 'I\.25\.13'"):
         judge("I.25.1", q)
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 # Relative to the target's spread; there is no use in going on below it.
 _EXACT = 1e-10
 _MOST_SEED = 2**32
+_NOWHERE = 1e6
 
 
 def seek(
@@ -74,7 +75,8 @@ def _more_functions() -> list[Any]:
         return np.exp(np.minimum(inner, 50.0))
 
     def arcsine(inner: Any) -> Any:
-        return np.arcsin(np.clip(inner, -1.0, 1.0))
+        # It demands a value everywhere; this one makes sure that nothing is gained beyond the domain.
+        return np.where(np.abs(inner) <= 1.0, np.arcsin(np.clip(inner, -1.0, 1.0)), _NOWHERE)
 
     table = {"exp": exponential, "asin": arcsine, "tanh": np.tanh, "square": np.square}
     return [make_function(function=made, name=name, arity=1, wrap=False) for name, made in table.items()]
