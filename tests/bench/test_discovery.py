@@ -7,6 +7,7 @@ import importlib.util
 import json
 import math
 import os
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -307,6 +308,17 @@ def test_each_peer_gives_formulas(name: str, untouched_globals: None, capsys: py
         return
     assert found.expressions and all(e.free_symbols <= set(law.symbols) for e in found.expressions)
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("name", SEEKERS)
+def test_a_peer_that_is_not_installed(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, SEEKERS[name].imports, None)
+    assert main(["bench", "laws", "--peer", name, "--out", str(tmp_path / "out")]) == 2
+    error = capsys.readouterr().err
+    assert "pip install 'superpose[discovery]'" in error and is_one_sentence(error.strip())
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_programs_of_gplearn_are_read_as_what_they_are() -> None:

@@ -75,5 +75,5 @@ def load(names: Sequence[str], known: Mapping[str, Peer] = PEERS) -> None:
             missing = error.name or peer.imports
             raise OptionError(
                 f"--peer {name} needs the package {missing!r}, which is not installed; pip install '{peer.install}', "
-                "or pip install 'superpose[bench]' for all peers"
+                f"or pip install 'superpose[{'discovery' if known is SEEKERS else 'bench'}]' for all peers"
             ) from None
