@@ -52,7 +52,7 @@ class Law(Problem):
         return tuple(_widened(variable) for variable in self.variables)
 
     def sample_wider(self, n: int, seed: int | Sequence[int]) -> tuple[FloatArray, FloatArray]:
-        """Draw from the wider ranges as :meth:`sample` does; rows in which the law is not finite are left out."""
+        """Draw from the wider ranges as :meth:`Problem.sample` does; rows where the law is not finite are left out."""
         x, y = Problem(self.name, self.title, self.wider, self.function, ()).sample(n, seed)
         kept = np.isfinite(y)
         return x[kept], y[kept]

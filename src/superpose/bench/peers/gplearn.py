@@ -29,8 +29,9 @@ def seek(
 ) -> tuple[sympy.Expr, ...]:
     """The best program of all generations that the time allows, and the same with its constants refitted.
 
-    It looks at the first thousand rows, and constants are refitted to all. Refitting is a help: gplearn draws its constants and changes them at random. Its functions that are defined
-    everywhere are read as what they are: the root and the logarithm of an absolute value, a division.
+    It looks at the first thousand rows, and constants are refitted to all. Refitting is a help: gplearn draws its
+    constants and changes them at random. Its functions that are defined everywhere are read as what they are: the root
+    and the logarithm of an absolute value, a division.
     """
     from gplearn.genetic import SymbolicRegressor
 
