@@ -172,6 +172,7 @@ def program(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "    threads = os.environ['OMP_NUM_THREADS']\n"
         "    print(json.dumps([task['name'], os.getpid(), threads]), flush=True)\n"
     )
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
     popen = workers.subprocess.Popen
     monkeypatch.setattr(
         workers.subprocess, "Popen", lambda command, **options: popen([command[0], str(script)], **options)

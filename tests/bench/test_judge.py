@@ -109,6 +109,14 @@ def test_under_noise_the_form_decides(name: str, text: Any, recovered: bool) -> 
         assert found.moved == math.inf
 
 
+def test_what_a_constant_is() -> None:
+    expression = sympy.Float(0.5) * x**2.0 + 200 * y ** sympy.Rational(1, 2) + sympy.Rational(2, 3) * q**1.5 + sympy.pi
+    template, slots, values = room._opened(expression)
+    assert sorted(values) == pytest.approx([0.5, 2 / 3, 1.5])
+    half, third, power = (slots[values.index(value)] for value in sorted(values))
+    assert template == half * x**2 + 200 * sympy.sqrt(y) + third * q**power + sympy.pi
+
+
 def test_how_far_a_constant_is_moved() -> None:
     law = LAWS["II.11.17"]
     exact = sympy.N(law.expression.subs({1: sympy.Float(1.0)}))

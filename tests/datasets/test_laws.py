@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import csv
+import hashlib
 import math
 
 import numpy
@@ -19,6 +20,11 @@ from superpose.nn.symbolic import torch_function
 
 TABLES = {"equations.csv": datasets.equations(), "laws.csv": datasets.laws()}
 LAWS = [law for table in TABLES.values() for law in table.values()]
+
+
+def test_the_equations_are_those_that_were_handed_over() -> None:
+    data = (SOURCE / "superpose/datasets/equations.csv").read_bytes()
+    assert hashlib.sha256(data).hexdigest() == ("dbcae2da0cea93c6f36aa888ef228e4f1a2f75a6b3b387f5e508f9121c3d37b4")
 
 
 def test_a_hundred_equations_and_nine_laws_as_their_tables_say() -> None:
