@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +58,7 @@ class _Run:
 
         self.began, self.time_limit = time.monotonic(), time_limit
         self.until = self.began
+        self.best: tuple[float, dict[str, Tensor]] = (math.inf, {})
         inputs, targets = torch.as_tensor(x), torch.as_tensor(y)[:, None]
         self.data = {"train_input": inputs, "train_label": targets, "test_input": inputs, "test_label": targets}
         with _Float64():
@@ -82,21 +85,20 @@ class _Run:
     def _fit(self, end: float, **options: Any) -> None:
         self.until = self.began + end * self.time_limit
         options |= {"opt": "LBFGS", "steps": _STEPS, "loss_fn": self._loss, "log": _STEPS}
-        before = _state(self.model)
-        try:
-            with _Float64():
-                self.model.fit(self.data, **options)
-        except _TimeOver:
-            # What was fitted until then is what goes on.
-            pass
-        except _FAILURES:
-            self.model.load_state_dict(before)
+        self.best = (math.inf, _state(self.model))
+        with contextlib.suppress(_TimeOver, *_FAILURES), _Float64():
+            self.model.fit(self.data, **options)
+        # A fit that was cut short, or ran into NaN, leaves the model anywhere.
+        self.model.load_state_dict(self.best[1])
         self.model.save_act = self.model.symbolic_enabled = True
 
     def _loss(self, predicted: Tensor, target: Tensor) -> Tensor:
         if time.monotonic() > self.until:
             raise _TimeOver
-        return (predicted - target).square().mean()
+        loss = (predicted - target).square().mean()
+        if float(loss) < self.best[0]:
+            self.best = (float(loss), _state(self.model))
+        return loss
 
     def _symbols(self) -> None:
         """Its ``auto_symbolic``, edge by edge, so that it can end in time."""
