@@ -33,6 +33,8 @@ _MOST_INTERVALS, _ROWS_FOR_AN_INTERVAL = 10, 25
 _LEAST_VARIANCE = 1e-8
 # Eigenvalues this small are rounding and the splines' own error; they are all as good as zero.
 _ROUNDING = 1e-8
+# A function that is correlated so much with its column counts as rising or falling.
+_ONE_WAY = 0.5
 # Shares left unexplained below this are all the same.
 _ZERO = 1e-10
 # Parts of less than this share of a sum's variance are none.
@@ -68,6 +70,8 @@ class Sum:
         unexplained: share of the variance of the best explained column's function that the others leave, on rows
             held out.
         target: that column.
+        alone: a column whose function rises while those of all others fall, or the other way round, as a product
+            among its factors does and a sum among its terms; None if there is no such column, or more than one.
         bend: how far the functions are from straight lines, 0 for a linear relation.
         parts: each column's share of the sum of the functions' variances.
     """
@@ -75,6 +79,7 @@ class Sum:
     columns: Group
     unexplained: float
     target: int
+    alone: int | None
     bend: float
     parts: tuple[float, ...]
 
@@ -195,11 +200,12 @@ class Additive:
         real = (weights > _LEAST_PART) & (weights < 1 - _LEAST_PART) & (cross < 0)
         left = torch.where(real, left.clamp(_ZERO, 1.0), 1.0)
         best = int(left.argmin())
-        bend = sum(
-            float(w) * (1 - float(self.powers[0][j] @ part) ** 2 / max(float(part @ part), 1e-300))
-            for w, j, part in zip(weights, group, parts, strict=True)
-        )
-        return Sum(group, float(left[best]), group[best], bend, tuple(weights.tolist()))
+        slopes = [
+            float(self.powers[0][j] @ part / part.norm().clamp_min(torch.finfo(part.dtype).tiny))
+            for j, part in zip(group, parts, strict=True)
+        ]
+        bend = sum(w * (1 - slope**2) for w, slope in zip(weights.tolist(), slopes, strict=True))
+        return Sum(group, float(left[best]), group[best], _alone(group, slopes), bend, tuple(weights.tolist()))
 
     def curves(self, group: Group, values: Tensor) -> Tensor:
         """The functions of the best sum at rows ``values [B, n]`` of all columns, ``[B, len(group)]``."""
@@ -210,6 +216,20 @@ class Additive:
         basis = reference.dense_basis(self.knots, _DEGREE, "none", scaled)
         functions = [(basis[:, j] - self.means[j]) @ self.maps[j] @ part for j, part in zip(group, parts, strict=True)]
         return torch.stack(functions, -1)
+
+
+def _alone(group: Group, slopes: Sequence[float]) -> int | None:
+    """The one column whose function goes the other way than all others that go one way at all.
+
+    >>> _alone((0, 1, 4), [0.9, -0.1, -0.95]), _alone((0, 1, 4), [0.9, 0.8, -0.95])
+    (None, 4)
+    """
+    signs = {j: slope > 0 for j, slope in zip(group, slopes, strict=True) if abs(slope) > _ONE_WAY}
+    for rises in (True, False):
+        same = [j for j, sign in signs.items() if sign == rises]
+        if len(same) == 1 and len(signs) > 2:
+            return same[0]
+    return None
 
 
 def candidates(additive: Additive, columns: Sequence[int], least: float) -> list[Sum]:

@@ -21,6 +21,8 @@ Listener = Callable[[str], None]
 
 # A column with so little left unexplained is known from the others: it says nothing more about further columns.
 _KNOWN = 1e-4
+# A column may be the target if it leaves at most so many times more unexplained than the best one.
+_NEARLY = 1.2
 # With more columns than this, a network reads those that tell most about its target.
 _MOST_FEATURES = 12
 # Sums that explain at least so much are looked at even where no column is a function of the others.
@@ -140,13 +142,23 @@ class _Tie:
         if self.implicit or self.best is None:
             assert self.sum is not None
             return self.sum.target
-        return self.best.target
+        return self.targets()[0]
 
     def targets(self) -> list[int]:
-        """Columns for which a formula may be found, those that are explained best first."""
-        least = max(10 * self.unexplained, _KNOWN)
-        ordered = sorted(self.functions, key=lambda one: one.unexplained)
-        return [one.target for one in ordered if one.unexplained <= least]
+        """Columns that are functions of the others nearly as well as the best one, the likeliest effect first.
+
+        Of two the later one comes first, since tables begin with what was chosen and end with what was measured.
+        """
+        if self.best is None:
+            return []
+        least = max(_NEARLY * self.best.unexplained, _KNOWN)
+        good = [one for one in self.functions if one.unexplained <= least]
+        alone = None if self.sum is None else self.sum.alone
+
+        def likely(one: Function) -> tuple[bool, float, int]:
+            return one.target != alone, max(one.unexplained, _KNOWN), -one.target
+
+        return [one.target for one in sorted(good, key=likely)]
 
 
 class _Search:
@@ -336,10 +348,8 @@ class _Search:
         self.ties.append(tie)
         names = ", ".join(self.columns.named(tie.columns))
         self.tell(f"{names}: {100 * (1 - tie.unexplained):.4g}% explained")
-        if tie.unexplained < _KNOWN:
-            self._formula(tie, 0.5)
-            if not tie.implicit:
-                self._set_aside(tie)
+        if tie.unexplained < _KNOWN and not tie.implicit:
+            self._set_aside(tie)
 
     def _set_aside(self, tie: _Tie) -> None:
         """A column that is known from others says nothing more about further ones."""

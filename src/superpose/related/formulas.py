@@ -28,6 +28,8 @@ _CURVE_POINTS = 200
 _EXACT = 1e-7
 # In the choice among a relation's columns, a node of a formula weighs as much as a tenth of its error.
 _NODE = 0.05
+# An exact formula of so few nodes for each column is taken at once.
+_SHORT = 2.5
 # What a function of a target may be where no column is a function of the others: x^2 on a circle.
 _POWERS = {"x^2": 2, "x^3": 3, "x^4": 4}
 _LEAST_R2 = 0.99
@@ -74,6 +76,8 @@ def explicit(
         one = _discovered(data, target, columns.names[target], left / (len(targets) - n), seed, listener)
         if one is not None:
             found.append(one)
+            if one.error < _EXACT and one.formula.complexity <= _SHORT * len(group):
+                break
     return min(found, key=lambda one: one.price, default=None)
 
 
