@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -42,7 +43,10 @@ _LEAST_PART = 1e-3
 # A power of a column counts as a part of an exact relation if this share of it is one.
 _NEAR = 0.1
 _HELD_OUT = 0.3
-_MOST_ROWS = 20_000
+# Rows that are looked at, fewer for very many columns: 160 MB of function values.
+_MOST_ROWS, _MOST_NUMBERS = 20_000, 20_000_000
+# Larger sets than this say little to a person.
+_MOST_COLUMNS = 8
 # Sets of one size are tried one by one if there are at most so many: a second or two for sets of four.
 _MOST_SETS = 6_000
 _BLOCK = 512
@@ -89,7 +93,8 @@ class Additive:
 
     def __init__(self, columns: Columns, seed: int, *, permuted: bool = False) -> None:
         generator = torch.Generator().manual_seed(seed)
-        rows = columns.sample(_MOST_ROWS, seed)
+        most = max(1000, min(_MOST_ROWS, _MOST_NUMBERS // (len(columns) * (_MOST_INTERVALS + _DEGREE))))
+        rows = columns.sample(most, seed)
         order = torch.randperm(len(rows), generator=generator)
         held_out = order[: max(8, round(_HELD_OUT * len(rows)))]
         train = order[len(held_out) :]
@@ -207,15 +212,19 @@ class Additive:
         bend = sum(w * (1 - slope**2) for w, slope in zip(weights.tolist(), slopes, strict=True))
         return Sum(group, float(left[best]), group[best], _alone(group, slopes), bend, tuple(weights.tolist()))
 
+    def functions(self, values: Tensor, j: int) -> Tensor:
+        """A column's spline functions ``[B, functions]`` at rows ``values [B, n]`` of all columns."""
+        scaled = (values[:, j : j + 1] - self.center[j]) / self.scale[j]
+        basis = reference.dense_basis(self.knots[j : j + 1], _DEGREE, "none", scaled)[:, 0]
+        made: Tensor = (basis - self.means[j]) @ self.maps[j]
+        return made
+
     def curves(self, group: Group, values: Tensor) -> Tensor:
         """The functions of the best sum at rows ``values [B, n]`` of all columns, ``[B, len(group)]``."""
         places = self._places(group)
         vector = self._simplest(self.inside[places][:, places][None], [group])[0]
         parts = torch.split(vector, [self._size(j) for j in group])
-        scaled = (values - self.center) / self.scale
-        basis = reference.dense_basis(self.knots, _DEGREE, "none", scaled)
-        functions = [(basis[:, j] - self.means[j]) @ self.maps[j] @ part for j, part in zip(group, parts, strict=True)]
-        return torch.stack(functions, -1)
+        return torch.stack([self.functions(values, j) @ part for j, part in zip(group, parts, strict=True)], -1)
 
 
 def _alone(group: Group, slopes: Sequence[float]) -> int | None:
@@ -232,7 +241,7 @@ def _alone(group: Group, slopes: Sequence[float]) -> int | None:
     return None
 
 
-def candidates(additive: Additive, columns: Sequence[int], least: float) -> list[Sum]:
+def candidates(additive: Additive, columns: Sequence[int], least: float, *, deadline: float = math.inf) -> list[Sum]:
     """Every set of columns with a sum that explains more than ``least``, none with a column that adds nothing.
 
     Sets of two, three and four are tried one by one as long as there are not too many; larger ones, or those of many
@@ -240,11 +249,15 @@ def candidates(additive: Additive, columns: Sequence[int], least: float) -> list
     """
     left: dict[Group, Sum] = {}
     for size in (2, 3, 4):
-        if size > len(columns) or (size > 2 and math.comb(len(columns), size) > _MOST_SETS):
+        if (
+            size > len(columns)
+            or time.monotonic() > deadline
+            or (size > 2 and math.comb(len(columns), size) > _MOST_SETS)
+        ):
             break
         groups = list(itertools.combinations(sorted(columns), size))
         left |= {one.columns: one for one in additive.evaluate(groups)}
-    for one in _reduced(additive, sorted(columns)):
+    for one in _reduced(additive, sorted(columns), deadline):
         left.setdefault(one.columns, one)
         new = [subset for subset in _without_one(one.columns) if subset not in left]
         left |= {subset.columns: subset for subset in additive.evaluate(new)}
@@ -273,20 +286,24 @@ def _all_subsets(group: Group) -> Iterator[Group]:
         yield from itertools.combinations(group, size)
 
 
-def _reduced(additive: Additive, columns: Sequence[int]) -> Iterator[Sum]:
+def _reduced(additive: Additive, columns: Sequence[int], deadline: float) -> Iterator[Sum]:
     """Sets from which nothing can be taken away, found from all columns downwards, one after another."""
     active = list(columns)
-    while len(active) > 4:
-        (whole,) = additive.evaluate([tuple(active)])
-        if whole.unexplained > 0.5:
+    while len(active) > 4 and time.monotonic() < deadline:
+        (best,) = additive.evaluate([tuple(active)])
+        if best.unexplained > 0.5:
             return
-        group, best = whole.columns, whole
-        while len(group) > 2:
-            idle = best.parts.index(min(best.parts))
-            smaller = group[:idle] + group[idle + 1 :]
-            (one,) = additive.evaluate([smaller])
-            if adds(best.unexplained, one.unexplained):
+        taken = len(active) // 2
+        while len(best.columns) > 2 and time.monotonic() < deadline:
+            taken = max(1, min(taken, len(best.columns) - 2))
+            order = sorted(range(len(best.columns)), key=lambda place: best.parts[place])
+            (fewer,) = additive.evaluate([tuple(best.columns[place] for place in sorted(order[taken:]))])
+            if not adds(best.unexplained, fewer.unexplained):
+                best = fewer
+            elif taken == 1:
                 break
-            group, best = smaller, one
-        yield best
+            else:
+                taken //= 2
+        if len(best.columns) <= _MOST_COLUMNS:
+            yield best
         active.remove(best.target)

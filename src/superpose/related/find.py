@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from numbers import Integral, Real
 from typing import Any
 
 from superpose._errors import OptionError
 from superpose.related import confirm, directed, formulas
-from superpose.related.additive import FINE, Additive, Group, Sum, adds, candidates
+from superpose.related.additive import FINE, Additive, Group, Sum, candidates
 from superpose.related.columns import Columns, read_columns
 from superpose.related.directed import Function
 from superpose.related.implied import implied
@@ -35,7 +35,9 @@ _BETTER = 0.97
 _MOST_WEAK = 20
 # Share of the time for finding relations; the rest is for formulas.
 _SEARCH = 0.6
-_MOST_SECONDS, _LEAST_SECONDS = 40.0, 2.0
+_MOST_SECONDS, _LEAST_SECONDS = 40.0, 4.0
+# Where more is left unexplained there may be no formula to be found: half of that time then.
+_NOISY = 0.02
 
 
 def relations(
@@ -71,6 +73,7 @@ def relations(
         FileError: if a file cannot be read.
         DataError: if the table cannot be used.
         OptionError: for options that make no sense.
+        KeyboardInterrupt: if a person interrupts before anything was found.
 
     >>> import torch
     >>> x = torch.rand(300, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
@@ -169,6 +172,7 @@ class _Search:
         self.search_ends = self.began + (_SEARCH if settings.formulas else 1.0) * settings.time_limit
         self.sums: list[Additive] = []
         self.ties: list[_Tie] = []
+        self.pool: list[_Tie] = []
         self.kept = list(range(len(columns)))
         self.aside: list[tuple[Group, int]] = []
         self.cut_short = False
@@ -179,6 +183,11 @@ class _Search:
             self._run()
         except KeyboardInterrupt:
             interrupted = True
+            # What was found is judged by what is known of it: nothing more is learnt.
+            self.search_ends = time.monotonic()
+            self._accept_pool()
+            if not self.ties:
+                raise
         made = [self._relation(tie) for tie in self.ties if self._holds(tie)]
         made.sort(key=lambda one: (not one.exact, 0.0 if one.exact else one.unexplained, len(one.columns)))
         late = self.cut_short or time.monotonic() > self.deadline
@@ -197,19 +206,18 @@ class _Search:
 
     def _run(self) -> None:
         self.sums = [Additive(self.columns, seed) for seed in self.settings.splits()]
-        sums = candidates(self.sums[0], self.kept, self._least_sum())
+        sums = candidates(self.sums[0], self.kept, self._least_sum(), deadline=self.search_ends)
         self.tell(f"{len(sums)} sums of single columns hardly vary")
         self._exact(sums)
-        pool = self._functions()
-        pool += self._weak(sums, pool)
-        for tie in sorted(pool, key=lambda tie: (tie.unexplained, len(tie.columns))):
-            self._accept(tie)
+        self._functions({one.columns: one for one in sums})
+        self._weak(sums)
+        self._accept_pool()
         self._formulas()
 
     def _least_sum(self) -> float:
         """The share that a sum explains at least: the threshold, or more if chance alone comes near it."""
         chance = Additive(self.columns, self.settings.seed, permuted=True)
-        pure = candidates(chance, self.kept, 0.0)
+        pure = candidates(chance, self.kept, 0.0, deadline=self.search_ends)
         by_chance = max((1 - one.unexplained for one in pure), default=0.0)
         return max(min(self.settings.threshold, _IMPLICIT), min(1.5 * by_chance, 0.99))
 
@@ -229,16 +237,16 @@ class _Search:
             if not self._implied(one.columns):
                 self._accept(self._tie(one))
 
-    def _functions(self) -> list[_Tie]:
+    def _functions(self, sums: Mapping[Group, Sum]) -> None:
         """Columns that are functions of others, whatever the functions are."""
-        pool: list[_Tie] = []
-        gained = None
+        gained, targets = None, list(self.kept)
         if len(self.columns) > _MOST_FEATURES + 1:
             gained = directed.gains(self.columns, self.settings.seed, self.search_ends)
+            targets.sort(key=lambda t: -float(gained[[j for j in self.kept if j != t], t].max()))
         wholes: dict[int, Function] = {}
-        for target in self.kept:
+        for target in targets:
             if self._late():
-                return pool
+                break
             whole = self._learn(target, self._telling(target, gained))
             if whole is not None and 1 - whole.unexplained >= self.settings.threshold:
                 wholes[target] = whole
@@ -246,7 +254,7 @@ class _Search:
             if target not in self.kept:
                 continue
             if self._late():
-                return pool
+                return
             whole = wholes[target]
             features = self._telling(target, gained)
             found = directed.fewest(
@@ -261,13 +269,12 @@ class _Search:
             if found is None:
                 continue
             found = self._swapped(found)
-            tie = _Tie(found.columns, None, [found])
+            tie = _Tie(found.columns, sums.get(found.columns), [found])
             if found.unexplained < _KNOWN and not self._implied(found.columns):
                 self._other_targets(tie)
                 self._accept(tie)
             else:
-                pool.append(tie)
-        return pool
+                self.pool.append(tie)
 
     def _swapped(self, found: Function) -> Function:
         """The function with columns that were set aside in place of others of their law, where that is better."""
@@ -294,20 +301,18 @@ class _Search:
             return features
         return sorted(sorted(features, key=lambda j: -float(gained[j, target]))[:_MOST_FEATURES])
 
-    def _weak(self, sums: Sequence[Sum], pool: Sequence[_Tie]) -> list[_Tie]:
+    def _weak(self, sums: Sequence[Sum]) -> None:
         """Sums that are not exact, learnt as functions of one of their columns."""
-        known = {tie.columns for tie in (*pool, *self.ties)}
+        known = {tie.columns for tie in (*self.pool, *self.ties)}
         chosen = [
             one
             for one in sorted(sums, key=lambda one: one.unexplained)
             if one.columns not in known and set(one.columns) <= set(self.kept) and not self._implied(one.columns)
         ]
-        made = []
         for one in chosen[:_MOST_WEAK]:
             if self._late():
-                break
-            made.append(self._tie(one))
-        return made
+                return
+            self.pool.append(self._tie(one))
 
     # -- one relation
 
@@ -333,6 +338,11 @@ class _Search:
     def _implied(self, columns: Group) -> bool:
         known = [tie.columns for tie in self.ties]
         return any(set(columns) <= set(other) for other in known) or implied(columns, known)
+
+    def _accept_pool(self) -> None:
+        for tie in sorted(self.pool, key=lambda tie: (tie.unexplained, len(tie.columns))):
+            self._accept(tie)
+        self.pool = []
 
     def _accept(self, tie: _Tie) -> None:
         if 1 - tie.unexplained < self.settings.threshold or self._implied(tie.columns):
@@ -370,7 +380,8 @@ class _Search:
 
     def _formula(self, tie: _Tie, share: float) -> None:
         left = self.deadline - time.monotonic()
-        seconds = min(_MOST_SECONDS, share * left)
+        most = _MOST_SECONDS if tie.unexplained < _NOISY else _MOST_SECONDS / 2
+        seconds = min(most, share * left)
         if not self.settings.formulas or seconds < _LEAST_SECONDS:
             return
         names = ", ".join(self.columns.named(tie.columns))
@@ -381,14 +392,14 @@ class _Search:
         }
         if tie.implicit:
             self._describe(tie)
-            found = formulas.implicit(self.columns, tie.columns, tie.inner, **options)
+            found = formulas.implicit(self.columns, tie.columns, tie.inner, self.sums[0].functions, **options)
         else:
             found = formulas.explicit(self.columns, tie.columns, tie.targets(), **options)
         if found is not None and 1 - found.error**2 >= self.settings.threshold:
             tie.formula = found
 
     def _describe(self, tie: _Tie) -> None:
-        if tie.inner or tie.sum is None or adds(tie.unexplained, tie.sum.unexplained / 2):
+        if tie.inner or tie.sum is None or tie.sum.unexplained > max(2 * tie.unexplained, FINE):
             return
         sums = self.sums[0]
         tie.inner = formulas.inner_functions(self.columns, tie.columns, lambda rows: sums.curves(tie.columns, rows))

@@ -33,6 +33,7 @@ _SHORT = 2.5
 # What a function of a target may be where no column is a function of the others: x^2 on a circle.
 _POWERS = {"x^2": 2, "x^3": 3, "x^4": 4}
 _LEAST_R2 = 0.99
+_MIDDLE_ROWS = 5000
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,34 +83,61 @@ def explicit(
 
 
 def implicit(
-    columns: Columns, group: Sequence[int], inner: Sequence[Inner], *, seed: int, seconds: float, listener: Listener
+    columns: Columns,
+    group: Sequence[int],
+    inner: Sequence[Inner],
+    functions: Callable[[Tensor, int], Tensor],
+    *,
+    seed: int,
+    seconds: float,
+    listener: Listener,
 ) -> Found | None:
-    """A formula for a power of a column, where no column is a function of the others.
+    """A formula for a power of a column, or a square about its middle, where no column is a function of the others.
 
-    The column itself stands among the features then: (x - 1)^2 + y^2 = 1 is x^2 = 2*x - y^2.
+    ``functions`` gives spline functions of a column at rows of all columns.
     """
     until = time.monotonic() + seconds
     likely = [
-        (power, j, one)
+        (power, -one.r2, j)
         for j, one in zip(group, inner, strict=True)
         if (power := _POWERS.get(one.name)) is not None and one.r2 > _LEAST_R2
     ]
     found: list[Found] = []
-    for n, (power, target, _) in enumerate(sorted(likely, key=lambda entry: (entry[0], -entry[2].r2))[:2]):
-        name = f"{columns.names[target]}**{power}"
-        raised = columns.values[:, target] ** power
-        for features in ([j for j in group if j != target], list(group)):
-            left = until - time.monotonic()
-            if left < 1:
-                break
-            data = _dataset(columns.values, columns.named(features), features, raised, name, columns, seed)
-            made = _discovered(data, target, name, left / (2 * len(likely) - n), seed, listener)
-            if made is not None and made.error < math.sqrt(1 - _LEAST_R2):
-                found.append(made)
-                break
-        if found and found[-1].error < _EXACT:
+    for n, (power, _, target) in enumerate(sorted(likely)):
+        left = until - time.monotonic()
+        if left < 1:
             break
+        features = [j for j in group if j != target]
+        shift = _middle(columns, target, features, functions, seed) if power == 2 else 0.0
+        name = (
+            columns.names[target]
+            if shift == 0
+            else f"({columns.names[target]} {'-' if shift > 0 else '+'} {abs(shift):.9g})"
+        )
+        raised = (columns.values[:, target] - shift) ** power
+        data = _dataset(columns.values, columns.named(features), features, raised, f"{name}**{power}", columns, seed)
+        made = _discovered(data, target, f"{name}**{power}", left / (len(likely) - n), seed, listener)
+        if made is not None and made.error < math.sqrt(1 - _LEAST_R2):
+            found.append(made)
+            if made.error < _EXACT:
+                break
     return min(found, key=lambda one: one.price, default=None)
+
+
+def _middle(
+    columns: Columns, target: int, features: Sequence[int], functions: Callable[[Tensor, int], Tensor], seed: int
+) -> float:
+    """The ``m`` for which ``(x - m)^2`` is best a sum of functions of the others: ``x^2`` is ``2*m*x`` and that sum."""
+    values = columns.values[columns.sample(_MIDDLE_ROWS, seed)]
+    x = values[:, target]
+    unit = float(x.abs().max())
+    scaled = x / unit
+    ones = torch.ones_like(scaled)
+    basis = torch.cat([scaled[:, None], ones[:, None], *(functions(values, j) for j in features)], 1)
+    solved = torch.linalg.lstsq(basis, scaled.square()[:, None], driver="gelsd").solution[0, 0]
+    middle = float(solved) / 2 * unit
+    # What is nothing beside the column's spread is rounding.
+    return 0.0 if abs(middle) < 1e-6 * float(x.std()) else float(f"{middle:.9g}")
 
 
 def _dataset(

@@ -90,7 +90,9 @@ def _line(axes: Axes, relation: Relation, y: float, place: dict[str, int], colum
 
 
 def _text(relation: Relation) -> tuple[str, str]:
-    first = relation.text or f"{relation.target} from {', '.join(relation.features)}"
+    first = relation.text
+    if first is None or len(first) > _TEXT_LENGTH:
+        first = f"{relation.target} from {', '.join(relation.features)}"
     second = relation.told_strength()
     if relation.error is not None and not relation.exact:
         second += f"; the formula's error is {relation.error:.2g} of the spread"
