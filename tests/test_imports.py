@@ -26,8 +26,9 @@ FLOORS = [
     {"files", "discovery"},
     {"plot"},
     {"workflow"},
+    {"related"},
     {"report", "bench"},
-    {"cli_bench"},
+    {"cli_bench", "cli_relations"},
     {"cli"},
     {"__main__"},
 ]

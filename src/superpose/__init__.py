@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         symbolify,
     )
     from superpose.nn import KAN, KANLayer, LayerTrace, SymbolicFunction, Trace, library, register
+    from superpose.related import Inner, Relation, Relations, relations
     from superpose.spline import Backends, backends
     from superpose.train import FitSettings, History, Memory, Record, SearchResult, fit, remember, search
     from superpose.workflow import DiscoverOptions, Result, discover
@@ -52,6 +53,7 @@ _ROOMS = {
     ),
     "nn": ("KAN", "KANLayer", "LayerTrace", "SymbolicFunction", "Trace", "library", "register"),
     "files": ("load", "save"),
+    "related": ("Inner", "Relation", "Relations", "relations"),
     "spline": ("Backends", "backends"),
     "train": ("FitSettings", "History", "Memory", "Record", "SearchResult", "fit", "remember", "search"),
     "workflow": ("DiscoverOptions", "Result", "discover"),
@@ -71,11 +73,14 @@ __all__ = [
     "FitSettings",
     "Formula",
     "History",
+    "Inner",
     "KANLayer",
     "LayerTrace",
     "Memory",
     "OptionError",
     "Record",
+    "Relation",
+    "Relations",
     "Result",
     "Scores",
     "SearchResult",
@@ -95,6 +100,7 @@ __all__ = [
     "read_features",
     "refit",
     "register",
+    "relations",
     "release",
     "remember",
     "save",

@@ -1,4 +1,4 @@
-"""The command line: ``superpose fit | predict | formula | plot | info | bench``.
+"""The command line: ``superpose fit | predict | formula | plot | info | relations | bench``.
 
 Commands hold no logic of their own. Each checks its options, then returns the work to be done as a
 function; :func:`main` runs it, and turns whatever goes wrong into one sentence and an exit code:
@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from superpose import _console, _options, cli_bench
+from superpose import _console, _options, cli_bench, cli_relations
 from superpose._errors import OptionError, SuperposeError, nearest
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ __all__ = ["main"]
 
 Work = Callable[[], None]
 
-_COMMANDS = ("fit", "predict", "formula", "plot", "info", "bench")
+_COMMANDS = ("fit", "predict", "formula", "plot", "info", "relations", "bench")
 _OPTIMIZERS = ("lm", "lbfgs", "adamw")
 _FORMATS = ("text", "latex", "python", "sympy")
 _PICTURES = (".svg", ".png", ".pdf")
@@ -311,6 +311,7 @@ def _tell(result: Result, summary: dict[str, Any]) -> None:
 
 # -- bench
 
+app.command("relations")(cli_relations.command)
 app.command("bench")(cli_bench.command)
 
 

@@ -99,7 +99,9 @@ def reweighted(parameters: Parameters, x: Tensor, strength: float, *, kind: str 
         for (n, layer, i, _, part) in edges(parameters)
         for matrix in [gram(layer, inputs[n], i)]
     ]
-    largest = max((square for *_, square in found), default=0.0) ** 0.5
+    # Rounding makes the square of an edge that is a straight line already negative.
+    largest = max((square for *_, square in found), default=0.0)
+    largest = max(largest, 0.0) ** 0.5
     return [
         Quadratic(
             part.start,

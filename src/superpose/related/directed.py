@@ -1,0 +1,218 @@
+"""Relations in which one column is a function of others: small networks, and the fewest columns that they need."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from superpose.data import Dataset
+from superpose.nn.model import KAN
+from superpose.related.additive import adds
+from superpose.related.columns import Columns
+from superpose.train.fit import fit
+
+# Hidden layers: a sum; a function of a sum; products of two columns and sums of them; products of three.
+_FEW_FEATURES, _MORE_FEATURES = ((), (1,), (2,), (4,)), ((), (2,), (4,))
+_FEW = 3
+_GRID, _STEPS, _STARTS = 4, 30, 2
+# Of many features a larger network is learnt only if the last one gained so much on the one before.
+_GAIN = 0.97
+_ROWS_FOR_A_PARAMETER = 2
+# 60% of these are for training.
+_MOST_ROWS = 3000
+# Networks beyond this error have found the law.
+_FOUND = 1e-6
+# So many of a function's columns, those that permuting costs least, are tried to be done without.
+_MOST_IDLE = 2
+# A relation that takes more columns than this says little to a person.
+_MOST_KEPT = 6
+_PAIRS_BASIS = 4
+_PAIR_ROWS = 1500
+
+
+@dataclass(frozen=True)
+class Function:
+    """One column as a function of others, and how well.
+
+    Attributes:
+        target: the column's number.
+        features: the others' numbers, ascending.
+        model: the network.
+        unexplained: mean squared error on rows held out, as a share of the target's variance there.
+        residuals: the squared errors' sum, the target's sum of squares about its mean, and the count, on these rows.
+        importances: the unexplained share when a feature's values are permuted, for each.
+    """
+
+    target: int
+    features: tuple[int, ...]
+    model: KAN
+    unexplained: float
+    residuals: tuple[float, float, int]
+    importances: tuple[float, ...]
+    data: Dataset
+
+    @property
+    def columns(self) -> tuple[int, ...]:
+        return tuple(sorted((self.target, *self.features)))
+
+
+def predictions(model: KAN, x: Tensor, data: Dataset) -> Tensor:
+    """Predictions ``[B]`` inside the range of the training targets: outside it a spline knows nothing."""
+    y = data.y[data.train]
+    with torch.no_grad():
+        predicted: Tensor = model(x)[:, 0]
+    return predicted.nan_to_num(float(y.mean())).clamp(float(y.min()), float(y.max()))
+
+
+def learn(
+    columns: Columns,
+    target: int,
+    features: Sequence[int],
+    *,
+    seed: int,
+    deadline: float,
+) -> Function | None:
+    """The best of a few small networks for a column; None if not one was finished."""
+    features = tuple(sorted(features))
+    data = columns.dataset(target, features, columns.sample(_MOST_ROWS, seed), seed)
+    least = _GRID if len(data.train) >= 200 else 2
+    few = len(features) <= _FEW
+    best: tuple[float, KAN] | None = None
+    for hidden in _shapes(len(features)):
+        model = KAN([len(features), *hidden, 1], grid_size=least, seed=seed)
+        if hidden and model.parameter_count() * _ROWS_FOR_A_PARAMETER > len(data.train):
+            continue
+        left = deadline - time.monotonic()
+        if best is not None and left <= 0:
+            break
+        history = fit(
+            model,
+            data,
+            grids=(least, 2 * least, 4 * least)[: 3 if len(features) == 1 else 1 + few],
+            steps=_STEPS,
+            starts=_STARTS if hidden else 1,
+            seed=seed,
+            time_limit=max(left, 0.5),
+            progress=False,
+        )
+        if "interrupted" in history.reason:
+            raise KeyboardInterrupt
+        x, y = data.rows("validation")
+        error = float((predictions(model, x, data) - y[:, 0]).square().mean())
+        before = math.inf if best is None else best[0]
+        if math.isfinite(error) and error < before:
+            best = error, model
+        found = best is not None and best[0] < _FOUND * float(data.y_scale.scale[0]) ** 2
+        if found or (hidden and not few and error > _GAIN * before):
+            break
+    return None if best is None else _judged(best[1], target, features, data, seed)
+
+
+def _shapes(n_features: int) -> Sequence[tuple[int, ...]]:
+    # One function of one column is all that there is of it.
+    return ((),) if n_features == 1 else _FEW_FEATURES if n_features <= _FEW else _MORE_FEATURES
+
+
+def _judged(model: KAN, target: int, features: tuple[int, ...], data: Dataset, seed: int) -> Function:
+    x, y = data.rows("test")
+    scale = float(data.y_scale.scale[0])
+    y = y[:, 0] / scale
+    total = float((y - y.mean()).square().sum())
+    errors = float((predictions(model, x, data) / scale - y).square().sum())
+    generator = torch.Generator().manual_seed(seed)
+    importances = []
+    for j in range(len(features)):
+        shuffled = x.clone()
+        shuffled[:, j] = x[torch.randperm(len(x), generator=generator), j]
+        wrong = float((predictions(model, shuffled, data) / scale - y).square().sum())
+        importances.append(_share(wrong, total))
+    return Function(target, features, model, _share(errors, total), (errors, total, len(y)), tuple(importances), data)
+
+
+def _share(part: float, whole: float) -> float:
+    return part / whole if whole > 0 else 1.0
+
+
+def fewest(
+    columns: Columns,
+    target: int,
+    features: Sequence[int],
+    *,
+    whole: Function | None,
+    least: float,
+    seed: int,
+    deadline: float,
+) -> Function | None:
+    """A column as a function of the fewest others that do nearly as well as all together; None if that is nothing.
+
+    The columns are ordered by what permuting them costs, the network is learnt anew from the first one, the first two,
+    and so on, and what turns out to add nothing is taken away again. ``whole`` is what all together gave, if known.
+    """
+    whole = whole or learn(columns, target, features, seed=seed, deadline=deadline)
+    if whole is None or 1 - whole.unexplained < least:
+        return None
+    order = [j for _, j in sorted(zip(whole.importances, whole.features, strict=True), reverse=True)]
+    best = whole
+    for size in range(1, min(len(order), _MOST_KEPT + 1)):
+        if time.monotonic() > deadline:
+            return None
+        few = learn(columns, target, order[:size], seed=seed, deadline=deadline)
+        if few is not None and not adds(whole.unexplained, few.unexplained):
+            best = few
+            break
+    if len(best.features) > _MOST_KEPT:
+        return None
+    return without_idle(columns, best, least=least, seed=seed, deadline=deadline)
+
+
+def without_idle(columns: Columns, best: Function, *, least: float, seed: int, deadline: float) -> Function:
+    """The same without the features that add nothing, the idlest taken away first."""
+    for _ in range(len(best.features) - 1):
+        order = [j for _, j in sorted(zip(best.importances, best.features, strict=True))]
+        for idle in order[:_MOST_IDLE]:
+            if time.monotonic() > deadline:
+                return best
+            rest = [j for j in best.features if j != idle]
+            few = learn(columns, best.target, rest, seed=seed, deadline=deadline)
+            if few is not None and not adds(best.unexplained, few.unexplained) and 1 - few.unexplained >= least:
+                best = few
+                break
+        else:
+            return best
+    return best
+
+
+def gains(columns: Columns, seed: int, deadline: float) -> Tensor:
+    """How much of each column each other tells, beside one further column at best: ``[feature, target]``.
+
+    Every two columns are tried for every target, by products of powers of ranks, so that a product whose factors tell
+    nothing alone is seen too.
+    """
+    rows = columns.sample(_PAIR_ROWS, seed)
+    # Ranks, so that long tails do not decide.
+    ranks = 2 * columns.values[rows].argsort(0).argsort(0).double() / (len(rows) - 1) - 1
+    powers = torch.stack([ranks**k for k in range(_PAIRS_BASIS)], -1)
+    alone = torch.stack([_left(powers[:, j], ranks) for j in range(len(columns))])
+    gained = 1 - alone
+    for i, j in itertools.combinations(range(len(columns)), 2):
+        if time.monotonic() > deadline:
+            break
+        together = _left((powers[:, i, :, None] * powers[:, j, None, :]).flatten(1), ranks)
+        gained[i] = torch.maximum(gained[i], alone[j] - together)
+        gained[j] = torch.maximum(gained[j], alone[i] - together)
+    return gained
+
+
+def _left(basis: Tensor, y: Tensor) -> Tensor:
+    """The share of each column of ``y [B, n]`` that least squares on a basis ``[B, m]`` leaves, ``[n]``."""
+    gram = basis.T @ basis
+    gram.diagonal().add_(1e-9 * gram.diagonal().mean())
+    solved = torch.linalg.solve(gram, basis.T @ y)
+    left: Tensor = (y - basis @ solved).square().mean(0) / y.var(0, correction=0)
+    return left
