@@ -10,18 +10,20 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from superpose.classification import terms
-from superpose.classification.problem import ScoreProblem
+from superpose.classification.problem import ScoreProblem, against
 from superpose.classification.terms import Term
 from superpose.interpret import rewrite
+from superpose.interpret.constants import Fitted
 from superpose.nn.head import Head
+from superpose.nn.symbolic import torch_function
 
 if TYPE_CHECKING:
     import sympy
@@ -70,7 +72,7 @@ def score_formulas(
     head: Head,
     *,
     deadline: float,
-    further: Sequence[sympy.Expr] = (),
+    offset: Tensor | None = None,
 ) -> list[ScoreFormula]:
     """Formulas of one score, the cheapest first.
 
@@ -81,10 +83,43 @@ def score_formulas(
         smooth: ``[N]`` the network's score.
         head: of one score.
         deadline: a time of :func:`time.monotonic`.
-        further: expressions to compare with.
+        offset: ``[N]`` what is added to the score before the head reads it.
     """
-    search = _Search(symbols, x, y, smooth, head, deadline)
-    return search.run(further)
+    offset = torch.zeros_like(smooth) if offset is None else offset
+    return _Search(symbols, x, y, smooth, offset, head, deadline).run()
+
+
+def fitted_together(
+    symbols: tuple[sympy.Symbol, ...], x: Tensor, y: Tensor, found: list[list[ScoreFormula]], rounds: int = 3
+) -> None:
+    """Fit the constants of the first formula of each of several scores beside the others', in place.
+
+    Args:
+        symbols, x: the columns, ``x [N, n]``.
+        y: ``[N, K]`` ones where the class was seen.
+        found: for each score its formulas; the score that has none is zero.
+        rounds: how often each score has its turn.
+    """
+    many = _spread(len(x), _FITTED)
+    x, y = x[many], y[many]
+    scores = torch.zeros_like(y)
+    columns = list(x.unbind(-1))
+    for k, one in enumerate(found):
+        if one:
+            scores[:, k] = torch_function(one[0].score, symbols)(*columns)
+    for _ in range(rounds):
+        for k, one in enumerate(found):
+            if not one:
+                continue
+            two = Head("sigmoid", ("others", "this"))
+            problem = ScoreProblem(symbols, x, y[:, k, None], two, {}, offset=against(scores, k))
+            problem.factor = one[0].factor
+            fitted = problem.fit(one[0].expression, steps=10)
+            if math.isfinite(fitted.error):
+                one[0] = replace(
+                    one[0], expression=fitted.expression, factor=problem.factor, deviance=fitted.error
+                )
+                scores[:, k] = problem.factor * problem.values(fitted.expression)
 
 
 class _Search:
@@ -94,28 +129,29 @@ class _Search:
         x: Tensor,
         y: Tensor,
         smooth: Tensor,
+        offset: Tensor,
         head: Head,
         deadline: float,
     ) -> None:
         self.symbols, self.head, self.deadline = symbols, head, deadline
         self.count = len(x)
         few = _spread(self.count, _SCREENED)
-        self.x, self.y, self.smooth = x[few], y[few], smooth[few]
+        self.x, self.y, self.smooth, self.offset = x[few], y[few], smooth[few], offset[few, None]
         many = _spread(self.count, _FITTED)
-        self.problem = ScoreProblem(symbols, x[many], y[many], head, {}, deadline)
+        self.problem = ScoreProblem(symbols, x[many], y[many], head, {}, deadline, offset=offset[many])
 
     def late(self) -> bool:
         return time.monotonic() > self.deadline
 
-    def run(self, further: Sequence[sympy.Expr]) -> list[ScoreFormula]:
-        weights = self.head.roots(self.smooth[:, None], self.y)[:, 0, 0].square()
+    def run(self) -> list[ScoreFormula]:
+        weights = self.head.roots(self.smooth[:, None] + self.offset, self.y)[:, 0, 0].square()
         # Where the class is sure the network's score says little, but a little.
         weights = weights.clamp(min=1e-3 * float(weights.max()))
         singles = terms.single(self.x, self.symbols)
         doubles = terms.pairs(singles)
         products = terms.best_products(singles, doubles, self.smooth, weights, _PRODUCTS)
         found: dict[sympy.Expr, ScoreFormula] = {}
-        proposals = [*further, *self.sums(singles + doubles, weights), *(self.sum_of([one]) for one in products)]
+        proposals = [*self.sums(singles + doubles, weights), *(self.sum_of([one]) for one in products)]
         proposals += self.sums(singles + doubles + products, weights)
         for expression in dict.fromkeys(proposals):
             if self.late() and found:
@@ -138,16 +174,38 @@ class _Search:
             expression, size = _normalised(expression, problem)
             factor *= size
         problem.factor = factor
-        fitted = problem.snapped(expression) if simplify else problem.fit(expression)
+        made = self.priced(problem.snapped(expression) if simplify else problem.fit(expression))
+        if made is not None and simplify:
+            made = self.shortened(made)
+        if made is not None:
+            found[made.expression] = made
+
+    def priced(self, fitted: Fitted) -> ScoreFormula | None:
+        """What was fitted last as a formula; None where it has no values on the rows."""
         if not math.isfinite(fitted.error):
-            return
-        factor = problem.fit(fitted.expression, steps=0 if not simplify else 20) and problem.factor
+            return None
         complexity = rewrite.complexity(fitted.expression)
         price = self.count * fitted.error + math.log(self.count) * complexity
-        made = ScoreFormula(
-            fitted.expression, factor if problem.free_factor else 1.0, fitted.error, complexity, price
-        )
-        found[made.expression] = made
+        factor = self.problem.factor if self.problem.free_factor else 1.0
+        return ScoreFormula(fitted.expression, factor, fitted.error, complexity, price)
+
+    def shortened(self, made: ScoreFormula) -> ScoreFormula:
+        """The formula without those of its terms that are not worth their nodes."""
+        import sympy
+
+        while not self.late():
+            parts = sympy.Add.make_args(made.expression)
+            shorter = [sympy.Add(*(other for other in parts if other != part)) for part in parts if len(parts) > 1]
+            trials = []
+            for expression in shorter:
+                self.problem.factor = made.factor
+                if expression.free_symbols:
+                    trials.append(self.priced(self.problem.snapped(expression)))
+            better = min((t for t in trials if t is not None), key=lambda t: t.price, default=made)
+            if better.price >= made.price:
+                break
+            made = better
+        return made
 
     # -- sums of terms
 
@@ -182,8 +240,8 @@ class _Search:
             # Not convex: the network's score shows the way.
             pull, curvature = weights * (scores - self.smooth), weights
         else:
-            pull = self.head.slopes(scores[:, None], self.y)[:, 0]
-            curvature = self.head.roots(scores[:, None], self.y)[:, 0, 0].square()
+            pull = self.head.slopes(scores[:, None] + self.offset, self.y)[:, 0]
+            curvature = self.head.roots(scores[:, None] + self.offset, self.y)[:, 0, 0].square()
         root = curvature.sqrt()[:, None]
         basis = torch.cat([torch.ones_like(root), values[:, chosen]], 1) * root
         q, _ = torch.linalg.qr(basis)
@@ -204,7 +262,7 @@ class _Search:
             theta[0] = float(self.smooth.mean()) if self.head.kind == "ordinal" else 0.0
         head, best = self.head.rescaled((matrix @ theta)[:, None], self.y), math.inf
         for _ in range(_NEWTON):
-            scores = (matrix @ theta)[:, None]
+            scores = (matrix @ theta)[:, None] + self.offset
             deviance = 2 * float(head(scores, self.y))
             if not deviance < best - 1e-6:
                 break

@@ -22,6 +22,12 @@ _CERTAIN = 1e-7
 _RIDGE = 1e-9
 
 
+def against(scores: Tensor, which: int) -> Tensor:
+    """``[N]``: with this added, a sigmoid of one of several scores ``[N, K]`` is its class's probability among all."""
+    others = torch.cat([scores[:, :which], scores[:, which + 1 :]], 1)
+    return -torch.logsumexp(others, 1)
+
+
 class ScoreProblem(Problem):
     """Rows of columns and classes that the constants of one score are fitted to.
 
@@ -32,6 +38,7 @@ class ScoreProblem(Problem):
         symbols, x: the columns, ``x [S, n]``.
         y: ``[S, 1]`` what was seen, as :meth:`superpose.Head.targets` gives it.
         head: of one score.
+        offset: ``[S]`` what is added to the score before the head reads it; see :func:`against`.
         functions: torch functions of what is not in the library, by name.
         deadline: a time of :func:`time.monotonic`.
     """
@@ -44,9 +51,12 @@ class ScoreProblem(Problem):
         head: Head,
         functions: Mapping[str, Callable[[Tensor], Tensor]],
         deadline: float = math.inf,
+        *,
+        offset: Tensor | None = None,
     ) -> None:
         super().__init__(symbols, x, y[:, 0], functions, deadline)
         self.seen, self.head = y, head
+        self.offset = torch.zeros(len(y), dtype=y.dtype) if offset is None else offset
         self.factor = 1.0
 
     @property
@@ -56,7 +66,7 @@ class ScoreProblem(Problem):
 
     def deviance(self, scores: Tensor) -> float:
         """Twice the mean cross-entropy of scores ``[S]``; infinite where they are not finite."""
-        found = 2 * float(self.head(scores[:, None], self.seen))
+        found = 2 * float(self.head((scores + self.offset)[:, None], self.seen))
         return found if math.isfinite(found) else math.inf
 
     def values(self, expression: sympy.Expr) -> Tensor:
@@ -105,7 +115,7 @@ class ScoreProblem(Problem):
         return Fitted(template.xreplace(fitted), best, self._errors(model, theta, best))
 
     def _equations(self, model: Callable[[Tensor], Tensor], theta: Tensor) -> tuple[Tensor, Tensor]:
-        jacobian, scores = _jacobian(model, theta), model(theta)[:, None]
+        jacobian, scores = _jacobian(model, theta), (model(theta) + self.offset)[:, None]
         rooted = self.head.roots(scores, self.seen)[:, 0] * jacobian
         pull = jacobian.T @ self.head.slopes(scores, self.seen)[:, 0]
         return rooted.T @ rooted / len(self.y), pull / len(self.y)
