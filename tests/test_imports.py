@@ -25,9 +25,9 @@ FLOORS = [
     {"train", "interpret", "pde"},
     {"files"},
     {"plot"},
-    {"workflow"},
+    {"workflow", "classification"},
     {"report", "bench"},
-    {"cli_bench"},
+    {"cli_bench", "cli_classify"},
     {"cli"},
     {"__main__"},
 ]

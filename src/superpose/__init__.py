@@ -10,6 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from superpose._errors import BackendWarning, DataError, FileError, OptionError, ShapeError, SuperposeError
+    from superpose.classification import (
+        Classification,
+        ClassifyOptions,
+        Labelled,
+        ScoreFormula,
+        classify,
+        read_labelled,
+    )
     from superpose.data import Affine, Dataset, read_csv, read_features
     from superpose.files import load, save
     from superpose.interpret import (
@@ -26,7 +34,7 @@ if TYPE_CHECKING:
         suggest,
         symbolify,
     )
-    from superpose.nn import KAN, KANLayer, LayerTrace, SymbolicFunction, Trace, library, register
+    from superpose.nn import KAN, Head, KANLayer, LayerTrace, SymbolicFunction, Trace, library, register
     from superpose.spline import Backends, backends
     from superpose.train import FitSettings, History, Memory, Record, SearchResult, fit, remember, search
     from superpose.workflow import DiscoverOptions, Result, discover
@@ -35,6 +43,14 @@ __version__ = "0.1.0"
 
 _ROOMS = {
     "_errors": ("BackendWarning", "DataError", "FileError", "OptionError", "ShapeError", "SuperposeError"),
+    "classification": (
+        "Classification",
+        "ClassifyOptions",
+        "Labelled",
+        "ScoreFormula",
+        "classify",
+        "read_labelled",
+    ),
     "data": ("Affine", "Dataset", "read_csv", "read_features"),
     "interpret": (
         "Candidate",
@@ -50,7 +66,7 @@ _ROOMS = {
         "suggest",
         "symbolify",
     ),
-    "nn": ("KAN", "KANLayer", "LayerTrace", "SymbolicFunction", "Trace", "library", "register"),
+    "nn": ("KAN", "Head", "KANLayer", "LayerTrace", "SymbolicFunction", "Trace", "library", "register"),
     "files": ("load", "save"),
     "spline": ("Backends", "backends"),
     "train": ("FitSettings", "History", "Memory", "Record", "SearchResult", "fit", "remember", "search"),
@@ -64,19 +80,24 @@ __all__ = [
     "BackendWarning",
     "Backends",
     "Candidate",
+    "Classification",
+    "ClassifyOptions",
     "DataError",
     "Dataset",
     "DiscoverOptions",
     "FileError",
     "FitSettings",
     "Formula",
+    "Head",
     "History",
     "KANLayer",
+    "Labelled",
     "LayerTrace",
     "Memory",
     "OptionError",
     "Record",
     "Result",
+    "ScoreFormula",
     "Scores",
     "SearchResult",
     "ShapeError",
@@ -84,6 +105,7 @@ __all__ = [
     "SymbolicFunction",
     "Trace",
     "backends",
+    "classify",
     "discover",
     "fit",
     "fix",
@@ -93,6 +115,7 @@ __all__ = [
     "prune",
     "read_csv",
     "read_features",
+    "read_labelled",
     "refit",
     "register",
     "release",

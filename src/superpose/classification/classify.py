@@ -19,7 +19,7 @@ from superpose.classification.labels import Labelled
 from superpose.classification.networks import SHAPES, Settings, Trained
 from superpose.classification.problem import against
 from superpose.data import Dataset, Split
-from superpose.interpret.formula import Formula
+from superpose.interpret.formula import Formula, _rounded
 from superpose.nn.head import HEADS, Head
 from superpose.nn.model import KAN
 from superpose.train.history import History
@@ -107,7 +107,7 @@ class ClassifyOptions:
         if kind == "ordinal" and labelled.numeric:
             values = torch.tensor([float(name) for name in labelled.classes], dtype=torch.float64)
             scale = float(values[labelled.indices].std().clamp(min=1e-300))
-        return Head(kind, labelled.classes, scale)
+        return Head(kind, labelled.classes, scale, labelled.target)
 
 
 @dataclass
@@ -158,6 +158,17 @@ class Classification:
         """Mean over the rows of a split of minus the logarithm of the probability of their class."""
         x, y = self.data.rows(split)
         return float(self.head(self._scores(x, of), y))
+
+    def says(self) -> str:
+        """The formula in words: which class it is, and where.
+
+        Raises:
+            OptionError: if there is no formula.
+        """
+        if self.formula is None:
+            raise OptionError("there is no formula; look at the network")
+        scores = [str(_rounded(expression, 6)) for expression in self.formula.expressions]
+        return self.head.says(scores)
 
     @torch.no_grad()
     def _scores(self, x: Tensor, of: str) -> Tensor:
@@ -340,7 +351,7 @@ class _Work:
             "classes": list(head.classes),
             "head": head.kind,
             "head_scale": head.scale,
-            "formula": str(result.formula) if has else None,
+            "formula": result.says() if has else None,
             "formula_accuracy": result.accuracy(split, of="formula") if has else None,
             "formula_cross_entropy": result.cross_entropy(split, of="formula") if has else None,
             "formula_complexity": result.formula.complexity if result.formula is not None else None,

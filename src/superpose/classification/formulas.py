@@ -116,9 +116,7 @@ def fitted_together(
             problem.factor = one[0].factor
             fitted = problem.fit(one[0].expression, steps=10)
             if math.isfinite(fitted.error):
-                one[0] = replace(
-                    one[0], expression=fitted.expression, factor=problem.factor, deviance=fitted.error
-                )
+                one[0] = replace(one[0], expression=fitted.expression, factor=problem.factor, deviance=fitted.error)
                 scores[:, k] = problem.factor * problem.values(fitted.expression)
 
 
@@ -311,5 +309,3 @@ def _normalised(expression: sympy.Expr, problem: ScoreProblem) -> tuple[sympy.Ex
         # The one that was divided by itself is no longer a constant to be fitted.
         parts.append(rest if share == 1.0 and part.free_symbols else sympy.Float(share) * rest)
     return sympy.Add(*parts), size
-
-

@@ -63,9 +63,8 @@ class Labelled:
         """The data set that a network with this head is trained on, one target for each score, in no other units."""
         y = self.data.y if self.soft else head.targets(self.indices)
         count = y.shape[1]
-        names = (self.target,) if count == 1 else tuple(f"{self.target} = {name}" for name in self.classes)
         unit = Affine(torch.zeros(count, dtype=torch.float64), torch.ones(count, dtype=torch.float64))
-        return replace(self.data, y=y, target_names=names, y_scale=unit)
+        return replace(self.data, y=y, target_names=head.score_names, y_scale=unit)
 
     @classmethod
     def from_frame(
@@ -107,7 +106,9 @@ class Labelled:
         frame = pandas.DataFrame(features.x.numpy(), columns=list(features.feature_names))
         column = list(np.asarray(labels, dtype=object).reshape(-1))
         if len(column) != len(frame):
-            raise DataError(f"there are {counted(len(column), 'label')} for {counted(len(frame), 'row')}; give one each")
+            raise DataError(
+                f"there are {counted(len(column), 'label')} for {counted(len(frame), 'row')}; give one each"
+            )
         if target_name in frame:
             raise DataError(f"{quoted(target_name)} names a feature and the labels at once; pass another target_name")
         frame[target_name] = pandas.Series(column).infer_objects()

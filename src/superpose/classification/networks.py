@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -108,7 +109,7 @@ def fewer_rows(labelled: Labelled) -> Labelled:
 
 def constants(widths: list[int], grid_size: int, degree: int) -> int:
     """Free constants of a network of these widths."""
-    return sum(a * b for a, b in zip(widths, widths[1:], strict=False)) * (grid_size + degree + 1)
+    return sum(a * b for a, b in itertools.pairwise(widths)) * (grid_size + degree + 1)
 
 
 def budget(parameters: int | None, n_features: int, head: Head, degree: int) -> int:
@@ -156,7 +157,9 @@ def train(labelled: Labelled, head: Head, hidden: tuple[int, ...], settings: Set
             break
     assert best is not None
     grid = best.model.layer(0).grid_size
-    settings.tell(f"network {widths} with {grid} intervals: accuracy {best.accuracy:.3f}, cross-entropy {best.loss:.3g}")
+    settings.tell(
+        f"network {widths} with {grid} intervals: accuracy {best.accuracy:.3f}, cross-entropy {best.loss:.3g}"
+    )
     return best
 
 

@@ -20,7 +20,7 @@ A file holds the tensors of ``model.state_dict()`` as they are, and in its heade
 ``symbolic`` lists input, output and function of each symbolic edge, in the order of the rows of
 that layer's ``symbolic.constants``. ``functions`` holds a few values of each function in use, so
 that a name that means something else on the reading side is noticed. A classifier has one more entry,
-``"head": {"kind": "sigmoid", "classes": ["no", "yes"], "scale": 1.0}``. A later schema may add kinds
+``"head": {"kind": "sigmoid", "classes": ["no", "yes"], "scale": 1.0, "name": "answer"}``. A later schema may add kinds
 of models and of layers; this one refuses what it does not know.
 
 Files of schema 1 are read too. They hold a layer's curves in three tensors: the spline coefficients

@@ -65,20 +65,20 @@ def _head_of(model: KAN) -> dict[str, Any]:
     head = model.head
     if head is None:
         return {}
-    return {"head": {"kind": head.kind, "classes": list(head.classes), "scale": head.scale}}
+    return {"head": {"kind": head.kind, "classes": list(head.classes), "scale": head.scale, "name": head.name}}
 
 
 def head_in(description: Mapping[str, Any]) -> Head | None:
     """The head of a description, its values checked."""
     if "head" not in description:
         return None
-    made = as_object(description["head"], "its head", {"kind", "classes", "scale"})
+    made = as_object(description["head"], "its head", {"kind", "classes", "scale", "name"})
     classes = as_array(made["classes"], "its classes", 2, _NODE_LIMIT)
     check_finite(made["scale"], "the scale of its head")
-    if not isinstance(made["kind"], str) or not all(isinstance(name, str) for name in classes):
+    if not all(isinstance(text, str) for text in (made["kind"], made["name"], *classes)):
         damaged("its head is not as superpose.save writes it")
     try:
-        head = Head(made["kind"], tuple(classes), float(made["scale"]))
+        head = Head(made["kind"], tuple(classes), float(made["scale"]), made["name"])
     except OptionError as error:
         damaged(str(error))
     if description["widths"][-1] != head.n_scores:

@@ -39,6 +39,7 @@ class Head:
         kind: ``"sigmoid"``, ``"gaussian"``, ``"softmax"`` or ``"ordinal"``.
         classes: their names, in the order of the scores; numbers in ascending order for ``"ordinal"``.
         scale: width of the logistic distribution about the score, in the labels' units; ``"ordinal"`` only.
+        name: of the column that holds the classes.
 
     Raises:
         OptionError: for a kind that does not exist, or classes that do not suit it.
@@ -53,6 +54,7 @@ class Head:
     kind: str
     classes: tuple[str, ...]
     scale: float = 1.0
+    name: str = "class"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "classes", tuple(self.classes))
@@ -86,6 +88,28 @@ class Head:
     def levels(self) -> Tensor:
         """``[K]`` the numbers that the classes are; ``"ordinal"`` only."""
         return torch.tensor([float(name) for name in self.classes], dtype=torch.float64)
+
+    @property
+    def score_names(self) -> tuple[str, ...]:
+        """What the scores are called."""
+        if self.kind == "softmax":
+            return tuple(f"score of {name}" for name in self.classes)
+        return (f"score of {self.name if self.kind == 'ordinal' else self.classes[1]}",)
+
+    def says(self, scores: Sequence[str]) -> str:
+        """In words, which class it is where the scores are these.
+
+        >>> Head("ordinal", ("0", "1", "2"), name="grade").says(["x - y"])
+        'grade is the class nearest to x - y'
+        """
+        if self.kind == "softmax":
+            listed = "; ".join(f"{name}: {score}" for name, score in zip(self.classes, scores, strict=True))
+            return f"{self.name} is the class with the largest score; {listed}"
+        if self.kind == "ordinal":
+            return f"{self.name} is the class nearest to {scores[0]}"
+        if self.kind == "gaussian":
+            return f"{self.name} is {self.classes[1]} about {scores[0]} = 0, within {GAUSSIAN_EDGE:.4f} of it"
+        return f"{self.name} is {self.classes[1]} where {scores[0]} > 0, else {self.classes[0]}"
 
     # -- from scores to classes
 

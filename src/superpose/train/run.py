@@ -436,7 +436,13 @@ Stepper = LevenbergMarquardt | FisherScoring | LBFGS | AdamW
 
 
 def _name_of(stepper: Stepper) -> str:
-    return "lm" if isinstance(stepper, LevenbergMarquardt | FisherScoring) else "lbfgs" if isinstance(stepper, LBFGS) else "adamw"
+    return (
+        "lm"
+        if isinstance(stepper, LevenbergMarquardt | FisherScoring)
+        else "lbfgs"
+        if isinstance(stepper, LBFGS)
+        else "adamw"
+    )
 
 
 def _flat(losses: list[float], optimizer: str) -> bool:
