@@ -1,4 +1,4 @@
-"""classify: from a table with a column of classes to a network, a formula of its scores, and how often both are right."""
+"""classify: from a table with a column of classes to a network and a formula, and how often both are right."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from torch import Tensor
 
 from superpose._errors import OptionError, nearest
 from superpose.classification import networks
-from superpose.classification.formulas import ScoreFormula, fitted_together, score_formulas
+from superpose.classification.formulas import ScoreFormula, score_formulas
+from superpose.classification.joint import joint_formulas
 from superpose.classification.labels import Labelled
 from superpose.classification.networks import SHAPES, Settings, Trained
-from superpose.classification.problem import against
 from superpose.data import Dataset, Split
 from superpose.interpret.formula import Formula, _rounded
 from superpose.nn.head import HEADS, Head
@@ -173,7 +173,8 @@ class Classification:
     @torch.no_grad()
     def _scores(self, x: Tensor, of: str) -> Tensor:
         if of == "network":
-            return self.model(x)
+            found: Tensor = self.model(x)
+            return found
         if self.formula is None:
             raise OptionError("there is no formula; ask for the network")
         return self.formula.torch(x)
@@ -307,18 +308,7 @@ class _Work:
         if head.kind != "softmax":
             return [score_formulas(symbols, x, y, smooth[:, 0], head, deadline=self.deadline)]
         usual = _usual_class(self.labelled)
-        smooth = smooth - smooth[:, usual, None]
-        found: list[list[ScoreFormula]] = [[] for _ in head.classes]
-        others = [k for k in range(len(head.classes)) if k != usual]
-        for left, k in zip(range(len(others), 0, -1), others, strict=True):
-            two = Head("sigmoid", (head.classes[usual], head.classes[k]))
-            ends = time.monotonic() + max(0.0, self.deadline - time.monotonic()) / (left + 0.5)
-            offset = against(smooth, k)
-            found[k] = score_formulas(symbols, x, y[:, k, None], smooth[:, k], two, deadline=ends, offset=offset)
-            self.tell(f"a formula for {head.classes[k]} against {head.classes[usual]}")
-        if all(found[k] for k in others):
-            fitted_together(symbols, x, y, found)
-        return found
+        return joint_formulas(symbols, x, y, smooth, usual, deadline=self.deadline)
 
     def _formula(self, chosen: Trained, formulas: Sequence[Sequence[ScoreFormula]]) -> Formula | None:
         import sympy

@@ -11,19 +11,18 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from superpose.classification import terms
-from superpose.classification.problem import ScoreProblem, against
+from superpose.classification.problem import ScoreProblem
 from superpose.classification.terms import Term
 from superpose.interpret import rewrite
 from superpose.interpret.constants import Fitted
 from superpose.nn.head import Head
-from superpose.nn.symbolic import torch_function
 
 if TYPE_CHECKING:
     import sympy
@@ -36,6 +35,7 @@ _PRODUCTS = 12
 # So many candidates have their constants made simple.
 _SIMPLIFIED = 6
 _NEWTON = 15
+_CALL = 2
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,6 @@ def score_formulas(
     head: Head,
     *,
     deadline: float,
-    offset: Tensor | None = None,
 ) -> list[ScoreFormula]:
     """Formulas of one score, the cheapest first.
 
@@ -83,41 +82,16 @@ def score_formulas(
         smooth: ``[N]`` the network's score.
         head: of one score.
         deadline: a time of :func:`time.monotonic`.
-        offset: ``[N]`` what is added to the score before the head reads it.
     """
-    offset = torch.zeros_like(smooth) if offset is None else offset
-    return _Search(symbols, x, y, smooth, offset, head, deadline).run()
+    return _Search(symbols, x, y, smooth, head, deadline).run()
 
 
-def fitted_together(
-    symbols: tuple[sympy.Symbol, ...], x: Tensor, y: Tensor, found: list[list[ScoreFormula]], rounds: int = 3
-) -> None:
-    """Fit the constants of the first formula of each of several scores beside the others', in place.
+def weight(expression: sympy.Expr) -> int:
+    """What an expression costs: its nodes, and as many more for each of its functions as set sin(x) behind x**2."""
+    import sympy
 
-    Args:
-        symbols, x: the columns, ``x [N, n]``.
-        y: ``[N, K]`` ones where the class was seen.
-        found: for each score its formulas; the score that has none is zero.
-        rounds: how often each score has its turn.
-    """
-    many = _spread(len(x), _FITTED)
-    x, y = x[many], y[many]
-    scores = torch.zeros_like(y)
-    columns = list(x.unbind(-1))
-    for k, one in enumerate(found):
-        if one:
-            scores[:, k] = torch_function(one[0].score, symbols)(*columns)
-    for _ in range(rounds):
-        for k, one in enumerate(found):
-            if not one:
-                continue
-            two = Head("sigmoid", ("others", "this"))
-            problem = ScoreProblem(symbols, x, y[:, k, None], two, {}, offset=against(scores, k))
-            problem.factor = one[0].factor
-            fitted = problem.fit(one[0].expression, steps=10)
-            if math.isfinite(fitted.error):
-                one[0] = replace(one[0], expression=fitted.expression, factor=problem.factor, deviance=fitted.error)
-                scores[:, k] = problem.factor * problem.values(fitted.expression)
+    calls = sum(isinstance(node, sympy.Function) for node in sympy.preorder_traversal(expression))
+    return rewrite.complexity(expression) + _CALL * calls
 
 
 class _Search:
@@ -127,22 +101,21 @@ class _Search:
         x: Tensor,
         y: Tensor,
         smooth: Tensor,
-        offset: Tensor,
         head: Head,
         deadline: float,
     ) -> None:
         self.symbols, self.head, self.deadline = symbols, head, deadline
         self.count = len(x)
-        few = _spread(self.count, _SCREENED)
-        self.x, self.y, self.smooth, self.offset = x[few], y[few], smooth[few], offset[few, None]
-        many = _spread(self.count, _FITTED)
-        self.problem = ScoreProblem(symbols, x[many], y[many], head, {}, deadline, offset=offset[many])
+        few = spread(self.count, _SCREENED)
+        self.x, self.y, self.smooth = x[few], y[few], smooth[few]
+        many = spread(self.count, _FITTED)
+        self.problem = ScoreProblem(symbols, x[many], y[many], head, {}, deadline)
 
     def late(self) -> bool:
         return time.monotonic() > self.deadline
 
     def run(self) -> list[ScoreFormula]:
-        weights = self.head.roots(self.smooth[:, None] + self.offset, self.y)[:, 0, 0].square()
+        weights = self.head.roots(self.smooth[:, None], self.y)[:, 0, 0].square()
         # Where the class is sure the network's score says little, but a little.
         weights = weights.clamp(min=1e-3 * float(weights.max()))
         singles = terms.single(self.x, self.symbols)
@@ -169,7 +142,7 @@ class _Search:
         """Fit an expression's constants and keep it, unless it has no values on the rows."""
         problem = self.problem
         if problem.free_factor:
-            expression, size = _normalised(expression, problem)
+            expression, size = normalised(expression, problem)
             factor *= size
         problem.factor = factor
         made = self.priced(problem.snapped(expression) if simplify else problem.fit(expression))
@@ -183,7 +156,7 @@ class _Search:
         if not math.isfinite(fitted.error):
             return None
         complexity = rewrite.complexity(fitted.expression)
-        price = self.count * fitted.error + math.log(self.count) * complexity
+        price = self.count * fitted.error + math.log(self.count) * weight(fitted.expression)
         factor = self.problem.factor if self.problem.free_factor else 1.0
         return ScoreFormula(fitted.expression, factor, fitted.error, complexity, price)
 
@@ -238,8 +211,8 @@ class _Search:
             # Not convex: the network's score shows the way.
             pull, curvature = weights * (scores - self.smooth), weights
         else:
-            pull = self.head.slopes(scores[:, None] + self.offset, self.y)[:, 0]
-            curvature = self.head.roots(scores[:, None] + self.offset, self.y)[:, 0, 0].square()
+            pull = self.head.slopes(scores[:, None], self.y)[:, 0]
+            curvature = self.head.roots(scores[:, None], self.y)[:, 0, 0].square()
         root = curvature.sqrt()[:, None]
         basis = torch.cat([torch.ones_like(root), values[:, chosen]], 1) * root
         q, _ = torch.linalg.qr(basis)
@@ -247,7 +220,8 @@ class _Search:
         rest = rest - q @ (q.T @ rest)
         gain = (values.T @ pull).square() / rest.square().sum(0).clamp(min=1e-9 * len(values) * float(curvature.mean()))
         gain[list(chosen)] = -1.0
-        return gain.nan_to_num(-1.0).topk(min(_WAYS, len(gain))).indices.tolist()
+        best: list[int] = gain.nan_to_num(-1.0).topk(min(_WAYS, len(gain))).indices.tolist()
+        return best
 
     def linear(self, columns: Tensor, weights: Tensor) -> tuple[float, Tensor]:
         """The deviance and the scores of the best combination of columns ``[S, k]`` and a constant."""
@@ -260,7 +234,7 @@ class _Search:
             theta[0] = float(self.smooth.mean()) if self.head.kind == "ordinal" else 0.0
         head, best = self.head.rescaled((matrix @ theta)[:, None], self.y), math.inf
         for _ in range(_NEWTON):
-            scores = (matrix @ theta)[:, None] + self.offset
+            scores = (matrix @ theta)[:, None]
             deviance = 2 * float(head(scores, self.y))
             if not deviance < best - 1e-6:
                 break
@@ -282,13 +256,14 @@ class _Search:
         return sympy.Add(*parts, sympy.Float(theta[-1].item()))
 
 
-def _spread(count: int, most: int) -> Tensor:
+def spread(count: int, most: int) -> Tensor:
+    """At most so many of ``count`` rows, evenly over the table."""
     if count <= most:
         return torch.arange(count)
     return torch.linspace(0, count - 1, most, dtype=torch.float64).round().long()
 
 
-def _normalised(expression: sympy.Expr, problem: ScoreProblem) -> tuple[sympy.Expr, float]:
+def normalised(expression: sympy.Expr, problem: ScoreProblem) -> tuple[sympy.Expr, float]:
     """The expression divided by the factor of its largest term, and that factor."""
     import sympy
 

@@ -203,8 +203,8 @@ def _refuse_classes(table: Table, target: str, classes: tuple[str, ...], index: 
     counts = np.bincount(index)
     if len(classes) > min(MOST_CLASSES, max(2, len(index) // 2)):
         raise DataError(
-            f"{where} holds {len(classes)} different labels in {counted(len(index), 'row')}; a class needs several rows: "
-            "learn it as a number (leave out the task), or join classes"
+            f"{where} holds {len(classes)} different labels in {counted(len(index), 'row')}; a class needs several "
+            "rows: learn it as a number (leave out the task), or join classes"
         )
     if counts.min() < 2:
         rare = int(counts.argmin())
@@ -218,7 +218,7 @@ def _refuse_classes(table: Table, target: str, classes: tuple[str, ...], index: 
 def _each_in_training(data: Dataset) -> Dataset:
     """The data set, with all rows of a class moved to training where it had none there."""
     index = data.y[:, 0]
-    lacking = [value for value in index.unique() if not bool((index[data.train] == value).any())]
+    lacking = [value for value in torch.unique(index) if not bool((index[data.train] == value).any())]
     if not lacking:
         return data
     moved = torch.isin(index, torch.stack(lacking))

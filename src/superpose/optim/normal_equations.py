@@ -27,8 +27,8 @@ def normal_equations(
 ) -> tuple[Tensor, Tensor]:
     """The normal matrix ``J^T W J / N`` and the gradient ``J^T W r / N``, with ``N`` the number of residuals.
 
-    With a head, the matrix and the gradient of its losses instead: ``J^T A^T A J / N`` and ``J^T s / N``, with ``A^T A``
-    their curvature and ``s`` their slopes by the outputs.
+    With a head, the matrix and the gradient of its losses instead: ``J^T A^T A J / N`` and ``J^T s / N``, with
+    ``A^T A`` their curvature and ``s`` their slopes by the outputs.
 
     Args:
         parameters: of the model; ``P`` of them.
