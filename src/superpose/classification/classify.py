@@ -33,6 +33,8 @@ Listener = Callable[[str], None]
 _FIRST_HEAD, _OTHER_HEAD, _COLUMNS, _NETWORKS, _FINAL = 0.2, 0.3, 0.42, 0.5, 0.65
 # Another head with more scores is taken if its cross-entropy is below this share of the first one's.
 _MUCH = 0.8
+# A formula that is right so much less often than its network is reason to try another head.
+_FAR = 0.02
 # So many numbers in a row may be named in order; with more classes each of them gets few rows of a comparison.
 _MOST_COMPARED = 12
 
@@ -215,6 +217,7 @@ class _Work:
         self.began = time.monotonic()
         self.deadline = self.began + options.time_limit
         self.whole: Trained | None = None
+        self.heads: list[Trained] = []
         self.interrupted = False
         self.reason = ""
 
@@ -236,6 +239,7 @@ class _Work:
             chosen = self._finished(table, chosen)
             if self.options.formula:
                 formulas = self._formulas(chosen)
+                chosen, formulas = self._other_head(chosen, formulas)
         except KeyboardInterrupt:
             if chosen is None:
                 raise
@@ -268,6 +272,7 @@ class _Work:
                 )
             if trained is not None:
                 found.append(trained)
+        self.heads = found
         # One score is easier to read than many: it is kept unless many say much more.
         first, last = found[0], found[-1]
         return last if last.loss < _MUCH * first.loss and last.worse_than(first) < -2.0 else first
@@ -309,6 +314,36 @@ class _Work:
             return [score_formulas(symbols, x, y, smooth[:, 0], head, deadline=self.deadline)]
         usual = _usual_class(self.labelled)
         return joint_formulas(symbols, x, y, smooth, usual, deadline=self.deadline)
+
+    def _other_head(
+        self, chosen: Trained, formulas: list[list[ScoreFormula]]
+    ) -> tuple[Trained, list[list[ScoreFormula]]]:
+        """Another head's network and formulas, where these are right more often and the first are not."""
+        others = [one for one in self.heads if one.head.kind != chosen.head.kind]
+        reached = self._reached(chosen, formulas)
+        if not others or reached > chosen.accuracy - _FAR or time.monotonic() > self.deadline:
+            return chosen, formulas
+        names = self.few.data.feature_names
+        keep = [names.index(name) for name in chosen.data.feature_names]
+        settings = replace(self.settings(others[0].head, 1.0), deadline=time.monotonic() + self._left() / 2)
+        table = networks.without_columns(self.few, keep)
+        other = networks.train(table, others[0].head, others[0].hidden, settings)
+        if other is None:
+            return chosen, formulas
+        found = self._formulas(other)
+        return (other, found) if self._reached(other, found) > reached + _FAR / 2 else (chosen, formulas)
+
+    def _left(self) -> float:
+        return max(0.0, self.deadline - time.monotonic())
+
+    def _reached(self, trained: Trained, formulas: Sequence[Sequence[ScoreFormula]]) -> float:
+        """How often a formula names the class on the judging rows."""
+        formula = self._formula(trained, formulas)
+        if formula is None:
+            return 0.0
+        x, y = trained.data.rows(networks.judging(trained.data))
+        named = trained.head.indices(formula.torch(x))
+        return float((named == networks.seen(trained.head, y)).double().mean())
 
     def _formula(self, chosen: Trained, formulas: Sequence[Sequence[ScoreFormula]]) -> Formula | None:
         import sympy

@@ -11,13 +11,14 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from superpose.classification import terms
+from superpose.classification.noisy import Noisy
 from superpose.classification.problem import ScoreProblem
 from superpose.classification.terms import Term
 from superpose.interpret import rewrite
@@ -35,7 +36,7 @@ _PRODUCTS = 12
 # So many candidates have their constants made simple.
 _SIMPLIFIED = 6
 _NEWTON = 15
-_CALL = 2
+_CALL = 3
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,16 @@ def score_formulas(
         head: of one score.
         deadline: a time of :func:`time.monotonic`.
     """
-    return _Search(symbols, x, y, smooth, head, deadline).run()
+    found = _Search(symbols, x, y, smooth, head, deadline).run()
+    noisy = Noisy.of(head, smooth) if head.kind == "sigmoid" else None
+    if noisy is None:
+        return found
+    search = _Search(symbols, x, y, smooth, noisy, deadline)
+    again = [search.calibrated(one, head, y) for one in search.run()]
+    # Two further constants, the shares.
+    if not again or (found and again[0].price + 2 * math.log(len(x)) > found[0].price):
+        return found
+    return [*again, *found]
 
 
 def weight(expression: sympy.Expr) -> int:
@@ -177,6 +187,15 @@ class _Search:
                 break
             made = better
         return made
+
+    def calibrated(self, one: ScoreFormula, head: Head, y: Tensor) -> ScoreFormula:
+        """The formula with the factor under which its probabilities without shares of wrong labels are the best."""
+        rows = spread(self.count, _FITTED)
+        values = self.problem.values(one.expression) * math.copysign(1.0, one.factor)
+        sizes = torch.logspace(-3, 3, 61, dtype=torch.float64) / values.std().clamp(min=1e-300)
+        losses = [float(head(size * values[:, None], y[rows])) for size in sizes]
+        best = min(range(len(sizes)), key=lambda n: losses[n])
+        return replace(one, factor=math.copysign(float(sizes[best]), one.factor))
 
     # -- sums of terms
 

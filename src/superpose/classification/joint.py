@@ -67,7 +67,9 @@ def joint_formulas(
         deadline: a time of :func:`time.monotonic`.
     """
     search = _Pursuit(symbols, x, y, smooth - smooth[:, usual, None], usual, deadline)
-    return search.written(search.run())
+    # A product may be in the way of a sum that needs two terms at once.
+    found = [search.run(count) for count in dict.fromkeys((search.plain, len(search.terms)))]
+    return search.written(min(found, key=lambda one: one.price))
 
 
 class _Pursuit:
@@ -88,6 +90,7 @@ class _Pursuit:
         singles = terms.single(x[few], symbols)
         doubles = terms.pairs(singles)
         self.terms: list[Term] = singles + doubles
+        self.plain = len(self.terms)
         for k in self.others:
             p = smooth[few].softmax(-1)[:, k]
             weights = (p * (1 - p)).clamp(min=1e-3)
@@ -101,13 +104,14 @@ class _Pursuit:
     def late(self) -> bool:
         return time.monotonic() > self.deadline
 
-    def run(self) -> _Fit:
+    def run(self, count: int) -> _Fit:
+        """The best combination of the first ``count`` terms."""
         best = self.fit(tuple(() for _ in range(self.y.shape[1])))
         beam = [best]
         for _ in range(_MOST_TERMS):
             grown: dict[Chosen, _Fit] = {}
             for one in beam:
-                for k, term in self.promising(one):
+                for k, term in self.promising(one, count):
                     chosen = tuple(
                         tuple(sorted((*own, term))) if place == k else own for place, own in enumerate(one.chosen)
                     )
@@ -164,7 +168,7 @@ class _Pursuit:
         price = best * self.count + sum(self.costs[term] for own in chosen for term in own)
         return _Fit(chosen, best, price, kept, jacobian @ kept)
 
-    def promising(self, one: _Fit) -> list[tuple[int, int]]:
+    def promising(self, one: _Fit, count: int) -> list[tuple[int, int]]:
         """``(score, term)`` along which the likelihood rises most for its cost."""
         slopes = self.head.slopes(one.scores, self.y)
         p = one.scores.softmax(-1)
@@ -180,6 +184,7 @@ class _Pursuit:
             gain = (self.values.T @ slopes[:, k]).square() / rest.square().sum(0).clamp(min=least)
             gain = gain * (self.count / len(self.y)) - torch.tensor(self.costs)
             gain[list(one.chosen[k])] = -math.inf
+            gain = gain[:count]
             top = gain.nan_to_num(-math.inf).topk(min(_WAYS, len(gain)))
             found += [(value, k, term) for value, term in zip(top.values.tolist(), top.indices.tolist(), strict=True)]
         found.sort(key=lambda item: -item[0])
