@@ -63,7 +63,7 @@ def describe(model: KAN) -> dict[str, Any]:
 
 def _head_of(model: KAN) -> dict[str, Any]:
     head = model.head
-    if head is None:
+    if not isinstance(head, Head):
         return {}
     return {"head": {"kind": head.kind, "classes": list(head.classes), "scale": head.scale, "name": head.name}}
 
