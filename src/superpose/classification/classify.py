@@ -240,6 +240,7 @@ class _Work:
             if self.options.formula:
                 formulas = self._formulas(chosen)
                 chosen, formulas = self._other_head(chosen, formulas)
+                chosen = self._of_the_same_columns(chosen, formulas)
         except KeyboardInterrupt:
             if chosen is None:
                 raise
@@ -286,14 +287,14 @@ class _Work:
         again = networks.search(table, best.head, SHAPES, self.settings(best.head, _NETWORKS))
         return table, smaller if again is None or again.worse_than(smaller) > 0 else again
 
-    def _finished(self, table: Labelled, chosen: Trained) -> Trained:
+    def _finished(self, table: Labelled, chosen: Trained, share: float = _FINAL) -> Trained:
         """The same network, trained on all rows if it saw some of them only."""
         if self.few is self.labelled:
             return chosen
         names = self.labelled.data.feature_names
         keep = [names.index(name) for name in table.data.feature_names]
         settings = replace(
-            self.settings(chosen.head, _FINAL), grid_size=chosen.model.layer(0).grid_size, tell=lambda text: None
+            self.settings(chosen.head, share), grid_size=chosen.model.layer(0).grid_size, tell=lambda text: None
         )
         full = networks.train(networks.without_columns(self.labelled, keep), chosen.head, chosen.hidden, settings)
         return chosen if full is None or full.worse_than(chosen) > 0 else full
@@ -332,6 +333,21 @@ class _Work:
             return chosen, formulas
         found = self._formulas(other)
         return (other, found) if self._reached(other, found) > reached + _FAR / 2 else (chosen, formulas)
+
+    def _of_the_same_columns(self, chosen: Trained, formulas: Sequence[Sequence[ScoreFormula]]) -> Trained:
+        """A network of the columns that stand in the formula, if it says about as much."""
+        formula = self._formula(chosen, formulas)
+        used = set() if formula is None else {str(s) for e in formula.expressions for s in e.free_symbols}
+        if not (self.options.reduce and 0 < len(used) < chosen.data.n_features) or not self._left():
+            return chosen
+        keep = [n for n, name in enumerate(self.labelled.data.feature_names) if name in used]
+        shapes = SHAPES if self.options.shape == "auto" else (chosen.hidden,)
+        settings = replace(self.settings(chosen.head, 1.0), deadline=time.monotonic() + 0.6 * self._left())
+        few = networks.without_columns(self.few, keep)
+        found = networks.search(few, chosen.head, shapes, settings)
+        found = None if found is None else self._finished(few, found, 1.0)
+        entropy = _entropy(self.labelled)
+        return chosen if found is None or found.loss > networks.allowed(chosen.loss, entropy) else found
 
     def _left(self) -> float:
         return max(0.0, self.deadline - time.monotonic())

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from superpose._arrays import column_names, feature_matrix
 from superpose._errors import DataError, OptionError
 from superpose._reading import read_table
 from superpose._tables import NUMBER, Column, Table, counted, quoted, table_from_frame
@@ -102,8 +103,9 @@ class Labelled:
         """
         import pandas
 
-        features = Dataset.from_arrays(x, range(len(x)), feature_names=feature_names)
-        frame = pandas.DataFrame(features.x.numpy(), columns=list(features.feature_names))
+        features = feature_matrix(x)
+        names = column_names(feature_names, x, features.shape[1], "x")
+        frame = pandas.DataFrame(features, columns=list(names))
         column = list(np.asarray(labels, dtype=object).reshape(-1))
         if len(column) != len(frame):
             raise DataError(

@@ -24,7 +24,7 @@ _FIRST_GRID, _MOST_INTERVALS = 3, 12
 USUAL_PARAMETERS = 300
 # A network with fewer columns is taken if its cross-entropy is at most this much larger, and if of what the columns
 # explain it loses no more than the second share.
-_LARGER, _LOST = 0.15, 0.04
+_LARGER, _LOST = 0.2, 0.04
 # In units of the mean squared residual, the pull that keeps the scores of classes without any overlap from growing
 # without end.
 _SPARSITY = 1e-5
@@ -210,6 +210,11 @@ def _loss(one: Trained) -> float:
     return one.loss
 
 
+def allowed(loss: float, entropy: float) -> float:
+    """The most that the cross-entropy of a network with fewer columns may be."""
+    return min(loss * (1 + _LARGER), loss + _LOST * max(entropy - loss, 0.0))
+
+
 def reduced(labelled: Labelled, best: Trained, entropy: float, settings: Settings) -> tuple[Labelled, Trained]:
     """The table and a network without the columns that hardly matter.
 
@@ -219,14 +224,14 @@ def reduced(labelled: Labelled, best: Trained, entropy: float, settings: Setting
         entropy: cross-entropy without any column.
         settings: of the training.
     """
-    allowed = min(best.loss * (1 + _LARGER), best.loss + _LOST * max(entropy - best.loss, 0.0))
+    most = allowed(best.loss, entropy)
     current, table = best, labelled
     while table.data.n_features > 1 and not settings.late():
         for column in _least_important(current)[:2]:
             keep = [n for n in range(table.data.n_features) if n != column]
             smaller = without_columns(table, keep)
             trial = train(smaller, best.head, best.hidden, settings)
-            if trial is not None and (trial.loss <= allowed or trial.worse_than(best) < 1.0):
+            if trial is not None and (trial.loss <= most or trial.worse_than(best) < 1.0):
                 settings.tell(f"without {table.data.feature_names[column]}: accuracy {trial.accuracy:.3f}")
                 current, table = trial, smaller
                 break
