@@ -323,7 +323,7 @@ BROKEN_MODELS: dict[str, tuple[Maker, str]] = {
     "a negative shape": (entry("input_center", shape=[-2]), "input_center"),
     "an unknown dtype": (entry("input_center", dtype="F16"), "F16"),
     "no description": (described(schema=None), "schema"),
-    "a later schema": (described(schema=3), "upgrade superpose"),
+    "a later schema": (described(schema=4), "upgrade superpose"),
     "schema 1 and tensors of today": (described(schema=1), "layers.0.base_weight"),
     "schema 1 without a factor": (old("layers.0.spline_weight"), "layers.0.spline_weight"),
     "schema 1 with a NaN": (old("layers.1.base_weight", lambda t: t * float("nan")), "layers.1.base_weight"),

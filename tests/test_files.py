@@ -129,7 +129,7 @@ def test_a_file_of_schema_1_is_the_same_model(tmp_path: Path) -> None:
     assert_same_model(model, good_model())
     assert all(parameter.requires_grad for parameter in model.parameters())
     save(model, tmp_path / "new")
-    assert parts_of((tmp_path / "new").read_bytes())[1]["schema"] == 2
+    assert parts_of((tmp_path / "new").read_bytes())[1]["schema"] == 3
     assert_same_model(load(tmp_path / "new"), good_model())
 
 

@@ -25,10 +25,10 @@ FLOORS = [
     {"train", "interpret", "pde"},
     {"files", "discovery"},
     {"plot"},
-    {"workflow"},
+    {"workflow", "classification"},
     {"related"},
     {"report", "bench"},
-    {"cli_bench", "cli_relations"},
+    {"cli_bench", "cli_relations", "cli_classify"},
     {"cli"},
     {"__main__"},
 ]

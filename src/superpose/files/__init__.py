@@ -11,7 +11,7 @@ True
 A file holds the tensors of ``model.state_dict()`` as they are, and in its header, under the key
 ``superpose``, one JSON description:
 
-    {"schema": 2, "kind": "KAN", "dtype": "float64", "widths": [2, 3, 1],
+    {"schema": 3, "kind": "KAN", "dtype": "float64", "widths": [2, 3, 1],
      "feature_names": ["x1", "x2"], "target_names": ["y"],
      "layers": [{"kind": "splines", "degree": 3, "grid_size": 5, "base": "silu",
                  "spline_scale": 0.1, "symbolic": [[0, 2, "sin"]]}, ...],
@@ -19,7 +19,8 @@ A file holds the tensors of ``model.state_dict()`` as they are, and in its heade
 
 ``symbolic`` lists input, output and function of each symbolic edge, in the order of the rows of
 that layer's ``symbolic.constants``. ``functions`` holds a few values of each function in use, so
-that a name that means something else on the reading side is noticed. A later schema may add kinds
+that a name that means something else on the reading side is noticed. A classifier has one more entry,
+``"head": {"kind": "sigmoid", "classes": ["no", "yes"], "scale": 1.0, "name": "answer"}``. A later schema may add kinds
 of models and of layers; this one refuses what it does not know.
 
 Files of schema 1 are read too. They hold a layer's curves in three tensors: the spline coefficients
@@ -151,4 +152,5 @@ def _build(description: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> KAN
         layer.set_symbolic({(i, o): (name, constants) for i, o, name in made["symbolic"]})
         model.layers[n] = layer
     model.load_state_dict(dict(tensors))
+    model.head = _schema.head_in(description)
     return model

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from superpose._errors import nearest
+from superpose._errors import OptionError, nearest
 from superpose._tables import listed, quoted
 from superpose.files._values import (
     LARGEST,
@@ -20,10 +20,10 @@ from superpose.files._values import (
     check_finite,
     damaged,
 )
-from superpose.nn import KAN, KANLayer, library
+from superpose.nn import KAN, Head, KANLayer, library
 from superpose.spline import reference
 
-SCHEMA = 2
+SCHEMA = 3
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 _MODEL_KIND = "KAN"
 _LAYER_KIND = "splines"
@@ -57,7 +57,33 @@ def describe(model: KAN) -> dict[str, Any]:
             for layer in layers
         ],
         "functions": {name: _probe(name) for name in sorted(used)},
+        **_head_of(model),
     }
+
+
+def _head_of(model: KAN) -> dict[str, Any]:
+    head = model.head
+    if not isinstance(head, Head):
+        return {}
+    return {"head": {"kind": head.kind, "classes": list(head.classes), "scale": head.scale, "name": head.name}}
+
+
+def head_in(description: Mapping[str, Any]) -> Head | None:
+    """The head of a description, its values checked."""
+    if "head" not in description:
+        return None
+    made = as_object(description["head"], "its head", {"kind", "classes", "scale", "name"})
+    classes = as_array(made["classes"], "its classes", 2, _NODE_LIMIT)
+    check_finite(made["scale"], "the scale of its head")
+    if not all(isinstance(text, str) for text in (made["kind"], made["name"], *classes)):
+        damaged("its head is not as superpose.save writes it")
+    try:
+        head = Head(made["kind"], tuple(classes), float(made["scale"]), made["name"])
+    except OptionError as error:
+        damaged(str(error))
+    if description["widths"][-1] != head.n_scores:
+        damaged(f"its head reads {head.n_scores} scores, and its network has {description['widths'][-1]}")
+    return head
 
 
 def _symbolic(layer: KANLayer) -> list[list[Any]]:
@@ -81,7 +107,8 @@ def checked(description: Any) -> dict[str, Any]:
     as_object(
         made,
         "its description",
-        {"schema", "kind", "dtype", "widths", "feature_names", "target_names", "layers"} | {"functions"},
+        {"schema", "kind", "dtype", "widths", "feature_names", "target_names", "layers", "functions"}
+        | ({"head"} & made.keys() if schema > 2 else set()),
     )
     if not isinstance(made["dtype"], str) or made["dtype"] not in DTYPES:
         raise Refusal(f"has numbers of dtype {quoted(made['dtype'])}; a model's are float32 or float64")
@@ -99,6 +126,7 @@ def checked(description: Any) -> dict[str, Any]:
         for value in as_array(values, f"function {quoted(name)}", len(_PROBES), len(_PROBES)):
             if value is not None:
                 check_finite(value, f"a value of function {quoted(name)}")
+    head_in(made)
     return made
 
 

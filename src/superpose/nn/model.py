@@ -14,6 +14,7 @@ from torch.nn.modules.module import _has_any_global_hook
 
 from superpose._errors import DataError, OptionError, ShapeError
 from superpose.data import Affine, Dataset, read_features
+from superpose.nn.head import Head
 from superpose.nn.layer import KANLayer, buffer_of, check_count
 from superpose.spline import grid, ops
 
@@ -130,6 +131,8 @@ class KAN(nn.Module):
         self.register_buffer("scaled", torch.zeros((), dtype=torch.bool, device=device))
         self.feature_names = _names("feature_names", feature_names, widths[0], "x")
         self.target_names = _names("target_names", target_names, widths[-1], "y")
+        self.head: Head | None = None
+        """How the outputs are read as classes; None where they are predictions themselves."""
 
     # -- what the model is
 
@@ -278,6 +281,34 @@ class KAN(nn.Module):
             x = read_features(table, self.feature_names)
         blocks = [self(block.to(self.input_center.device)).cpu() for block in torch.split(x, 1 << 16)]
         return torch.cat(blocks).numpy() if blocks else np.empty((0, self.widths[-1]))
+
+    def labels(self, table: Any) -> list[str]:
+        """The class of each row of a table (as for :meth:`predict`), by the model's head.
+
+        Raises:
+            OptionError: if the model has no head.
+            DataError: as :meth:`predict`.
+        """
+        return self._read_by().labels(self.predict(table))
+
+    def probabilities(self, table: Any) -> np.ndarray:
+        """Probabilities ``[N, K]`` of the classes ``model.head.classes`` for a table.
+
+        Raises:
+            OptionError: if the model has no head.
+            DataError: as :meth:`predict`.
+        """
+        head = self._read_by()
+        found: np.ndarray = head.probabilities(torch.from_numpy(self.predict(table))).numpy()
+        return found
+
+    def _read_by(self) -> Head:
+        if self.head is None:
+            raise OptionError(
+                "the model has no head, so its outputs are numbers and no classes; train it with superpose.classify, "
+                "or set model.head"
+            )
+        return self.head
 
     # -- other models of the same function
 

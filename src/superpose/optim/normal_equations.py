@@ -12,6 +12,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from superpose.nn.head import Head
 from superpose.nn.layer import KANLayer
 from superpose.optim.parameters import LayerPlan, Parameters
 from superpose.spline import normal_matrix, ops, reference
@@ -22,34 +23,44 @@ _BLOCK_ELEMENTS = 1 << 22
 
 @torch.no_grad()
 def normal_equations(
-    parameters: Parameters, x: Tensor, y: Tensor, weights: Tensor | None = None
+    parameters: Parameters, x: Tensor, y: Tensor, weights: Tensor | None = None, head: Head | None = None
 ) -> tuple[Tensor, Tensor]:
     """The normal matrix ``J^T W J / N`` and the gradient ``J^T W r / N``, with ``N`` the number of residuals.
+
+    With a head, the matrix and the gradient of its losses instead: ``J^T A^T A J / N`` and ``J^T s / N``, with
+    ``A^T A`` their curvature and ``s`` their slopes by the outputs.
 
     Args:
         parameters: of the model; ``P`` of them.
         x: ``[B, n_in]`` scaled inputs.
         y: ``[B, n_out]`` scaled targets.
         weights: ``[B]`` of the samples, or None for ones.
+        head: whose losses are minimised; None for squared errors.
 
     Returns:
         ``([P, P], [P])``.
     """
     compiled = normal_matrix.kernels(x, [layer.degree for layer in parameters.layers])
     if compiled is None:
-        normal, gradient = _dense(parameters, x, y, weights)
+        normal, gradient = _dense(parameters, x, y, weights, head)
     else:
-        normal, gradient = _sparse(compiled, parameters, x, y, weights)
+        normal, gradient = _sparse(compiled, parameters, x, y, weights, head)
     return normal.div_(y.numel()), gradient.div_(y.numel())
 
 
-def _dense(parameters: Parameters, x: Tensor, y: Tensor, weights: Tensor | None) -> tuple[Tensor, Tensor]:
+def _dense(
+    parameters: Parameters, x: Tensor, y: Tensor, weights: Tensor | None, head: Head | None
+) -> tuple[Tensor, Tensor]:
     normal = x.new_zeros((parameters.size, parameters.size))
     gradient = x.new_zeros(parameters.size)
     step = max(1, _BLOCK_ELEMENTS // max(1, parameters.size * y.shape[1]))
     for start in range(0, len(y), step):
         block = slice(start, start + step)
         jacobian, residual = jacobian_block(parameters, x[block], y[block])
+        if head is not None:
+            outputs = residual + y[block]
+            jacobian = head.roots(outputs, y[block]) @ jacobian
+            residual = head.residuals(outputs, y[block])
         if weights is not None:
             root = weights[block].sqrt()
             jacobian, residual = jacobian * root[:, None, None], residual * root[:, None]
@@ -60,7 +71,12 @@ def _dense(parameters: Parameters, x: Tensor, y: Tensor, weights: Tensor | None)
 
 
 def _sparse(
-    kernels: normal_matrix.Kernels, parameters: Parameters, x: Tensor, y: Tensor, weights: Tensor | None
+    kernels: normal_matrix.Kernels,
+    parameters: Parameters,
+    x: Tensor,
+    y: Tensor,
+    weights: Tensor | None,
+    head: Head | None,
 ) -> tuple[Tensor, Tensor]:
     layers, plans, starts = parameters.layers, parameters.plans, parameters.starts
     inputs = [x]
@@ -69,7 +85,11 @@ def _sparse(
     residual = (inputs[-1] - y).T
     # sensitivity[n, o, b]: how output n of the network moves with output o of the layer. The square roots of the
     # weights stand in it and in the residual: in their products, the weights.
-    sensitivity = torch.eye(y.shape[1], dtype=x.dtype)[..., None].repeat(1, 1, len(y))
+    if head is None:
+        sensitivity = torch.eye(y.shape[1], dtype=x.dtype)[..., None].repeat(1, 1, len(y))
+    else:
+        sensitivity = head.roots(inputs[-1], y).permute(1, 2, 0).contiguous()
+        residual = head.residuals(inputs[-1], y).T
     if weights is not None:
         root = weights.sqrt()
         sensitivity, residual = sensitivity * root, residual * root
