@@ -42,10 +42,8 @@ def check_edge(model: KAN, edge: Sequence[int]) -> Edge:
     if found not in alive:
         whole = len(found) == 3 and all(isinstance(n, int) and n >= 0 for n in found)
         layer = model.layer(found[0]) if whole and found[0] < len(model.layers) else None
-        inside = layer is not None and found[1] < layer.in_features and found[2] < layer.out_features
-        why = (
-            "was removed" if inside else f"is not an edge (layer, input, output) of a network of widths {model.widths}"
-        )
+        inside = layer is not None and found[1] < layer.in_features and found[2] < layer.sum_count
+        why = "was removed" if inside else f"is not an edge (layer, input, output) of a network of widths {model.shape}"
         raise OptionError(f"{edge!r} {why}; model.active_edges() lists those that are alive")
     n, i, o = found
     return n, i, o

@@ -213,7 +213,7 @@ def _written_out(
     nodes = [unit(1 / s, x, -c / s) for x, c, s in zip(symbols, centers, scales, strict=True)]
     for n, layer in enumerate(model.kan_layers()):
         table, rows = layer.symbolic_table(), layer.rows().detach()
-        sums: list[list[sympy.Expr]] = [[] for _ in range(layer.out_features)]
+        sums: list[list[sympy.Expr]] = [[] for _ in range(layer.sum_count)]
         for i, o in torch.nonzero(layer.mask).tolist():
             if (i, o) in table:
                 _, (a, b, c, d) = table[i, o]
@@ -230,7 +230,10 @@ def _written_out(
                 value = sympy.Function(made.name, real=True)(nodes[i])
             # A root of a negative constant, say: the network has no value there, and neither has its formula.
             sums[o].append(sympy.nan if value.has(sympy.I) else value)
-        nodes = [sympy.Add(*parts) for parts in sums]
+        factors: list[list[sympy.Expr]] = [[] for _ in range(layer.out_features)]
+        for owner, parts in zip(layer.owners, sums, strict=True):
+            factors[owner].append(sympy.Add(*parts))
+        nodes = [sympy.Mul(*parts) for parts in factors]
     ends = zip(nodes, model.output_center.tolist(), model.output_scale.tolist(), strict=True)
     return tuple(unit(scale, node, center) for node, center, scale in ends)
 
