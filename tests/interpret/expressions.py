@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from hypothesis import strategies as st
 from torch import Tensor
@@ -43,6 +45,15 @@ constants = st.floats(-3, 3).filter(lambda value: abs(value) > 1e-2)
 
 
 @st.composite
+def nodes(draw: st.DrawFn, most: int = 3) -> int | tuple[int, list[int]]:
+    """A width with any mixture of sums and products, of at most ``most`` nodes."""
+    if draw(st.booleans()):
+        return draw(st.integers(1, most))
+    products = draw(st.lists(st.integers(2, 4), min_size=1, max_size=most))
+    return draw(st.integers(0, most - len(products))), products
+
+
+@st.composite
 def networks(
     draw: st.DrawFn,
     functions: tuple[str, ...] = FUNCTIONS,
@@ -50,8 +61,9 @@ def networks(
     removed: bool = True,
     most: int = 3,
 ) -> KAN:
-    """Networks of random shapes and units, of which every edge is symbolic, removed or (if asked for) a spline."""
-    widths = draw(st.lists(st.integers(1, most), min_size=2, max_size=4))
+    """Networks of random shapes and units, with sum and product nodes, of which every edge is symbolic, removed or (if
+    asked for) a spline."""
+    widths: list[Any] = [draw(st.integers(1, most)), *draw(st.lists(nodes(most), min_size=1, max_size=3))]
     degree, base = 3, "silu"
     if splines:
         degree, base = draw(st.integers(0, 5)), draw(st.sampled_from(["silu", "identity", "none"]))
@@ -61,7 +73,7 @@ def networks(
         layer.coefficients.data += 0.5 * random(*layer.coefficients.shape, seed=n)
         table = {}
         for i in range(layer.in_features):
-            for o in range(layer.out_features):
+            for o in range(layer.sum_count):
                 kind = draw(st.sampled_from(kinds))
                 layer.mask[i, o] = kind != "removed"
                 if kind in functions:

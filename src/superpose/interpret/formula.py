@@ -203,7 +203,9 @@ def _written_out(
         return sympy.Float(value)
 
     def affine(scale: float, inner: sympy.Expr, shift: float) -> sympy.Expr:
-        return sympy.expand_mul(number(scale) * inner) + (number(shift) if shift else 0)
+        # Into a sum, but not into products of sums, which stay as they are.
+        terms = [number(scale) * term for term in sympy.Add.make_args(inner)]
+        return sympy.Add(*terms) + (number(shift) if shift else 0)
 
     def unit(scale: float, inner: sympy.Expr, shift: float) -> sympy.Expr:
         """As ``affine``, with scales of one and shifts of zero left out."""

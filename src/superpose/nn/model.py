@@ -419,10 +419,7 @@ def _scaled(values: Tensor, center: Tensor, scale: Tensor) -> Tensor:
 
 def _nodes(widths: Sequence[Width]) -> list[tuple[int, tuple[int, ...]]]:
     """Of each layer the number of nodes, and the arities of its products."""
-    try:
-        listed = list(widths)
-    except TypeError:
-        listed = []
+    listed = list(widths) if hasattr(widths, "__iter__") else [None]
     if any(isinstance(w, str) or not (isinstance(w, Sequence) or hasattr(w, "__index__")) for w in listed):
         raise OptionError(f"widths must be a list of whole numbers such as [2, 5, 1], not {widths!r}")
     nodes = [read_width(width) for width in listed]

@@ -26,7 +26,7 @@ _STRETCH = 1.6
 _NODE_PITCH = 0.42
 _LEAST_WIDTH = 2.4
 # Factors of a product stand below it: how far, and how far from one another, where there is room.
-_FACTOR_DROP, _FACTOR_PITCH = 0.26, 0.2
+_FACTOR_DROP, _FACTOR_PITCH = 0.28, 0.3
 # Height of the space that lines cross, as a share of how far they go sideways, and its limits.
 _SLOPE = 0.28
 _GAPS = (0.38, 1.7)
