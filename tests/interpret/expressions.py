@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import sympy
 import torch
 from hypothesis import strategies as st
 from torch import Tensor
@@ -93,3 +94,31 @@ def coincident(model: KAN) -> KAN:
         knots = torch.cat([inner[:1].expand(degree), inner, inner[-1:].expand(degree)])
         layer.knots = knots.repeat(layer.in_features, 1)
     return model
+
+
+x, y = sympy.symbols("x y", real=True)
+numbers = st.floats(-4, 4).filter(lambda value: abs(value) > 1e-2).map(sympy.Float)
+leaves = st.one_of(st.sampled_from([x, y]), numbers)
+UNARY = (
+    *(sympy.exp, sympy.log, sympy.sin, sympy.cos, sympy.tan, sympy.tanh, sympy.atan, sympy.asin, sympy.sinh),
+    *(sympy.atanh, sympy.cosh, sympy.Abs, sympy.acos, sympy.sign),
+)
+POWERS = (*map(sympy.Integer, (2, 3, 4, -1, -2, -3)), sympy.Rational(1, 2), sympy.Rational(-1, 2), sympy.Float(1.5))
+
+
+def grown(children: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    affine = st.builds(lambda a, inner, b: a * inner + b, numbers, children, numbers)
+    return st.one_of(
+        st.builds(lambda f, inner: f(inner), st.sampled_from(UNARY), affine),
+        st.builds(lambda inner, power: inner**power, affine, st.sampled_from(POWERS)),
+        st.builds(sympy.Add, children, children),
+        st.builds(sympy.Mul, children, children),
+    )
+
+
+trees = st.recursive(leaves, grown, max_leaves=6)
+
+
+def real(expression: sympy.Expr) -> bool:
+    """Whether SymPy's own arithmetic left it without infinities and imaginary numbers."""
+    return not expression.has(sympy.zoo, sympy.nan, sympy.oo, sympy.I)

@@ -21,6 +21,7 @@ from superpose.files._values import (
     damaged,
 )
 from superpose.nn import KAN, KANLayer, library
+from superpose.nn.symbolic import find, is_known
 from superpose.spline import reference
 
 SCHEMA = 3
@@ -67,7 +68,7 @@ def _symbolic(layer: KANLayer) -> list[list[Any]]:
 
 
 def _probe(name: str) -> list[float | None]:
-    values = library()[name].evaluate(torch.tensor(_PROBES, dtype=torch.float64)).tolist()
+    values = find(name).evaluate(torch.tensor(_PROBES, dtype=torch.float64)).tolist()
     return [value if abs(value) < LARGEST else None for value in values]
 
 
@@ -248,7 +249,7 @@ def up_to_date(description: Mapping[str, Any], tensors: Mapping[str, Tensor]) ->
 def check_functions(description: Mapping[str, Any]) -> None:
     """Check that the symbolic functions in use are known here and mean what they meant."""
     known = library() if description["functions"] else {}
-    missing = sorted(set(description["functions"]) - set(known))
+    missing = [name for name in sorted(description["functions"]) if not is_known(name)]
     if missing:
         one = len(missing) == 1
         raise Refusal(

@@ -109,10 +109,10 @@ def fix(
         OptionError: if the edge or the function does not exist, or the function cannot be fitted there.
     """
     where = check_edge(model, edge)
-    find(name)
+    function = find(name)
     if constants is None:
         x, y = edge_samples(model, data, where)
-        found = fit_curve(x, y, library(), only=[name])
+        found = fit_curve(x, y, {name: function})
         if not found:
             raise OptionError(
                 f"{name!r} has no finite values on the activations of edge {where}; choose another function"

@@ -103,13 +103,8 @@ class Formula:
         kept = torch.isfinite(y).all(-1)
         if int(kept.sum()) < 100 or not bool((y[kept].std(0) > 0).all()):
             return cls.of(model)
-        data = Dataset.from_arrays(
-            x[kept],
-            y[kept],
-            feature_names=model.feature_names,
-            target_names=model.target_names,
-            test=0.0,
-        )
+        # Without the model's names, of which a column and a target may share one.
+        data = Dataset.from_arrays(x[kept], y[kept], test=0.0)
         return cls.of(model, data, deadline=deadline)
 
     def _simplified(self, data: Dataset, deadline: float) -> Formula:

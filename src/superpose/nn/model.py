@@ -198,9 +198,10 @@ class KAN(nn.Module):
 
     def output_scaling(self, outputs: Affine) -> Affine:
         """The scaling to train with: outputs that are products keep their zero, which a shift would take from them."""
-        plain = self.layer(-1).plain_count
-        center = outputs.center.clone()
-        center[plain:] = 0.0
+        last, center = self.layer(-1), outputs.center.clone()
+        for node, arity in enumerate(last.products, start=last.plain_count):
+            if arity > 1:
+                center[node] = 0.0
         return Affine(center, outputs.scale)
 
     # -- what it computes
