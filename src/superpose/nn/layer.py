@@ -111,12 +111,12 @@ class KANLayer(nn.Module):
 
     @property
     def plain_count(self) -> int:
-        """Number of sum nodes, which come first."""
+        """How many sum nodes there are; they come first."""
         return self.out_features - len(self.products)
 
     @property
     def sum_count(self) -> int:
-        """Number of sums: of the sum nodes and of the products' factors together."""
+        """How many sums there are, those of the sum nodes and the factors of products together."""
         return len(self.owners)
 
     @property
