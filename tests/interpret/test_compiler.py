@@ -93,6 +93,8 @@ SHAPES: list[tuple[Any, Any]] = [
     (a * b + c, [3, [1, [2]], 1]),
     ((a + b) * (c + d) * (a - d), [4, [0, [3]]]),
     ((a + b) / (1 + a * b), [2, [1, [2]], [0, [2]]]),
+    (a * (b + 2), [2, [0, [2]]]),
+    (sympy.sin(a) + 0.25, [1, 1]),
     (a + a**2, [1, 2, 1]),
     (sympy.exp(-(a**2)), [1, 1]),
     (sympy.exp(-(a**2) / 2), [1, 1, 1]),
@@ -177,6 +179,9 @@ def test_a_compiled_model_can_be_refitted_pruned_saved_and_trained(tmp_path: Pat
     # Training goes on from where it is: the scaling is the model's own.
     before = float((compile_formula(expression, data=data)(points) - y_values).detach().abs().max())
     history = superpose.fit(model, data, grids=(5,), steps=5, progress=False)
+    plain = compile_formula(expression)
+    superpose.fit(plain, data, grids=(5,), steps=1, progress=False)
+    assert plain.input_scale.tolist() == [1.0, 1.0]
     assert before < 1e-14 and history.validation_rmse < 1e-3
 
 

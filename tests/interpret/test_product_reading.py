@@ -207,4 +207,7 @@ def test_products_are_drawn_apart_from_sums() -> None:
     assert {f"factor-1-{o}" for o in range(1, 6)} <= drawn and {"factor-2-1", "factor-2-2"} <= drawn
     assert "factor-1-0" not in drawn and "factor-2-0" not in drawn
     assert {f"node-{level}-{node}" for level, count in enumerate((3, 3, 2)) for node in range(count)} <= drawn
+    crosses = [line for line in figure.axes[0].lines if line.get_marker() == "x"]
+    dots = {line.get_gid(): line.get_markersize() for line in figure.axes[0].lines}
+    assert len(crosses) == 3 and dots["node-1-1"] > dots["node-1-0"]
     assert "edge-0-0-4" not in drawn and "edge-0-0-5" in drawn

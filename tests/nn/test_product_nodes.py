@@ -169,7 +169,7 @@ def test_without_products_nothing_is_different() -> None:
     assert same.shape == [3, 4, 2]
     x = random(5, 3)
     assert torch.equal(model(x), same(x)) and model._curves() is not None and same._curves() is not None
-    assert model_of(SHAPES[0])._curves() is None
+    assert KAN(SHAPES[0])._curves() is None
 
 
 @pytest.mark.parametrize(

@@ -271,7 +271,7 @@ def _torch_table() -> Mapping[Any, Callable[..., Tensor]]:
         sympy.asinh: torch.asinh,
         sympy.acosh: torch.acosh,
         sympy.Abs: torch.abs,
-        sympy.sign: torch.sign,
+        sympy.sign: _sign,
         sympy.erf: torch.erf,
         # The derivative of a jump: nothing to follow on either side of it.
         sympy.DiracDelta: torch.zeros_like,
@@ -332,6 +332,11 @@ def torch_function(
         return result if isinstance(result, Tensor) else torch.full_like(values[0], result)
 
     return call
+
+
+def _sign(x: Tensor) -> Tensor:
+    """The sign; NaN has none, though torch.sign says 0."""
+    return torch.where(torch.isnan(x), x, torch.sign(x))
 
 
 def _apply(function: Callable[..., Tensor], *values: Any) -> Any:
