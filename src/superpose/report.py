@@ -372,7 +372,7 @@ def _facts(result: Result | Classification) -> list[tuple[str, str]]:
         ("target", ", ".join(map(_canvas.clean, metrics.get("target", data.target_names)))),
         ("features", ", ".join(map(_canvas.clean, data.feature_names))),
         ("rows", ", ".join(f"{len(rows)} {name}" for name, rows in splits)),
-        ("shape", _written(metrics.get("shape", model.widths))),
+        ("shape", _written(metrics.get("shape", model.shape))),
         ("edges", counted(len(model.active_edges()), "edge")),
         ("free constants", str(model.parameter_count())),
         ("grid intervals", _written([layer.grid_size for layer in model.kan_layers()])),
@@ -409,5 +409,5 @@ def _written(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return ", ".join(map(_written, value))
+        return ", ".join(f"[{_written(v)}]" if isinstance(v, list) else _written(v) for v in value)
     return _canvas.clean(str(value))

@@ -21,6 +21,7 @@ from superpose.files._values import (
     damaged,
 )
 from superpose.nn import KAN, Head, KANLayer, library
+from superpose.nn.symbolic import find, is_known
 from superpose.spline import reference
 
 SCHEMA = 3
@@ -52,6 +53,7 @@ def describe(model: KAN) -> dict[str, Any]:
                 "grid_size": layer.grid_size,
                 "base": layer.base,
                 "spline_scale": layer.spline_scale,
+                "products": list(layer.products),
                 "symbolic": _symbolic(layer),
             }
             for layer in layers
@@ -92,7 +94,7 @@ def _symbolic(layer: KANLayer) -> list[list[Any]]:
 
 
 def _probe(name: str) -> list[float | None]:
-    values = library()[name].evaluate(torch.tensor(_PROBES, dtype=torch.float64)).tolist()
+    values = find(name).evaluate(torch.tensor(_PROBES, dtype=torch.float64)).tolist()
     return [value if abs(value) < LARGEST else None for value in values]
 
 
@@ -120,7 +122,7 @@ def checked(description: Any) -> dict[str, Any]:
     layers = as_array(made["layers"], "its layers", len(widths) - 1, len(widths) - 1)
     used: set[str] = set()
     for n, layer in enumerate(layers):
-        used |= _check_layer(layer, n, widths[n], widths[n + 1])
+        used |= _check_layer(layer, n, widths[n], widths[n + 1], schema)
     functions = as_object(made["functions"], "its table of functions", used)
     for name, values in functions.items():
         for value in as_array(values, f"function {quoted(name)}", len(_PROBES), len(_PROBES)):
@@ -130,13 +132,15 @@ def checked(description: Any) -> dict[str, Any]:
     return made
 
 
-def _check_layer(layer: Any, n: int, inputs: int, outputs: int) -> set[str]:
+def _check_layer(layer: Any, n: int, inputs: int, nodes: int, schema: int) -> set[str]:
     """Check one layer's description; returns the names of the symbolic functions in it."""
     where = f"layer {n}"
     kind = as_object(layer, where, {"kind"}, others=True)["kind"]
     if kind != _LAYER_KIND:
         damaged(f"{quoted(kind)} is no kind of layer that schema {SCHEMA} has")
-    as_object(layer, where, {"kind", "degree", "grid_size", "base", "spline_scale", "symbolic"})
+    keys = {"kind", "degree", "grid_size", "base", "spline_scale", "symbolic"}
+    as_object(layer, where, keys | ({"products"} if schema > 2 else set()))
+    outputs = _check_products(layer.get("products", []), where, nodes)
     as_whole(layer["degree"], f"the degree of {where}", 0, 5)
     as_whole(layer["grid_size"], f"the grid size of {where}", 1, _GRID_LIMIT)
     if layer["base"] not in tuple(reference.BASES):
@@ -155,6 +159,18 @@ def _check_layer(layer: Any, n: int, inputs: int, outputs: int) -> set[str]:
         seen.add((i, o))
         names.add(name)
     return names
+
+
+def _check_products(products: Any, where: str, nodes: int) -> int:
+    """Check the arities of a layer's products; returns its number of sums."""
+    arities = as_array(products, f"the products of {where}", 0, nodes)
+    for arity in arities:
+        as_whole(arity, f"the arity of a product of {where}", 1, _NODE_LIMIT)
+    if arities and arities[0] == 1:
+        damaged(f"the first product of {where} has one factor")
+    sums: int = nodes - len(arities) + sum(arities)
+    as_whole(sums, f"the number of sums of {where}", 1, _NODE_LIMIT)
+    return sums
 
 
 def _check_names(names: Any, role: str, count: int) -> None:
@@ -185,7 +201,9 @@ def expected_tensors(description: Mapping[str, Any]) -> dict[str, Spec]:
         "scaled": Spec("bool", ()),
     }
     for n, layer in enumerate(description["layers"]):
-        edges, degree, grid_size = widths[n : n + 2], layer["degree"], layer["grid_size"]
+        products = layer.get("products", [])
+        edges = widths[n], widths[n + 1] - len(products) + sum(products)
+        degree, grid_size = layer["degree"], layer["grid_size"]
         apart = description["schema"] == 1
         rows = grid_size + degree + (layer["base"] != "none" and not apart)
         parts = {
@@ -259,7 +277,7 @@ def up_to_date(description: Mapping[str, Any], tensors: Mapping[str, Tensor]) ->
 def check_functions(description: Mapping[str, Any]) -> None:
     """Check that the symbolic functions in use are known here and mean what they meant."""
     known = library() if description["functions"] else {}
-    missing = sorted(set(description["functions"]) - set(known))
+    missing = [name for name in sorted(description["functions"]) if not is_known(name)]
     if missing:
         one = len(missing) == 1
         raise Refusal(

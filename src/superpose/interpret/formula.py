@@ -103,13 +103,8 @@ class Formula:
         kept = torch.isfinite(y).all(-1)
         if int(kept.sum()) < 100 or not bool((y[kept].std(0) > 0).all()):
             return cls.of(model)
-        data = Dataset.from_arrays(
-            x[kept],
-            y[kept],
-            feature_names=model.feature_names,
-            target_names=model.target_names,
-            test=0.0,
-        )
+        # Without the model's names, of which a column and a target may share one.
+        data = Dataset.from_arrays(x[kept], y[kept], test=0.0)
         return cls.of(model, data, deadline=deadline)
 
     def _simplified(self, data: Dataset, deadline: float) -> Formula:
@@ -203,7 +198,9 @@ def _written_out(
         return sympy.Float(value)
 
     def affine(scale: float, inner: sympy.Expr, shift: float) -> sympy.Expr:
-        return sympy.expand_mul(number(scale) * inner) + (number(shift) if shift else 0)
+        # Into a sum, but not into products of sums, which stay as they are.
+        terms = [number(scale) * term for term in sympy.Add.make_args(inner)]
+        return sympy.Add(*terms) + (number(shift) if shift else 0)
 
     def unit(scale: float, inner: sympy.Expr, shift: float) -> sympy.Expr:
         """As ``affine``, with scales of one and shifts of zero left out."""
@@ -213,7 +210,7 @@ def _written_out(
     nodes = [unit(1 / s, x, -c / s) for x, c, s in zip(symbols, centers, scales, strict=True)]
     for n, layer in enumerate(model.kan_layers()):
         table, rows = layer.symbolic_table(), layer.rows().detach()
-        sums: list[list[sympy.Expr]] = [[] for _ in range(layer.out_features)]
+        sums: list[list[sympy.Expr]] = [[] for _ in range(layer.sum_count)]
         for i, o in torch.nonzero(layer.mask).tolist():
             if (i, o) in table:
                 _, (a, b, c, d) = table[i, o]
@@ -230,7 +227,10 @@ def _written_out(
                 value = sympy.Function(made.name, real=True)(nodes[i])
             # A root of a negative constant, say: the network has no value there, and neither has its formula.
             sums[o].append(sympy.nan if value.has(sympy.I) else value)
-        nodes = [sympy.Add(*parts) for parts in sums]
+        factors: list[list[sympy.Expr]] = [[] for _ in range(layer.out_features)]
+        for owner, parts in zip(layer.owners, sums, strict=True):
+            factors[owner].append(sympy.Add(*parts))
+        nodes = [sympy.Mul(*parts) for parts in factors]
     ends = zip(nodes, model.output_center.tolist(), model.output_scale.tolist(), strict=True)
     return tuple(unit(scale, node, center) for node, center, scale in ends)
 

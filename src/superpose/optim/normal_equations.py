@@ -1,10 +1,11 @@
 """``J^T J`` and ``J^T r`` of a KAN for least squares, summed over samples: the Jacobian is never held whole.
 
 A layer's part of the Jacobian is an outer product of the sensitivities of the network's outputs, propagated back to the
-layer's own, and the layer's rows, of which a sample moves only ``degree + 2`` for each edge: the splines that are not
-zero there, and the base function. With the compiled kernels a pair of edges therefore costs ``(degree + 2)^2``
-multiply-adds a sample whatever the grid. Without them the Jacobian is written out in blocks of samples and multiplied
-by BLAS; that is also the definition with which the kernels are compared.
+layer's own sums, and the layer's rows, of which a sample moves only ``degree + 2`` for each edge: the splines that are
+not zero there, and the base function. (A product node hands its sensitivity to each factor times the other factors.)
+With the compiled kernels a pair of edges therefore costs ``(degree + 2)^2`` multiply-adds a sample whatever the grid.
+Without them the Jacobian is written out in blocks of samples and multiplied by BLAS; that is also the definition with
+which the kernels are compared.
 """
 
 from __future__ import annotations
@@ -79,12 +80,13 @@ def _sparse(
     head: Head | None,
 ) -> tuple[Tensor, Tensor]:
     layers, plans, starts = parameters.layers, parameters.plans, parameters.starts
-    inputs = [x]
+    inputs, sums = [x], []
     for layer in layers:
-        inputs.append(layer(inputs[-1]))
+        sums.append(layer.sums(inputs[-1]))
+        inputs.append(layer.nodes(sums[-1]))
     residual = (inputs[-1] - y).T
-    # sensitivity[n, o, b]: how output n of the network moves with output o of the layer. The square roots of the
-    # weights stand in it and in the residual: in their products, the weights.
+    # sensitivity[n, o, b]: how output n of the network moves with node o of the layer, and from within the loop on with
+    # its sum o. The square roots of the weights stand in it and in the residual: in their products, the weights.
     if head is None:
         sensitivity = torch.eye(y.shape[1], dtype=x.dtype)[..., None].repeat(1, 1, len(y))
     else:
@@ -95,11 +97,14 @@ def _sparse(
         sensitivity, residual = sensitivity * root, residual * root
     edges: list[normal_matrix.Edges] = []
     columns: list[tuple[int, Tensor]] = []
-    sensitivities = [sensitivity]
+    sensitivities: list[Tensor] = []
     gradient = x.new_zeros(parameters.size)
     for n in range(len(layers) - 1, -1, -1):
         layer, plan, h = layers[n], plans[n], inputs[n]
-        # How the squared residuals move with each output of the layer.
+        if layer.products:
+            sensitivity = sensitivity[:, list(layer.owners)] * layer.by_sums(sums[n]).T
+        sensitivities.insert(0, sensitivity)
+        # How the squared residuals move with each sum of the layer.
         pull = torch.einsum("nob,nb->bo", sensitivity, residual)
         if plan.splines:
             edges.append(
@@ -115,7 +120,6 @@ def _sparse(
             columns.append((place, sensitivity[:, None, o] * local[index]))
         if n:
             sensitivity = _pulled_back(layer, plan, h, sensitivity)
-            sensitivities.insert(0, sensitivity)
     normal = x.new_zeros((parameters.size, parameters.size))
     for first, left in enumerate(edges):
         for right in edges[first:]:
@@ -126,7 +130,7 @@ def _sparse(
 
 
 def _rows(layer: KANLayer, plan: LayerPlan, h: Tensor, g: Tensor) -> Tensor:
-    """The gradient ``g [B, O]`` of a layer's outputs by the rows of its spline edges."""
+    """The gradient ``g [B, O]`` of a layer's sums by the rows of its spline edges."""
     return ops.coef_pull(None, g, h, layer.knots, layer.degree, layer.base)[plan.inputs, :, plan.outputs].flatten()
 
 
@@ -143,7 +147,7 @@ def _symbolic_columns(layer: KANLayer, plan: LayerPlan, h: Tensor) -> list[Tenso
 
 
 def _pulled_back(layer: KANLayer, plan: LayerPlan, h: Tensor, sensitivity: Tensor) -> Tensor:
-    """The sensitivities ``[n_out, I, B]`` to the layer's inputs, from those to its outputs."""
+    """The sensitivities ``[n_out, I, B]`` to the layer's inputs, from those to its sums."""
     rows = layer.rows()
     pulled = torch.stack(
         [ops.input_pull(one.T, rows, h, layer.knots, layer.degree, layer.base, 1).T for one in sensitivity]
@@ -183,19 +187,22 @@ def _add_symbolic(
 def jacobian_block(parameters: Parameters, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """Jacobian ``[b, n_out, P]`` and residuals ``[b, n_out]`` of one block of samples, scaled units."""
     layers, plans = parameters.layers, parameters.plans
-    inputs, bases = [x], []
+    inputs, sums, bases = [x], [], []
     for layer in layers:
         basis = reference.dense_basis(layer.knots, layer.degree, layer.base, inputs[-1])
         bases.append(basis)
         h = basis.flatten(1) @ layer.rows().flatten(0, 1)
         if layer.symbolic is not None:
-            h = h + layer.symbolic(inputs[-1], layer.out_features)
-        inputs.append(h)
+            h = h + layer.symbolic(inputs[-1], layer.sum_count)
+        sums.append(h)
+        inputs.append(layer.nodes(h))
     outputs = inputs[-1].shape[1]
     sensitivity = torch.eye(outputs, dtype=x.dtype, device=x.device).expand(x.shape[0], -1, -1)
     parts: list[Tensor] = []
     for n in range(len(layers) - 1, -1, -1):
         layer, plan, h = layers[n], plans[n], inputs[n]
+        if layer.products:
+            sensitivity = sensitivity[..., list(layer.owners)] * layer.by_sums(sums[n])[:, None]
         part = sensitivity[:, :, plan.outputs, None] * bases[n][:, None, plan.inputs, :]
         columns = [part.flatten(2)]
         slopes = (

@@ -88,7 +88,7 @@ class Run:
         """Give the model its scaling, if it has none, and take the rows in its units."""
         fresh = self.fresh = not bool(self.model.scaled)
         if fresh:
-            self.model.set_scaling(self.data.x_scale, self.data.y_scale)
+            self.model.set_scaling(self.data.x_scale, self.model.output_scaling(self.data.y_scale))
             self.model.feature_names, self.model.target_names = (
                 self.data.feature_names,
                 self.data.target_names,
