@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from superpose.discovery.curve import curves
+from superpose.discovery.expansions import chosen
 from superpose.discovery.node import Guess, Node
 from superpose.discovery.outer import Outer, outers
 from superpose.spline import grid, reference
@@ -82,7 +83,7 @@ def _read(node: Node, outer: Outer, parts: list[tuple[Tensor, Tensor]], error: f
     """The curves recognised, one by one, and put together in the most promising ways."""
     import sympy
 
-    # Under an exponential the curves are logarithms of factors: it is these that are read.
+    # Under an exponential the curves are logarithms of factors: these can be read as well.
     product = outer.name == "exp"
     spread = max(float(values.std(correction=0)) for _, values in parts)
     choices: list[list[Guess]] = []
@@ -91,22 +92,24 @@ def _read(node: Node, outer: Outer, parts: list[tuple[Tensor, Tensor]], error: f
         if float(centred.std(correction=0)) < 1e-6 * spread:
             continue
         order = torch.randperm(len(points), generator=torch.Generator().manual_seed(0))
-        goal = centred.exp() if product else centred
-        weight = 1 / goal if product else torch.ones_like(goal)
-        own = Node(points[order, None], goal[order], weight[order], [symbol], spread, lambda inner: inner)
+        points, centred = points[order], centred[order]
+        own = Node(points[:, None], centred, torch.ones_like(centred), [symbol], spread, lambda inner: inner)
         # A curve of the splines is only as good as they are.
-        guesses = [replace(g, error=max(g.error, 1e-2 * error)) for g in curves(own, deadline)]
+        enough = max(3 * error * node.spread / spread, 1e-12)
+        guesses = curves(own, deadline, enough=enough)
+        if product and not (guesses and guesses[0].error < enough and guesses[0].size < 18):
+            factor = centred.exp()
+            own = Node(points[:, None], factor, 1 / factor, [symbol], spread, sympy.log)
+            guesses = chosen([*guesses, *curves(own, deadline, enough=enough)])
+        guesses = [replace(guess, error=max(guess.error, 0.1 * enough)) for guess in guesses]
         if not guesses:
             return []
         choices.append(guesses[:3])
     offset = sum(float(values.mean()) for _, values in parts)
     found = []
     for combination in itertools.islice(itertools.product(*choices), _MOST_COMBINATIONS):
-        expressions = [g.expression for g in combination]
-        if product:
-            whole = outer.outside(sympy.Float(offset)) * sympy.Mul(*expressions)
-        else:
-            whole = outer.outside(sympy.Add(*expressions, sympy.Float(offset or 1e-9)))
+        inside = sympy.Add(*(g.expression for g in combination), sympy.Float(offset or 1e-9))
+        whole = outer.outside(inside)
         total = sum(g.error**2 for g in combination) ** 0.5
         size = outer.complexity + sum(g.size for g in combination)
         found.append(Guess(functools.partial(node.lift, whole), total, f"sum of curves, {outer.name}", size))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import torch
@@ -24,26 +24,36 @@ if TYPE_CHECKING:
 
 _ROWS, _SCANNED = 1500, 400
 _EXACT = 1e-12
+# Guesses of this size fit no smooth curve by chance.
+_PLAIN = 18.0
 # Twins of others in the library, but for constants.
 _TWINS = frozenset({"0", "cos", "arccos", "sigmoid", "x"})
 _OUTERS = ("x", "1/x", "exp", "sqrt", "log", "1/sqrt", "tanh")
 
 
-def curves(node: Node, deadline: float) -> list[Guess]:
-    """Guesses for a table of one column."""
-    found = expansions(node, deadline)
-    if found and found[0].error < _EXACT:
-        return found
+def curves(node: Node, deadline: float, *, enough: float = _EXACT) -> list[Guess]:
+    """Guesses for a table of one column.
+
+    Args:
+        enough: the error at which the search may stop: a curve that was made of splines is no better than they are.
+    """
     other = _reciprocal(node)
-    sources = [_library(node), _scanned(node, deadline)]
-    if other is not None:
-        sources += [_library(other), _scanned(other, deadline)]
-    for guesses in sources:
-        for guess in guesses:
+    stages: list[Callable[[], Iterable[Guess]]] = [
+        lambda: expansions(node, deadline, quick=True),
+        lambda: _library(node),
+        lambda: _scanned(node, deadline),
+        lambda: _library(other) if other else (),
+        lambda: _scanned(other, deadline) if other else (),
+        lambda: expansions(node, deadline),
+    ]
+    found: list[Guess] = []
+    for stage in stages:
+        for guess in stage():
             found.append(guess)
             if time.monotonic() > deadline:
                 break
-        if found and min(g.error for g in found) < _EXACT:
+        plain = [guess for guess in found if guess.error < enough and guess.size < _PLAIN]
+        if plain or time.monotonic() > deadline:
             break
     return chosen(found)
 

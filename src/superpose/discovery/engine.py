@@ -24,7 +24,7 @@ from superpose.discovery.node import Guess, Node
 from superpose.discovery.ridges import ridges
 from superpose.discovery.smooth import Smooth, smooth
 from superpose.discovery.symmetry import Reduction, reductions
-from superpose.discovery.trials import trials
+from superpose.discovery.trials import leading, trials
 from superpose.interpret import constants, rewrite
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ _ROUGH = 0.3
 _LIVELY = 0.02
 # Seconds for trying reductions then.
 _TRIALS = 8.0
+# Among more columns than this some are likely to be idle.
+_MANY = 3
 # Residuals of which a polynomial explains less than this are noise.
 _STRUCTURE = 0.02
 # Guesses of one table that are fitted at once.
@@ -125,12 +127,19 @@ class Engine:
         self.poor: list[Guess] = []
         self.seen: set[sympy.Expr] = set()
         self.floor = math.inf
-        self.reason = ""
+        self.interrupted = False
 
     # -- the tree of tables
 
     def run(self) -> str:
         """Search until a law explains all that can be explained, or nothing is left to try; says why it ended."""
+        try:
+            return self._run()
+        except KeyboardInterrupt:
+            self.interrupted = True
+            return "interrupted; the best found so far was kept"
+
+    def _run(self) -> str:
         rows = slice(0, _ROWS)
         root = Node(
             self.x[rows],
@@ -193,6 +202,9 @@ class Engine:
             value, gradient = stand_in.gradient(points)
             weight = node.weight[:_POINTS]
             usable = torch.isfinite(value) & torch.isfinite(gradient).all(-1)
+            if count > _MANY:
+                reach = points[usable].std(0) * (gradient * weight[:, None])[usable].square().mean(0).sqrt()
+                found += leading(node, stand_in.error, reach, self.deadline)
             found += reductions(
                 node.x,
                 list(node.symbols),

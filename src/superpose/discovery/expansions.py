@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import sympy
 
 _ROWS = 1200
-_MOST_TERMS = {1: 150, 2: 400, 3: 600, 4: 700, 5: 800, 6: 900}
+_MOST_TERMS = {1: 100, 2: 400, 3: 600, 4: 700, 5: 800, 6: 900}
 _MOST_QUOTIENT = 150
 _MOST_COLUMNS = 6
 _LEAST = 1e-13

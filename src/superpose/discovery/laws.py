@@ -41,12 +41,16 @@ class Found:
         best: the recommended one; None if there is no law at all.
         complete: whether it leaves nothing to explain: rounding, or residuals that no polynomial predicts.
         reason: why the search ended, and why this law is recommended.
+        floor: the least error of a smooth stand-in, in units of the target's spread: what can be explained at least.
+        interrupted: whether a person ended it.
     """
 
     laws: tuple[Law, ...]
     best: Law | None
     complete: bool
     reason: str
+    floor: float = math.inf
+    interrupted: bool = False
 
 
 def find_laws(
@@ -88,10 +92,10 @@ def find_laws(
     reason = engine.run()
     deadline = began + time_limit
     engine.deadline = deadline
-    if not engine.laws:
+    if not engine.laws and not engine.interrupted:
         engine.settle(3)
     if not engine.laws:
-        return Found((), None, False, reason)
+        return Found((), None, False, reason, engine.floor, engine.interrupted)
     complete = engine.found()
     raw = min(engine.laws, key=lambda law: law.price)
     best = _tidied(engine, raw, time.monotonic() + 0.8 * max(1.0, deadline - time.monotonic()))
@@ -103,7 +107,8 @@ def find_laws(
     front = _front(laws, best)
     lifted = tuple(replace(law, expression=unit * law.expression.xreplace(back)) for law in front)
     chosen = lifted[next(n for n, law in enumerate(front) if law is best)]
-    return Found(lifted, chosen, complete, f"{reason}; {_why(best, complete)}")
+    why = f"{reason}; {_why(best, complete)}"
+    return Found(lifted, chosen, complete, why, engine.floor, engine.interrupted)
 
 
 def _measured(

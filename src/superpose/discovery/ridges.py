@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _ROWS = 3000
 _MOST = 3000
 _GOOD = 0.5
+_MOST_COLUMNS = 7
 
 
 def ridges(x: Tensor, y: Tensor, symbols: list[sympy.Expr]) -> Iterator[Reduction]:
@@ -31,6 +32,8 @@ def ridges(x: Tensor, y: Tensor, symbols: list[sympy.Expr]) -> Iterator[Reductio
     some, goal = x[:_ROWS], y[:_ROWS]
     variance = float(goal.var()) or 1.0
     found = []
+    if x.shape[1] > _MOST_COLUMNS:
+        return
     for exponents in _exponents(x.shape[1]):
         u = _monomial(some, exponents)
         found.append((_roughness(u, goal) / variance, exponents, "product"))

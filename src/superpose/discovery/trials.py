@@ -23,6 +23,7 @@ _EXPONENTS = (0, 1, -1, 2, -2)
 # A stand-in for the smaller table may err by so much more and still count as equal.
 _EQUAL = 1.1
 _MISFIT = 0.05
+_MOST_LEADING = 9
 
 
 def trials(node: Node, error: float, deadline: float) -> list[Reduction]:
@@ -48,6 +49,28 @@ def trials(node: Node, error: float, deadline: float) -> list[Reduction]:
         Reduction(_MISFIT * reached / error, r.columns, r.expressions, r.factor, r.factor_expression, r.note)
         for reached, r in found
     ]
+
+
+def leading(node: Node, error: float, reach: torch.Tensor, deadline: float) -> list[Reduction]:
+    """The fewest of a table's columns that hold as much as all of them, those that move the target most first.
+
+    Args:
+        error: of the stand-in for all columns.
+        reach: ``[n]`` how much each column moves it.
+    """
+    import sympy
+
+    count = node.x.shape[1]
+    order = reach.argsort(descending=True).tolist()
+    for size in range(1, min(count, _MOST_LEADING + 1)):
+        if time.monotonic() > deadline:
+            break
+        kept = sorted(order[:size])
+        if smooth(node.x[:, kept], node.y, node.weight, node.spread).error <= max(_EQUAL * error, 1e-9):
+            symbols = [node.symbols[k] for k in kept]
+            note = f"{size} of the columns alone"
+            return [Reduction(0.0, node.x[:, kept], symbols, None, sympy.Integer(1), note)]
+    return []
 
 
 def _without(node: Node) -> Iterator[Reduction]:

@@ -118,6 +118,19 @@ class Problem:
         fitted = {slot: _float(float(value)) for slot, value in zip(slots, values, strict=True)}
         return Fitted(template.xreplace(fitted), best, self._standard_errors(model, values, best))
 
+    def standard_errors(self, expression: sympy.Expr) -> dict[float, float]:
+        """The standard error of each float of an expression by its value; empty where these make no least squares."""
+        template, slots, start = _with_slots(expression)
+        if not slots or len(slots) > _MOST_CONSTANTS:
+            return {}
+        function = torch_function(template, (*self.symbols, *slots), self.functions)
+
+        def model(values: Tensor) -> Tensor:
+            return function(*self.columns, *values.unbind()).expand_as(self.y)
+
+        values = torch.tensor(start, dtype=torch.float64)
+        return self._standard_errors(model, values, self._squares(model(values)))
+
     def _squares(self, values: Tensor) -> float:
         found = float((values - self.y).square().mean()) / self.variance
         return found if math.isfinite(found) else math.inf

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -89,6 +89,14 @@ class Formula:
         return formula._simplified(data, math.inf if deadline is None else deadline)
 
     @classmethod
+    def from_expressions(cls, expressions: Sequence[sympy.Expr], data: Dataset) -> Formula:
+        """The formula that these expressions are, one for each target, in the real symbols of a table's columns."""
+        import sympy
+
+        symbols = tuple(sympy.Symbol(name, real=True) for name in data.feature_names)
+        return cls(tuple(expressions), symbols, data.feature_names, data.target_names)
+
+    @classmethod
     def read(cls, model: KAN, *, deadline: float | None = None) -> Formula:
         """The simplified formula of a model alone, without data: its own values over its inputs' range stand in.
 
@@ -171,6 +179,23 @@ class Formula:
         """Root mean squared error in the target's units (over all targets); infinite where it is not defined."""
         x, y = data.rows(split)
         return _root_mean_square(self.torch(x) - y)
+
+    def constants(self, data: Dataset) -> list[dict[str, float]]:
+        """The constants that were fitted, with their standard errors on training and validation rows.
+
+        Integers, fractions and multiples of pi in a formula were chosen, not fitted, and are not listed. The errors are
+        those of least squares, from the Jacobian at the fitted values and the mean squared residual: they hold where
+        the formula is right and the residuals are independent noise of one size.
+
+        Returns:
+            ``{"value": ..., "standard_error": ...}`` of each, target by target, in the order of their size.
+        """
+        found = []
+        for target, expression in enumerate(self.expressions):
+            problem = constants.Problem(self.symbols, *_unheld(data, target), self.splines)
+            errors = problem.standard_errors(expression)
+            found += [{"value": value, "standard_error": errors[value]} for value in sorted(errors, key=abs)]
+        return found
 
     def difference(self, model: KAN, x: Tensor) -> float:
         """Root mean squared difference from a network on samples ``x [N, n_in]``, in the target's units."""
