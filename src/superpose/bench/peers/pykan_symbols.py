@@ -88,8 +88,9 @@ class _Run:
         self.best = (math.inf, _state(self.model))
         with contextlib.suppress(_TimeOver, *_FAILURES), _Float64():
             self.model.fit(self.data, **options)
-        # A fit that was cut short, or ran into NaN, leaves the model anywhere.
-        self.model.load_state_dict(self.best[1])
+        # A fit that was cut short, or ran into NaN, may leave the model anywhere; its sparsity may cost a little.
+        if not self._error() < 2 * self.best[0]:
+            self.model.load_state_dict(self.best[1])
         self.model.save_act = self.model.symbolic_enabled = True
 
     def _loss(self, predicted: Tensor, target: Tensor) -> Tensor:
@@ -99,6 +100,11 @@ class _Run:
         if float(loss) < self.best[0]:
             self.best = (float(loss), _state(self.model))
         return loss
+
+    def _error(self) -> float:
+        with torch.no_grad():
+            predicted = self.model(self.data["train_input"])
+        return float((predicted - self.data["train_label"]).square().mean())
 
     def _symbols(self) -> None:
         """Its ``auto_symbolic``, edge by edge, so that it can end in time."""
