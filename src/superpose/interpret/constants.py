@@ -22,6 +22,8 @@ _ALLOWED = 9.0
 # Errors below this share of the target's spread are rounding: exact data.
 _EXACT = 1e-10
 _MOST_CONSTANTS = 60
+# Numerators up to this are as plain as a fraction of pi gets.
+_SMALL = 12
 # Sums are shortened to at most so many terms.
 _MOST_KEPT = 5
 
@@ -294,35 +296,38 @@ def _simple_values(value: float, width: float, exact: bool) -> list[tuple[int, s
     if width < 0.15 and abs(value) < 1e9:
         found.append((1, sympy.Integer(round(value))))
     if relative < 0.03:
-        found += [(2, q) for q in _rationals(value, (2, 3, 4))]
+        found += [(2, q) for q in _rationals(value, (2, 3, 4), width)]
         found += [
             (2, sign * q * sympy.pi) for sign in (-1, 1) for q in (sympy.Rational(1, 2), 1, 2) if sign * value > 0
         ]
     if relative < 1e-3 and size < 1e3:
-        found += [(3, q) for q in _rationals(value, (5, 6, 8, 10))]
-        found += [(4, q * sympy.pi) for q in _rationals(value / math.pi, (1, 2, 3, 4, 6, 8))]
-        found += [(4, q / sympy.pi) for q in _rationals(value * math.pi, (1, 2, 4))]
-        found += [(4, q * sympy.E) for q in _rationals(value / math.e, (1, 2))]
+        found += [(3, q) for q in _rationals(value, (5, 6, 8, 10), width)]
+        for power in (1, -1, 2, -2):
+            unit = math.pi**power
+            near = _rationals(value / unit, (1, 2, 3, 4, 6, 8, 16), width / unit)
+            found += [(4 if abs(q.p) <= _SMALL else 6, q * sympy.pi**power) for q in near]
+        found += [(5, q * sympy.E) for q in _rationals(value / math.e, (1, 2), width)]
     if exact and relative < 1e-5 and size < 1e3:
         squared = [q for q in _rationals(value * abs(value), (1, 2, 3, 4, 5, 6, 8)) if 0 < abs(q) < 100]
         found += [(5, sympy.sign(q) * sympy.sqrt(abs(q))) for q in squared]
-        found += [(5, q * sympy.sqrt(sympy.pi)) for q in _rationals(value / math.sqrt(math.pi), (1, 2, 4))]
-        found += [(5, q * sympy.sqrt(2 * sympy.pi)) for q in _rationals(value / math.sqrt(2 * math.pi), (1, 2, 4))]
-        found += [(5, q / sympy.sqrt(2 * sympy.pi)) for q in _rationals(value * math.sqrt(2 * math.pi), (1, 2, 4))]
-        found += [(5, q / sympy.sqrt(sympy.pi)) for q in _rationals(value * math.sqrt(math.pi), (1, 2, 4))]
-        for power in (1, 2, 3, -1, -2, -3):
-            size_of_pi = math.pi**power
-            found += [(6, q * sympy.pi**power) for q in _rationals(value / size_of_pi, (1, 3, 6, 8, 12, 16))]
+        for root in (sympy.sqrt(sympy.pi), sympy.sqrt(2 * sympy.pi)):
+            for unit, symbol in ((float(root), root), (1 / float(root), 1 / root)):
+                found += [(5, q * symbol) for q in _rationals(value / unit, (1, 2, 4))]
+        for power in (3, -3):
+            found += [(6, q * sympy.pi**power) for q in _rationals(value / math.pi**power, (1, 2, 3, 4, 6, 8))]
+        found += [(6, q * sympy.pi**power) for power in (1, -1) for q in _rationals(value / math.pi**power, (12,))]
         found += [(6, q) for q in _rationals(value, (7, 9, 12, 15, 16, 20, 25, 32, 50, 64, 100, 1000))]
     return [(tier, simple) for tier, simple in found if simple != 0 or tier == 0]
 
 
-def _rationals(value: float, denominators: tuple[int, ...]) -> list[sympy.Rational]:
+def _rationals(value: float, denominators: tuple[int, ...], width: float = 0.0) -> list[sympy.Rational]:
+    """The nearest fractions, as long as these lie further apart than the value is uncertain."""
     import sympy
 
     if not abs(value) < 1e9:
         return []
-    return [sympy.Rational(round(value * q), q) for q in denominators if round(value * q)]
+    some = [q for q in denominators if round(value * q) and width * q < 0.15]
+    return [sympy.Rational(round(value * q), q) for q in some]
 
 
 def simplest(problem: Problem, candidates: list[sympy.Expr]) -> Fitted:
