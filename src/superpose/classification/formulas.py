@@ -144,7 +144,14 @@ class _Search:
             if self.late() and simplified:
                 break
             self.note(simplified, one.expression, simplify=True, factor=one.factor)
-        return sorted([*simplified.values(), *ranked[_SIMPLIFIED:]], key=lambda one: one.price)
+        nothing = self.nothing()
+        kept = [one for one in [*simplified.values(), *ranked[_SIMPLIFIED:]] if one.price < nothing]
+        return sorted(kept, key=lambda one: one.price)
+
+    def nothing(self) -> float:
+        """The price of a constant: what costs as much says nothing."""
+        deviance, _ = self.linear(self.x[:, :0], torch.ones_like(self.smooth))
+        return self.count * deviance + math.log(self.count)
 
     def note(
         self, found: dict[sympy.Expr, ScoreFormula], expression: sympy.Expr, *, simplify: bool, factor: float = 1.0
@@ -163,12 +170,11 @@ class _Search:
 
     def priced(self, fitted: Fitted) -> ScoreFormula | None:
         """What was fitted last as a formula; None where it has no values on the rows."""
-        if not math.isfinite(fitted.error):
+        if not math.isfinite(fitted.error) or not fitted.expression.free_symbols:
             return None
         complexity = rewrite.complexity(fitted.expression)
         price = self.count * fitted.error + math.log(self.count) * weight(fitted.expression)
-        factor = self.problem.factor if self.problem.free_factor else 1.0
-        return ScoreFormula(fitted.expression, factor, fitted.error, complexity, price)
+        return ScoreFormula(fitted.expression, self.problem.factor_of(fitted), fitted.error, complexity, price)
 
     def shortened(self, made: ScoreFormula) -> ScoreFormula:
         """The formula without those of its terms that are not worth their nodes."""
