@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 # Probabilities so near to what was seen cannot tell constants apart.
 _CERTAIN = 1e-7
 _RIDGE = 1e-9
+# The sum of the deviances at which a gap between classes is looked at.
+_GAP = 2.0
 
 
 def against(scores: Tensor, which: int) -> Tensor:
@@ -121,6 +123,20 @@ class ScoreProblem(Problem):
         self._factors[made] = self._last = float(theta[0])
         return Fitted(made, best, self._errors(model, theta, best))
 
+    def _tempered(self, model: Callable[[Tensor], Tensor], theta: Tensor, best: float) -> Tensor:
+        """Where classes do not overlap, the same constants with a factor under which the gap between them is seen.
+
+        The likelihood rises without end along the factor, and at its end no row tells one constant from another.
+        """
+        if not self.free_factor or best * len(self.y) >= _GAP:
+            return theta
+        scores, low, high = model(theta), -30.0, 0.0
+        for _ in range(40):
+            middle = (low + high) / 2
+            certain = self.deviance(math.exp(middle) * scores)
+            low, high = (low, middle) if certain * len(self.y) < _GAP else (middle, high)
+        return torch.cat([theta[:1] * math.exp(high), theta[1:]])
+
     def factor_of(self, fitted: Fitted) -> float:
         """The factor that an expression was fitted with; one where there is none."""
         return self._factors[fitted.expression] if self.free_factor else 1.0
@@ -141,7 +157,7 @@ class ScoreProblem(Problem):
         """Standard error of each float, by its value."""
         if not math.isfinite(best):
             return {}
-        matrix, _ = self._equations(model, theta)
+        matrix, _ = self._equations(model, self._tempered(model, theta, best))
         if not bool(torch.isfinite(matrix).all()):
             return {}
         scale = matrix.diagonal().sqrt().clamp(min=1e-150)
