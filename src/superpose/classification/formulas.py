@@ -33,6 +33,8 @@ _SCREENED, _FITTED = 2048, 8192
 # Sums of at most so many terms; so many of them go on to another term, in so many ways each.
 _MOST_TERMS, _BEAM, _WAYS = 5, 4, 6
 _PRODUCTS = 12
+# The plane in so many columns is one of the candidates.
+_MOST_LINES = 8
 # So many candidates have their constants made simple.
 _SIMPLIFIED = 6
 _NEWTON = 15
@@ -132,7 +134,12 @@ class _Search:
         doubles = terms.pairs(singles)
         products = terms.best_products(singles, doubles, self.smooth, weights, _PRODUCTS)
         found: dict[sympy.Expr, ScoreFormula] = {}
-        proposals = [*self.sums(singles + doubles, weights), *(self.sum_of([one]) for one in products)]
+        lines = [term for term in singles if term.kind == "x"]
+        proposals = [
+            self.sum_of(lines[:_MOST_LINES]),
+            *self.sums(singles + doubles, weights),
+            *(self.sum_of([one]) for one in products),
+        ]
         proposals += self.sums(singles + doubles + products, weights)
         for expression in dict.fromkeys(proposals):
             if self.late() and found:
@@ -209,28 +216,28 @@ class _Search:
         """Sums of one term, two terms and so on: the best few of each length."""
         values = torch.stack([term.values for term in known], 1)
         values = (values - values.mean(0)) / values.std(0)
+        # A term costs a node for itself and one for its factor beside those that it is made of.
+        costs = [math.log(self.count) * (2 + weight(term.build())) for term in known]
         beam: list[tuple[int, ...]] = [()]
-        scale = self.count / len(self.x)
         best = math.inf
         for _ in range(_MOST_TERMS):
             grown: dict[tuple[int, ...], float] = {}
             for chosen in beam:
-                for index in self.promising(values, chosen, weights):
+                for index in self.promising(values, chosen, weights, costs):
                     longer = tuple(sorted((*chosen, index)))
                     if longer not in grown and not self.late():
                         deviance, _ = self.linear(values[:, longer], weights)
-                        grown[longer] = deviance * len(self.x)
+                        grown[longer] = deviance * self.count + sum(costs[place] for place in longer)
             if not grown:
                 return
             beam = sorted(grown, key=lambda key: grown[key])[:_BEAM]
             yield from (self.sum_of([known[index] for index in chosen]) for chosen in beam)
-            reached = grown[beam[0]] * scale
-            if reached > best - math.log(self.count) or reached < 1e-3:
+            if grown[beam[0]] > best + 4 * math.log(self.count):
                 return
-            best = reached
+            best = min(best, grown[beam[0]])
 
-    def promising(self, values: Tensor, chosen: tuple[int, ...], weights: Tensor) -> list[int]:
-        """The terms along which the likelihood rises most, beside those that are chosen."""
+    def promising(self, values: Tensor, chosen: tuple[int, ...], weights: Tensor, costs: Sequence[float]) -> list[int]:
+        """The terms along which the likelihood rises most for their cost, beside those that are chosen."""
         _, scores = self.linear(values[:, chosen], weights)
         if self.head.kind == "gaussian":
             # Not convex: the network's score shows the way.
@@ -244,8 +251,9 @@ class _Search:
         rest = values * root
         rest = rest - q @ (q.T @ rest)
         gain = (values.T @ pull).square() / rest.square().sum(0).clamp(min=1e-9 * len(values) * float(curvature.mean()))
-        gain[list(chosen)] = -1.0
-        best: list[int] = gain.nan_to_num(-1.0).topk(min(_WAYS, len(gain))).indices.tolist()
+        gain = gain * (self.count / len(self.x)) - torch.tensor(costs)
+        gain[list(chosen)] = -math.inf
+        best: list[int] = gain.nan_to_num(-math.inf).topk(min(_WAYS, len(gain))).indices.tolist()
         return best
 
     def linear(self, columns: Tensor, weights: Tensor) -> tuple[float, Tensor]:
