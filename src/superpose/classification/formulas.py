@@ -279,12 +279,18 @@ class _Search:
         return best, matrix @ (kept if best < math.inf else theta)
 
     def sum_of(self, chosen: Sequence[Term]) -> sympy.Expr:
-        """The sum of these terms and a constant, with the constants that follow the network's score best."""
+        """The sum of these terms and a constant, with the constants that are best on the rows of the screening."""
         import sympy
 
-        matrix = torch.stack([term.values for term in chosen] + [torch.ones_like(self.smooth)], 1)
-        size = matrix.norm(dim=0)
-        theta = torch.linalg.lstsq(matrix / size, self.smooth[:, None]).solution[:, 0] / size
+        values = torch.stack([term.values for term in chosen], 1)
+        center, size = values.mean(0), values.std(0)
+        columns = (values - center) / size
+        # The network's score is no place to begin: where classes are far apart it is anything.
+        _, scores = self.linear(columns, torch.ones_like(self.smooth))
+        matrix = torch.cat([columns, torch.ones_like(columns[:, :1])], 1)
+        theta = torch.linalg.lstsq(matrix, scores[:, None]).solution[:, 0]
+        factors = theta[:-1] / size
+        theta = torch.cat([factors, theta[-1:] - (factors * center).sum()])
         parts = [sympy.Float(c) * term.build() for c, term in zip(theta.tolist(), chosen, strict=False)]
         return sympy.Add(*parts, sympy.Float(theta[-1].item()))
 
