@@ -200,3 +200,10 @@ def test_shares_are_learnt_as_they_stand() -> None:
     result = classify(data, ClassifyOptions(head="sigmoid", time_limit=20.0))
     assert result.formula is not None
     assert torch.allclose(result.formula.torch(x)[:, 0], 5 * (x[:, 0] - x[:, 1].square()), atol=1e-3)
+
+
+def test_a_rare_class_behind_a_line_is_found() -> None:
+    x = points(1000, 2, seed=4)
+    result = found(x, ["rare" if a + b > 1.6 else "usual" for a, b in x.tolist()])
+    assert result.accuracy("all", of="formula") > 0.99
+    assert result.metrics["majority_accuracy"] < result.accuracy(of="formula")
