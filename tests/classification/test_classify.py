@@ -176,3 +176,34 @@ def test_a_slip_on_the_command_line_is_one_sentence(
 ) -> None:
     assert cli.main(["fit", "examples/data/knots.csv", "--target", "signature", *extra]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_columns_may_be_in_any_units_and_far_from_zero() -> None:
+    x = points(500, 2)
+    labels = ["in" if a * a + b * b < 0.6 else "out" for a, b in x.tolist()]
+    moved = x * torch.tensor([3e-30, 2e8]) + torch.tensor([0.0, 1e12])
+    assert found(moved, labels).accuracy(of="formula") > 0.95
+
+
+def test_classes_that_depend_on_nothing_have_no_formula() -> None:
+    coins = torch.rand(500, generator=torch.Generator().manual_seed(5)).tolist()
+    result = found(points(500, 2), ["heads" if coin < 0.5 else "tails" for coin in coins])
+    assert result.formula is None
+    assert result.metrics["formula_accuracy"] is None
+    with pytest.raises(OptionError, match="no formula"):
+        result.says()
+
+
+def test_shares_are_learnt_as_they_stand() -> None:
+    x = points(600, 2)
+    data = Labelled.from_arrays(x, torch.sigmoid(5 * (x[:, 0] - x[:, 1].square())), soft=True)
+    result = classify(data, ClassifyOptions(head="sigmoid", time_limit=20.0))
+    assert result.formula is not None
+    assert torch.allclose(result.formula.torch(x)[:, 0], 5 * (x[:, 0] - x[:, 1].square()), atol=1e-3)
+
+
+def test_a_rare_class_behind_a_line_is_found() -> None:
+    x = points(1000, 2, seed=4)
+    result = found(x, ["rare" if a + b > 1.6 else "usual" for a, b in x.tolist()])
+    assert result.accuracy("all", of="formula") > 0.99
+    assert result.metrics["majority_accuracy"] < result.accuracy(of="formula")

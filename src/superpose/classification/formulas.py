@@ -33,6 +33,8 @@ _SCREENED, _FITTED = 2048, 8192
 # Sums of at most so many terms; so many of them go on to another term, in so many ways each.
 _MOST_TERMS, _BEAM, _WAYS = 5, 4, 6
 _PRODUCTS = 12
+# The plane in so many columns is one of the candidates.
+_MOST_LINES = 8
 # So many candidates have their constants made simple.
 _SIMPLIFIED = 6
 _NEWTON = 15
@@ -132,7 +134,12 @@ class _Search:
         doubles = terms.pairs(singles)
         products = terms.best_products(singles, doubles, self.smooth, weights, _PRODUCTS)
         found: dict[sympy.Expr, ScoreFormula] = {}
-        proposals = [*self.sums(singles + doubles, weights), *(self.sum_of([one]) for one in products)]
+        lines = [term for term in singles if term.kind == "x"]
+        proposals = [
+            self.sum_of(lines[:_MOST_LINES]),
+            *self.sums(singles + doubles, weights),
+            *(self.sum_of([one]) for one in products),
+        ]
         proposals += self.sums(singles + doubles + products, weights)
         for expression in dict.fromkeys(proposals):
             if self.late() and found:
@@ -144,7 +151,14 @@ class _Search:
             if self.late() and simplified:
                 break
             self.note(simplified, one.expression, simplify=True, factor=one.factor)
-        return sorted([*simplified.values(), *ranked[_SIMPLIFIED:]], key=lambda one: one.price)
+        nothing = self.nothing()
+        kept = [one for one in [*simplified.values(), *ranked[_SIMPLIFIED:]] if one.price < nothing]
+        return sorted(kept, key=lambda one: one.price)
+
+    def nothing(self) -> float:
+        """The price of a constant: what costs as much says nothing."""
+        deviance, _ = self.linear(self.x[:, :0], torch.ones_like(self.smooth))
+        return self.count * deviance + math.log(self.count)
 
     def note(
         self, found: dict[sympy.Expr, ScoreFormula], expression: sympy.Expr, *, simplify: bool, factor: float = 1.0
@@ -163,12 +177,11 @@ class _Search:
 
     def priced(self, fitted: Fitted) -> ScoreFormula | None:
         """What was fitted last as a formula; None where it has no values on the rows."""
-        if not math.isfinite(fitted.error):
+        if not math.isfinite(fitted.error) or not fitted.expression.free_symbols:
             return None
         complexity = rewrite.complexity(fitted.expression)
         price = self.count * fitted.error + math.log(self.count) * weight(fitted.expression)
-        factor = self.problem.factor if self.problem.free_factor else 1.0
-        return ScoreFormula(fitted.expression, factor, fitted.error, complexity, price)
+        return ScoreFormula(fitted.expression, self.problem.factor_of(fitted), fitted.error, complexity, price)
 
     def shortened(self, made: ScoreFormula) -> ScoreFormula:
         """The formula without those of its terms that are not worth their nodes."""
@@ -203,28 +216,28 @@ class _Search:
         """Sums of one term, two terms and so on: the best few of each length."""
         values = torch.stack([term.values for term in known], 1)
         values = (values - values.mean(0)) / values.std(0)
+        # A term costs a node for itself and one for its factor beside those that it is made of.
+        costs = [math.log(self.count) * (2 + weight(term.build())) for term in known]
         beam: list[tuple[int, ...]] = [()]
-        scale = self.count / len(self.x)
         best = math.inf
         for _ in range(_MOST_TERMS):
             grown: dict[tuple[int, ...], float] = {}
             for chosen in beam:
-                for index in self.promising(values, chosen, weights):
+                for index in self.promising(values, chosen, weights, costs):
                     longer = tuple(sorted((*chosen, index)))
                     if longer not in grown and not self.late():
                         deviance, _ = self.linear(values[:, longer], weights)
-                        grown[longer] = deviance * len(self.x)
+                        grown[longer] = deviance * self.count + sum(costs[place] for place in longer)
             if not grown:
                 return
             beam = sorted(grown, key=lambda key: grown[key])[:_BEAM]
             yield from (self.sum_of([known[index] for index in chosen]) for chosen in beam)
-            reached = grown[beam[0]] * scale
-            if reached > best - math.log(self.count) or reached < 1e-3:
+            if grown[beam[0]] > best + 4 * math.log(self.count):
                 return
-            best = reached
+            best = min(best, grown[beam[0]])
 
-    def promising(self, values: Tensor, chosen: tuple[int, ...], weights: Tensor) -> list[int]:
-        """The terms along which the likelihood rises most, beside those that are chosen."""
+    def promising(self, values: Tensor, chosen: tuple[int, ...], weights: Tensor, costs: Sequence[float]) -> list[int]:
+        """The terms along which the likelihood rises most for their cost, beside those that are chosen."""
         _, scores = self.linear(values[:, chosen], weights)
         if self.head.kind == "gaussian":
             # Not convex: the network's score shows the way.
@@ -238,8 +251,9 @@ class _Search:
         rest = values * root
         rest = rest - q @ (q.T @ rest)
         gain = (values.T @ pull).square() / rest.square().sum(0).clamp(min=1e-9 * len(values) * float(curvature.mean()))
-        gain[list(chosen)] = -1.0
-        best: list[int] = gain.nan_to_num(-1.0).topk(min(_WAYS, len(gain))).indices.tolist()
+        gain = gain * (self.count / len(self.x)) - torch.tensor(costs)
+        gain[list(chosen)] = -math.inf
+        best: list[int] = gain.nan_to_num(-math.inf).topk(min(_WAYS, len(gain))).indices.tolist()
         return best
 
     def linear(self, columns: Tensor, weights: Tensor) -> tuple[float, Tensor]:
@@ -265,12 +279,18 @@ class _Search:
         return best, matrix @ (kept if best < math.inf else theta)
 
     def sum_of(self, chosen: Sequence[Term]) -> sympy.Expr:
-        """The sum of these terms and a constant, with the constants that follow the network's score best."""
+        """The sum of these terms and a constant, with the constants that are best on the rows of the screening."""
         import sympy
 
-        matrix = torch.stack([term.values for term in chosen] + [torch.ones_like(self.smooth)], 1)
-        size = matrix.norm(dim=0)
-        theta = torch.linalg.lstsq(matrix / size, self.smooth[:, None]).solution[:, 0] / size
+        values = torch.stack([term.values for term in chosen], 1)
+        center, size = values.mean(0), values.std(0)
+        columns = (values - center) / size
+        # The network's score is no place to begin: where classes are far apart it is anything.
+        _, scores = self.linear(columns, torch.ones_like(self.smooth))
+        matrix = torch.cat([columns, torch.ones_like(columns[:, :1])], 1)
+        theta = torch.linalg.lstsq(matrix, scores[:, None]).solution[:, 0]
+        factors = theta[:-1] / size
+        theta = torch.cat([factors, theta[-1:] - (factors * center).sum()])
         parts = [sympy.Float(c) * term.build() for c, term in zip(theta.tolist(), chosen, strict=False)]
         return sympy.Add(*parts, sympy.Float(theta[-1].item()))
 

@@ -219,11 +219,12 @@ class _Pursuit:
                 fitted = problem.snapped(expression) if turn == 1 else problem.fit(expression)
                 if not math.isfinite(fitted.error):
                     continue
-                made[k] = fitted.expression, problem.factor
-                scores[:, k] = problem.factor * problem.values(fitted.expression)
+                factor = problem.factor_of(fitted)
+                made[k] = fitted.expression, factor
+                scores[:, k] = factor * problem.values(fitted.expression)
                 complexity = rewrite.complexity(fitted.expression)
                 price = self.count * fitted.error + math.log(self.count) * weight(fitted.expression)
-                found[k] = [ScoreFormula(fitted.expression, problem.factor, fitted.error, complexity, price)]
+                found[k] = [ScoreFormula(fitted.expression, factor, fitted.error, complexity, price)]
         return found
 
     def _problem(self, k: int, scores: Tensor) -> ScoreProblem:

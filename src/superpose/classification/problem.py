@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 # Probabilities so near to what was seen cannot tell constants apart.
 _CERTAIN = 1e-7
 _RIDGE = 1e-9
+# The sum of the deviances at which a gap between classes is looked at.
+_GAP = 2.0
 
 
 def against(scores: Tensor, which: int) -> Tensor:
@@ -57,7 +59,10 @@ class ScoreProblem(Problem):
         super().__init__(symbols, x, y[:, 0], functions, deadline)
         self.seen, self.head = y, head
         self.offset = torch.zeros(len(y), dtype=y.dtype) if offset is None else offset
+        # Where fits begin, and what each came to.
         self.factor = 1.0
+        self._factors: dict[sympy.Expr, float] = {}
+        self._last = 1.0
 
     @property
     def free_factor(self) -> bool:
@@ -96,10 +101,13 @@ class ScoreProblem(Problem):
                 matrix, pull = self._equations(model, theta)
                 if not bool(torch.isfinite(matrix).all() & torch.isfinite(pull).all()):
                     break
-            diagonal = matrix.diagonal()
-            scale = torch.diag(diagonal * damping + _RIDGE * diagonal.max().clamp(min=1e-300))
-            factor, failed = torch.linalg.cholesky_ex(matrix + scale)
-            trial = theta - torch.cholesky_solve(pull[:, None], factor)[:, 0] if not int(failed) else theta
+            # Each constant in units of its own: columns may be in any.
+            size = matrix.diagonal().sqrt()
+            size = torch.where(size > 0, size, 1.0)
+            unit = matrix / size / size[:, None] + (damping + _RIDGE) * torch.eye(len(theta), dtype=theta.dtype)
+            factor, failed = torch.linalg.cholesky_ex(unit)
+            move = torch.cholesky_solve((pull / size)[:, None], factor)[:, 0] / size
+            trial = theta - move if not int(failed) else theta
             error = self.deviance(model(trial))
             if error < best:
                 small = error > best * (1 - 1e-7) - 1e-12
@@ -110,9 +118,34 @@ class ScoreProblem(Problem):
                 damping, stale = damping * 10, False
                 if damping > 1e6:
                     break
-        self.factor = float(theta[0])
         fitted = {slot: _float(float(value)) for slot, value in zip(slots, theta[1:], strict=True)}
-        return Fitted(template.xreplace(fitted), best, self._errors(model, theta, best))
+        made = template.xreplace(fitted)
+        self._factors[made] = self._last = float(theta[0])
+        return Fitted(made, best, self._errors(model, theta, best))
+
+    def _tempered(self, model: Callable[[Tensor], Tensor], theta: Tensor, best: float) -> Tensor:
+        """Where classes do not overlap, the same constants with a factor under which the gap between them is seen.
+
+        The likelihood rises without end along the factor, and at its end no row tells one constant from another.
+        """
+        if not self.free_factor or best * len(self.y) >= _GAP:
+            return theta
+        scores, low, high = model(theta), -30.0, 0.0
+        for _ in range(40):
+            middle = (low + high) / 2
+            certain = self.deviance(math.exp(middle) * scores)
+            low, high = (low, middle) if certain * len(self.y) < _GAP else (middle, high)
+        return torch.cat([theta[:1] * math.exp(high), theta[1:]])
+
+    def factor_of(self, fitted: Fitted) -> float:
+        """The factor that an expression was fitted with; one where there is none."""
+        return self._factors[fitted.expression] if self.free_factor else 1.0
+
+    def snapped(self, expression: sympy.Expr) -> Fitted:
+        """As for least squares; each fit begins with the factor of the last expression that was taken."""
+        first = self.fit(expression)
+        self.factor = self._last
+        return super().snapped(first.expression)
 
     def _equations(self, model: Callable[[Tensor], Tensor], theta: Tensor) -> tuple[Tensor, Tensor]:
         jacobian, scores = _jacobian(model, theta), (model(theta) + self.offset)[:, None]
@@ -124,7 +157,7 @@ class ScoreProblem(Problem):
         """Standard error of each float, by its value."""
         if not math.isfinite(best):
             return {}
-        matrix, _ = self._equations(model, theta)
+        matrix, _ = self._equations(model, self._tempered(model, theta, best))
         if not bool(torch.isfinite(matrix).all()):
             return {}
         scale = matrix.diagonal().sqrt().clamp(min=1e-150)
@@ -138,4 +171,7 @@ class ScoreProblem(Problem):
 
     def _acceptable(self, new: float, old: float) -> bool:
         # Two standard errors of one constant, in the sum of the deviances.
-        return math.isfinite(new) and new <= old + 4.0 / len(self.y)
+        acceptable = math.isfinite(new) and new <= old + 4.0 / len(self.y)
+        if acceptable:
+            self.factor = self._last
+        return acceptable

@@ -24,6 +24,8 @@ _FACTORS = ("x", "x^2", "1/x", "sqrt(x)")
 # Sums in numerators and denominators are of these.
 _SUMMANDS = ("x", "x^2")
 _CHUNK = 4096
+# A column is far from zero if its middle is so many times its range away.
+_FAR = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +52,11 @@ def single(x: Tensor, symbols: Sequence[sympy.Symbol]) -> list[Term]:
             ("x^2", column.square(), symbol**2),
             ("x^3", column**3, symbol**3),
         ]
+        low, high = float(column.min()), float(column.max())
+        middle = low / 2 + high / 2
+        if abs(middle) > _FAR * (high - low):
+            # Far from zero a column and its square are all but the same: the square about the middle is not.
+            kinds.append(("(x-c)^2", (column - middle).square(), (symbol - sympy.Float(middle)) ** 2))
         if apart:
             kinds.append(("1/x", 1 / column, 1 / symbol))
         else:
