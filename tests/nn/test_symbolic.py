@@ -221,3 +221,9 @@ def test_what_torch_does_not_know_is_named() -> None:
         torch_function(sympy.zeta(p), [p])
     own = torch_function(2 * sympy.Function("bend")(p), [p], {"bend": torch.square})
     assert own(torch.tensor([3.0])).tolist() == [18]
+
+
+@pytest.mark.parametrize("constant", [sympy.Integer(-1) ** sympy.Rational(1, 3), sympy.Float(-2.0) ** sympy.pi])
+def test_powers_of_numbers_that_are_not_real_are_no_number(constant: sympy.Expr) -> None:
+    z = sympy.Symbol("z", real=True)
+    assert bool(torch_function(sympy.Mul(constant, z, evaluate=False), [z])(places("x")).isnan().all())

@@ -356,14 +356,21 @@ def _power(
 ) -> Callable[..., Any]:
     if exponent.is_Number:
         power = float(exponent)
-        if power == 0.5:
-            return lambda values: base(values) ** 0.5
-        if power.is_integer():
-            whole = int(power)
-            return lambda values: base(values) ** whole
-        return lambda values: base(values) ** power
+        number = int(power) if power.is_integer() else power
+        return lambda values: _raised(base(values), number)
     inner = walk(exponent)
-    return lambda values: base(values) ** inner(values)
+    return lambda values: _raised(base(values), inner(values))
+
+
+def _raised(base: Any, exponent: Any) -> Any:
+    """A power of tensors or plain numbers; NaN where it is not real."""
+    if isinstance(base, Tensor) or isinstance(exponent, Tensor):
+        return base**exponent
+    try:
+        value = base**exponent
+    except (OverflowError, ZeroDivisionError):
+        return math.nan
+    return math.nan if isinstance(value, complex) else value
 
 
 class SymbolicEdges(nn.Module):
