@@ -21,7 +21,7 @@ from superpose.train.fit import fit
 _FEW_FEATURES, _MORE_FEATURES = ((), (1,), (2,), (4,)), ((), (2,), (4,))
 _FEW = 3
 _GRID, _STEPS, _STARTS = 4, 30, 2
-# Of many features a larger network is learnt only if the last one gained so much on the one before.
+# A network with two hidden nodes or more has to gain so much on what came before, or no larger one is learnt.
 _GAIN = 0.97
 _ROWS_FOR_A_PARAMETER = 2
 # 60% of these are for training.
@@ -109,7 +109,7 @@ def learn(
         if math.isfinite(error) and error < before:
             best = error, model
         found = best is not None and best[0] < _FOUND * float(data.y_scale.scale[0]) ** 2
-        if found or (hidden and not few and error > _GAIN * before):
+        if found or (hidden not in ((), (1,)) and error > _GAIN * before):
             break
     return None if best is None else _judged(best[1], target, features, data, seed)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from superpose._errors import OptionError
 from superpose.related import confirm, directed, formulas
-from superpose.related.additive import FINE, Additive, Group, Sum, candidates
+from superpose.related.additive import FINE, Additive, Group, Sum, adds, candidates
 from superpose.related.columns import Columns, read_columns
 from superpose.related.directed import Function
 from superpose.related.implied import implied
@@ -29,8 +29,6 @@ _MOST_FEATURES = 12
 _IMPLICIT = 0.9
 # A column on a curve is no function of the others if the network leaves so many times more than the sum does.
 _IMPLICIT_FACTOR = 5.0
-# A column that was set aside comes back in place of another if that lowers what is left unexplained by this factor.
-_BETTER = 0.97
 # So many sums of single columns are learnt as functions, the strongest first.
 _MOST_WEAK = 20
 # Share of the time for finding relations; the rest is for formulas.
@@ -284,7 +282,7 @@ class _Search:
                     continue
                 features = sorted({*found.features, aside} - {j})
                 other = None if found.target in law else self._learn(found.target, features)
-                if other is not None and other.unexplained < _BETTER * found.unexplained:
+                if other is not None and adds(other.unexplained, found.unexplained):
                     found = directed.without_idle(
                         self.columns,
                         other,

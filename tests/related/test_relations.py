@@ -1,0 +1,240 @@
+"""Relations are found where there are some, and only there, whatever the units and the kinds of columns."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas
+import pytest
+import torch
+
+import superpose
+from helpers import EXAMPLES, is_one_sentence
+from superpose import cli
+from superpose.related import pages, picture
+from superpose.related.additive import Additive, candidates
+from superpose.related.columns import read_columns
+from superpose.related.implied import implied
+
+pytestmark = pytest.mark.usefixtures("untouched_globals")
+
+
+def uniform(columns: int, rows: int = 600, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).uniform(-1, 1, (rows, columns))
+
+
+def table(rows: int = 400, **made: Any) -> pandas.DataFrame:
+    """Columns a, b, c, d, independent and uniform, and those made of them."""
+    frame = pandas.DataFrame(uniform(4, rows), columns=list("abcd"))
+    for name, make in made.items():
+        frame[name] = make(frame)
+    return frame
+
+
+def groups(frame: Any, **options: Any) -> set[frozenset[str]]:
+    found = superpose.relations(frame, formulas=False, seeds=1, **options)
+    return {frozenset(relation.columns) for relation in found}
+
+
+def test_both_groups_of_the_six_columns_and_not_the_sixth() -> None:
+    x = uniform(6, 1500)
+    x[:, 2], x[:, 4] = np.exp(np.sin(x[:, 0]) + x[:, 1] ** 2), x[:, 3] ** 3
+    found = superpose.relations(x, formulas=False)
+    assert [relation.columns for relation in found] == [("x4", "x5"), ("x1", "x2", "x3")]
+    assert found.free == ("x6",)
+    assert all(relation.exact and relation.seeds_agreeing == relation.seeds == 3 for relation in found)
+    assert all(relation.separation > 0.99 for relation in found)
+    (one,) = (relation for relation in found if len(relation.columns) == 3)
+    assert [inner.name.replace("cos", "sin") for inner in one.inner] == ["sin", "x^2", "log"]
+
+
+def test_formulas_stand_in_the_result(tmp_path: Path) -> None:
+    frame = table(e=lambda t: t.a * 3 - 1)[["a", "b", "e"]]
+    found = superpose.relations(frame, time_limit=30)
+    assert [relation.text for relation in found] == ["e = 3*a - 1"]
+    assert found[0].error is not None and found[0].error < 1e-9
+    assert found[0].target == "e"
+    assert found.to_frame().formula.tolist() == ["e = 3*a - 1"]
+    assert "e = 3*a - 1" in str(found)
+
+
+@pytest.mark.parametrize(("rows", "seed"), [(40, 0), (40, 1), (150, 2), (600, 3)])
+def test_independent_columns_have_no_relation(rows: int, seed: int) -> None:
+    found = superpose.relations(uniform(5, rows, seed), formulas=False, seed=seed)
+    assert len(found) == 0
+    assert found.free == found.columns
+    assert "no relation" in str(found)
+
+
+@pytest.mark.parametrize(
+    ("make", "group"),
+    [
+        (lambda t: t.a + t.b, "abe"),
+        (lambda t: t.a * t.b + t.c, "abce"),
+        (lambda t: 1e8 + 1e-3 * t.a, "ae"),
+        (lambda t: 1e-30 * (t.a + t.b) ** 2, "abe"),
+        (lambda t: np.round(3 * t.a), "ae"),
+        (lambda t: (t.a + t.b > 0).astype(int), "abe"),
+    ],
+)
+def test_a_made_column_is_found_with_what_it_was_made_of(make: Any, group: str) -> None:
+    assert groups(table(e=make)) == {frozenset(group)}
+
+
+def test_noise_lowers_the_strength_and_keeps_the_group() -> None:
+    noise = 0.3 * np.random.default_rng(1).normal(size=1500)
+    frame = table(1500, e=lambda t: t.a + t.b + noise)[["a", "b", "c", "e"]]
+    (relation,) = superpose.relations(frame, formulas=False)
+    truth = 1 - 0.09 / (2 / 3 + 0.09)
+    assert relation.columns == ("a", "b", "e") and not relation.exact
+    assert abs(relation.strength - truth) < 0.04
+    assert len(superpose.relations(frame, formulas=False, threshold=0.95)) == 0
+
+
+def test_a_circle_is_a_relation_without_a_function() -> None:
+    angle = np.random.default_rng(0).uniform(0, 2 * np.pi, 400)
+    frame = table(x=lambda t: 2 + np.cos(angle), y=lambda t: np.sin(angle))
+    found = superpose.relations(frame, time_limit=40)
+    assert [relation.columns for relation in found] == [("x", "y")]
+    assert found[0].implicit and found[0].exact
+    assert found[0].text == "(x - 2)**2 = 1 - y**2"
+
+
+def test_what_follows_from_stronger_relations_is_not_told_again() -> None:
+    frame = table(e=lambda t: t.a**3, f=lambda t: t.a + t.b)
+    assert groups(frame) == {frozenset("ae"), frozenset("abf")}
+    assert implied({0, 1, 2}, [{0, 1}]) and not implied({1, 2}, [{0, 1}])
+
+
+def test_columns_without_numbers_are_left_out_and_named() -> None:
+    frame = table(e=lambda t: t.a, text=lambda t: ["word"] * len(t), one=lambda t: 7.0)
+    found = superpose.relations(frame, formulas=False, seeds=1)
+    assert found.left_out == ("text", "one")
+    assert [relation.columns for relation in found] == [("a", "e")]
+
+
+def test_units_and_order_change_nothing() -> None:
+    frame = table(e=lambda t: t.a * t.b)
+    columns = read_columns(frame, None)
+    scaled = read_columns(frame * [1e-9, 1e6, 1, -1, 5] + [0, 1e7, 0, 3, 0], None)
+    (first,) = Additive(columns, 0).evaluate([(0, 1, 4)])
+    (second,) = Additive(scaled, 0).evaluate([(0, 1, 4)])
+    assert second.unexplained == pytest.approx(first.unexplained, rel=1e-3)
+
+
+def test_sums_vary_on_permuted_rows_as_their_parts_do_together() -> None:
+    """Why an eigenvector does what the paper trains a network for."""
+    frame = table(2000, e=lambda t: np.exp(t.a + t.b))
+    columns = read_columns(frame, None)
+    additive = Additive(columns, 0)
+    values = additive.curves((0, 1, 4), columns.values)
+    generator = torch.Generator().manual_seed(0)
+    permuted = torch.stack([v[torch.randperm(len(v), generator=generator)] for v in values.T], -1)
+    parts = values.var(0).sum()
+    assert float(permuted.sum(-1).var()) == pytest.approx(float(parts), rel=0.1)
+    assert values.sum(-1).var() < 1e-4 * parts
+    assert [one.columns for one in candidates(additive, range(5), 0.5)] == [(0, 1, 4)]
+
+
+def test_the_same_seed_gives_the_same_relations() -> None:
+    frame = table(e=lambda t: t.a * t.b)[["a", "b", "e"]]
+    first, second = (superpose.relations(frame, formulas=False, seeds=1, seed=3).to_dict() for _ in range(2))
+    assert first | {"seconds": 0} == second | {"seconds": 0}
+
+
+def test_interrupting_keeps_what_was_found() -> None:
+    frame = table(e=lambda t: t.a * t.b, f=lambda t: t.c**3)
+
+    def interrupt(event: str) -> None:
+        if "explained" in event:
+            raise KeyboardInterrupt
+
+    found = superpose.relations(frame, listener=interrupt)
+    assert found.interrupted and "interrupted" in found.reason
+    assert [relation.columns for relation in found] == [("c", "f")]
+
+    def at_once(event: str) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        superpose.relations(frame, listener=at_once)
+
+
+def test_the_time_limit_is_kept() -> None:
+    frame = pandas.DataFrame(uniform(30, 1000))
+    found = superpose.relations(frame, time_limit=2.0)
+    assert found.seconds < 6 and found.reason == "the time was over"
+
+
+@pytest.mark.parametrize(
+    ("frame", "options", "words"),
+    [
+        (uniform(3, 20), {}, "has 20 rows"),
+        (uniform(1, 100), {}, "a relation needs two"),
+        (table(), {"threshold": 1.5}, "below 1"),
+        (table(), {"threshold": "much"}, "positive number"),
+        (table(), {"time_limit": 0}, "positive number"),
+        (table(), {"seeds": 0}, "seeds must be"),
+        (table(), {"seed": -1}, "no seed"),
+        (table(), {"columns": ["a", "bb"]}, "no column 'bb'"),
+        (table(e=lambda t: t.a.where(t.a > 0)), {}, "row"),
+        ("nowhere.csv", {}, "does not exist"),
+    ],
+)
+def test_mistakes_are_one_sentence(frame: Any, options: dict[str, Any], words: str) -> None:
+    with pytest.raises(superpose.SuperposeError) as caught:
+        superpose.relations(frame, **options)
+    assert words in str(caught.value) and is_one_sentence(str(caught.value))
+
+
+def test_knots_cusp_volume_and_signature() -> None:
+    names = ["cusp_volume", "meridian_re", "meridian_im", "longitude", "signature"]
+    knots = pandas.read_csv(EXAMPLES / "data/knots.csv")[names].iloc[::8]
+    found = superpose.relations(knots, formulas=False, seeds=1)
+    assert set(found[0].columns) == {"cusp_volume", "meridian_im", "longitude"}
+    assert set(found[1].columns) == {"signature", "meridian_re", "meridian_im", "longitude"}
+    assert found[0].exact and found[0].target == "cusp_volume"
+    assert 0.92 < found[1].strength < 0.97 and found[1].target == "signature"
+
+
+def test_command_writes_its_files_and_prints_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, out = tmp_path / "table.csv", tmp_path / "out"
+    frame = table(200, e=lambda t: 2 * t.a).rename(columns={"a": "a|$x_1$", "e": "<b>"})
+    frame.to_csv(path, index=False)
+    command = ["relations", str(path), "--out", str(out), "--no-formulas", "--seeds", "1"]
+    assert cli.main([*command, "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert [one["columns"] for one in printed["relations"]] == [["a|$x_1$", "<b>"]]
+    assert printed["free"] == ["b", "c", "d"]
+    assert sorted(p.name for p in out.iterdir()) == sorted(pages.FILES)
+    assert json.loads((out / "relations.json").read_text()) == {k: v for k, v in printed.items() if k != "out"}
+    assert "a\\|$x_1$" in (out / "relations.md").read_text()
+    assert "a|$x_1$" in (out / "relations.svg").read_text()
+    assert cli.main(command) == 0
+    assert "<b> depends on a|$x_1$" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        (["--threshold", "2"], "share of the variance"),
+        (["--seeds", "none"], "whole number"),
+        (["--time-limit", "-1"], "seconds above 0"),
+        (["--columns", "a,"], "empty name"),
+    ],
+)
+def test_command_answers_a_mistake_in_an_option(
+    option: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["relations", "table.csv", *option]) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_picture_of_no_relation_and_of_many_columns() -> None:
+    found = superpose.relations(uniform(3, 60), formulas=False, seeds=1)
+    for relations in (found, superpose.Relations((), tuple(f"column {n}" for n in range(200)), (), 10, 0.5, "")):
+        assert picture.draw(relations).get_size_inches()[0] < 40
+    assert "No relation explains 50% of a column." in pages.page(found)
