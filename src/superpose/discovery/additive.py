@@ -21,7 +21,7 @@ from superpose.spline import grid, reference
 
 _ROWS = 4000
 _DEGREE = 3
-_GRIDS = (6, 40)
+_GRIDS = (16, 40)
 _POINTS = 300
 _MOST_COMBINATIONS = 12
 
@@ -35,9 +35,11 @@ def additive(node: Node, good: float, deadline: float) -> list[Guess]:
     count = node.x.shape[1]
     ranked = []
     for outer in outers(node.y):
-        if count * (_GRIDS[0] + _DEGREE) < len(node.y) // 4:
-            ranked.append((_fit(node, outer, _GRIDS[0])[0], outer))
-    ranked.sort(key=lambda item: item[0])
+        size = min(_GRIDS[0], len(node.y) // (4 * count) - _DEGREE)
+        if size >= 4:
+            ranked.append((_fit(node, outer, size)[0], outer))
+    # Of outer functions that serve equally well the plainest is the true one.
+    ranked.sort(key=lambda item: (max(item[0], good), item[1].complexity))
     found: list[Guess] = []
     for coarse, outer in ranked[:3]:
         if time.monotonic() > deadline or coarse > max(30 * good, 0.1):

@@ -174,7 +174,9 @@ class Engine:
             self.consider(curves(node, self.deadline), stand_in.error)
             return []
         if not task.thorough:
-            self.consider(additive(node, min(max(3 * stand_in.error, 1e-5), 0.03), self.deadline), stand_in.error)
+            good = min(max(3 * stand_in.error, 1e-5), 0.03)
+            # Curves read off splines are rough however good the stand-in is: their constants are fitted all the same.
+            self.consider(additive(node, good, self.deadline), max(stand_in.error, good))
             return [(1.0, replace(task, thorough=True))]
         self.consider(expansions(node, self.deadline), stand_in.error)
         return []

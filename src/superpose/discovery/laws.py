@@ -26,6 +26,8 @@ _ROWS, _ALL_ROWS = 1500, 20_000
 # Share of the time for searching; the rest is for simplifying.
 _SEARCH = 0.75
 _MOST_ON_FRONT = 6
+# Guesses that waited are fitted in the end where nothing better was found.
+_SETTLED = 4
 # A law this near to the best is as good: then the simpler one is taken.
 _EXACT = 1e-12
 # Columns within so many powers of ten of 1 keep their units.
@@ -92,8 +94,8 @@ def find_laws(
     reason = engine.run()
     deadline = began + time_limit
     engine.deadline = deadline
-    if not engine.laws and not engine.interrupted:
-        engine.settle(3)
+    if not engine.found() and not engine.interrupted:
+        engine.settle(_SETTLED)
     if not engine.laws:
         return Found((), None, False, reason, engine.floor, engine.interrupted)
     complete = engine.found()
