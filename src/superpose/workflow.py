@@ -108,6 +108,8 @@ class DiscoverOptions:
                     "parameters limits the search for a network; it needs formula=False, optimizer 'lm' and no shape "
                     "or grid_size"
                 )
+        if not _is_whole(self.seed, 0) or self.seed >= 2**63:
+            raise OptionError(f"seed={self.seed!r} is no seed; use an integer from 0 to 2**63 - 1")
         limit = self.time_limit
         if not isinstance(limit, Real) or not (math.isfinite(limit) and limit > 0):
             raise OptionError(f"time_limit must be a positive number of seconds, not {limit!r}")

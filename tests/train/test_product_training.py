@@ -70,7 +70,7 @@ def test_the_jacobian_is_that_of_autograd_and_native_equals_reference(model: KAN
         slope = (outputs(origin + nudge) - outputs(origin - nudge)) / (2 * step)
         torch.testing.assert_close(found[..., place], slope, rtol=1e-6, atol=1e-6 * float(found.abs().max()))
     parameters.set(origin)
-    dense = equations._dense(parameters, x, y, weights)
+    dense = equations._dense(parameters, x, y, weights, None)
     whole = equations.normal_equations(parameters, x, y, weights)
     for one, other in zip(dense, whole, strict=True):
         torch.testing.assert_close(one.detach() / y.numel(), other.detach(), rtol=1e-11, atol=1e-12)
