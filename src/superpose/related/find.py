@@ -15,7 +15,7 @@ from superpose.related.additive import FINE, Additive, Group, Sum, adds, candida
 from superpose.related.columns import Columns, read_columns
 from superpose.related.directed import Function
 from superpose.related.implied import implied
-from superpose.related.result import Inner, Relation, Relations
+from superpose.related.result import EXACT, Inner, Relation, Relations
 
 Listener = Callable[[str], None]
 
@@ -23,6 +23,8 @@ Listener = Callable[[str], None]
 _KNOWN = 1e-4
 # A column may be the target if it leaves at most so many times more unexplained than the best one.
 _NEARLY = 1.2
+# A power may leave so much of an inner function, or twice what the relation leaves.
+_LIKE_A_POWER = 0.01
 # With more columns than this, a network reads those that tell most about its target.
 _MOST_FEATURES = 12
 # Sums that explain at least so much are looked at even where no column is a function of the others.
@@ -114,6 +116,7 @@ class _Tie:
     confirmed: confirm.Confirmed | None = None
     formula: formulas.Found | None = None
     inner: tuple[Inner, ...] = ()
+    has_function: bool = False
 
     @property
     def best(self) -> Function | None:
@@ -121,7 +124,7 @@ class _Tie:
 
     @property
     def implicit(self) -> bool:
-        if self.sum is None or self.sum.unexplained > 1 - _IMPLICIT:
+        if self.has_function or self.sum is None or self.sum.unexplained > 1 - _IMPLICIT:
             return False
         best = self.best
         # A sum of splines is exact to four digits or so: then a network with fewer is still a function.
@@ -275,21 +278,28 @@ class _Search:
                 self.pool.append(tie)
 
     def _swapped(self, found: Function) -> Function:
-        """The function with columns that were set aside in place of others of their law, where that is better."""
+        """The function with columns that were set aside in place of others of their law, where that is better.
+
+        Better is to leave less unexplained, or to need fewer columns for the same.
+        """
         for law, aside in self.aside:
             for j in found.features:
                 if j not in law or self._late():
                     continue
                 features = sorted({*found.features, aside} - {j})
                 other = None if found.target in law else self._learn(found.target, features)
-                if other is not None and adds(other.unexplained, found.unexplained):
-                    found = directed.without_idle(
-                        self.columns,
-                        other,
-                        least=self.settings.threshold,
-                        seed=self.settings.seed,
-                        deadline=self.search_ends,
-                    )
+                # Below the accuracy of a small network one exact law is as good as another.
+                if other is None or adds(max(found.unexplained, EXACT), max(other.unexplained, EXACT)):
+                    continue
+                fewer = directed.without_idle(
+                    self.columns,
+                    other,
+                    least=self.settings.threshold,
+                    seed=self.settings.seed,
+                    deadline=self.search_ends,
+                )
+                if len(fewer.features) < len(found.features) or adds(fewer.unexplained, found.unexplained):
+                    found = fewer
                     break
         return found
 
@@ -334,8 +344,16 @@ class _Search:
                     tie.functions.append(found)
 
     def _implied(self, columns: Group) -> bool:
-        known = [tie.columns for tie in self.ties]
-        return any(set(columns) <= set(other) for other in known) or implied(columns, known)
+        """Whether a set follows from the relations accepted so far, or is the shadow of one.
+
+        A cause and its effect are related even if a second cause is left out; two causes are not, unless they are
+        related by themselves.
+        """
+        for tie in self.ties:
+            inside = set(columns) <= set(tie.columns)
+            if inside and (tie.implicit or tie.target in columns or len(columns) == len(tie.columns)):
+                return True
+        return implied(columns, [tie.columns for tie in self.ties])
 
     def _accept_pool(self) -> None:
         for tie in sorted(self.pool, key=lambda tie: (tie.unexplained, len(tie.columns))):
@@ -361,9 +379,11 @@ class _Search:
 
     def _set_aside(self, tie: _Tie) -> None:
         """A column that is known from others says nothing more about further ones."""
-        if tie.target in self.kept:
-            self.kept.remove(tie.target)
-            self.aside.append((tie.columns, tie.target))
+        for target in (tie.target, *tie.targets()):
+            if target in self.kept:
+                self.kept.remove(target)
+                self.aside.append((tie.columns, target))
+                return
 
     def _holds(self, tie: _Tie) -> bool:
         done = tie.confirmed
@@ -390,11 +410,25 @@ class _Search:
         }
         if tie.implicit:
             self._describe(tie)
-            found = formulas.implicit(self.columns, tie.columns, tie.inner, self.sums[0].functions, **options)
+            most = max(2 * tie.unexplained, _LIKE_A_POWER) ** 0.5
+            functions = self.sums[0].functions
+            found = formulas.implicit(self.columns, tie.columns, tie.inner, functions, most=most, **options)
+            if found is None:
+                found = self._explicit_after_all(tie, options)
         else:
             found = formulas.explicit(self.columns, tie.columns, tie.targets(), **options)
         if found is not None and 1 - found.error**2 >= self.settings.threshold:
             tie.formula = found
+
+    def _explicit_after_all(self, tie: _Tie, options: dict[str, Any]) -> formulas.Found | None:
+        """A formula for a column that networks learn badly, as with long tails, if it does as well as the sum."""
+        ordered = sorted(tie.functions, key=lambda one: one.unexplained)
+        targets = [one.target for one in ordered if 1 - one.unexplained >= self.settings.threshold]
+        found = formulas.explicit(self.columns, tie.columns, targets, **options) if targets else None
+        if found is None or found.error**2 > tie.unexplained:
+            return None
+        tie.has_function = True
+        return found
 
     def _describe(self, tie: _Tie) -> None:
         if tie.inner or tie.sum is None or tie.sum.unexplained > max(2 * tie.unexplained, FINE):
