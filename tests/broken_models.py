@@ -49,6 +49,8 @@ def old_file(path: Path, *, change: Callable[[dict[str, torch.Tensor]], None] | 
     save(model, path)
     _, description, _ = parts_of(path.read_bytes())
     description["schema"] = 1
+    for layer in description["layers"]:
+        del layer["products"]
     tensors = model.state_dict()
     for n in range(len(model.layers)):
         rows, factor = tensors[f"layers.{n}.coefficients"], 0.5
@@ -237,6 +239,15 @@ def _later_kind(header: dict[str, Any], description: dict[str, Any]) -> None:
     description["layers"][0]["kind"] = "products"
 
 
+def _old_schema(schema: int) -> Callable[[dict[str, Any], dict[str, Any]], None]:
+    def change(header: dict[str, Any], description: dict[str, Any]) -> None:
+        description["schema"] = schema
+        for layer in description["layers"]:
+            del layer["products"]
+
+    return change
+
+
 def _unknown_function(header: dict[str, Any], description: dict[str, Any]) -> None:
     description["layers"][0]["symbolic"] = [[0, 1, "bessel"]]
     description["functions"] = {"bessel": [1.0, 1.0, 1.0, 1.0, 1.0]}
@@ -323,8 +334,19 @@ BROKEN_MODELS: dict[str, tuple[Maker, str]] = {
     "a negative shape": (entry("input_center", shape=[-2]), "input_center"),
     "an unknown dtype": (entry("input_center", dtype="F16"), "F16"),
     "no description": (described(schema=None), "schema"),
-    "a later schema": (described(schema=3), "upgrade superpose"),
-    "schema 1 and tensors of today": (described(schema=1), "layers.0.base_weight"),
+    "a later schema": (described(schema=4), "upgrade superpose"),
+    "schema 1 and tensors of today": (edited(_old_schema(1)), "layers.0.base_weight"),
+    "schema 2 with products": (described(schema=2), "products"),
+    "schema 3 without products": (edited(_old_schema(3)), "products"),
+    "more products than nodes": (layered(products=[2, 2, 2, 2]), "the products of layer 0"),
+    "products of another number": (layered(products=[2]), "layers.0"),
+    "a product of no factor": (layered(products=[0]), "arity"),
+    "a product of half a factor": (layered(products=[2.0]), "arity"),
+    "a product of one factor first": (layered(products=[1, 2]), "one factor"),
+    "a product that is true": (layered(products=[True]), "arity"),
+    "products that are no list": (layered(products=2), "the products of layer 0"),
+    "a product of 10^12 factors": (layered(products=[10**12]), "arity"),
+    "products of 10^7 factors": (layered(products=[2**20, 2**20, 2**20]), "number of sums"),
     "schema 1 without a factor": (old("layers.0.spline_weight"), "layers.0.spline_weight"),
     "schema 1 with a NaN": (old("layers.1.base_weight", lambda t: t * float("nan")), "layers.1.base_weight"),
     "schema 1 of another shape": (old("layers.0.spline_weight", lambda t: t.T.contiguous()), "layers.0.spline_weight"),

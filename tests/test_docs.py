@@ -84,6 +84,11 @@ def test_code_of_the_page_on_equations_prints_what_it_says(tmp_path: Path) -> No
     assert printed(list(codes), tmp_path) == list(expected)
 
 
+def test_code_of_the_page_on_classes_prints_what_it_says(tmp_path: Path) -> None:
+    codes, expected = zip(*blocks(ROOT / "docs/classification.md"), strict=True)
+    assert printed(list(codes), tmp_path) == list(expected)
+
+
 def test_code_of_the_page_on_relations_finds_what_it_says(tmp_path: Path) -> None:
     codes, expected = zip(*blocks(ROOT / "docs/relations.md"), strict=True)
     assert printed(list(codes), tmp_path) == list(expected)

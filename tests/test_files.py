@@ -42,7 +42,7 @@ def assert_same_model(first: superpose.KAN, second: superpose.KAN) -> None:
     assert list(before) == list(after)
     for name, tensor in before.items():
         assert same_bits(tensor, after[name]), name
-    assert first.widths == second.widths
+    assert first.shape == second.shape
     assert first.feature_names == second.feature_names
     assert first.target_names == second.target_names
     for one, other in zip(first.kan_layers(), second.kan_layers(), strict=True):
@@ -55,7 +55,9 @@ def assert_same_model(first: superpose.KAN, second: superpose.KAN) -> None:
 @st.composite
 def models(draw: st.DrawFn) -> superpose.KAN:
     """Any model: widths, grids and degrees of each layer, knots, masks, symbols, names, scaling."""
-    widths = draw(st.lists(st.integers(1, 4), min_size=2, max_size=4))
+    products = st.lists(st.integers(2, 4), min_size=1, max_size=2)
+    width = st.one_of(st.integers(1, 4), st.tuples(st.integers(0, 2), products))
+    widths: list[Any] = [draw(st.integers(1, 4)), *draw(st.lists(width, min_size=1, max_size=3))]
     depth = len(widths) - 1
     names = st.text(min_size=1, max_size=8)
     model = superpose.KAN(
@@ -71,7 +73,7 @@ def models(draw: st.DrawFn) -> superpose.KAN:
     with torch.no_grad():
         for layer in model.kan_layers():
             layer.mask.copy_(torch.rand(layer.mask.shape, generator=generator) < 0.8)
-            edges = [(i, o) for i in range(layer.in_features) for o in range(layer.out_features)]
+            edges = [(i, o) for i in range(layer.in_features) for o in range(layer.sum_count)]
             chosen = draw(st.lists(st.sampled_from(edges), unique=True, max_size=3))
             layer.set_symbolic(
                 {
@@ -129,8 +131,19 @@ def test_a_file_of_schema_1_is_the_same_model(tmp_path: Path) -> None:
     assert_same_model(model, good_model())
     assert all(parameter.requires_grad for parameter in model.parameters())
     save(model, tmp_path / "new")
-    assert parts_of((tmp_path / "new").read_bytes())[1]["schema"] == 2
+    assert parts_of((tmp_path / "new").read_bytes())[1]["schema"] == 3
     assert_same_model(load(tmp_path / "new"), good_model())
+
+
+def test_a_file_of_schema_2_is_the_same_model(tmp_path: Path) -> None:
+    save(good_model(), tmp_path / "model")
+    header, description, tensors = parts_of((tmp_path / "model").read_bytes())
+    description["schema"] = 2
+    for layer in description["layers"]:
+        assert layer.pop("products") == []
+    header["__metadata__"]["superpose"] = json.dumps(description)
+    (tmp_path / "model").write_bytes(joined(header, tensors))
+    assert_same_model(load(tmp_path / "model"), good_model())
 
 
 def test_a_file_of_schema_1_without_base_functions(tmp_path: Path) -> None:
@@ -139,6 +152,7 @@ def test_a_file_of_schema_1_without_base_functions(tmp_path: Path) -> None:
     model = superpose.KAN([2, 1], base="none", seed=0)
     save(model, tmp_path / "model")
     description = parts_of((tmp_path / "model").read_bytes())[1] | {"schema": 1}
+    del description["layers"][0]["products"]
     factor = torch.tensor([[3.0], [-0.25]], dtype=torch.float64)
     tensors = model.state_dict() | {"layers.0.spline_weight": factor}
     save_file(tensors, tmp_path / "model", metadata={"superpose": json.dumps(description)})

@@ -10,12 +10,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from superpose._errors import BackendWarning, DataError, FileError, OptionError, ShapeError, SuperposeError
+    from superpose.classification import (
+        Classification,
+        ClassifyOptions,
+        Labelled,
+        ScoreFormula,
+        classify,
+        read_labelled,
+    )
     from superpose.data import Affine, Dataset, read_csv, read_features
     from superpose.files import load, save
     from superpose.interpret import (
         Candidate,
         Formula,
         Scores,
+        compile_formula,
         fix,
         merge,
         prune,
@@ -26,7 +35,7 @@ if TYPE_CHECKING:
         suggest,
         symbolify,
     )
-    from superpose.nn import KAN, KANLayer, LayerTrace, SymbolicFunction, Trace, library, register
+    from superpose.nn import KAN, Head, KANLayer, LayerTrace, SymbolicFunction, Trace, library, register
     from superpose.related import Inner, Relation, Relations, relations
     from superpose.spline import Backends, backends
     from superpose.train import FitSettings, History, Memory, Record, SearchResult, fit, remember, search
@@ -36,11 +45,20 @@ __version__ = "0.1.0"
 
 _ROOMS = {
     "_errors": ("BackendWarning", "DataError", "FileError", "OptionError", "ShapeError", "SuperposeError"),
+    "classification": (
+        "Classification",
+        "ClassifyOptions",
+        "Labelled",
+        "ScoreFormula",
+        "classify",
+        "read_labelled",
+    ),
     "data": ("Affine", "Dataset", "read_csv", "read_features"),
     "interpret": (
         "Candidate",
         "Formula",
         "Scores",
+        "compile_formula",
         "fix",
         "merge",
         "prune",
@@ -51,7 +69,7 @@ _ROOMS = {
         "suggest",
         "symbolify",
     ),
-    "nn": ("KAN", "KANLayer", "LayerTrace", "SymbolicFunction", "Trace", "library", "register"),
+    "nn": ("KAN", "Head", "KANLayer", "LayerTrace", "SymbolicFunction", "Trace", "library", "register"),
     "files": ("load", "save"),
     "related": ("Inner", "Relation", "Relations", "relations"),
     "spline": ("Backends", "backends"),
@@ -66,15 +84,19 @@ __all__ = [
     "BackendWarning",
     "Backends",
     "Candidate",
+    "Classification",
+    "ClassifyOptions",
     "DataError",
     "Dataset",
     "DiscoverOptions",
     "FileError",
     "FitSettings",
     "Formula",
+    "Head",
     "History",
     "Inner",
     "KANLayer",
+    "Labelled",
     "LayerTrace",
     "Memory",
     "OptionError",
@@ -82,6 +104,7 @@ __all__ = [
     "Relation",
     "Relations",
     "Result",
+    "ScoreFormula",
     "Scores",
     "SearchResult",
     "ShapeError",
@@ -89,6 +112,8 @@ __all__ = [
     "SymbolicFunction",
     "Trace",
     "backends",
+    "classify",
+    "compile_formula",
     "discover",
     "fit",
     "fix",
@@ -98,6 +123,7 @@ __all__ = [
     "prune",
     "read_csv",
     "read_features",
+    "read_labelled",
     "refit",
     "register",
     "relations",

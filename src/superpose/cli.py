@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from superpose import _console, _options, cli_bench, cli_relations
+from superpose import _console, _options, cli_bench, cli_classify, cli_relations
 from superpose._errors import OptionError, SuperposeError, nearest
 
 if TYPE_CHECKING:
@@ -221,6 +221,18 @@ def _fit_command(
         str | None,
         typer.Option("--parameters", metavar="N", help="Most constants of a network without a formula."),
     ] = None,
+    task: Annotated[
+        str,
+        typer.Option("--task", metavar="regression|classification", help="Learn a number, or one of some classes."),
+    ] = "regression",
+    head: Annotated[
+        str | None,
+        typer.Option(
+            "--head",
+            metavar="|".join(cli_classify.HEADS),
+            help="How the scores of a classifier are read; chosen from the labels if left out.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> Work:
@@ -233,6 +245,19 @@ def _fit_command(
         "seed": _options.whole("--seed", seed, 0, _MOST_SEED),
         "formula": not no_formula,
     }
+    if not target.strip():
+        raise OptionError("--target is empty; name the column to be learnt")
+    folder = Path(_options.default_folder(table, target) if out is None else out)
+    columns = _options.names("--features", features)
+    if _options.one_of("--task", task, cli_classify.TASKS) == "classification":
+        options |= {"head": head, "parameters": parameters, "time_limit": time_limit}
+        classifier = cli_classify.Job(
+            table, target, columns, folder, cli_classify.checked(options), as_json=as_json, quiet=quiet
+        )
+        _options.check_folder("--out", folder)
+        return classifier.run
+    if head is not None:
+        raise OptionError("--head is for classes; add --task classification, or leave it out")
     if parameters is not None:
         if not no_formula or shape != "auto" or grid is not None or optimizer != "lm":
             raise OptionError(
@@ -242,10 +267,7 @@ def _fit_command(
         options["parameters"] = _options.whole("--parameters", parameters, 1, _MOST_PARAMETERS)
     if time_limit is not None:
         options["time_limit"] = _options.seconds("--time-limit", time_limit)
-    if not target.strip():
-        raise OptionError("--target is empty; name the column to be learnt")
-    folder = Path(_options.default_folder(table, target) if out is None else out)
-    job = _Fit(table, target, _options.names("--features", features), folder, options, as_json, quiet)
+    job = _Fit(table, target, columns, folder, options, as_json, quiet)
     _options.check_folder("--out", folder)
     return job.run
 
@@ -330,14 +352,17 @@ def _predict_command(
             help="Where to write: .csv, .tsv, either with .gz, or .parquet; standard output as CSV if left out.",
         ),
     ] = None,
+    probabilities: Annotated[
+        bool, typer.Option("--probabilities", help="For a classifier, a column for the probability of each class.")
+    ] = False,
 ) -> Work:
     """Write TABLE with one more column, what the model predicts; columns are found by name."""
     if out is not None:
         _options.check_file("--out", out, _TABLES, model, table)
-    return functools.partial(_predict, model, table, out)
+    return functools.partial(_predict, model, table, out, probabilities)
 
 
-def _predict(model_path: str, table: str, out: str | None) -> None:
+def _predict(model_path: str, table: str, out: str | None, probabilities: bool) -> None:
     import pandas
 
     from superpose._reading import read_table
@@ -347,8 +372,11 @@ def _predict(model_path: str, table: str, out: str | None) -> None:
     predictions = model.predict(table)
     read = read_table(table)
     columns: dict[str, Any] = dict(zip(read.names, map(_as_written, read.columns), strict=True))
-    for position, name in enumerate(model.target_names):
-        columns[_free_name(name, columns)] = predictions[:, position]
+    if model.head is None and probabilities:
+        raise OptionError(f"--probabilities is for classifiers, and {_options.quoted(model_path)} predicts numbers")
+    found = cli_classify.columns(model, predictions, probabilities) if model.head is not None else {}
+    for name, values in (found or dict(zip(model.target_names, predictions.T, strict=True))).items():
+        columns[_free_name(name, columns)] = values
     frame = pandas.DataFrame(columns)
     if out is None:
         # Bytes, because a table is UTF-8 whatever the terminal is set to.
@@ -503,13 +531,14 @@ def _facts(model: KAN) -> dict[str, Any]:
     return {
         "features": list(model.feature_names),
         "targets": list(model.target_names),
-        "widths": model.widths,
+        "widths": model.shape,
         "degree": [layer.degree for layer in layers],
         "grid_size": [layer.grid_size for layer in layers],
         "base": [layer.base for layer in layers],
+        **({} if model.head is None else {"head": model.head.kind, "classes": list(model.head.classes)}),
         "dtype": str(model.input_center.dtype).removeprefix("torch."),
         "parameters": model.parameter_count(),
-        "edges": sum(layer.in_features * layer.out_features for layer in layers),
+        "edges": sum(layer.in_features * layer.sum_count for layer in layers),
         "edges_alive": len(model.active_edges()),
         "edges_symbolic": len(symbolic),
         "symbolic": symbolic,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,14 +13,18 @@ import typer
 
 from superpose import _console, _options
 from superpose._errors import OptionError
-from superpose.bench import BENCHMARKS
-from superpose.bench.peers import PEERS
+from superpose.bench import BENCHMARKS, Benchmark, peers
+from superpose.bench.peers import PEERS, SEEKERS
 from superpose.bench.settings import Settings
 
 # Generous ends that keep a slip of the finger from asking for all of the memory.
 _MOST_POINTS = 1_000_000
 _MOST_SEED = 2**32 - 1
+_MOST_JOBS = 1000
 _DEFAULT = Settings()
+# Those that look for formulas have tables of a usual length.
+_FORMULA_POINTS = 10_000
+_FORMULAS = " and ".join(name for name, benchmark in BENCHMARKS.items() if benchmark.formulas)
 _NAMES = f"one of {', '.join(BENCHMARKS)}"
 
 
@@ -32,7 +37,12 @@ def command(
     seed: Annotated[
         str, typer.Option("--seed", metavar="0,1,2", help="Of points and starts; tables show medians over several.")
     ] = "0",
-    points: Annotated[str, typer.Option("--points", metavar="N", help="To learn from.")] = str(_DEFAULT.points),
+    points: Annotated[
+        str | None,
+        typer.Option(
+            "--points", metavar="N", help=f"To learn from; {_DEFAULT.points}, {_FORMULA_POINTS} for {_FORMULAS}."
+        ),
+    ] = None,
     test_points: Annotated[
         str, typer.Option("--test-points", metavar="N", help="Fresh ones, to measure errors on.")
     ] = str(_DEFAULT.test_points),
@@ -42,7 +52,19 @@ def command(
     ] = None,
     peer: Annotated[
         str | None,
-        typer.Option("--peer", metavar=",".join(PEERS), help="Competitors to run beside superpose."),
+        typer.Option(
+            "--peer",
+            metavar=",".join(PEERS),
+            help=f"Competitors to run beside superpose; {', '.join(SEEKERS)} for {_FORMULAS}.",
+        ),
+    ] = None,
+    noise: Annotated[
+        str | None,
+        typer.Option("--noise", metavar="0,0.01", help=f"On the target, as shares of its spread; for {_FORMULAS}."),
+    ] = None,
+    jobs: Annotated[
+        str | None,
+        typer.Option("--jobs", metavar="N", help=f"Processes at a time, each with one thread; for {_FORMULAS}."),
     ] = None,
     out: Annotated[
         str | None,
@@ -55,15 +77,20 @@ def command(
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> Callable[[], None]:
     """Measure superpose, and peers, on problems whose answers are known."""
+    benchmark = BENCHMARKS[_options.one_of("the benchmark's name", name, tuple(BENCHMARKS))]
+    default_points = _FORMULA_POINTS if benchmark.formulas else _DEFAULT.points
     settings = Settings(
         time_limit=_options.seconds("--time-limit", time_limit),
         seeds=_seeds(seed),
-        points=_options.whole("--points", points, 10, _MOST_POINTS),
+        points=default_points if points is None else _options.whole("--points", points, 10, _MOST_POINTS),
         test_points=_options.whole("--test-points", test_points, 1, _MOST_POINTS),
         only=() if only is None else _options.words("--only", only),
-        peers=() if peer is None else _options.words("--peer", peer, tuple(PEERS)),
+        peers=() if peer is None else _options.words("--peer", peer, tuple(peers.of(benchmark))),
+        noise=_DEFAULT.noise if noise is None else _noise(_only_formulas("--noise", noise, benchmark)),
+        jobs=_DEFAULT.jobs
+        if jobs is None
+        else _options.whole("--jobs", _only_formulas("--jobs", jobs, benchmark), 1, _MOST_JOBS),
     )
-    _options.one_of("the benchmark's name", name, tuple(BENCHMARKS))
     folder = Path("out", f"bench-{name}") if out is None else Path(out)
     _options.check_folder("--out", folder)
     return _Bench(name, settings, folder, resume, as_json, quiet).run
@@ -74,6 +101,30 @@ def _seeds(text: str) -> tuple[int, ...]:
     if len(set(seeds)) < len(seeds):
         raise OptionError(f"--seed {_options.quoted(text)} has a seed twice; write each once, as in 0,1,2")
     return seeds
+
+
+def _only_formulas(option: str, text: str, benchmark: Benchmark) -> str:
+    if not benchmark.formulas:
+        raise OptionError(f"{option} is for the benchmarks {_FORMULAS}, not for {benchmark.name}; leave it out")
+    return text
+
+
+def _noise(text: str) -> tuple[float, ...]:
+    found = []
+    for part in text.split(","):
+        try:
+            share = float(part)
+        except ValueError:
+            share = math.nan
+        if not 0 <= share <= 1:
+            raise OptionError(
+                f"--noise is {_options.quoted(text)} and must be shares of the target's spread from 0 to 1, "
+                "as in 0,0.001,0.01"
+            )
+        found.append(share)
+    if len(set(found)) < len(found):
+        raise OptionError(f"--noise {_options.quoted(text)} has a level twice; write each once")
+    return tuple(found)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import itertools
 import json
 import math
 import os
@@ -25,12 +26,14 @@ from superpose._errors import FileError
 from superpose._tables import counted, quoted
 from superpose.data import Split
 from superpose.files import save
+from superpose.nn.head import GAUSSIAN_EDGE, Head
 from superpose.nn.model import KAN, Edge
 from superpose.plot import _canvas
 from superpose.plot._edge import close_up, described, ends_of
 from superpose.plot._samples import magnitudes, traced
 
 if TYPE_CHECKING:
+    from superpose.classification import Classification
     from superpose.workflow import Result
 
 __all__ = ["FILES", "write"]
@@ -54,7 +57,7 @@ _MOST_FORMULA_WIDTH = 11.0
 
 
 def write(
-    result: Result, folder: str | os.PathLike[str], *, settings: Mapping[str, Any] | None = None
+    result: Result | Classification, folder: str | os.PathLike[str], *, settings: Mapping[str, Any] | None = None
 ) -> dict[str, Path]:
     """Write all files of a run into a folder, which is made if need be.
 
@@ -63,7 +66,7 @@ def write(
     model that has none.
 
     Args:
-        result: what :func:`superpose.workflow.discover` gave.
+        result: what :func:`superpose.discover` or :func:`superpose.classify` gave.
         folder: where.
         settings: the options of the run, to be listed in the report.
 
@@ -109,12 +112,12 @@ def _staging(folder: Path) -> Iterator[Path]:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _write_all(result: Result, folder: Path, settings: Mapping[str, Any]) -> None:
+def _write_all(result: Result | Classification, folder: Path, settings: Mapping[str, Any]) -> None:
     save(result.model, folder / "model.safetensors")
     if result.formula is not None:
         _write_text(folder / "formula.txt", f"{result.formula}\n")
         _write_text(folder / "formula.tex", f"{result.formula.latex()}\n")
-        _write_text(folder / "formula.py", result.formula.python())
+        _write_text(folder / "formula.py", _python(result))
     metrics = json.dumps(_plain(result.metrics), indent=2, ensure_ascii=False, allow_nan=False)
     _write_text(folder / "metrics.json", f"{metrics}\n")
     result.history.to_csv(folder / "history.csv")
@@ -161,7 +164,7 @@ class _EdgeCard:
     picture: _Picture
 
 
-def _page(result: Result, diagram: Any, settings: Mapping[str, Any]) -> str:
+def _page(result: Result | Classification, diagram: Any, settings: Mapping[str, Any]) -> str:
     import jinja2
 
     environment = jinja2.Environment(
@@ -172,10 +175,11 @@ def _page(result: Result, diagram: Any, settings: Mapping[str, Any]) -> str:
         lstrip_blocks=True,
     )
     environment.filters["number"] = _number
-    names = result.model.target_names
+    names, classes = result.model.target_names, _classes(result)
     cards, left_out = _edge_cards(result)
     return environment.get_template("report.html").render(
-        title=_title(names),
+        title=_title(names if classes is None else [classes.name]),
+        classes=classes,
         formulas=_formulas(result),
         latex=None if result.formula is None else result.formula.latex(),
         typeset=None if result.formula is None or len(names) > 1 else _typeset(result),
@@ -187,11 +191,69 @@ def _page(result: Result, diagram: Any, settings: Mapping[str, Any]) -> str:
         diagram=_picture(diagram, f"The network that predicts {', '.join(names)}"),
         staircase=_picture(plot.staircase(result.history), "Errors during training, against steps"),
         reason=result.history.reason,
-        parities=_parities(result),
+        parities=[] if classes else _parities(result),
         edges=cards,
         edges_left_out=left_out,
         facts=_facts(result),
         settings={str(key): _written(value) for key, value in settings.items()},
+    )
+
+
+@dataclass(frozen=True)
+class _Classes:
+    """What the page says of a classifier."""
+
+    name: str
+    says: str | None
+    boundaries: Sequence[tuple[str, str]]
+    shares: Sequence[tuple[str, str]]
+    """How often each is right, and of what that is the share."""
+    names: Sequence[str]
+    confusion: Sequence[Sequence[int]]
+
+
+def _classes(result: Result | Classification) -> _Classes | None:
+    head, found = result.model.head, result.metrics
+    if head is None or "network_accuracy" not in found:
+        return None
+    shares = [
+        (f"{found['network_accuracy']:.2%}", f"right: the network, cross-entropy {found['network_cross_entropy']:.3g}")
+    ]
+    if result.formula is not None:
+        entropy = f"cross-entropy {found['formula_cross_entropy']:.3g}"
+        shares.insert(0, (f"{found['formula_accuracy']:.2%}", f"right: the formula, {entropy}"))
+    usual = f"right: always saying {_canvas.clean(found['majority_class'])}"
+    shares.append((f"{found['majority_accuracy']:.2%}", usual))
+    between = [(" | ".join(map(_canvas.clean, b["between"])), b["equation"]) for b in found["boundaries"]]
+    says = None if result.formula is None else _canvas.clean(found["formula"])
+    names = [_canvas.clean(name) for name in head.classes]
+    return _Classes(_canvas.clean(head.name), says, between, shares, names, found["confusion"])
+
+
+def _python(result: Result | Classification) -> str:
+    assert result.formula is not None
+    text = result.formula.python()
+    head = result.model.head
+    return text if head is None else text + label_code(head)
+
+
+def label_code(head: Head) -> str:
+    """A function that names classes, to stand behind the module of a formula."""
+    if head.kind == "softmax":
+        index = "numpy.argmax(numpy.stack(numpy.broadcast_arrays(*predict(**columns))), 0)"
+    elif head.kind == "ordinal":
+        levels = [float(name) for name in head.classes]
+        cuts = [(low + high) / 2 for low, high in itertools.pairwise(levels)]
+        index = f"numpy.searchsorted({cuts!r}, predict(**columns))"
+    elif head.kind == "gaussian":
+        index = f"(numpy.abs(predict(**columns)) < {GAUSSIAN_EDGE!r}).astype(int)"
+    else:
+        index = "(predict(**columns) > 0).astype(int)"
+    names = "".join(f"{name!a}, " for name in head.classes).strip()
+    return (
+        f"\n\nCLASSES = ({names})\n\n\ndef label(**columns):\n"
+        f'    """The class at the given columns; predict gives the scores."""\n'
+        f"    return numpy.asarray(CLASSES)[{index}]\n"
     )
 
 
@@ -213,7 +275,7 @@ def _picture(figure: Any, text: str) -> _Picture:
     return _Picture(f"data:image/svg+xml;base64,{data}", _canvas.clean(text), width)
 
 
-def _formulas(result: Result) -> list[tuple[str, str]]:
+def _formulas(result: Result | Classification) -> list[tuple[str, str]]:
     if result.formula is None:
         return []
     names = [_canvas.clean(name) for name in result.model.target_names]
@@ -222,7 +284,7 @@ def _formulas(result: Result) -> list[tuple[str, str]]:
     return [(n, str(e)) for n, e in zip(names, result.formula.expressions, strict=True)]
 
 
-def _typeset(result: Result) -> _Picture | None:
+def _typeset(result: Result | Classification) -> _Picture | None:
     """The formula as a picture, if matplotlib knows all of its LaTeX and it is not too long."""
     assert result.formula is not None
     latex = " ".join(result.formula.latex().split())
@@ -243,7 +305,7 @@ def _typeset(result: Result) -> _Picture | None:
         return None
 
 
-def _errors(result: Result) -> list[tuple[str, float | None]]:
+def _errors(result: Result | Classification) -> list[tuple[str, float | None]]:
     """Root mean squares on the test rows, in the target's units."""
     found = [("network", result.metrics.get("network_rmse"))]
     if result.formula is not None:
@@ -261,7 +323,7 @@ def _used(model: KAN) -> tuple[list[str], list[str]]:
     )
 
 
-def _parities(result: Result) -> list[_Picture]:
+def _parities(result: Result | Classification) -> list[_Picture]:
     split: Split = "test" if len(result.data.test) else "all"
     x, y = result.data.rows(split)
     source = "network" if result.formula is None else "formula"
@@ -279,7 +341,7 @@ def _parities(result: Result) -> list[_Picture]:
     ]
 
 
-def _edge_cards(result: Result) -> tuple[list[_EdgeCard], int]:
+def _edge_cards(result: Result | Classification) -> tuple[list[_EdgeCard], int]:
     """A close-up of each edge, the strongest of very many, and how many have none."""
     model = result.model
     trace = traced(model, result.data)
@@ -299,7 +361,7 @@ def _edge_cards(result: Result) -> tuple[list[_EdgeCard], int]:
     return cards, len(active) - len(chosen)
 
 
-def _facts(result: Result) -> list[tuple[str, str]]:
+def _facts(result: Result | Classification) -> list[tuple[str, str]]:
     """What the run was, as far as the result tells."""
     from importlib import metadata
 
@@ -307,10 +369,10 @@ def _facts(result: Result) -> list[tuple[str, str]]:
     splits = (("training", data.train), ("validation", data.validation), ("test", data.test))
     facts = [
         ("table", _canvas.clean(data.source or "arrays")),
-        ("target", ", ".join(map(_canvas.clean, data.target_names))),
+        ("target", ", ".join(map(_canvas.clean, metrics.get("target", data.target_names)))),
         ("features", ", ".join(map(_canvas.clean, data.feature_names))),
         ("rows", ", ".join(f"{len(rows)} {name}" for name, rows in splits)),
-        ("shape", _written(metrics.get("shape", model.widths))),
+        ("shape", _written(metrics.get("shape", model.shape))),
         ("edges", counted(len(model.active_edges()), "edge")),
         ("free constants", str(model.parameter_count())),
         ("grid intervals", _written([layer.grid_size for layer in model.kan_layers()])),
@@ -347,5 +409,5 @@ def _written(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return ", ".join(map(_written, value))
+        return ", ".join(f"[{_written(v)}]" if isinstance(v, list) else _written(v) for v in value)
     return _canvas.clean(str(value))

@@ -1,8 +1,10 @@
 """discover: from a table to a formula, the whole path, as ``superpose fit`` does it.
 
-Small networks are fitted first, from a sum of one-variable functions to two hidden layers. The simplest ones that
-come near the best error are read: straightened, pruned, recognised, written out, their constants refitted and
-simplified. The search ends when a formula reaches the error of the best network, or when the time is over.
+The structure of the table is looked at first: :mod:`superpose.discovery` finds the law if it is made of symmetries, few
+terms and curves. Where something is left to explain, small networks are fitted, from a sum of one-variable functions to
+two hidden layers. The simplest ones that come near the best error are read: straightened, pruned, recognised, written
+out, their constants refitted and simplified. The search ends when a formula leaves nothing to explain or reaches the
+error of the best network, or when the time is over.
 """
 
 from __future__ import annotations
@@ -12,12 +14,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from numbers import Real
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
 from superpose._errors import OptionError
 from superpose.data import Dataset, Split
+from superpose.discovery import Found, find_laws
+from superpose.interpret.compiler import compile_formula
 from superpose.interpret.edges import polish, sample, scaled_rows
 from superpose.interpret.formula import Formula
 from superpose.interpret.symbolify import symbolify
@@ -27,6 +31,9 @@ from superpose.train.history import History
 from superpose.train.search import search
 from superpose.train.settings import OPTIMIZERS
 
+if TYPE_CHECKING:
+    import sympy
+
 Listener = Callable[[str], None]
 
 # Hidden layers that are tried, in this order; the first few always, the others while time and need last.
@@ -34,6 +41,8 @@ _FIRST: tuple[tuple[int, ...], ...] = ((), (1,), (2,))
 _LATER: tuple[tuple[int, ...], ...] = ((3,), (1, 1), (5,), (2, 1), (3, 2))
 # Errors are root mean squares in units of the target's standard deviation.
 _EXACT = 1e-9
+# Share of the time for structure; what it does not need goes to networks.
+_STRUCTURE = 0.6
 # A network is worth reading if its error is within this factor of the best.
 _PROMISING = 4.0
 # A formula is as good as the best network if its error is within this factor of the network's.
@@ -191,6 +200,14 @@ class _Network:
     read: bool = False
 
 
+def _described(finding: Finding) -> dict[str, Any]:
+    return {
+        "formula": str(finding.formula),
+        "complexity": finding.formula.complexity,
+        "relative_error": finding.error,
+    }
+
+
 class _Discovery:
     def __init__(self, data: Dataset, options: DiscoverOptions, listener: Listener) -> None:
         self.data, self.options, self.tell = data, options, listener
@@ -202,6 +219,7 @@ class _Discovery:
         # The final network and what must be written out come last and need a share of the time.
         self.search_ends = self.began + 0.8 * options.time_limit
         self.networks: list[_Network] = []
+        self.laws: list[Found] = []
         self.findings: list[Finding] = []
         self.interrupted = False
         self.reason = ""
@@ -212,7 +230,7 @@ class _Discovery:
         try:
             self.reason = self._search()
         except KeyboardInterrupt:
-            if not self.networks:
+            if not self.networks and not self.findings:
                 raise
             self.interrupted = True
         chosen = min(self.findings, key=lambda finding: finding.price, default=None)
@@ -243,6 +261,12 @@ class _Discovery:
 
     def _search(self) -> str:
         fixed = self.options.shape
+        if self.options.formula and fixed == "auto" and self._laws():
+            # Beside the formula a network is shown: the first that comes near.
+            for hidden in _FIRST:
+                if self._fit(hidden, self.options.seed).error < _TELLING or self._late():
+                    break
+            return "; ".join(dict.fromkeys(found.reason for found in self.laws))
         first: Sequence[tuple[int, ...]] = _FIRST if fixed == "auto" else (tuple(fixed[:-1]),)
         later: Sequence[tuple[int, ...]] = _LATER if fixed == "auto" else ()
         for hidden in first:
@@ -272,6 +296,33 @@ class _Discovery:
                     return _FOUND
             round_number += 1
         return "the time was over" if self._late() else "every shape was tried"
+
+    def _laws(self) -> bool:
+        """Look for laws by structure; whether they leave nothing to explain."""
+        share = _STRUCTURE * self.options.time_limit / self.data.n_targets
+        for target in range(self.data.n_targets):
+            found = find_laws(self.data, time_limit=share, seed=self.options.seed, target=target, listener=self.tell)
+            self.laws.append(found)
+            if found.best is not None and self.data.n_targets == 1:
+                self._keep([found.best.expression])
+            if found.interrupted:
+                raise KeyboardInterrupt
+            if found.best is None:
+                return False
+        best = [found.best for found in self.laws if found.best is not None]
+        if self.data.n_targets > 1:
+            self._keep([law.expression for law in best])
+        else:
+            for law in self.laws[0].laws:
+                if law is not best[0]:
+                    self._keep([law.expression])
+        return all(found.complete for found in self.laws)
+
+    def _keep(self, expressions: list[sympy.Expr]) -> None:
+        """One formula more, with the network that it is."""
+        data = self.data
+        model = compile_formula(expressions, data.feature_names, data.target_names, data=data)
+        self._add(Formula.from_expressions(expressions, data), model)
 
     def _late(self) -> bool:
         return time.monotonic() > self.search_ends
@@ -305,7 +356,9 @@ class _Discovery:
         return rmse / float(self.data.y_scale.scale.square().mean().sqrt())
 
     def _least(self) -> float:
-        return min(network.error for network in self.networks)
+        """The error that a formula has to come near: the best network's, or that of a smooth stand-in."""
+        floors = [found.floor for found in self.laws if math.isfinite(found.floor)]
+        return min([network.error for network in self.networks] + floors[: self.data.n_targets == 1])
 
     def _read_promising(self) -> bool:
         """Read the networks that are near the best, the simplest first; whether a formula is good enough."""
@@ -334,6 +387,9 @@ class _Discovery:
         model = symbolify(network.model, self.data, noise=network.error, deadline=deadline)
         # Simplifying is quick, and a formula that was not simplified is of little use: it always gets its time.
         formula = Formula.of(model, self.data, deadline=max(deadline + 0.2 * share, time.monotonic() + 8))
+        self._add(formula, model)
+
+    def _add(self, formula: Formula, model: KAN) -> None:
         found = {"train": formula.rmse(self.data, "train")}
         found["validation"] = formula.rmse(self.few, "validation") if len(self.few.validation) else found["train"]
         finding = Finding(
@@ -346,7 +402,11 @@ class _Discovery:
 
     def _final_network(self, chosen: Finding | None) -> tuple[KAN, History]:
         """The spline network that is shown beside the formula, its grid refined while that helps."""
-        hidden = None if chosen is None else tuple(chosen.model.widths[1:-1])
+        if not self.networks:
+            self._fit((), self.options.seed)
+        # A formula that was found by structure is the network of no shape that was fitted.
+        read = chosen is not None and not any(found.complete for found in self.laws)
+        hidden = tuple(chosen.model.widths[1:-1]) if chosen is not None and read else None
         same = [n for n in self.networks if n.hidden == hidden] or self.networks
         best = min(same, key=lambda n: n.error)
         left = self.deadline - time.monotonic()
@@ -367,7 +427,7 @@ class _Discovery:
             grids=grids,
             starts=6,
             seed=self.options.seed,
-            time_limit=min(left, 20.0),
+            time_limit=min(left, 20.0 if read or chosen is None else 6.0),
             progress=False,
         )
         if self._relative(history.validation_rmse) > best.error and grids is None:
@@ -380,11 +440,22 @@ class _Discovery:
         x, y = scaled_rows(matched, self.data, "all")
         with torch.no_grad():
             values = (chosen.formula.torch(self.data.x) - matched.output_center) / matched.output_scale
-        if not bool(torch.isfinite(values).all()):
+            apart = float(
+                ((matched(self.data.x) - matched.output_center) / matched.output_scale - values).square().mean()
+            )
+        if not math.isfinite(apart) or apart < _EXACT**2:
             return matched
         before = float((values - y).square().mean())
         reached = polish(matched, x, values, steps=40, tolerance=1e-6)
         return matched if reached <= before else chosen.model
+
+    def _front(self, chosen: Finding | None) -> list[Finding]:
+        """The formulas that no simpler one surpasses, from simple to accurate, and the recommended one."""
+        front: list[Finding] = []
+        for finding in sorted(self.findings, key=lambda f: (f.formula.complexity, f.error)):
+            if finding is chosen or not front or finding.error < min(f.error for f in front):
+                front.append(finding)
+        return front
 
     def _metrics(self, network: KAN, history: History, chosen: Finding | None, model: KAN) -> dict[str, Any]:
         split: Split = "test" if len(self.data.test) else "all"
@@ -401,21 +472,16 @@ class _Discovery:
             "formula_complexity": None if formula is None else formula.complexity,
             "splines_in_formula": 0 if formula is None else len(formula.splines),
             "network_rmse": network_rmse,
-            "network_shape": network.widths,
+            "network_shape": network.shape,
             "network_parameters": network.parameter_count(),
             "target_std": self.data.target_std,
-            "shape": model.widths,
+            "shape": model.shape,
             "parameters": model.parameter_count(),
             "grids": history.grids,
             "rows": {name: len(getattr(self.data, name)) for name in ("train", "validation", "test")},
-            "formulas": [
-                {
-                    "formula": str(f.formula),
-                    "complexity": f.formula.complexity,
-                    "relative_error": f.error,
-                }
-                for f in ranked
-            ],
+            "constants": [] if formula is None else formula.constants(self.data),
+            "formulas": [_described(finding) for finding in ranked],
+            "front": [_described(finding) | {"recommended": finding is chosen} for finding in self._front(chosen)],
             "seed": self.options.seed,
             "reason": self.reason,
             "training": history.reason,

@@ -46,7 +46,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, int]]:
         return Trained(lambda points: problem(points) + off, 17, (2, 2, 1), (5, 10))
 
     monkeypatch.setattr(competitors, "train", train)
-    monkeypatch.setattr("superpose.bench.suite.peers.load", lambda names: None)
+    monkeypatch.setattr("superpose.bench.suite.peers.load", lambda names, known: None)
     return seen
 
 

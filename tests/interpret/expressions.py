@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import sympy
 import torch
 from hypothesis import strategies as st
 from torch import Tensor
@@ -43,6 +46,15 @@ constants = st.floats(-3, 3).filter(lambda value: abs(value) > 1e-2)
 
 
 @st.composite
+def nodes(draw: st.DrawFn, most: int = 3) -> int | tuple[int, list[int]]:
+    """A width with any mixture of sums and products, of at most ``most`` nodes."""
+    if draw(st.booleans()):
+        return draw(st.integers(1, most))
+    products = draw(st.lists(st.integers(2, 4), min_size=1, max_size=most))
+    return draw(st.integers(0, most - len(products))), products
+
+
+@st.composite
 def networks(
     draw: st.DrawFn,
     functions: tuple[str, ...] = FUNCTIONS,
@@ -50,8 +62,9 @@ def networks(
     removed: bool = True,
     most: int = 3,
 ) -> KAN:
-    """Networks of random shapes and units, of which every edge is symbolic, removed or (if asked for) a spline."""
-    widths = draw(st.lists(st.integers(1, most), min_size=2, max_size=4))
+    """Networks of random shapes and units, with sum and product nodes, of which every edge is symbolic, removed or (if
+    asked for) a spline."""
+    widths: list[Any] = [draw(st.integers(1, most)), *draw(st.lists(nodes(most), min_size=1, max_size=3))]
     degree, base = 3, "silu"
     if splines:
         degree, base = draw(st.integers(0, 5)), draw(st.sampled_from(["silu", "identity", "none"]))
@@ -61,7 +74,7 @@ def networks(
         layer.coefficients.data += 0.5 * random(*layer.coefficients.shape, seed=n)
         table = {}
         for i in range(layer.in_features):
-            for o in range(layer.out_features):
+            for o in range(layer.sum_count):
                 kind = draw(st.sampled_from(kinds))
                 layer.mask[i, o] = kind != "removed"
                 if kind in functions:
@@ -81,3 +94,31 @@ def coincident(model: KAN) -> KAN:
         knots = torch.cat([inner[:1].expand(degree), inner, inner[-1:].expand(degree)])
         layer.knots = knots.repeat(layer.in_features, 1)
     return model
+
+
+x, y = sympy.symbols("x y", real=True)
+numbers = st.floats(-4, 4).filter(lambda value: abs(value) > 1e-2).map(sympy.Float)
+leaves = st.one_of(st.sampled_from([x, y]), numbers)
+UNARY = (
+    *(sympy.exp, sympy.log, sympy.sin, sympy.cos, sympy.tan, sympy.tanh, sympy.atan, sympy.asin, sympy.sinh),
+    *(sympy.atanh, sympy.cosh, sympy.Abs, sympy.acos, sympy.sign),
+)
+POWERS = (*map(sympy.Integer, (2, 3, 4, -1, -2, -3)), sympy.Rational(1, 2), sympy.Rational(-1, 2), sympy.Float(1.5))
+
+
+def grown(children: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    affine = st.builds(lambda a, inner, b: a * inner + b, numbers, children, numbers)
+    return st.one_of(
+        st.builds(lambda f, inner: f(inner), st.sampled_from(UNARY), affine),
+        st.builds(lambda inner, power: inner**power, affine, st.sampled_from(POWERS)),
+        st.builds(sympy.Add, children, children),
+        st.builds(sympy.Mul, children, children),
+    )
+
+
+trees = st.recursive(leaves, grown, max_leaves=6)
+
+
+def real(expression: sympy.Expr) -> bool:
+    """Whether SymPy's own arithmetic left it without infinities and imaginary numbers."""
+    return not expression.has(sympy.zoo, sympy.nan, sympy.oo, sympy.I)

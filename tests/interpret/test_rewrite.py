@@ -8,40 +8,14 @@ from typing import Any
 import pytest
 import sympy
 import torch
+from expressions import real, trees, x, y
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from superpose.interpret.rewrite import canonical, complexity, without_signs
 from superpose.nn.symbolic import torch_function
 
-x, y = sympy.symbols("x y", real=True)
 DOUBLE = torch.float64
-
-numbers = st.floats(-4, 4).filter(lambda value: abs(value) > 1e-2).map(sympy.Float)
-leaves = st.one_of(st.sampled_from([x, y]), numbers)
-UNARY = (
-    *(sympy.exp, sympy.log, sympy.sin, sympy.cos, sympy.tan, sympy.tanh, sympy.atan, sympy.asin, sympy.sinh),
-    *(sympy.atanh, sympy.cosh, sympy.Abs, sympy.acos, sympy.sign),
-)
-POWERS = (*map(sympy.Integer, (2, 3, 4, -1, -2, -3)), sympy.Rational(1, 2), sympy.Rational(-1, 2), sympy.Float(1.5))
-
-
-def grown(children: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    affine = st.builds(lambda a, inner, b: a * inner + b, numbers, children, numbers)
-    return st.one_of(
-        st.builds(lambda f, inner: f(inner), st.sampled_from(UNARY), affine),
-        st.builds(lambda inner, power: inner**power, affine, st.sampled_from(POWERS)),
-        st.builds(sympy.Add, children, children),
-        st.builds(sympy.Mul, children, children),
-    )
-
-
-trees = st.recursive(leaves, grown, max_leaves=6)
-
-
-def real(expression: sympy.Expr) -> bool:
-    """Whether SymPy's own arithmetic left it without infinities and imaginary numbers."""
-    return not expression.has(sympy.zoo, sympy.nan, sympy.oo, sympy.I)
 
 
 def values(expression: sympy.Expr, count: int = 50, nudge: float = 0.0) -> torch.Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -93,7 +94,7 @@ def test_derivatives_are_autograds(name: str) -> None:
     ("name", "outside"),
     [
         *(("log", -1.0), ("log", 0.0), ("sqrt", -1.0), ("1/sqrt", 0.0), ("x^1.5", -1.0)),
-        *(("1/x", 0.0), ("arcsin", 1.5), ("arccos", -1.5), ("arctanh", 1.0), ("arctanh", 2.0)),
+        *(("1/x", 0.0), ("sign", math.nan), ("arcsin", 1.5), ("arccos", -1.5), ("arctanh", 1.0), ("arctanh", 2.0)),
     ],
 )
 def test_outside_its_domain_a_function_is_not_finite(name: str, outside: float) -> None:
@@ -220,3 +221,9 @@ def test_what_torch_does_not_know_is_named() -> None:
         torch_function(sympy.zeta(p), [p])
     own = torch_function(2 * sympy.Function("bend")(p), [p], {"bend": torch.square})
     assert own(torch.tensor([3.0])).tolist() == [18]
+
+
+@pytest.mark.parametrize("constant", [sympy.Integer(-1) ** sympy.Rational(1, 3), sympy.Float(-2.0) ** sympy.pi])
+def test_powers_of_numbers_that_are_not_real_are_no_number(constant: sympy.Expr) -> None:
+    z = sympy.Symbol("z", real=True)
+    assert bool(torch_function(sympy.Mul(constant, z, evaluate=False), [z])(places("x")).isnan().all())

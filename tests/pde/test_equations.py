@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from test_operators import network
@@ -58,10 +60,10 @@ def by_autograd(problem: Problem, model: KAN, terms: list[Term]) -> tuple[Tensor
 @pytest.mark.parametrize(
     ("widths", "degree", "base", "symbolic"),
     [([2, 1], 3, "silu", False), ([2, 3, 1], 5, "silu", False), ([2, 2, 3, 1], 4, "none", False),
-     ([2, 3, 1], 5, "silu", True)],
+     ([2, 3, 1], 5, "silu", True), ([2, [1, [3, 2]], [0, [2]]], 5, "silu", False), ([2, [1, 1], 1], 5, "silu", True)],
 )  # fmt: skip
 def test_normal_equations_are_those_of_the_jacobian(
-    widths: list[int], degree: int, base: str, symbolic: bool, compiled: bool
+    widths: list[Any], degree: int, base: str, symbolic: bool, compiled: bool
 ) -> None:
     model = network(widths, degree, base, symbolic)
     problem = Problem(

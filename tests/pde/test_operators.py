@@ -33,7 +33,7 @@ def network(widths: list[int], degree: int = 5, base: str = "silu", symbolic: bo
             layer.mask[1, -1] = layer.out_features == 1
     model.set_scaling(
         Affine(random(widths[0]), 1.5 + random(widths[0], seed=1)),
-        Affine(random(widths[-1]), 1.5 + random(widths[-1], seed=2)),
+        Affine(random(model.widths[-1]), 1.5 + random(model.widths[-1], seed=2)),
     )
     return model
 

@@ -17,11 +17,14 @@ class Benchmark:
         name: what is typed.
         summary: a few words for ``--help``.
         module: in this package; its function ``suite(name)`` returns the :class:`~superpose.bench.suite.Suite`.
+        formulas: whether formulas are looked for: there are levels of noise then, several processes, and peers of
+            their own.
     """
 
     name: str
     summary: str
     module: str
+    formulas: bool = False
 
 
 BENCHMARKS = {
@@ -36,5 +39,7 @@ BENCHMARKS = {
         Benchmark("helmholtz", "Helmholtz's equation on a square", "pde"),
         Benchmark("disc", "Poisson's equation on a disc and on an L", "pde"),
         Benchmark("continual", "peaks shown one after another, and what is left of the earlier ones", "continual"),
+        Benchmark("discovery", "100 equations from the Feynman lectures found in tables", "discovery", formulas=True),
+        Benchmark("laws", "nine laws found in tables", "discovery", formulas=True),
     )
 }

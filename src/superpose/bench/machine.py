@@ -15,7 +15,8 @@ import torch
 from superpose import __version__
 
 PACKAGES = (
-    "torch numpy scipy inkan flashkan pykan jaxkan jax jaxlib flax optax scikit-learn matplotlib".split()  # noqa: SIM905
+    *"torch numpy scipy sympy inkan flashkan pykan pyoperon gplearn".split(),  # noqa: SIM905
+    *"jaxkan jax jaxlib flax optax scikit-learn matplotlib".split(),  # noqa: SIM905
 )
 INSTRUCTION_SETS = ("avx2", "fma", "avx512f", "avx512_bf16", "amx_tile", "asimd", "sve")
 

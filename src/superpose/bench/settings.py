@@ -16,6 +16,8 @@ class Settings:
         test_points: to measure the error on, from another seed.
         only: names of problems; all if empty.
         peers: names of competitors besides superpose, in the order of the tables.
+        noise: standard deviations of noise on the target, as shares of its own; for benchmarks that look for formulas.
+        jobs: processes at a time; for the same.
     """
 
     time_limit: float = 60.0
@@ -24,3 +26,5 @@ class Settings:
     test_points: int = 10_000
     only: tuple[str, ...] = ()
     peers: tuple[str, ...] = ()
+    noise: tuple[float, ...] = (0.0,)
+    jobs: int = 1

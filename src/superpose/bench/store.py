@@ -79,7 +79,7 @@ class Store:
         last = len(self._order)
         names = (self._order.get(row.get(name, ""), last) for name in ("problem", "competitor"))
         problem, competitor = names
-        return problem, row.get("degree", 0), row.get("seed", 0), competitor
+        return problem, row.get("degree", 0), row.get("noise", 0.0), row.get("seed", 0), competitor
 
     # -- the folder
 

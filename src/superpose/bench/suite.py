@@ -65,7 +65,7 @@ def run(
     """
     suite = of(name)
     order = suite.order(settings)
-    peers.load(settings.peers)
+    peers.load(settings.peers, peers.of(BENCHMARKS[name]))
     store = Store(folder, name, settings, order=order)
     if resume:
         store.take_up()

@@ -13,8 +13,9 @@ special functions and of Feynman equations. The paper gives no ranges; those of 
 """
 
 from superpose.datasets._feynman import feynman
+from superpose.datasets._laws import Law, equations, laws
 from superpose.datasets._problem import Problem, Variable
 from superpose.datasets._special import special
 from superpose.datasets._toy import toy
 
-__all__ = ["Problem", "Variable", "feynman", "special", "toy"]
+__all__ = ["Law", "Problem", "Variable", "equations", "feynman", "laws", "special", "toy"]

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from superpose._errors import nearest
+from superpose._errors import OptionError, nearest
 from superpose._tables import listed, quoted
 from superpose.files._values import (
     LARGEST,
@@ -20,10 +20,11 @@ from superpose.files._values import (
     check_finite,
     damaged,
 )
-from superpose.nn import KAN, KANLayer, library
+from superpose.nn import KAN, Head, KANLayer, library
+from superpose.nn.symbolic import find, is_known
 from superpose.spline import reference
 
-SCHEMA = 2
+SCHEMA = 3
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 _MODEL_KIND = "KAN"
 _LAYER_KIND = "splines"
@@ -52,12 +53,39 @@ def describe(model: KAN) -> dict[str, Any]:
                 "grid_size": layer.grid_size,
                 "base": layer.base,
                 "spline_scale": layer.spline_scale,
+                "products": list(layer.products),
                 "symbolic": _symbolic(layer),
             }
             for layer in layers
         ],
         "functions": {name: _probe(name) for name in sorted(used)},
+        **_head_of(model),
     }
+
+
+def _head_of(model: KAN) -> dict[str, Any]:
+    head = model.head
+    if not isinstance(head, Head):
+        return {}
+    return {"head": {"kind": head.kind, "classes": list(head.classes), "scale": head.scale, "name": head.name}}
+
+
+def head_in(description: Mapping[str, Any]) -> Head | None:
+    """The head of a description, its values checked."""
+    if "head" not in description:
+        return None
+    made = as_object(description["head"], "its head", {"kind", "classes", "scale", "name"})
+    classes = as_array(made["classes"], "its classes", 2, _NODE_LIMIT)
+    check_finite(made["scale"], "the scale of its head")
+    if not all(isinstance(text, str) for text in (made["kind"], made["name"], *classes)):
+        damaged("its head is not as superpose.save writes it")
+    try:
+        head = Head(made["kind"], tuple(classes), float(made["scale"]), made["name"])
+    except OptionError as error:
+        damaged(str(error))
+    if description["widths"][-1] != head.n_scores:
+        damaged(f"its head reads {head.n_scores} scores, and its network has {description['widths'][-1]}")
+    return head
 
 
 def _symbolic(layer: KANLayer) -> list[list[Any]]:
@@ -66,7 +94,7 @@ def _symbolic(layer: KANLayer) -> list[list[Any]]:
 
 
 def _probe(name: str) -> list[float | None]:
-    values = library()[name].evaluate(torch.tensor(_PROBES, dtype=torch.float64)).tolist()
+    values = find(name).evaluate(torch.tensor(_PROBES, dtype=torch.float64)).tolist()
     return [value if abs(value) < LARGEST else None for value in values]
 
 
@@ -81,7 +109,8 @@ def checked(description: Any) -> dict[str, Any]:
     as_object(
         made,
         "its description",
-        {"schema", "kind", "dtype", "widths", "feature_names", "target_names", "layers"} | {"functions"},
+        {"schema", "kind", "dtype", "widths", "feature_names", "target_names", "layers", "functions"}
+        | ({"head"} & made.keys() if schema > 2 else set()),
     )
     if not isinstance(made["dtype"], str) or made["dtype"] not in DTYPES:
         raise Refusal(f"has numbers of dtype {quoted(made['dtype'])}; a model's are float32 or float64")
@@ -93,22 +122,25 @@ def checked(description: Any) -> dict[str, Any]:
     layers = as_array(made["layers"], "its layers", len(widths) - 1, len(widths) - 1)
     used: set[str] = set()
     for n, layer in enumerate(layers):
-        used |= _check_layer(layer, n, widths[n], widths[n + 1])
+        used |= _check_layer(layer, n, widths[n], widths[n + 1], schema)
     functions = as_object(made["functions"], "its table of functions", used)
     for name, values in functions.items():
         for value in as_array(values, f"function {quoted(name)}", len(_PROBES), len(_PROBES)):
             if value is not None:
                 check_finite(value, f"a value of function {quoted(name)}")
+    head_in(made)
     return made
 
 
-def _check_layer(layer: Any, n: int, inputs: int, outputs: int) -> set[str]:
+def _check_layer(layer: Any, n: int, inputs: int, nodes: int, schema: int) -> set[str]:
     """Check one layer's description; returns the names of the symbolic functions in it."""
     where = f"layer {n}"
     kind = as_object(layer, where, {"kind"}, others=True)["kind"]
     if kind != _LAYER_KIND:
         damaged(f"{quoted(kind)} is no kind of layer that schema {SCHEMA} has")
-    as_object(layer, where, {"kind", "degree", "grid_size", "base", "spline_scale", "symbolic"})
+    keys = {"kind", "degree", "grid_size", "base", "spline_scale", "symbolic"}
+    as_object(layer, where, keys | ({"products"} if schema > 2 else set()))
+    outputs = _check_products(layer.get("products", []), where, nodes)
     as_whole(layer["degree"], f"the degree of {where}", 0, 5)
     as_whole(layer["grid_size"], f"the grid size of {where}", 1, _GRID_LIMIT)
     if layer["base"] not in tuple(reference.BASES):
@@ -127,6 +159,18 @@ def _check_layer(layer: Any, n: int, inputs: int, outputs: int) -> set[str]:
         seen.add((i, o))
         names.add(name)
     return names
+
+
+def _check_products(products: Any, where: str, nodes: int) -> int:
+    """Check the arities of a layer's products; returns its number of sums."""
+    arities = as_array(products, f"the products of {where}", 0, nodes)
+    for arity in arities:
+        as_whole(arity, f"the arity of a product of {where}", 1, _NODE_LIMIT)
+    if arities and arities[0] == 1:
+        damaged(f"the first product of {where} has one factor")
+    sums: int = nodes - len(arities) + sum(arities)
+    as_whole(sums, f"the number of sums of {where}", 1, _NODE_LIMIT)
+    return sums
 
 
 def _check_names(names: Any, role: str, count: int) -> None:
@@ -157,7 +201,9 @@ def expected_tensors(description: Mapping[str, Any]) -> dict[str, Spec]:
         "scaled": Spec("bool", ()),
     }
     for n, layer in enumerate(description["layers"]):
-        edges, degree, grid_size = widths[n : n + 2], layer["degree"], layer["grid_size"]
+        products = layer.get("products", [])
+        edges = widths[n], widths[n + 1] - len(products) + sum(products)
+        degree, grid_size = layer["degree"], layer["grid_size"]
         apart = description["schema"] == 1
         rows = grid_size + degree + (layer["base"] != "none" and not apart)
         parts = {
@@ -231,7 +277,7 @@ def up_to_date(description: Mapping[str, Any], tensors: Mapping[str, Tensor]) ->
 def check_functions(description: Mapping[str, Any]) -> None:
     """Check that the symbolic functions in use are known here and mean what they meant."""
     known = library() if description["functions"] else {}
-    missing = sorted(set(description["functions"]) - set(known))
+    missing = [name for name in sorted(description["functions"]) if not is_known(name)]
     if missing:
         one = len(missing) == 1
         raise Refusal(

@@ -26,7 +26,9 @@ class Scores:
     ``edges``, ``nodes`` and ``inputs`` are attributions from the outputs back (Z. Liu et al.,
     *KAN 2.0*, 2024, section 4.1). Each output scores 1. A node hands its score on to its incoming
     edges in the ratio of their standard deviation to its own, and a node's score is the sum over
-    its outgoing edges. So an edge is judged by what reaches the outputs, not by its size: a large
+    its outgoing edges. A product hands its score to each factor in the ratio of what the product
+    would lose, were the factor its mean, to its own standard deviation; the factor hands it on like
+    a node. So an edge is judged by what reaches the outputs, not by its size: a large
     edge into a node that nothing reads scores 0. Edges that cancel one another score above 1.
     """
 
@@ -47,6 +49,10 @@ class Scores:
     """For each layer ``[I, O]``: the standard deviation of each edge's output, in scaled units."""
     means: tuple[Tensor, ...]
     """For each layer ``[I, O]``: the mean of each edge's output, in scaled units."""
+    factors: tuple[Tensor, ...]
+    """For each layer ``[O]``: how much of its node each sum makes up, root mean squared, in scaled
+    units: the standard deviation of a sum node; for a product's factor what the product would lose,
+    were the factor its mean."""
 
 
 @torch.no_grad()
@@ -72,30 +78,43 @@ def scores(model: KAN, x: Tensor | Dataset) -> Scores:
     """
     x = samples(model, x)
     count, dtype = x.shape[0], model.input_center.dtype
-    means = [torch.zeros_like(layer.mask, dtype=dtype) for layer in model.kan_layers()]
+    layers, eps = model.kan_layers(), torch.finfo(dtype).eps
+    means = [torch.zeros_like(layer.mask, dtype=dtype) for layer in layers]
+    node_means = [mean.new_zeros(layer.out_features) for mean, layer in zip(means, layers, strict=True)]
     for trace in _traces(model, x):
-        for mean, layer in zip(means, trace.layers, strict=True):
-            mean += layer.edges.sum(0) / count
+        for n, layer in enumerate(trace.layers):
+            means[n] += layer.edges.sum(0) / count
+            node_means[n] += layer.outputs.sum(0) / count
     squares, sizes = [torch.zeros_like(m) for m in means], [torch.zeros_like(m) for m in means]
-    node_squares, node_sizes = [m.sum(0) * 0 for m in means], [m.sum(0) * 0 for m in means]
+    sum_squares, sum_sizes = [m.sum(0) * 0 for m in means], [m.sum(0) * 0 for m in means]
+    parts, node_squares = [m.sum(0) * 0 for m in means], [torch.zeros_like(m) for m in node_means]
     for trace in _traces(model, x):
         for n, layer in enumerate(trace.layers):
             deviation = layer.edges - means[n]
             squares[n] += deviation.square().sum(0) / count
             sizes[n] += deviation.abs().sum(0) / count
-            together = layer.outputs - means[n].sum(0)
-            node_squares[n] += together.square().sum(0) / count
-            node_sizes[n] += together.abs().sum(0) / count
+            together = layer.sums - means[n].sum(0)
+            sum_squares[n] += together.square().sum(0) / count
+            sum_sizes[n] += together.abs().sum(0) / count
+            parts[n] += (together * layers[n].by_sums(layer.sums)).square().sum(0) / count
+            node_squares[n] += (layer.outputs - node_means[n]).square().sum(0) / count
     _check_finite(squares)
-    spreads = [square.sqrt() for square in squares]
-    node = torch.ones_like(spreads[-1][0])
+    spreads, factors = [square.sqrt() for square in squares], [part.sqrt() for part in parts]
+    node = torch.ones_like(node_means[-1])
     edges, nodes, magnitudes = [], [node], []
     for n in reversed(range(len(spreads))):
         summed = means[n].abs().sum(0) + spreads[n].sum(0)
-        noise = _ROUNDING_ERRORS * torch.finfo(dtype).eps * summed
-        constant = node_squares[n].sqrt() <= noise
-        edges.append(_ratio(node * spreads[n], node_squares[n].sqrt(), constant))
-        magnitudes.append(_ratio(sizes[n], node_sizes[n], constant))
+        noise = _ROUNDING_ERRORS * eps * summed
+        constant = sum_squares[n].sqrt() <= noise
+        sums = node
+        if layers[n].products:
+            owner, spread = list(layers[n].owners), node_squares[n].sqrt()
+            still = spread <= _ROUNDING_ERRORS * eps * layers[n].nodes(summed)
+            sums = _ratio(node[owner] * factors[n], spread[owner], still[owner])
+            # A sum node hands on what it has, whatever the rounding.
+            sums[: layers[n].plain_count] = node[: layers[n].plain_count]
+        edges.append(_ratio(sums * spreads[n], sum_squares[n].sqrt(), constant))
+        magnitudes.append(_ratio(sizes[n], sum_sizes[n], constant))
         node = edges[-1].sum(1)
         nodes.append(node)
     return Scores(
@@ -105,6 +124,7 @@ def scores(model: KAN, x: Tensor | Dataset) -> Scores:
         magnitudes=tuple(reversed(magnitudes)),
         spreads=tuple(spreads),
         means=tuple(means),
+        factors=tuple(factors),
     )
 
 
@@ -128,7 +148,7 @@ def samples(model: KAN, x: Tensor | Dataset) -> Tensor:
 
 
 def _traces(model: KAN, x: Tensor) -> Iterator[Trace]:
-    widest = max(layer.in_features * layer.out_features for layer in model.kan_layers())
+    widest = max(layer.in_features * layer.sum_count for layer in model.kan_layers())
     for block in torch.split(x, max(1, _BLOCK_ELEMENTS // widest)):
         yield model.trace(block)
 

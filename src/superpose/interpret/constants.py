@@ -22,6 +22,8 @@ _ALLOWED = 9.0
 # Errors below this share of the target's spread are rounding: exact data.
 _EXACT = 1e-10
 _MOST_CONSTANTS = 60
+# Numerators up to this are as plain as a fraction of pi gets.
+_SMALL = 12
 # Sums are shortened to at most so many terms.
 _MOST_KEPT = 5
 
@@ -75,6 +77,11 @@ class Problem:
         values = torch_function(expression, self.symbols, self.functions)(*self.columns)
         return int(bool((values > 0).all())) - int(bool((values < 0).all()))
 
+    def majority(self, expression: sympy.Expr) -> int:
+        """1 or -1, the sign that the expression has on most samples."""
+        values = torch_function(expression, self.symbols, self.functions)(*self.columns)
+        return 1 if float(values.expand_as(self.y).sign().sum()) >= 0 else -1
+
     def fit(self, expression: sympy.Expr, steps: int = 30) -> Fitted:
         """Least squares in all of an expression's floats at once, by Levenberg-Marquardt."""
         template, slots, start = _with_slots(expression)
@@ -112,6 +119,19 @@ class Problem:
                     break
         fitted = {slot: _float(float(value)) for slot, value in zip(slots, values, strict=True)}
         return Fitted(template.xreplace(fitted), best, self._standard_errors(model, values, best))
+
+    def standard_errors(self, expression: sympy.Expr) -> dict[float, float]:
+        """The standard error of each float of an expression by its value; empty where these make no least squares."""
+        template, slots, start = _with_slots(expression)
+        if not slots or len(slots) > _MOST_CONSTANTS:
+            return {}
+        function = torch_function(template, (*self.symbols, *slots), self.functions)
+
+        def model(values: Tensor) -> Tensor:
+            return function(*self.columns, *values.unbind()).expand_as(self.y)
+
+        values = torch.tensor(start, dtype=torch.float64)
+        return self._standard_errors(model, values, self._squares(model(values)))
 
     def _squares(self, values: Tensor) -> float:
         found = float((values - self.y).square().mean()) / self.variance
@@ -276,32 +296,38 @@ def _simple_values(value: float, width: float, exact: bool) -> list[tuple[int, s
     if width < 0.15 and abs(value) < 1e9:
         found.append((1, sympy.Integer(round(value))))
     if relative < 0.03:
-        found += [(2, q) for q in _rationals(value, (2, 3, 4))]
+        found += [(2, q) for q in _rationals(value, (2, 3, 4), width)]
         found += [
             (2, sign * q * sympy.pi) for sign in (-1, 1) for q in (sympy.Rational(1, 2), 1, 2) if sign * value > 0
         ]
     if relative < 1e-3 and size < 1e3:
-        found += [(3, q) for q in _rationals(value, (5, 6, 8, 10))]
-        found += [(4, q * sympy.pi) for q in _rationals(value / math.pi, (1, 2, 3, 4, 6, 8))]
-        found += [(4, q / sympy.pi) for q in _rationals(value * math.pi, (1, 2, 4))]
-        found += [(4, q * sympy.E) for q in _rationals(value / math.e, (1, 2))]
+        found += [(3, q) for q in _rationals(value, (5, 6, 8, 10), width)]
+        for power in (1, -1, 2, -2):
+            unit = math.pi**power
+            near = _rationals(value / unit, (1, 2, 3, 4, 6, 8, 16), width / unit)
+            found += [(4 if abs(q.p) <= _SMALL else 6, q * sympy.pi**power) for q in near]
+        found += [(5, q * sympy.E) for q in _rationals(value / math.e, (1, 2), width)]
     if exact and relative < 1e-5 and size < 1e3:
         squared = [q for q in _rationals(value * abs(value), (1, 2, 3, 4, 5, 6, 8)) if 0 < abs(q) < 100]
         found += [(5, sympy.sign(q) * sympy.sqrt(abs(q))) for q in squared]
-        found += [(5, q * sympy.sqrt(sympy.pi)) for q in _rationals(value / math.sqrt(math.pi), (1, 2, 4))]
-        found += [(5, q * sympy.sqrt(2 * sympy.pi)) for q in _rationals(value / math.sqrt(2 * math.pi), (1, 2, 4))]
-        found += [(5, q / sympy.sqrt(2 * sympy.pi)) for q in _rationals(value * math.sqrt(2 * math.pi), (1, 2, 4))]
-        found += [(5, q / sympy.sqrt(sympy.pi)) for q in _rationals(value * math.sqrt(math.pi), (1, 2, 4))]
+        for root in (sympy.sqrt(sympy.pi), sympy.sqrt(2 * sympy.pi)):
+            for unit, symbol in ((float(root), root), (1 / float(root), 1 / root)):
+                found += [(5, q * symbol) for q in _rationals(value / unit, (1, 2, 4))]
+        for power in (3, -3):
+            found += [(6, q * sympy.pi**power) for q in _rationals(value / math.pi**power, (1, 2, 3, 4, 6, 8))]
+        found += [(6, q * sympy.pi**power) for power in (1, -1) for q in _rationals(value / math.pi**power, (12,))]
         found += [(6, q) for q in _rationals(value, (7, 9, 12, 15, 16, 20, 25, 32, 50, 64, 100, 1000))]
     return [(tier, simple) for tier, simple in found if simple != 0 or tier == 0]
 
 
-def _rationals(value: float, denominators: tuple[int, ...]) -> list[sympy.Rational]:
+def _rationals(value: float, denominators: tuple[int, ...], width: float = 0.0) -> list[sympy.Rational]:
+    """The nearest fractions, as long as these lie further apart than the value is uncertain."""
     import sympy
 
     if not abs(value) < 1e9:
         return []
-    return [sympy.Rational(round(value * q), q) for q in denominators if round(value * q)]
+    some = [q for q in denominators if round(value * q) and width * q < 0.15]
+    return [sympy.Rational(round(value * q), q) for q in some]
 
 
 def simplest(problem: Problem, candidates: list[sympy.Expr]) -> Fitted:

@@ -42,10 +42,8 @@ def check_edge(model: KAN, edge: Sequence[int]) -> Edge:
     if found not in alive:
         whole = len(found) == 3 and all(isinstance(n, int) and n >= 0 for n in found)
         layer = model.layer(found[0]) if whole and found[0] < len(model.layers) else None
-        inside = layer is not None and found[1] < layer.in_features and found[2] < layer.out_features
-        why = (
-            "was removed" if inside else f"is not an edge (layer, input, output) of a network of widths {model.widths}"
-        )
+        inside = layer is not None and found[1] < layer.in_features and found[2] < layer.sum_count
+        why = "was removed" if inside else f"is not an edge (layer, input, output) of a network of widths {model.shape}"
         raise OptionError(f"{edge!r} {why}; model.active_edges() lists those that are alive")
     n, i, o = found
     return n, i, o
@@ -111,10 +109,10 @@ def fix(
         OptionError: if the edge or the function does not exist, or the function cannot be fitted there.
     """
     where = check_edge(model, edge)
-    find(name)
+    function = find(name)
     if constants is None:
         x, y = edge_samples(model, data, where)
-        found = fit_curve(x, y, library(), only=[name])
+        found = fit_curve(x, y, {name: function})
         if not found:
             raise OptionError(
                 f"{name!r} has no finite values on the activations of edge {where}; choose another function"

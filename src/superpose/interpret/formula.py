@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -89,6 +89,14 @@ class Formula:
         return formula._simplified(data, math.inf if deadline is None else deadline)
 
     @classmethod
+    def from_expressions(cls, expressions: Sequence[sympy.Expr], data: Dataset) -> Formula:
+        """The formula that these expressions are, one for each target, in the real symbols of a table's columns."""
+        import sympy
+
+        symbols = tuple(sympy.Symbol(name, real=True) for name in data.feature_names)
+        return cls(tuple(expressions), symbols, data.feature_names, data.target_names)
+
+    @classmethod
     def read(cls, model: KAN, *, deadline: float | None = None) -> Formula:
         """The simplified formula of a model alone, without data: its own values over its inputs' range stand in.
 
@@ -103,13 +111,8 @@ class Formula:
         kept = torch.isfinite(y).all(-1)
         if int(kept.sum()) < 100 or not bool((y[kept].std(0) > 0).all()):
             return cls.of(model)
-        data = Dataset.from_arrays(
-            x[kept],
-            y[kept],
-            feature_names=model.feature_names,
-            target_names=model.target_names,
-            test=0.0,
-        )
+        # Without the model's names, of which a column and a target may share one.
+        data = Dataset.from_arrays(x[kept], y[kept], test=0.0)
         return cls.of(model, data, deadline=deadline)
 
     def _simplified(self, data: Dataset, deadline: float) -> Formula:
@@ -177,6 +180,23 @@ class Formula:
         x, y = data.rows(split)
         return _root_mean_square(self.torch(x) - y)
 
+    def constants(self, data: Dataset) -> list[dict[str, float]]:
+        """The constants that were fitted, with their standard errors on training and validation rows.
+
+        Integers, fractions and multiples of pi in a formula were chosen, not fitted, and are not listed. The errors are
+        those of least squares, from the Jacobian at the fitted values and the mean squared residual: they hold where
+        the formula is right and the residuals are independent noise of one size.
+
+        Returns:
+            ``{"value": ..., "standard_error": ...}`` of each, target by target, in the order of their size.
+        """
+        found = []
+        for target, expression in enumerate(self.expressions):
+            problem = constants.Problem(self.symbols, *_unheld(data, target), self.splines)
+            errors = problem.standard_errors(expression)
+            found += [{"value": value, "standard_error": errors[value]} for value in sorted(errors, key=abs)]
+        return found
+
     def difference(self, model: KAN, x: Tensor) -> float:
         """Root mean squared difference from a network on samples ``x [N, n_in]``, in the target's units."""
         with torch.no_grad():
@@ -203,7 +223,9 @@ def _written_out(
         return sympy.Float(value)
 
     def affine(scale: float, inner: sympy.Expr, shift: float) -> sympy.Expr:
-        return sympy.expand_mul(number(scale) * inner) + (number(shift) if shift else 0)
+        # Into a sum, but not into products of sums, which stay as they are.
+        terms = [number(scale) * term for term in sympy.Add.make_args(inner)]
+        return sympy.Add(*terms) + (number(shift) if shift else 0)
 
     def unit(scale: float, inner: sympy.Expr, shift: float) -> sympy.Expr:
         """As ``affine``, with scales of one and shifts of zero left out."""
@@ -213,7 +235,7 @@ def _written_out(
     nodes = [unit(1 / s, x, -c / s) for x, c, s in zip(symbols, centers, scales, strict=True)]
     for n, layer in enumerate(model.kan_layers()):
         table, rows = layer.symbolic_table(), layer.rows().detach()
-        sums: list[list[sympy.Expr]] = [[] for _ in range(layer.out_features)]
+        sums: list[list[sympy.Expr]] = [[] for _ in range(layer.sum_count)]
         for i, o in torch.nonzero(layer.mask).tolist():
             if (i, o) in table:
                 _, (a, b, c, d) = table[i, o]
@@ -230,7 +252,10 @@ def _written_out(
                 value = sympy.Function(made.name, real=True)(nodes[i])
             # A root of a negative constant, say: the network has no value there, and neither has its formula.
             sums[o].append(sympy.nan if value.has(sympy.I) else value)
-        nodes = [sympy.Add(*parts) for parts in sums]
+        factors: list[list[sympy.Expr]] = [[] for _ in range(layer.out_features)]
+        for owner, parts in zip(layer.owners, sums, strict=True):
+            factors[owner].append(sympy.Add(*parts))
+        nodes = [sympy.Mul(*parts) for parts in factors]
     ends = zip(nodes, model.output_center.tolist(), model.output_scale.tolist(), strict=True)
     return tuple(unit(scale, node, center) for node, center, scale in ends)
 

@@ -67,7 +67,8 @@ def _merge_in_layer(model: KAN, x: Tensor, target: Tensor, n: int, tolerance: fl
     deviation = h - h.mean(0)
     products = deviation.T @ deviation
     variance = products.diagonal()
-    incoming = model.layer(n - 1).mask.sum(0).tolist()
+    before = model.layer(n - 1)
+    incoming = [int(before.mask[:, before.sums_of(node)].sum()) for node in range(before.out_features)]
     following = model.layer(n)
     domain = grid.breakpoints(following.knots, following.degree)
     resolution = (variance.sqrt() / (domain[:, -1] - domain[:, 0])).tolist()

@@ -13,7 +13,7 @@ from superpose.data import Dataset
 from superpose.interpret.attribution import Scores, scores
 from superpose.nn.layer import KANLayer
 from superpose.nn.model import KAN, Edge
-from superpose.nn.surgery import slice_model
+from superpose.nn.surgery import cut_sums, scale_sum, slice_model
 
 # Share of an output's standard deviation below which an edge counts as idle.
 THRESHOLD = 1e-2
@@ -32,8 +32,9 @@ def prune(
 
     Every edge that goes is replaced by its mean over the samples, which another edge of the same
     node takes up; so the function changes by the variation of the edges that went, and by nothing
-    else. Hidden nodes that are left without incoming or without outgoing edges go too. The inputs
-    keep their places, and no output is ever cut off from all of them.
+    else. A product's factor that loses all its edges goes, and its mean multiplies another factor.
+    Hidden nodes that are left without incoming or without outgoing edges go too. The inputs keep
+    their places, and no output is ever cut off from all of them.
 
     Args:
         model: any model; it is not changed.
@@ -41,7 +42,7 @@ def prune(
         threshold: edges whose attribution (see :class:`Scores`) is below it go, except that the
             strongest path to each output stays. 0.01 if nothing is named; if something is named,
             only that goes unless a threshold is given too.
-        edges: ``(layer, input, output)``, as in :meth:`KAN.active_edges`.
+        edges: ``(layer, input, output)``, a product's factors counted one by one, as in :meth:`KAN.active_edges`.
         nodes: ``(layer, index)``; layer 0 are the inputs, 1 the first hidden nodes.
         inputs: columns, by name or by index.
 
@@ -69,11 +70,12 @@ def prune(
     alive = [mask.clone() for mask in before]
     for n, i, o in named:
         alive[n][i, o] = False
+    layers = model.kan_layers()
     _check_outputs(model, before, alive)
-    essential = _strongest_paths(alive, found.spreads)
+    essential = _strongest_paths(layers, alive, found)
     for mask, score, path in zip(alive, found.edges, essential, strict=True):
         mask &= (score >= threshold) | path
-    _drop_dead_ends(alive, essential)
+    _drop_dead_ends(layers, alive, essential)
     return _without(model, alive, found)
 
 
@@ -91,19 +93,19 @@ def _named_edges(
     gone: set[Edge] = set()
     for edge in edges:
         n, i, o = _indices(edge, "edges", "(layer, input, output)", 3)
-        if not (0 <= n < depth and 0 <= i < widths[n] and 0 <= o < widths[n + 1]):
-            raise OptionError(f"the model has no edge {(n, i, o)}; its widths are {widths}")
+        model.check_edge(n, i, o)
         gone.add((n, i, o))
     listed = [_indices(node, "nodes", "(layer, index)", 2) for node in nodes]
     listed += [(0, _input_index(model, name)) for name in _several(inputs)]
     for n, index in listed:
         if not (0 <= n <= depth and 0 <= index < widths[n]):
-            raise OptionError(f"the model has no node {(n, index)}; its widths are {widths}")
+            raise OptionError(f"the model has no node {(n, index)}; its widths are {model.shape}")
         if n == depth:
             raise OptionError(f"node {(n, index)} is an output; outputs cannot be removed")
-        gone.update((n, index, o) for o in range(widths[n + 1]))
+        gone.update((n, index, o) for o in range(model.layer(n).sum_count))
         if n > 0:
-            gone.update((n - 1, i, index) for i in range(widths[n - 1]))
+            into = model.layer(n - 1)
+            gone.update((n - 1, i, o) for i in range(widths[n - 1]) for o in into.sums_of(index))
     return gone
 
 
@@ -132,16 +134,27 @@ def _input_index(model: KAN, name: str | int) -> int:
     raise OptionError(f"the model has no input {name!r}{nearest(str(name), names)}")
 
 
-def _reached(alive: list[Tensor]) -> list[Tensor]:
+def _by_node(layer: KANLayer, sums: Tensor) -> Tensor:
+    """Which nodes have a sum of which this holds: ``[out_features]`` from ``[O]``."""
+    if not layer.products:
+        return sums
+    found = sums.new_zeros(layer.out_features)
+    for o, owner in enumerate(layer.owners):
+        found[owner] |= sums[o]
+    return found
+
+
+def _reached(layers: Sequence[KANLayer], alive: list[Tensor]) -> list[Tensor]:
     """For each layer of nodes, inputs first, which of them some input reaches."""
     reached = [alive[0].new_ones(alive[0].shape[0])]
-    for mask in alive:
-        reached.append((mask & reached[-1][:, None]).any(0))
+    for layer, mask in zip(layers, alive, strict=True):
+        reached.append(_by_node(layer, (mask & reached[-1][:, None]).any(0)))
     return reached
 
 
 def _check_outputs(model: KAN, before: list[Tensor], alive: list[Tensor]) -> None:
-    cut = _reached(before)[-1] & ~_reached(alive)[-1]
+    layers = model.kan_layers()
+    cut = _reached(layers, before)[-1] & ~_reached(layers, alive)[-1]
     names = [name for name, gone in zip(model.target_names, cut.tolist(), strict=True) if gone]
     if names:
         raise OptionError(
@@ -150,29 +163,37 @@ def _check_outputs(model: KAN, before: list[Tensor], alive: list[Tensor]) -> Non
         )
 
 
-def _strongest_paths(alive: list[Tensor], spreads: Sequence[Tensor]) -> list[Tensor]:
+def _strongest_paths(layers: Sequence[KANLayer], alive: list[Tensor], found: Scores) -> list[Tensor]:
     """Masks of one path to each output: from the output back, always the edge that varies most.
 
-    An output that no input reaches in the model as it was given keeps all that leads to it.
+    Through a product it leads by the factor that makes up most of it. An output that no input reaches in the model as
+    it was given keeps all that leads to it.
     """
-    reached = _reached(alive)
+    reached = _reached(layers, alive)
     essential = [torch.zeros_like(mask) for mask in alive]
     wanted = torch.ones_like(reached[-1])
     for n in reversed(range(len(alive))):
         usable = alive[n] & reached[n][:, None]
-        strongest = torch.where(usable, spreads[n], -1.0).argmax(0)
+        owner = list(layers[n].owners)
+        # Of each node one sum: the one that varies most among those that an input reaches.
+        weight = torch.where(usable.any(0), found.factors[n], -1.0)
+        chosen = torch.zeros_like(usable[0])
+        for node in range(layers[n].out_features):
+            sums = layers[n].sums_of(node)
+            chosen[sums[int(weight[sums].argmax())]] = True
+        strongest = torch.where(usable, found.spreads[n], -1.0).argmax(0)
         essential[n][strongest, torch.arange(len(strongest), device=strongest.device)] = True
-        essential[n] = torch.where(reached[n + 1], essential[n], alive[n]) & wanted
+        essential[n] = torch.where(reached[n + 1][owner], essential[n] & chosen, alive[n]) & wanted[owner]
         wanted = essential[n].any(1)
     return essential
 
 
-def _drop_dead_ends(alive: list[Tensor], essential: list[Tensor]) -> None:
+def _drop_dead_ends(layers: Sequence[KANLayer], alive: list[Tensor], essential: list[Tensor]) -> None:
     """Take out, in place, the edges that leave a constant node and those into a node unread."""
     for n in range(1, len(alive)):
-        alive[n] &= alive[n - 1].any(0)[:, None] | essential[n]
+        alive[n] &= _by_node(layers[n - 1], alive[n - 1].any(0))[:, None] | essential[n]
     for n in reversed(range(len(alive) - 1)):
-        alive[n] &= alive[n + 1].any(1)
+        alive[n] &= alive[n + 1].any(1)[list(layers[n].owners)]
 
 
 # -- taking it out
@@ -180,7 +201,7 @@ def _drop_dead_ends(alive: list[Tensor], essential: list[Tensor]) -> None:
 
 @torch.no_grad()
 def _without(model: KAN, alive: list[Tensor], found: Scores) -> KAN:
-    """The model with these edges only, the means of the others taken up, idle nodes cut out."""
+    """The model with these edges only, the means of the others taken up, idle nodes and factors cut out."""
     made = model.copy()
     for n, layer in enumerate(made.kan_layers()):
         constants = torch.where(layer.mask & ~alive[n], found.means[n], 0.0).sum(0)
@@ -194,8 +215,35 @@ def _without(model: KAN, alive: list[Tensor], found: Scores) -> KAN:
         layer.mask.copy_(alive[n])
         table = layer.symbolic_table()
         layer.set_symbolic({edge: entry for edge, entry in table.items() if alive[n][edge]})
-    keep = [torch.nonzero(into.any(0) | out.any(1))[:, 0].tolist() or [0] for into, out in itertools.pairwise(alive)]
+        if layer.products:
+            alive[n] = alive[n][:, _drop_factors(layer, constants)]
+    layers = made.kan_layers()
+    keep = [
+        torch.nonzero(_by_node(layer, into.any(0)) | out.any(1))[:, 0].tolist() or [0]
+        for layer, (into, out) in zip(layers, itertools.pairwise(alive), strict=False)
+    ]
     return slice_model(made, keep)
+
+
+@torch.no_grad()
+def _drop_factors(layer: KANLayer, constants: Tensor) -> list[int]:
+    """Cut out, in place, the factors without edges, which are these constants ``[O]``; returns the sums that stay.
+
+    A product none of whose factors has edges keeps one of them.
+    """
+    busy = layer.mask.any(0).tolist()
+    kept, arities = [], []
+    for node in range(layer.out_features):
+        sums = layer.sums_of(node)
+        stay = [o for o in sums if busy[o]] or sums[:1]
+        for o in sums:
+            if o not in stay and busy[stay[0]]:
+                scale_sum(layer, stay[0], float(constants[o]))
+        kept += stay
+        arities.append(len(stay))
+    if len(kept) < layer.sum_count:
+        cut_sums(layer, kept, arities)
+    return kept
 
 
 @torch.no_grad()

@@ -247,7 +247,7 @@ class _Search:
             return
         if len(model.active_edges()) > 1 and int(model.layer(n).mask[:, o].sum()) > 1:
             smaller = prune(model, self.samples, edges=[edge])
-            if smaller.widths == model.widths:
+            if smaller.shape == model.shape:
                 yield smaller
         present = self.functions.get(model.layer(n).symbolic_table()[i, o][0])
         exact = self.error(model) < EXACT

@@ -1,7 +1,8 @@
 """KAN layers and models."""
 
+from superpose.nn.head import Head
 from superpose.nn.layer import KANLayer
 from superpose.nn.model import KAN, LayerTrace, Trace
 from superpose.nn.symbolic import SymbolicFunction, library, register
 
-__all__ = ["KAN", "KANLayer", "LayerTrace", "SymbolicFunction", "Trace", "library", "register"]
+__all__ = ["KAN", "Head", "KANLayer", "LayerTrace", "SymbolicFunction", "Trace", "library", "register"]

@@ -1,9 +1,9 @@
-"""KANLayer: a learnable function on every edge, sums at the outputs."""
+"""KANLayer: a learnable function on every edge, sums and products of sums at the outputs."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from superpose._errors import OptionError, ShapeError, nearest
+from superpose.nn import products as product_nodes
 from superpose.nn.symbolic import SymbolicEdges
 from superpose.spline import fitting, grid, ops, reference
 
@@ -27,14 +28,20 @@ class KANLayer(nn.Module):
     the base is ``"none"``, the base weights as the last row. An edge is removed by ``mask[i, o] = False``; a change
     made past torch's own bookkeeping (through ``mask.data`` or NumPy) may go unnoticed.
 
+    The last nodes may be products (Z. Liu et al., *KAN 2.0*, 2024, section 3.1): a product of arity ``m`` multiplies
+    ``m`` sums, its factors, each with edges of its own from all inputs. The layer then has more sums than outputs, and
+    the ``O`` of coefficients, mask and edges counts sums: first those of the sum nodes, then the factors of each
+    product in turn.
+
     Args:
         in_features: ``I``.
-        out_features: ``O``.
+        out_features: the number of nodes, sums and products together.
         grid_size: ``G``, number of grid intervals.
         degree: ``k`` of the splines, 0 to 5.
         grid_range: ends of the grid, the same for every input at first.
         base: ``"silu"``, ``"identity"`` or ``"none"``.
         spline_scale: size of the random smooth splines at the start.
+        products: arities of the last nodes, if these are products.
         generator: source of the random start; torch's own when None, as for other torch layers.
         device, dtype: as for other torch layers.
 
@@ -44,6 +51,9 @@ class KANLayer(nn.Module):
     >>> layer = KANLayer(3, 2)
     >>> layer(torch.zeros(4, 7, 3)).shape
     torch.Size([4, 7, 2])
+    >>> layer = KANLayer(3, 2, products=(3,))                      # one sum, and a product of three sums
+    >>> layer(torch.zeros(4, 3)).shape, layer.sum_count
+    (torch.Size([4, 2]), 4)
     """
 
     knots: Tensor
@@ -60,6 +70,7 @@ class KANLayer(nn.Module):
         grid_range: tuple[float, float] = (-1.0, 1.0),
         base: str = "silu",
         spline_scale: float = 0.1,
+        products: Sequence[int] = (),
         generator: torch.Generator | None = None,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
@@ -67,20 +78,55 @@ class KANLayer(nn.Module):
         super().__init__()
         check_sizes(in_features, out_features, grid_size, degree, grid_range, base)
         in_features, out_features, grid_size, degree = map(int, (in_features, out_features, grid_size, degree))
-        self.in_features, self.out_features = in_features, out_features
+        self.in_features = in_features
+        self.set_nodes(out_features, products)
+        sums = self.sum_count
         self.degree, self.base = degree, base
         made: dict[str, Any] = {"device": device, "dtype": dtype or torch.get_default_dtype()}
         ends = torch.tensor(grid_range, **made)
         one = grid.uniform_knots(ends[:1], ends[1:], grid_size, degree)
         self.register_buffer("knots", one.repeat(in_features, 1))
-        self.register_buffer("mask", torch.ones(in_features, out_features, dtype=torch.bool, device=device))
+        self.register_buffer("mask", torch.ones(in_features, sums, dtype=torch.bool, device=device))
         rows = reference.row_count(self.knots, degree, base)
-        self.coefficients = nn.Parameter(torch.empty(in_features, rows, out_features, **made))
+        self.coefficients = nn.Parameter(torch.empty(in_features, rows, sums, **made))
         # The mask that was looked at last, its version, and whether it removes nothing.
         self._looked_at: tuple[Tensor | None, int, bool] = (None, 0, False)
         self.symbolic: SymbolicEdges | None = None
         self.spline_scale = spline_scale
         self.reset_parameters(generator)
+
+    def set_nodes(self, out_features: int, products: Sequence[int] = ()) -> None:
+        """Say what the nodes are; the coefficients and the mask have to be those of as many sums.
+
+        Raises:
+            OptionError: if there are more products than nodes, or an arity that cannot be.
+        """
+        if len(products) > out_features:
+            raise OptionError(
+                f"a layer of {out_features} nodes cannot have {len(products)} products; out_features counts both"
+            )
+        self.out_features, self.products = out_features, product_nodes.checked(products)
+        # The node of each sum; kept, since least squares asks for it at every step.
+        self.owners = tuple(product_nodes.owners(self.plain_count, self.products))
+
+    @property
+    def plain_count(self) -> int:
+        """How many sum nodes there are; they come first."""
+        return self.out_features - len(self.products)
+
+    @property
+    def sum_count(self) -> int:
+        """How many sums there are, those of the sum nodes and the factors of products together."""
+        return len(self.owners)
+
+    @property
+    def width(self) -> int | list[Any]:
+        """The nodes as :class:`~superpose.KAN` takes them: their number, or ``[sums, [arities of the products]]``."""
+        return [self.plain_count, list(self.products)] if self.products else self.out_features
+
+    def sums_of(self, node: int) -> list[int]:
+        """The sums that a node is made of: one, or a product's factors."""
+        return [o for o, owner in enumerate(self.owners) if owner == node]
 
     @property
     def grid_size(self) -> int:
@@ -111,7 +157,7 @@ class KANLayer(nn.Module):
         scaled = (2 * places - low - high) / (high - low)
         shapes = torch.stack([scaled, 1.5 * scaled**2 - 0.5, 2.5 * scaled**3 - 1.5 * scaled], -1)[..., : max(1, powers)]
         curves = fitting.fit_curves(one, self.degree, places, shapes)[0]
-        weights = torch.randn(self.in_features, curves.shape[1], self.out_features, **options)
+        weights = torch.randn(self.in_features, curves.shape[1], self.sum_count, **options)
         size = self.spline_scale / math.sqrt(self.in_features * curves.shape[1])
         with torch.no_grad():
             # A few inputs at a time: all at once would need as much memory again.
@@ -168,7 +214,7 @@ class KANLayer(nn.Module):
         self.coefficients.copy_(torch.where(self.spline_mask()[:, None, :], rows, self.coefficients))
 
     def forward(self, x: Tensor) -> Tensor:
-        """``[..., I] -> [..., O]``.
+        """``[..., I] -> [..., out_features]``: the nodes' values.
 
         Raises:
             ShapeError: if the last dimension is not ``in_features``.
@@ -179,10 +225,23 @@ class KANLayer(nn.Module):
                 f"{tuple(x.shape)}"
             )
         flat = x if x.dim() == 2 else x.reshape(-1, self.in_features)
-        y = ops.edge_sum(None, self.rows(), flat, buffer_of(self, "knots"), self.degree, self.base)
-        if self.symbolic is not None:
-            y = y + self.symbolic(flat, self.out_features)
+        y = self.sums(flat)
+        if self.products:
+            y = self.nodes(y)
         return y if x.dim() == 2 else y.reshape(*x.shape[:-1], self.out_features)
+
+    def sums(self, x: Tensor) -> Tensor:
+        """The sums of the edges at ``x [B, I]``: ``[B, O]``, factors of products apart."""
+        y = ops.edge_sum(None, self.rows(), x, buffer_of(self, "knots"), self.degree, self.base)
+        return y if self.symbolic is None else y + self.symbolic(x, self.sum_count)
+
+    def nodes(self, sums: Tensor) -> Tensor:
+        """The nodes' values ``[..., out_features]`` from those of the sums ``[..., O]``."""
+        return product_nodes.values(sums, self.plain_count, self.products) if self.products else sums
+
+    def by_sums(self, sums: Tensor) -> Tensor:
+        """How each sum's node moves with it, ``[..., O]``: one, or the product of the other factors."""
+        return product_nodes.others(sums, self.plain_count, self.products)
 
     def edges(self, x: Tensor) -> Tensor:
         """Every edge's own output at ``x [B, I]``: ``[B, I, O]``, zero on removed edges."""
@@ -244,7 +303,7 @@ class KANLayer(nn.Module):
     def extra_repr(self) -> str:
         return (
             f"{self.in_features}, {self.out_features}, grid_size={self.grid_size}, degree={self.degree}, "
-            f"base={self.base!r}"
+            f"base={self.base!r}{f', products={self.products}' if self.products else ''}"
         )
 
 

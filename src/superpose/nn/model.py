@@ -14,7 +14,9 @@ from torch.nn.modules.module import _has_any_global_hook
 
 from superpose._errors import DataError, OptionError, ShapeError
 from superpose.data import Affine, Dataset, read_features
+from superpose.nn.head import Head
 from superpose.nn.layer import KANLayer, buffer_of, check_count
+from superpose.nn.products import Width, read_width
 from superpose.spline import grid, ops
 
 Edge = tuple[int, int, int]
@@ -31,12 +33,14 @@ class LayerTrace:
     Attributes:
         inputs: ``[B, I]``, the pre-activations.
         edges: ``[B, I, O]``, each edge's own output; zero where an edge was removed.
-        outputs: ``[B, O]``, their sums over the inputs.
+        outputs: ``[B, out_features]``, the nodes' values.
+        sums: ``[B, O]``, the edges' sums over the inputs; the same as ``outputs`` but for the factors of products.
     """
 
     inputs: Tensor
     edges: Tensor
     outputs: Tensor
+    sums: Tensor
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,9 @@ class KAN(nn.Module):
     (identity until :func:`superpose.fit` or :meth:`set_scaling` sets it).
 
     Args:
-        widths: nodes of each layer, inputs first, outputs last.
+        widths: nodes of each layer, inputs first, outputs last. A number stands for so many sums;
+            ``[3, [2, 4]]`` for 3 sums, then a product of 2 factors and one of 4; ``[3, 2]`` for 3 sums and two products
+            of 2 factors.
         grid_size: intervals of the grid, one number or one for each layer.
         degree: spline degree, one number or one for each layer.
         grid_range: ends of every grid at first.
@@ -75,6 +81,8 @@ class KAN(nn.Module):
     >>> model = KAN([2, 5, 1], grid_size=5, degree=3, seed=0)
     >>> model(torch.zeros(10, 2)).shape
     torch.Size([10, 1])
+    >>> KAN([2, [0, [2]], 1]).parameter_count()                    # two factors of two edges each, and one edge
+    45
     """
 
     input_center: Tensor
@@ -85,7 +93,7 @@ class KAN(nn.Module):
 
     def __init__(
         self,
-        widths: Sequence[int],
+        widths: Sequence[Width],
         *,
         grid_size: int | Sequence[int] = 5,
         degree: int | Sequence[int] = 3,
@@ -98,8 +106,8 @@ class KAN(nn.Module):
         target_names: Sequence[str] | None = None,
     ) -> None:
         super().__init__()
-        widths = _whole_numbers(widths)
-        depth = len(widths) - 1
+        nodes = _nodes(widths)
+        counts, depth = [count for count, _ in nodes], len(nodes) - 1
         sizes, degrees = (
             _per_layer("grid_size", grid_size, depth),
             _per_layer("degree", degree, depth),
@@ -109,8 +117,9 @@ class KAN(nn.Module):
         generator = torch.Generator(device=device or "cpu").manual_seed(int(seed))
         self.layers = nn.ModuleList(
             KANLayer(
-                widths[n],
-                widths[n + 1],
+                counts[n],
+                counts[n + 1],
+                products=nodes[n + 1][1],
                 grid_size=sizes[n],
                 degree=degrees[n],
                 grid_range=grid_range,
@@ -122,14 +131,16 @@ class KAN(nn.Module):
             for n in range(depth)
         )
         made: dict[str, Any] = {"device": device, "dtype": dtype}
-        self.register_buffer("input_center", torch.zeros(widths[0], **made))
-        self.register_buffer("input_scale", torch.ones(widths[0], **made))
-        self.register_buffer("output_center", torch.zeros(widths[-1], **made))
-        self.register_buffer("output_scale", torch.ones(widths[-1], **made))
+        self.register_buffer("input_center", torch.zeros(counts[0], **made))
+        self.register_buffer("input_scale", torch.ones(counts[0], **made))
+        self.register_buffer("output_center", torch.zeros(counts[-1], **made))
+        self.register_buffer("output_scale", torch.ones(counts[-1], **made))
         self._looked_at = _NOT_LOOKED_AT
         self.register_buffer("scaled", torch.zeros((), dtype=torch.bool, device=device))
-        self.feature_names = _names("feature_names", feature_names, widths[0], "x")
-        self.target_names = _names("target_names", target_names, widths[-1], "y")
+        self.feature_names = _names("feature_names", feature_names, counts[0], "x")
+        self.target_names = _names("target_names", target_names, counts[-1], "y")
+        self.head: Head | None = None
+        """How the outputs are read as classes; None where they are predictions themselves."""
 
     # -- what the model is
 
@@ -137,6 +148,15 @@ class KAN(nn.Module):
     def widths(self) -> list[int]:
         """Nodes of each layer, inputs first."""
         return [self.layer(0).in_features, *(layer.out_features for layer in self.kan_layers())]
+
+    @property
+    def shape(self) -> list[int | list[Any]]:
+        """As ``widths``, with products told apart: what :class:`KAN` was made with.
+
+        >>> KAN([2, [1, 2], 1]).shape
+        [2, [1, [2, 2]], 1]
+        """
+        return [self.layer(0).in_features, *(layer.width for layer in self.kan_layers())]
 
     def layer(self, index: int) -> KANLayer:
         """The layer of that index."""
@@ -149,8 +169,13 @@ class KAN(nn.Module):
         return [self.layer(index) for index in range(len(self.layers))]
 
     def active_edges(self) -> list[Edge]:
-        """``(layer, input, output)`` of every edge that was not removed."""
+        """``(layer, input, output)`` of every edge that was not removed; a product's factors count as outputs."""
         return [(n, i, o) for n, layer in enumerate(self.kan_layers()) for i, o in torch.nonzero(layer.mask).tolist()]
+
+    def check_edge(self, n: int, i: int, o: int) -> None:
+        """Raise :class:`OptionError` unless there is an edge from input ``i`` to sum ``o`` in layer ``n``."""
+        if not (0 <= n < len(self.layers) and 0 <= i < self.layer(n).in_features and 0 <= o < self.layer(n).sum_count):
+            raise OptionError(f"the model has no edge {(n, i, o)}; its widths are {self.shape}")
 
     def parameter_count(self) -> int:
         """Free constants on the edges that are alive: rows of a spline edge, four of a symbolic one."""
@@ -173,6 +198,14 @@ class KAN(nn.Module):
         ):
             getattr(self, name).copy_(value)
         self.scaled.fill_(True)
+
+    def output_scaling(self, outputs: Affine) -> Affine:
+        """The scaling to train with: outputs that are products keep their zero, which a shift would take from them."""
+        last, center = self.layer(-1), outputs.center.clone()
+        for node, arity in enumerate(last.products, start=last.plain_count):
+            if arity > 1:
+                center[node] = 0.0
+        return Affine(center, outputs.scale)
 
     # -- what it computes
 
@@ -232,12 +265,13 @@ class KAN(nn.Module):
         return {**self.__dict__, "_looked_at": _NOT_LOOKED_AT}
 
     def _curves(self) -> list[ops.Curves] | None:
-        """The layers' curves, if these are all there is to the layers: no symbolic edges, nobody's hooks."""
+        """The layers' curves, if these are all there is to the layers: no symbolic edges, products or hooks."""
         curves = []
         for layer in self.layers:
             if (
                 type(layer) is not KANLayer
                 or layer.symbolic is not None
+                or layer.products
                 or layer._forward_hooks
                 or layer._forward_pre_hooks
                 or layer._backward_hooks
@@ -258,7 +292,8 @@ class KAN(nn.Module):
         layers = []
         for layer in self.kan_layers():
             edges = layer.edges(h)
-            layers.append(LayerTrace(h, edges, edges.sum(1)))
+            sums = edges.sum(1)
+            layers.append(LayerTrace(h, edges, layer.nodes(sums), sums))
             h = layers[-1].outputs
         return Trace(tuple(layers), torch.addcmul(self.output_center, h, self.output_scale))
 
@@ -278,6 +313,34 @@ class KAN(nn.Module):
             x = read_features(table, self.feature_names)
         blocks = [self(block.to(self.input_center.device)).cpu() for block in torch.split(x, 1 << 16)]
         return torch.cat(blocks).numpy() if blocks else np.empty((0, self.widths[-1]))
+
+    def labels(self, table: Any) -> list[str]:
+        """The class of each row of a table (as for :meth:`predict`), by the model's head.
+
+        Raises:
+            OptionError: if the model has no head.
+            DataError: as :meth:`predict`.
+        """
+        return self._read_by().labels(self.predict(table))
+
+    def probabilities(self, table: Any) -> np.ndarray:
+        """Probabilities ``[N, K]`` of the classes ``model.head.classes`` for a table.
+
+        Raises:
+            OptionError: if the model has no head.
+            DataError: as :meth:`predict`.
+        """
+        head = self._read_by()
+        found: np.ndarray = head.probabilities(torch.from_numpy(self.predict(table))).numpy()
+        return found
+
+    def _read_by(self) -> Head:
+        if self.head is None:
+            raise OptionError(
+                "the model has no head, so its outputs are numbers and no classes; train it with superpose.classify, "
+                "or set model.head"
+            )
+        return self.head
 
     # -- other models of the same function
 
@@ -360,10 +423,9 @@ class KAN(nn.Module):
         Raises:
             OptionError: if the model has no such edge.
         """
-        model, widths = self.copy(), self.widths
+        model = self.copy()
         for n, i, o in edges:
-            if not (0 <= n < len(self.layers) and 0 <= i < widths[n] and 0 <= o < widths[n + 1]):
-                raise OptionError(f"the model has no edge {(n, i, o)}; its widths are {widths}")
+            self.check_edge(n, i, o)
             layer = model.layer(n)
             layer.mask[i, o] = alive
             table = layer.symbolic_table()
@@ -372,7 +434,7 @@ class KAN(nn.Module):
         return model
 
     def extra_repr(self) -> str:
-        return f"widths={self.widths}"
+        return f"widths={self.shape}"
 
 
 def _scaled(values: Tensor, center: Tensor, scale: Tensor) -> Tensor:
@@ -387,16 +449,19 @@ def _scaled(values: Tensor, center: Tensor, scale: Tensor) -> Tensor:
     return ((values.to(wide) - center) / scale).to(center.dtype)
 
 
-def _whole_numbers(widths: Sequence[int]) -> list[int]:
-    try:
-        listed = [width.__index__() for width in widths]
-    except (TypeError, AttributeError):
-        raise OptionError(f"widths must be a list of whole numbers such as [2, 5, 1], not {widths!r}") from None
-    if len(listed) < 2 or min(listed) < 1:
+def _nodes(widths: Sequence[Width]) -> list[tuple[int, tuple[int, ...]]]:
+    """Of each layer the number of nodes, and the arities of its products."""
+    listed = list(widths) if hasattr(widths, "__iter__") else [None]
+    if any(isinstance(w, str) or not (isinstance(w, Sequence) or hasattr(w, "__index__")) for w in listed):
+        raise OptionError(f"widths must be a list of whole numbers such as [2, 5, 1], not {widths!r}")
+    nodes = [read_width(width) for width in listed]
+    if len(nodes) < 2 or min(count for count, _ in nodes) < 1:
         raise OptionError(
             f"widths must list at least an input and an output layer, each of at least 1 node, not {widths!r}"
         )
-    return listed
+    if nodes[0][1]:
+        raise OptionError(f"the first width counts the inputs, which are no products, and is {listed[0]!r}")
+    return nodes
 
 
 def _per_layer(name: str, value: int | Sequence[int], depth: int) -> list[int]:

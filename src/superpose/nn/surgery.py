@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import nn
@@ -12,34 +12,61 @@ from superpose._errors import OptionError
 from superpose.nn.layer import KANLayer
 from superpose.nn.model import KAN
 
+SymbolicTable = Mapping[tuple[int, int], tuple[str, tuple[float, float, float, float]]]
+
 
 def slice_layer(layer: KANLayer, inputs: Sequence[int], outputs: Sequence[int]) -> KANLayer:
-    """A new layer of the edges between some of the inputs and some of the outputs, in this order.
+    """A new layer of the edges between some of the inputs and some of the nodes, in this order.
 
     >>> slice_layer(KANLayer(3, 4), [2, 0], [1])
     KANLayer(2, 1, grid_size=5, degree=3, base='silu')
     """
     made = copy.deepcopy(layer)
-    made.in_features, made.out_features = len(inputs), len(outputs)
     rows = torch.tensor(inputs, dtype=torch.long, device=layer.knots.device)
-    columns = torch.tensor(outputs, dtype=torch.long, device=layer.knots.device)
-    made.knots = layer.knots[rows]
-    made.mask = layer.mask[rows][:, columns]
-    kept = layer.coefficients.detach()[rows][..., columns]
-    made.coefficients = nn.Parameter(kept, requires_grad=layer.coefficients.requires_grad)
+    made.in_features, made.knots = len(inputs), layer.knots[rows]
+    made.mask = layer.mask[rows]
+    made.coefficients = nn.Parameter(layer.coefficients.detach()[rows], requires_grad=layer.coefficients.requires_grad)
     table = layer.symbolic_table()
-    made.set_symbolic(
-        {
-            (i, o): table[old_i, old_o]
-            for i, old_i in enumerate(inputs)
-            for o, old_o in enumerate(outputs)
-            if (old_i, old_o) in table
-        }
+    _set_symbolic(
+        made,
+        layer,
+        {(i, o): table[old, o] for i, old in enumerate(inputs) for o in range(layer.sum_count) if (old, o) in table},
     )
-    if layer.symbolic is not None and made.symbolic is not None:
-        made.symbolic.constants.requires_grad_(layer.symbolic.constants.requires_grad)
-        made.symbolic.train(layer.symbolic.training)
+    sums = [o for node in outputs for o in layer.sums_of(node)]
+    cut_sums(made, sums, [len(layer.sums_of(node)) for node in outputs])
     return made
+
+
+def cut_sums(layer: KANLayer, sums: Sequence[int], arities: Sequence[int]) -> None:
+    """Keep these sums only, in place and in this order, as factors of nodes of these arities (1: a sum)."""
+    columns = torch.tensor(sums, dtype=torch.long, device=layer.knots.device)
+    table = layer.symbolic_table()
+    layer.mask = layer.mask[:, columns]
+    layer.coefficients = nn.Parameter(
+        layer.coefficients.detach()[..., columns], requires_grad=layer.coefficients.requires_grad
+    )
+    kept = {(i, o): table[i, old] for o, old in enumerate(sums) for i in range(layer.in_features) if (i, old) in table}
+    _set_symbolic(layer, layer, dict(sorted(kept.items())))
+    layer.set_nodes(len(arities), arities)
+
+
+def _set_symbolic(layer: KANLayer, like: KANLayer, table: SymbolicTable) -> None:
+    """Give a layer symbolic edges that are trained, or not, as those of another."""
+    before = like.symbolic
+    layer.set_symbolic(table)
+    if before is not None and layer.symbolic is not None:
+        layer.symbolic.constants.requires_grad_(before.constants.requires_grad)
+        layer.symbolic.train(before.training)
+
+
+@torch.no_grad()
+def scale_sum(layer: KANLayer, o: int, factor: float) -> None:
+    """Multiply sum ``o`` of a layer by a number, in place; exact everywhere."""
+    layer.coefficients[..., o] *= factor
+    if layer.symbolic is not None:
+        for place, edge in enumerate(layer.symbolic.edges):
+            if edge[1] == o:
+                layer.symbolic.constants[place, 2:] *= factor
 
 
 def slice_model(model: KAN, keep: Sequence[Sequence[int]]) -> KAN:

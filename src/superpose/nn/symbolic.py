@@ -10,6 +10,7 @@ import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -130,19 +131,79 @@ def library() -> dict[str, SymbolicFunction]:
     return {**_builtin(), **_REGISTERED}
 
 
+# Powers beyond these are no use to anybody, and slow to write out.
+_MOST_EXPONENT, _MOST_DENOMINATOR, _LONGEST_POWER = 1000, 1000, 40
+
+
+def power(exponent: Any) -> SymbolicFunction:
+    """``x**exponent`` for any number: of the library if it is there, else made on demand under a name such as
+    ``x^(2/3)``, ``x^-6`` or ``x^0.123``. With an exponent that is not whole it is defined for positive ``x`` only.
+
+    Args:
+        exponent: an int, a float, a fraction or a SymPy number, not 0. Floats are fractions too, and count as such if
+            the denominator is small.
+
+    Raises:
+        OptionError: if it is 0, not finite, or beyond 1000.
+
+    >>> power(2).name, power(0.5).name, power(-0.75).name, power(0.1).name
+    ('x^2', 'sqrt', 'x^(-3/4)', 'x^0.1')
+    """
+    import sympy
+
+    value = float(exponent)
+    if value == 0 or not abs(value) <= _MOST_EXPONENT:
+        raise OptionError(f"an exponent must be a number from -1000 to 1000 other than 0, not {exponent!r}")
+    ratio = sympy.Rational(exponent)
+    return _made_power(int(ratio.p), int(ratio.q))
+
+
+@functools.lru_cache(maxsize=1024)
+def _made_power(above: int, below: int) -> SymbolicFunction:
+    import sympy
+
+    small, value = below <= _MOST_DENOMINATOR, above / below
+    expression = argument() ** (sympy.Rational(above, below) if small else sympy.Float(value))
+    for function in _builtin().values():
+        if function.expression == expression:
+            return function
+    written = str(above) if below == 1 else f"({above}/{below})" if small else repr(value)
+    complexity = min(abs(above) + (above < 0), 10) if below == 1 else 5
+    return _make(f"x^{written}", expression, complexity)
+
+
+def _named_power(name: str) -> SymbolicFunction | None:
+    """The power of that name, if it is one and exactly as :func:`power` writes it."""
+    written = name.removeprefix("x^")
+    if written == name or len(name) > _LONGEST_POWER:
+        return None
+    above, _, below = written.removeprefix("(").removesuffix(")").partition("/")
+    try:
+        made = power(Fraction(int(above), int(below)) if below else float(written))
+    except (ValueError, ZeroDivisionError, OptionError):
+        return None
+    return made if made.name == name else None
+
+
+def is_known(name: str) -> bool:
+    """Whether :func:`find` finds it."""
+    return name in library() or _named_power(name) is not None
+
+
 def find(name: str) -> SymbolicFunction:
-    """The symbolic function of that name.
+    """The symbolic function of that name: of the library, or a power such as ``x^(2/3)`` (see :func:`power`).
 
     Raises:
         OptionError: if there is none; the message suggests the nearest name.
     """
     known = library()
-    if name not in known:
+    made = known.get(name) or _named_power(name)
+    if made is None:
         raise OptionError(
             f"there is no symbolic function named {name!r}{nearest(name, known)}; "
             "superpose.library() lists them, and superpose.register adds one"
         )
-    return known[name]
+    return made
 
 
 def register(
@@ -176,7 +237,7 @@ def register(
 
     if not isinstance(name, str) or not name:
         raise OptionError(f"a symbolic function needs a name, not {name!r}")
-    if name in _builtin():
+    if name in _builtin() or _named_power(name) is not None:
         raise OptionError(f"the name {name!r} belongs to a built-in symbolic function; choose another")
     if not isinstance(expression, sympy.Expr):
         raise OptionError(f"the expression of {name!r} must be a SymPy expression, not {type(expression).__name__}")
@@ -210,7 +271,7 @@ def _torch_table() -> Mapping[Any, Callable[..., Tensor]]:
         sympy.asinh: torch.asinh,
         sympy.acosh: torch.acosh,
         sympy.Abs: torch.abs,
-        sympy.sign: torch.sign,
+        sympy.sign: _sign,
         sympy.erf: torch.erf,
         # The derivative of a jump: nothing to follow on either side of it.
         sympy.DiracDelta: torch.zeros_like,
@@ -273,6 +334,11 @@ def torch_function(
     return call
 
 
+def _sign(x: Tensor) -> Tensor:
+    """The sign; NaN has none, though torch.sign says 0."""
+    return torch.where(torch.isnan(x), x, torch.sign(x))
+
+
 def _apply(function: Callable[..., Tensor], *values: Any) -> Any:
     """A torch function on tensors and plain numbers alike."""
     if not any(isinstance(value, Tensor) for value in values):
@@ -290,14 +356,21 @@ def _power(
 ) -> Callable[..., Any]:
     if exponent.is_Number:
         power = float(exponent)
-        if power == 0.5:
-            return lambda values: base(values) ** 0.5
-        if power.is_integer():
-            whole = int(power)
-            return lambda values: base(values) ** whole
-        return lambda values: base(values) ** power
+        number = int(power) if power.is_integer() else power
+        return lambda values: _raised(base(values), number)
     inner = walk(exponent)
-    return lambda values: base(values) ** inner(values)
+    return lambda values: _raised(base(values), inner(values))
+
+
+def _raised(base: Any, exponent: Any) -> Any:
+    """A power of tensors or plain numbers; NaN where it is not real."""
+    if isinstance(base, Tensor) or isinstance(exponent, Tensor):
+        return base**exponent
+    try:
+        value = base**exponent
+    except (OverflowError, ZeroDivisionError):
+        return math.nan
+    return math.nan if isinstance(value, complex) else value
 
 
 class SymbolicEdges(nn.Module):

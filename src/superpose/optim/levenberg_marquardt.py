@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from superpose.nn.head import Head
 from superpose.nn.model import KAN
 from superpose.optim.normal_equations import normal_equations
 from superpose.optim.parameters import Parameters
@@ -188,3 +189,53 @@ class LevenbergMarquardt(DampedGaussNewton):
 
     def _equations(self) -> tuple[Tensor, Tensor]:
         return normal_equations(self.parameters, self.x, self.y, self.weights)
+
+
+class FisherScoring(DampedGaussNewton):
+    """Minimises the losses of a head on ``x, y`` (scaled units), by the same damped steps as least squares.
+
+    The loss is twice their mean over samples and outputs (the deviance), so that half of it has the matrix of
+    :func:`normal_equations`. It is iteratively reweighted least squares on all curves of a network.
+
+    Args:
+        model: changed in place by accepted steps.
+        x: ``[B, n_in]`` scaled inputs.
+        y: ``[B, n_scores]`` targets as :meth:`superpose.Head.targets` gives them.
+        head: what the outputs are read by.
+        penalties: quadratic terms added to half the loss.
+        damping: at the first step, relative to the diagonal of the matrix.
+    """
+
+    def __init__(
+        self,
+        model: KAN,
+        x: Tensor,
+        y: Tensor,
+        head: Head,
+        *,
+        penalties: Sequence[Quadratic] = (),
+        damping: float = 1e-2,
+    ) -> None:
+        self.model, self.x, self.y, self.head = model, x, y, head
+        super().__init__(Parameters(model), penalties, damping)
+
+    @torch.no_grad()
+    def outputs(self) -> Tensor:
+        """The scores ``[B, n_scores]`` at the model's present parameters."""
+        h = self.x
+        for layer in self.parameters.layers:
+            h = layer(h)
+        return h
+
+    def _loss(self) -> float:
+        return float(2 * self.head.losses(self.outputs(), self.y).sum() / self.y.numel())
+
+    def _equations(self) -> tuple[Tensor, Tensor]:
+        return normal_equations(self.parameters, self.x, self.y, head=self.head)
+
+    def rescale(self) -> None:
+        """Give the head the scale that suits the present scores best; see :meth:`superpose.Head.rescaled`."""
+        head = self.head.rescaled(self.outputs(), self.y)
+        if head != self.head:
+            self.head, self._system = head, None
+            self.loss = self._loss()

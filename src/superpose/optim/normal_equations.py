@@ -1,10 +1,11 @@
 """``J^T J`` and ``J^T r`` of a KAN for least squares, summed over samples: the Jacobian is never held whole.
 
 A layer's part of the Jacobian is an outer product of the sensitivities of the network's outputs, propagated back to the
-layer's own, and the layer's rows, of which a sample moves only ``degree + 2`` for each edge: the splines that are not
-zero there, and the base function. With the compiled kernels a pair of edges therefore costs ``(degree + 2)^2``
-multiply-adds a sample whatever the grid. Without them the Jacobian is written out in blocks of samples and multiplied
-by BLAS; that is also the definition with which the kernels are compared.
+layer's own sums, and the layer's rows, of which a sample moves only ``degree + 2`` for each edge: the splines that are
+not zero there, and the base function. (A product node hands its sensitivity to each factor times the other factors.)
+With the compiled kernels a pair of edges therefore costs ``(degree + 2)^2`` multiply-adds a sample whatever the grid.
+Without them the Jacobian is written out in blocks of samples and multiplied by BLAS; that is also the definition with
+which the kernels are compared.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from superpose.nn.head import Head
 from superpose.nn.layer import KANLayer
 from superpose.optim.parameters import LayerPlan, Parameters
 from superpose.spline import normal_matrix, ops, reference
@@ -22,34 +24,44 @@ _BLOCK_ELEMENTS = 1 << 22
 
 @torch.no_grad()
 def normal_equations(
-    parameters: Parameters, x: Tensor, y: Tensor, weights: Tensor | None = None
+    parameters: Parameters, x: Tensor, y: Tensor, weights: Tensor | None = None, head: Head | None = None
 ) -> tuple[Tensor, Tensor]:
     """The normal matrix ``J^T W J / N`` and the gradient ``J^T W r / N``, with ``N`` the number of residuals.
+
+    With a head, the matrix and the gradient of its losses instead: ``J^T A^T A J / N`` and ``J^T s / N``, with
+    ``A^T A`` their curvature and ``s`` their slopes by the outputs.
 
     Args:
         parameters: of the model; ``P`` of them.
         x: ``[B, n_in]`` scaled inputs.
         y: ``[B, n_out]`` scaled targets.
         weights: ``[B]`` of the samples, or None for ones.
+        head: whose losses are minimised; None for squared errors.
 
     Returns:
         ``([P, P], [P])``.
     """
     compiled = normal_matrix.kernels(x, [layer.degree for layer in parameters.layers])
     if compiled is None:
-        normal, gradient = _dense(parameters, x, y, weights)
+        normal, gradient = _dense(parameters, x, y, weights, head)
     else:
-        normal, gradient = _sparse(compiled, parameters, x, y, weights)
+        normal, gradient = _sparse(compiled, parameters, x, y, weights, head)
     return normal.div_(y.numel()), gradient.div_(y.numel())
 
 
-def _dense(parameters: Parameters, x: Tensor, y: Tensor, weights: Tensor | None) -> tuple[Tensor, Tensor]:
+def _dense(
+    parameters: Parameters, x: Tensor, y: Tensor, weights: Tensor | None, head: Head | None
+) -> tuple[Tensor, Tensor]:
     normal = x.new_zeros((parameters.size, parameters.size))
     gradient = x.new_zeros(parameters.size)
     step = max(1, _BLOCK_ELEMENTS // max(1, parameters.size * y.shape[1]))
     for start in range(0, len(y), step):
         block = slice(start, start + step)
         jacobian, residual = jacobian_block(parameters, x[block], y[block])
+        if head is not None:
+            outputs = residual + y[block]
+            jacobian = head.roots(outputs, y[block]) @ jacobian
+            residual = head.residuals(outputs, y[block])
         if weights is not None:
             root = weights[block].sqrt()
             jacobian, residual = jacobian * root[:, None, None], residual * root[:, None]
@@ -60,26 +72,39 @@ def _dense(parameters: Parameters, x: Tensor, y: Tensor, weights: Tensor | None)
 
 
 def _sparse(
-    kernels: normal_matrix.Kernels, parameters: Parameters, x: Tensor, y: Tensor, weights: Tensor | None
+    kernels: normal_matrix.Kernels,
+    parameters: Parameters,
+    x: Tensor,
+    y: Tensor,
+    weights: Tensor | None,
+    head: Head | None,
 ) -> tuple[Tensor, Tensor]:
     layers, plans, starts = parameters.layers, parameters.plans, parameters.starts
-    inputs = [x]
+    inputs, sums = [x], []
     for layer in layers:
-        inputs.append(layer(inputs[-1]))
+        sums.append(layer.sums(inputs[-1]))
+        inputs.append(layer.nodes(sums[-1]))
     residual = (inputs[-1] - y).T
-    # sensitivity[n, o, b]: how output n of the network moves with output o of the layer. The square roots of the
-    # weights stand in it and in the residual: in their products, the weights.
-    sensitivity = torch.eye(y.shape[1], dtype=x.dtype)[..., None].repeat(1, 1, len(y))
+    # sensitivity[n, o, b]: how output n of the network moves with node o of the layer, and from within the loop on with
+    # its sum o. The square roots of the weights stand in it and in the residual: in their products, the weights.
+    if head is None:
+        sensitivity = torch.eye(y.shape[1], dtype=x.dtype)[..., None].repeat(1, 1, len(y))
+    else:
+        sensitivity = head.roots(inputs[-1], y).permute(1, 2, 0).contiguous()
+        residual = head.residuals(inputs[-1], y).T
     if weights is not None:
         root = weights.sqrt()
         sensitivity, residual = sensitivity * root, residual * root
     edges: list[normal_matrix.Edges] = []
     columns: list[tuple[int, Tensor]] = []
-    sensitivities = [sensitivity]
+    sensitivities: list[Tensor] = []
     gradient = x.new_zeros(parameters.size)
     for n in range(len(layers) - 1, -1, -1):
         layer, plan, h = layers[n], plans[n], inputs[n]
-        # How the squared residuals move with each output of the layer.
+        if layer.products:
+            sensitivity = sensitivity[:, list(layer.owners)] * layer.by_sums(sums[n]).T
+        sensitivities.insert(0, sensitivity)
+        # How the squared residuals move with each sum of the layer.
         pull = torch.einsum("nob,nb->bo", sensitivity, residual)
         if plan.splines:
             edges.append(
@@ -95,7 +120,6 @@ def _sparse(
             columns.append((place, sensitivity[:, None, o] * local[index]))
         if n:
             sensitivity = _pulled_back(layer, plan, h, sensitivity)
-            sensitivities.insert(0, sensitivity)
     normal = x.new_zeros((parameters.size, parameters.size))
     for first, left in enumerate(edges):
         for right in edges[first:]:
@@ -106,7 +130,7 @@ def _sparse(
 
 
 def _rows(layer: KANLayer, plan: LayerPlan, h: Tensor, g: Tensor) -> Tensor:
-    """The gradient ``g [B, O]`` of a layer's outputs by the rows of its spline edges."""
+    """The gradient ``g [B, O]`` of a layer's sums by the rows of its spline edges."""
     return ops.coef_pull(None, g, h, layer.knots, layer.degree, layer.base)[plan.inputs, :, plan.outputs].flatten()
 
 
@@ -123,7 +147,7 @@ def _symbolic_columns(layer: KANLayer, plan: LayerPlan, h: Tensor) -> list[Tenso
 
 
 def _pulled_back(layer: KANLayer, plan: LayerPlan, h: Tensor, sensitivity: Tensor) -> Tensor:
-    """The sensitivities ``[n_out, I, B]`` to the layer's inputs, from those to its outputs."""
+    """The sensitivities ``[n_out, I, B]`` to the layer's inputs, from those to its sums."""
     rows = layer.rows()
     pulled = torch.stack(
         [ops.input_pull(one.T, rows, h, layer.knots, layer.degree, layer.base, 1).T for one in sensitivity]
@@ -163,19 +187,22 @@ def _add_symbolic(
 def jacobian_block(parameters: Parameters, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """Jacobian ``[b, n_out, P]`` and residuals ``[b, n_out]`` of one block of samples, scaled units."""
     layers, plans = parameters.layers, parameters.plans
-    inputs, bases = [x], []
+    inputs, sums, bases = [x], [], []
     for layer in layers:
         basis = reference.dense_basis(layer.knots, layer.degree, layer.base, inputs[-1])
         bases.append(basis)
         h = basis.flatten(1) @ layer.rows().flatten(0, 1)
         if layer.symbolic is not None:
-            h = h + layer.symbolic(inputs[-1], layer.out_features)
-        inputs.append(h)
+            h = h + layer.symbolic(inputs[-1], layer.sum_count)
+        sums.append(h)
+        inputs.append(layer.nodes(h))
     outputs = inputs[-1].shape[1]
     sensitivity = torch.eye(outputs, dtype=x.dtype, device=x.device).expand(x.shape[0], -1, -1)
     parts: list[Tensor] = []
     for n in range(len(layers) - 1, -1, -1):
         layer, plan, h = layers[n], plans[n], inputs[n]
+        if layer.products:
+            sensitivity = sensitivity[..., list(layer.owners)] * layer.by_sums(sums[n])[:, None]
         part = sensitivity[:, :, plan.outputs, None] * bases[n][:, None, plan.inputs, :]
         columns = [part.flatten(2)]
         slopes = (

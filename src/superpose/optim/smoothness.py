@@ -75,7 +75,9 @@ class Smoothness:
         """The penalties at the present strengths."""
         return [Quadratic(part.start, part.matrix * self.strengths[part.edge]) for part in self._parts]
 
-    def update(self, normal: Tensor, theta: Tensor, loss: float, residuals: int) -> bool:
+    def update(
+        self, normal: Tensor, theta: Tensor, loss: float, residuals: int, *, dispersion: float | None = None
+    ) -> bool:
         """Move the strengths one step towards those that make the data most probable.
 
         Args:
@@ -83,6 +85,7 @@ class Smoothness:
             theta: ``[P]``, the parameters at which it was taken.
             loss: mean squared residual.
             residuals: how many there are.
+            dispersion: their variance if it is known; found from the loss otherwise.
 
         Returns:
             Whether anything changed: not where the matrix is singular to working precision.
@@ -103,7 +106,7 @@ class Smoothness:
         }
         free = len(theta) - sum(held.values())
         # As many constants as residuals leave no errors to learn from.
-        variance = loss / max(residuals - free, 0.1 * residuals)
+        variance = loss / max(residuals - free, 0.1 * residuals) if dispersion is None else dispersion / residuals
         for part in self._parts:
             d = theta[part.where]
             bend = max(float(d @ part.matrix @ d), 1e-300)

@@ -1,7 +1,7 @@
 """The normal equations of a problem's residuals, for Levenberg-Marquardt.
 
 A residual is a function of derivatives of the outputs, ``r = R(u, u_x, u_xx, ...; x)``. Its derivative by the row
-``C_ro`` of an edge is, with ``y_S`` the derivatives of the outputs of the edge's layer and ``v_Sm`` the factors beside
+``C_ro`` of an edge is, with ``y_S`` the derivatives of the sums of the edge's layer and ``v_Sm`` the factors beside
 ``phi^(m)`` in them (:mod:`superpose.pde.operators`),
 
     dr/dC_iro = sum_m w_iom beta_r^(m)(h_i),     w_iom = sum_S dr/dy_So v_Smi
@@ -74,13 +74,13 @@ def square(problem: Problem, model: nn.Module, term: Term) -> Tensor:
 def adjoints(value: Tensor, known: Sequence[Derivatives]) -> list[Adjoints]:
     """How one residual ``[B]`` moves with each layer's derivatives: ``dr/dy_S [B, O]``, for each set of points."""
     places = [
-        (number, n, index) for number, one in enumerate(known) for n, found in enumerate(one.outputs) for index in found
+        (number, n, index) for number, one in enumerate(known) for n, found in enumerate(one.sums) for index in found
     ]
     if not value.requires_grad:
-        return [[{} for _ in one.outputs] for one in known]
-    outputs = [known[number].outputs[n][index] for number, n, index in places]
-    gradients = torch.autograd.grad(value, outputs, torch.ones_like(value), retain_graph=True, allow_unused=True)
-    result: list[Adjoints] = [[{} for _ in one.outputs] for one in known]
+        return [[{} for _ in one.sums] for one in known]
+    sums = [known[number].sums[n][index] for number, n, index in places]
+    gradients = torch.autograd.grad(value, sums, torch.ones_like(value), retain_graph=True, allow_unused=True)
+    result: list[Adjoints] = [[{} for _ in one.sums] for one in known]
     for (number, n, index), gradient in zip(places, gradients, strict=True):
         if gradient is not None:
             result[number][n][index] = gradient

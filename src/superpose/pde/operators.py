@@ -6,13 +6,15 @@ rule for its outputs ``y = sum_i phi_i(h_i)`` is a sum over the ways ``p`` of sh
     y_S = sum over p of  sum_i phi_i^(|p|)(h_i) * product over T in p of h_T
 
 so ``y_x = edge_sum_1(h_x)``, ``y_xt = edge_sum_2(h_x h_t) + edge_sum_1(h_xt)``, and so on: all that share an order are
-one call of :func:`superpose.spline.edge_sum`. Derivatives of a spline above its degree are zero, and the highest but
+one call of :func:`superpose.spline.edge_sum`. A product node's derivative is the sum over the ways of sharing ``S`` out
+among its factors (Leibniz). Derivatives of a spline above its degree are zero, and the highest but
 one is only piecewise smooth: an equation of second order wants a degree of at least 4.
 """
 
 from __future__ import annotations
 
 import functools
+import itertools
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -57,8 +59,8 @@ class Derivatives:
     Args:
         model: its function is differentiated as it stands now.
         x: ``[B, n_in]`` in the user's units.
-        leaves: the first layer's outputs are made leaves of autograd and its coefficients taken as constants, so that
-            gradients by every layer's outputs can be asked for; see :mod:`superpose.pde.equations`.
+        leaves: the first layer's sums are made leaves of autograd and its coefficients taken as constants, so that
+            gradients by every layer's sums can be asked for; see :mod:`superpose.pde.equations`.
 
     >>> model = KAN([2, 3, 1], degree=5, seed=0)
     >>> Derivatives(model, torch.zeros(4, 2)).of((0, 1)).shape
@@ -72,8 +74,8 @@ class Derivatives:
         if self.inputs.dim() != 2:
             raise ShapeError(f"derivatives are taken at samples of shape [B, {x.shape[-1]}], not {tuple(x.shape)}")
         self._rows = [layer.rows().detach() if leaves else layer.rows() for layer in self.layers]
-        # outputs[n][S]: derivative S of layer n's outputs; factors[n][S][m]: what stands beside phi^(m) in it.
-        self.outputs: list[dict[Index, Tensor]] = [{} for _ in self.layers]
+        # sums[n][S]: derivative S of layer n's sums; factors[n][S][m]: what stands beside phi^(m) in it.
+        self.sums: list[dict[Index, Tensor]] = [{} for _ in self.layers]
         self.factors: list[dict[Index, dict[int, Tensor | None]]] = [{} for _ in self.layers]
 
     def of(self, index: Index) -> Tensor:
@@ -88,13 +90,33 @@ class Derivatives:
         return self.inputs if n == 0 else self._output(n - 1, ())
 
     def _output(self, n: int, index: Index) -> Tensor:
-        if index not in self.outputs[n]:
+        """Derivative ``[B, out_features]`` of layer ``n``'s nodes."""
+        layer = self.layers[n]
+        if not layer.products:
+            return self._sum(n, index)
+        plain, start, parts = layer.plain_count, layer.plain_count, []
+        if plain:
+            parts.append(self._sum(n, index)[:, :plain])
+        for arity in layer.products:
+            total: Tensor | None = None
+            # Each variable goes to one of the factors.
+            for way in itertools.product(range(arity), repeat=len(index)):
+                shared = [tuple(v for v, to in zip(index, way, strict=True) if to == j) for j in range(arity)]
+                term = functools.reduce(torch.mul, [self._sum(n, s)[:, start + j] for j, s in enumerate(shared)])
+                total = term if total is None else total + term
+            assert total is not None
+            parts.append(total[:, None])
+            start += arity
+        return torch.cat(parts, 1)
+
+    def _sum(self, n: int, index: Index) -> Tensor:
+        if index not in self.sums[n]:
             self.factors[n][index] = self._factors(n, index)
             value = _layer_derivative(self.layers[n], self._rows[n], self.layer_input(n), self.factors[n][index])
             if n == 0 and self.leaves:
                 value = value.detach().requires_grad_()
-            self.outputs[n][index] = value
-        return self.outputs[n][index]
+            self.sums[n][index] = value
+        return self.sums[n][index]
 
     def _factors(self, n: int, index: Index) -> dict[int, Tensor | None]:
         """What stands beside each derivative of the edges: ``{order: [B, I]}``, None for ones."""
@@ -141,7 +163,7 @@ def _layer_derivative(layer: KANLayer, rows: Tensor, h: Tensor, factors: dict[in
         part = ops.edge_sum(factor, rows, h, layer.knots, layer.degree, layer.base, order)
         total = part if total is None else total + part
     if total is None:
-        total = h.new_zeros((len(h), layer.out_features))
+        total = h.new_zeros((len(h), layer.sum_count))
     if layer.symbolic is None or not factors:
         return total
     columns = list(total.unbind(1))

@@ -25,6 +25,8 @@ _GROUP_GAP = 0.5
 _STRETCH = 1.6
 _NODE_PITCH = 0.42
 _LEAST_WIDTH = 2.4
+# Factors of a product stand below it: how far, and how far from one another, where there is room.
+_FACTOR_DROP, _FACTOR_PITCH = 0.28, 0.3
 # Height of the space that lines cross, as a share of how far they go sideways, and its limits.
 _SLOPE = 0.28
 _GAPS = (0.38, 1.7)
@@ -42,6 +44,7 @@ class Layout:
         boxes: the middle of each edge's box.
         lines: of each edge, the corners of the line from its input to its box and of the line on
             to its output. No line crosses a box.
+        factors: the middle of each product's factors, ``(level, sum)``, where their lines end.
     """
 
     box: float
@@ -51,6 +54,7 @@ class Layout:
     nodes: dict[Node, Point]
     boxes: dict[Edge, Point]
     lines: dict[Edge, tuple[list[Point], list[Point]]]
+    factors: dict[Node, Point]
 
     def spacing(self, level: int) -> float:
         """From one node of a level to the next."""
@@ -62,6 +66,7 @@ def arrange(
     edges: Collection[Edge],
     *,
     tagged: Collection[Edge] = (),
+    owners: Sequence[Sequence[int]] | None = None,
     least_width: float = _LEAST_WIDTH,
 ) -> Layout:
     """Place nodes and boxes.
@@ -70,6 +75,7 @@ def arrange(
         levels: the indices of the nodes of each level.
         edges: those between them, ``(layer, input, output)``.
         tagged: edges whose boxes have a strip with a name.
+        owners: for each layer the node of each sum, where these differ; edges end at sums.
         least_width: what the labels need.
 
     >>> layout = arrange([[0, 1], [0]], [(0, 0, 0), (0, 1, 0)])
@@ -90,10 +96,13 @@ def arrange(
     width = max(longest * box, most * _NODE_PITCH, above, least_width)
     tag = max(0.15, 0.2 * box)
 
+    if owners is None:
+        owners = [range(max(level, default=0) + 1) for level in levels[1:]]
     places = [{i: (k + 0.5) * width / len(level) for k, i in enumerate(level)} for level in levels]
     nodes: dict[Node, Point] = {(0, i): (x, 0.0) for i, x in places[0].items()}
     boxes: dict[Edge, Point] = {}
     lines: dict[Edge, tuple[list[Point], list[Point]]] = {}
+    factors: dict[Node, Point] = {}
     y = 0.0
     for n, groups in enumerate(layers):
         pitch = _pitch(rows[n]) * box
@@ -102,8 +111,13 @@ def arrange(
         floor = y + _gap([abs(x - places[n][column[0][1]]) for column, x in columns])
         space = pitch - box
         ceiling = floor + rows[n] * (strip + box + space) - space
-        y = ceiling + _gap([abs(x - places[n + 1][edge[2]]) for column, x in columns for edge in column])
-        nodes.update(((n + 1, o), (x, y)) for o, x in places[n + 1].items())
+        beside = _factors(owners[n], places[n + 1], width)
+        end = {o: places[n + 1][node] + beside.get(o, 0.0) for o, node in enumerate(owners[n]) if node in places[n + 1]}
+        y = ceiling + _gap([abs(x - end[edge[2]]) for column, x in columns for edge in column])
+        factors.update(((n + 1, o), (end[o], y)) for o in beside)
+        ends = {o: (x, y) if o in beside else (x, y + _FACTOR_DROP * bool(beside)) for o, x in end.items()}
+        y += _FACTOR_DROP * bool(beside)
+        nodes.update(((n + 1, node), (x, y)) for node, x in places[n + 1].items())
         for column, x in columns:
             for k, edge in enumerate(column):
                 base = floor + k * (strip + box + space)
@@ -120,8 +134,19 @@ def arrange(
                 elif top < ceiling:
                     down.append((x, ceiling))
                 boxes[edge] = (x, top - box / 2)
-                lines[edge] = [nodes[n, edge[1]], *up], [*down, nodes[n + 1, edge[2]]]
-    return Layout(box, tag, width, y, nodes, boxes, lines)
+                lines[edge] = [nodes[n, edge[1]], *up], [*down, ends[edge[2]]]
+    return Layout(box, tag, width, y, nodes, boxes, lines, factors)
+
+
+def _factors(owners: Sequence[int], places: dict[int, float], width: float) -> dict[int, float]:
+    """How far beside its node each factor of the products that are drawn stands."""
+    beside: dict[int, float] = {}
+    for node in places:
+        sums = [o for o, owner in enumerate(owners) if owner == node]
+        pitch = min(_FACTOR_PITCH, 0.8 * width / (len(places) * len(sums)))
+        if len(sums) > 1:
+            beside.update((o, (j - (len(sums) - 1) / 2) * pitch) for j, o in enumerate(sums))
+    return beside
 
 
 def _rows(groups: Sequence[Sequence[Edge]]) -> int:

@@ -53,8 +53,9 @@ def network(
     """Draw a network: inputs below, outputs above, and on every edge a box with its function.
 
     An edge is drawn over the range of activations that the samples reach, and fades with
-    tanh(beta * score). Symbolic edges have another colour and their name. Edges that were removed
-    and hidden nodes without edges are left out; an input without edges is faint.
+    tanh(beta * score). Symbolic edges have another colour and their name. A product is a circle with
+    a cross, above its factors, at which their edges end. Edges that were removed and hidden nodes
+    without edges are left out; an input without edges is faint.
 
     Args:
         model: any model.
@@ -85,6 +86,7 @@ def network(
             levels,
             edges,
             tagged={edge for edge in edges if drawn[edge].symbol},
+            owners=[layer.owners for layer in model.kan_layers()],
             least_width=_labels.room(model, levels),
         )
         return _draw(model, layout, drawn, title, _remarks(drawn, hidden_edges, hidden_inputs))
@@ -118,7 +120,7 @@ def _levels(model: KAN, edges: Sequence[Edge]) -> tuple[list[list[int]], int]:
     used: list[set[int]] = [set() for _ in widths]
     for n, i, o in edges:
         used[n].add(i)
-        used[n + 1].add(o)
+        used[n + 1].add(model.layer(n).owners[o])
     idle = widths[0] - len(used[0])
     if idle <= _MOST_IDLE_INPUTS:
         used[0], idle = set(range(widths[0])), 0
@@ -135,7 +137,7 @@ def _curves(model: KAN, trace: Trace, edges: Sequence[Edge], strengths: Sequence
         low, high = ends(trace.layers[n].inputs)
         share = torch.linspace(0, 1, _CURVE_POINTS, dtype=low.dtype)[:, None]
         values = layer.edges((low + share * (high - low)).to(layer.knots)).cpu().numpy()
-        node = trace.layers[n].outputs.std(0, correction=0).numpy()
+        node = trace.layers[n].sums.std(0, correction=0).numpy()
         names = {} if layer.symbolic is None else layer.symbolic.names
         for _, i, o in (edge for edge in edges if edge[0] == n):
             curve = _scaled(values[:, i, o], node[o])
@@ -167,7 +169,10 @@ def _remarks(drawn: Mapping[Edge, _Drawn], edges: int, inputs: int) -> list[str]
 
 
 def _draw(model: KAN, layout: Layout, drawn: Mapping[Edge, _Drawn], title: str | None, remarks: list[str]) -> Figure:
-    labels = _labels.arrange(model, layout, {(n, i) for n, i, _ in drawn} | {(n + 1, o) for n, _, o in drawn})
+    owners = [layer.owners for layer in model.kan_layers()]
+    labels = _labels.arrange(
+        model, layout, {(n, i) for n, i, _ in drawn} | {(n + 1, owners[n][o]) for n, _, o in drawn}
+    )
     left = min(0.0, *(label.corners[0][0] for label in labels)) - _PADDING
     right = max(layout.width, *(label.corners[1][0] for label in labels)) + _PADDING
     bottom = min(label.corners[0][1] for label in labels) - _PADDING
@@ -197,7 +202,7 @@ def _draw(model: KAN, layout: Layout, drawn: Mapping[Edge, _Drawn], title: str |
         )
     for edge in sorted(drawn, key=lambda edge: drawn[edge].strength):
         _draw_edge(axes, layout, edge, drawn[edge])
-    _draw_nodes(axes, layout, drawn)
+    _draw_nodes(axes, layout, drawn, owners)
     for label in labels:
         _labels.draw(axes, label)
     if legend:
@@ -284,23 +289,33 @@ def _draw_symbol(axes: Axes, x: float, y: float, layout: Layout, symbol: str) ->
     _canvas.write_text(axes, x, y, text, size=size, color="white", ha="center", va="center_baseline", zorder=4)
 
 
-def _draw_nodes(axes: Axes, layout: Layout, drawn: Mapping[Edge, _Drawn]) -> None:
+def _draw_nodes(axes: Axes, layout: Layout, drawn: Mapping[Edge, _Drawn], owners: Sequence[Sequence[int]]) -> None:
     strongest: dict[tuple[int, int], float] = {}
+    factors: dict[tuple[int, int], float] = {}
     for (n, i, o), edge in drawn.items():
-        for node in ((n, i), (n + 1, o)):
+        for node in ((n, i), (n + 1, owners[n][o])):
             strongest[node] = max(strongest.get(node, 0.0), edge.strength)
+        factors[n + 1, o] = max(factors.get((n + 1, o), 0.0), edge.strength)
+    products = set()
+    for (level, o), (x, y) in layout.factors.items():
+        node = level, owners[level - 1][o]
+        products.add(node)
+        color = _faded(_canvas.INK, factors.get((level, o), 0.0), 0.2)
+        top_x, top_y = layout.nodes[node]
+        axes.plot([x, top_x], [y, top_y], color=color, linewidth=1.0, zorder=4.5)
+        _draw_dot(axes, x, y, 4.0, color, f"factor-{level}-{o}")
     for node, (x, y) in layout.nodes.items():
         color = _faded(_canvas.INK, strongest.get(node, 0.0), 0.2)
-        axes.plot(
-            [x],
-            [y],
-            "o",
-            markersize=5.5,
-            color=color,
-            markeredgecolor="white",
-            zorder=5,
-            gid=f"node-{node[0]}-{node[1]}",
-        )
+        gid = f"node-{node[0]}-{node[1]}"
+        if node not in products:
+            _draw_dot(axes, x, y, 5.5, color, gid)
+            continue
+        axes.plot([x], [y], "o", markersize=11, color="white", markeredgecolor=color, zorder=5, gid=gid)
+        axes.plot([x], [y], "x", markersize=5, color=color, markeredgewidth=1.2, zorder=5)
+
+
+def _draw_dot(axes: Axes, x: float, y: float, size: float, color: tuple[float, float, float], gid: str) -> None:
+    axes.plot([x], [y], "o", markersize=size, color=color, markeredgecolor="white", zorder=5, gid=gid)
 
 
 def _draw_legend(axes: Axes, x: float, y: float, drawn: Mapping[Edge, _Drawn], remarks: Sequence[str]) -> None:

@@ -33,7 +33,7 @@ def traced(model: KAN, x: Tensor | Dataset | Any) -> Trace:
     # Not to the model's dtype, in which a wide offset would leave few digits of them.
     rows = rows.to(model.input_center.device)
     model.scale_inputs(rows[:0])
-    widest = max(layer.in_features * layer.out_features for layer in model.kan_layers())
+    widest = max(layer.in_features * layer.sum_count for layer in model.kan_layers())
     most = max(2, min(_MOST_ROWS, _MOST_ELEMENTS // widest))
     if rows.shape[0] > most:
         rows = rows[torch.linspace(0, rows.shape[0] - 1, most, device=rows.device).round().long()]
@@ -48,7 +48,7 @@ def traced(model: KAN, x: Tensor | Dataset | Any) -> Trace:
         )
     return Trace(
         tuple(
-            LayerTrace(*(part[finite].cpu() for part in (layer.inputs, layer.edges, layer.outputs)))
+            LayerTrace(*(part[finite].cpu() for part in (layer.inputs, layer.edges, layer.outputs, layer.sums)))
             for layer in trace.layers
         ),
         trace.output[finite].cpu(),
@@ -64,11 +64,11 @@ def ends(inputs: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def magnitudes(trace: Trace) -> tuple[Tensor, ...]:
-    """For each layer ``[I, O]``: standard deviation of the edge's output in units of its node's."""
+    """For each layer ``[I, O]``: standard deviation of the edge's output in units of its sum's."""
     found = []
     for layer in trace.layers:
         spread = layer.edges.std(0, correction=0)
-        node = layer.outputs.std(0, correction=0)
+        node = layer.sums.std(0, correction=0)
         # Edges that cancel one another leave rounding errors: they matter as much as each other.
         whole = torch.maximum(node, 1e-9 * spread.sum(0))
         found.append(torch.where(whole > 0, spread / whole.where(whole > 0, torch.ones_like(whole)), 0.0))

@@ -45,7 +45,9 @@ class Layout:
         names = [() if layer.symbolic is None else tuple(layer.symbolic.names.items()) for layer in layers]
         scaling = (model.input_center, model.input_scale, model.output_center, model.output_scale)
         return Layout(
-            tuple((layer.in_features, layer.out_features, layer.degree, layer.base) for layer in layers),
+            tuple(
+                (layer.in_features, layer.out_features, layer.products, layer.degree, layer.base) for layer in layers
+            ),
             tuple((*layer.mask.flatten().tolist(), *named) for layer, named in zip(layers, names, strict=True)),
             tuple((layer.grid_size, *layer.knots.flatten().tolist()) for layer in layers),
             tuple(tuple(part.tolist()) for part in scaling),
@@ -73,7 +75,7 @@ class Memory:
         now = Layout.of(model)
         if now.layers != self.layout.layers:
             raise OptionError(
-                f"the memory is of a model of other layers than this one, whose widths are {model.widths}; "
+                f"the memory is of a model of other layers than this one, whose widths are {model.shape}; "
                 "give each model the memory that was made of it"
             )
         for part, known in (

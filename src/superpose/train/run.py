@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from superpose.data import Dataset, Split
+from superpose.nn.head import Head
 from superpose.nn.layer import KANLayer
 from superpose.nn.model import KAN
 from superpose.optim import penalty
 from superpose.optim.first_order import LBFGS, AdamW
-from superpose.optim.levenberg_marquardt import LevenbergMarquardt, Quadratic
+from superpose.optim.levenberg_marquardt import FisherScoring, LevenbergMarquardt, Quadratic
 from superpose.optim.parameters import Parameters
 from superpose.optim.smoothness import Edge, Smoothness
 from superpose.spline import grid
@@ -87,7 +88,7 @@ class Run:
         """Give the model its scaling, if it has none, and take the rows in its units."""
         fresh = self.fresh = not bool(self.model.scaled)
         if fresh:
-            self.model.set_scaling(self.data.x_scale, self.data.y_scale)
+            self.model.set_scaling(self.data.x_scale, self.model.output_scaling(self.data.y_scale))
             self.model.feature_names, self.model.target_names = (
                 self.data.feature_names,
                 self.data.target_names,
@@ -282,19 +283,21 @@ class Run:
             losses.append(result.loss)
             if (number + 1) % every == 0 or number + 1 == steps:
                 best = min(best, self._record(""))
-            if isinstance(stepper, LevenbergMarquardt) and number + 1 in _SMOOTHNESS_STEPS:
+            if isinstance(stepper, LevenbergMarquardt | FisherScoring) and number + 1 in _SMOOTHNESS_STEPS:
                 self._reweigh(stepper)
             if result.stalled or (name != "adamw" and _flat(losses, name)):
                 break
         return best
 
-    def _optimizer(self, steps: int | None) -> LevenbergMarquardt | LBFGS | AdamW:
+    def _optimizer(self, steps: int | None) -> Stepper:
         x, y = self.train
         name, settings = self.optimizer, self.settings
         if name == "lm":
             constants = Parameters(self.model).size
             if constants <= _MOST_LM_PARAMETERS:
-                stepper = LevenbergMarquardt(self.model, x, y)
+                stepper: LevenbergMarquardt | FisherScoring = LevenbergMarquardt(self.model, x, y)
+                if isinstance(settings.loss, Head):
+                    stepper = FisherScoring(self.model, x, y, settings.loss)
                 stepper.penalties = self._penalties(stepper.parameters)
                 return stepper
             name = "lbfgs"
@@ -335,12 +338,17 @@ class Run:
             terms.append(settings.memory.quadratic(y.numel()))
         return terms
 
-    def _reweigh(self, stepper: LevenbergMarquardt) -> None:
+    def _reweigh(self, stepper: LevenbergMarquardt | FisherScoring) -> None:
         """Bring the penalties up to the present state."""
         changed = False
+        if isinstance(stepper, FisherScoring):
+            stepper.rescale()
+            self.settings = replace(self.settings, loss=stepper.head)
         if self.smoothness is not None:
+            # Likelihoods bring their own measure of noise.
+            known = 1.0 if isinstance(stepper, FisherScoring) else None
             changed = self.smoothness.update(
-                stepper.normal_matrix(), stepper.theta, stepper.loss, self.train[1].numel()
+                stepper.normal_matrix(), stepper.theta, stepper.loss, self.train[1].numel(), dispersion=known
             )
             self.strengths = self.smoothness.strengths
         if changed or self.settings.sparsity:
@@ -424,8 +432,17 @@ class StopFit(Exception):
         self.interrupted = interrupted
 
 
-def _name_of(stepper: LevenbergMarquardt | LBFGS | AdamW) -> str:
-    return "lm" if isinstance(stepper, LevenbergMarquardt) else "lbfgs" if isinstance(stepper, LBFGS) else "adamw"
+Stepper = LevenbergMarquardt | FisherScoring | LBFGS | AdamW
+
+
+def _name_of(stepper: Stepper) -> str:
+    return (
+        "lm"
+        if isinstance(stepper, LevenbergMarquardt | FisherScoring)
+        else "lbfgs"
+        if isinstance(stepper, LBFGS)
+        else "adamw"
+    )
 
 
 def _flat(losses: list[float], optimizer: str) -> bool:

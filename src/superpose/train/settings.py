@@ -11,6 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from superpose._errors import OptionError, nearest
+from superpose.nn.head import Head
 from superpose.train.memory import Memory
 
 OPTIMIZERS = ("lm", "lbfgs", "adamw")
@@ -38,7 +39,8 @@ class FitSettings:
             that hold samples enough for their parts (``"samples"``). The latter errs less in the corners of the data,
             and reaches less where a function is learnt to many digits; :func:`search` tries both.
         patience: grid sizes in a row that may bring no better validation error before the schedule ends.
-        loss: a torch loss of (prediction, target) in scaled units, mean squared error when None; lbfgs and adamw.
+        loss: a torch loss of (prediction, target) in scaled units, mean squared error when None; lbfgs and adamw. A
+            :class:`~superpose.Head` also serves lm.
         batch_size: samples of a mini-batch; adamw.
         learning_rate: by default 1 (lbfgs), 0.01 (adamw).
         time_limit: seconds; the best model so far is kept.
@@ -72,8 +74,11 @@ class FitSettings:
                 f"optimizer must be one of {', '.join(OPTIMIZERS)}, not {optimizer!r}"
                 f"{nearest(str(optimizer), OPTIMIZERS)}"
             )
-        if optimizer == "lm" and self.loss is not None:
-            raise OptionError("optimizer 'lm' minimises squared errors only; for another loss use 'lbfgs' or 'adamw'")
+        if optimizer == "lm" and self.loss is not None and not isinstance(self.loss, Head):
+            raise OptionError(
+                "optimizer 'lm' minimises squared errors, or what a superpose.Head says; for another loss use 'lbfgs' "
+                "or 'adamw'"
+            )
         for name, least in (("steps", 1), ("starts", 1), ("batch_size", 1), ("patience", 1)):
             value = getattr(self, name)
             if value is not None and not (_is_whole(value) and value >= least):

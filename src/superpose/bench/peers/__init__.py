@@ -10,10 +10,11 @@ import contextlib
 import importlib
 import io
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from superpose._errors import OptionError
+from superpose.bench import Benchmark
 
 
 @dataclass(frozen=True)
@@ -40,15 +41,29 @@ PEERS = {
     "rbf": Peer("SciPy's RBFInterpolator, quintic, 100 neighbours", "rbf", "scipy.interpolate", "scipy"),
 }
 
+SEEKERS = {
+    "operon": Peer(
+        "Operon, genetic programming with fitted constants", "operon", "pyoperon.sklearn", "pyoperon==0.6.2"
+    ),
+    "gplearn": Peer("gplearn, genetic programming", "gplearn", "gplearn.genetic", "gplearn==0.4.3"),
+    "pykan": Peer("pykan's automatic symbols", "pykan_symbols", "kan", "pykan==0.2.8"),
+}
+"""The peers that look for formulas; their modules have a function ``seek``, see :mod:`superpose.bench.seekers`."""
 
-def load(names: Sequence[str]) -> None:
+
+def of(benchmark: Benchmark) -> Mapping[str, Peer]:
+    """Those who can take part in a benchmark."""
+    return SEEKERS if benchmark.formulas else PEERS
+
+
+def load(names: Sequence[str], known: Mapping[str, Peer] = PEERS) -> None:
     """Import what these peers need, so that loading it costs no competitor its time.
 
     Raises:
         OptionError: if something is missing.
     """
     for name in names:
-        peer = PEERS[name]
+        peer = known[name]
         if not peer.imports:
             continue
         try:
@@ -60,5 +75,5 @@ def load(names: Sequence[str]) -> None:
             missing = error.name or peer.imports
             raise OptionError(
                 f"--peer {name} needs the package {missing!r}, which is not installed; pip install '{peer.install}', "
-                "or pip install 'superpose[bench]' for all peers"
+                f"or pip install 'superpose[{'discovery' if known is SEEKERS else 'bench'}]' for all peers"
             ) from None

@@ -1,0 +1,324 @@
+"""The search for a law: tables are made smaller by their symmetries, and guesses are made at every table on the way.
+
+Guesses are only rough; each that looks promising is lifted to the original columns, where all of its constants are
+fitted together. What counts is the error there.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from superpose.discovery.additive import additive
+from superpose.discovery.curve import curves
+from superpose.discovery.expansions import expansions, price
+from superpose.discovery.node import Guess, Node
+from superpose.discovery.ridges import ridges
+from superpose.discovery.smooth import Smooth, smooth
+from superpose.discovery.symmetry import Reduction, reductions
+from superpose.discovery.trials import leading, trials
+from superpose.interpret import constants, rewrite
+
+if TYPE_CHECKING:
+    import sympy
+
+Listener = Callable[[str], None]
+
+# Errors are root mean squares in units of the target's standard deviation.
+_EXACT = 1e-12
+_ROWS, _POINTS, _FIT_ROWS = 6000, 700, 1500
+_NODE = 0.01
+# A stand-in that errs more than this shows no derivatives.
+_ROUGH = 0.3
+# One that errs more than this may be waving too fast for polynomials.
+_LIVELY = 0.02
+# Seconds for trying reductions then.
+_TRIALS = 8.0
+# Among more columns than this some are likely to be idle.
+_MANY = 3
+# Residuals of which a polynomial explains less than this are noise.
+_STRUCTURE = 0.02
+# Guesses of one table that are fitted at once.
+_FITTED = 4
+_CHILDREN, _DEPTH, _TOLERANCE = 5, 8, 0.2
+
+
+@dataclass
+class Law:
+    """An expression that was found, its constants fitted.
+
+    Attributes:
+        expression: of the table's symbols.
+        error: root mean squared error on the rows that were not held out, in units of the target's spread.
+        note: where it comes from.
+        errors: standard errors of the constants, by their values.
+    """
+
+    expression: sympy.Expr
+    error: float
+    note: str
+    errors: dict[float, float] = field(default_factory=dict)
+
+    @property
+    def price(self) -> float:
+        """Powers of ten of the squared error, and a little for each node of the tree."""
+        return 2 * math.log10(max(self.error, _EXACT)) + _NODE * rewrite.complexity(self.expression)
+
+
+@dataclass(frozen=True)
+class _Task:
+    """A table to be looked at, or to be looked at again more thoroughly.
+
+    Attributes:
+        parent_error: of the stand-in for the table that it was made of.
+        stand_in: None before the first look.
+    """
+
+    node: Node
+    parent_error: float
+    stand_in: Smooth | None = None
+    thorough: bool = False
+
+
+def _constant(node: Node) -> Guess:
+    """What a table without columns says: the original target is a product of powers."""
+    import sympy
+
+    return Guess(lambda: node.lift(sympy.Float(float(node.y.mean()))), 0.0, "product of powers", 1.0)
+
+
+class Engine:
+    """One search.
+
+    Args:
+        x: ``[N, n]`` columns, rows that may be looked at.
+        y: ``[N]`` target.
+        symbols: of the columns.
+        deadline: a time of :func:`time.monotonic`.
+        seed: of the order of rows.
+        listener: told what is reached.
+    """
+
+    def __init__(
+        self,
+        x: Tensor,
+        y: Tensor,
+        symbols: tuple[sympy.Symbol, ...],
+        *,
+        deadline: float,
+        seed: int = 0,
+        functions: Mapping[str, Callable[[Tensor], Tensor]] | None = None,
+        listener: Listener | None = None,
+    ) -> None:
+        order = torch.randperm(len(y), generator=torch.Generator().manual_seed(seed))
+        self.x, self.y, self.symbols = x[order], y[order], symbols
+        self.deadline, self.tell = deadline, listener or (lambda event: None)
+        self.spread = float(y.std(correction=0)) or 1.0
+        self.functions = functions or {}
+        self.laws: list[Law] = []
+        self.poor: list[Guess] = []
+        self.seen: set[sympy.Expr] = set()
+        self.floor = math.inf
+        self.interrupted = False
+
+    # -- the tree of tables
+
+    def run(self) -> str:
+        """Search until a law explains all that can be explained, or nothing is left to try; says why it ended."""
+        try:
+            return self._run()
+        except KeyboardInterrupt:
+            self.interrupted = True
+            return "interrupted; the best found so far was kept"
+
+    def _run(self) -> str:
+        rows = slice(0, _ROWS)
+        root = Node(
+            self.x[rows],
+            self.y[rows],
+            torch.ones_like(self.y[rows]),
+            list(self.symbols),
+            self.spread,
+            lambda expression: expression,
+        )
+        queue: list[tuple[float, int, _Task]] = [(0.0, 0, _Task(root, math.inf))]
+        counter = itertools.count(1)
+        while queue and not self.late():
+            priority, _, task = heapq.heappop(queue)
+            for more, following in self._done(task):
+                heapq.heappush(
+                    queue,
+                    (max(priority, -9.0) + more if task.node is following.node else more, next(counter), following),
+                )
+            if self.found():
+                return "a formula leaves nothing to explain"
+        return "the time was over" if self.late() else "every reduction was tried"
+
+    def late(self) -> bool:
+        return time.monotonic() > self.deadline
+
+    def _done(self, task: _Task) -> list[tuple[float, _Task]]:
+        """Guess at a table; what is to be done next, with how promising it is (less is more)."""
+        if task.stand_in is None:
+            return self._looked_at(task)
+        node, stand_in = task.node, task.stand_in
+        if node.x.shape[1] == 1:
+            self.consider(curves(node, self.deadline), stand_in.error)
+            return []
+        if not task.thorough:
+            good = min(max(3 * stand_in.error, 1e-5), 0.03)
+            # Curves read off splines are rough however good the stand-in is: their constants are fitted all the same.
+            self.consider(additive(node, good, self.deadline), max(stand_in.error, good))
+            return [(1.0, replace(task, thorough=True))]
+        self.consider(expansions(node, self.deadline), stand_in.error)
+        return []
+
+    def _looked_at(self, task: _Task) -> list[tuple[float, _Task]]:
+        """A first look: a stand-in, the plainest terms, the symmetries."""
+        node, count = task.node, task.node.x.shape[1]
+        if count == 0:
+            self.consider([_constant(node)], 1.0)
+            return []
+        stand_in = smooth(node.x, node.y, node.weight, self.spread)
+        if stand_in.error > max(3 * task.parent_error, 1e-6):
+            # It holds less than the table that it was made of: no symmetry after all.
+            return []
+        self.floor = min(self.floor, max(stand_in.error, _EXACT))
+        note = " -> ".join(node.notes) or "the table"
+        self.tell(f"{note}: {count} columns, a smooth stand-in errs by {stand_in.error:.1e}")
+        self.consider(expansions(node, self.deadline, quick=True), stand_in.error)
+        following: list[tuple[float, _Task]] = [(0.5, replace(task, stand_in=stand_in))]
+        if self.found() or self.late() or count == 1:
+            return following
+        found: list[Reduction] = []
+        if stand_in.error < _ROUGH:
+            points = node.x[:_POINTS]
+            value, gradient = stand_in.gradient(points)
+            weight = node.weight[:_POINTS]
+            usable = torch.isfinite(value) & torch.isfinite(gradient).all(-1)
+            if count > _MANY:
+                reach = points[usable].std(0) * (gradient * weight[:, None])[usable].square().mean(0).sqrt()
+                found += leading(node, stand_in.error, reach, self.deadline)
+            found += reductions(
+                node.x,
+                list(node.symbols),
+                points[usable],
+                (value * weight)[usable],
+                (gradient * weight[:, None])[usable],
+            )
+        if stand_in.error > _LIVELY:
+            found += trials(node, stand_in.error, min(self.deadline, time.monotonic() + _TRIALS))
+            found += ridges(node.x, node.y, list(node.symbols))
+        found.sort(key=lambda r: (max(r.misfit, 1e-9), r.columns.shape[1]))
+        for reduction in found[:_CHILDREN]:
+            if reduction.misfit < _TOLERANCE and bool(torch.isfinite(reduction.columns).all()):
+                child = node.reduced(reduction)
+                if bool(torch.isfinite(child.y).all()) and len(child.notes) <= _DEPTH:
+                    misfit = math.log10(max(reduction.misfit, 0.1 * stand_in.error, 1e-9))
+                    priority = misfit + 0.2 * reduction.columns.shape[1] + 0.1 * (reduction.factor is not None)
+                    following.append((priority, _Task(child, stand_in.error)))
+        return following
+
+    # -- laws
+
+    def consider(self, guesses: list[Guess], stand_in: float = 0.0) -> None:
+        """Fit the constants of guesses in the original table and keep those that are worth it.
+
+        Guesses that are much worse than the smooth stand-in for their table wait until the end.
+        """
+        if not guesses:
+            return
+        least = min(guess.error for guess in guesses)
+        fitted = 0
+        for guess in guesses:
+            if (self.late() and self.laws) or fitted == _FITTED:
+                return
+            if guess.error > max(20 * least, 1e-7) or guess.error > max(10 * stand_in, 1e-7):
+                self.poor.append(guess)
+                continue
+            if guess.expression in self.seen:
+                continue
+            self.seen.add(guess.expression)
+            law = self.fitted(guess)
+            fitted += 1
+            if law is not None:
+                self.laws.append(law)
+                if law.error < _EXACT:
+                    break
+
+    def settle(self, most: int) -> None:
+        """Fit the best of the guesses that waited."""
+        for guess in sorted(self.poor, key=price)[:most]:
+            law = self.fitted(guess)
+            if law is not None:
+                self.laws.append(law)
+
+    def simpler(self, best: Law, most: int) -> list[Law]:
+        """Laws with fewer nodes than the best, none surpassed by a simpler one."""
+        nodes = rewrite.complexity(best.expression)
+        # By sizes that are only about right, so that few have to be written out.
+        promising: list[Guess] = []
+        for guess in sorted(self.poor, key=lambda guess: (guess.size, guess.error)):
+            if guess.error < 0.7 * min((one.error for one in promising), default=1.0):
+                promising.append(guess)
+        items: list[Law | Guess] = [*self.laws, *promising]
+        sized = [(rewrite.complexity(item.expression), item.error, item) for item in items]
+        found: list[Law] = []
+        least = 1.0
+        for size, error, item in sorted(sized, key=lambda entry: entry[:2]):
+            if size >= nodes or len(found) == most or self.late():
+                break
+            if error < 0.7 * least:
+                law = item if isinstance(item, Law) else self.fitted(item)
+                if law is not None:
+                    found.append(law)
+                    least = min(error, law.error)
+        return found
+
+    def fitted(self, guess: Guess) -> Law | None:
+        """The guess with all of its constants fitted to the original table; None where it has no values."""
+        problem = self._problem(_FIT_ROWS)
+        fitted = problem.fit(guess.expression, steps=12)
+        if not math.isfinite(fitted.error):
+            return None
+        error = math.sqrt(self._problem(len(self.y)).error(fitted.expression))
+        if not math.isfinite(error):
+            return None
+        self.tell(f"{guess.note}: error {error:.1e} of the target's spread")
+        return Law(fitted.expression, error, guess.note)
+
+    def _problem(self, rows: int) -> constants.Problem:
+        return constants.Problem(self.symbols, self.x[:rows], self.y[:rows], self.functions, self.deadline)
+
+    def found(self) -> bool:
+        """Whether a law leaves nothing to explain."""
+        if not self.laws:
+            return False
+        best = min(self.laws, key=lambda law: law.price)
+        if best.error < _EXACT:
+            return True
+        if best.error > 1.2 * self.floor:
+            return False
+        return self.structure(best) < _STRUCTURE
+
+    def structure(self, law: Law) -> float:
+        """The share of the squared residuals that a polynomial predicts on rows it has not seen; noise gives 0."""
+        from superpose.nn.symbolic import torch_function
+
+        x, y = self.x[:_ROWS], self.y[:_ROWS]
+        values = torch_function(law.expression, self.symbols, self.functions)(*x.unbind(-1))
+        residual = y - values.expand_as(y)
+        size = float(residual.square().mean().sqrt())
+        if not size > 0:
+            return 0.0
+        most = max(x.shape[1] + 1, min(200, len(x) // 25))
+        error = smooth(x, residual / size, torch.ones_like(y), 1.0, most=most).error
+        return max(0.0, 1 - error**2)

@@ -1,0 +1,169 @@
+"""find_laws: expressions for the targets of a table, from simple to accurate."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from superpose.data import Dataset
+from superpose.discovery.engine import Engine, Law
+from superpose.discovery.tidy import tidied
+from superpose.interpret import constants, rewrite
+
+if TYPE_CHECKING:
+    import sympy
+
+Listener = Callable[[str], None]
+
+# Rows to which constants are fitted while forms are compared, and in the end.
+_ROWS, _ALL_ROWS = 1500, 20_000
+# Share of the time for searching; the rest is for simplifying.
+_SEARCH = 0.75
+_MOST_ON_FRONT = 6
+# Guesses that waited are fitted in the end where nothing better was found.
+_SETTLED = 4
+# A law this near to the best is as good: then the simpler one is taken.
+_EXACT = 1e-12
+# Columns within so many powers of ten of 1 keep their units.
+_ORDINARY = 3
+
+
+@dataclass(frozen=True)
+class Found:
+    """What :func:`find_laws` returns for one target.
+
+    Attributes:
+        laws: none of which is surpassed by a simpler one, from simple to accurate.
+        best: the recommended one; None if there is no law at all.
+        complete: whether it leaves nothing to explain: rounding, or residuals that no polynomial predicts.
+        reason: why the search ended, and why this law is recommended.
+        floor: the least error of a smooth stand-in, in units of the target's spread: what can be explained at least.
+        interrupted: whether a person ended it.
+    """
+
+    laws: tuple[Law, ...]
+    best: Law | None
+    complete: bool
+    reason: str
+    floor: float = math.inf
+    interrupted: bool = False
+
+
+def find_laws(
+    data: Dataset,
+    *,
+    time_limit: float = 60.0,
+    seed: int = 0,
+    target: int = 0,
+    listener: Listener | None = None,
+) -> Found:
+    """Search for expressions that give a target from the features, by structure first.
+
+    A smooth stand-in for the table shows which columns matter, which enter together and which are units; the table is
+    made smaller by that, again and again, and at each stage the target, or a function of it, is looked for as a sum of
+    few terms, a quotient of two sums, a sum of curves or a curve of one column. The constants of what is promising are
+    fitted to the table itself, brought to simple values where the rows do not object, and simplified.
+
+    Only training and validation rows are used.
+
+    Args:
+        data: the table.
+        time_limit: seconds.
+        seed: of the order of rows; everything else follows from the data.
+        target: which of the targets.
+        listener: called with a short sentence whenever something was reached.
+
+    >>> x = torch.linspace(1, 2, 200, dtype=torch.float64)
+    >>> data = Dataset.from_arrays(torch.stack([x, x.flip(0) ** 2], -1), 3 * x / x.flip(0) ** 2)
+    >>> find_laws(data, time_limit=20).best.expression
+    3*x1/x2
+    """
+    import sympy
+
+    began = time.monotonic()
+    rows = torch.cat([data.train, data.validation])
+    symbols = tuple(sympy.Symbol(name, real=True) for name in data.feature_names)
+    x, y, back, unit = _measured(data.x[rows], data.y[rows, target], symbols)
+    engine = Engine(x, y, symbols, deadline=began + _SEARCH * time_limit, seed=seed, listener=listener)
+    reason = engine.run()
+    deadline = began + time_limit
+    engine.deadline = deadline
+    if not engine.found() and not engine.interrupted:
+        engine.settle(_SETTLED)
+    if not engine.laws:
+        return Found((), None, False, reason, engine.floor, engine.interrupted)
+    complete = engine.found()
+    raw = min(engine.laws, key=lambda law: law.price)
+    best = _tidied(engine, raw, time.monotonic() + 0.8 * max(1.0, deadline - time.monotonic()))
+    laws = [best]
+    for law in engine.simpler(best, _MOST_ON_FRONT):
+        if time.monotonic() > deadline - 0.05 * time_limit:
+            break
+        laws.append(_tidied(engine, law, min(deadline, time.monotonic() + 3)))
+    front = _front(laws, best)
+    lifted = tuple(replace(law, expression=unit * law.expression.xreplace(back)) for law in front)
+    chosen = lifted[next(n for n, law in enumerate(front) if law is best)]
+    why = f"{reason}; {_why(best, complete)}"
+    return Found(lifted, chosen, complete, why, engine.floor, engine.interrupted)
+
+
+def _measured(
+    x: Tensor, y: Tensor, symbols: tuple[sympy.Symbol, ...]
+) -> tuple[Tensor, Tensor, dict[sympy.Symbol, sympy.Expr], sympy.Expr]:
+    """Columns and target in units in which they are neither tiny nor huge, and the way back for expressions."""
+    import sympy
+
+    back: dict[sympy.Symbol, sympy.Expr] = {}
+    columns = []
+    for symbol, column in zip(symbols, x.unbind(-1), strict=True):
+        power = _power_of_ten(column)
+        columns.append(column / 10.0**power if power else column)
+        if power:
+            back[symbol] = symbol * sympy.Float(10.0**-power)
+    power = _power_of_ten(y)
+    unit = sympy.Float(10.0**power) if power else sympy.Integer(1)
+    return torch.stack(columns, -1), y / 10.0**power if power else y, back, unit
+
+
+def _power_of_ten(values: Tensor) -> int:
+    """0 for values of ordinary size, else the power of ten that makes them so."""
+    size = float(values.abs().median()) or float(values.abs().max()) or 1.0
+    power = round(math.log10(size))
+    return 0 if abs(power) <= _ORDINARY else power
+
+
+def _tidied(engine: Engine, law: Law, deadline: float) -> Law:
+    """The law with simple constants where the rows allow them, simplified, the others fitted to all rows."""
+    problem = constants.Problem(engine.symbols, engine.x[:_ROWS], engine.y[:_ROWS], engine.functions, deadline)
+    simple = tidied(law.expression, problem)
+    everything = constants.Problem(
+        engine.symbols, engine.x[:_ALL_ROWS], engine.y[:_ALL_ROWS], engine.functions, deadline
+    )
+    fitted = everything.fit(simple.expression, steps=8)
+    error = math.sqrt(everything.error(fitted.expression))
+    if not error <= max(1.02 * law.error, _EXACT):
+        return law
+    return Law(fitted.expression, error, law.note, fitted.errors)
+
+
+def _front(laws: list[Law], best: Law) -> list[Law]:
+    """Those that no simpler one surpasses, from simple to accurate; the best one stays whatever stands beside it."""
+    front: list[Law] = []
+    for law in sorted(laws, key=lambda law: (rewrite.complexity(law.expression), law.error)):
+        if law is best or not front or law.error < 0.98 * min(one.error for one in front):
+            front.append(law)
+    return front
+
+
+def _why(best: Law, complete: bool) -> str:
+    if best.error < _EXACT:
+        return "recommended because it gives every row to rounding"
+    if complete:
+        return "recommended as the simplest whose residuals show no structure"
+    return "recommended for its error and its size together; its residuals still show structure"

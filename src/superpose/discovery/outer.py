@@ -1,0 +1,90 @@
+"""Outer functions: what may have been done last, and how to undo it.
+
+If ``y = f(g(x))`` with a known ``f``, then ``f^-1(y) = g(x)`` may be a sum of few terms where ``y`` itself is not.
+Errors are measured in the units of ``y`` all the same: a row of ``f^-1(y)`` weighs as much as one over its slope.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    import sympy
+
+# Rows on which a function cannot be undone may be left out if the target is below this share of its largest value.
+_NEGLIGIBLE = 0.02
+
+
+@dataclass(frozen=True)
+class Outer:
+    """A function ``f`` of which ``f^-1`` was taken of the target.
+
+    Attributes:
+        name: of ``f``.
+        complexity: nodes that ``f`` adds to an expression.
+        values: ``f^-1(y) [R]`` on the rows that are kept.
+        weights: ``[R]``, one over the slope of ``f^-1`` there.
+        rows: ``[R]`` which rows are kept; None for all.
+        outside: the expression ``f(inner)``.
+    """
+
+    name: str
+    complexity: int
+    values: Tensor
+    weights: Tensor
+    rows: Tensor | None
+    outside: Callable[[sympy.Expr], sympy.Expr]
+
+
+def outers(y: Tensor) -> Iterator[Outer]:
+    """Every outer function that can be undone on a target ``y [N]``, the identity first."""
+    import sympy
+
+    yield Outer("x", 0, y, torch.ones_like(y), None, lambda inner: inner)
+    sign = 1 if float(y.mean()) > 0 else -1
+    size = float(y.abs().max())
+    one_sided = sign * y
+    positive = one_sided > 1e-3 * _NEGLIGIBLE * size
+    if bool((one_sided > 0).all()):
+        positive = one_sided > 0
+    if float(one_sided.min()) > -_NEGLIGIBLE * size and float(positive.double().mean()) > 0.3:
+        rows = None if bool(positive.all()) else torch.nonzero(positive)[:, 0]
+        z = one_sided if rows is None else one_sided[rows]
+
+        def made(name: str, cost: int, values: Tensor, slope: Tensor, f: Callable[..., sympy.Expr]) -> Outer:
+            return Outer(name, cost, values, 1 / slope, rows, lambda inner: sign * f(inner))
+
+        yield made("1/x", 2, 1 / z, z**-2, lambda u: 1 / u)
+        yield made("sqrt", 2, z**2, 2 * z, sympy.sqrt)
+        yield made("exp", 1, z.log(), 1 / z, sympy.exp)
+        yield made("1/sqrt", 2, z**-2, 2 * z**-3, lambda u: 1 / sympy.sqrt(u))
+        yield made("x^2", 2, z.sqrt(), 0.5 / z.sqrt(), lambda u: u**2)
+        yield made("1/x^2", 2, z**-0.5, 0.5 * z**-1.5, lambda u: u**-2)
+    low, high = float(y.min()), float(y.max())
+    if high - low < 40 and max(-low, high) < 200:
+        yield Outer("log", 1, y.exp(), (-y).exp(), None, sympy.log)
+    inside = 1 - 1e-12
+    if -math.pi / 2 <= low and high <= math.pi / 2:
+        yield Outer("arcsin", 1, y.sin(), 1 / y.cos().clamp(min=1e-2), None, sympy.asin)
+        if max(-low, high) < 1.5:
+            yield Outer("arctan", 1, y.tan(), y.cos() ** 2, None, sympy.atan)
+    if low >= 0 and high <= math.pi:
+        yield Outer("arccos", 1, y.cos(), 1 / y.sin().clamp(min=1e-2), None, sympy.acos)
+    if low >= -1 and high <= 1 and low < 0.98:
+        # Saturated rows say nothing of the argument.
+        rows = torch.nonzero(y.abs() < 1 - 1e-7)[:, 0]
+        if len(rows) > 0.3 * len(y):
+            z = y[rows]
+            yield Outer("tanh", 1, torch.atanh(z * inside), (1 - z**2).clamp(min=1e-12), rows, sympy.tanh)
+    if low >= -1 and high <= 1:
+        yield Outer("sin", 1, torch.asin(y * inside), (1 - y**2).clamp(min=1e-6).sqrt(), None, sympy.sin)
+        yield Outer("cos", 1, torch.acos(y * inside), (1 - y**2).clamp(min=1e-6).sqrt(), None, sympy.cos)
+
+
+__all__ = ["Outer", "outers"]

@@ -1,0 +1,193 @@
+"""A smooth stand-in for a table: values and derivatives at any point, without noise.
+
+Polynomials of total degree in the columns, or in their logarithms, for the target or its logarithm, whichever predicts
+held-out rows best. One linear least-squares problem each: a tenth of a second where training a network takes seconds.
+A network is what is left when no polynomial will do.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+_MOST_COLUMNS = 500
+_MOST_DEGREE = 24
+_ROWS = 4000
+
+
+@dataclass(frozen=True)
+class Smooth:
+    """A stand-in.
+
+    Attributes:
+        error: root mean squared error on held-out rows, as weighted, in units of the spread.
+        logarithmic: whether the columns' logarithms are its variables.
+        kind: which function of the target is the polynomial: ``"x"``, ``"log"``, ``"square"`` or ``"inverse"``.
+    """
+
+    powers: Tensor
+    coefficients: Tensor
+    center: Tensor
+    scale: Tensor
+    logarithmic: bool
+    kind: str
+    sign: float
+    error: float
+
+    def _inner(self, x: Tensor) -> Tensor:
+        inside = x.log() if self.logarithmic else x
+        return (inside - self.center) / self.scale
+
+    def values(self, x: Tensor) -> Tensor:
+        """``[N]`` at points ``x [N, n]``."""
+        return _back(
+            self.kind, self.sign, _columns(_bases(self._inner(x), self.powers), self.powers) @ self.coefficients
+        )
+
+    def gradient(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Values ``[N]`` and derivatives by every column ``[N, n]`` at points ``x [N, n]``."""
+        inner = self._inner(x)
+        bases, slopes = _bases(inner, self.powers), _slopes(inner, self.powers)
+        value = _columns(bases, self.powers) @ self.coefficients
+        parts = []
+        for i in range(x.shape[1]):
+            mixed = [slopes[j] if j == i else bases[j] for j in range(x.shape[1])]
+            parts.append(_columns(mixed, self.powers) @ self.coefficients / self.scale[i])
+        gradient = torch.stack(parts, -1)
+        if self.logarithmic:
+            gradient = gradient / x
+        value = _back(self.kind, self.sign, value)
+        return value, gradient / _steepness(self.kind, value)[:, None]
+
+
+def _forth(kind: str, y: Tensor) -> Tensor:
+    """The function of the target that is a polynomial; all but the identity for targets of one sign."""
+    if kind == "x":
+        return y
+    return y.abs().log() if kind == "log" else y.square() if kind == "square" else 1 / y
+
+
+def _back(kind: str, sign: float, value: Tensor) -> Tensor:
+    if kind == "x":
+        return value
+    if kind == "log":
+        return sign * value.clamp(max=700).exp()
+    return sign * value.clamp(min=0).sqrt() if kind == "square" else 1 / value
+
+
+def _steepness(kind: str, y: Tensor) -> Tensor:
+    """The derivative of that function by the target."""
+    if kind == "x":
+        return torch.ones_like(y)
+    return 1 / y if kind == "log" else 2 * y if kind == "square" else -1 / y.square()
+
+
+def _powers(count: int, most: int) -> Tensor:
+    """Exponents ``[D, n]`` of all monomials of the largest total degree that has at most ``most`` of them."""
+    degree = 1
+    while degree < _MOST_DEGREE and math.comb(count + degree + 1, count) <= most:
+        degree += 1
+    rows = []
+    for total in range(degree + 1):
+        for places in itertools.combinations_with_replacement(range(count), total):
+            row = [0] * count
+            for place in places:
+                row[place] += 1
+            rows.append(row)
+    return torch.tensor(rows)
+
+
+def _bases(inner: Tensor, powers: Tensor) -> list[Tensor]:
+    """Chebyshev polynomials of each variable, ``[N, degree + 1]``."""
+    degree = int(powers.max())
+    found = []
+    for u in inner.unbind(-1):
+        columns = [torch.ones_like(u), u]
+        for _ in range(degree - 1):
+            columns.append(2 * u * columns[-1] - columns[-2])
+        found.append(torch.stack(columns[: degree + 1], -1))
+    return found
+
+
+def _slopes(inner: Tensor, powers: Tensor) -> list[Tensor]:
+    """Their derivatives: ``T_n' = n U_(n-1)``."""
+    degree = int(powers.max())
+    found = []
+    for u in inner.unbind(-1):
+        second = [torch.ones_like(u), 2 * u]
+        for _ in range(degree):
+            second.append(2 * u * second[-1] - second[-2])
+        columns = [torch.zeros_like(u)] + [n * second[n - 1] for n in range(1, degree + 1)]
+        found.append(torch.stack(columns, -1))
+    return found
+
+
+def _columns(bases: list[Tensor], powers: Tensor) -> Tensor:
+    product = bases[0][:, powers[:, 0]]
+    for n in range(1, len(bases)):
+        product = product * bases[n][:, powers[:, n]]
+    return product
+
+
+def smooth(x: Tensor, y: Tensor, weight: Tensor, spread: float, *, most: int = _MOST_COLUMNS) -> Smooth:
+    """The best stand-in for a table whose rows are in random order.
+
+    Args:
+        x: ``[N, n]`` columns.
+        y: ``[N]`` target.
+        weight: ``[N]`` what an error of a row counts.
+        spread: what errors are measured by.
+        most: columns of the least-squares problem.
+    """
+    x, y, weight = x[:_ROWS], y[:_ROWS], weight[:_ROWS]
+    held = max(1, len(x) // 5)
+    best: Smooth | None = None
+    positive = bool((x > 0).all())
+    sign = 1.0 if float(y.mean()) > 0 else -1.0
+    one_sided = bool((sign * y > 0).all())
+    # Fewer columns where rows are few, and a coarse one in case the fine one swings.
+    budgets = dict.fromkeys(min(limit, (len(x) - held) // 3) for limit in (most, most // 4))
+    kinds = ("x", "log", "square", "inverse") if one_sided else ("x",)
+    for budget, log_x in itertools.product(budgets, (False, True)):
+        if (log_x and not positive) or budget < x.shape[1] + 1:
+            continue
+        inside = x.log() if log_x else x
+        low, high = inside.amin(0), inside.amax(0)
+        center, scale = (low + high) / 2, ((high - low) / 2).clamp(min=1e-300)
+        powers = _powers(x.shape[1], budget)
+        matrix = _columns(_bases((inside - center) / scale, powers), powers)
+        for kind in kinds:
+            # Errors count in the target's own units, but no row may outweigh all others.
+            rows = weight / _steepness(kind, y).abs()
+            rows = (rows / rows.median().clamp(min=1e-300)).clamp(min=1e-3, max=30)
+            found = _solved(matrix[held:] * rows[held:, None], (_forth(kind, y) * rows)[held:])
+            predicted = _back(kind, sign, matrix[:held] @ found)
+            error = float(((predicted - y[:held]) * weight[:held]).square().mean().sqrt()) / spread
+            if math.isfinite(error) and (best is None or error < best.error):
+                best = Smooth(powers, found, center, scale, log_x, kind, sign, error)
+    if best is None:
+        powers = torch.zeros(1, x.shape[1], dtype=torch.long)
+        zero, one = torch.zeros(x.shape[1], dtype=x.dtype), torch.ones(x.shape[1], dtype=x.dtype)
+        best = Smooth(powers, y.mean()[None], zero, one, False, "x", 1.0, 1.0)
+    return best
+
+
+def _solved(matrix: Tensor, goal: Tensor) -> Tensor:
+    """Least squares by the normal equations, once more on what is left; by orthogonal factors if they are singular."""
+    normal = matrix.T @ matrix
+    normal.diagonal().mul_(1 + 1e-14)
+    factor, failed = torch.linalg.cholesky_ex(normal)
+    if int(failed):
+        slow: Tensor = torch.linalg.lstsq(matrix, goal[:, None], driver="gelsy").solution[:, 0]
+        return slow
+    solution = torch.cholesky_solve(matrix.T @ goal[:, None], factor)
+    for _ in range(2):
+        solution = solution + torch.cholesky_solve(matrix.T @ (goal[:, None] - matrix @ solution), factor)
+    return solution[:, 0]
+
+
+__all__ = ["Smooth", "smooth"]

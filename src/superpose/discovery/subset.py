@@ -1,0 +1,211 @@
+"""Best subsets: which few columns of a matrix explain a target, by exhaustion and a wide beam on the Gram matrix.
+
+All pairs of columns are looked at, and all sets of three and four of the first columns; then the best sets are extended
+one column at a time. Terms of laws are so alike on a table that none of three need be among the best two: greedy
+methods fail on them. The Gram matrix is made once, so a set costs some ten operations whatever the number of rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+_DEPENDENT = 1e-9
+
+
+@dataclass(frozen=True)
+class Subset:
+    """A set of columns.
+
+    Attributes:
+        columns: their places.
+        coefficients: of the least-squares fit, as many.
+        error: root mean squared residual in units of the target's root mean square about its mean, as weighted.
+    """
+
+    columns: tuple[int, ...]
+    coefficients: Tensor
+    error: float
+
+
+def best_subsets(
+    matrix: Tensor,
+    target: Tensor,
+    spread: float,
+    *,
+    most: int = 6,
+    beam: int = 200,
+    keep: int = 4,
+    triples: int = 300,
+    fours: int = 40,
+) -> list[Subset]:
+    """The best sets of 1 to ``most`` columns of ``matrix [N, D]`` for ``target [N]``, ``keep`` of each size.
+
+    Args:
+        spread: root mean square that errors are measured by.
+        beam: sets of a size that are extended.
+        triples, fours: of so many of the first columns all sets of three, or four, are looked at.
+    """
+    norms = matrix.norm(dim=0)
+    usable = torch.nonzero(torch.isfinite(norms) & (norms > 0))[:, 0]
+    unit = matrix[:, usable] / norms[usable]
+    size = float(target.norm())
+    if not size > 0 or len(usable) < 1:
+        return []
+    goal = target / size
+    gram, pull = unit.T @ unit, unit.T @ goal
+    count = len(usable)
+    sets: list[Tensor] = [pull.square().topk(min(keep, count)).indices[:, None]]
+    if count > 1:
+        explained = _pairs_explained(gram, pull)
+        found = explained.flatten().topk(min(beam, count * (count - 1) // 2)).indices
+        sets.append(torch.stack([found // count, found % count], -1))
+        if most >= 3 and count > 2:
+            sets.append(_triples(gram[:triples, :triples], pull[:triples], beam, sets[-1], gram, pull))
+        if most >= 4 and count > 3 and len(sets) == 3:
+            sets.append(_fours(gram[:fours, :fours], pull[:fours], beam, sets[-1], gram, pull))
+    while len(sets) < most and len(sets) < count and len(sets) > 1:
+        extended = _extended(gram, pull, sets[-1], beam)
+        if extended is None:
+            break
+        sets.append(extended)
+    results = []
+    for group in sets:
+        for chosen in group[:keep]:
+            subset = _solved(unit, goal, chosen, size, spread, usable, norms)
+            if subset is not None:
+                results.append(subset)
+    return results
+
+
+def _pairs_explained(gram: Tensor, pull: Tensor) -> Tensor:
+    """``[..., D, D]`` the share of the target that each pair explains, above the diagonal only."""
+    left = 1 - gram.square()
+    rest = pull[..., None, :] - gram * pull[..., :, None]
+    explained = pull[..., :, None].square() + rest.square() / left.clamp(min=_DEPENDENT)
+    explained = torch.where(left > _DEPENDENT, explained, -2.0)
+    return torch.triu(explained + 2, 1) - 2
+
+
+def _triples(part: Tensor, part_pull: Tensor, beam: int, pairs: Tensor, gram: Tensor, pull: Tensor) -> Tensor:
+    """The best sets of three: all of the first columns, and the best pairs with any third."""
+    count = len(part_pull)
+    values, places = [], []
+    for i in range(count - 2):
+        # What is left of the later columns when column i is taken out of them.
+        cross = part[i, i + 1 :]
+        left = 1 - cross.square()
+        rest = part_pull[i + 1 :] - cross * part_pull[i]
+        inner = part[i + 1 :, i + 1 :] - cross[:, None] * cross
+        scale = left.clamp(min=_DEPENDENT).rsqrt()
+        correlation, share = inner * scale[:, None] * scale, rest * scale
+        explained = part_pull[i].square() + _pairs_explained(correlation, share)
+        usable = (left[:, None] > _DEPENDENT) & (left > _DEPENDENT)
+        flat = torch.where(usable, explained, -1.0).flatten()
+        best = flat.topk(min(20, len(flat)))
+        width = count - i - 1
+        values.append(best.values)
+        places.append(torch.stack([torch.full_like(best.indices, i), best.indices // width, best.indices % width], -1))
+        places[-1][:, 1:] += i + 1
+    found = torch.cat(places)[torch.cat(values).topk(min(beam, sum(map(len, values)))).indices]
+    return _together(found, pairs, beam, gram, pull)
+
+
+def _fours(part: Tensor, part_pull: Tensor, beam: int, triples: Tensor, gram: Tensor, pull: Tensor) -> Tensor:
+    """The best sets of four: all of the first columns, and the best sets of three with any fourth."""
+    count = len(part_pull)
+    values, places = [], []
+    for i in range(count - 3):
+        inner, share, explained, usable = _without(part[None], part_pull[None], torch.tensor([i]))
+        rest = torch.arange(i + 1, count - 2)
+        inner, share, more, others = _without(inner.expand(len(rest), -1, -1), share.expand(len(rest), -1), rest)
+        scale = torch.where(others & usable, 1.0, 0.0)
+        pairs = (explained + more)[:, None, None] + _pairs_explained(inner, share)
+        # The last two come after the second, so that each set is met once.
+        later = (torch.arange(count) > rest[:, None]) & (scale > 0)
+        pairs = torch.where(later[:, :, None] & later[:, None, :], pairs, -1.0)
+        flat = pairs.flatten()
+        best = flat.topk(min(40, len(flat)))
+        second, place = best.indices // count**2, best.indices % count**2
+        values.append(best.values)
+        places.append(torch.stack([torch.full_like(place, i), rest[second], place // count, place % count], -1))
+    if not values:
+        return _together(triples.new_zeros((0, 4)), triples, beam, gram, pull)
+    total = torch.cat(values)
+    found = torch.cat(places)[total.topk(min(beam, len(total))).indices]
+    return _together(found, triples, beam, gram, pull)
+
+
+def _without(gram: Tensor, pull: Tensor, columns: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Gram matrices ``[B, D, D]`` and pulls ``[B, D]`` of what is left when a column is taken out of all others.
+
+    Returns:
+        Both, in units in which what is left has length 1; the share explained by the column, ``[B]``; and which
+        columns have anything left, ``[B, D]``.
+    """
+    batch = torch.arange(len(columns))
+    cross, share = gram[batch, columns], pull[batch, columns]
+    left = 1 - cross.square()
+    usable = left > _DEPENDENT
+    scale = left.clamp(min=_DEPENDENT).rsqrt()
+    inner = (gram - cross[:, :, None] * cross[:, None, :]) * scale[:, :, None] * scale[:, None, :]
+    return inner, (pull - cross * share[:, None]) * scale, share.square(), usable
+
+
+def _together(found: Tensor, smaller: Tensor, beam: int, gram: Tensor, pull: Tensor) -> Tensor:
+    """The best of the sets found and of the smaller sets with any further column."""
+    other = _extended(gram, pull, smaller, beam)
+    every = found if other is None else torch.cat([found, other])
+    sets = torch.tensor(list(dict.fromkeys(tuple(sorted(row)) for row in every.tolist())))
+    inner = gram[sets[:, :, None], sets[:, None, :]] + 1e-13 * torch.eye(sets.shape[1], dtype=gram.dtype)
+    explained = (torch.linalg.solve(inner, pull[sets][..., None])[..., 0] * pull[sets]).sum(-1)
+    explained = torch.where(torch.isfinite(explained) & (explained < 1 + 1e-9), explained, -1.0)
+    return sets[explained.topk(min(beam, len(sets))).indices]
+
+
+def _extended(gram: Tensor, pull: Tensor, sets: Tensor, beam: int) -> Tensor | None:
+    """The best sets of one column more than ``sets [B, k]``."""
+    inner = gram[sets[:, :, None], sets[:, None, :]]
+    eye = 1e-13 * torch.eye(inner.shape[-1], dtype=gram.dtype)
+    cross = gram[sets]
+    solved = torch.linalg.solve(inner + eye, torch.cat([cross, pull[sets][..., None]], -1))
+    coefficients = solved[..., -1]
+    explained = (coefficients * pull[sets]).sum(-1)
+    left = 1 - (cross * solved[..., :-1]).sum(1)
+    rest = pull - (coefficients[:, None, :] @ cross)[:, 0]
+    gain = torch.where(left > _DEPENDENT, rest.square() / left.clamp(min=_DEPENDENT), -1.0)
+    gain.scatter_(1, sets, -1.0)
+    total = torch.where(gain >= 0, explained[:, None] + gain, -1.0)
+    count = gram.shape[0]
+    best = total.flatten().topk(min(4 * beam, total.numel()))
+    kept: dict[tuple[int, ...], None] = {}
+    for value, place in zip(best.values.tolist(), best.indices.tolist(), strict=True):
+        if value < 0:
+            break
+        made = tuple(sorted([*sets[place // count].tolist(), place % count]))
+        kept.setdefault(made)
+        if len(kept) == beam:
+            break
+    return torch.tensor(list(kept)) if kept else None
+
+
+def _solved(
+    unit: Tensor, goal: Tensor, chosen: Tensor, size: float, spread: float, usable: Tensor, norms: Tensor
+) -> Subset | None:
+    columns = unit[:, chosen]
+    q, r = torch.linalg.qr(columns)
+    if float(r.diagonal().abs().min()) < 1e-10:
+        return None
+    solution = torch.linalg.solve_triangular(r, (q.T @ goal)[:, None], upper=True)[:, 0]
+    residual = goal - columns @ solution
+    # Once more on what is left: exact data are fitted to the last digit.
+    more = torch.linalg.solve_triangular(r, (q.T @ residual)[:, None], upper=True)[:, 0]
+    solution, residual = solution + more, residual - columns @ more
+    error = float(residual.square().mean().sqrt()) * size / spread
+    places = usable[chosen]
+    return Subset(tuple(places.tolist()), solution * size / norms[places], error)
+
+
+__all__ = ["Subset", "best_subsets"]

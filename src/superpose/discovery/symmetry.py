@@ -1,0 +1,262 @@
+"""Symmetries of a table, seen in the derivatives of a smooth stand-in, and the smaller tables they lead to.
+
+A function that depends on ``x - y`` only has ``f_x + f_y = 0``; on ``x * y`` only, ``x f_x = y f_y``; on ``x^2 + y^2``,
+``f_x / x = f_y / y``. In general a function of ``a(x) + r b(y)`` has ``f_x / a'(x) = (1/r) f_y / b'(y)``: linear in the
+derivatives, so whether it holds, and with which ``r``, is a least-squares problem with one unknown.
+
+A law that keeps its form under changes of units has ``sum a_i x_i f_(x_i) = p f``. All such laws together are the null
+space of one matrix, whose columns are ``x_i f_(x_i)`` and ``f``. With ``s`` of them the law is a product of powers
+times a function of ``n - s`` products of powers (E. Buckingham's theorem), found without knowing a single unit.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    import sympy
+
+# (name, exponent): a(x) = x^exponent, with 0 for the logarithm.
+_SCALES = (1.0, 0.0, 2.0, -1.0, -2.0, 0.5, 3.0)
+_SNAP = 0.06
+
+
+@dataclass(frozen=True)
+class Reduction:
+    """A way to a table with fewer columns: ``y = factor * g(columns)``.
+
+    Attributes:
+        misfit: how far the derivatives are from the symmetry, as a share of their size.
+        columns: ``[N, m]`` of the smaller table.
+        expressions: of those columns, in the symbols of the larger table.
+        factor: ``[N]``; None for one.
+        factor_expression: of the same symbols.
+        note: what it is, for people.
+    """
+
+    misfit: float
+    columns: Tensor
+    expressions: list[sympy.Expr]
+    factor: Tensor | None
+    factor_expression: sympy.Expr
+    note: str
+
+
+def reductions(
+    x: Tensor, symbols: list[sympy.Expr], points: Tensor, value: Tensor, gradient: Tensor
+) -> Iterator[Reduction]:
+    """All reductions that derivatives suggest, in no order.
+
+    Args:
+        x: ``[N, n]`` columns.
+        symbols: of them.
+        points: ``[S, n]`` rows at which the stand-in was asked.
+        value, gradient: ``[S]`` and ``[S, n]`` what it said.
+    """
+    yield from _irrelevant(x, symbols, points, value, gradient)
+    yield from _merges(x, symbols, points, gradient)
+    yield from _scalings(x, symbols, points, value, gradient)
+
+
+def _irrelevant(
+    x: Tensor, symbols: list[sympy.Expr], points: Tensor, value: Tensor, gradient: Tensor
+) -> Iterator[Reduction]:
+    import sympy
+
+    reach = points.std(0) * gradient.square().mean(0).sqrt() / value.std().clamp(min=1e-300)
+    for i in range(x.shape[1]):
+        rest = [j for j in range(x.shape[1]) if j != i]
+        yield Reduction(
+            float(reach[i]), x[:, rest], [symbols[j] for j in rest], None, sympy.Integer(1), f"without {symbols[i]}"
+        )
+
+
+def _slope(column: Tensor, exponent: float) -> Tensor | None:
+    """``a'(x)`` of ``a(x) = x^exponent`` (the logarithm for 0), or None where it has no place."""
+    smallest = float(column.abs().min()) / max(float(column.abs().max()), 1e-300)
+    if exponent == 1:
+        return torch.ones_like(column)
+    if exponent == 2:
+        return 2 * column
+    if smallest < 1e-3 or (not float(exponent).is_integer() and float(column.min()) < 0):
+        return None
+    return 1 / column if exponent == 0 else exponent * column ** (exponent - 1)
+
+
+def _merges(x: Tensor, symbols: list[sympy.Expr], points: Tensor, gradient: Tensor) -> Iterator[Reduction]:
+    """Two columns that enter as ``a(x_i) + r b(x_j)``."""
+    import sympy
+
+    for i, j in itertools.combinations(range(x.shape[1]), 2):
+        sizes = gradient[:, [i, j]].square().mean(0).sqrt()
+        if float(sizes.min()) < 1e-12 * float(sizes.max()):
+            continue
+        for p, q in itertools.product(_SCALES, repeat=2):
+            if p != q and (0.0 in (p, q) or not {p, q} <= {1.0, 2.0, -1.0}):
+                continue
+            first, second = _slope(points[:, i], p), _slope(points[:, j], q)
+            if first is None or second is None:
+                continue
+            # u = a(x_i) + r b(x_j): f_j / b'_j = r f_i / a'_i, with the weights of both derivatives' sizes.
+            left, right = gradient[:, i] * second, gradient[:, j] * first
+            ratio = _ratio(left, right)
+            if ratio is None:
+                continue
+            misfit = float((right - ratio * left).norm() / (right.norm() + abs(ratio) * left.norm()))
+            r = _simple(ratio)
+            rest = [k for k in range(x.shape[1]) if k not in (i, j)]
+            s, t = symbols[i], symbols[j]
+            if p == 0:
+                if (r is None or not r.is_Integer) and float(x[:, j].min()) <= 0:
+                    continue
+                exponent = sympy.Float(ratio) if r is None else r
+                column, expression = x[:, i] * x[:, j] ** float(exponent), s * t**exponent
+                note = f"{s} and {t} as a product of powers"
+            else:
+                factor = sympy.Float(ratio) if r is None else r
+                column = _powered(x[:, i], p) + float(factor) * _powered(x[:, j], q)
+                expression = s ** _rational(p) + factor * t ** _rational(q)
+                note = f"{s} and {t} as a sum"
+            yield Reduction(
+                misfit * (1.0 if r is not None else 1.5),
+                torch.cat([column[:, None], x[:, rest]], -1),
+                [expression, *(symbols[k] for k in rest)],
+                None,
+                sympy.Integer(1),
+                note,
+            )
+
+
+def _powered(column: Tensor, exponent: float) -> Tensor:
+    return column ** (int(exponent) if float(exponent).is_integer() else exponent)
+
+
+def _ratio(left: Tensor, right: Tensor) -> float | None:
+    """The ``r`` for which ``right = r left``, both sides equally in error."""
+    p, q, cross = float(left @ left), float(right @ right), float(left @ right)
+    if not (p > 0 and q > 0) or cross == 0:
+        return None
+    ratio = math.copysign(math.sqrt(q / p), cross)
+    return ratio if math.isfinite(ratio) else None
+
+
+def _rational(value: float) -> sympy.Rational:
+    import sympy
+
+    return sympy.Rational(value).limit_denominator(6)
+
+
+def _simple(value: float, denominators: tuple[int, ...] = (1, 2, 3)) -> sympy.Rational | None:
+    """A small fraction close to a value, if there is one."""
+    import sympy
+
+    for denominator in denominators:
+        whole = round(value * denominator)
+        if whole and abs(whole) <= 6 and abs(value * denominator - whole) < _SNAP * denominator * min(abs(value), 1.0):
+            return sympy.Rational(whole, denominator)
+    return None
+
+
+def _scalings(
+    x: Tensor, symbols: list[sympy.Expr], points: Tensor, value: Tensor, gradient: Tensor
+) -> Iterator[Reduction]:
+    """Products of powers times a function of fewer products of powers."""
+    count = x.shape[1]
+    matrix = torch.cat([points * gradient, value[:, None]], -1)
+    norms = matrix.norm(dim=0)
+    # A column that hardly matters would pass for a symmetry of its own.
+    if float(norms.min()) < 1e-6 * float(norms.max()):
+        return
+    unit = matrix / norms
+    _, singular, rows = torch.linalg.svd(unit, full_matrices=False)
+    singular = singular / math.sqrt(count + 1)
+    for dimension in range(min(count, len(singular) - 1), 0, -1):
+        misfit = float(singular[-dimension])
+        if misfit > 0.2:
+            continue
+        for pivots, exponents in _pivoted(rows[-dimension:], norms, x, count)[: 1 if dimension + 1 >= count else 3]:
+            yield _scaled(x, symbols, pivots, exponents, misfit)
+
+
+def _pivoted(
+    null: Tensor, norms: Tensor, x: Tensor, count: int
+) -> list[tuple[tuple[int, ...], list[list[sympy.Rational]]]]:
+    """Choices of columns that serve as units, with the exponents that go with them, the simplest first.
+
+    The null space is that of the matrix whose columns were divided by ``norms``.
+    """
+    dimension = len(null)
+    mixed = [float(column.min()) <= 0 for column in x.unbind(-1)]
+    found = []
+    for pivots in itertools.islice(itertools.combinations(range(count), dimension), 400):
+        square = null[:, list(pivots)]
+        if float(torch.linalg.svdvals(square)[-1]) < 1e-7:
+            continue
+        reduced = norms[list(pivots)][:, None] * torch.linalg.solve(square, null) / norms
+        exponents: list[list[sympy.Rational]] = []
+        cost = 0.0
+        for t in range(dimension):
+            row = []
+            for k in [*(k for k in range(count) if k not in pivots), count]:
+                # The last column stands for the target, on the other side of the equation.
+                exact = float(reduced[t, k]) * (-1 if k == count else 1)
+                near = _nearest(exact)
+                if near is None or (mixed[pivots[t]] and not near.is_Integer):
+                    break
+                cost += abs(near.p) + 2 * (near.q - 1) + 3 * abs(float(near) - exact)
+                row.append(near)
+            else:
+                exponents.append(row)
+                continue
+            break
+        if len(exponents) == dimension:
+            found.append((cost, pivots, exponents))
+    found.sort(key=lambda item: item[0])
+    return [(pivots, exponents) for _, pivots, exponents in found]
+
+
+def _nearest(value: float) -> sympy.Rational | None:
+    import sympy
+
+    if not abs(value) < 12:
+        return None
+    for denominator in (1, 2, 3):
+        whole = round(value * denominator)
+        if abs(value * denominator - whole) < (0.15, 0.1, 0.08)[denominator - 1] * denominator:
+            return sympy.Rational(whole, denominator)
+    return None
+
+
+def _scaled(
+    x: Tensor, symbols: list[sympy.Expr], pivots: tuple[int, ...], exponents: list[list[sympy.Rational]], misfit: float
+) -> Reduction:
+    import sympy
+
+    rest = [k for k in range(x.shape[1]) if k not in pivots]
+    columns, expressions = [], []
+    for place, k in enumerate(rest):
+        powers = [-row[place] for row in exponents]
+        columns.append(x[:, k] * _product(x, pivots, powers))
+        expressions.append(symbols[k] * sympy.Mul(*(symbols[j] ** p for j, p in zip(pivots, powers, strict=True))))
+    powers = [row[-1] for row in exponents]
+    factor = _product(x, pivots, powers)
+    outside = sympy.Mul(*(symbols[j] ** p for j, p in zip(pivots, powers, strict=True)))
+    stacked = torch.stack(columns, -1) if columns else x.new_zeros((len(x), 0))
+    return Reduction(misfit, stacked, expressions, factor, outside, f"{len(pivots)} of the columns as units")
+
+
+def _product(x: Tensor, columns: tuple[int, ...], powers: list[sympy.Rational]) -> Tensor:
+    value = torch.ones_like(x[:, 0])
+    for j, power in zip(columns, powers, strict=True):
+        value = value * _powered(x[:, j], float(power))
+    return value
+
+
+__all__ = ["Reduction", "reductions"]
