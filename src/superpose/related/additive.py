@@ -43,6 +43,8 @@ _LEAST_PART = 1e-3
 # A power of a column counts as a part of an exact relation if this share of it is one.
 _NEAR = 0.1
 _HELD_OUT = 0.3
+# A column whose largest value is so many times its least stands on a logarithmic axis.
+_LONG_TAIL = 50.0
 # Rows that are looked at, fewer for very many columns: 160 MB of function values.
 _MOST_ROWS, _MOST_NUMBERS = 20_000, 20_000_000
 # Larger sets than this say little to a person.
@@ -103,14 +105,17 @@ class Additive:
             shuffled = [column[torch.randperm(len(rows), generator=generator)] for column in values.T]
             values = torch.stack(shuffled, -1)
         intervals = max(1, min(_MOST_INTERVALS, len(train) // _ROWS_FOR_AN_INTERVAL))
-        low, high = values.amin(0), values.amax(0)
+        self.logarithms = _long_tailed(values)
+        places = self._places_on_axes(values)
+        low, high = places.amin(0), places.amax(0)
         self.center, self.scale = low / 2 + high / 2, high / 2 - low / 2
-        scaled = (values - self.center) / self.scale
+        scaled = (places - self.center) / self.scale
         self.knots = grid.extended_knots(grid.adapted_breakpoints(scaled, intervals, blend=_BLEND), _DEGREE)
         basis = reference.dense_basis(self.knots, _DEGREE, "none", scaled)
         self.means = basis[train].mean(0)
         self.maps = [self._uncorrelated(basis[train, j] - self.means[j]) for j in range(len(columns))]
-        powers = (scaled, scaled.square())
+        plain = (values - values.mean(0)) / values.std(0)
+        powers = (plain, plain.square())
         self.powers = [
             [self._correlations(power[train, j], basis[train, j], j) for j in range(len(columns))] for power in powers
         ]
@@ -144,6 +149,10 @@ class Additive:
             for start in range(0, len(same), _BLOCK):
                 found |= self._block(same[start : start + _BLOCK])
         return [found[group] for group in groups]
+
+    def _places_on_axes(self, values: Tensor) -> Tensor:
+        """Where rows ``[B, n]`` lie on the axes of the splines: the values, or the logarithms of their sizes."""
+        return torch.where(self.logarithms, values.abs().clamp_min(torch.finfo(values.dtype).tiny).log(), values)
 
     def _size(self, j: int) -> int:
         return int(self.offsets[j + 1] - self.offsets[j])
@@ -214,7 +223,7 @@ class Additive:
 
     def functions(self, values: Tensor, j: int) -> Tensor:
         """A column's spline functions ``[B, functions]`` at rows ``values [B, n]`` of all columns."""
-        scaled = (values[:, j : j + 1] - self.center[j]) / self.scale[j]
+        scaled = ((self._places_on_axes(values) - self.center) / self.scale)[:, j : j + 1]
         basis = reference.dense_basis(self.knots[j : j + 1], _DEGREE, "none", scaled)[:, 0]
         made: Tensor = (basis - self.means[j]) @ self.maps[j]
         return made
@@ -225,6 +234,13 @@ class Additive:
         vector = self._simplest(self.inside[places][:, places][None], [group])[0]
         parts = torch.split(vector, [self._size(j) for j in group])
         return torch.stack([self.functions(values, j) @ part for j, part in zip(group, parts, strict=True)], -1)
+
+
+def _long_tailed(values: Tensor) -> Tensor:
+    """Columns ``[n]`` of one sign that span many times their least size: even intervals would miss most rows."""
+    sizes = values.abs().amin(0), values.abs().amax(0)
+    one_sign = (values > 0).all(0) | (values < 0).all(0)
+    return one_sign & (sizes[1] > _LONG_TAIL * sizes[0])
 
 
 def _alone(group: Group, slopes: Sequence[float]) -> int | None:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from superpose.data import Dataset
 from superpose.nn.model import KAN
-from superpose.related.additive import adds
+from superpose.related import additive
 from superpose.related.columns import Columns
 from superpose.train.fit import fit
 
@@ -24,6 +24,8 @@ _GRID, _STEPS, _STARTS = 4, 30, 2
 # A network with two hidden nodes or more has to gain so much on what came before, or no larger one is learnt.
 _GAIN = 0.97
 _ROWS_FOR_A_PARAMETER = 2
+# Predictions may leave the range of the training targets by this share of it.
+_MARGIN = 0.1
 # 60% of these are for training.
 _MOST_ROWS = 3000
 # Networks beyond this error have found the law.
@@ -63,11 +65,13 @@ class Function:
 
 
 def predictions(model: KAN, x: Tensor, data: Dataset) -> Tensor:
-    """Predictions ``[B]`` inside the range of the training targets: outside it a spline knows nothing."""
+    """Predictions ``[B]`` inside the range of the training targets or near it: beyond it a spline knows nothing."""
     y = data.y[data.train]
     with torch.no_grad():
         predicted: Tensor = model(x)[:, 0]
-    return predicted.nan_to_num(float(y.mean())).clamp(float(y.min()), float(y.max()))
+    low, high = float(y.min()), float(y.max())
+    margin = _MARGIN * (high - low)
+    return predicted.nan_to_num(float(y.mean())).clamp(low - margin, high + margin)
 
 
 def learn(
@@ -139,6 +143,11 @@ def _share(part: float, whole: float) -> float:
     return part / whole if whole > 0 else 1.0
 
 
+def _adds(left: float, without: float) -> bool:
+    """As for sums; below the accuracy of a small network one exact law is as good as another."""
+    return additive.adds(max(left, _FOUND), max(without, _FOUND))
+
+
 def fewest(
     columns: Columns,
     target: int,
@@ -163,7 +172,7 @@ def fewest(
         if time.monotonic() > deadline:
             return None
         few = learn(columns, target, order[:size], seed=seed, deadline=deadline)
-        if few is not None and not adds(whole.unexplained, few.unexplained):
+        if few is not None and not _adds(whole.unexplained, few.unexplained):
             best = few
             break
     if len(best.features) > _MOST_KEPT:
@@ -180,7 +189,7 @@ def without_idle(columns: Columns, best: Function, *, least: float, seed: int, d
                 return best
             rest = [j for j in best.features if j != idle]
             few = learn(columns, best.target, rest, seed=seed, deadline=deadline)
-            if few is not None and not adds(best.unexplained, few.unexplained) and 1 - few.unexplained >= least:
+            if few is not None and not _adds(best.unexplained, few.unexplained) and 1 - few.unexplained >= least:
                 best = few
                 break
         else:

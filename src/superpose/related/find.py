@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
 
@@ -15,20 +15,15 @@ from superpose.related.additive import FINE, Additive, Group, Sum, adds, candida
 from superpose.related.columns import Columns, read_columns
 from superpose.related.directed import Function
 from superpose.related.implied import implied
-from superpose.related.result import Inner, Relation, Relations
+from superpose.related.result import EXACT, Relation, Relations
+from superpose.related.ties import IMPLICIT, KNOWN, Tie
 
 Listener = Callable[[str], None]
 
-# A column with so little left unexplained is known from the others: it says nothing more about further columns.
-_KNOWN = 1e-4
-# A column may be the target if it leaves at most so many times more unexplained than the best one.
-_NEARLY = 1.2
+# A power may leave so much of an inner function, or twice what the relation leaves.
+_LIKE_A_POWER = 0.01
 # With more columns than this, a network reads those that tell most about its target.
 _MOST_FEATURES = 12
-# Sums that explain at least so much are looked at even where no column is a function of the others.
-_IMPLICIT = 0.9
-# A column on a curve is no function of the others if the network leaves so many times more than the sum does.
-_IMPLICIT_FACTOR = 5.0
 # So many sums of single columns are learnt as functions, the strongest first.
 _MOST_WEAK = 20
 # Share of the time for finding relations; the rest is for formulas.
@@ -104,64 +99,6 @@ class _Settings:
         return [self.seed + n for n in range(self.seeds)]
 
 
-@dataclass
-class _Tie:
-    """A relation on its way: a sum, functions of its columns, or both."""
-
-    columns: Group
-    sum: Sum | None
-    functions: list[Function] = field(default_factory=list)
-    confirmed: confirm.Confirmed | None = None
-    formula: formulas.Found | None = None
-    inner: tuple[Inner, ...] = ()
-
-    @property
-    def best(self) -> Function | None:
-        return min(self.functions, key=lambda one: one.unexplained, default=None)
-
-    @property
-    def implicit(self) -> bool:
-        if self.sum is None or self.sum.unexplained > 1 - _IMPLICIT:
-            return False
-        best = self.best
-        # A sum of splines is exact to four digits or so: then a network with fewer is still a function.
-        return best is None or best.unexplained > max(_IMPLICIT_FACTOR * self.sum.unexplained, 10 * FINE)
-
-    @property
-    def unexplained(self) -> float:
-        if self.confirmed is not None:
-            return self.confirmed.unexplained
-        if self.implicit:
-            assert self.sum is not None
-            return self.sum.unexplained
-        return 1.0 if self.best is None else self.best.unexplained
-
-    @property
-    def target(self) -> int:
-        if self.formula is not None:
-            return self.formula.target
-        if self.implicit or self.best is None:
-            assert self.sum is not None
-            return self.sum.target
-        return self.targets()[0]
-
-    def targets(self) -> list[int]:
-        """Columns that are functions of the others nearly as well as the best one, the likeliest effect first.
-
-        Of two the later one comes first, since tables begin with what was chosen and end with what was measured.
-        """
-        if self.best is None:
-            return []
-        least = max(_NEARLY * self.best.unexplained, _KNOWN)
-        good = [one for one in self.functions if one.unexplained <= least]
-        alone = None if self.sum is None else self.sum.alone
-
-        def likely(one: Function) -> tuple[bool, float, int]:
-            return one.target != alone, max(one.unexplained, _KNOWN), -one.target
-
-        return [one.target for one in sorted(good, key=likely)]
-
-
 class _Search:
     def __init__(self, columns: Columns, settings: _Settings, listener: Listener) -> None:
         self.columns, self.settings, self.tell = columns, settings, listener
@@ -169,8 +106,8 @@ class _Search:
         self.deadline = self.began + settings.time_limit
         self.search_ends = self.began + (_SEARCH if settings.formulas else 1.0) * settings.time_limit
         self.sums: list[Additive] = []
-        self.ties: list[_Tie] = []
-        self.pool: list[_Tie] = []
+        self.ties: list[Tie] = []
+        self.pool: list[Tie] = []
         self.kept = list(range(len(columns)))
         self.aside: list[tuple[Group, int]] = []
         self.cut_short = False
@@ -217,7 +154,7 @@ class _Search:
         chance = Additive(self.columns, self.settings.seed, permuted=True)
         pure = candidates(chance, self.kept, 0.0, deadline=self.search_ends)
         by_chance = max((1 - one.unexplained for one in pure), default=0.0)
-        return max(min(self.settings.threshold, _IMPLICIT), min(1.5 * by_chance, 0.99))
+        return max(min(self.settings.threshold, IMPLICIT), min(1.5 * by_chance, 0.99))
 
     def _late(self) -> bool:
         if time.monotonic() > self.search_ends:
@@ -267,29 +204,36 @@ class _Search:
             if found is None:
                 continue
             found = self._swapped(found)
-            tie = _Tie(found.columns, sums.get(found.columns), [found])
-            if found.unexplained < _KNOWN and not self._implied(found.columns):
+            tie = Tie(found.columns, sums.get(found.columns), [found])
+            if found.unexplained < KNOWN and not self._implied(found.columns):
                 self._other_targets(tie)
                 self._accept(tie)
             else:
                 self.pool.append(tie)
 
     def _swapped(self, found: Function) -> Function:
-        """The function with columns that were set aside in place of others of their law, where that is better."""
+        """The function with columns that were set aside in place of others of their law, where that is better.
+
+        Better is to leave less unexplained, or to need fewer columns for the same.
+        """
         for law, aside in self.aside:
             for j in found.features:
                 if j not in law or self._late():
                     continue
                 features = sorted({*found.features, aside} - {j})
                 other = None if found.target in law else self._learn(found.target, features)
-                if other is not None and adds(other.unexplained, found.unexplained):
-                    found = directed.without_idle(
-                        self.columns,
-                        other,
-                        least=self.settings.threshold,
-                        seed=self.settings.seed,
-                        deadline=self.search_ends,
-                    )
+                # Below the accuracy of a small network one exact law is as good as another.
+                if other is None or adds(max(found.unexplained, EXACT), max(other.unexplained, EXACT)):
+                    continue
+                fewer = directed.without_idle(
+                    self.columns,
+                    other,
+                    least=self.settings.threshold,
+                    seed=self.settings.seed,
+                    deadline=self.search_ends,
+                )
+                if len(fewer.features) < len(found.features) or adds(fewer.unexplained, found.unexplained):
+                    found = fewer
                     break
         return found
 
@@ -319,12 +263,12 @@ class _Search:
             return None
         return directed.learn(self.columns, target, features, seed=self.settings.seed, deadline=self.search_ends)
 
-    def _tie(self, one: Sum) -> _Tie:
-        tie = _Tie(one.columns, one)
+    def _tie(self, one: Sum) -> Tie:
+        tie = Tie(one.columns, one)
         self._other_targets(tie)
         return tie
 
-    def _other_targets(self, tie: _Tie) -> None:
+    def _other_targets(self, tie: Tie) -> None:
         """Learn each column of the relation from the others."""
         known = {one.target for one in tie.functions}
         for target in tie.columns:
@@ -334,15 +278,23 @@ class _Search:
                     tie.functions.append(found)
 
     def _implied(self, columns: Group) -> bool:
-        known = [tie.columns for tie in self.ties]
-        return any(set(columns) <= set(other) for other in known) or implied(columns, known)
+        """Whether a set follows from the relations accepted so far, or is the shadow of one.
+
+        A cause and its effect are related even if a second cause is left out; two causes are not, unless they are
+        related by themselves.
+        """
+        for tie in self.ties:
+            inside = set(columns) <= set(tie.columns)
+            if inside and (tie.implicit or tie.target in columns or len(columns) == len(tie.columns)):
+                return True
+        return implied(columns, [tie.columns for tie in self.ties])
 
     def _accept_pool(self) -> None:
         for tie in sorted(self.pool, key=lambda tie: (tie.unexplained, len(tie.columns))):
             self._accept(tie)
         self.pool = []
 
-    def _accept(self, tie: _Tie) -> None:
+    def _accept(self, tie: Tie) -> None:
         if 1 - tie.unexplained < self.settings.threshold or self._implied(tie.columns):
             return
         if tie.implicit:
@@ -356,16 +308,18 @@ class _Search:
         self.ties.append(tie)
         names = ", ".join(self.columns.named(tie.columns))
         self.tell(f"{names}: {100 * (1 - tie.unexplained):.4g}% explained")
-        if tie.unexplained < _KNOWN and not tie.implicit:
+        if tie.unexplained < KNOWN and not tie.implicit:
             self._set_aside(tie)
 
-    def _set_aside(self, tie: _Tie) -> None:
+    def _set_aside(self, tie: Tie) -> None:
         """A column that is known from others says nothing more about further ones."""
-        if tie.target in self.kept:
-            self.kept.remove(tie.target)
-            self.aside.append((tie.columns, tie.target))
+        for target in (tie.target, *tie.targets()):
+            if target in self.kept:
+                self.kept.remove(target)
+                self.aside.append((tie.columns, target))
+                return
 
-    def _holds(self, tie: _Tie) -> bool:
+    def _holds(self, tie: Tie) -> bool:
         done = tie.confirmed
         return done is not None and 1 - done.unexplained >= self.settings.threshold and 2 * done.agreeing > done.seeds
 
@@ -376,7 +330,7 @@ class _Search:
             if tie.formula is None:
                 self._formula(tie, 1 / (len(self.ties) - n))
 
-    def _formula(self, tie: _Tie, share: float) -> None:
+    def _formula(self, tie: Tie, share: float) -> None:
         left = self.deadline - time.monotonic()
         most = _MOST_SECONDS if tie.unexplained < _NOISY else _MOST_SECONDS / 2
         seconds = min(most, share * left)
@@ -390,19 +344,33 @@ class _Search:
         }
         if tie.implicit:
             self._describe(tie)
-            found = formulas.implicit(self.columns, tie.columns, tie.inner, self.sums[0].functions, **options)
+            most = max(2 * tie.unexplained, _LIKE_A_POWER) ** 0.5
+            functions = self.sums[0].functions
+            found = formulas.implicit(self.columns, tie.columns, tie.inner, functions, most=most, **options)
+            if found is None:
+                found = self._explicit_after_all(tie, options)
         else:
             found = formulas.explicit(self.columns, tie.columns, tie.targets(), **options)
         if found is not None and 1 - found.error**2 >= self.settings.threshold:
             tie.formula = found
 
-    def _describe(self, tie: _Tie) -> None:
+    def _explicit_after_all(self, tie: Tie, options: dict[str, Any]) -> formulas.Found | None:
+        """A formula for a column that networks learn badly, as with long tails, if it does as well as the sum."""
+        ordered = sorted(tie.functions, key=lambda one: one.unexplained)
+        targets = [one.target for one in ordered if 1 - one.unexplained >= self.settings.threshold]
+        found = formulas.explicit(self.columns, tie.columns, targets, **options) if targets else None
+        if found is None or found.error**2 > tie.unexplained:
+            return None
+        tie.has_function = True
+        return found
+
+    def _describe(self, tie: Tie) -> None:
         if tie.inner or tie.sum is None or tie.sum.unexplained > max(2 * tie.unexplained, FINE):
             return
         sums = self.sums[0]
         tie.inner = formulas.inner_functions(self.columns, tie.columns, lambda rows: sums.curves(tie.columns, rows))
 
-    def _relation(self, tie: _Tie) -> Relation:
+    def _relation(self, tie: Tie) -> Relation:
         self._describe(tie)
         assert tie.confirmed is not None
         unexplained = tie.confirmed.unexplained

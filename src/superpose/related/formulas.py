@@ -32,7 +32,6 @@ _NODE = 0.05
 _SHORT = 2.5
 # What a function of a target may be where no column is a function of the others: x^2 on a circle.
 _POWERS = {"x^2": 2, "x^3": 3, "x^4": 4}
-_LEAST_R2 = 0.99
 _MIDDLE_ROWS = 5000
 
 
@@ -88,19 +87,21 @@ def implicit(
     inner: Sequence[Inner],
     functions: Callable[[Tensor, int], Tensor],
     *,
+    most: float,
     seed: int,
     seconds: float,
     listener: Listener,
 ) -> Found | None:
     """A formula for a power of a column, or a square about its middle, where no column is a function of the others.
 
-    ``functions`` gives spline functions of a column at rows of all columns.
+    ``functions`` gives spline functions of a column at rows of all columns; ``most`` is the largest error of a formula,
+    and its square the largest part of an inner function that a power may leave.
     """
     until = time.monotonic() + seconds
     likely = [
         (power, -one.r2, j)
         for j, one in zip(group, inner, strict=True)
-        if (power := _POWERS.get(one.name)) is not None and one.r2 > _LEAST_R2
+        if (power := _POWERS.get(one.name)) is not None and one.r2 > 1 - most**2
     ]
     found: list[Found] = []
     for n, (power, _, target) in enumerate(sorted(likely)):
@@ -117,7 +118,7 @@ def implicit(
         raised = (columns.values[:, target] - shift) ** power
         data = _dataset(columns.values, columns.named(features), features, raised, f"{name}**{power}", columns, seed)
         made = _discovered(data, target, f"{name}**{power}", left / (len(likely) - n), seed, listener)
-        if made is not None and made.error < math.sqrt(1 - _LEAST_R2):
+        if made is not None and made.error < most:
             found.append(made)
             if made.error < _EXACT:
                 break
