@@ -22,7 +22,7 @@ from superpose.discovery.curve import curves
 from superpose.discovery.expansions import expansions, price
 from superpose.discovery.node import Guess, Node
 from superpose.discovery.ridges import ridges
-from superpose.discovery.smooth import Smooth, smooth
+from superpose.discovery.smooth import Smooth, held_out, smooth
 from superpose.discovery.symmetry import Reduction, reductions
 from superpose.discovery.trials import leading, trials
 from superpose.interpret import constants, rewrite
@@ -321,4 +321,6 @@ class Engine:
             return 0.0
         most = max(x.shape[1] + 1, min(200, len(x) // 25))
         error = smooth(x, residual / size, torch.ones_like(y), 1.0, most=most).error
-        return max(0.0, 1 - error**2)
+        # Beside the same held-out rows' own size, so that chance in their choice cancels.
+        own = float((residual[: held_out(len(y))] / size).square().mean())
+        return max(0.0, 1 - error**2 / own) if own > 0 else 0.0

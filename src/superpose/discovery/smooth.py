@@ -144,7 +144,7 @@ def smooth(x: Tensor, y: Tensor, weight: Tensor, spread: float, *, most: int = _
         most: columns of the least-squares problem.
     """
     x, y, weight = x[:_ROWS], y[:_ROWS], weight[:_ROWS]
-    held = max(1, len(x) // 5)
+    held = held_out(len(x))
     best: Smooth | None = None
     positive = bool((x > 0).all())
     sign = 1.0 if float(y.mean()) > 0 else -1.0
@@ -176,6 +176,11 @@ def smooth(x: Tensor, y: Tensor, weight: Tensor, spread: float, *, most: int = _
     return best
 
 
+def held_out(rows: int) -> int:
+    """How many of so many rows, the first ones, judge a stand-in."""
+    return max(1, min(rows, _ROWS) // 5)
+
+
 def _solved(matrix: Tensor, goal: Tensor) -> Tensor:
     """Least squares by the normal equations, once more on what is left; by orthogonal factors if they are singular."""
     normal = matrix.T @ matrix
@@ -190,4 +195,4 @@ def _solved(matrix: Tensor, goal: Tensor) -> Tensor:
     return solution[:, 0]
 
 
-__all__ = ["Smooth", "smooth"]
+__all__ = ["Smooth", "held_out", "smooth"]

@@ -1,0 +1,77 @@
+"""The parts of the search for laws: stand-ins, symmetries, subsets, outer functions."""
+
+from __future__ import annotations
+
+import pytest
+import sympy
+import torch
+
+from superpose.discovery.outer import outers
+from superpose.discovery.smooth import smooth
+from superpose.discovery.subset import best_subsets
+from superpose.discovery.symmetry import reductions
+
+DOUBLE = torch.float64
+
+
+def random(*shape: int, seed: int = 0, low: float = 1.0, high: float = 3.0) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return low + (high - low) * torch.rand(*shape, generator=generator, dtype=DOUBLE)
+
+
+@pytest.mark.parametrize("kind", ["x", "log", "square", "inverse"])
+def test_a_stand_in_has_the_values_and_derivatives_of_the_function(kind: str) -> None:
+    x = random(1500, 2)
+    inside = 1 + x[:, 0] * x[:, 1] ** 2
+    slopes = torch.stack([x[:, 1] ** 2, 2 * x[:, 0] * x[:, 1]], -1)
+    y, factor = {
+        "x": (inside, torch.ones_like(inside)),
+        "log": (-inside.exp() / 1e4, -inside.exp() / 1e4),
+        "square": (inside.sqrt(), 0.5 / inside.sqrt()),
+        "inverse": (1 / inside, -1 / inside**2),
+    }[kind]
+    stand_in = smooth(x, y, torch.ones_like(y), float(y.std()))
+    values, gradient = stand_in.gradient(x)
+    assert stand_in.error < 1e-6
+    torch.testing.assert_close(values, y, rtol=1e-5, atol=1e-5 * float(y.abs().max()))
+    torch.testing.assert_close(values, stand_in.values(x))
+    wanted = slopes * factor[:, None]
+    torch.testing.assert_close(gradient, wanted, rtol=1e-3, atol=1e-4 * float(wanted.abs().max()))
+
+
+def test_three_terms_are_found_of_which_none_two_are_the_best_pair() -> None:
+    p, q = random(800, seed=1, low=0.2, high=5.0), random(800, seed=2, low=0.2, high=5.0)
+    y = (p + q) / (1 + p * q)
+    columns = [torch.ones_like(p)] + [p**i * q**j for i in range(-2, 4) for j in range(-2, 4) if i or j]
+    matrix = torch.stack([*columns, *(y * column for column in columns[1:])], -1)
+    found = best_subsets(matrix, y, float(y.std()), most=3)
+    assert min(subset.error for subset in found) < 1e-12
+    assert min(subset.error for subset in found if len(subset.columns) == 2) > 1e-2
+
+
+def test_symmetries_are_seen() -> None:
+    x = random(2000, 4)
+    symbols = list(sympy.symbols("a b c d", real=True))
+    a, b, c, d = symbols
+    y = x[:, 3] * torch.exp(-((x[:, 0] - x[:, 1]) ** 2)) * x[:, 2] ** 2
+    stand_in = smooth(x, y, torch.ones_like(y), float(y.std()))
+    found = sorted(reductions(x, symbols, x[:500], *stand_in.gradient(x[:500])), key=lambda r: r.misfit)
+    good = [reduction for reduction in found if reduction.misfit < 10 * stand_in.error + 1e-3]
+    assert any(reduction.expressions[0] in (a - b, b - a) for reduction in good)
+    assert any(
+        reduction.factor is not None and {c, d} <= reduction.factor_expression.free_symbols for reduction in good
+    )
+    for reduction in good:
+        assert reduction.columns.shape[1] < 4
+
+
+def test_every_outer_function_undoes_what_it_says() -> None:
+    y = random(200, low=0.05, high=0.9)
+    u = sympy.Symbol("u", real=True)
+    names = []
+    for outer in outers(y):
+        names.append(outer.name)
+        rows = y if outer.rows is None else y[outer.rows]
+        function = sympy.lambdify(u, outer.outside(u), "numpy")
+        torch.testing.assert_close(torch.as_tensor(function(outer.values.numpy()), dtype=DOUBLE), rows)
+    assert {"x", "exp", "log", "sqrt", "1/x", "arcsin", "arccos", "tanh", "sin"} <= set(names)
