@@ -94,6 +94,11 @@ def test_code_of_the_page_on_relations_finds_what_it_says(tmp_path: Path) -> Non
     assert printed(list(codes), tmp_path) == list(expected)
 
 
+def test_code_of_the_page_on_laws_finds_what_it_says(tmp_path: Path) -> None:
+    codes, expected = zip(*blocks(ROOT / "docs/discovery.md"), strict=True)
+    assert printed(list(codes), tmp_path) == list(expected)
+
+
 def test_code_of_the_first_page_finds_the_formula_it_shows(tmp_path: Path) -> None:
     ((code, _),) = blocks(ROOT / "README.md")
     # On a busy machine the search may end before the formula is written in its shortest way: its error decides.

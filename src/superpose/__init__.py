@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         read_labelled,
     )
     from superpose.data import Affine, Dataset, read_csv, read_features
+    from superpose.discovery import Found, Law, find_laws
     from superpose.files import load, save
     from superpose.interpret import (
         Candidate,
@@ -70,6 +71,7 @@ _ROOMS = {
         "symbolify",
     ),
     "nn": ("KAN", "Head", "KANLayer", "LayerTrace", "SymbolicFunction", "Trace", "library", "register"),
+    "discovery": ("Found", "Law", "find_laws"),
     "files": ("load", "save"),
     "related": ("Inner", "Relation", "Relations", "relations"),
     "spline": ("Backends", "backends"),
@@ -92,11 +94,13 @@ __all__ = [
     "FileError",
     "FitSettings",
     "Formula",
+    "Found",
     "Head",
     "History",
     "Inner",
     "KANLayer",
     "Labelled",
+    "Law",
     "LayerTrace",
     "Memory",
     "OptionError",
@@ -115,6 +119,7 @@ __all__ = [
     "classify",
     "compile_formula",
     "discover",
+    "find_laws",
     "fit",
     "fix",
     "library",
