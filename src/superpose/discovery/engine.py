@@ -65,7 +65,7 @@ class Law:
     expression: sympy.Expr
     error: float
     note: str
-    errors: dict[float, float] = field(default_factory=dict)
+    errors: Mapping[float, float] = field(default_factory=dict)
 
     @property
     def price(self) -> float:
