@@ -10,6 +10,8 @@ from superpose.discovery.outer import outers
 from superpose.discovery.smooth import smooth
 from superpose.discovery.subset import best_subsets
 from superpose.discovery.symmetry import reductions
+from superpose.discovery.tidy import _is_usable, tidied
+from superpose.interpret.constants import Problem
 
 DOUBLE = torch.float64
 
@@ -75,3 +77,13 @@ def test_every_outer_function_undoes_what_it_says() -> None:
         function = sympy.lambdify(u, outer.outside(u), "numpy")
         torch.testing.assert_close(torch.as_tensor(function(outer.values.numpy()), dtype=DOUBLE), rows)
     assert {"x", "exp", "log", "sqrt", "1/x", "arcsin", "arccos", "tanh", "sin"} <= set(names)
+
+
+def test_forms_that_torch_cannot_evaluate_are_passed_over() -> None:
+    x = sympy.Symbol("x", real=True)
+    points = random(100, 1, low=0.5, high=1.0)
+    problem = Problem((x,), points, 1 / points[:, 0].tan(), {})
+    assert not _is_usable(sympy.cot(x), problem) and not _is_usable(sympy.sqrt(-x), problem)
+    assert _is_usable(1 / sympy.tan(x), problem)
+    found = tidied(sympy.cos(x) / sympy.sin(x), problem)
+    assert found.error < 1e-20 and not found.expression.has(sympy.cot)

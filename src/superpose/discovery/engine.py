@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from superpose._errors import OptionError
 from superpose.discovery.additive import additive
 from superpose.discovery.curve import curves
 from superpose.discovery.expansions import expansions, price
@@ -286,7 +287,11 @@ class Engine:
     def fitted(self, guess: Guess) -> Law | None:
         """The guess with all of its constants fitted to the original table; None where it has no values."""
         problem = self._problem(_FIT_ROWS)
-        fitted = problem.fit(guess.expression, steps=12)
+        try:
+            fitted = problem.fit(guess.expression, steps=12)
+        except OptionError:
+            # SymPy may have written it with a function that torch does not have.
+            return None
         if not math.isfinite(fitted.error):
             return None
         error = math.sqrt(self._problem(len(self.y)).error(fitted.expression))

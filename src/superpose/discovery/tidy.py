@@ -6,10 +6,12 @@ columns and parts of the law have on the table.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from superpose._errors import OptionError
 from superpose.interpret import constants, rewrite
 
 if TYPE_CHECKING:
@@ -98,7 +100,15 @@ def _forms(expression: sympy.Expr, problem: constants.Problem) -> list[sympy.Exp
             # Not every rule fits every expression: those that do not are passed over.
             continue
         forms.append(rewrite.without_signs(made, problem.sign))
-    return [form for form in dict.fromkeys(forms) if not form.has(sympy.nan, sympy.zoo, sympy.I)]
+    return [form for form in dict.fromkeys(forms) if _is_usable(form, problem)]
+
+
+def _is_usable(form: sympy.Expr, problem: constants.Problem) -> bool:
+    """Whether a form has values: algebra may write functions that torch does not have, or numbers that are not real."""
+    try:
+        return math.isfinite(problem.error(form))
+    except OptionError:
+        return False
 
 
 def _everywhere(expression: sympy.Expr, rule: Callable[[sympy.Expr], sympy.Expr]) -> sympy.Expr:
