@@ -75,6 +75,16 @@ def test_reweighted_terms_survive_edges_that_are_nothing() -> None:
         assert all(bool(torch.isfinite(term.matrix).all()) for term in terms)
 
 
+def test_terms_against_the_bend_of_straight_edges_are_real_numbers() -> None:
+    """Rounding makes the bend of a straight line a negative number of 1e-17 or so, which has no root."""
+    for seed in range(20):
+        model = KAN([1, 1], base="none", seed=seed)
+        layer = model.layer(0)
+        layer.coefficients.data = random(1, 1, 1, seed=seed) * torch.arange(layer.coefficients.shape[1])[:, None] + 1
+        (term,) = penalty.reweighted(Parameters(model), random(50 + seed, 1), 1e-3, kind="bend")
+        assert term.matrix.dtype == DOUBLE and bool(torch.isfinite(term.matrix).all())
+
+
 @given(st.integers(0, 4), st.integers(1, 9))
 def test_roughness_leaves_polynomials_of_the_degree_alone_and_nothing_more(degree: int, size: int) -> None:
     model = KAN([1, 1], grid_size=size, degree=degree, seed=0)

@@ -125,6 +125,14 @@ def test_units_and_order_change_nothing() -> None:
     assert second.unexplained == pytest.approx(first.unexplained, rel=1e-3)
 
 
+def test_what_a_sum_leaves_of_normal_columns_is_one_less_the_square_of_their_correlation() -> None:
+    """For jointly normal columns the straight line is the best of all functions (H. Lancaster, 1957)."""
+    first, second = np.random.default_rng(0).normal(size=(2, 20_000))
+    frame = pandas.DataFrame({"x": first, "y": 0.8 * first + 0.6 * second})
+    (found,) = Additive(read_columns(frame, None), 0).evaluate([(0, 1)])
+    assert found.unexplained == pytest.approx(0.36, abs=0.02)
+
+
 def test_sums_vary_on_permuted_rows_as_their_parts_do_together() -> None:
     """Why an eigenvector does what the paper trains a network for."""
     frame = table(2000, e=lambda t: np.exp(t.a + t.b))

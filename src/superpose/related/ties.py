@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from superpose.related import confirm, formulas
-from superpose.related.additive import FINE, Group, Sum
+from superpose.related.additive import Group, Sum
 from superpose.related.directed import Function
 from superpose.related.result import Inner
 
@@ -40,8 +40,9 @@ class Tie:
         if self.has_function or self.sum is None or self.sum.unexplained > 1 - IMPLICIT:
             return False
         best = self.best
-        # A sum of splines is exact to four digits or so: then a network with fewer is still a function.
-        return best is None or best.unexplained > max(_IMPLICIT_FACTOR * self.sum.unexplained, 10 * FINE)
+        # The functions of a sum may be such that noise hardly shows in them. What explains most of a column is a
+        # function of it all the same.
+        return best is None or best.unexplained > max(_IMPLICIT_FACTOR * self.sum.unexplained, 1 - IMPLICIT)
 
     @property
     def unexplained(self) -> float:
