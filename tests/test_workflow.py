@@ -188,7 +188,9 @@ class Clock:
 
 def test_the_time_limit_ends_a_search_that_finds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(0.02)
-    for name in ("workflow", "train.run", "interpret.symbolify", "interpret.straighten", "interpret.constants"):
+    rooms = [f"discovery.{part}" for part in ("laws", "engine", "expansions", "curve", "additive", "trials", "tidy")]
+    rooms += ["workflow", "train.run", "interpret.symbolify", "interpret.straighten", "interpret.constants"]
+    for name in rooms:
         monkeypatch.setattr(sys.modules[f"superpose.{name}"], "time", clock)
     generator = torch.Generator().manual_seed(3)
     x = torch.rand(100, 3, generator=generator, dtype=DOUBLE)

@@ -48,7 +48,7 @@ def test_noise_is_reached_by_the_smallest_network_that_reaches_it() -> None:
     x = points(600, 2)
     noise = 0.1 * torch.randn(600, generator=torch.Generator().manual_seed(9), dtype=DOUBLE)
     data = Dataset.from_arrays(x, torch.sin(3 * x[:, 0]) + x[:, 1] ** 2 + noise)
-    found = search(data, **SMALL)
+    found = search(data, **SMALL | {"time_limit": 20})
     assert found.model.widths == [2, 1]
     assert 0.08 < rmse(found, data) < 0.13
 
