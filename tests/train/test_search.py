@@ -45,8 +45,8 @@ def test_a_product_needs_two_hidden_nodes() -> None:
 
 
 def test_noise_is_reached_by_the_smallest_network_that_reaches_it() -> None:
-    x = points(600, 2)
-    noise = 0.1 * torch.randn(600, generator=torch.Generator().manual_seed(9), dtype=DOUBLE)
+    x = points(3000, 2)
+    noise = 0.1 * torch.randn(3000, generator=torch.Generator().manual_seed(9), dtype=DOUBLE)
     data = Dataset.from_arrays(x, torch.sin(3 * x[:, 0]) + x[:, 1] ** 2 + noise)
     found = search(data, **SMALL | {"time_limit": 20})
     assert found.model.widths == [2, 1]
