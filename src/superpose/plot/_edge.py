@@ -95,7 +95,7 @@ def described(model: KAN, which: Edge) -> list[str]:
         scale, center = model.input_scale[i].item(), model.input_center[i].item()
         a, b = a / scale, b - a * center / scale
     if n == len(model.layers) - 1:
-        c, d = (constant * model.output_scale[o].item() for constant in (c, d))
+        c, d = (constant * model.output_scale[model.layer(n).owners[o]].item() for constant in (c, d))
     constants = zip("abcd", (a, b, c, d), strict=True)
     return [
         f"c·f(a·x + b) + d, f = {typeset(layer.symbolic.names[i, o])}",
@@ -108,11 +108,15 @@ def ends_of(model: KAN, which: Edge) -> tuple[str, str]:
 
     >>> ends_of(KAN([2, 3, 1]), (0, 1, 2))
     ('x2', 'node 3 of layer 1')
+    >>> ends_of(KAN([2, [0, [2]]]), (0, 1, 1))
+    ('x2', 'y')
     """
     n, i, o = which
     last = n == len(model.layers) - 1
     start = model.feature_names[i] if n == 0 else f"node {i + 1} of layer {n}"
-    return start, model.target_names[o] if last else f"node {o + 1} of layer {n + 1}"
+    # Edges lead to sums, of which several may belong to one product.
+    node = model.layer(n).owners[o]
+    return start, model.target_names[node] if last else f"node {node + 1} of layer {n + 1}"
 
 
 def _units(model: KAN, which: Edge) -> tuple[Any, Any]:
@@ -127,7 +131,7 @@ def _units(model: KAN, which: Edge) -> tuple[Any, Any]:
 
     def out(values: Tensor) -> np.ndarray:
         if n == len(model.layers) - 1:
-            values = values * model.output_scale[o].item()
+            values = values * model.output_scale[model.layer(n).owners[o]].item()
         return values.detach().numpy()
 
     return into, out
