@@ -300,3 +300,12 @@ def test_the_folder_can_be_read_by_those_who_may_read_new_folders(tmp_path: Path
     (tmp_path / "new").mkdir()
     report.write(result(formula=None), tmp_path / "out")
     assert (tmp_path / "out").stat().st_mode == (tmp_path / "new").stat().st_mode
+
+
+def test_a_network_that_ends_in_a_product_has_its_report(tmp_path: Path) -> None:
+    from superpose.workflow import discover
+
+    x = torch.rand(200, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    result = discover(Dataset.from_arrays(x, x[:, 0] * x[:, 1], target_names=["area"]))
+    assert result.model.shape == [2, [0, [2]]]
+    assert "area" in report.write(result, tmp_path / "out")["report.html"].read_text(encoding="utf-8")
