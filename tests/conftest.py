@@ -25,6 +25,17 @@ hypothesis.settings.load_profile("superpose")
 
 
 @pytest.fixture
+def own_functions() -> Iterator[None]:
+    """Take back what a test registers in the library of symbolic functions, for this process goes on."""
+    from superpose.nn import symbolic
+
+    before = dict(symbolic._REGISTERED)
+    yield
+    symbolic._REGISTERED.clear()
+    symbolic._REGISTERED.update(before)
+
+
+@pytest.fixture
 def untouched_globals() -> Iterator[None]:
     """Fail if the test changed global random state, the default dtype or the thread count."""
     before = _global_state()

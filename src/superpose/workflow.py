@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from itertools import chain
 from numbers import Real
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -21,9 +22,12 @@ import torch
 from superpose._errors import OptionError
 from superpose.data import Dataset, Split
 from superpose.discovery import Found, find_laws
-from superpose.interpret.compiler import compile_formula
+from superpose.discovery.additive import SPLINE_SIZE
+from superpose.interpret import rewrite
+from superpose.interpret.compiler import compiled
 from superpose.interpret.edges import polish, sample, scaled_rows
 from superpose.interpret.formula import Formula
+from superpose.interpret.splines import SplineEdge
 from superpose.interpret.symbolify import symbolify
 from superpose.nn.model import KAN
 from superpose.train.fit import fit
@@ -142,8 +146,12 @@ class Finding:
 
     @property
     def price(self) -> float:
-        """What is minimised, the powers of ten of the squared error and a little for each of the formula's nodes."""
-        return 2 * math.log10(max(self.error, _EXACT)) + _NODE * self.formula.complexity
+        """What is minimised, the powers of ten of the squared error and a little for each of the formula's nodes.
+
+        A spline counts as many.
+        """
+        nodes = self.formula.complexity + SPLINE_SIZE * len(self.formula.splines)
+        return 2 * math.log10(max(self.error, _EXACT)) + _NODE * nodes
 
 
 @dataclass
@@ -306,25 +314,29 @@ class _Discovery:
             found = find_laws(self.data, time_limit=share, seed=self.options.seed, target=target, listener=self.tell)
             self.laws.append(found)
             if found.best is not None and self.data.n_targets == 1:
-                self._keep([found.best.expression])
+                self._keep([found.best.expression], found.splines)
             if found.interrupted:
                 raise KeyboardInterrupt
             if found.best is None:
                 return False
         best = [found.best for found in self.laws if found.best is not None]
         if self.data.n_targets > 1:
-            self._keep([law.expression for law in best])
+            self._keep(
+                [law.expression for law in best], dict(chain.from_iterable(f.splines.items() for f in self.laws))
+            )
         else:
             for law in self.laws[0].laws:
                 if law is not best[0]:
-                    self._keep([law.expression])
+                    self._keep([law.expression], self.laws[0].splines)
         return all(found.complete for found in self.laws)
 
-    def _keep(self, expressions: list[sympy.Expr]) -> None:
+    def _keep(self, expressions: list[sympy.Expr], splines: Mapping[str, SplineEdge]) -> None:
         """One formula more, with the network that it is."""
         data = self.data
-        model = compile_formula(expressions, data.feature_names, data.target_names, data=data)
-        self._add(Formula.from_expressions(expressions, data), model)
+        model, names = compiled(expressions, data.feature_names, data.target_names, data=data, splines=splines)
+        renamed = [rewrite.renamed(expression, names) for expression in expressions]
+        own = {names[name]: replace(spline, name=names[name]) for name, spline in splines.items() if name in names}
+        self._add(Formula.from_expressions(renamed, data, own), model)
 
     def _late(self) -> bool:
         return time.monotonic() > self.search_ends

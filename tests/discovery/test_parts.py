@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+
 import pytest
 import sympy
 import torch
 
+from superpose.discovery.modes import modes
+from superpose.discovery.node import Node
 from superpose.discovery.outer import outers
 from superpose.discovery.smooth import smooth
 from superpose.discovery.subset import best_subsets
 from superpose.discovery.symmetry import reductions
 from superpose.discovery.tidy import _is_usable, tidied
 from superpose.interpret.constants import Problem
+from superpose.nn.symbolic import torch_function
 
 DOUBLE = torch.float64
 
@@ -87,3 +93,33 @@ def test_forms_that_torch_cannot_evaluate_are_passed_over() -> None:
     assert _is_usable(1 / sympy.tan(x), problem)
     found = tidied(sympy.cos(x) / sympy.sin(x), problem)
     assert found.error < 1e-20 and not found.expression.has(sympy.cot)
+
+
+def curve(x: torch.Tensor, y: torch.Tensor) -> Node:
+    symbol = sympy.Symbol("u", real=True)
+    return Node(x[:, None], y, torch.ones_like(y), [symbol], float(y.std()), lambda inner: inner)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: 2 * torch.exp(-0.4 * x) * torch.cos(3 * x + 1),
+        lambda x: torch.exp(-x) - torch.exp(-3 * x),
+        lambda x: x**2 + torch.cos(9 * x),
+        lambda x: torch.cos(4 * x) + torch.cos(5 * x),
+        lambda x: torch.exp(0.3 * torch.sin(4 * x)),
+    ],
+)
+def test_rates_of_modes_come_from_the_curve(function: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    x = random(1500, low=0.0, high=5.0)
+    node = curve(x, function(x))
+    assert min(guess.error for guess in modes(node, math.inf)) < 1e-9
+
+
+def test_noise_on_modes_leaves_their_rates() -> None:
+    x = random(3000, low=0.0, high=8.0)
+    y = torch.exp(-0.3 * x) * torch.cos(2.5 * x)
+    noisy = y + 0.01 * random(3000, seed=5, low=-1.0, high=1.0)
+    best = min((guess for guess in modes(curve(x, noisy), math.inf) if guess.size < 15), key=lambda guess: guess.error)
+    values = torch_function(best.expression, [sympy.Symbol("u", real=True)])(x)
+    assert float((values - y).abs().max()) < 2e-3

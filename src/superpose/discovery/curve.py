@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from superpose.discovery.expansions import chosen, expansions
+from superpose.discovery.modes import modes
 from superpose.discovery.node import Guess, Node
-from superpose.discovery.outer import Outer, outers
+from superpose.discovery.outer import Outer, kept, outers
 from superpose.discovery.subset import best_subsets
 from superpose.discovery.symmetry import Reduction
 from superpose.interpret.candidates import fit_curve
@@ -41,6 +42,7 @@ def curves(node: Node, deadline: float, *, enough: float = _EXACT) -> list[Guess
     stages: list[Callable[[], Iterable[Guess]]] = [
         lambda: expansions(node, deadline, quick=True),
         lambda: _library(node),
+        lambda: modes(node, deadline),
         lambda: _scanned(node, deadline),
         lambda: _library(other) if other else (),
         lambda: _scanned(other, deadline) if other else (),
@@ -69,15 +71,6 @@ def _reciprocal(node: Node) -> Node | None:
     return node.reduced(turned)
 
 
-def _kept(node: Node, outer: Outer, count: int) -> tuple[Tensor, Tensor, Tensor]:
-    x, weight = node.x[: len(node.y), 0], node.weight
-    if outer.rows is not None:
-        x, weight = x[outer.rows], weight[outer.rows]
-    row_weight = weight * outer.weights
-    row_weight = row_weight.clamp(max=1e3 * float(row_weight.median()))
-    return x[:count], outer.values[:count], row_weight[:count]
-
-
 def _library(node: Node) -> Iterator[Guess]:
     """``outer(c * f(a * x + b) + d)`` with every function of the library."""
     import sympy
@@ -86,7 +79,7 @@ def _library(node: Node) -> Iterator[Guess]:
     for outer in outers(node.y):
         if outer.name not in _OUTERS:
             continue
-        x, y, weight = _kept(node, outer, _ROWS)
+        x, y, weight = kept(node.x[:, 0], node.weight, outer, _ROWS)
         if len(x) < 20:
             continue
         for candidate in fit_curve(x, y, functions)[:4]:
@@ -113,7 +106,7 @@ def _scanned(node: Node, deadline: float) -> Iterator[Guess]:
     for outer in outers(node.y):
         if outer.name not in _OUTERS or time.monotonic() > deadline:
             continue
-        x, y, weight = _kept(node, outer, _SCANNED)
+        x, y, weight = kept(node.x[:, 0], node.weight, outer, _SCANNED)
         if len(x) < 50:
             continue
         reach = float(x.max() - x.min())

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from superpose._errors import OptionError
-from superpose.discovery.additive import additive
+from superpose.discovery.additive import SPLINE_SIZE, additive
 from superpose.discovery.curve import curves
 from superpose.discovery.expansions import expansions, price
 from superpose.discovery.node import Guess, Node
@@ -27,6 +27,7 @@ from superpose.discovery.smooth import Smooth, held_out, smooth
 from superpose.discovery.symmetry import Reduction, reductions
 from superpose.discovery.trials import leading, trials
 from superpose.interpret import constants, rewrite
+from superpose.interpret.splines import SplineEdge
 
 if TYPE_CHECKING:
     import sympy
@@ -70,8 +71,16 @@ class Law:
 
     @property
     def price(self) -> float:
-        """Powers of ten of the squared error, and a little for each node of the tree."""
-        return 2 * math.log10(max(self.error, _EXACT)) + _NODE * rewrite.complexity(self.expression)
+        """Powers of ten of the squared error, and a little for each node of the tree; splines count as many nodes."""
+        nodes = rewrite.complexity(self.expression) + SPLINE_SIZE * len(self.splines)
+        return 2 * math.log10(max(self.error, _EXACT)) + _NODE * nodes
+
+    @property
+    def splines(self) -> set[str]:
+        """Names of the functions in it that are no symbols."""
+        from sympy.core.function import AppliedUndef
+
+        return {part.func.__name__ for part in self.expression.atoms(AppliedUndef)}
 
 
 @dataclass(frozen=True)
@@ -116,14 +125,13 @@ class Engine:
         *,
         deadline: float,
         seed: int = 0,
-        functions: Mapping[str, Callable[[Tensor], Tensor]] | None = None,
         listener: Listener | None = None,
     ) -> None:
         order = torch.randperm(len(y), generator=torch.Generator().manual_seed(seed))
         self.x, self.y, self.symbols = x[order], y[order], symbols
         self.deadline, self.tell = deadline, listener or (lambda event: None)
         self.spread = float(y.std(correction=0)) or 1.0
-        self.functions = functions or {}
+        self.splines: dict[str, SplineEdge] = {}
         self.laws: list[Law] = []
         self.poor: list[Guess] = []
         self.seen: set[sympy.Expr] = set()
@@ -286,6 +294,7 @@ class Engine:
 
     def fitted(self, guess: Guess) -> Law | None:
         """The guess with all of its constants fitted to the original table; None where it has no values."""
+        self.splines |= guess.splines
         problem = self._problem(_FIT_ROWS)
         try:
             fitted = problem.fit(guess.expression, steps=12)
@@ -301,13 +310,16 @@ class Engine:
         return Law(fitted.expression, error, guess.note)
 
     def _problem(self, rows: int) -> constants.Problem:
-        return constants.Problem(self.symbols, self.x[:rows], self.y[:rows], self.functions, self.deadline)
+        return constants.Problem(self.symbols, self.x[:rows], self.y[:rows], self.splines, self.deadline)
 
     def found(self) -> bool:
         """Whether a law leaves nothing to explain."""
         if not self.laws:
             return False
         best = min(self.laws, key=lambda law: law.price)
+        if best.splines:
+            # There may be symbols for them yet.
+            return False
         if best.error < _EXACT:
             return True
         if best.error > 1.2 * self.floor:
@@ -319,7 +331,7 @@ class Engine:
         from superpose.nn.symbolic import torch_function
 
         x, y = self.x[:_ROWS], self.y[:_ROWS]
-        values = torch_function(law.expression, self.symbols, self.functions)(*x.unbind(-1))
+        values = torch_function(law.expression, self.symbols, self.splines)(*x.unbind(-1))
         residual = y - values.expand_as(y)
         size = float(residual.square().mean().sqrt())
         if not size > 0:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -15,6 +15,7 @@ from superpose.data import Dataset
 from superpose.discovery.engine import Engine, Law
 from superpose.discovery.tidy import tidied
 from superpose.interpret import constants, rewrite
+from superpose.interpret.splines import SplineEdge, absorbed
 
 if TYPE_CHECKING:
     import sympy
@@ -30,6 +31,7 @@ _MOST_ON_FRONT = 6
 _SETTLED = 4
 # A law this near to the best is as good: then the simpler one is taken.
 _EXACT = 1e-12
+_SPLINE_MORE = 1.1
 # Columns within so many powers of ten of 1 keep their units.
 _ORDINARY = 3
 
@@ -45,6 +47,7 @@ class Found:
         reason: why the search ended, and why this law is recommended.
         floor: the least error of a smooth stand-in, in units of the target's spread: what can be explained at least.
         interrupted: whether a person ended it.
+        splines: the functions in the laws that no symbol was found for, by their names.
     """
 
     laws: tuple[Law, ...]
@@ -53,6 +56,7 @@ class Found:
     reason: str
     floor: float = math.inf
     interrupted: bool = False
+    splines: Mapping[str, SplineEdge] = field(default_factory=dict)
 
 
 def find_laws(
@@ -98,8 +102,9 @@ def find_laws(
         engine.settle(_SETTLED)
     if not engine.laws:
         return Found((), None, False, reason, engine.floor, engine.interrupted)
-    complete = engine.found()
     raw = min(engine.laws, key=lambda law: law.price)
+    # What no symbol was found for may stay a spline if nothing else is left to explain.
+    complete = engine.found() or (bool(raw.splines) and raw.error <= max(engine.floor, _EXACT))
     best = _tidied(engine, raw, time.monotonic() + 0.8 * max(1.0, deadline - time.monotonic()))
     laws = [best]
     for law in engine.simpler(best, _MOST_ON_FRONT):
@@ -110,7 +115,8 @@ def find_laws(
     lifted = tuple(replace(law, expression=unit * law.expression.xreplace(back)) for law in front)
     chosen = lifted[next(n for n, law in enumerate(front) if law is best)]
     why = f"{reason}; {_why(best, complete)}"
-    return Found(lifted, chosen, complete, why, engine.floor, engine.interrupted)
+    used = {name: engine.splines[name] for name in sorted(set().union(*(law.splines for law in front)))}
+    return Found(lifted, chosen, complete, why, engine.floor, engine.interrupted, used)
 
 
 def _measured(
@@ -140,14 +146,17 @@ def _power_of_ten(values: Tensor) -> int:
 
 def _tidied(engine: Engine, law: Law, deadline: float) -> Law:
     """The law with simple constants where the rows allow them, simplified, the others fitted to all rows."""
-    problem = constants.Problem(engine.symbols, engine.x[:_ROWS], engine.y[:_ROWS], engine.functions, deadline)
+    if law.splines:
+        expression, made = absorbed(law.expression, engine.splines)
+        engine.splines |= made
+        law = replace(law, expression=expression)
+    problem = constants.Problem(engine.symbols, engine.x[:_ROWS], engine.y[:_ROWS], engine.splines, deadline)
     simple = tidied(law.expression, problem)
-    everything = constants.Problem(
-        engine.symbols, engine.x[:_ALL_ROWS], engine.y[:_ALL_ROWS], engine.functions, deadline
-    )
+    everything = constants.Problem(engine.symbols, engine.x[:_ALL_ROWS], engine.y[:_ALL_ROWS], engine.splines, deadline)
     fitted = everything.fit(simple.expression, steps=8)
     error = math.sqrt(everything.error(fitted.expression))
-    if not error <= max(1.02 * law.error, _EXACT):
+    # The error of a spline is no noise, and one constant moves it more than another.
+    if not error <= max((_SPLINE_MORE if law.splines else 1.02) * law.error, _EXACT):
         return law
     return Law(fitted.expression, error, law.note, fitted.errors)
 
@@ -164,6 +173,9 @@ def _front(laws: list[Law], best: Law) -> list[Law]:
 def _why(best: Law, complete: bool) -> str:
     if best.error < _EXACT:
         return "recommended because it gives every row to rounding"
+    if best.splines:
+        stays = "a curve that no symbol was found for stays a spline"
+        return f"{stays}, and nothing else is left to explain" if complete else stays
     if complete:
         return "recommended as the simplest whose residuals show no structure"
     return "recommended for its error and its size together; its residuals still show structure"

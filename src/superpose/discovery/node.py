@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 from superpose.discovery.symmetry import Reduction
+from superpose.interpret.splines import SplineEdge
 
 if TYPE_CHECKING:
     import sympy
@@ -24,12 +25,14 @@ class Guess:
         error: root mean squared error in units of the original target's spread, as far as it is known.
         note: where it comes from.
         size: about as many nodes as the expression has beside those that all guesses of its table share.
+        splines: the functions in it that are no symbols, by their names.
     """
 
     make: Callable[[], sympy.Expr] = field(repr=False)
     error: float
     note: str
     size: float
+    splines: Mapping[str, SplineEdge] = field(default_factory=dict)
 
     @functools.cached_property
     def expression(self) -> sympy.Expr:

@@ -87,4 +87,18 @@ def outers(y: Tensor) -> Iterator[Outer]:
         yield Outer("cos", 1, torch.acos(y * inside), (1 - y**2).clamp(min=1e-6).sqrt(), None, sympy.cos)
 
 
-__all__ = ["Outer", "outers"]
+def kept(x: Tensor, weight: Tensor, outer: Outer, count: int) -> tuple[Tensor, Tensor, Tensor]:
+    """The first rows of a column that an outer function leaves: the column, ``f^-1`` of the target, and weights.
+
+    Args:
+        x, weight: ``[N]`` column, or ``[N, n]`` columns, and how the original target moves with that of its table.
+        count: how many rows.
+    """
+    if outer.rows is not None:
+        x, weight = x[outer.rows], weight[outer.rows]
+    row_weight = weight * outer.weights
+    row_weight = row_weight.clamp(max=1e3 * float(row_weight.median()))
+    return x[:count], outer.values[:count], row_weight[:count]
+
+
+__all__ = ["Outer", "kept", "outers"]

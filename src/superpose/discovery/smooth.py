@@ -164,7 +164,7 @@ def smooth(x: Tensor, y: Tensor, weight: Tensor, spread: float, *, most: int = _
             # Errors count in the target's own units, but no row may outweigh all others.
             rows = weight / _steepness(kind, y).abs()
             rows = (rows / rows.median().clamp(min=1e-300)).clamp(min=1e-3, max=30)
-            found = _solved(matrix[held:] * rows[held:, None], (_forth(kind, y) * rows)[held:])
+            found = solved(matrix[held:] * rows[held:, None], (_forth(kind, y) * rows)[held:])
             predicted = _back(kind, sign, matrix[:held] @ found)
             error = float(((predicted - y[:held]) * weight[:held]).square().mean().sqrt()) / spread
             if math.isfinite(error) and (best is None or error < best.error):
@@ -181,7 +181,7 @@ def held_out(rows: int) -> int:
     return max(1, min(rows, _ROWS) // 5)
 
 
-def _solved(matrix: Tensor, goal: Tensor) -> Tensor:
+def solved(matrix: Tensor, goal: Tensor) -> Tensor:
     """Least squares by the normal equations, once more on what is left; by orthogonal factors if they are singular."""
     normal = matrix.T @ matrix
     normal.diagonal().mul_(1 + 1e-14)
@@ -195,4 +195,4 @@ def _solved(matrix: Tensor, goal: Tensor) -> Tensor:
     return solution[:, 0]
 
 
-__all__ = ["Smooth", "held_out", "smooth"]
+__all__ = ["Smooth", "held_out", "smooth", "solved"]

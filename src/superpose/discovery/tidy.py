@@ -32,7 +32,7 @@ def tidied(law: sympy.Expr, problem: constants.Problem) -> constants.Fitted:
     forms = [law, *(rewrite.canonical(law, multiply_out=flat) for flat in (False, True))]
     forms = [rewrite.without_signs(form, problem.sign) for form in dict.fromkeys(forms)]
     fitted = problem.fit(min(forms, key=rewrite.complexity))
-    allowed = max(fitted.error * (1 + 9 / len(problem.y)), 1e-20)
+    allowed = max(problem.leeway(law) * fitted.error * (1 + 9 / len(problem.y)), 1e-20)
     best = _best([problem.snapped(form) for form in dict.fromkeys(forms)], allowed) or fitted
     for _ in range(3):
         if time.monotonic() > problem.deadline:
