@@ -61,6 +61,8 @@ LAWS: dict[str, tuple[Function, list[tuple[float, float]]]] = {
     "saturation": (lambda a, b, c: a * b / (c + b), [POSITIVE] * 3),
     "a damped wave": (lambda a: 2.3 * torch.exp(-0.3 * a) * torch.cos(2.5 * a + 0.4), [(0.0, 10.0)]),
     "many wells": (lambda a, b: a**2 - 10 * torch.cos(6 * a) + b**2 - 10 * torch.cos(6 * b), [(-2.0, 2.0)] * 2),
+    "an unknown outer function": (lambda a, b: torch.sin(a.exp() + torch.log(1 + b**2)), [(0.5, 2.0)] * 2),
+    "two high powers": (lambda a, b, c: 4 * a * ((b / c) ** 12 - (b / c) ** 6), [POSITIVE, (1.0, 2.0), (1.2, 3.0)]),
     "odd powers": (lambda a, b: 2.3 * a**0.7 * b**-1.2, [POSITIVE] * 2),
 }
 

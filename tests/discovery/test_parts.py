@@ -9,6 +9,7 @@ import pytest
 import sympy
 import torch
 
+from superpose.discovery.hidden import hidden_sums
 from superpose.discovery.modes import modes
 from superpose.discovery.node import Node
 from superpose.discovery.outer import outers
@@ -17,6 +18,7 @@ from superpose.discovery.subset import best_subsets
 from superpose.discovery.symmetry import reductions
 from superpose.discovery.tidy import _is_usable, tidied
 from superpose.interpret.constants import Problem
+from superpose.interpret.rewrite import complexity
 from superpose.nn.symbolic import torch_function
 
 DOUBLE = torch.float64
@@ -108,10 +110,12 @@ def curve(x: torch.Tensor, y: torch.Tensor) -> Node:
         lambda x: x**2 + torch.cos(9 * x),
         lambda x: torch.cos(4 * x) + torch.cos(5 * x),
         lambda x: torch.exp(0.3 * torch.sin(4 * x)),
+        lambda x: torch.cos(2 * x**2 + 1),
+        lambda x: x**3.3 - 4 * x**1.7,
     ],
 )
 def test_rates_of_modes_come_from_the_curve(function: Callable[[torch.Tensor], torch.Tensor]) -> None:
-    x = random(1500, low=0.0, high=5.0)
+    x = random(1500, low=0.1, high=5.0)
     node = curve(x, function(x))
     assert min(guess.error for guess in modes(node, math.inf)) < 1e-9
 
@@ -123,3 +127,64 @@ def test_noise_on_modes_leaves_their_rates() -> None:
     best = min((guess for guess in modes(curve(x, noisy), math.inf) if guess.size < 15), key=lambda guess: guess.error)
     values = torch_function(best.expression, [sympy.Symbol("u", real=True)])(x)
     assert float((values - y).abs().max()) < 2e-3
+
+
+@pytest.mark.parametrize(
+    ("function", "wanted"),
+    [
+        (lambda a, b, c: torch.sin(a.exp() + torch.log(1 + b**2)), lambda a, b: sympy.exp(a) + sympy.log(1 + b**2)),
+        (lambda a, b, c: c / (1 + a**3 - b.sqrt()) + c**2, lambda a, b: a**3 - sympy.sqrt(b)),
+    ],
+)
+def test_two_columns_in_a_sum_under_an_unknown_function_become_one(
+    function: Callable[..., torch.Tensor], wanted: Callable[..., sympy.Expr]
+) -> None:
+    x = random(3000, 3, low=0.5, high=1.5)
+    a, b, c = sympy.symbols("a b c", real=True)
+    leaves = x.clone().requires_grad_()
+    y = function(*leaves.unbind(-1))
+    (gradient,) = torch.autograd.grad(y.sum(), leaves)
+    y = y.detach()
+    node = Node(x, y, torch.ones_like(y), [a, b, c], float(y.std()), lambda inner: inner)
+    (found,) = hidden_sums(node, x[:700], gradient[:700], math.inf)
+    assert found.expressions[1:] == [c]
+    # The same up to a factor and a constant.
+    values = torch_function(found.expressions[0], [a, b])(x[:, 0], x[:, 1])
+    truth = torch_function(wanted(a, b), [a, b])(x[:, 0], x[:, 1])
+    assert abs(float(torch.corrcoef(torch.stack([values, truth]))[0, 1])) > 1 - 1e-9
+    torch.testing.assert_close(found.columns[:, 0], values)
+
+
+def test_no_sum_is_seen_where_there_is_none() -> None:
+    x = random(3000, 2, low=0.5, high=1.5)
+    a, b = sympy.symbols("a b", real=True)
+    leaves = x.clone().requires_grad_()
+    p, q = leaves.unbind(-1)
+    y = torch.sin(2 * p * q) + p**2 * torch.exp(q - p)
+    (gradient,) = torch.autograd.grad(y.sum(), leaves)
+    y = y.detach()
+    node = Node(x, y, torch.ones_like(y), [a, b], float(y.std()), lambda inner: inner)
+    assert hidden_sums(node, x[:700], gradient[:700], math.inf) == []
+
+
+a_, b_ = sympy.symbols("a b", real=True)
+
+
+@pytest.mark.parametrize(
+    ("raw", "plain"),
+    [
+        (sympy.log(0.5 * sympy.sqrt(a_) + 0.5 * b_) + 0.69314718056, sympy.log(sympy.sqrt(a_) + b_)),
+        (1.5 * (0.5 * a_ + 0.5 * sympy.exp(b_) - 1) ** 2 + 1.5 * (a_ + sympy.exp(b_)), None),
+        (sympy.sqrt(a_**2 - 2 * a_ * b_ + b_**2 + 1), sympy.sqrt((a_ - b_) ** 2 + 1)),
+    ],
+)
+def test_constants_go_where_they_are_plain(raw: sympy.Expr, plain: sympy.Expr | None) -> None:
+    x = random(800, 2)
+    y = torch_function(raw, [a_, b_])(*x.unbind(-1))
+    found = tidied(raw, Problem((a_, b_), x, y, {}))
+    assert found.error < 1e-18
+    if plain is None:
+        # 1.5/4 (s - 2)^2 + 1.5 s = 3/8 s^2 + 3/2
+        plain = 3 * (a_ + sympy.exp(b_)) ** 2 / 8 + sympy.Rational(3, 2)
+    assert sympy.expand(found.expression - plain) == 0
+    assert complexity(found.expression) <= complexity(plain) + 2

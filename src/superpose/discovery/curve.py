@@ -33,31 +33,40 @@ _OUTERS = ("x", "1/x", "exp", "sqrt", "log", "1/sqrt", "tanh")
 
 
 def curves(node: Node, deadline: float, *, enough: float = _EXACT) -> list[Guess]:
-    """Guesses for a table of one column.
+    """Guesses for a table of one column, the best first.
 
     Args:
         enough: the error at which the search may stop: a curve that was made of splines is no better than they are.
     """
+    found: list[Guess] = []
+    for batch in stages(node, deadline):
+        found += batch
+        if any(guess.error < enough and guess.size < _PLAIN for guess in found):
+            break
+    return chosen(found)
+
+
+def stages(node: Node, deadline: float) -> Iterator[list[Guess]]:
+    """The same guesses batch by batch, from what is quick and likely to what is slow."""
     other = _reciprocal(node)
-    stages: list[Callable[[], Iterable[Guess]]] = [
+    makers: list[Callable[[], Iterable[Guess]]] = [
         lambda: expansions(node, deadline, quick=True),
         lambda: _library(node),
         lambda: modes(node, deadline),
-        lambda: _scanned(node, deadline),
         lambda: _library(other) if other else (),
+        lambda: _scanned(node, deadline),
         lambda: _scanned(other, deadline) if other else (),
         lambda: expansions(node, deadline),
     ]
-    found: list[Guess] = []
-    for stage in stages:
-        for guess in stage():
+    for make in makers:
+        found = []
+        for guess in make():
             found.append(guess)
             if time.monotonic() > deadline:
                 break
-        plain = [guess for guess in found if guess.error < enough and guess.size < _PLAIN]
-        if plain or time.monotonic() > deadline:
-            break
-    return chosen(found)
+        yield found
+        if time.monotonic() > deadline:
+            return
 
 
 def _reciprocal(node: Node) -> Node | None:

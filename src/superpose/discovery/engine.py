@@ -19,8 +19,9 @@ from torch import Tensor
 
 from superpose._errors import OptionError
 from superpose.discovery.additive import SPLINE_SIZE, additive
-from superpose.discovery.curve import curves
-from superpose.discovery.expansions import expansions, price
+from superpose.discovery.curve import stages
+from superpose.discovery.expansions import chosen, expansions, price
+from superpose.discovery.hidden import hidden_sums
 from superpose.discovery.node import Guess, Node
 from superpose.discovery.ridges import ridges
 from superpose.discovery.smooth import Smooth, held_out, smooth
@@ -42,6 +43,10 @@ _NODE = 0.01
 _ROUGH = 0.3
 # One that errs more than this may be waving too fast for polynomials.
 _LIVELY = 0.02
+# One that errs less than this has slopes whose ratios can be trusted.
+_SMOOTH = 1e-3
+# Reductions that misfit less than this leave no need to look for others.
+_SURE = 1e-3
 # Seconds for trying reductions then.
 _TRIALS = 8.0
 # Among more columns than this some are likely to be idle.
@@ -180,7 +185,10 @@ class Engine:
             return self._looked_at(task)
         node, stand_in = task.node, task.stand_in
         if node.x.shape[1] == 1:
-            self.consider(curves(node, self.deadline), stand_in.error)
+            for batch in stages(node, self.deadline):
+                self.consider(chosen(batch), stand_in.error)
+                if self.found():
+                    break
             return []
         if not task.thorough:
             good = min(max(3 * stand_in.error, 1e-5), 0.03)
@@ -223,6 +231,9 @@ class Engine:
                 (value * weight)[usable],
                 (gradient * weight[:, None])[usable],
             )
+            if stand_in.error < _SMOOTH and all(reduction.misfit > _SURE for reduction in found):
+                until = min(self.deadline, time.monotonic() + _TRIALS)
+                found += hidden_sums(node, points[usable], gradient[usable], until)
         if stand_in.error > _LIVELY:
             found += trials(node, stand_in.error, min(self.deadline, time.monotonic() + _TRIALS))
             found += ridges(node.x, node.y, list(node.symbols))
@@ -233,7 +244,7 @@ class Engine:
                 if bool(torch.isfinite(child.y).all()) and len(child.notes) <= _DEPTH:
                     misfit = math.log10(max(reduction.misfit, 0.1 * stand_in.error, 1e-9))
                     priority = misfit + 0.2 * reduction.columns.shape[1] + 0.1 * (reduction.factor is not None)
-                    following.append((priority, _Task(child, stand_in.error)))
+                    following.append((priority, _Task(child, max(stand_in.error, reduction.rough))))
         return following
 
     # -- laws

@@ -1,5 +1,6 @@
 """Sums of exponentials and waves, damped or not, and a polynomial: all solutions of linear differential equations with
-constant coefficients, their rates found at once by the matrix pencil (Y. Hua and T. Sarkar, 1990).
+constant coefficients, their rates found at once by the matrix pencil (Y. Hua and T. Sarkar, 1990). In the logarithm of
+a column they are sums of powers with any exponents, in its square waves that grow ever faster.
 
 A curve of that kind, taken at evenly spaced points, makes a Hankel matrix of low rank, and the eigenvalues of the shift
 within its row space are the exponentials of the rates.
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from superpose.discovery.node import Guess, Node
 from superpose.discovery.outer import Outer, kept, outers
+from superpose.discovery.symmetry import Reduction
 from superpose.interpret import constants
 from superpose.nn.symbolic import torch_function
 from superpose.spline import grid, reference
@@ -33,6 +35,7 @@ _MOST_RATES = 8
 # Rates times the length of the curve: less is a polynomial, more is no mode but an end effect.
 _STILL, _STEEPEST = 0.7, 60.0
 _DAMPED = 1e-3
+_EXACT = 1e-12
 # A further mode must lower the error to this share.
 _WORTH = 0.3
 # Outer functions whose argument may be a sum of modes.
@@ -40,7 +43,24 @@ _OUTERS = ("x", "1/x", "exp", "sqrt", "log", "1/sqrt")
 
 
 def modes(node: Node, deadline: float) -> Iterator[Guess]:
-    """Guesses for a table of one column: sums of few modes under an outer function."""
+    """Guesses for a table of one column: sums of few modes under an outer function, then those of other variables."""
+    import sympy
+
+    x, symbol = node.x[:, 0], node.symbols[0]
+    best = math.inf
+    for guess in _modes(node, deadline):
+        best = min(best, guess.error)
+        yield guess
+    for column, expression, usable in (
+        (x.log(), sympy.log(symbol), bool((x > 0).all())),
+        (x.square(), symbol**2, bool((x >= 0).all())),
+    ):
+        if usable and best > _EXACT:
+            made = Reduction(0.0, column[:, None], [expression], None, sympy.Integer(1), str(expression))
+            yield from _modes(node.reduced(made), deadline)
+
+
+def _modes(node: Node, deadline: float) -> Iterator[Guess]:
     for outer in outers(node.y):
         if outer.name not in _OUTERS or time.monotonic() > deadline:
             continue
@@ -61,7 +81,7 @@ def modes(node: Node, deadline: float) -> Iterator[Guess]:
             least = error
             inner = _written(node.symbols[0], rates, powers, solution.tolist())
             yield _fitted(node, outer, inner, len(rates) + powers)
-            if least < 1e-12:
+            if least < _EXACT:
                 break
 
 

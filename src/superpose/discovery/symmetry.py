@@ -39,6 +39,7 @@ class Reduction:
         factor: ``[N]``; None for one.
         factor_expression: of the same symbols.
         note: what it is, for people.
+        rough: how wrong the smaller table may be for want of exact constants in it, in units of the target's spread.
     """
 
     misfit: float
@@ -47,6 +48,7 @@ class Reduction:
     factor: Tensor | None
     factor_expression: sympy.Expr
     note: str
+    rough: float = 0.0
 
 
 def reductions(
