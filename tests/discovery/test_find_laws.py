@@ -63,6 +63,11 @@ LAWS: dict[str, tuple[Function, list[tuple[float, float]]]] = {
     "many wells": (lambda a, b: a**2 - 10 * torch.cos(6 * a) + b**2 - 10 * torch.cos(6 * b), [(-2.0, 2.0)] * 2),
     "an unknown outer function": (lambda a, b: torch.sin(a.exp() + torch.log(1 + b**2)), [(0.5, 2.0)] * 2),
     "two high powers": (lambda a, b, c: 4 * a * ((b / c) ** 12 - (b / c) ** 6), [POSITIVE, (1.0, 2.0), (1.2, 3.0)]),
+    "a sum of two compositions": (
+        lambda a, b, c, d: torch.sin(b + 3 * a.exp()) + c * torch.log(1 + c * d**2),
+        [(0.2, 1.0)] * 4,
+    ),
+    "a constant before a law": (lambda a, b, c: 3.7 + c * torch.sin(3 * a / b), [(0.2, 1.0)] * 3),
     "odd powers": (lambda a, b: 2.3 * a**0.7 * b**-1.2, [POSITIVE] * 2),
 }
 

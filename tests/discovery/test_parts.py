@@ -13,7 +13,8 @@ from superpose.discovery.hidden import hidden_sums
 from superpose.discovery.modes import modes
 from superpose.discovery.node import Node
 from superpose.discovery.outer import outers
-from superpose.discovery.smooth import smooth
+from superpose.discovery.smooth import Smooth, smooth
+from superpose.discovery.splits import splits, without
 from superpose.discovery.subset import best_subsets
 from superpose.discovery.symmetry import reductions
 from superpose.discovery.tidy import _is_usable, tidied
@@ -188,3 +189,59 @@ def test_constants_go_where_they_are_plain(raw: sympy.Expr, plain: sympy.Expr | 
         plain = 3 * (a_ + sympy.exp(b_)) ** 2 / 8 + sympy.Rational(3, 2)
     assert sympy.expand(found.expression - plain) == 0
     assert complexity(found.expression) <= complexity(plain) + 2
+
+
+def looked_at(function: Callable[..., torch.Tensor], *, low: float, high: float, count: int) -> tuple[Node, Smooth]:
+    x = random(3000, count, low=low, high=high)
+    y = function(*x.unbind(-1))
+    symbols = list(sympy.symbols("a b c d", real=True))[:count]
+    node = Node(x, y, torch.ones_like(y), symbols, float(y.std()), lambda inner: inner)
+    return node, smooth(x, y, node.weight, node.spread)
+
+
+def test_functions_of_different_columns_stand_apart() -> None:
+    node, stand_in = looked_at(lambda a, b, c, d: torch.sin(a * d) + torch.exp(b - c**2), low=0.2, high=1.2, count=4)
+    (split,) = splits(node, stand_in)
+    assert split.places == (0, 3) and not split.product and split.error <= 1.1 * stand_in.error
+    truth = torch.sin(node.x[:, 0] * node.x[:, 3])
+    offset = split.values - truth
+    assert float((offset - offset.mean()).abs().max()) < 1e-6
+    a, b, c, d = node.symbols
+    left = without(node, split, lambda *table: (sympy.sin(a * d), 1e-9), math.inf)
+    assert left is not None and left.expressions == [b, c]
+    child = node.reduced(left)
+    torch.testing.assert_close(child.y, node.y - truth)
+    assert child.lift(child.symbols[0] * child.symbols[1]) == sympy.sin(a * d) + b * c
+
+
+def test_factors_of_different_columns_stand_apart() -> None:
+    node, stand_in = looked_at(lambda a, b, c: (2 + torch.sin(a * b)) * torch.exp(c**3), low=0.2, high=1.5, count=3)
+    split = next(split for split in splits(node, stand_in) if split.product)
+    assert split.places == (2,)
+    ratio = split.values / torch.exp(node.x[:, 2] ** 3)
+    torch.testing.assert_close(ratio, ratio[:1].expand_as(ratio), rtol=1e-6, atol=0)
+    left = without(node, split, lambda *table: (sympy.exp(node.symbols[2] ** 3), 1e-9), math.inf)
+    assert left is not None
+    torch.testing.assert_close(node.reduced(left).y, node.y / torch.exp(node.x[:, 2] ** 3))
+
+
+def test_nothing_stands_apart_in_a_composition() -> None:
+    node, stand_in = looked_at(lambda a, b, c: torch.sin(a * b + c) + a * c, low=0.2, high=1.2, count=3)
+    assert list(splits(node, stand_in)) == []
+
+
+def test_a_constant_before_a_homogeneous_law_is_seen() -> None:
+    node, stand_in = looked_at(lambda a, b, c: 2.5 + c * torch.sin(a / b), low=0.5, high=1.5, count=3)
+    points = node.x[:500]
+    found = [
+        reduction
+        for reduction in reductions(node.x, node.symbols, points, *stand_in.gradient(points))
+        if reduction.term is not None and reduction.misfit < 1e-4
+    ]
+    assert found
+    for reduction in found:
+        assert reduction.term is not None
+        assert abs(float(reduction.term[0]) - 2.5) < 1e-3
+        child = node.reduced(reduction)
+        values = torch_function(child.lift(sympy.Float(0.0) * child.symbols[0]), node.symbols)(*node.x.unbind(-1))
+        torch.testing.assert_close(values.expand_as(node.y), reduction.term)

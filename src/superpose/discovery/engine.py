@@ -10,7 +10,7 @@ import heapq
 import itertools
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,7 @@ from superpose.discovery.hidden import hidden_sums
 from superpose.discovery.node import Guess, Node
 from superpose.discovery.ridges import ridges
 from superpose.discovery.smooth import Smooth, held_out, smooth
+from superpose.discovery.splits import splits, without
 from superpose.discovery.symmetry import Reduction, reductions
 from superpose.discovery.trials import leading, trials
 from superpose.interpret import constants, rewrite
@@ -47,6 +48,8 @@ _LIVELY = 0.02
 _SMOOTH = 1e-3
 # Reductions that misfit less than this leave no need to look for others.
 _SURE = 1e-3
+# Splits that are followed, and the share of the time left that the search for one part may take.
+_SPLITS, _SPLIT_SHARE = 2, 0.25
 # Seconds for trying reductions then.
 _TRIALS = 8.0
 # Among more columns than this some are likely to be idle.
@@ -119,6 +122,7 @@ class Engine:
         symbols: of the columns.
         deadline: a time of :func:`time.monotonic`.
         seed: of the order of rows.
+        enough: the error at which a law leaves nothing to explain.
         listener: told what is reached.
     """
 
@@ -130,10 +134,12 @@ class Engine:
         *,
         deadline: float,
         seed: int = 0,
+        enough: float = _EXACT,
         listener: Listener | None = None,
     ) -> None:
         order = torch.randperm(len(y), generator=torch.Generator().manual_seed(seed))
         self.x, self.y, self.symbols = x[order], y[order], symbols
+        self.enough = enough
         self.deadline, self.tell = deadline, listener or (lambda event: None)
         self.spread = float(y.std(correction=0)) or 1.0
         self.splines: dict[str, SplineEdge] = {}
@@ -234,6 +240,7 @@ class Engine:
             if stand_in.error < _SMOOTH and all(reduction.misfit > _SURE for reduction in found):
                 until = min(self.deadline, time.monotonic() + _TRIALS)
                 found += hidden_sums(node, points[usable], gradient[usable], until)
+                found += self._split(node, stand_in)
         if stand_in.error > _LIVELY:
             found += trials(node, stand_in.error, min(self.deadline, time.monotonic() + _TRIALS))
             found += ridges(node.x, node.y, list(node.symbols))
@@ -246,6 +253,29 @@ class Engine:
                     priority = misfit + 0.2 * reduction.columns.shape[1] + 0.1 * (reduction.factor is not None)
                     following.append((priority, _Task(child, max(stand_in.error, reduction.rough))))
         return following
+
+    def _split(self, node: Node, stand_in: Smooth) -> Iterator[Reduction]:
+        """Reductions by a term or a factor of columns that stand apart, found by a search of its own."""
+        for split in itertools.islice(splits(node, stand_in), _SPLITS):
+            until = time.monotonic() + _SPLIT_SHARE * max(0.0, self.deadline - time.monotonic())
+            made = without(node, split, self._solved, until)
+            if made is not None:
+                yield made
+
+    def _solved(
+        self, x: Tensor, y: Tensor, symbols: list[sympy.Symbol], enough: float, seconds: float
+    ) -> tuple[sympy.Expr, float] | None:
+        inner = Engine(x, y, tuple(symbols), deadline=time.monotonic() + seconds, enough=enough)
+        inner.run()
+        usable = [law for law in inner.laws if not law.splines]
+        best = min(
+            usable,
+            key=lambda law: max(law.error, enough) * (1 + _NODE * rewrite.complexity(law.expression)),
+            default=None,
+        )
+        if inner.interrupted:
+            raise KeyboardInterrupt
+        return None if best is None else (best.expression, best.error)
 
     # -- laws
 
@@ -331,7 +361,7 @@ class Engine:
         if best.splines:
             # There may be symbols for them yet.
             return False
-        if best.error < _EXACT:
+        if best.error < self.enough:
             return True
         if best.error > 1.2 * self.floor:
             return False

@@ -70,11 +70,14 @@ class Node:
         symbols = [sympy.Symbol(f"_{depth}_{n}", real=True) for n in range(len(reduction.expressions))]
         back = dict(zip(symbols, reduction.expressions, strict=True))
         y, weight = self.y, self.weight
+        if reduction.term is not None:
+            y = y - reduction.term
         if reduction.factor is not None:
             y, weight = y / reduction.factor, weight * reduction.factor.abs()
 
         def lift(expression: sympy.Expr) -> sympy.Expr:
-            return self.lift(reduction.factor_expression * expression.xreplace(back))
+            made = reduction.factor_expression * expression.xreplace(back)
+            return self.lift(made if reduction.term_expression is None else reduction.term_expression + made)
 
         notes = (*self.notes, reduction.note)
         return Node(reduction.columns, y, weight, symbols, self.spread, lift, notes)

@@ -176,6 +176,42 @@ def smooth(x: Tensor, y: Tensor, weight: Tensor, spread: float, *, most: int = _
     return best
 
 
+def separate(
+    x: Tensor, y: Tensor, weight: Tensor, spread: float, groups: tuple[list[int], list[int]], *, product: bool
+) -> tuple[float, Tensor]:
+    """The best sum, or product, of two polynomials of different columns.
+
+    Args:
+        x, y, weight, spread: as for :func:`smooth`.
+        groups: the columns of each.
+        product: of exponentials of the polynomials; the target must have one sign.
+
+    Returns:
+        Its error as that of :class:`Smooth`, and the first part's values ``[N]`` up to a constant.
+    """
+    some, goal, rows = x[:_ROWS], y[:_ROWS], weight[:_ROWS]
+    held = held_out(len(some))
+    low, high = some.amin(0), some.amax(0)
+    center, scale = (low + high) / 2, ((high - low) / 2).clamp(min=1e-300)
+    budget = min(_MOST_COLUMNS, (len(some) - held) // 3) // 2
+    powers = [_powers(len(group), budget) for group in groups]
+
+    def matrix(points: Tensor, part: int) -> Tensor:
+        inner = (points - center) / scale
+        # The constant stands in the first.
+        return _columns(_bases(inner[:, groups[part]], powers[part]), powers[part])[:, part:]
+
+    both = torch.cat([matrix(some, 0), matrix(some, 1)], -1)
+    kind, sign = ("log" if product else "x"), (1.0 if float(goal.mean()) > 0 else -1.0)
+    factor = rows / _steepness(kind, goal).abs()
+    factor = (factor / factor.median().clamp(min=1e-300)).clamp(min=1e-3, max=30)
+    found = solved(both[held:] * factor[held:, None], (_forth(kind, goal) * factor)[held:])
+    predicted = _back(kind, sign, both[:held] @ found)
+    error = float(((predicted - goal[:held]) * rows[:held]).square().mean().sqrt()) / spread
+    part = matrix(x, 0) @ found[: len(powers[0])]
+    return (error if math.isfinite(error) else math.inf), part.clamp(max=700).exp() if product else part
+
+
 def held_out(rows: int) -> int:
     """How many of so many rows, the first ones, judge a stand-in."""
     return max(1, min(rows, _ROWS) // 5)
@@ -195,4 +231,4 @@ def solved(matrix: Tensor, goal: Tensor) -> Tensor:
     return solution[:, 0]
 
 
-__all__ = ["Smooth", "held_out", "smooth", "solved"]
+__all__ = ["Smooth", "held_out", "separate", "smooth", "solved"]

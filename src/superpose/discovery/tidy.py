@@ -71,6 +71,14 @@ def _squares(expression: sympy.Expr) -> sympy.Expr:
     def rule(total: sympy.Expr) -> sympy.Expr:
         for term in total.args:
             a, square = term.as_coeff_Mul()
+            if square.is_Pow and square.exp == sympy.S.Half:
+                # In the root itself the sum is a square too.
+                under, u = square.base.as_coeff_Add()
+                c, linear = (total - term).as_coeff_Add()
+                size = _ratio(linear, u)
+                if size is not None:
+                    q = a / (2 * size)
+                    return size * (square + q) ** 2 + (c - size * under - size * q**2)
             if not (square.is_Pow and square.exp == 2):
                 continue
             p, s = square.base.as_coeff_Add()
