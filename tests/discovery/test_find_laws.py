@@ -75,7 +75,7 @@ LAWS: dict[str, tuple[Function, list[tuple[float, float]]]] = {
 @pytest.mark.parametrize("name", LAWS)
 def test_the_law_is_found_and_holds_beyond_the_table(name: str) -> None:
     function, ranges = LAWS[name]
-    assert misses(table(function, ranges, count=1500), function, ranges) < 1e-6
+    assert misses(table(function, ranges, count=3000), function, ranges) < 1e-6
 
 
 @pytest.mark.parametrize("name", ["a*b", "velocities", "saturation"])

@@ -6,6 +6,7 @@ import functools
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -27,6 +28,7 @@ _ROWS, _SCANNED = 1500, 400
 _EXACT = 1e-12
 # Guesses of this size fit no smooth curve by chance.
 _PLAIN = 18.0
+_CHANCE = 0.3
 # Twins of others in the library, but for constants.
 _TWINS = frozenset({"0", "cos", "arccos", "sigmoid", "x"})
 _OUTERS = ("x", "1/x", "exp", "sqrt", "log", "1/sqrt", "tanh")
@@ -39,9 +41,11 @@ def curves(node: Node, deadline: float, *, enough: float = _EXACT) -> list[Guess
         enough: the error at which the search may stop: a curve that was made of splines is no better than they are.
     """
     found: list[Guess] = []
-    for batch in stages(node, deadline):
-        found += batch
-        if any(guess.error < enough and guess.size < _PLAIN for guess in found):
+    for number, batch in enumerate(stages(node, deadline)):
+        # Errors below what is enough are chance, and no reason for another term.
+        found += [replace(guess, error=max(guess.error, _CHANCE * enough)) for guess in batch]
+        # The library is asked in any case: an expansion may be as good, and a function of it plainer.
+        if number and any(guess.error < enough and guess.size < _PLAIN for guess in found):
             break
     return chosen(found)
 

@@ -43,11 +43,17 @@ _NODE = 0.01
 # A stand-in that errs more than this shows no derivatives.
 _ROUGH = 0.3
 # One that errs more than this may be waving too fast for polynomials.
-_LIVELY = 0.02
+_LIVELY = 0.015
 # One that errs less than this has slopes whose ratios can be trusted.
 _SMOOTH = 1e-3
 # Reductions that misfit less than this leave no need to look for others.
 _SURE = 1e-3
+# A stand-in that errs by so much more than the best one is as good.
+_AS_GOOD = 1.2
+# With fewer columns a stand-in does no worse, but for chance, where it is far from exact.
+_LOSS = 1.3
+# Where tables without loss stand among others, in powers of ten of a misfit, by their columns.
+_SURE_FIRST = {1: -3.0, 2: -0.3}
 # Splits that are followed, and the share of the time left that the search for one part may take.
 _SPLITS, _SPLIT_SHARE = 2, 0.25
 # Seconds for trying reductions then.
@@ -58,7 +64,7 @@ _MANY = 3
 _STRUCTURE = 0.02
 # Guesses of one table that are fitted at once.
 _FITTED = 4
-_CHILDREN, _DEPTH, _TOLERANCE = 5, 8, 0.2
+_CHILDREN, _NOISY_CHILDREN, _DEPTH, _TOLERANCE = 5, 14, 8, 0.2
 
 
 @dataclass
@@ -211,14 +217,17 @@ class Engine:
             self.consider([_constant(node)], 1.0)
             return []
         stand_in = smooth(node.x, node.y, node.weight, self.spread)
-        if stand_in.error > max(3 * task.parent_error, 1e-6):
+        if stand_in.error > max((_LOSS if task.parent_error > _SMOOTH else 3.0) * task.parent_error, 1e-6):
             # It holds less than the table that it was made of: no symmetry after all.
             return []
         self.floor = min(self.floor, max(stand_in.error, _EXACT))
         note = " -> ".join(node.notes) or "the table"
         self.tell(f"{note}: {count} columns, a smooth stand-in errs by {stand_in.error:.1e}")
         self.consider(expansions(node, self.deadline, quick=True), stand_in.error)
-        following: list[tuple[float, _Task]] = [(0.5, replace(task, stand_in=stand_in))]
+        # Nothing was lost on the way to a table that can be explained as well as any: it comes before doubtful ones.
+        sure = bool(node.notes) and stand_in.error <= max(_AS_GOOD * self.floor, 1e-9)
+        first = _SURE_FIRST.get(count, 0.5) if sure else 0.5
+        following: list[tuple[float, _Task]] = [(first, replace(task, stand_in=stand_in))]
         if self.found() or self.late() or count == 1:
             return following
         found: list[Reduction] = []
@@ -245,7 +254,9 @@ class Engine:
             found += trials(node, stand_in.error, min(self.deadline, time.monotonic() + _TRIALS))
             found += ridges(node.x, node.y, list(node.symbols))
         found.sort(key=lambda r: (max(r.misfit, 1e-9), r.columns.shape[1]))
-        for reduction in found[:_CHILDREN]:
+        # In noise the clearest may all be chance.
+        most = _CHILDREN if found and found[0].misfit < _SURE else _NOISY_CHILDREN
+        for reduction in found[:most]:
             if reduction.misfit < _TOLERANCE and bool(torch.isfinite(reduction.columns).all()):
                 child = node.reduced(reduction)
                 if bool(torch.isfinite(child.y).all()) and len(child.notes) <= _DEPTH:
@@ -377,8 +388,14 @@ class Engine:
         size = float(residual.square().mean().sqrt())
         if not size > 0:
             return 0.0
-        most = max(x.shape[1] + 1, min(200, len(x) // 25))
-        error = smooth(x, residual / size, torch.ones_like(y), 1.0, most=most).error
         # Beside the same held-out rows' own size, so that chance in their choice cancels.
         own = float((residual[: held_out(len(y))] / size).square().mean())
-        return max(0.0, 1 - error**2 / own) if own > 0 else 0.0
+        if not own > 0:
+            return 0.0
+        # With the law's own columns only, a polynomial of the same size sees more.
+        used = [k for k, symbol in enumerate(self.symbols) if symbol in law.expression.free_symbols]
+        errors = []
+        for columns in {tuple(range(x.shape[1])), tuple(used)} - {()}:
+            most = max(len(columns) + 1, min(200, len(x) // 25))
+            errors.append(smooth(x[:, columns], residual / size, torch.ones_like(y), 1.0, most=most).error)
+        return max(0.0, 1 - min(errors) ** 2 / own)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -136,9 +135,7 @@ def _curve(
     own = Node(x[:, None], values, torch.ones_like(values), [symbol], spread, lambda expression: factor * expression)
     enough = max(10 * pair.misfit, 1e-9)
     guesses = curves(own, min(deadline, time.monotonic() + _READING), enough=enough)
-    # Errors below those of the slopes are chance, and no reason for another term.
-    good = [replace(guess, error=max(guess.error, enough)) for guess in guesses if guess.error < max(_READ, enough)]
-    return min(good, key=price, default=None)
+    return next((guess for guess in guesses if guess.error < max(_READ, enough)), None)
 
 
 def _factor(expression: sympy.Expr) -> float | None:

@@ -112,10 +112,13 @@ def find_laws(
             break
         laws.append(_tidied(engine, law, min(deadline, time.monotonic() + 3)))
     front = _front(laws, best)
-    lifted = tuple(replace(law, expression=unit * law.expression.xreplace(back)) for law in front)
+    names = {name: f"spline_{n}" for n, name in enumerate(sorted(set().union(*(law.splines for law in front))), 1)}
+    lifted = tuple(
+        replace(law, expression=rewrite.renamed(unit * law.expression.xreplace(back), names)) for law in front
+    )
     chosen = lifted[next(n for n, law in enumerate(front) if law is best)]
     why = f"{reason}; {_why(best, complete)}"
-    used = {name: engine.splines[name] for name in sorted(set().union(*(law.splines for law in front)))}
+    used = {new: replace(engine.splines[old], name=new) for old, new in names.items()}
     return Found(lifted, chosen, complete, why, engine.floor, engine.interrupted, used)
 
 
