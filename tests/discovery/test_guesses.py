@@ -208,7 +208,7 @@ ADDITIVE: dict[str, Callable[..., Tensor]] = {
 @pytest.mark.parametrize("name", ADDITIVE)
 def test_sums_and_products_of_curves_are_found(name: str) -> None:
     node = table(random(1500, ADDITIVE[name].__code__.co_argcount), ADDITIVE[name])
-    guesses = additive(node, 1e-3, soon())
+    guesses = additive(node, 1e-5, soon())
     assert min(error(guess, node) for guess in guesses) < 1e-3
     assert additive(table(random(1500, 2), lambda a, b: torch.sin(a * b)), 1e-3, soon()) == []
 
