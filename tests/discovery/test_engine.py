@@ -127,7 +127,7 @@ def test_simpler_laws_are_each_better_than_those_before(noisy: Engine) -> None:
                   ((2 * a, 0.5), (a + b, 0.6), (a + b + 2, 0.2), (a * b + 0.01 * a + b, 0.001))]  # fmt: skip
     noisy.poor = [guess(1.5 * a + 1.5 * b + 1.5, 0.1, 3.0)]
     found = noisy.simpler(noisy.laws[-1], 5)
-    assert [law.expression for law in found][0] == 2 * a
+    assert found[0].expression == 2 * a
     assert [law.error for law in found] == sorted((law.error for law in found), reverse=True)
     assert a + b not in [law.expression for law in found]
     assert len(noisy.simpler(noisy.laws[-1], 1)) == 1
