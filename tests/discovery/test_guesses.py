@@ -13,12 +13,12 @@ import torch
 from torch import Tensor
 
 from superpose.discovery.additive import additive
-from superpose.discovery.curve import _scanned, curves
-from superpose.discovery.expansions import expansions
+from superpose.discovery.curve import _reciprocal, _scanned, curves
+from superpose.discovery.expansions import chosen, expansions
 from superpose.discovery.node import Guess, Node
 from superpose.discovery.outer import outers
 from superpose.discovery.ridges import ridges
-from superpose.discovery.smooth import smooth
+from superpose.discovery.smooth import held_out, smooth
 from superpose.discovery.subset import best_subsets
 from superpose.discovery.symmetry import Reduction, reductions
 from superpose.discovery.terms import terms
@@ -253,6 +253,41 @@ def test_sums_and_products_of_curves_are_found(name: str) -> None:
     assert additive(table(random(1500, 2), lambda a, b: torch.sin(a * b)), 1e-3, soon()) == []
 
 
+def test_a_column_may_be_turned_upside_down_but_not_at_zero() -> None:
+    node = table(random(100, 1), lambda x: torch.sin(9 / x))
+    turned = _reciprocal(node)
+    assert turned is not None and turned.lift(sympy.sin(turned.symbols[0])) == sympy.sin(1 / node.symbols[0])
+    torch.testing.assert_close(turned.x * node.x, torch.ones_like(node.x))
+    assert _reciprocal(table(torch.linspace(-1, 1, 101, dtype=DOUBLE)[:, None], torch.sin)) is None
+
+
+def test_the_best_guesses_are_kept_each_once() -> None:
+    x = sympy.Symbol("x")
+    every = [Guess(lambda n=n: x**n, 0.1 / n, "", 5.0) for n in (1, 2, 3, 3, 2, 9, 8)]
+    assert [guess.expression for guess in chosen(every, 4)] == [x**9, x**8, x**3, x**2]
+    # A hundredth more of an error is not worth many nodes.
+    assert chosen([Guess(lambda: x, 0.1, "", 5.0), Guess(lambda: x**2, 0.099, "", 50.0)])[0].expression == x
+
+
+# -- stand-ins
+
+
+def test_a_product_of_powers_over_decades_is_smooth_in_logarithms() -> None:
+    x = 10 ** random(800, 2, low=-2.0, high=2.0)
+    stand_in = smooth(x, x[:, 0] ** 2.3 * x[:, 1] ** -1.7, torch.ones(800, dtype=DOUBLE), 1.0)
+    assert stand_in.logarithmic and stand_in.kind == "log" and stand_in.error < 1e-3
+
+
+def test_a_stand_in_errs_as_it_says_and_chooses_few_columns_under_noise() -> None:
+    x, weight = random(2000, 3), random(2000, seed=1, low=0.1, high=2.0)
+    y = x[:, 0] * x[:, 1] + torch.randn(2000, generator=torch.Generator().manual_seed(0), dtype=DOUBLE)
+    stand_in = smooth(x, y, weight, 3.0)
+    some = slice(0, held_out(2000))
+    left = ((stand_in.values(x) - y) * weight)[some]
+    assert stand_in.error == pytest.approx(float(left.square().mean().sqrt()) / 3.0, rel=1e-9)
+    assert stand_in.error < 1.1 * float(((y - x[:, 0] * x[:, 1]) * weight)[some].square().mean().sqrt()) / 3.0
+
+
 # -- reductions
 
 
@@ -311,6 +346,22 @@ def test_an_idle_column_and_units_are_seen_and_nothing_where_there_is_nothing() 
     assert units and all(left(one, node) < 1e-3 for one in units)
     node = table(random(1500, 3), lambda a, b, c: torch.sin(a * b + c) + torch.exp(a - 0.3 * b * c) / 9 + a * c**2)
     assert all(one.misfit > 0.02 for one in seen(node))
+
+
+def test_weights_of_a_sum_that_are_no_small_fractions_stay_as_they_are() -> None:
+    node = table(random(1500, 3), lambda a, b, c: torch.exp(-((a + 1.42 * b) ** 2) / 9) * (1 + c))
+    best = min(seen(node), key=lambda one: one.misfit)
+    assert float(best.expressions[0].coeff(b) / best.expressions[0].coeff(a)) == pytest.approx(1.42, rel=1e-6)
+    assert left(best, node) < 1e-6
+
+
+def test_reductions_of_negative_columns_have_values() -> None:
+    for function in (lambda a, b, c: torch.cos(a * torch.sqrt(-b)) + c, lambda a, b, c: a * torch.sqrt(-b) * c):
+        x = random(1500, 3)
+        x[:, 1] *= -1
+        found = [one for one in seen(table(x, function)) if one.misfit < 0.02]
+        assert all(bool(torch.isfinite(one.columns).all()) for one in found)
+        assert all(one.factor is None or bool(torch.isfinite(one.factor).all()) for one in found)
 
 
 def test_the_way_back_from_a_smaller_table() -> None:
