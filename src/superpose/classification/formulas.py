@@ -130,8 +130,12 @@ class _Search:
         # Where the class is sure the network's score says little, but a little.
         weights = weights.clamp(min=1e-3 * float(weights.max()))
         singles = terms.single(self.x, self.symbols)
-        doubles = terms.pairs(singles)
-        products = terms.best_products(singles, doubles, self.smooth, weights, _PRODUCTS)
+        if not singles:
+            # Columns of 1e300 have no variance that a number could hold.
+            return []
+        strong = terms.of_strongest(singles, self.smooth[:, None])
+        doubles = terms.pairs(strong)
+        products = terms.best_products(strong, doubles, self.smooth, weights, _PRODUCTS, deadline=self.deadline)
         found: dict[sympy.Expr, ScoreFormula] = {}
         lines = [term for term in singles if term.kind == "x"]
         proposals = [

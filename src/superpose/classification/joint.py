@@ -18,7 +18,7 @@ from torch import Tensor
 from superpose.classification import terms
 from superpose.classification.formulas import ScoreFormula, formula, normalised, spread
 from superpose.classification.problem import ScoreProblem, against
-from superpose.classification.terms import Dictionary
+from superpose.classification.terms import Dictionary, Term
 from superpose.nn.head import Head
 
 if TYPE_CHECKING:
@@ -67,9 +67,15 @@ def joint_formulas(
         usual: the class that others are compared with.
         deadline: a time of :func:`time.monotonic`.
     """
-    search = _Pursuit(symbols, x, y, smooth - smooth[:, usual, None], usual, deadline)
+    singles = terms.single(x[spread(len(x), _SCREENED)], symbols)
+    if not singles:
+        # Columns of 1e300 have no variance that a number could hold.
+        return [[] for _ in range(y.shape[1])]
+    search = _Pursuit(symbols, x, y, smooth - smooth[:, usual, None], usual, deadline, singles)
     # A product may be in the way of a sum that needs two terms at once.
-    found = [search.run(count) for count in dict.fromkeys((search.plain, len(search.dictionary.terms)))]
+    found = [search.run(search.plain)]
+    if len(search.dictionary.terms) > search.plain and not search.late():
+        found.append(search.run(len(search.dictionary.terms)))
     return search.written(min(found, key=lambda one: one.price))
 
 
@@ -82,20 +88,21 @@ class _Pursuit:
         smooth: Tensor,
         usual: int,
         deadline: float,
+        singles: list[Term],
     ) -> None:
         self.symbols, self.usual, self.deadline, self.count = symbols, usual, deadline, len(x)
         few, many = spread(len(x), _SCREENED), spread(len(x), _FITTED)
         self.y, self.fitted_x, self.fitted_y = y[few], x[many], y[many]
         self.head = Head("softmax", tuple(str(k) for k in range(y.shape[1])))
         self.others = [k for k in range(y.shape[1]) if k != usual]
-        singles = terms.single(x[few], symbols)
-        doubles = terms.pairs(singles)
+        strong = terms.of_strongest(singles, smooth[few][:, self.others])
+        doubles = terms.pairs(strong)
         every = singles + doubles
         self.plain = len(every)
         for k in self.others:
             p = smooth[few].softmax(-1)[:, k]
             weights = (p * (1 - p)).clamp(min=1e-3)
-            every += terms.best_products(singles, doubles, smooth[few, k], weights, _PRODUCTS)
+            every += terms.best_products(strong, doubles, smooth[few, k], weights, _PRODUCTS, deadline=deadline)
         self.dictionary = Dictionary.of(every, self.count)
 
     def late(self) -> bool:
@@ -106,6 +113,8 @@ class _Pursuit:
         best = self.fit(tuple(() for _ in range(self.y.shape[1])))
         beam = [best]
         for _ in range(_MOST_TERMS):
+            if self.late():
+                break
             grown: dict[Chosen, _Fit] = {}
             for one in beam:
                 for k, term in self.promising(one, count):
@@ -195,6 +204,8 @@ class _Pursuit:
             scores[:, k] = self._problem(k, scores).values(made[k][0])
         found: list[list[ScoreFormula]] = [[] for _ in made]
         for turn in range(_ROUNDS):
+            if turn and self.late():
+                break
             for k in self.others:
                 problem = self._problem(k, scores)
                 expression, factor = made[k]

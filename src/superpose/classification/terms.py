@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -25,6 +26,8 @@ _MOST_PEAKED = 60.0
 _LARGEST_EXPONENT = 20.0
 # Factors of products; further functions stand alone.
 _FACTORS = ("x", "x^2", "1/x", "sqrt(x)")
+# With more columns than this, products are of those that tell most by themselves.
+_MOST_COLUMNS = 12
 # Sums in numerators and denominators are of these.
 _SUMMANDS = ("x", "x^2")
 _CHUNK = 4096
@@ -98,7 +101,7 @@ class Dictionary:
         size = rest.square().sum(0).clamp(min=least * len(root) * float(curvature.mean()))
         gain = (self.values.T @ pull).square() / size * (self.count / len(root)) - self.costs
         gain[list(chosen)] = -math.inf
-        ranked: Tensor = gain.nan_to_num(-math.inf)
+        ranked: Tensor = gain.nan_to_num(-math.inf, neginf=-math.inf)
         return ranked
 
     def written(self, chosen: Sequence[int], theta: Tensor) -> sympy.Expr:
@@ -149,6 +152,21 @@ def single(x: Tensor, symbols: Sequence[sympy.Symbol]) -> list[Term]:
     return found
 
 
+def of_strongest(singles: Sequence[Term], targets: Tensor) -> list[Term]:
+    """The terms of the columns that scores ``targets [N, K]`` follow best, each score by its best term; all of few."""
+    columns = sorted({column for term in singles for column in term.columns})
+    if len(columns) <= _MOST_COLUMNS:
+        return list(singles)
+    values = torch.stack([term.values for term in singles], 1)
+    values = (values - values.mean(0)) / values.std(0)
+    targets = (targets - targets.mean(0)) / targets.std(0).clamp(min=1e-300)
+    follows = (values.T @ targets).abs().amax(1).tolist()
+    best = {column: max(f for f, term in zip(follows, singles, strict=True) if column in term.columns)
+            for column in columns}  # fmt: skip
+    kept = set(sorted(columns, key=lambda column: -best[column])[:_MOST_COLUMNS])
+    return [term for term in singles if term.columns <= kept]
+
+
 def pairs(singles: Sequence[Term]) -> list[Term]:
     """Products and quotients of two columns."""
     factors = [term for term in singles if term.kind in _FACTORS]
@@ -162,11 +180,12 @@ def pairs(singles: Sequence[Term]) -> list[Term]:
 
 
 def best_products(
-    singles: Sequence[Term], doubles: Sequence[Term], target: Tensor, weights: Tensor, count: int
+    singles: Sequence[Term], doubles: Sequence[Term], target: Tensor, weights: Tensor, count: int, *, deadline: float
 ) -> list[Term]:
     """Of all products and quotients of a term and a sum of two, those that ``target [N]`` follows best.
 
-    Followed best: with the largest correlation under ``weights [N]``.
+    Followed best: with the largest correlation under ``weights [N]``. Those that were looked at until ``deadline``, a
+    time of :func:`time.monotonic`, are what there is to choose from.
     """
     sums = _sums([term for term in singles if term.kind in _SUMMANDS])
     heads = [term for term in singles if term.kind in _FACTORS] + list(doubles)
@@ -179,6 +198,8 @@ def best_products(
     tall = torch.stack([term.values for term in heads])
     best: list[tuple[float, int, int, bool]] = []
     for place, one in enumerate(sums):
+        if time.monotonic() > deadline:
+            break
         for over in (False, True):
             if over and not (bool((one.values > 0).all()) or bool((one.values < 0).all())):
                 continue
@@ -216,10 +237,10 @@ def _sums(parts: Sequence[Term]) -> list[Term]:
 
 
 def _telling(values: Tensor) -> Tensor:
-    """``[T]`` which columns of ``values [N, T]`` are finite and more than a few outstanding values."""
+    """``[T]`` which columns of ``values [N, T]`` have a finite variance and are more than a few outstanding values."""
     spread = values.std(0)
     peak = (values - values.mean(0)).abs().amax(0)
-    return torch.isfinite(values).all(0) & (spread > 0) & (peak < _MOST_PEAKED * spread)
+    return torch.isfinite(values).all(0) & torch.isfinite(spread) & (spread > 0) & (peak < _MOST_PEAKED * spread)
 
 
 def _constant(expression: sympy.Expr) -> Callable[[], sympy.Expr]:
