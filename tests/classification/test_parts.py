@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
+from typing import Any
 
 import pytest
 import sympy
@@ -11,7 +13,7 @@ import torch
 from torch import Tensor
 
 from superpose import ClassifyOptions, Labelled, OptionError, classify
-from superpose.classification import terms
+from superpose.classification import networks, terms
 from superpose.classification.classify import _boundaries
 from superpose.classification.formulas import ScoreFormula, score_formulas
 from superpose.classification.joint import joint_formulas
@@ -161,6 +163,38 @@ def test_labels_beyond_what_squares_can_hold_are_names(unit: float) -> None:
     assert ClassifyOptions().kinds(data) == ["softmax"]
     with pytest.raises(OptionError, match="too large or too small for an ordinal head"):
         classify(data, ClassifyOptions(head="ordinal"))
+
+
+@pytest.mark.parametrize("turn", [1, 2, 3])
+def test_interrupting_keeps_the_best_network(turn: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However much worse the network is that was being trained."""
+    calls, judged = [], networks._judged
+
+    def fit(*args: Any, **options: Any) -> Any:
+        calls.append(options["grids"])
+        history = train(*args, **options)
+        return replace(history, reason="interrupted; the best was kept") if len(calls) == turn else history
+
+    def worse(*args: Any) -> Any:
+        found = judged(*args)
+        return found if len(calls) == 1 else replace(found, losses=found.losses + 10)
+
+    train = networks.fit
+    monkeypatch.setattr(networks, "fit", fit)
+    monkeypatch.setattr(networks, "_judged", worse)
+    x = random(200, 2)
+    result = classify(Labelled.from_arrays(x, [f"{a > b}" for a, b in x.tolist()]), ClassifyOptions(time_limit=20))
+    assert result.metrics["interrupted"] and result.metrics["reason"].startswith("interrupted")
+    assert len(calls) == turn and result.accuracy() > 0.9 and result.formula is None
+
+
+def test_interrupting_before_there_is_a_network_is_passed_on() -> None:
+    def interrupt(event: str) -> None:
+        raise KeyboardInterrupt
+
+    x = random(100, 2)
+    with pytest.raises(KeyboardInterrupt):
+        classify(Labelled.from_arrays(x, [f"{a > b}" for a, b in x.tolist()]), listener=interrupt)
 
 
 def test_the_time_limit_holds_for_many_columns() -> None:

@@ -248,10 +248,12 @@ class _Work:
                 formulas = self._formulas(chosen)
                 chosen, formulas = self._other_head(chosen, formulas)
                 chosen = self._of_the_same_columns(chosen, formulas)
-        except KeyboardInterrupt:
-            if chosen is None:
-                raise
+        except KeyboardInterrupt as stop:
             self.interrupted = True
+            if chosen is None:
+                if not isinstance(stop, networks.Interrupted):
+                    raise
+                self.whole = chosen = stop.trained
         self.reason = "interrupted; the best found so far was kept" if self.interrupted else "the search was completed"
         if time.monotonic() > self.deadline:
             self.reason = "the time was over"
@@ -271,7 +273,10 @@ class _Work:
             if self.options.shape != "auto" and self.options.shape[-1] != head.n_scores:
                 continue
             settings = self.settings(head, _FIRST_HEAD if number == 1 else _OTHER_HEAD)
-            trained = networks.search(self.few, head, shapes, settings)
+            try:
+                trained = networks.search(self.few, head, shapes, settings)
+            except networks.Interrupted as stop:
+                raise networks.Interrupted(found[0] if found else stop.trained) from None
             if trained is None and not found:
                 least = networks.constants([self.labelled.data.n_features, head.n_scores], 3, self.options.degree)
                 raise OptionError(
