@@ -28,7 +28,8 @@ FLOORS = [
     {"workflow", "classification"},
     {"related"},
     {"report", "bench"},
-    {"cli_bench", "cli_relations", "cli_classify"},
+    {"cli_fit"},
+    {"cli_bench", "cli_relations", "cli_classify", "cli_models"},
     {"cli"},
     {"__main__"},
 ]
