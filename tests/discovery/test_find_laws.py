@@ -38,7 +38,7 @@ def table(
     return Dataset.from_arrays(torch.stack(columns, -1), y, feature_names=names, target_names=["target"])
 
 
-def misses(data: Dataset, function: Function, ranges: list[tuple[float, float]], limit: float = 40.0) -> float:
+def misses(data: Dataset, function: Function, ranges: list[tuple[float, float]], limit: float = 120.0) -> float:
     """How far the recommended law is from the truth on wider ranges, in units of the truth's spread."""
     found = find_laws(data, time_limit=limit)
     assert found.best is not None
