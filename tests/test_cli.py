@@ -38,6 +38,7 @@ FILES = {
     "formula.py",
     "metrics.json",
     "history.csv",
+    "front.svg",
     "network.svg",
     "network.png",
     "report.html",
@@ -87,6 +88,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[workflow.DiscoverOptions]:
             "seconds": 0.1,
             "interrupted": False,
             "reason": "it was found",
+            "front": [{"complexity": 9, "formula": "f", "rmse": 0.0, "recommended": True}] if formula else [],
         }
         return workflow.Result(model, model, history, formula, data, metrics)
 

@@ -24,7 +24,8 @@ from superpose.nn import KAN
 from superpose.plot import _canvas
 from superpose.train import History, Record
 
-FORMULA_FILES = {"formula.txt", "formula.tex", "formula.py"}
+FORMULA_FILES = {"formula.txt", "formula.tex", "formula.py", "front.svg"}
+FRONT = {"complexity": 3, "formula": "a/2", "rmse": 0.25, "recommended": True}
 SCRIPT = "<script>alert(1)</script>"
 
 
@@ -83,6 +84,7 @@ def result(
             "target_std": 0.5,
             "shape": [len(names), 1, len(targets)],
             "seconds": 12.3,
+            "front": [] if "formula" in changes and changes["formula"] is None else [FRONT],
         },
     }
     return SimpleNamespace(**{**made, **changes})

@@ -324,6 +324,7 @@ def _tell(result: Result, summary: dict[str, Any]) -> None:
         f"{errors}: RMSE on {len(result.data.test)} rows held out for the test, where {target} has "
         f"a standard deviation of {summary['target_std']:.3g}"
     )
+    _console.show_front(summary.get("front", []), summary.get("recommendation"), "rmse", "error")
     if summary["left_out"]:
         print(f"columns left out (no numbers, or one value only): {', '.join(summary['left_out'])}")
     if summary.get("interrupted"):

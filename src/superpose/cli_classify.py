@@ -92,6 +92,7 @@ def _tell(result: Classification, summary: dict[str, Any]) -> None:
         parts.insert(0, formula)
     usual = f"always saying {summary['majority_class']} {summary['majority_accuracy']:.2%}"
     print(f"right on {rows} rows held out for the test: {', '.join(parts)}, {usual}")
+    _console.show_front(summary.get("front", []), summary.get("recommendation"), "cross_entropy", "cross-entropy")
     if len(summary["features_used"]) < len(summary["features"]):
         print(
             f"columns used: {', '.join(summary['features_used'])}; a network of all columns is right on "

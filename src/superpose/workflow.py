@@ -21,6 +21,7 @@ import torch
 from superpose._errors import OptionError
 from superpose.data import Dataset, Split
 from superpose.discovery import Found, find_laws
+from superpose.findings import EXACT, Finding, front, reason
 from superpose.interpret.compiler import compile_formula
 from superpose.interpret.edges import polish, sample, scaled_rows
 from superpose.interpret.formula import Formula
@@ -39,16 +40,12 @@ Listener = Callable[[str], None]
 # Hidden layers that are tried, in this order; the first few always, the others while time and need last.
 _FIRST: tuple[tuple[int, ...], ...] = ((), (1,), (2,))
 _LATER: tuple[tuple[int, ...], ...] = ((3,), (1, 1), (5,), (2, 1), (3, 2))
-# Errors are root mean squares in units of the target's standard deviation.
-_EXACT = 1e-9
 # Share of the time for structure; what it does not need goes to networks.
 _STRUCTURE = 0.6
 # A network is worth reading if its error is within this factor of the best.
 _PROMISING = 4.0
 # A formula is as good as the best network if its error is within this factor of the network's.
 _AS_GOOD = 1.03
-# In the price of a formula, a node of its tree weighs as much as 2.3% of its squared error.
-_NODE = 0.01
 # A network with an error below this has found the structure, unless the data are smoother than their law.
 _TELLING = 2e-3
 _FOUND = "a formula reaches the error of the best network"
@@ -123,29 +120,6 @@ def _is_whole(value: object, least: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One formula that was found on the way.
-
-    Attributes:
-        formula: with its constants fitted and simplified.
-        model: the symbolic network it was read from.
-        error: the larger of the root mean squared errors on training and on validation rows, in units of the target's
-            standard deviation.
-        validation_error: that on the validation rows by which networks are judged too.
-    """
-
-    formula: Formula
-    model: KAN
-    error: float
-    validation_error: float
-
-    @property
-    def price(self) -> float:
-        """What is minimised, the powers of ten of the squared error and a little for each of the formula's nodes."""
-        return 2 * math.log10(max(self.error, _EXACT)) + _NODE * self.formula.complexity
-
-
 @dataclass
 class Result:
     """What :func:`discover` returns.
@@ -167,6 +141,11 @@ class Result:
     data: Dataset
     metrics: dict[str, Any]
     findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def front(self) -> list[Finding]:
+        """The findings that no simpler one surpasses, from simple to accurate, and the recommended one."""
+        return front(self.findings, next((one for one in self.findings if one.formula is self.formula), None))
 
 
 def discover(data: Dataset, options: DiscoverOptions | None = None, *, listener: Listener | None = None) -> Result:
@@ -381,7 +360,7 @@ class _Discovery:
             return False
         best = min(self.findings, key=lambda finding: finding.error)
         # The same rows on both sides: a few validation rows may well be quieter than the rest.
-        return best.error < _EXACT or best.validation_error <= _AS_GOOD * self._least()
+        return best.error < EXACT or best.validation_error <= _AS_GOOD * self._least()
 
     def _read(self, network: _Network) -> None:
         share = self.search_ends - time.monotonic()
@@ -445,19 +424,26 @@ class _Discovery:
             apart = float(
                 ((matched(self.data.x) - matched.output_center) / matched.output_scale - values).square().mean()
             )
-        if not math.isfinite(apart) or apart < _EXACT**2:
+        if not math.isfinite(apart) or apart < EXACT**2:
             return matched
         before = float((values - y).square().mean())
         reached = polish(matched, x, values, steps=40, tolerance=1e-6)
         return matched if reached <= before else chosen.model
 
-    def _front(self, chosen: Finding | None) -> list[Finding]:
-        """The formulas that no simpler one surpasses, from simple to accurate, and the recommended one."""
-        front: list[Finding] = []
-        for finding in sorted(self.findings, key=lambda f: (f.formula.complexity, f.error)):
-            if finding is chosen or not front or finding.error < min(f.error for f in front):
-                front.append(finding)
-        return front
+    def _front(self, chosen: Finding | None, split: Split) -> dict[str, Any]:
+        """The front with its errors on the rows that were held out, and why one formula is recommended."""
+        found = front(self.findings, chosen)
+        rows = [
+            _described(one) | {"rmse": one.formula.rmse(self.data, split), "recommended": one is chosen}
+            for one in found
+        ]
+        why = None
+        if chosen is not None:
+            place = next(n for n, one in enumerate(found) if one is chosen)
+            best = [law.best.expression for law in self.laws if law.complete and law.best is not None]
+            complete = best == list(chosen.formula.expressions)
+            why = reason([(one.formula.complexity, one.error) for one in found], place, complete=complete)
+        return {"front": rows, "recommendation": why}
 
     def _metrics(self, network: KAN, history: History, chosen: Finding | None, model: KAN) -> dict[str, Any]:
         split: Split = "test" if len(self.data.test) else "all"
@@ -483,7 +469,7 @@ class _Discovery:
             "rows": {name: len(getattr(self.data, name)) for name in ("train", "validation", "test")},
             "constants": [] if formula is None else formula.constants(self.data),
             "formulas": [_described(finding) for finding in ranked],
-            "front": [_described(finding) | {"recommended": finding is chosen} for finding in self._front(chosen)],
+            **self._front(chosen, split),
             "seed": self.options.seed,
             "reason": self.reason,
             "training": history.reason,

@@ -146,6 +146,20 @@ class Classification:
         assert self.model.head is not None
         return self.model.head
 
+    @property
+    def front(self) -> list[Formula]:
+        """Of a classifier with one score, the formulas that no simpler one surpasses, from simple to accurate, and the
+        recommended one; none where there are several scores, whose formulas belong together."""
+        if self.formula is None or len(self.formulas) > 1:
+            return []
+        (found,) = self.formulas
+        kept: list[ScoreFormula] = []
+        for one in sorted(found, key=lambda one: (one.complexity, one.deviance)):
+            if one is found[0] or one.deviance < min((other.deviance for other in kept), default=math.inf):
+                kept.append(one)
+        data = self.data
+        return [self.formula if one is found[0] else Formula.from_expressions([one.score], data) for one in kept]
+
     def accuracy(self, split: Split = "test", *, of: Literal["network", "formula"] = "network") -> float:
         """Share of the rows of a split whose class is named; NaN where there are none.
 
@@ -397,6 +411,7 @@ class _Work:
             "formula_cross_entropy": result.cross_entropy(split, of="formula") if has else None,
             "formula_complexity": result.formula.complexity if result.formula is not None else None,
             "boundaries": _boundaries(head, formulas, labelled),
+            **_front(result, x, y),
             "network_accuracy": result.accuracy(split),
             "network_cross_entropy": result.cross_entropy(split),
             "network_shape": result.model.widths,
@@ -426,6 +441,25 @@ class _Work:
             "interrupted": self.interrupted,
             "seconds": time.monotonic() - self.began,
         }
+
+
+@torch.no_grad()
+def _front(result: Classification, x: Tensor, y: Tensor) -> dict[str, Any]:
+    """The front with its errors on rows that were held out, and why one formula is recommended."""
+    head, rows = result.head, []
+    for one in result.front:
+        scores = one.torch(x)
+        rows.append(
+            {
+                "formula": str(_rounded(one.expression, 6)),
+                "complexity": one.complexity,
+                "cross_entropy": float(head(scores, y)),
+                "accuracy": float((head.indices(scores) == networks.seen(head, y)).double().mean()),
+                "recommended": one is result.formula,
+            }
+        )
+    why = "recommended for its likelihood and its size together, where a function costs more than a power"
+    return {"front": rows, "recommendation": None if result.formula is None else why}
 
 
 def _usual_class(labelled: Labelled) -> int:
