@@ -525,7 +525,9 @@ def _info(model_path: str, as_json: bool) -> None:
 def _facts(model: KAN) -> dict[str, Any]:
     layers = model.kan_layers()
     symbolic = [
-        {"layer": n, "input": i, "output": o, "function": name} | dict(zip("abcd", constants, strict=True))
+        {"layer": n, "input": i, "output": o, "function": name}
+        | dict(zip("abcd", constants, strict=True))
+        | {"frozen": layer.frozen_table().get((i, o), "")}
         for n, layer in enumerate(layers)
         for (i, o), (name, constants) in layer.symbolic_table().items()
     ]
@@ -559,6 +561,7 @@ def _texts(value: Any) -> list[str]:
             f"layer {edge['layer']}, {edge['input']} -> {edge['output']}: "
             f"c*f(a*x + b) + d with f = {edge['function']}, "
             + ", ".join(f"{name} = {edge[name]:.6g}" for name in "abcd")
+            + (f"; frozen: {', '.join(edge['frozen'])}" if edge["frozen"] else "")
             for edge in value
         ]
     return [", ".join(f"{v:.6g}" if isinstance(v, float) else str(v) for v in value) or "none"]

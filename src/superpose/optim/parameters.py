@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from superpose.nn.layer import KANLayer
-from superpose.nn.model import KAN
+from superpose.nn.model import KAN, Edge
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,22 @@ class Parameters:
         self.plans = [_plan(layer) for layer in self.layers]
         self.starts = list(itertools.accumulate((plan.size for plan in self.plans), initial=0))
         self.size = self.starts.pop()
+        self.frozen = self._frozen()
+
+    def _frozen(self) -> Tensor:
+        """Places in the vector of constants that are not to move."""
+        places = [
+            start + plan.splines + torch.nonzero(layer.symbolic.held.flatten())[:, 0]
+            for layer, plan, start in zip(self.layers, self.plans, self.starts, strict=True)
+            if layer.symbolic is not None and layer.symbolic.frozen
+        ]
+        return torch.cat(places) if places else torch.empty(0, dtype=torch.long)
+
+    def hold_all_but(self, edge: Edge) -> None:
+        """Let the constants of one symbolic edge move and nothing else."""
+        n, *ends = edge
+        place = self.starts[n] + self.plans[n].splines + 4 * self.plans[n].symbolic.index((ends[0], ends[1]))
+        self.frozen = torch.cat([torch.arange(place), torch.arange(place + 4, self.size)])
 
     @torch.no_grad()
     def get(self) -> Tensor:
