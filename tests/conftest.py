@@ -17,6 +17,8 @@ import numpy
 import pytest
 import torch
 
+from superpose.nn import symbolic
+
 torch.set_num_threads(1)
 
 # Times on a busy machine say nothing about the code, and a failure has to come back on every run.
@@ -41,3 +43,12 @@ def _global_state() -> tuple[object, ...]:
         torch.is_grad_enabled(),
         (name, keys.tolist(), *rest),
     )
+
+
+@pytest.fixture
+def own_functions() -> Iterator[None]:
+    """Take back what a test registers."""
+    before = dict(symbolic._REGISTERED)
+    yield
+    symbolic._REGISTERED.clear()
+    symbolic._REGISTERED.update(before)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +16,11 @@ from torch import Tensor
 
 import superpose
 from superpose import KAN, DataError, Dataset, Formula, OptionError, compile_formula, load, register, save
-from superpose.nn import symbolic
 from superpose.nn.symbolic import find, power, torch_function
 
 DOUBLE = torch.float64
 a, b, c, d = sympy.symbols("a b c d", real=True)
 third = sympy.Rational(1, 3)
-
-
-@pytest.fixture
-def own_functions() -> Iterator[None]:
-    """Take back what a test registers."""
-    before = dict(symbolic._REGISTERED)
-    yield
-    symbolic._REGISTERED.clear()
-    symbolic._REGISTERED.update(before)
 
 
 def agree(found: Tensor, wanted: Tensor, nudged: Tensor) -> None:

@@ -113,13 +113,13 @@ def _compared(name: str, model: KAN | Formula, data: Dataset) -> Compared:
             f"{', '.join(data.target_names)} from {', '.join(data.feature_names)}; compare models of the same columns"
         )
     splits: tuple[Split, ...] = ("train", "validation", "test")
-    errors = [_error(model, data, split) for split in splits]
+    train, validation, test = (_error(model, data, split) for split in splits)
     if isinstance(model, Formula):
-        return Compared(name, None, None, None, None, *errors, model.complexity)
+        return Compared(name, None, None, None, None, train, validation, test, model.complexity)
     symbolic = sum(len(layer.symbolic_table()) for layer in model.kan_layers())
     nodes = Formula.of(model).complexity
     edges = len(model.active_edges())
-    return Compared(name, model.shape, model.parameter_count(), edges, symbolic, *errors, nodes)
+    return Compared(name, model.shape, model.parameter_count(), edges, symbolic, train, validation, test, nodes)
 
 
 @torch.no_grad()

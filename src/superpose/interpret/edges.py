@@ -150,7 +150,7 @@ def replace(
     """A new model in which an edge is another function, whatever its curve was, fitted to the targets.
 
     As :func:`fix`, but where ``constants`` are left out they are fitted through the whole network to the training
-    rows, everything else held as it is.
+    rows, everything else held as it is: first the edge as a spline, then the function that is nearest to that.
 
     Args:
         data: its training rows.
@@ -159,13 +159,20 @@ def replace(
     Raises:
         OptionError: as :func:`fix`.
     """
-    made = fix(model, data, edge, function, constants, frozen=frozen, units=units)
+    where = check_edge(model, edge)
     if constants is not None:
-        return made
-    x, y = scaled_rows(made, data)
+        return fix(model, data, where, function, constants, frozen=frozen, units=units)
+    known, letters = named(function), _letters(frozen)
+    x, y = scaled_rows(model, data)
     pick = sample(torch.arange(len(x))[:, None])[:, 0]
-    polish(made, x[pick], y[pick], steps=50, only=check_edge(made, edge))
-    return made
+    n, i, o = where
+    symbolic = (i, o) in model.layer(n).symbolic_table()
+    freed = release(model, data, where) if symbolic else model.copy()
+    polish(freed, x[pick], y[pick], steps=20, only=where)
+    made = fix(freed, data, where, known)
+    polish(made, x[pick], y[pick], steps=50, only=where)
+    constants = made.layer(n).symbolic_table()[i, o][1]
+    return fix(model, data, where, known, constants, frozen=letters)
 
 
 def remove(model: KAN, data: Dataset | Tensor, edge: Sequence[int]) -> KAN:

@@ -60,10 +60,16 @@ class Parameters:
         return torch.cat(places) if places else torch.empty(0, dtype=torch.long)
 
     def hold_all_but(self, edge: Edge) -> None:
-        """Let the constants of one symbolic edge move and nothing else."""
-        n, *ends = edge
-        place = self.starts[n] + self.plans[n].splines + 4 * self.plans[n].symbolic.index((ends[0], ends[1]))
-        self.frozen = torch.cat([torch.arange(place), torch.arange(place + 4, self.size)])
+        """Let the rows of one spline edge, or the constants of one symbolic edge, move and nothing else."""
+        n, i, o = edge
+        plan = self.plans[n]
+        if (i, o) in plan.symbolic:
+            place, count = plan.splines + 4 * plan.symbolic.index((i, o)), 4
+        else:
+            index = int(torch.nonzero((plan.inputs == i) & (plan.outputs == o))[0, 0])
+            place, count = plan.rows * index, plan.rows
+        place += self.starts[n]
+        self.frozen = torch.cat([torch.arange(place), torch.arange(place + count, self.size)])
 
     @torch.no_grad()
     def get(self) -> Tensor:

@@ -99,9 +99,9 @@ def described(model: KAN, which: Edge) -> list[str]:
     constants = zip("abcd", (a, b, c, d), strict=True)
     frozen = layer.frozen_table().get((i, o), "")
     return [
-        f"c·f(a·x + b) + d, f = {typeset(layer.symbolic.names[i, o])}",
+        f"c·f(a·x + b) + d, f = {typeset(layer.symbolic.names[i, o])}"
+        + (f"; frozen: {', '.join(frozen)}" if frozen else ""),
         ", ".join(f"{letter} = {value:.5g}" for letter, value in constants).replace("-", "−"),
-        *([f"frozen: {', '.join(frozen)}"] if frozen else []),
     ]
 
 
