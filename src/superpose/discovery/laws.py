@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from superpose._errors import OptionError, nearest
 from superpose.data import Dataset
 from superpose.discovery.engine import Engine, Law
+from superpose.discovery.node import Guess
 from superpose.discovery.tidy import tidied
 from superpose.interpret import constants, rewrite
+from superpose.interpret.functions import chosen, linear_in, uses_only
 
 if TYPE_CHECKING:
     import sympy
@@ -61,6 +64,8 @@ def find_laws(
     time_limit: float = 60.0,
     seed: int = 0,
     target: int = 0,
+    functions: Sequence[str] | None = None,
+    linear: Sequence[str] = (),
     listener: Listener | None = None,
 ) -> Found:
     """Search for expressions that give a target from the features, by structure first.
@@ -77,6 +82,8 @@ def find_laws(
         time_limit: seconds.
         seed: of the order of rows; everything else follows from the data.
         target: which of the targets.
+        functions: names of the functions that laws may hold beside sums and products; any if left out.
+        linear: columns that enter linearly: laws are of the form ``A + column * B``.
         listener: called with a short sentence whenever something was reached.
 
     >>> x = torch.linspace(1, 2, 200, dtype=torch.float64)
@@ -90,7 +97,9 @@ def find_laws(
     rows = torch.cat([data.train, data.validation])
     symbols = tuple(sympy.Symbol(name, real=True) for name in data.feature_names)
     x, y, back, unit = _measured(data.x[rows], data.y[rows, target], symbols)
-    engine = Engine(x, y, symbols, deadline=began + _SEARCH * time_limit, seed=seed, listener=listener)
+    allowed = _Allowed(symbols, None if functions is None else chosen(functions), tuple(linear))
+    engine = _Choosy(x, y, symbols, deadline=began + _SEARCH * time_limit, seed=seed, listener=listener)
+    engine.allowed = allowed
     reason = engine.run()
     deadline = began + time_limit
     engine.deadline = deadline
@@ -108,9 +117,49 @@ def find_laws(
         laws.append(_tidied(engine, law, min(deadline, time.monotonic() + 3)))
     front = _front(laws, best)
     lifted = tuple(replace(law, expression=unit * law.expression.xreplace(back)) for law in front)
-    chosen = lifted[next(n for n, law in enumerate(front) if law is best)]
+    recommended = lifted[next(n for n, law in enumerate(front) if law is best)]
     why = f"{reason}; {_why(best, complete)}"
-    return Found(lifted, chosen, complete, why, engine.floor, engine.interrupted)
+    return Found(lifted, recommended, complete, why, engine.floor, engine.interrupted)
+
+
+@dataclass(frozen=True)
+class _Allowed:
+    """Which expressions a person allows."""
+
+    symbols: tuple[sympy.Symbol, ...]
+    functions: tuple[str, ...] | None
+    linear: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        names = [symbol.name for symbol in self.symbols]
+        for name in self.linear:
+            if name not in names:
+                raise OptionError(f"there is no column {name!r} to enter linearly{nearest(name, names)}")
+
+    @property
+    def everything(self) -> bool:
+        return self.functions is None and not self.linear
+
+    def __call__(self, expression: sympy.Expr) -> bool:
+        if self.functions is not None and not uses_only(expression, self.functions):
+            return False
+        return all(linear_in(expression, symbol) for symbol in self.symbols if symbol.name in self.linear)
+
+
+class _Choosy(Engine):
+    """A search that keeps only what is allowed."""
+
+    allowed: _Allowed
+
+    def consider(self, guesses: list[Guess], stand_in: float = 0.0) -> None:
+        # Most guesses are never written out, and where all are allowed that is not needed either.
+        if not self.allowed.everything:
+            guesses = [guess for guess in guesses if self.allowed(guess.expression)]
+        super().consider(guesses, stand_in)
+
+    def fitted(self, guess: Guess) -> Law | None:
+        law = super().fitted(guess)
+        return law if law is not None and self.allowed(law.expression) else None
 
 
 def _measured(
@@ -138,7 +187,7 @@ def _power_of_ten(values: Tensor) -> int:
     return 0 if abs(power) <= _ORDINARY else power
 
 
-def _tidied(engine: Engine, law: Law, deadline: float) -> Law:
+def _tidied(engine: _Choosy, law: Law, deadline: float) -> Law:
     """The law with simple constants where the rows allow them, simplified, the others fitted to all rows."""
     problem = constants.Problem(engine.symbols, engine.x[:_ROWS], engine.y[:_ROWS], engine.functions, deadline)
     simple = tidied(law.expression, problem)
@@ -147,7 +196,7 @@ def _tidied(engine: Engine, law: Law, deadline: float) -> Law:
     )
     fitted = everything.fit(simple.expression, steps=8)
     error = math.sqrt(everything.error(fitted.expression))
-    if not error <= max(1.02 * law.error, _EXACT):
+    if not error <= max(1.02 * law.error, _EXACT) or not engine.allowed(fitted.expression):
         return law
     return Law(fitted.expression, error, law.note, fitted.errors)
 

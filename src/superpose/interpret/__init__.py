@@ -2,6 +2,7 @@
 
 from superpose.interpret.attribution import Scores, scores
 from superpose.interpret.candidates import Candidate
+from superpose.interpret.combine import Combined, combine
 from superpose.interpret.compare import Compared, Comparison, compare
 from superpose.interpret.compiler import compile_formula
 from superpose.interpret.edges import fix, linear, refit, release, remove, replace, suggest
@@ -13,10 +14,12 @@ from superpose.interpret.symbolify import symbolify
 
 __all__ = [
     "Candidate",
+    "Combined",
     "Compared",
     "Comparison",
     "Formula",
     "Scores",
+    "combine",
     "compare",
     "compile_formula",
     "fix",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
 from superpose._errors import OptionError
@@ -68,8 +68,9 @@ def chosen(functions: Iterable[str]) -> tuple[str, ...]:
     return names
 
 
-def uses_only(expression: sympy.Expr, functions: Iterable[str]) -> bool:
-    """Whether an expression is made of sums and products and of these functions only.
+def uses_only(expression: sympy.Expr, functions: Iterable[str], *, beside: Collection[str] = ()) -> bool:
+    """Whether an expression is made of sums and products and of these functions only, and of those ``beside`` them that
+    SymPy knows by name alone, such as splines.
 
     Of functions that are the same but for their constants, such as sine and cosine, one allows the other. A quotient
     needs ``1/x``, and a square ``x^2``, though it is a product too.
@@ -81,7 +82,20 @@ def uses_only(expression: sympy.Expr, functions: Iterable[str]) -> bool:
     (True, False)
     """
     allowed = _allowed(tuple(functions))
-    return all(head in allowed or _opposite(head, allowed) for head in _heads(expression))
+    return all(head in allowed or head[1] in beside or _opposite(head, allowed) for head in _heads(expression))
+
+
+def linear_in(expression: sympy.Expr, symbol: sympy.Symbol) -> bool:
+    """Whether an expression is ``A + symbol * B`` with ``A`` and ``B`` free of the symbol, as it is written or
+    multiplied out.
+
+    >>> import sympy
+    >>> m, t = sympy.symbols("m t")
+    >>> [linear_in(one, m) for one in (sympy.exp(t) * (m + 1) / t, m * t - m, m**2, sympy.sin(m), 1 / m)]
+    [True, True, False, False, False]
+    """
+    slope = expression.diff(symbol)
+    return symbol not in slope.free_symbols or symbol not in slope.expand().free_symbols
 
 
 @functools.lru_cache(maxsize=64)
