@@ -221,6 +221,18 @@ def _fit_command(
         str | None,
         typer.Option("--parameters", metavar="N", help="Most constants of a network without a formula."),
     ] = None,
+    library: Annotated[
+        list[str] | None,
+        typer.Option("--library", metavar="sin,x^2", help="The functions that a formula may hold; any if left out."),
+    ] = None,
+    linear: Annotated[
+        list[str] | None,
+        typer.Option("--linear", metavar="A,B", help="Columns that enter linearly."),
+    ] = None,
+    combine: Annotated[
+        list[str] | None,
+        typer.Option("--combine", metavar="A/B,C-D", help="Pairs of columns that enter as one: A+B, A-B, A*B or A/B."),
+    ] = None,
     task: Annotated[
         str,
         typer.Option("--task", metavar="regression|classification", help="Learn a number, or one of some classes."),
@@ -249,7 +261,15 @@ def _fit_command(
         raise OptionError("--target is empty; name the column to be learnt")
     folder = Path(_options.default_folder(table, target) if out is None else out)
     columns = _options.names("--features", features)
+    forms = {
+        "functions": _options.names("--library", library),
+        "linear": _options.names("--linear", linear),
+        "combine": _options.names("--combine", combine),
+    }
+    given = {name: tuple(value) for name, value in forms.items() if value is not None}
     if _options.one_of("--task", task, cli_classify.TASKS) == "classification":
+        if given:
+            raise OptionError("--library, --linear and --combine are for numbers; leave them out with classes")
         options |= {"head": head, "parameters": parameters, "time_limit": time_limit}
         classifier = cli_classify.Job(
             table, target, columns, folder, cli_classify.checked(options), as_json=as_json, quiet=quiet
@@ -265,6 +285,7 @@ def _fit_command(
                 "--optimizer"
             )
         options["parameters"] = _options.whole("--parameters", parameters, 1, _MOST_PARAMETERS)
+    options |= given
     if time_limit is not None:
         options["time_limit"] = _options.seconds("--time-limit", time_limit)
     job = _Fit(table, target, columns, folder, options, as_json, quiet)

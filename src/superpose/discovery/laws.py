@@ -15,6 +15,8 @@ from superpose._errors import OptionError, nearest
 from superpose.data import Dataset
 from superpose.discovery.engine import Engine, Law
 from superpose.discovery.node import Guess
+from superpose.discovery.subset import best_subsets
+from superpose.discovery.terms import terms
 from superpose.discovery.tidy import tidied
 from superpose.interpret import constants, rewrite
 from superpose.interpret.functions import chosen, linear_in, uses_only
@@ -26,6 +28,8 @@ Listener = Callable[[str], None]
 
 # Rows to which constants are fitted while forms are compared, and in the end.
 _ROWS, _ALL_ROWS = 1500, 20_000
+# Terms that are tried in the end where functions are restricted, and how many of them a sum may have.
+_MOST_TERMS, _MOST_SUMMED = 600, 5
 # Share of the time for searching; the rest is for simplifying.
 _SEARCH = 0.75
 _MOST_ON_FRONT = 6
@@ -101,6 +105,9 @@ def find_laws(
     engine = _Choosy(x, y, symbols, deadline=began + _SEARCH * time_limit, seed=seed, listener=listener)
     engine.allowed = allowed
     reason = engine.run()
+    if not allowed.everything and not engine.found() and not engine.interrupted:
+        engine.deadline = began + time_limit
+        engine.consider(_sums(engine, symbols))
     deadline = began + time_limit
     engine.deadline = deadline
     if not engine.found() and not engine.interrupted:
@@ -160,6 +167,26 @@ class _Choosy(Engine):
     def fitted(self, guess: Guess) -> Law | None:
         law = super().fitted(guess)
         return law if law is not None and self.allowed(law.expression) else None
+
+
+def _sums(engine: _Choosy, symbols: tuple[sympy.Symbol, ...]) -> list[Guess]:
+    """Sums of few terms that are allowed: where all are, those that are best may stand in their way."""
+    import sympy
+
+    x, y = engine.x[:_ROWS], engine.y[:_ROWS]
+    dictionary = terms(x, list(symbols), most=_MOST_TERMS)
+    kept = [k for k in range(len(dictionary.costs)) if engine.allowed(dictionary.expression(k))]
+    found: list[Guess] = []
+    for subset in best_subsets(dictionary.values[:, kept], y, engine.spread, most=_MOST_SUMMED, keep=1):
+        parts = [(kept[k], c) for k, c in zip(subset.columns, subset.coefficients.tolist(), strict=True)]
+
+        def make(parts: list[tuple[int, float]] = parts) -> sympy.Expr:
+            return sympy.Add(*(sympy.Float(c) * dictionary.expression(k) for k, c in parts))
+
+        size = sum(3 + dictionary.costs[k] for k, _ in parts)
+        if not found or subset.error < 0.7 * found[-1].error:
+            found.append(Guess(make, subset.error, "sum of allowed terms", size))
+    return sorted(found, key=lambda guess: guess.error)
 
 
 def _measured(
