@@ -126,7 +126,7 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
             "fit",
             "TABLE --target NAME --features A,B --out DIR --shape auto|5,1 --grid N --degree K "
             "--optimizer lm|lbfgs|adamw --time-limit SECONDS --seed N --no-formula --parameters N --json --quiet "
-            "--task --head",
+            "--task --head --library --linear --combine",
         ),
         ("predict", "MODEL TABLE --out FILE --probabilities"),
         ("formula", "MODEL --format text|latex|python|sympy"),
@@ -438,7 +438,7 @@ def test_ctrl_c_keeps_what_the_search_has_found(
     assert found["formula"] is not None
     assert found["seconds"] < 20
     assert load("result/model.safetensors").shape == found["shape"]
-    assert {path.name for path in Path("result").iterdir()} == set(FILES)
+    assert {path.name for path in Path("result").iterdir()} == FILES | {"network.safetensors"}
 
 
 class Terminal(io.StringIO):
@@ -655,4 +655,4 @@ def test_from_a_table_to_a_formula(folder: Path) -> None:
     truth = numpy.exp(numpy.sin(numpy.pi * points[0]) + points[1] ** 2)
     assert numpy.abs(values - truth).max() < 1e-6
     assert found["formula_rmse"] < 1e-6
-    assert {path.name for path in (folder / "hello").iterdir()} == FILES
+    assert {path.name for path in (folder / "hello").iterdir()} == FILES | {"network.safetensors"}

@@ -41,6 +41,7 @@ __all__ = ["FILES", "write"]
 
 FILES = (
     "model.safetensors",
+    "network.safetensors",
     "formula.txt",
     "formula.tex",
     "formula.py",
@@ -117,7 +118,11 @@ def _staging(folder: Path) -> Iterator[Path]:
 
 
 def _write_all(result: Result | Classification, folder: Path, settings: Mapping[str, Any]) -> None:
-    save(result.model, folder / "model.safetensors")
+    # Of a classifier with a formula, what says the same as that, as the model of a number does.
+    symbolic = getattr(result, "symbolic", None) or result.model
+    save(symbolic, folder / "model.safetensors")
+    if symbolic is not result.network:
+        save(result.network, folder / "network.safetensors")
     if result.formula is not None:
         _write_text(folder / "formula.txt", f"{result.formula}\n")
         _write_text(folder / "formula.tex", f"{result.formula.latex()}\n")

@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor
 
-from superpose._errors import OptionError, nearest
+from superpose._errors import DataError, OptionError, nearest
 from superpose.classification import networks
 from superpose.classification.formulas import ScoreFormula, score_formulas
 from superpose.classification.joint import joint_formulas
 from superpose.classification.labels import Labelled
 from superpose.classification.networks import SHAPES, Settings, Trained
 from superpose.data import Dataset, Split
-from superpose.interpret.formula import Formula, _rounded
+from superpose.interpret.compiler import compile_formula
+from superpose.interpret.formula import Formula
 from superpose.nn.head import HEADS, Head
 from superpose.nn.model import KAN
 from superpose.train.history import History
@@ -147,6 +148,19 @@ class Classification:
         return self.model.head
 
     @property
+    def symbolic(self) -> KAN | None:
+        """The formula as a network with the same head; None if there is no formula, or none that a network can say."""
+        if self.formula is None:
+            return None
+        data = self.data
+        try:
+            model = compile_formula(self.formula.expressions, data.feature_names, data.target_names, data=data)
+        except (DataError, OptionError):
+            return None
+        model.head = self.head
+        return model
+
+    @property
     def front(self) -> list[Formula]:
         """Of a classifier with one score, the formulas that no simpler one surpasses, from simple to accurate, and the
         recommended one; none where there are several scores, whose formulas belong together."""
@@ -183,8 +197,7 @@ class Classification:
         """
         if self.formula is None:
             raise OptionError("there is no formula; look at the network")
-        scores = [str(_rounded(expression, 6)) for expression in self.formula.expressions]
-        return self.head.says(scores)
+        return self.head.says(self.formula.short())
 
     @torch.no_grad()
     def _scores(self, x: Tensor, of: str) -> Tensor:
@@ -451,7 +464,7 @@ def _front(result: Classification, x: Tensor, y: Tensor) -> dict[str, Any]:
         scores = one.torch(x)
         rows.append(
             {
-                "formula": str(_rounded(one.expression, 6)),
+                "formula": one.short()[0],
                 "complexity": one.complexity,
                 "cross_entropy": float(head(scores, y)),
                 "accuracy": float((head.indices(scores) == networks.seen(head, y)).double().mean()),
