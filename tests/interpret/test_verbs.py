@@ -183,6 +183,10 @@ def test_a_column_is_made_linear() -> None:
     slope = Formula.of(straight).expression.diff(sympy.Symbol("m", real=True))
     assert float(slope) == pytest.approx(3, abs=1e-4)
     assert same(parts_of(linear(model, data, 0)), parts_of(straight))
+    rough = KAN([2, 1], seed=0)
+    fit(rough, data, grids=(5,), steps=1, starts=1)
+    errors = [compare([linear(rough, data, "m", steps=steps)], data)["1"].train for steps in (0, 20)]
+    assert errors[1] < 0.5 * errors[0]
     with pytest.raises(OptionError, match="did you mean"):
         linear(model, data, "mm")
     with pytest.raises(OptionError, match="does not read 'm'"):
