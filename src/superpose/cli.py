@@ -202,7 +202,8 @@ def _fit_command(
         typer.Option(
             "--shape",
             metavar="auto|5,1",
-            help="Nodes of each layer after the inputs: 5,1 is 5 hidden nodes and 1 output.",
+            help="Nodes of each layer after the inputs: 5,1 is 5 hidden nodes and 1 output; 3+p2,1 has 3 hidden sums "
+            "and a product of 2.",
         ),
     ] = "auto",
     grid: Annotated[

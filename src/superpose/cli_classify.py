@@ -29,6 +29,8 @@ def checked(options: dict[str, Any]) -> dict[str, Any]:
     made["head"] = "auto" if made["head"] is None else _options.one_of("--head", made["head"], HEADS)
     if made["parameters"] is not None:
         made["parameters"] = _options.whole("--parameters", made["parameters"], 1, _MOST_PARAMETERS)
+    if made["shape"] != "auto" and not all(isinstance(width, int) for width in made["shape"]):
+        raise OptionError("--shape has products, which classifiers do not have; write sums only, such as 3,1")
     limit = made.pop("time_limit")
     if limit is not None:
         made["time_limit"] = _options.seconds("--time-limit", limit)

@@ -12,6 +12,7 @@ from superpose._errors import OptionError, nearest
 from superpose.data import Dataset
 from superpose.interpret import functions
 from superpose.interpret.combine import Pair
+from superpose.nn.products import Width, read_width
 from superpose.train.settings import OPTIMIZERS
 
 
@@ -20,7 +21,8 @@ class DiscoverOptions:
     """Options of :func:`discover`.
 
     Attributes:
-        shape: ``"auto"`` or the widths after the inputs, such as ``(5, 1)``: five hidden nodes and one output.
+        shape: ``"auto"`` or the widths after the inputs, such as ``(5, 1)``: five hidden nodes and one output; as in
+            :class:`~superpose.KAN`, ``((3, (2, 4)), 1)`` has three hidden sums, a product of two and one of four.
         grid_size: intervals of the final network's grids; None doubles them while the validation error falls.
         degree: of the splines.
         optimizer: ``"lm"``, ``"lbfgs"`` or ``"adamw"``.
@@ -36,7 +38,7 @@ class DiscoverOptions:
         combine: pairs of columns that enter together, such as ``("x/y", "u-v")``; see :func:`superpose.combine`.
     """
 
-    shape: Literal["auto"] | tuple[int, ...] = "auto"
+    shape: Literal["auto"] | tuple[Width, ...] = "auto"
     grid_size: int | None = None
     degree: int = 3
     optimizer: str = "lm"
@@ -51,9 +53,10 @@ class DiscoverOptions:
     def check(self, data: Dataset) -> None:
         """Raise :class:`OptionError` for what makes no sense with these data."""
         if self.shape != "auto":
-            whole = isinstance(self.shape, Sequence) and all(_is_whole(width, 1) for width in self.shape)
-            if not whole or not self.shape or self.shape[-1] != data.n_targets:
-                shown = ",".join(map(str, self.shape)) if whole else repr(self.shape)
+            counts = _node_counts(self.shape)
+            if not counts or counts[-1] != data.n_targets:
+                plain = bool(counts) and counts == list(self.shape)
+                shown = ",".join(map(str, self.shape)) if plain else repr(self.shape)
                 raise OptionError(
                     f"the shape must end with {data.n_targets}, the number of targets, and have positive widths "
                     f"that are whole numbers (5,1 means 5 hidden nodes and 1 output), not {shown}"
@@ -100,6 +103,17 @@ class DiscoverOptions:
         """Whether only a network is wanted, its shape and grid searched for."""
         given = self.formula or self.shape != "auto" or self.grid_size is not None or bool(self.linear)
         return not given and self.optimizer == "lm"
+
+
+def _node_counts(shape: object) -> list[int]:
+    """How many nodes each layer has; nothing for what is no shape."""
+    if not isinstance(shape, Sequence) or isinstance(shape, str):
+        return []
+    try:
+        counts = [read_width(width)[0] for width in shape]
+    except OptionError:
+        return []
+    return counts if min(counts, default=0) > 0 else []
 
 
 def _is_whole(value: object, least: int) -> bool:

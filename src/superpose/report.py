@@ -481,6 +481,6 @@ def _written(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, Sequence) and not isinstance(value, str):
-        parts = [f"[{_written(v)}]" if isinstance(v, list) else _written(v) for v in value]
+        parts = [f"[{_written(v)}]" if isinstance(v, list | tuple) else _written(v) for v in value]
         return ", ".join(parts) or "none"
     return _canvas.clean(str(value))

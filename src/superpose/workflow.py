@@ -28,6 +28,8 @@ from superpose.interpret.edges import polish, sample, scaled_rows
 from superpose.interpret.formula import Formula
 from superpose.interpret.symbolify import symbolify
 from superpose.nn.model import KAN
+from superpose.nn.products import Width
+from superpose.nn.products import fixed as fixed_width
 from superpose.train.fit import fit
 from superpose.train.history import History
 from superpose.train.search import search
@@ -40,8 +42,8 @@ __all__ = ["DiscoverOptions", "Finding", "Result", "discover"]
 Listener = Callable[[str], None]
 
 # Hidden layers that are tried, in this order; the first few always, the others while time and need last.
-_FIRST: tuple[tuple[int, ...], ...] = ((), (1,), (2,))
-_LATER: tuple[tuple[int, ...], ...] = ((3,), (1, 1), (5,), (2, 1), (3, 2))
+_FIRST: tuple[tuple[Width, ...], ...] = ((), (1,), (2,))
+_LATER: tuple[tuple[Width, ...], ...] = ((3,), (1, 1), (5,), (2, 1), (3, 2))
 # Share of the time for structure; what it does not need goes to networks.
 _STRUCTURE = 0.6
 # A network is worth reading if its error is within this factor of the best.
@@ -112,7 +114,7 @@ def _some(rows: torch.Tensor, count: int) -> torch.Tensor:
 
 @dataclass
 class _Network:
-    hidden: tuple[int, ...]
+    hidden: tuple[Width, ...]
     model: KAN
     history: History
     error: float
@@ -206,8 +208,8 @@ class _Discovery:
                 if self._fit(hidden, self.options.seed).error < _TELLING or self._late():
                     break
             return "; ".join(dict.fromkeys(found.reason for found in self.laws))
-        first: Sequence[tuple[int, ...]] = _FIRST if fixed == "auto" else (tuple(fixed[:-1]),)
-        later: Sequence[tuple[int, ...]] = _LATER if fixed == "auto" else ()
+        first: Sequence[tuple[Width, ...]] = _FIRST if fixed == "auto" else (tuple(map(fixed_width, fixed[:-1])),)
+        later: Sequence[tuple[Width, ...]] = _LATER if fixed == "auto" else ()
         for hidden in first:
             network = self._fit(hidden, self.options.seed)
             if self.options.formula and network.error < _TELLING and self._read_promising():
@@ -274,18 +276,23 @@ class _Discovery:
     def _late(self) -> bool:
         return time.monotonic() > self.search_ends
 
-    def _fit(self, hidden: tuple[int, ...], seed: int) -> _Network:
-        widths = [self.data.n_features, *hidden, self.data.n_targets]
+    def _widths(self, hidden: tuple[Width, ...]) -> list[Width]:
+        last = self.data.n_targets if self.options.shape == "auto" else self.options.shape[-1]
+        return [self.data.n_features, *hidden, last]
+
+    def _fit(self, hidden: tuple[Width, ...], seed: int) -> _Network:
+        widths = self._widths(hidden)
         model = KAN(widths, grid_size=_QUICK_GRIDS[0], degree=self.options.degree, seed=seed)
         self._straighten(model)
         left = max(1.0, self.search_ends - time.monotonic())
         lm = self.options.optimizer == "lm"
+        additive = not hidden and not model.layer(0).products
         history = fit(
             model,
             self.few,
             optimizer=self.options.optimizer,
-            grids=None if not lm else (_QUICK_GRIDS if hidden else _ADDITIVE_GRIDS),
-            starts=1 if not hidden or not lm else 4 + 2 * (max(hidden) > 1),
+            grids=None if not lm else (_ADDITIVE_GRIDS if additive else _QUICK_GRIDS),
+            starts=1 if additive or not lm else 4 + 2 * (max(model.widths[1:-1], default=1) > 1),
             seed=seed,
             time_limit=left,
             progress=False,
@@ -380,13 +387,13 @@ class _Discovery:
             self._fit((), self.options.seed)
         # A formula that was found by structure is the network of no shape that was fitted.
         read = chosen is not None and not any(found.complete for found in self.laws)
-        hidden = tuple(chosen.model.widths[1:-1]) if chosen is not None and read else None
-        same = [n for n in self.networks if n.hidden == hidden] or self.networks
+        shape = chosen.model.shape if chosen is not None and read else None
+        same = [n for n in self.networks if n.model.shape == shape] or self.networks
         best = min(same, key=lambda n: n.error)
         left = self.deadline - time.monotonic()
         if self.interrupted or left < 2 or self.options.optimizer != "lm":
             return best.model, best.history
-        widths = [self.data.n_features, *best.hidden, self.data.n_targets]
+        widths = self._widths(best.hidden)
         first = min(_QUICK_GRIDS[0], self.options.grid_size or _QUICK_GRIDS[0])
         model = KAN(widths, grid_size=first, degree=self.options.degree, seed=self.options.seed)
         self._straighten(model)
