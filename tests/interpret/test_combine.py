@@ -186,6 +186,15 @@ def test_laws_are_made_of_the_functions_that_are_allowed() -> None:
         assert powers <= {2, 3}
 
 
+@pytest.mark.parametrize("asked", [{"linear": ("m",)}, {"functions": ("x^2", "sin")}])
+def test_formulas_that_are_read_from_networks_keep_to_what_is_asked_for_too(asked: dict[str, Any]) -> None:
+    data = table(lambda x, m, y, t: torch.exp(x + m) + 0 * y)
+    free = discover(data, DiscoverOptions(shape=(1, 1), time_limit=LIMIT))
+    assert free.formula is not None and free.formula.expression.has(sympy.exp)
+    held = discover(data, DiscoverOptions(shape=(1, 1), time_limit=4.0, **asked))
+    assert all(not one.formula.expression.has(sympy.exp) for one in held.findings)
+
+
 def test_discover_keeps_to_the_functions_that_are_allowed() -> None:
     data = table(lambda x, m, y, t: torch.exp(0.5 * x) + m**2, noise=0.02)
     result = discover(data, DiscoverOptions(functions=("x^2",), time_limit=4.0))

@@ -99,12 +99,6 @@ def test_searches_repeat_from_their_seed(untouched_globals: None) -> None:
         assert (one.shape, one.validation_rmse) == (other.shape, other.validation_rmse)
 
 
-def test_products_are_searched_like_sums() -> None:
-    found = search(product(300), shapes=[(1,), [[0, [2]]]], time_limit=4)
-    assert {one.shape for one in found.tried} == {(2, (0, (2,)), 1), (2, 1, 1)}
-    assert found.model.shape == [2, [0, [2]], 1] and found.history.validation_rmse < 1e-5
-
-
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -114,8 +108,6 @@ def test_products_are_searched_like_sums() -> None:
         ({"shapes": []}, "shapes is empty"),
         ({"shapes": [(0,)]}, "whole numbers of at least 1"),
         ({"shapes": [5]}, "whole numbers of at least 1"),
-        ({"shapes": [((0, ()),)]}, "whole numbers of at least 1"),
-        ({"shapes": [((1, (0,)),)]}, "product of two sums"),
         ({"seed": -1}, "seed must be a whole number"),
         ({"degree": 9}, "degree must be"),
     ],

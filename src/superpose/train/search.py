@@ -13,17 +13,14 @@ from typing import Any
 from superpose._errors import DataError, OptionError
 from superpose.data import Dataset
 from superpose.nn.model import KAN
-from superpose.nn.products import Width, fixed, read_width
 from superpose.train.history import History
 from superpose.train.run import Run, StopFit
 from superpose.train.settings import FitSettings
 
-# Hidden layers, each a number of sums, or of sums and the arities of products.
-Hidden = tuple[Any, ...]
 # Hidden layers that are tried, in this order as long as time lasts: the smallest, then those that did best on special
 # functions (two inputs) and on Feynman equations (up to six, where sums of products and quotients need two layers).
-_FEW_INPUTS: tuple[Hidden, ...] = ((), (1,), (2,), (5,), (3, 2), (8,), (2, 2), (3,), (5, 3))
-_MORE_INPUTS: tuple[Hidden, ...] = ((), (1,), (2,), (5,), (4, 2), (3,), (4, 2, 2), (3, 2), (8,))
+_FEW_INPUTS: tuple[tuple[int, ...], ...] = ((), (1,), (2,), (5,), (3, 2), (8,), (2, 2), (3,), (5, 3))
+_MORE_INPUTS: tuple[tuple[int, ...], ...] = ((), (1,), (2,), (5,), (4, 2), (3,), (4, 2, 2), (3, 2), (8,))
 _FIRST_GRID = 5
 # In each of these rounds, which double the grid, so many networks go on; then the best alone, or two that are close.
 _KEPT = (4, 4, 2)
@@ -46,14 +43,14 @@ class Tried:
     """One network on one grid.
 
     Attributes:
-        shape: nodes of each layer, inputs and outputs included; ``(3, (2,))`` for 3 sums and a product of 2.
+        shape: nodes of each layer, inputs and outputs included.
         grid_size: intervals of its grids.
         parameters: free constants.
         validation_rmse: root mean squared error on the validation rows, in units of the target's standard deviation.
         test_rmse: that on the test rows; NaN if there are none.
     """
 
-    shape: tuple[Any, ...]
+    shape: tuple[int, ...]
     grid_size: int
     parameters: int
     validation_rmse: float
@@ -93,7 +90,7 @@ def search(
     *,
     parameters: int | None = None,
     time_limit: float = 60.0,
-    shapes: Sequence[Sequence[Width]] | None = None,
+    shapes: Sequence[Sequence[int]] | None = None,
     degree: int = 3,
     seed: int = 0,
     listener: Callable[[str], None] | None = None,
@@ -109,8 +106,7 @@ def search(
         data: a :class:`~superpose.Dataset`, or a pair of arrays ``(x, y)``.
         parameters: the most free constants that the network may have; no limit if left out.
         time_limit: seconds.
-        shapes: hidden layers to try, such as ``[(), (2,), (5, 2)]``, with products as in :class:`~superpose.KAN`;
-            chosen by the search if left out.
+        shapes: hidden layers to try, such as ``[(), (2,), (5, 2)]``; chosen by the search if left out.
         degree: of the splines.
         seed: of the starts.
         listener: called with a short sentence whenever a network reached a new grid.
@@ -142,23 +138,22 @@ def search(
     return _Search(data, hidden, parameters, time_limit, degree, seed, listener or (lambda event: None)).run()
 
 
-def _hidden(shape: Sequence[Width]) -> Hidden:
-    try:
-        counts = [read_width(width)[0] for width in shape] if isinstance(shape, Sequence) else [0]
-    except OptionError:
-        counts = [0]
-    if min(counts, default=1) < 1:
+def _hidden(shape: Sequence[int]) -> tuple[int, ...]:
+    whole = isinstance(shape, Sequence) and all(
+        isinstance(width, int) and not isinstance(width, bool) and width >= 1 for width in shape
+    )
+    if not whole:
         raise OptionError(
             f"shapes must list the hidden layers of each network, whole numbers of at least 1, such as "
-            f"[(), (5,), (3, 2)], or with a product of two sums [((3, (2,)),)], not {shape!r}"
+            f"[(), (5,), (3, 2)], not {shape!r}"
         )
-    return tuple(fixed(width) for width in shape)
+    return tuple(shape)
 
 
 class _Entrant:
     """One shape in the search: its training, and how far it came."""
 
-    def __init__(self, search: _Search, hidden: Hidden, seed: int) -> None:
+    def __init__(self, search: _Search, hidden: tuple[int, ...], seed: int) -> None:
         data = search.data
         self.hidden, self.seed = hidden, seed
         model = KAN([data.n_features, *hidden, data.n_targets], grid_size=_FIRST_GRID, degree=search.degree, seed=seed)
@@ -192,7 +187,7 @@ class _Search:
     def __init__(
         self,
         data: Dataset,
-        hidden: tuple[Hidden, ...],
+        hidden: tuple[tuple[int, ...], ...],
         parameters: int | None,
         time_limit: float,
         degree: int,
@@ -251,7 +246,7 @@ class _Search:
                 self.entrants += [one.forked() for one in self._ranked()[:_FORKED] if one.hidden and not one.over]
         return self._refine(waiting)
 
-    def _refine(self, waiting: list[Hidden]) -> str:
+    def _refine(self, waiting: list[tuple[int, ...]]) -> str:
         """Train the best on finer grids; when that brings nothing any more, begin others."""
         for number in itertools.count(1):
             while (entrant := self._promising()) is not None:
@@ -284,7 +279,7 @@ class _Search:
 
     def _settled(self) -> bool:
         """Whether shapes of three kinds come to the same error: then it is that of the data."""
-        least: dict[Hidden, float] = {}
+        least: dict[tuple[int, ...], float] = {}
         for entrant in self._ranked():
             least.setdefault(entrant.hidden, entrant.error)
         errors = sorted(least.values())
@@ -296,7 +291,7 @@ class _Search:
     def _late(self) -> bool:
         return time.monotonic() >= self.deadline
 
-    def _enter(self, hidden: Hidden, seed: int) -> None:
+    def _enter(self, hidden: tuple[int, ...], seed: int) -> None:
         """Train a shape on the first two grids."""
         entrant = _Entrant(self, hidden, seed)
         constants = entrant.constants(_FIRST_GRID)
@@ -334,7 +329,7 @@ class _Search:
         self._note(entrant, size, constants)
 
     def _note(self, entrant: _Entrant, size: int, constants: int) -> None:
-        shape = (self.data.n_features, *entrant.hidden, self.data.n_targets)
+        shape = tuple(entrant.run.model.widths)
         test = entrant.run.error_of("test")
         self.tried.append(Tried(shape, size, constants, entrant.error, test))
         self.tell(f"{list(shape)} with {size} intervals: validation error {entrant.error:.2g}")
