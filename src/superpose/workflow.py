@@ -146,6 +146,8 @@ class _Discovery:
         self.laws: list[Found] = []
         self.findings: list[Finding] = []
         self.interrupted = False
+        # Whether the recommended formula leaves nothing to explain.
+        self.complete = False
         self.reason = ""
 
     def run(self) -> Result:
@@ -162,6 +164,8 @@ class _Discovery:
         if self.interrupted:
             self.reason = "interrupted; the best found so far was kept"
         model = network if chosen is None else self._matched(chosen)
+        best = [law.best.expression for law in self.laws if law.complete and law.best is not None]
+        self.complete = chosen is not None and best == list(chosen.formula.expressions)
         if self.combined is not None:
             network, model, chosen = self._in_own_columns(network, model, chosen)
         metrics = self._metrics(network, history, chosen, model)
@@ -441,9 +445,7 @@ class _Discovery:
         why = None
         if chosen is not None:
             place = next(n for n, one in enumerate(found) if one is chosen)
-            best = [law.best.expression for law in self.laws if law.complete and law.best is not None]
-            complete = best == list(chosen.formula.expressions)
-            why = reason([(one.formula.complexity, one.error) for one in found], place, complete=complete)
+            why = reason([(one.formula.complexity, one.error) for one in found], place, complete=self.complete)
         return {"front": rows, "recommendation": why}
 
     def _metrics(self, network: KAN, history: History, chosen: Finding | None, model: KAN) -> dict[str, Any]:

@@ -147,6 +147,7 @@ def test_discover_with_combined_columns_says_its_formula_in_the_original_ones() 
     result = discover(data, DiscoverOptions(combine=("x/y",), time_limit=LIMIT))
     x, y = (sympy.Symbol(name, real=True) for name in ("x", "y"))
     assert result.formula is not None and result.data is data
+    assert "no structure" in result.metrics["recommendation"]
     assert result.formula.expression.has(x / y) and result.formula.feature_names == NAMES
     assert result.metrics["features"] == list(NAMES) and "x/y" in result.metrics["formula"]
     assert result.formula.difference(result.model, data.x) < 1e-6 * data.target_std

@@ -183,10 +183,10 @@ def combine(data: Dataset, pairs: Sequence[str]) -> Combined:
         DataError: if a combined column is not finite, or the same in every row.
 
     >>> x = torch.rand(50, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) + 1
-    >>> data = Dataset.from_arrays(x, torch.sin(x[:, 0] / x[:, 2]) + x[:, 1], feature_names=["x", "m", "y"])
-    >>> combined = combine(data, ["x/y"])
+    >>> data = Dataset.from_arrays(x, torch.sin(x[:, 0] / x[:, 2]) + x[:, 1], feature_names=["u", "m", "v"])
+    >>> combined = combine(data, ["u/v"])
     >>> combined.data.feature_names
-    ('m', 'x/y')
+    ('m', 'u/v')
     """
     if isinstance(pairs, str):
         raise OptionError(f"pairs is a list; write [{pairs!r}]")
