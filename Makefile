@@ -21,12 +21,17 @@ demo: $(VENV)/.installed
 	@formula=$$(cat $(DEMO_OUT)/formula.txt) && test -s $(DEMO_OUT)/report.html && \
 		printf '\nformula: cusp_volume = %s\nreport:  %s\n' "$$formula" $(DEMO_OUT)/report.html
 
-# The documentation is built before the tests run, so that the last line is the tests' own count.
+# The documentation is built before the tests run, so that the last line is the tests' own count. The demo runs as the
+# first page tells people to run it, and finds the formula that stands there.
 test: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m sphinx --builder html --fail-on-warning --nitpicky --quiet docs docs/_build/html
+	@rm -rf build/demo
+	$(MAKE) --no-print-directory demo DEMO_OUT=build/demo
+	@grep --quiet --line-regexp --fixed-strings "    cusp_volume = $$(cat build/demo/formula.txt)" README.md || \
+		{ echo "README.md shows another formula than the demo finds" >&2; exit 1; }
 	$(BIN)/python -m pytest --numprocesses 2
 
 # Two stamps, so that nothing is installed twice: the package with what it runs on, and with what

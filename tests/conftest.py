@@ -17,13 +17,22 @@ import numpy
 import pytest
 import torch
 
-from superpose.nn import symbolic
-
 torch.set_num_threads(1)
 
 # Times on a busy machine say nothing about the code, and a failure has to come back on every run.
 hypothesis.settings.register_profile("superpose", deadline=None, derandomize=True, database=None)
 hypothesis.settings.load_profile("superpose")
+
+
+@pytest.fixture
+def own_functions() -> Iterator[None]:
+    """Take back what a test registers in the library of symbolic functions, for this process goes on."""
+    from superpose.nn import symbolic
+
+    before = dict(symbolic._REGISTERED)
+    yield
+    symbolic._REGISTERED.clear()
+    symbolic._REGISTERED.update(before)
 
 
 @pytest.fixture
@@ -43,12 +52,3 @@ def _global_state() -> tuple[object, ...]:
         torch.is_grad_enabled(),
         (name, keys.tolist(), *rest),
     )
-
-
-@pytest.fixture
-def own_functions() -> Iterator[None]:
-    """Take back what a test registers."""
-    before = dict(symbolic._REGISTERED)
-    yield
-    symbolic._REGISTERED.clear()
-    symbolic._REGISTERED.update(before)

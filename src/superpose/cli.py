@@ -12,41 +12,31 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import functools
 import io
-import json
 import os
 import re
 import shlex
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from superpose import _console, _options, cli_bench, cli_classify, cli_relations
+from superpose import _options, cli_bench, cli_classify, cli_fit, cli_models, cli_relations
 from superpose._errors import OptionError, SuperposeError, nearest
-
-if TYPE_CHECKING:
-    from superpose.nn import KAN
-    from superpose.workflow import Result
+from superpose.cli_fit import TableArgument
 
 __all__ = ["main"]
 
 Work = Callable[[], None]
 
 _COMMANDS = ("fit", "predict", "formula", "plot", "info", "relations", "bench")
+_TASKS: dict[str, type[cli_fit.Job]] = {"regression": cli_fit.Regression, "classification": cli_classify.Classifier}
 _OPTIMIZERS = ("lm", "lbfgs", "adamw")
-_FORMATS = ("text", "latex", "python", "sympy")
-_PICTURES = (".svg", ".png", ".pdf")
-_TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet")
 # Generous ends that keep a slip of the finger from asking for all of the memory.
 _MOST_INTERVALS = 1000
-_MOST_PARAMETERS = 10**9
 _MOST_SEED = 2**63 - 1
-_SAMPLES = 1000
 # What a system says when it is the disk, or a permission, that stands in the way.
 _SURROUNDINGS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
 
@@ -176,9 +166,6 @@ def _program(
 
 # -- fit
 
-TableArgument = Annotated[str, typer.Argument(metavar="TABLE", help="a table: CSV, TSV, either in gzip, or Parquet")]
-ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help="a model.safetensors that 'fit' wrote")]
-
 
 @app.command("fit")
 def _fit_command(
@@ -267,328 +254,17 @@ def _fit_command(
         "linear": _options.names("--linear", linear),
         "combine": _options.names("--combine", combine),
     }
-    given = {name: tuple(value) for name, value in forms.items() if value is not None}
-    if _options.one_of("--task", task, cli_classify.TASKS) == "classification":
-        if given:
-            raise OptionError("--library, --linear and --combine are for numbers; leave them out with classes")
-        options |= {"head": head, "parameters": parameters, "time_limit": time_limit}
-        classifier = cli_classify.Job(
-            table, target, columns, folder, cli_classify.checked(options), as_json=as_json, quiet=quiet
-        )
-        _options.check_folder("--out", folder)
-        return classifier.run
-    if head is not None:
-        raise OptionError("--head is for classes; add --task classification, or leave it out")
-    if parameters is not None:
-        if not no_formula or shape != "auto" or grid is not None or optimizer != "lm":
-            raise OptionError(
-                "--parameters limits the search for a network; it needs --no-formula, and no --shape, --grid or "
-                "--optimizer"
-            )
-        options["parameters"] = _options.whole("--parameters", parameters, 1, _MOST_PARAMETERS)
-    options |= given
-    if time_limit is not None:
-        options["time_limit"] = _options.seconds("--time-limit", time_limit)
-    job = _Fit(table, target, columns, folder, options, as_json, quiet)
+    options |= {name: tuple(value) for name, value in forms.items() if value is not None}
+    learner = _TASKS[_options.one_of("--task", task, tuple(_TASKS))]
+    options = learner.checked(options | {"head": head, "parameters": parameters, "time_limit": time_limit})
+    job = learner(table, target, columns, folder, options, as_json, quiet)
     _options.check_folder("--out", folder)
     return job.run
 
 
-@dataclass(frozen=True)
-class _Fit:
-    """One run of ``superpose fit``, its options checked."""
-
-    table: str
-    target: str
-    features: list[str] | None
-    folder: Path
-    options: dict[str, Any]
-    as_json: bool
-    quiet: bool
-
-    def run(self) -> None:
-        _console.one_thread()
-        from superpose import report
-        from superpose.data import read_csv
-        from superpose.workflow import DiscoverOptions, discover
-
-        options = DiscoverOptions(**self.options)
-        with _console.progress(self.quiet, "reading the table") as listener:
-            data = read_csv(self.table, target=self.target, features=self.features, seed=options.seed)
-            result = discover(data, options, listener=listener)
-            report.write(result, self.folder, settings=asdict(options))
-        summary = _summary(result, self.folder)
-        if self.as_json:
-            print(json.dumps(summary, allow_nan=False))
-        else:
-            _tell(result, summary)
-
-
-def _summary(result: Result, folder: Path) -> dict[str, Any]:
-    """What ``fit --json`` prints: the metrics of the run, and where its files are."""
-    summary = {
-        **result.metrics,
-        "left_out": list(result.data.left_out),
-        "out": str(folder),
-    }
-    return {name: _console.finite(value) for name, value in summary.items()}
-
-
-def _tell(result: Result, summary: dict[str, Any]) -> None:
-    target = result.data.target_names[0]
-    errors = f"network error {summary['network_rmse']:.3g}"
-    if summary["formula"] is None:
-        print(f"no formula for {target}; the network stands by itself")
-    else:
-        print(f"{target} = {summary['formula']}")
-        errors = f"formula error {summary['formula_rmse']:.3g}, {errors}"
-    print(
-        f"{errors}: RMSE on {len(result.data.test)} rows held out for the test, where {target} has "
-        f"a standard deviation of {summary['target_std']:.3g}"
-    )
-    _console.show_front(summary.get("front", []), summary.get("recommendation"), "rmse", "error")
-    if summary["left_out"]:
-        print(f"columns left out (no numbers, or one value only): {', '.join(summary['left_out'])}")
-    if summary.get("interrupted"):
-        print("interrupted: this is the best model so far")
-    print(f"written to {summary['out']}; begin with {os.path.join(summary['out'], 'report.html')}")
-
-
-# -- bench
-
 app.command("relations")(cli_relations.command)
 app.command("bench")(cli_bench.command)
-
-
-# -- predict, formula, plot, info
-
-
-@app.command("predict")
-def _predict_command(
-    model: ModelArgument,
-    table: TableArgument,
-    out: Annotated[
-        str | None,
-        typer.Option(
-            "--out",
-            metavar="FILE",
-            help="Where to write: .csv, .tsv, either with .gz, or .parquet; standard output as CSV if left out.",
-        ),
-    ] = None,
-    probabilities: Annotated[
-        bool, typer.Option("--probabilities", help="For a classifier, a column for the probability of each class.")
-    ] = False,
-) -> Work:
-    """Write TABLE with one more column, what the model predicts; columns are found by name."""
-    if out is not None:
-        _options.check_file("--out", out, _TABLES, model, table)
-    return functools.partial(_predict, model, table, out, probabilities)
-
-
-def _predict(model_path: str, table: str, out: str | None, probabilities: bool) -> None:
-    import pandas
-
-    from superpose._reading import read_table
-    from superpose.files import load, write_atomically
-
-    model = load(model_path)
-    predictions = model.predict(table)
-    read = read_table(table)
-    columns: dict[str, Any] = dict(zip(read.names, map(_as_written, read.columns), strict=True))
-    if model.head is None and probabilities:
-        raise OptionError(f"--probabilities is for classifiers, and {_options.quoted(model_path)} predicts numbers")
-    found = cli_classify.columns(model, predictions, probabilities) if model.head is not None else {}
-    for name, values in (found or dict(zip(model.target_names, predictions.T, strict=True))).items():
-        columns[_free_name(name, columns)] = values
-    frame = pandas.DataFrame(columns)
-    if out is None:
-        # Bytes, because a table is UTF-8 whatever the terminal is set to.
-        sys.stdout.flush()
-        sys.stdout.buffer.write(_table_bytes(frame, ".csv"))
-    else:
-        write_atomically(out, _table_bytes(frame, out.lower()))
-
-
-def _as_written(column: Any) -> Any:
-    """A column as a person would write it: whole numbers without a decimal point."""
-    import numpy
-
-    if isinstance(column, numpy.ndarray) and bool((abs(column) < 2**53).all()):
-        whole = column.astype(numpy.int64)
-        return whole if bool((whole == column).all()) else column
-    return column
-
-
-def _free_name(name: str, taken: dict[str, Any]) -> str:
-    candidate, count = name, 1
-    while candidate in taken:
-        candidate = f"{name}_predicted" if count == 1 else f"{name}_predicted_{count}"
-        count += 1
-    return candidate
-
-
-def _table_bytes(frame: Any, name: str) -> bytes:
-    """A data frame as the bytes of a file of that name."""
-    import gzip
-    import io
-
-    if name.endswith(".parquet"):
-        buffer = io.BytesIO()
-        frame.to_parquet(buffer, index=False)
-        return buffer.getvalue()
-    plain = name.removesuffix(".gz")
-    text = frame.to_csv(index=False, sep="\t" if plain.endswith(".tsv") else ",", lineterminator="\n").encode(
-        "utf-8", errors="surrogateescape"
-    )
-    # Without a time inside, the same table gives the same bytes.
-    return gzip.compress(text, mtime=0) if plain != name else text
-
-
-@app.command("formula")
-def _formula_command(
-    model: ModelArgument,
-    form: Annotated[
-        str,
-        typer.Option(
-            "--format",
-            metavar="|".join(_FORMATS),
-            help="Text, LaTeX, a Python module that needs NumPy only, or SymPy's own form.",
-        ),
-    ] = "text",
-) -> Work:
-    """Print the formula that a symbolic model stands for."""
-    return functools.partial(_formula, model, _options.one_of("--format", form, _FORMATS))
-
-
-def _formula(model_path: str, form: str) -> None:
-    from superpose.files import load
-    from superpose.interpret.formula import Formula
-
-    model = load(model_path)
-    formula = Formula.read(model)
-    if form == "sympy":
-        import sympy
-
-        print("\n".join(sympy.srepr(expression) for expression in formula.expressions))
-    elif form == "latex":
-        print(formula.latex())
-    elif form == "python":
-        from superpose.report import label_code
-
-        print(formula.python() + ("" if model.head is None else label_code(model.head)), end="")
-    elif model.head is not None:
-        print(model.head.says(formula.short()))
-    else:
-        print(formula)
-
-
-@app.command("plot")
-def _plot_command(
-    model: ModelArgument,
-    out: Annotated[str, typer.Option("--out", metavar="FILE", help="the picture: .svg, .png or .pdf")],
-    table: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[TABLE]",
-            help="rows to draw for; evenly over the range of the training data if left out",
-        ),
-    ] = None,
-) -> Work:
-    """Draw the network with the function of every edge."""
-    _options.check_file("--out", out, _PICTURES, model, *([table] if table else []))
-    return functools.partial(_plot, model, table, out)
-
-
-def _plot(model_path: str, table: str | None, out: str) -> None:
-    from superpose import plot
-    from superpose.data import read_features
-    from superpose.files import load
-
-    model = load(model_path)
-    x = _own_range(model) if table is None else read_features(table, model.feature_names)
-    plot.save_figure(plot.network(model, x), out)
-
-
-def _own_range(model: KAN) -> Any:
-    """Samples spread over the range that the model was trained on."""
-    import torch
-
-    generator = torch.Generator().manual_seed(0)
-    scaled = 2 * torch.rand(_SAMPLES, model.widths[0], generator=generator, dtype=torch.float64) - 1
-    return scaled * model.input_scale + model.input_center
-
-
-@app.command("info")
-def _info_command(
-    model: ModelArgument,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
-) -> Work:
-    """Say what is in a model file."""
-    return functools.partial(_info, model, as_json)
-
-
-def _info(model_path: str, as_json: bool) -> None:
-    from superpose.files import load
-
-    facts = _facts(load(model_path))
-    if as_json:
-        print(json.dumps(facts, allow_nan=False))
-        return
-    lines = [(name.replace("_", " "), text) for name, value in facts.items() for text in _texts(value)]
-    if not sys.stdout.isatty():
-        for name, text in lines:
-            print(f"{name}: {text}")
-        return
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    grid = Table(show_header=False)
-    for name, text in lines:
-        grid.add_row(name, Text(text))
-    Console().print(grid)
-
-
-def _facts(model: KAN) -> dict[str, Any]:
-    layers = model.kan_layers()
-    symbolic = [
-        {"layer": n, "input": i, "output": o, "function": name}
-        | dict(zip("abcd", constants, strict=True))
-        | ({"frozen": layer.frozen_table()[i, o]} if (i, o) in layer.frozen_table() else {})
-        for n, layer in enumerate(layers)
-        for (i, o), (name, constants) in layer.symbolic_table().items()
-    ]
-    return {
-        "features": list(model.feature_names),
-        "targets": list(model.target_names),
-        "widths": model.shape,
-        "degree": [layer.degree for layer in layers],
-        "grid_size": [layer.grid_size for layer in layers],
-        "base": [layer.base for layer in layers],
-        **({} if model.head is None else {"head": model.head.kind, "classes": list(model.head.classes)}),
-        "dtype": str(model.input_center.dtype).removeprefix("torch."),
-        "parameters": model.parameter_count(),
-        "edges": sum(layer.in_features * layer.sum_count for layer in layers),
-        "edges_alive": len(model.active_edges()),
-        "edges_symbolic": len(symbolic),
-        "symbolic": symbolic,
-        "input_center": model.input_center.tolist(),
-        "input_scale": model.input_scale.tolist(),
-        "output_center": model.output_center.tolist(),
-        "output_scale": model.output_scale.tolist(),
-    }
-
-
-def _texts(value: Any) -> list[str]:
-    """A fact as lines for a person."""
-    if not isinstance(value, list):
-        return [str(value)]
-    if value and isinstance(value[0], dict):
-        return [
-            f"layer {edge['layer']}, {edge['input']} -> {edge['output']}: "
-            f"c*f(a*x + b) + d with f = {edge['function']}, "
-            + ", ".join(f"{name} = {edge[name]:.6g}" for name in "abcd")
-            + (f"; frozen: {', '.join(edge['frozen'])}" if "frozen" in edge else "")
-            for edge in value
-        ]
-    return [", ".join(f"{v:.6g}" if isinstance(v, float) else str(v) for v in value) or "none"]
+app.command("predict")(cli_models.predict)
+app.command("formula")(cli_models.formula)
+app.command("plot")(cli_models.plot)
+app.command("info")(cli_models.info)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from superpose.discovery.additive import SPLINE_SIZE
 from superpose.interpret.formula import Formula
 from superpose.nn.model import KAN
 
@@ -34,8 +35,12 @@ class Finding:
 
     @property
     def price(self) -> float:
-        """What is minimised, the powers of ten of the squared error and a little for each of the formula's nodes."""
-        return 2 * math.log10(max(self.error, EXACT)) + _NODE * self.formula.complexity
+        """What is minimised, the powers of ten of the squared error and a little for each of the formula's nodes.
+
+        A spline counts as many.
+        """
+        nodes = self.formula.complexity + SPLINE_SIZE * len(self.formula.splines)
+        return 2 * math.log10(max(self.error, EXACT)) + _NODE * nodes
 
 
 def front(findings: Sequence[Finding], chosen: Finding | None) -> list[Finding]:

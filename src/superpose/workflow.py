@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -21,11 +22,12 @@ from superpose.data import Dataset, Split
 from superpose.discover_options import DiscoverOptions
 from superpose.discovery import Found, find_laws
 from superpose.findings import EXACT, Finding, front, reason
-from superpose.interpret import functions
+from superpose.interpret import functions, rewrite
 from superpose.interpret.combine import combine
-from superpose.interpret.compiler import compile_formula
+from superpose.interpret.compiler import compiled
 from superpose.interpret.edges import polish, sample, scaled_rows
 from superpose.interpret.formula import Formula
+from superpose.interpret.splines import SplineEdge
 from superpose.interpret.symbolify import symbolify
 from superpose.nn.model import KAN
 from superpose.nn.products import Width
@@ -257,25 +259,29 @@ class _Discovery:
             )
             self.laws.append(found)
             if found.best is not None and self.data.n_targets == 1:
-                self._keep([found.best.expression])
+                self._keep([found.best.expression], found.splines)
             if found.interrupted:
                 raise KeyboardInterrupt
             if found.best is None:
                 return False
         best = [found.best for found in self.laws if found.best is not None]
         if self.data.n_targets > 1:
-            self._keep([law.expression for law in best])
+            self._keep(
+                [law.expression for law in best], dict(chain.from_iterable(f.splines.items() for f in self.laws))
+            )
         else:
             for law in self.laws[0].laws:
                 if law is not best[0]:
-                    self._keep([law.expression])
+                    self._keep([law.expression], self.laws[0].splines)
         return all(found.complete for found in self.laws)
 
-    def _keep(self, expressions: list[sympy.Expr]) -> None:
+    def _keep(self, expressions: list[sympy.Expr], splines: Mapping[str, SplineEdge]) -> None:
         """One formula more, with the network that it is."""
         data = self.data
-        model = compile_formula(expressions, data.feature_names, data.target_names, data=data)
-        self._add(Formula.from_expressions(expressions, data), model)
+        model, names = compiled(expressions, data.feature_names, data.target_names, data=data, splines=splines)
+        renamed = [rewrite.renamed(expression, names) for expression in expressions]
+        own = {names[name]: replace(spline, name=names[name]) for name, spline in splines.items() if name in names}
+        self._add(Formula.from_expressions(renamed, data, own), model)
 
     def _late(self) -> bool:
         return time.monotonic() > self.search_ends

@@ -19,7 +19,7 @@ import numpy
 import pytest
 import sympy
 
-from helpers import is_one_sentence
+from helpers import is_one_sentence, run_python
 from superpose import datasets
 from superpose.bench import discovery, machine, seekers, suite, workers
 from superpose.bench.peers import SEEKERS, load
@@ -154,7 +154,63 @@ def test_a_fault_is_a_row(fault: Exception, monkeypatch: pytest.MonkeyPatch) -> 
     assert row["failure"].startswith(type(fault).__name__) and is_one_sentence(row["failure"])
 
 
+def test_what_is_judged_is_what_was_proposed_under_the_tables_noise(monkeypatch: pytest.MonkeyPatch) -> None:
+    proposals = [Proposal((sympy.Float(1.004) * x / y,)) for _ in range(2)]
+    proposals.append(Proposal((sympy.Function("g")(x) / y,), {"g": lambda values: 1 * values}))
+    proposals.append(Proposal((sympy.Add(*(sympy.sin(n * x) ** 2 for n in range(300))),)))
+    monkeypatch.setattr(discovery, "seek", lambda *args, **options: proposals.pop(0))
+    assert discovery.answer(TASK | {"noise": 0.01})["recovered"]
+    assert not discovery.answer(TASK)["recovered"]
+    assert discovery.answer(TASK)["recovered"]
+    assert len(discovery.answer(TASK)["formula"]) < 2100
+
+
+def test_ctrl_c_is_no_fault_of_a_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*args: Any, **options: Any) -> Proposal:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(discovery, "seek", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        discovery.answer(TASK)
+
+
+def test_a_process_has_time_for_the_search_and_for_the_judge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    limits: list[float] = []
+
+    def work_off(tasks: Any, *, limit: float, done: Any, **options: Any) -> None:
+        limits.append(limit)
+        for task in tasks:
+            done(task, None, "it was ended")
+
+    monkeypatch.setattr(workers, "work_off", work_off)
+    store = suite.run("laws", SMALL, tmp_path)
+    assert limits == [1.5 * SMALL.time_limit + 60]
+    assert {row["failure"] for row in store.rows()} == {"it was ended"}
+
+
 # -- processes
+
+
+def test_what_others_print_is_no_answer() -> None:
+    script = (
+        "import os; from superpose.bench.workers import _private_output\n"
+        "with _private_output() as answers:\n"
+        "    print('noise', flush=True); os.system('echo more noise'); print('answer', file=answers)\n"
+    )
+    assert run_python("-c", script).stdout == "answer\n"
+
+
+def test_ctrl_c_does_not_reach_the_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program(tmp_path, monkeypatch)
+    sessions: list[int] = []
+    workers.work_off(
+        [{"name": 0, "do": "ok"}],
+        jobs=1,
+        limit=10,
+        started=lambda task: None,
+        done=lambda task, answer, reason: sessions.append(os.getsid(answer[1])),
+    )
+    assert sessions and sessions[0] != os.getsid(0)
 
 
 def program(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

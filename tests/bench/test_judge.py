@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
+import signal
 import threading
 import time
 from typing import Any
 
+import numpy
 import pytest
 import sympy
 import torch
@@ -135,6 +138,24 @@ def test_how_far_a_constant_is_moved() -> None:
 def test_what_has_no_values_is_not_recovered(expression: Any, noise: float) -> None:
     found = judge("I.25.13", expression, noise)
     assert not found.recovered and found.reason
+    assert not math.isnan(found.error) and not math.isnan(found.wider_error)
+
+
+def test_nothing_rings_after_the_time_is_over() -> None:
+    before = signal.getsignal(signal.SIGALRM)
+    with contextlib.suppress(room._TimeOver), room._within(0.02):
+        time.sleep(5)
+    with room._within(5):
+        pass
+    assert signal.getsignal(signal.SIGALRM) is before and signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+def test_a_formula_is_judged_on_rows_that_it_was_not_learnt_from() -> None:
+    law = LAWS["I.12.1"]
+    learnt, _ = law.sample(500, (0, 0))
+    trial = room._Trial(law, 0.0, 500, 0, {})
+    for rows, _ in (trial.rows, trial.wider_rows):
+        assert not numpy.isin(rows.numpy()[:, 0], learnt[:, 0]).any()
 
 
 def test_an_unknown_law() -> None:

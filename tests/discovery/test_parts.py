@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+
 import pytest
 import sympy
 import torch
 
+from superpose.discovery.hidden import hidden_sums
+from superpose.discovery.modes import modes
+from superpose.discovery.node import Node
 from superpose.discovery.outer import outers
-from superpose.discovery.smooth import smooth
+from superpose.discovery.smooth import Smooth, smooth
+from superpose.discovery.splits import splits, without
 from superpose.discovery.subset import best_subsets
 from superpose.discovery.symmetry import reductions
 from superpose.discovery.tidy import _is_usable, tidied
 from superpose.interpret.constants import Problem
+from superpose.interpret.rewrite import complexity
+from superpose.nn.symbolic import torch_function
 
 DOUBLE = torch.float64
 
@@ -87,3 +96,152 @@ def test_forms_that_torch_cannot_evaluate_are_passed_over() -> None:
     assert _is_usable(1 / sympy.tan(x), problem)
     found = tidied(sympy.cos(x) / sympy.sin(x), problem)
     assert found.error < 1e-20 and not found.expression.has(sympy.cot)
+
+
+def curve(x: torch.Tensor, y: torch.Tensor) -> Node:
+    symbol = sympy.Symbol("u", real=True)
+    return Node(x[:, None], y, torch.ones_like(y), [symbol], float(y.std()), lambda inner: inner)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: 2 * torch.exp(-0.4 * x) * torch.cos(3 * x + 1),
+        lambda x: torch.exp(-x) - torch.exp(-3 * x),
+        lambda x: x**2 + torch.cos(9 * x),
+        lambda x: torch.cos(4 * x) + torch.cos(5 * x),
+        lambda x: torch.exp(0.3 * torch.sin(4 * x)),
+        lambda x: torch.cos(2 * x**2 + 1),
+        lambda x: x**3.3 - 4 * x**1.7,
+    ],
+)
+def test_rates_of_modes_come_from_the_curve(function: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    x = random(1500, low=0.1, high=5.0)
+    node = curve(x, function(x))
+    assert min(guess.error for guess in modes(node, math.inf)) < 1e-9
+
+
+def test_noise_on_modes_leaves_their_rates() -> None:
+    x = random(3000, low=0.0, high=8.0)
+    y = torch.exp(-0.3 * x) * torch.cos(2.5 * x)
+    noisy = y + 0.01 * random(3000, seed=5, low=-1.0, high=1.0)
+    best = min((guess for guess in modes(curve(x, noisy), math.inf) if guess.size < 15), key=lambda guess: guess.error)
+    values = torch_function(best.expression, [sympy.Symbol("u", real=True)])(x)
+    assert float((values - y).abs().max()) < 2e-3
+
+
+@pytest.mark.parametrize(
+    ("function", "wanted"),
+    [
+        (lambda a, b, c: torch.sin(a.exp() + torch.log(1 + b**2)), lambda a, b: sympy.exp(a) + sympy.log(1 + b**2)),
+        (lambda a, b, c: c / (1 + a**3 - b.sqrt()) + c**2, lambda a, b: a**3 - sympy.sqrt(b)),
+    ],
+)
+def test_two_columns_in_a_sum_under_an_unknown_function_become_one(
+    function: Callable[..., torch.Tensor], wanted: Callable[..., sympy.Expr]
+) -> None:
+    x = random(3000, 3, low=0.5, high=1.5)
+    a, b, c = sympy.symbols("a b c", real=True)
+    leaves = x.clone().requires_grad_()
+    y = function(*leaves.unbind(-1))
+    (gradient,) = torch.autograd.grad(y.sum(), leaves)
+    y = y.detach()
+    node = Node(x, y, torch.ones_like(y), [a, b, c], float(y.std()), lambda inner: inner)
+    (found,) = hidden_sums(node, x[:700], gradient[:700], math.inf)
+    assert found.expressions[1:] == [c]
+    # The same up to a factor and a constant.
+    values = torch_function(found.expressions[0], [a, b])(x[:, 0], x[:, 1])
+    truth = torch_function(wanted(a, b), [a, b])(x[:, 0], x[:, 1])
+    assert abs(float(torch.corrcoef(torch.stack([values, truth]))[0, 1])) > 1 - 1e-9
+    torch.testing.assert_close(found.columns[:, 0], values)
+
+
+def test_no_sum_is_seen_where_there_is_none() -> None:
+    x = random(3000, 2, low=0.5, high=1.5)
+    a, b = sympy.symbols("a b", real=True)
+    leaves = x.clone().requires_grad_()
+    p, q = leaves.unbind(-1)
+    y = torch.sin(2 * p * q) + p**2 * torch.exp(q - p)
+    (gradient,) = torch.autograd.grad(y.sum(), leaves)
+    y = y.detach()
+    node = Node(x, y, torch.ones_like(y), [a, b], float(y.std()), lambda inner: inner)
+    assert hidden_sums(node, x[:700], gradient[:700], math.inf) == []
+
+
+a_, b_ = sympy.symbols("a b", real=True)
+
+
+@pytest.mark.parametrize(
+    ("raw", "plain"),
+    [
+        (sympy.log(0.5 * sympy.sqrt(a_) + 0.5 * b_) + 0.69314718056, sympy.log(sympy.sqrt(a_) + b_)),
+        (1.5 * (0.5 * a_ + 0.5 * sympy.exp(b_) - 1) ** 2 + 1.5 * (a_ + sympy.exp(b_)), None),
+        (sympy.sqrt(a_**2 - 2 * a_ * b_ + b_**2 + 1), sympy.sqrt((a_ - b_) ** 2 + 1)),
+    ],
+)
+def test_constants_go_where_they_are_plain(raw: sympy.Expr, plain: sympy.Expr | None) -> None:
+    x = random(800, 2)
+    y = torch_function(raw, [a_, b_])(*x.unbind(-1))
+    found = tidied(raw, Problem((a_, b_), x, y, {}))
+    assert found.error < 1e-18
+    if plain is None:
+        # 1.5/4 (s - 2)^2 + 1.5 s = 3/8 s^2 + 3/2
+        plain = 3 * (a_ + sympy.exp(b_)) ** 2 / 8 + sympy.Rational(3, 2)
+    assert sympy.expand(found.expression - plain) == 0
+    assert complexity(found.expression) <= complexity(plain) + 2
+
+
+def looked_at(function: Callable[..., torch.Tensor], *, low: float, high: float, count: int) -> tuple[Node, Smooth]:
+    x = random(3000, count, low=low, high=high)
+    y = function(*x.unbind(-1))
+    symbols = list(sympy.symbols("a b c d", real=True))[:count]
+    node = Node(x, y, torch.ones_like(y), symbols, float(y.std()), lambda inner: inner)
+    return node, smooth(x, y, node.weight, node.spread)
+
+
+def test_functions_of_different_columns_stand_apart() -> None:
+    node, stand_in = looked_at(lambda a, b, c, d: torch.sin(a * d) + torch.exp(b - c**2), low=0.2, high=1.2, count=4)
+    (split,) = splits(node, stand_in)
+    assert split.places == (0, 3) and not split.product and split.error <= 1.1 * stand_in.error
+    truth = torch.sin(node.x[:, 0] * node.x[:, 3])
+    offset = split.values - truth
+    assert float((offset - offset.mean()).abs().max()) < 1e-6
+    a, b, c, d = node.symbols
+    left = without(node, split, lambda *table: (sympy.sin(a * d), 1e-9), math.inf)
+    assert left is not None and left.expressions == [b, c]
+    child = node.reduced(left)
+    torch.testing.assert_close(child.y, node.y - truth)
+    assert child.lift(child.symbols[0] * child.symbols[1]) == sympy.sin(a * d) + b * c
+
+
+def test_factors_of_different_columns_stand_apart() -> None:
+    node, stand_in = looked_at(lambda a, b, c: (2 + torch.sin(a * b)) * torch.exp(c**3), low=0.2, high=1.5, count=3)
+    split = next(split for split in splits(node, stand_in) if split.product)
+    assert split.places == (2,)
+    ratio = split.values / torch.exp(node.x[:, 2] ** 3)
+    torch.testing.assert_close(ratio, ratio[:1].expand_as(ratio), rtol=1e-6, atol=0)
+    left = without(node, split, lambda *table: (sympy.exp(node.symbols[2] ** 3), 1e-9), math.inf)
+    assert left is not None
+    torch.testing.assert_close(node.reduced(left).y, node.y / torch.exp(node.x[:, 2] ** 3))
+
+
+def test_nothing_stands_apart_in_a_composition() -> None:
+    node, stand_in = looked_at(lambda a, b, c: torch.sin(a * b + c) + a * c, low=0.2, high=1.2, count=3)
+    assert list(splits(node, stand_in)) == []
+
+
+def test_a_constant_before_a_homogeneous_law_is_seen() -> None:
+    node, stand_in = looked_at(lambda a, b, c: 2.5 + c * torch.sin(a / b), low=0.5, high=1.5, count=3)
+    points = node.x[:500]
+    found = [
+        reduction
+        for reduction in reductions(node.x, node.symbols, points, *stand_in.gradient(points))
+        if reduction.term is not None and reduction.misfit < 1e-4
+    ]
+    assert found
+    for reduction in found:
+        assert reduction.term is not None
+        assert abs(float(reduction.term[0]) - 2.5) < 1e-3
+        child = node.reduced(reduction)
+        values = torch_function(child.lift(sympy.Float(0.0) * child.symbols[0]), node.symbols)(*node.x.unbind(-1))
+        torch.testing.assert_close(values.expand_as(node.y), reduction.term)

@@ -16,7 +16,9 @@ from torch import Tensor
 
 import superpose
 from superpose import KAN, DataError, Dataset, Formula, OptionError, compile_formula, load, register, save
+from superpose.interpret.splines import SplineEdge, absorbed
 from superpose.nn.symbolic import find, power, torch_function
+from superpose.spline.grid import uniform_knots
 
 DOUBLE = torch.float64
 a, b, c, d = sympy.symbols("a b c d", real=True)
@@ -219,6 +221,53 @@ def test_what_cannot_be_compiled_is_refused(expression: Any, options: dict[str, 
     with pytest.raises(OptionError) as caught:
         compile_formula(expression, **options)
     assert str(caught.value).startswith(message)
+
+
+def some_spline(name: str = "bend", size: int = 7, degree: int = 3) -> SplineEdge:
+    knots = uniform_knots(torch.tensor([-4.0]).double(), torch.tensor([4.0]).double(), size, degree)[0]
+    return SplineEdge(name, knots, random(size + degree, 1)[:, 0], degree, "none")
+
+
+bend = sympy.Function("bend", real=True)
+
+
+@pytest.mark.parametrize("on_data", [False, True])
+@pytest.mark.parametrize(
+    "expression",
+    [
+        sympy.exp(bend(a) + b**2),
+        3 * bend(2 - a / 2) - b,
+        b * bend(a) + sympy.sin(a),
+        bend(a * b) ** 2,
+        bend(a) + bend(a + b),
+    ],
+)
+def test_splines_become_edges_that_are_these_splines(expression: sympy.Expr, on_data: bool) -> None:
+    spline, points = some_spline(), random(60, 2)
+    model = compile_formula(expression, ["a", "b"], data=points if on_data else None, splines={"bend": spline})
+    wanted = torch_function(expression, [a, b], {"bend": spline})(*points.unbind(-1))
+    torch.testing.assert_close(model(points)[:, 0].detach(), wanted, rtol=1e-9, atol=1e-9)
+    assert any(bool(layer.spline_mask().any()) for layer in model.kan_layers())
+    torch.testing.assert_close(Formula.of(model).torch(points)[:, 0], wanted, rtol=1e-9, atol=1e-9)
+
+
+def test_splines_that_one_layer_cannot_hold_are_refused() -> None:
+    curl = sympy.Function("curl", real=True)
+    with pytest.raises(OptionError, match="the splines of one layer must have one degree"):
+        compile_formula(bend(a) + curl(b), splines={"bend": some_spline(), "curl": some_spline("curl", 9)})
+    with pytest.raises(OptionError, match="two splines of one column must have the same knots"):
+        compile_formula(bend(a) * bend(2 * a), splines={"bend": some_spline()})
+
+
+@pytest.mark.parametrize(
+    "expression", [2.5 * bend(a) + 1.5 + b, 3 * sympy.exp(bend(a) - b + 0.5), b * sympy.exp(2 * bend(a * b)) - bend(b)]
+)
+def test_constants_beside_a_spline_go_into_it(expression: sympy.Expr) -> None:
+    splines, points = {"bend": some_spline()}, random(60, 2)
+    found, made = absorbed(expression, splines)
+    wanted = torch_function(expression, [a, b], splines)(*points.unbind(-1))
+    torch.testing.assert_close(torch_function(found, [a, b], splines | made)(*points.unbind(-1)), wanted)
+    assert not found.atoms(sympy.Float) and made
 
 
 def test_samples_outside_the_domain_are_refused() -> None:

@@ -413,24 +413,12 @@ def test_gradients_of_the_layer_are_exact_in_inputs_and_all_parameters() -> None
     assert torch.autograd.gradgradcheck(call, inputs, fast_mode=True)
 
 
-def test_rows_and_knots_can_be_set_without_changing_the_function() -> None:
+def test_knots_can_be_set_without_changing_the_function() -> None:
     layer, x = make(grid_size=4), random(20, 3)
     before = layer(x).detach()
-    layer.set_rows(layer.rows())
-    torch.testing.assert_close(layer(x), before, rtol=1e-13, atol=1e-13)
     layer.set_knots(extended_knots(split_breakpoints(breakpoints(layer.knots, 3), 11), 3))
     assert layer.grid_size == 11 and layer.coefficients.shape == (3, 15, 2)
     torch.testing.assert_close(layer(x), before, rtol=0, atol=1e-12)
-
-
-def test_setting_rows_leaves_removed_and_symbolic_edges_alone() -> None:
-    layer = make()
-    layer.mask[0, 0] = False
-    layer.set_symbolic({(1, 1): ("sin", (1.0, 0.0, 1.0, 0.0))})
-    before = layer.coefficients.detach().clone()
-    layer.set_rows(torch.full_like(layer.rows(), 7.0))
-    for same in ((layer.coefficients == before).all(1), (layer.coefficients != 7).all(1)):
-        assert same.tolist() == [[True, False], [False, True], [False, False]]
 
 
 # -- mistakes

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -44,15 +43,6 @@ MEANINGS = {
     "gaussian": lambda x: np.exp(-x * x),
     "sigmoid": lambda x: np.exp(x) / (1 + np.exp(x)),
 }
-
-
-@pytest.fixture
-def own_functions() -> Iterator[None]:
-    """Take back what a test registers, for this process goes on."""
-    before = dict(room._REGISTERED)
-    yield
-    room._REGISTERED.clear()
-    room._REGISTERED.update(before)
 
 
 def places(name: str, count: int = 40) -> Tensor:
@@ -145,6 +135,19 @@ def test_a_function_that_torch_cannot_derive_comes_with_its_own(own_functions: N
     torch.testing.assert_close(made.evaluate(x)[[0, 2, 4]], torch.tensor([1.0, 1.0, 2.0]).double())
     again = torch_function(3 * sympy.gamma(z + 1), [z])
     torch.testing.assert_close(again(x), 3 * gamma(x + 1))
+
+
+def test_gradients_follow_the_derivative_where_autograd_has_none(own_functions: None) -> None:
+    z = sympy.Symbol("z", real=True)
+    made = register(
+        "J0",
+        sympy.besselj(0, z),
+        evaluate=torch.special.bessel_j0,
+        derivative=lambda v: -torch.special.bessel_j1(v),
+    )
+    x = torch.linspace(-3, 3, 7, dtype=DOUBLE, requires_grad=True)
+    (slope,) = torch.autograd.grad((2 * made.evaluate(3 * x)).sum(), x)
+    torch.testing.assert_close(slope, -6 * torch.special.bessel_j1(3 * x.detach()))
 
 
 def test_what_cannot_be_registered_is_refused() -> None:

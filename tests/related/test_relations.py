@@ -246,3 +246,9 @@ def test_picture_of_no_relation_and_of_many_columns() -> None:
     for relations in (found, superpose.Relations((), tuple(f"column {n}" for n in range(200)), (), 10, 0.5, "")):
         assert picture.draw(relations).get_size_inches()[0] < 40
     assert "No relation explains 50% of a column." in pages.page(found)
+
+
+def test_columns_beyond_what_squares_can_hold_are_functions_too() -> None:
+    frame = table(200, e=lambda t: t.a + t.b)[["a", "b", "e"]] * 1e300
+    (relation,) = superpose.relations(frame, formulas=False, seeds=1)
+    assert relation.exact and not relation.implicit and relation.target == "e"

@@ -53,6 +53,11 @@ class Store:
         self._machine = machine.machine() | {"threads": torch.get_num_threads(), "load_before": machine.load()}
         self._versions = machine.versions()
 
+    @property
+    def path(self) -> Path:
+        """Of ``results.json``."""
+        return self.folder / _FILE
+
     # -- rows
 
     def rows(self, section: str = "results") -> list[Row]:
@@ -116,7 +121,7 @@ class Store:
             FileError: if they cannot be read.
             OptionError: if they are another benchmark's, or were measured otherwise.
         """
-        path = self.folder / _FILE
+        path = self.path
         if not path.exists():
             return
         earlier = _read(path)

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+from superpose._errors import FileError
+from superpose._options import quoted
 from superpose.bench import BENCHMARKS, peers
 from superpose.bench.settings import Settings
 from superpose.bench.store import Store
@@ -40,6 +42,19 @@ def of(name: str) -> Suite:
     return suite
 
 
+def _check_rows(suite: Suite, store: Store) -> None:
+    """Raise unless rows that were taken up can be shown: better now than after hours of measuring more."""
+    try:
+        if store.rows():
+            suite.pages(store)
+            suite.lines(store)
+    except (AttributeError, LookupError, TypeError, ValueError):
+        raise FileError(
+            f"--resume: {quoted(str(store.path))} holds rows that are damaged, or of another version; leave out "
+            "--resume to start anew"
+        ) from None
+
+
 def run(
     name: str,
     settings: Settings,
@@ -60,6 +75,7 @@ def run(
         listener: called with a few words about what is being done.
 
     Raises:
+        FileError: if the folder's results are damaged.
         OptionError: if something that is asked for is not there, or the folder's results were measured otherwise.
         KeyboardInterrupt: if it is interrupted before there is a result.
     """
@@ -69,6 +85,7 @@ def run(
     store = Store(folder, name, settings, order=order)
     if resume:
         store.take_up()
+        _check_rows(suite, store)
     try:
         suite.measure(settings, store, listener or (lambda event: None))
     except KeyboardInterrupt:

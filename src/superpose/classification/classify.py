@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from superpose._errors import DataError, OptionError, nearest
+from superpose._tables import quoted
 from superpose.classification import networks
 from superpose.classification.formulas import ScoreFormula, score_formulas
 from superpose.classification.joint import joint_formulas
@@ -38,6 +39,7 @@ _MUCH = 0.8
 _FAR = 0.02
 # So many numbers in a row may be named in order; with more classes each of them gets few rows of a comparison.
 _MOST_COMPARED = 12
+_LEAST_UNIT = 1e-100
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ class ClassifyOptions:
             return [self.head]
         if len(labelled.classes) == 2:
             return ["sigmoid"]
-        if not labelled.numeric:
+        if not labelled.numeric or _spread(labelled) is None:
             return ["softmax"]
         return ["ordinal", "softmax"] if len(labelled.classes) <= _MOST_COMPARED else ["ordinal"]
 
@@ -108,8 +110,13 @@ class ClassifyOptions:
         """A head of that kind for these classes, an ordinal one as wide as the labels are spread."""
         scale = 1.0
         if kind == "ordinal" and labelled.numeric:
-            values = torch.tensor([float(name) for name in labelled.classes], dtype=torch.float64)
-            scale = float(values[labelled.indices].std().clamp(min=1e-300))
+            spread = _spread(labelled)
+            if spread is None:
+                raise OptionError(
+                    f"the labels of {quoted(labelled.target)} are too large or too small for an ordinal head; give "
+                    "them in other units, or use 'softmax'"
+                )
+            scale = spread
         return Head(kind, labelled.classes, scale, labelled.target)
 
 
@@ -264,14 +271,16 @@ class _Work:
             if self.options.reduce:
                 table, chosen = self._reduced(self.whole)
             chosen = self._finished(table, chosen)
-            if self.options.formula:
+            if self.options.formula and self._left():
                 formulas = self._formulas(chosen)
                 chosen, formulas = self._other_head(chosen, formulas)
                 chosen = self._of_the_same_columns(chosen, formulas)
-        except KeyboardInterrupt:
-            if chosen is None:
-                raise
+        except KeyboardInterrupt as stop:
             self.interrupted = True
+            if chosen is None:
+                if not isinstance(stop, networks.Interrupted):
+                    raise
+                self.whole = chosen = stop.trained
         self.reason = "interrupted; the best found so far was kept" if self.interrupted else "the search was completed"
         if time.monotonic() > self.deadline:
             self.reason = "the time was over"
@@ -291,7 +300,10 @@ class _Work:
             if self.options.shape != "auto" and self.options.shape[-1] != head.n_scores:
                 continue
             settings = self.settings(head, _FIRST_HEAD if number == 1 else _OTHER_HEAD)
-            trained = networks.search(self.few, head, shapes, settings)
+            try:
+                trained = networks.search(self.few, head, shapes, settings)
+            except networks.Interrupted as stop:
+                raise networks.Interrupted(found[0] if found else stop.trained) from None
             if trained is None and not found:
                 least = networks.constants([self.labelled.data.n_features, head.n_scores], 3, self.options.degree)
                 raise OptionError(
@@ -396,6 +408,8 @@ class _Work:
         data = chosen.data
         symbols = tuple(sympy.Symbol(name, real=True) for name in data.feature_names)
         scores = tuple(one[0].score if one else sympy.Integer(0) for one in formulas)
+        if not any(score.free_symbols for score in scores):
+            return None
         return Formula(scores, symbols, data.feature_names, data.target_names)
 
     # -- what comes out
@@ -423,8 +437,8 @@ class _Work:
             "formula_accuracy": result.accuracy(split, of="formula") if has else None,
             "formula_cross_entropy": result.cross_entropy(split, of="formula") if has else None,
             "formula_complexity": result.formula.complexity if result.formula is not None else None,
-            "boundaries": _boundaries(head, formulas, labelled),
             **_front(result, x, y),
+            "boundaries": _boundaries(head, formulas, labelled),
             "network_accuracy": result.accuracy(split),
             "network_cross_entropy": result.cross_entropy(split),
             "network_shape": result.model.widths,
@@ -454,6 +468,13 @@ class _Work:
             "interrupted": self.interrupted,
             "seconds": time.monotonic() - self.began,
         }
+
+
+def _spread(labelled: Labelled) -> float | None:
+    """The standard deviation of labels that are numbers; None where their squares are beyond what a number can hold."""
+    values = torch.tensor([float(name) for name in labelled.classes], dtype=torch.float64)
+    spread = float(values[labelled.indices].std())
+    return spread if _LEAST_UNIT < spread < 1 / _LEAST_UNIT else None
 
 
 @torch.no_grad()
@@ -499,7 +520,8 @@ def _boundaries(head: Head, formulas: Sequence[Sequence[ScoreFormula]], labelled
     usual = head.classes[_usual_class(labelled)] if head.kind == "softmax" else head.classes[0]
     found = []
     for k, one in enumerate(formulas):
-        if one:
+        # Between two classes whose scores are constants there is no boundary.
+        if one and one[0].expression.free_symbols:
             name = head.classes[k] if head.kind == "softmax" else head.classes[1]
             sign: sympy.Expr = one[0].expression
             found.append({"between": [usual, name], "equation": f"{sign} = 0"})

@@ -20,7 +20,7 @@ from torch import Tensor
 from superpose.classification import terms
 from superpose.classification.noisy import Noisy
 from superpose.classification.problem import ScoreProblem
-from superpose.classification.terms import Term
+from superpose.classification.terms import Dictionary, Term, weight
 from superpose.interpret import rewrite
 from superpose.interpret.constants import Fitted
 from superpose.nn.head import Head
@@ -38,7 +38,8 @@ _MOST_LINES = 8
 # So many candidates have their constants made simple.
 _SIMPLIFIED = 6
 _NEWTON = 15
-_CALL = 3
+# Of what is left of a term beside others: less is rounding.
+_LEAST_LEFT = 1e-9
 
 
 @dataclass(frozen=True)
@@ -98,12 +99,10 @@ def score_formulas(
     return [*again, *found]
 
 
-def weight(expression: sympy.Expr) -> int:
-    """What an expression costs: its nodes, and as many more for each of its functions as set sin(x) behind x**2."""
-    import sympy
-
-    calls = sum(isinstance(node, sympy.Function) for node in sympy.preorder_traversal(expression))
-    return rewrite.complexity(expression) + _CALL * calls
+def formula(fitted: Fitted, factor: float, count: int) -> ScoreFormula:
+    """What was fitted as a formula of a score, for a table of so many rows."""
+    price = count * fitted.error + math.log(count) * weight(fitted.expression)
+    return ScoreFormula(fitted.expression, factor, fitted.error, rewrite.complexity(fitted.expression), price)
 
 
 class _Search:
@@ -131,8 +130,12 @@ class _Search:
         # Where the class is sure the network's score says little, but a little.
         weights = weights.clamp(min=1e-3 * float(weights.max()))
         singles = terms.single(self.x, self.symbols)
-        doubles = terms.pairs(singles)
-        products = terms.best_products(singles, doubles, self.smooth, weights, _PRODUCTS)
+        if not singles:
+            # Columns of 1e300 have no variance that a number could hold.
+            return []
+        strong = terms.of_strongest(singles, self.smooth[:, None])
+        doubles = terms.pairs(strong)
+        products = terms.best_products(strong, doubles, self.smooth, weights, _PRODUCTS, deadline=self.deadline)
         found: dict[sympy.Expr, ScoreFormula] = {}
         lines = [term for term in singles if term.kind == "x"]
         proposals = [
@@ -179,9 +182,7 @@ class _Search:
         """What was fitted last as a formula; None where it has no values on the rows."""
         if not math.isfinite(fitted.error) or not fitted.expression.free_symbols:
             return None
-        complexity = rewrite.complexity(fitted.expression)
-        price = self.count * fitted.error + math.log(self.count) * weight(fitted.expression)
-        return ScoreFormula(fitted.expression, self.problem.factor_of(fitted), fitted.error, complexity, price)
+        return formula(fitted, self.problem.factor_of(fitted), self.count)
 
     def shortened(self, made: ScoreFormula) -> ScoreFormula:
         """The formula without those of its terms that are not worth their nodes."""
@@ -214,20 +215,17 @@ class _Search:
 
     def sums(self, known: Sequence[Term], weights: Tensor) -> Iterator[sympy.Expr]:
         """Sums of one term, two terms and so on: the best few of each length."""
-        values = torch.stack([term.values for term in known], 1)
-        values = (values - values.mean(0)) / values.std(0)
-        # A term costs a node for itself and one for its factor beside those that it is made of.
-        costs = [math.log(self.count) * (2 + weight(term.build())) for term in known]
+        dictionary = Dictionary.of(known, self.count)
         beam: list[tuple[int, ...]] = [()]
         best = math.inf
         for _ in range(_MOST_TERMS):
             grown: dict[tuple[int, ...], float] = {}
             for chosen in beam:
-                for index in self.promising(values, chosen, weights, costs):
+                for index in self.promising(dictionary, chosen, weights):
                     longer = tuple(sorted((*chosen, index)))
                     if longer not in grown and not self.late():
-                        deviance, _ = self.linear(values[:, longer], weights)
-                        grown[longer] = deviance * self.count + sum(costs[place] for place in longer)
+                        deviance, _ = self.linear(dictionary.values[:, longer], weights)
+                        grown[longer] = deviance * self.count + dictionary.price(longer)
             if not grown:
                 return
             beam = sorted(grown, key=lambda key: grown[key])[:_BEAM]
@@ -236,24 +234,17 @@ class _Search:
                 return
             best = min(best, grown[beam[0]])
 
-    def promising(self, values: Tensor, chosen: tuple[int, ...], weights: Tensor, costs: Sequence[float]) -> list[int]:
+    def promising(self, dictionary: Dictionary, chosen: tuple[int, ...], weights: Tensor) -> list[int]:
         """The terms along which the likelihood rises most for their cost, beside those that are chosen."""
-        _, scores = self.linear(values[:, chosen], weights)
+        _, scores = self.linear(dictionary.values[:, chosen], weights)
         if self.head.kind == "gaussian":
             # Not convex: the network's score shows the way.
             pull, curvature = weights * (scores - self.smooth), weights
         else:
             pull = self.head.slopes(scores[:, None], self.y)[:, 0]
             curvature = self.head.roots(scores[:, None], self.y)[:, 0, 0].square()
-        root = curvature.sqrt()[:, None]
-        basis = torch.cat([torch.ones_like(root), values[:, chosen]], 1) * root
-        q, _ = torch.linalg.qr(basis)
-        rest = values * root
-        rest = rest - q @ (q.T @ rest)
-        gain = (values.T @ pull).square() / rest.square().sum(0).clamp(min=1e-9 * len(values) * float(curvature.mean()))
-        gain = gain * (self.count / len(self.x)) - torch.tensor(costs)
-        gain[list(chosen)] = -math.inf
-        best: list[int] = gain.nan_to_num(-math.inf).topk(min(_WAYS, len(gain))).indices.tolist()
+        gain = dictionary.gains(chosen, pull, curvature, _LEAST_LEFT)
+        best: list[int] = gain.topk(min(_WAYS, len(gain))).indices.tolist()
         return best
 
     def linear(self, columns: Tensor, weights: Tensor) -> tuple[float, Tensor]:
@@ -280,19 +271,12 @@ class _Search:
 
     def sum_of(self, chosen: Sequence[Term]) -> sympy.Expr:
         """The sum of these terms and a constant, with the constants that are best on the rows of the screening."""
-        import sympy
-
-        values = torch.stack([term.values for term in chosen], 1)
-        center, size = values.mean(0), values.std(0)
-        columns = (values - center) / size
+        dictionary = Dictionary.of(chosen, self.count)
         # The network's score is no place to begin: where classes are far apart it is anything.
-        _, scores = self.linear(columns, torch.ones_like(self.smooth))
-        matrix = torch.cat([columns, torch.ones_like(columns[:, :1])], 1)
+        _, scores = self.linear(dictionary.values, torch.ones_like(self.smooth))
+        matrix = torch.cat([torch.ones_like(scores[:, None]), dictionary.values], 1)
         theta = torch.linalg.lstsq(matrix, scores[:, None]).solution[:, 0]
-        factors = theta[:-1] / size
-        theta = torch.cat([factors, theta[-1:] - (factors * center).sum()])
-        parts = [sympy.Float(c) * term.build() for c, term in zip(theta.tolist(), chosen, strict=False)]
-        return sympy.Add(*parts, sympy.Float(theta[-1].item()))
+        return dictionary.written(range(len(chosen)), theta)
 
 
 def spread(count: int, most: int) -> Tensor:

@@ -16,10 +16,9 @@ import torch
 from torch import Tensor
 
 from superpose.classification import terms
-from superpose.classification.formulas import ScoreFormula, normalised, spread, weight
+from superpose.classification.formulas import ScoreFormula, formula, normalised, spread
 from superpose.classification.problem import ScoreProblem, against
-from superpose.classification.terms import Term
-from superpose.interpret import rewrite
+from superpose.classification.terms import Dictionary, Term
 from superpose.nn.head import Head
 
 if TYPE_CHECKING:
@@ -31,6 +30,8 @@ _BEAM, _WAYS, _MOST_TERMS = 3, 4, 16
 _PRODUCTS = 4
 _NEWTON = 12
 _RIDGE = 1e-6
+# Of what is left of a term beside others: less is rounding.
+_LEAST_LEFT = 1e-6
 # Rounds in which each score's constants are made simple and fitted beside the others'.
 _ROUNDS = 3
 
@@ -66,9 +67,15 @@ def joint_formulas(
         usual: the class that others are compared with.
         deadline: a time of :func:`time.monotonic`.
     """
-    search = _Pursuit(symbols, x, y, smooth - smooth[:, usual, None], usual, deadline)
+    singles = terms.single(x[spread(len(x), _SCREENED)], symbols)
+    if not singles:
+        # Columns of 1e300 have no variance that a number could hold.
+        return [[] for _ in range(y.shape[1])]
+    search = _Pursuit(symbols, x, y, smooth - smooth[:, usual, None], usual, deadline, singles)
     # A product may be in the way of a sum that needs two terms at once.
-    found = [search.run(count) for count in dict.fromkeys((search.plain, len(search.terms)))]
+    found = [search.run(search.plain)]
+    if len(search.dictionary.terms) > search.plain and not search.late():
+        found.append(search.run(len(search.dictionary.terms)))
     return search.written(min(found, key=lambda one: one.price))
 
 
@@ -81,25 +88,22 @@ class _Pursuit:
         smooth: Tensor,
         usual: int,
         deadline: float,
+        singles: list[Term],
     ) -> None:
         self.symbols, self.usual, self.deadline, self.count = symbols, usual, deadline, len(x)
         few, many = spread(len(x), _SCREENED), spread(len(x), _FITTED)
         self.y, self.fitted_x, self.fitted_y = y[few], x[many], y[many]
         self.head = Head("softmax", tuple(str(k) for k in range(y.shape[1])))
         self.others = [k for k in range(y.shape[1]) if k != usual]
-        singles = terms.single(x[few], symbols)
-        doubles = terms.pairs(singles)
-        self.terms: list[Term] = singles + doubles
-        self.plain = len(self.terms)
+        strong = terms.of_strongest(singles, smooth[few][:, self.others])
+        doubles = terms.pairs(strong)
+        every = singles + doubles
+        self.plain = len(every)
         for k in self.others:
             p = smooth[few].softmax(-1)[:, k]
             weights = (p * (1 - p)).clamp(min=1e-3)
-            self.terms += terms.best_products(singles, doubles, smooth[few, k], weights, _PRODUCTS)
-        values = torch.stack([term.values for term in self.terms], 1)
-        self.centers, self.scales = values.mean(0), values.std(0)
-        self.values = (values - self.centers) / self.scales
-        # A term costs a node for itself, one for its factor and those it is made of.
-        self.costs = [math.log(self.count) * (2 + weight(term.build())) for term in self.terms]
+            every += terms.best_products(strong, doubles, smooth[few, k], weights, _PRODUCTS, deadline=deadline)
+        self.dictionary = Dictionary.of(every, self.count)
 
     def late(self) -> bool:
         return time.monotonic() > self.deadline
@@ -109,6 +113,8 @@ class _Pursuit:
         best = self.fit(tuple(() for _ in range(self.y.shape[1])))
         beam = [best]
         for _ in range(_MOST_TERMS):
+            if self.late():
+                break
             grown: dict[Chosen, _Fit] = {}
             for one in beam:
                 for k, term in self.promising(one, count):
@@ -144,7 +150,8 @@ class _Pursuit:
         """``[S, K, P]``: how each score moves with the constant and the factors of its terms."""
         blocks = []
         for k in self.others:
-            own = torch.cat([torch.ones(len(self.y), 1, dtype=self.y.dtype), self.values[:, list(chosen[k])]], 1)
+            values = self.dictionary.values[:, list(chosen[k])]
+            own = torch.cat([torch.ones(len(self.y), 1, dtype=self.y.dtype), values], 1)
             block = self.y.new_zeros((len(self.y), self.y.shape[1], own.shape[1]))
             block[:, k] = own
             blocks.append(block)
@@ -165,7 +172,7 @@ class _Pursuit:
             normal += _RIDGE * torch.eye(len(theta), dtype=theta.dtype)
             pull = torch.einsum("skp,sk->p", jacobian, self.head.slopes(scores, self.y)) / len(self.y)
             theta = theta - torch.linalg.solve(normal, pull)
-        price = best * self.count + sum(self.costs[term] for own in chosen for term in own)
+        price = best * self.count + self.dictionary.price([term for own in chosen for term in own])
         return _Fit(chosen, best, price, kept, jacobian @ kept)
 
     def promising(self, one: _Fit, count: int) -> list[tuple[int, int]]:
@@ -175,17 +182,8 @@ class _Pursuit:
         found: list[tuple[float, int, int]] = []
         for k in self.others:
             curvature = (p[:, k] * (1 - p[:, k])).clamp(min=1e-12)
-            root = curvature.sqrt()[:, None]
-            basis = torch.cat([torch.ones_like(root), self.values[:, list(one.chosen[k])]], 1) * root
-            q, _ = torch.linalg.qr(basis)
-            rest = self.values * root
-            rest = rest - q @ (q.T @ rest)
-            least = 1e-6 * len(self.y) * float(curvature.mean())
-            gain = (self.values.T @ slopes[:, k]).square() / rest.square().sum(0).clamp(min=least)
-            gain = gain * (self.count / len(self.y)) - torch.tensor(self.costs)
-            gain[list(one.chosen[k])] = -math.inf
-            gain = gain[:count]
-            top = gain.nan_to_num(-math.inf).topk(min(_WAYS, len(gain)))
+            gain = self.dictionary.gains(one.chosen[k], slopes[:, k], curvature, _LEAST_LEFT)[:count]
+            top = gain.topk(min(_WAYS, len(gain)))
             found += [(value, k, term) for value, term in zip(top.values.tolist(), top.indices.tolist(), strict=True)]
         found.sort(key=lambda item: -item[0])
         return [(k, term) for _, k, term in found[: 2 * _WAYS]]
@@ -200,16 +198,14 @@ class _Pursuit:
         made: list[tuple[sympy.Expr, float]] = [(sympy.Integer(0), 1.0)] * self.y.shape[1]
         place = 0
         for k in self.others:
-            own = list(one.chosen[k])
-            theta = one.theta[place : place + 1 + len(own)]
-            place += 1 + len(own)
-            factors = theta[1:] / self.scales[own]
-            constant = float(theta[0] - (factors * self.centers[own]).sum())
-            parts = [sympy.Float(c) * self.terms[t].build() for c, t in zip(factors.tolist(), own, strict=True)]
-            made[k] = sympy.Add(*parts, sympy.Float(constant)), 1.0
+            end = place + 1 + len(one.chosen[k])
+            made[k] = self.dictionary.written(one.chosen[k], one.theta[place:end]), 1.0
+            place = end
             scores[:, k] = self._problem(k, scores).values(made[k][0])
         found: list[list[ScoreFormula]] = [[] for _ in made]
         for turn in range(_ROUNDS):
+            if turn and self.late():
+                break
             for k in self.others:
                 problem = self._problem(k, scores)
                 expression, factor = made[k]
@@ -222,9 +218,7 @@ class _Pursuit:
                 factor = problem.factor_of(fitted)
                 made[k] = fitted.expression, factor
                 scores[:, k] = factor * problem.values(fitted.expression)
-                complexity = rewrite.complexity(fitted.expression)
-                price = self.count * fitted.error + math.log(self.count) * weight(fitted.expression)
-                found[k] = [ScoreFormula(fitted.expression, factor, fitted.error, complexity, price)]
+                found[k] = [formula(fitted, factor, self.count)]
         return found
 
     def _problem(self, k: int, scores: Tensor) -> ScoreProblem:

@@ -70,6 +70,14 @@ class Trained:
         return float(difference.mean() / (difference.std() / len(difference) ** 0.5).clamp(min=1e-12))
 
 
+class Interrupted(KeyboardInterrupt):
+    """A person interrupts; ``trained`` is the best network until then."""
+
+    def __init__(self, trained: Trained) -> None:
+        super().__init__()
+        self.trained = trained
+
+
 @dataclass(frozen=True)
 class Settings:
     """What all networks of a search share."""
@@ -120,7 +128,11 @@ def budget(parameters: int | None, n_features: int, head: Head, degree: int) -> 
 
 
 def train(labelled: Labelled, head: Head, hidden: tuple[int, ...], settings: Settings) -> Trained | None:
-    """Train one shape; None where it has too many constants."""
+    """Train one shape; None where it has too many constants.
+
+    Raises:
+        Interrupted: if a person interrupts.
+    """
     data = labelled.scored(head)
     widths = [data.n_features, *hidden, head.n_scores]
     first = settings.grid_size or _FIRST_GRID
@@ -148,12 +160,12 @@ def train(labelled: Labelled, head: Head, hidden: tuple[int, ...], settings: Set
         )
         history = step if history is None else _joined(history, step)
         trained = _judged(model.copy(), data, head, history)
-        if best is not None and not trained.loss < 0.98 * best.loss:
-            break
-        best, head = trained, trained.head
+        better = best is None or trained.loss < 0.98 * best.loss
+        if best is None or better:
+            best, head = trained, trained.head
         if "interrupted;" in step.reason:
-            raise KeyboardInterrupt
-        if settings.late():
+            raise Interrupted(best)
+        if not better or settings.late():
             break
     assert best is not None
     grid = best.model.layer(0).grid_size
@@ -193,7 +205,10 @@ def search(labelled: Labelled, head: Head, shapes: tuple[tuple[int, ...], ...], 
     for hidden in shapes:
         if found and settings.late():
             break
-        trained = train(labelled, head, hidden, settings)
+        try:
+            trained = train(labelled, head, hidden, settings)
+        except Interrupted as stop:
+            raise Interrupted(min([*found, stop.trained], key=_loss)) from None
         if trained is not None:
             found.append(trained)
         if len(found) > 2 and all(one.worse_than(min(found[:-2], key=_loss)) > 0 for one in found[-2:]):

@@ -8,7 +8,8 @@ from __future__ import annotations
 import functools
 import itertools
 import time
-from dataclasses import replace
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -16,103 +17,176 @@ from torch import Tensor
 from superpose.discovery.curve import curves
 from superpose.discovery.expansions import chosen
 from superpose.discovery.node import Guess, Node
-from superpose.discovery.outer import Outer, outers
+from superpose.discovery.outer import Outer, kept, outers
+from superpose.discovery.smooth import solved
+from superpose.interpret.splines import SplineEdge
 from superpose.spline import grid, reference
 
+if TYPE_CHECKING:
+    import sympy
+
 _ROWS = 4000
-_DEGREE = 3
-_GRIDS = (16, 40)
+_DEGREE = 5
+# Intervals of each spline: to compare outer functions, and the best of them, as long as the error falls by half.
+_COARSE, _FINER = 24, (48, 96, 160)
+_FALLS = 0.5
+# Splines that err by so much more than the best may still be of the right form.
+_NEAR, _PROMISING = 3.0, 30.0
 _POINTS = 300
 _MOST_COMBINATIONS = 12
+# Seconds for reading one curve.
+_READING = 4.0
+# What a spline in a formula counts, in nodes.
+SPLINE_SIZE = 25.0
+
+
+@dataclass(frozen=True)
+class _Sum:
+    """``f^-1(y)`` as a sum of splines.
+
+    Attributes:
+        error: on held-out rows, in units of the original target's spread.
+        knots, coefficients: ``[n, G + 2k + 1]`` and ``[n, G + k]``.
+    """
+
+    error: float
+    outer: Outer
+    knots: Tensor
+    coefficients: Tensor
+
+    def curve(self, i: int) -> tuple[Tensor, Tensor]:
+        """Points ``[P]`` over the range of a column, and values there."""
+        ends = self.knots[i, _DEGREE], self.knots[i, -_DEGREE - 1]
+        points = torch.linspace(float(ends[0]), float(ends[1]), _POINTS, dtype=self.knots.dtype)
+        return points, self.spline(i)(points)
+
+    def spline(self, i: int, offset: float = 0.0) -> SplineEdge:
+        """The curve of a column plus an offset, as what stands in a formula for want of a symbol."""
+        return SplineEdge.unnamed(self.knots[i], self.coefficients[i] + offset, _DEGREE)
 
 
 def additive(node: Node, good: float, deadline: float) -> list[Guess]:
     """Guesses of the form ``f(sum phi_i(x_i))`` with known ``f``, if a spline of that form is good enough.
 
+    A curve that no symbol gives stays a spline in the last of the guesses.
+
     Args:
         good: error, in units of the spread, that the splines must reach.
     """
-    count = node.x.shape[1]
-    ranked = []
+    coarse = []
     for outer in outers(node.y):
-        size = min(_GRIDS[0], len(node.y) // (4 * count) - _DEGREE)
-        if size >= 4:
-            ranked.append((_fit(node, outer, size)[0], outer))
-    # Of outer functions that serve equally well the plainest is the true one.
-    ranked.sort(key=lambda item: (max(item[0], good), item[1].complexity))
-    found: list[Guess] = []
-    for coarse, outer in ranked[:3]:
-        if time.monotonic() > deadline or coarse > max(30 * good, 0.1):
+        fitted = _fit(node, outer, _COARSE)
+        if fitted is not None:
+            coarse.append(fitted)
+    least = min((one.error for one in coarse), default=1.0)
+    promising = [one for one in coarse if one.error < max(_PROMISING * min(least, good), 0.1)]
+    fine = []
+    for one in sorted(promising, key=lambda one: one.error)[:5]:
+        if time.monotonic() > deadline:
             break
-        size = min(_GRIDS[1], max(_GRIDS[0], len(node.y) // (8 * count)))
-        error, parts = _fit(node, outer, size)
-        if error <= good:
-            found += _read(node, outer, parts, error, deadline)
+        fine.append(_refined(node, one))
+    fine = [one for one in fine if one.error <= good]
+    least = min((one.error for one in fine), default=1.0)
+    # Of outer functions that serve equally well the plainest is the true one.
+    fine = [one for one in fine if one.error <= max(_NEAR * least, 1e-9)]
+    found: list[Guess] = []
+    for one in sorted(fine, key=lambda one: one.outer.complexity)[:3]:
+        if time.monotonic() > deadline:
+            break
+        found += _read(node, one, deadline)
     return found
 
 
-def _fit(node: Node, outer: Outer, size: int) -> tuple[float, list[tuple[Tensor, Tensor]]]:
-    """The held-out error of the splines' sum, and each curve as points ``[P]`` and values ``[P]``."""
+def _refined(node: Node, fitted: _Sum) -> _Sum:
+    for size in _FINER:
+        finer = _fit(node, fitted.outer, size)
+        if finer is None or finer.error > _FALLS * fitted.error:
+            break
+        fitted = finer
+    return fitted
+
+
+def _fit(node: Node, outer: Outer, size: int) -> _Sum | None:
+    """The sum of splines; None if rows are too few or not finite."""
     rows = torch.arange(len(node.y)) if outer.rows is None else outer.rows
-    rows = rows[:_ROWS]
-    x, goal = node.x[rows], outer.values[:_ROWS]
-    weight = node.weight[rows] * outer.weights[:_ROWS]
-    weight = weight.clamp(max=1e3 * float(weight.median()))
+    size = min(size, len(rows[:_ROWS]) // (4 * node.x.shape[1]) - _DEGREE)
+    if size < 4:
+        return None
+    x, goal, weight = kept(node.x, node.weight, outer, _ROWS)
     low, high = x.amin(0), x.amax(0)
     knots = grid.uniform_knots(low, high, size, _DEGREE)
-    basis = reference.dense_basis(knots, _DEGREE, "none", x)
-    matrix = basis.flatten(1) * weight[:, None]
+    matrix = reference.dense_basis(knots, _DEGREE, "none", x)
+    # A constant can stand in any of the curves: it does in the first.
+    rest = matrix[:, 1:, 1:].flatten(1)
+    matrix = torch.cat([matrix[:, 0], rest], -1) * weight[:, None]
     held = len(x) // 5
-    # The constant can stand in any of the curves: a little weight on the coefficients decides.
-    scale = matrix[held:].square().sum(0).max().sqrt()
-    ridge = 1e-9 * scale * torch.eye(matrix.shape[1], dtype=matrix.dtype)
-    stacked = torch.cat([matrix[held:], ridge])
-    wanted = torch.cat([(goal * weight)[held:], ridge.new_zeros(len(ridge))])
-    if not bool(torch.isfinite(stacked).all()):
-        return float("inf"), []
-    solution = torch.linalg.lstsq(stacked, wanted[:, None], driver="gelsy").solution[:, 0]
-    residual = (matrix @ solution - goal * weight)[:held]
-    error = float(residual.square().mean().sqrt()) / node.spread
-    shares = torch.linspace(0, 1, _POINTS, dtype=x.dtype)
-    points = low + (high - low) * shares[:, None]
-    values = torch.einsum(
-        "pir,ir->pi", reference.dense_basis(knots, _DEGREE, "none", points), solution.view(x.shape[1], -1)
-    )
-    return error, list(zip(points.unbind(-1), values.unbind(-1), strict=True))
+    goal = goal * weight
+    if not bool(torch.isfinite(matrix).all()) or not bool(torch.isfinite(goal).all()):
+        return None
+    solution = solved(matrix[held:], goal[held:])
+    error = float((matrix @ solution - goal)[:held].square().mean().sqrt()) / node.spread
+    if not error < float("inf"):
+        return None
+    per = size + _DEGREE
+    others = solution[per:].view(x.shape[1] - 1, per - 1)
+    coefficients = torch.cat([solution[None, :per], torch.nn.functional.pad(others, (1, 0))])
+    return _Sum(error, outer, knots, coefficients)
 
 
-def _read(node: Node, outer: Outer, parts: list[tuple[Tensor, Tensor]], error: float, deadline: float) -> list[Guess]:
+def _read(node: Node, fitted: _Sum, deadline: float) -> list[Guess]:
     """The curves recognised, one by one, and put together in the most promising ways."""
     import sympy
 
-    # Under an exponential the curves are logarithms of factors: these can be read as well.
-    product = outer.name == "exp"
+    outer = fitted.outer
+    parts = [fitted.curve(i) for i in range(len(node.symbols))]
     spread = max(float(values.std(correction=0)) for _, values in parts)
-    choices: list[list[Guess]] = []
-    for (points, values), symbol in zip(parts, node.symbols, strict=True):
+    # A curve of the splines is only as good as they are.
+    enough = max(3 * fitted.error * node.spread / spread, 1e-12)
+    choices: list[list[tuple[int, Guess | None]]] = []
+    for i, ((points, values), symbol) in enumerate(zip(parts, node.symbols, strict=True)):
         centred = values - values.mean()
         if float(centred.std(correction=0)) < 1e-6 * spread:
             continue
-        order = torch.randperm(len(points), generator=torch.Generator().manual_seed(0))
-        points, centred = points[order], centred[order]
-        own = Node(points[:, None], centred, torch.ones_like(centred), [symbol], spread, lambda inner: inner)
-        # A curve of the splines is only as good as they are.
-        enough = max(3 * error * node.spread / spread, 1e-12)
-        guesses = curves(own, deadline, enough=enough)
-        if product and not (guesses and guesses[0].error < enough and guesses[0].size < 18):
-            factor = centred.exp()
-            own = Node(points[:, None], factor, 1 / factor, [symbol], spread, sympy.log)
-            guesses = chosen([*guesses, *curves(own, deadline, enough=enough)])
-        guesses = [replace(guess, error=max(guess.error, 0.1 * enough)) for guess in guesses]
-        if not guesses:
-            return []
-        choices.append(guesses[:3])
+        until = min(deadline, time.monotonic() + _READING)
+        guesses = _recognised((points, centred), symbol, spread, enough, outer.name == "exp", until)
+        own: list[tuple[int, Guess | None]] = [(i, guess) for guess in guesses[:3]]
+        if not guesses or guesses[0].error > _PROMISING * enough:
+            own = [(i, None), *own[:1]]
+        choices.append(own)
     offset = sum(float(values.mean()) for _, values in parts)
     found = []
     for combination in itertools.islice(itertools.product(*choices), _MOST_COMBINATIONS):
-        inside = sympy.Add(*(g.expression for g in combination), sympy.Float(offset or 1e-9))
-        whole = outer.outside(inside)
-        total = sum(g.error**2 for g in combination) ** 0.5
-        size = outer.complexity + sum(g.size for g in combination)
-        found.append(Guess(functools.partial(node.lift, whole), total, f"sum of curves, {outer.name}", size))
+        terms, splines, rest = [], dict[str, SplineEdge](), offset
+        for i, guess in combination:
+            if guess is None:
+                # The constant goes into the spline, which has a place for it.
+                spline = fitted.spline(i, rest - float(parts[i][1].mean()))
+                splines[spline.name], rest = spline, 0.0
+                terms.append(sympy.Function(spline.name, real=True)(node.symbols[i]))
+            else:
+                terms.append(guess.expression)
+        inside = sympy.Add(*terms) if splines else sympy.Add(*terms, sympy.Float(rest or 1e-9))
+        errors = [enough if guess is None else guess.error for _, guess in combination]
+        size = outer.complexity + sum(SPLINE_SIZE if guess is None else guess.size for _, guess in combination)
+        total = sum(error**2 for error in errors) ** 0.5
+        make = functools.partial(node.lift, outer.outside(inside))
+        found.append(Guess(make, total, f"sum of curves, {outer.name}", size, splines))
     return found
+
+
+def _recognised(
+    curve: tuple[Tensor, Tensor], symbol: sympy.Symbol, spread: float, enough: float, product: bool, deadline: float
+) -> list[Guess]:
+    """What a curve may be; under an exponential it is the logarithm of a factor, which can be read as well."""
+    import sympy
+
+    points, values = curve
+    order = torch.randperm(len(points), generator=torch.Generator().manual_seed(0))
+    points, values = points[order], values[order]
+    own = Node(points[:, None], values, torch.ones_like(values), [symbol], spread, lambda inner: inner)
+    guesses = curves(own, deadline, enough=enough)
+    if product and not (guesses and guesses[0].error < enough and guesses[0].size < 18):
+        factor = values.exp()
+        own = Node(points[:, None], factor, 1 / factor, [symbol], spread, sympy.log)
+        guesses = chosen([*guesses, *curves(own, deadline, enough=enough)])
+    return guesses

@@ -6,14 +6,16 @@ import functools
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from superpose.discovery.expansions import chosen, expansions
+from superpose.discovery.modes import modes
 from superpose.discovery.node import Guess, Node
-from superpose.discovery.outer import Outer, outers
+from superpose.discovery.outer import Outer, kept, outers
 from superpose.discovery.subset import best_subsets
 from superpose.discovery.symmetry import Reduction
 from superpose.interpret.candidates import fit_curve
@@ -26,36 +28,49 @@ _ROWS, _SCANNED = 1500, 400
 _EXACT = 1e-12
 # Guesses of this size fit no smooth curve by chance.
 _PLAIN = 18.0
+_CHANCE = 0.3
 # Twins of others in the library, but for constants.
 _TWINS = frozenset({"0", "cos", "arccos", "sigmoid", "x"})
 _OUTERS = ("x", "1/x", "exp", "sqrt", "log", "1/sqrt", "tanh")
 
 
 def curves(node: Node, deadline: float, *, enough: float = _EXACT) -> list[Guess]:
-    """Guesses for a table of one column.
+    """Guesses for a table of one column, the best first.
 
     Args:
         enough: the error at which the search may stop: a curve that was made of splines is no better than they are.
     """
+    found: list[Guess] = []
+    for number, batch in enumerate(stages(node, deadline)):
+        # Errors below what is enough are chance, and no reason for another term.
+        found += [replace(guess, error=max(guess.error, _CHANCE * enough)) for guess in batch]
+        # The library is asked in any case: an expansion may be as good, and a function of it plainer.
+        if number and any(guess.error < enough and guess.size < _PLAIN for guess in found):
+            break
+    return chosen(found)
+
+
+def stages(node: Node, deadline: float) -> Iterator[list[Guess]]:
+    """The same guesses batch by batch, from what is quick and likely to what is slow."""
     other = _reciprocal(node)
-    stages: list[Callable[[], Iterable[Guess]]] = [
+    makers: list[Callable[[], Iterable[Guess]]] = [
         lambda: expansions(node, deadline, quick=True),
         lambda: _library(node),
-        lambda: _scanned(node, deadline),
+        lambda: modes(node, deadline),
         lambda: _library(other) if other else (),
+        lambda: _scanned(node, deadline),
         lambda: _scanned(other, deadline) if other else (),
         lambda: expansions(node, deadline),
     ]
-    found: list[Guess] = []
-    for stage in stages:
-        for guess in stage():
+    for make in makers:
+        found = []
+        for guess in make():
             found.append(guess)
             if time.monotonic() > deadline:
                 break
-        plain = [guess for guess in found if guess.error < enough and guess.size < _PLAIN]
-        if plain or time.monotonic() > deadline:
-            break
-    return chosen(found)
+        yield found
+        if time.monotonic() > deadline:
+            return
 
 
 def _reciprocal(node: Node) -> Node | None:
@@ -69,15 +84,6 @@ def _reciprocal(node: Node) -> Node | None:
     return node.reduced(turned)
 
 
-def _kept(node: Node, outer: Outer, count: int) -> tuple[Tensor, Tensor, Tensor]:
-    x, weight = node.x[: len(node.y), 0], node.weight
-    if outer.rows is not None:
-        x, weight = x[outer.rows], weight[outer.rows]
-    row_weight = weight * outer.weights
-    row_weight = row_weight.clamp(max=1e3 * float(row_weight.median()))
-    return x[:count], outer.values[:count], row_weight[:count]
-
-
 def _library(node: Node) -> Iterator[Guess]:
     """``outer(c * f(a * x + b) + d)`` with every function of the library."""
     import sympy
@@ -86,7 +92,7 @@ def _library(node: Node) -> Iterator[Guess]:
     for outer in outers(node.y):
         if outer.name not in _OUTERS:
             continue
-        x, y, weight = _kept(node, outer, _ROWS)
+        x, y, weight = kept(node.x[:, 0], node.weight, outer, _ROWS)
         if len(x) < 20:
             continue
         for candidate in fit_curve(x, y, functions)[:4]:
@@ -113,7 +119,7 @@ def _scanned(node: Node, deadline: float) -> Iterator[Guess]:
     for outer in outers(node.y):
         if outer.name not in _OUTERS or time.monotonic() > deadline:
             continue
-        x, y, weight = _kept(node, outer, _SCANNED)
+        x, y, weight = kept(node.x[:, 0], node.weight, outer, _SCANNED)
         if len(x) < 50:
             continue
         reach = float(x.max() - x.min())

@@ -10,7 +10,7 @@ import heapq
 import itertools
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -18,15 +18,18 @@ import torch
 from torch import Tensor
 
 from superpose._errors import OptionError
-from superpose.discovery.additive import additive
-from superpose.discovery.curve import curves
-from superpose.discovery.expansions import expansions, price
+from superpose.discovery.additive import SPLINE_SIZE, additive
+from superpose.discovery.curve import stages
+from superpose.discovery.expansions import chosen, expansions, price
+from superpose.discovery.hidden import hidden_sums
 from superpose.discovery.node import Guess, Node
 from superpose.discovery.ridges import ridges
 from superpose.discovery.smooth import Smooth, held_out, smooth
+from superpose.discovery.splits import splits, without
 from superpose.discovery.symmetry import Reduction, reductions
 from superpose.discovery.trials import leading, trials
 from superpose.interpret import constants, rewrite
+from superpose.interpret.splines import SplineEdge
 
 if TYPE_CHECKING:
     import sympy
@@ -40,7 +43,19 @@ _NODE = 0.01
 # A stand-in that errs more than this shows no derivatives.
 _ROUGH = 0.3
 # One that errs more than this may be waving too fast for polynomials.
-_LIVELY = 0.02
+_LIVELY = 0.015
+# One that errs less than this has slopes whose ratios can be trusted.
+_SMOOTH = 1e-3
+# Reductions that misfit less than this leave no need to look for others.
+_SURE = 1e-3
+# A stand-in that errs by so much more than the best one is as good.
+_AS_GOOD = 1.2
+# With fewer columns a stand-in does no worse, but for chance, where it is far from exact.
+_LOSS = 1.3
+# Where tables without loss stand among others, in powers of ten of a misfit, by their columns.
+_SURE_FIRST = {1: -3.0, 2: -0.3}
+# Splits that are followed, and the share of the time left that the search for one part may take.
+_SPLITS, _SPLIT_SHARE = 2, 0.25
 # Seconds for trying reductions then.
 _TRIALS = 8.0
 # Among more columns than this some are likely to be idle.
@@ -49,7 +64,7 @@ _MANY = 3
 _STRUCTURE = 0.02
 # Guesses of one table that are fitted at once.
 _FITTED = 4
-_CHILDREN, _DEPTH, _TOLERANCE = 5, 8, 0.2
+_CHILDREN, _NOISY_CHILDREN, _DEPTH, _TOLERANCE = 5, 14, 8, 0.2
 
 
 @dataclass
@@ -70,8 +85,16 @@ class Law:
 
     @property
     def price(self) -> float:
-        """Powers of ten of the squared error, and a little for each node of the tree."""
-        return 2 * math.log10(max(self.error, _EXACT)) + _NODE * rewrite.complexity(self.expression)
+        """Powers of ten of the squared error, and a little for each node of the tree; splines count as many nodes."""
+        nodes = rewrite.complexity(self.expression) + SPLINE_SIZE * len(self.splines)
+        return 2 * math.log10(max(self.error, _EXACT)) + _NODE * nodes
+
+    @property
+    def splines(self) -> set[str]:
+        """Names of the functions in it that are no symbols."""
+        from sympy.core.function import AppliedUndef
+
+        return {part.func.__name__ for part in self.expression.atoms(AppliedUndef)}
 
 
 @dataclass(frozen=True)
@@ -105,6 +128,7 @@ class Engine:
         symbols: of the columns.
         deadline: a time of :func:`time.monotonic`.
         seed: of the order of rows.
+        enough: the error at which a law leaves nothing to explain.
         listener: told what is reached.
     """
 
@@ -116,14 +140,15 @@ class Engine:
         *,
         deadline: float,
         seed: int = 0,
-        functions: Mapping[str, Callable[[Tensor], Tensor]] | None = None,
+        enough: float = _EXACT,
         listener: Listener | None = None,
     ) -> None:
         order = torch.randperm(len(y), generator=torch.Generator().manual_seed(seed))
         self.x, self.y, self.symbols = x[order], y[order], symbols
+        self.enough = enough
         self.deadline, self.tell = deadline, listener or (lambda event: None)
         self.spread = float(y.std(correction=0)) or 1.0
-        self.functions = functions or {}
+        self.splines: dict[str, SplineEdge] = {}
         self.laws: list[Law] = []
         self.poor: list[Guess] = []
         self.seen: set[sympy.Expr] = set()
@@ -172,7 +197,10 @@ class Engine:
             return self._looked_at(task)
         node, stand_in = task.node, task.stand_in
         if node.x.shape[1] == 1:
-            self.consider(curves(node, self.deadline), stand_in.error)
+            for batch in stages(node, self.deadline):
+                self.consider(chosen(batch), stand_in.error)
+                if self.found():
+                    break
             return []
         if not task.thorough:
             good = min(max(3 * stand_in.error, 1e-5), 0.03)
@@ -189,14 +217,17 @@ class Engine:
             self.consider([_constant(node)], 1.0)
             return []
         stand_in = smooth(node.x, node.y, node.weight, self.spread)
-        if stand_in.error > max(3 * task.parent_error, 1e-6):
+        if stand_in.error > max((_LOSS if task.parent_error > _SMOOTH else 3.0) * task.parent_error, 1e-6):
             # It holds less than the table that it was made of: no symmetry after all.
             return []
         self.floor = min(self.floor, max(stand_in.error, _EXACT))
         note = " -> ".join(node.notes) or "the table"
         self.tell(f"{note}: {count} columns, a smooth stand-in errs by {stand_in.error:.1e}")
         self.consider(expansions(node, self.deadline, quick=True), stand_in.error)
-        following: list[tuple[float, _Task]] = [(0.5, replace(task, stand_in=stand_in))]
+        # Nothing was lost on the way to a table that can be explained as well as any: it comes before doubtful ones.
+        sure = bool(node.notes) and stand_in.error <= max(_AS_GOOD * self.floor, 1e-9)
+        first = _SURE_FIRST.get(count, 0.5) if sure else 0.5
+        following: list[tuple[float, _Task]] = [(first, replace(task, stand_in=stand_in))]
         if self.found() or self.late() or count == 1:
             return following
         found: list[Reduction] = []
@@ -215,18 +246,47 @@ class Engine:
                 (value * weight)[usable],
                 (gradient * weight[:, None])[usable],
             )
+            if stand_in.error < _SMOOTH and all(reduction.misfit > _SURE for reduction in found):
+                until = min(self.deadline, time.monotonic() + _TRIALS)
+                found += hidden_sums(node, points[usable], gradient[usable], until)
+                found += self._split(node, stand_in)
         if stand_in.error > _LIVELY:
             found += trials(node, stand_in.error, min(self.deadline, time.monotonic() + _TRIALS))
             found += ridges(node.x, node.y, list(node.symbols))
         found.sort(key=lambda r: (max(r.misfit, 1e-9), r.columns.shape[1]))
-        for reduction in found[:_CHILDREN]:
+        # In noise the clearest may all be chance.
+        most = _CHILDREN if found and found[0].misfit < _SURE else _NOISY_CHILDREN
+        for reduction in found[:most]:
             if reduction.misfit < _TOLERANCE and bool(torch.isfinite(reduction.columns).all()):
                 child = node.reduced(reduction)
                 if bool(torch.isfinite(child.y).all()) and len(child.notes) <= _DEPTH:
                     misfit = math.log10(max(reduction.misfit, 0.1 * stand_in.error, 1e-9))
                     priority = misfit + 0.2 * reduction.columns.shape[1] + 0.1 * (reduction.factor is not None)
-                    following.append((priority, _Task(child, stand_in.error)))
+                    following.append((priority, _Task(child, max(stand_in.error, reduction.rough))))
         return following
+
+    def _split(self, node: Node, stand_in: Smooth) -> Iterator[Reduction]:
+        """Reductions by a term or a factor of columns that stand apart, found by a search of its own."""
+        for split in itertools.islice(splits(node, stand_in), _SPLITS):
+            until = time.monotonic() + _SPLIT_SHARE * max(0.0, self.deadline - time.monotonic())
+            made = without(node, split, self._solved, until)
+            if made is not None:
+                yield made
+
+    def _solved(
+        self, x: Tensor, y: Tensor, symbols: list[sympy.Symbol], enough: float, seconds: float
+    ) -> tuple[sympy.Expr, float] | None:
+        inner = Engine(x, y, tuple(symbols), deadline=time.monotonic() + seconds, enough=enough)
+        inner.run()
+        usable = [law for law in inner.laws if not law.splines]
+        best = min(
+            usable,
+            key=lambda law: max(law.error, enough) * (1 + _NODE * rewrite.complexity(law.expression)),
+            default=None,
+        )
+        if inner.interrupted:
+            raise KeyboardInterrupt
+        return None if best is None else (best.expression, best.error)
 
     # -- laws
 
@@ -286,6 +346,7 @@ class Engine:
 
     def fitted(self, guess: Guess) -> Law | None:
         """The guess with all of its constants fitted to the original table; None where it has no values."""
+        self.splines |= guess.splines
         problem = self._problem(_FIT_ROWS)
         try:
             fitted = problem.fit(guess.expression, steps=12)
@@ -301,14 +362,17 @@ class Engine:
         return Law(fitted.expression, error, guess.note)
 
     def _problem(self, rows: int) -> constants.Problem:
-        return constants.Problem(self.symbols, self.x[:rows], self.y[:rows], self.functions, self.deadline)
+        return constants.Problem(self.symbols, self.x[:rows], self.y[:rows], self.splines, self.deadline)
 
     def found(self) -> bool:
         """Whether a law leaves nothing to explain."""
         if not self.laws:
             return False
         best = min(self.laws, key=lambda law: law.price)
-        if best.error < _EXACT:
+        if best.splines:
+            # There may be symbols for them yet.
+            return False
+        if best.error < self.enough:
             return True
         if best.error > 1.2 * self.floor:
             return False
@@ -319,13 +383,19 @@ class Engine:
         from superpose.nn.symbolic import torch_function
 
         x, y = self.x[:_ROWS], self.y[:_ROWS]
-        values = torch_function(law.expression, self.symbols, self.functions)(*x.unbind(-1))
+        values = torch_function(law.expression, self.symbols, self.splines)(*x.unbind(-1))
         residual = y - values.expand_as(y)
         size = float(residual.square().mean().sqrt())
         if not size > 0:
             return 0.0
-        most = max(x.shape[1] + 1, min(200, len(x) // 25))
-        error = smooth(x, residual / size, torch.ones_like(y), 1.0, most=most).error
         # Beside the same held-out rows' own size, so that chance in their choice cancels.
         own = float((residual[: held_out(len(y))] / size).square().mean())
-        return max(0.0, 1 - error**2 / own) if own > 0 else 0.0
+        if not own > 0:
+            return 0.0
+        # With the law's own columns only, a polynomial of the same size sees more.
+        used = [k for k, symbol in enumerate(self.symbols) if symbol in law.expression.free_symbols]
+        errors = []
+        for columns in {tuple(range(x.shape[1])), tuple(used)} - {()}:
+            most = max(len(columns) + 1, min(200, len(x) // 25))
+            errors.append(smooth(x[:, columns], residual / size, torch.ones_like(y), 1.0, most=most).error)
+        return max(0.0, 1 - min(errors) ** 2 / own)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -20,6 +20,7 @@ from superpose.discovery.terms import terms
 from superpose.discovery.tidy import tidied
 from superpose.interpret import constants, rewrite
 from superpose.interpret.functions import chosen, linear_in, uses_only
+from superpose.interpret.splines import SplineEdge, absorbed
 
 if TYPE_CHECKING:
     import sympy
@@ -37,6 +38,7 @@ _MOST_ON_FRONT = 6
 _SETTLED = 4
 # A law this near to the best is as good: then the simpler one is taken.
 _EXACT = 1e-12
+_SPLINE_MORE = 1.1
 # Columns within so many powers of ten of 1 keep their units.
 _ORDINARY = 3
 
@@ -52,6 +54,7 @@ class Found:
         reason: why the search ended, and why this law is recommended.
         floor: the least error of a smooth stand-in, in units of the target's spread: what can be explained at least.
         interrupted: whether a person ended it.
+        splines: the functions in the laws that no symbol was found for, by their names.
     """
 
     laws: tuple[Law, ...]
@@ -60,6 +63,7 @@ class Found:
     reason: str
     floor: float = math.inf
     interrupted: bool = False
+    splines: Mapping[str, SplineEdge] = field(default_factory=dict)
 
 
 def find_laws(
@@ -114,8 +118,9 @@ def find_laws(
         engine.settle(_SETTLED)
     if not engine.laws:
         return Found((), None, False, reason, engine.floor, engine.interrupted)
-    complete = engine.found()
     raw = min(engine.laws, key=lambda law: law.price)
+    # What no symbol was found for may stay a spline if nothing else is left to explain.
+    complete = engine.found() or (bool(raw.splines) and raw.error <= max(engine.floor, _EXACT))
     best = _tidied(engine, raw, time.monotonic() + 0.8 * max(1.0, deadline - time.monotonic()))
     laws = [best]
     for law in engine.simpler(best, _MOST_ON_FRONT):
@@ -123,10 +128,14 @@ def find_laws(
             break
         laws.append(_tidied(engine, law, min(deadline, time.monotonic() + 3)))
     front = _front(laws, best)
-    lifted = tuple(replace(law, expression=unit * law.expression.xreplace(back)) for law in front)
+    names = {name: f"spline_{n}" for n, name in enumerate(sorted(set().union(*(law.splines for law in front))), 1)}
+    lifted = tuple(
+        replace(law, expression=rewrite.renamed(unit * law.expression.xreplace(back), names)) for law in front
+    )
     recommended = lifted[next(n for n, law in enumerate(front) if law is best)]
     why = f"{reason}; {_why(best, complete)}"
-    return Found(lifted, recommended, complete, why, engine.floor, engine.interrupted)
+    used = {new: replace(engine.splines[old], name=new) for old, new in names.items()}
+    return Found(lifted, recommended, complete, why, engine.floor, engine.interrupted, used)
 
 
 @dataclass(frozen=True)
@@ -147,8 +156,8 @@ class _Allowed:
     def everything(self) -> bool:
         return self.functions is None and not self.linear
 
-    def __call__(self, expression: sympy.Expr) -> bool:
-        if self.functions is not None and not uses_only(expression, self.functions):
+    def __call__(self, expression: sympy.Expr, splines: Collection[str] = ()) -> bool:
+        if self.functions is not None and not uses_only(expression, self.functions, beside=splines):
             return False
         return all(linear_in(expression, symbol) for symbol in self.symbols if symbol.name in self.linear)
 
@@ -161,12 +170,12 @@ class _Choosy(Engine):
     def consider(self, guesses: list[Guess], stand_in: float = 0.0) -> None:
         # Most guesses are never written out, and where all are allowed that is not needed either.
         if not self.allowed.everything:
-            guesses = [guess for guess in guesses if self.allowed(guess.expression)]
+            guesses = [guess for guess in guesses if self.allowed(guess.expression, self.splines)]
         super().consider(guesses, stand_in)
 
     def fitted(self, guess: Guess) -> Law | None:
         law = super().fitted(guess)
-        return law if law is not None and self.allowed(law.expression) else None
+        return law if law is not None and self.allowed(law.expression, self.splines) else None
 
 
 def _sums(engine: _Choosy, symbols: tuple[sympy.Symbol, ...]) -> list[Guess]:
@@ -216,14 +225,18 @@ def _power_of_ten(values: Tensor) -> int:
 
 def _tidied(engine: _Choosy, law: Law, deadline: float) -> Law:
     """The law with simple constants where the rows allow them, simplified, the others fitted to all rows."""
-    problem = constants.Problem(engine.symbols, engine.x[:_ROWS], engine.y[:_ROWS], engine.functions, deadline)
+    if law.splines:
+        expression, made = absorbed(law.expression, engine.splines)
+        engine.splines |= made
+        law = replace(law, expression=expression)
+    problem = constants.Problem(engine.symbols, engine.x[:_ROWS], engine.y[:_ROWS], engine.splines, deadline)
     simple = tidied(law.expression, problem)
-    everything = constants.Problem(
-        engine.symbols, engine.x[:_ALL_ROWS], engine.y[:_ALL_ROWS], engine.functions, deadline
-    )
+    everything = constants.Problem(engine.symbols, engine.x[:_ALL_ROWS], engine.y[:_ALL_ROWS], engine.splines, deadline)
     fitted = everything.fit(simple.expression, steps=8)
     error = math.sqrt(everything.error(fitted.expression))
-    if not error <= max(1.02 * law.error, _EXACT) or not engine.allowed(fitted.expression):
+    # The error of a spline is no noise, and one constant moves it more than another.
+    worse = not error <= max((_SPLINE_MORE if law.splines else 1.02) * law.error, _EXACT)
+    if worse or not engine.allowed(fitted.expression, engine.splines):
         return law
     return Law(fitted.expression, error, law.note, fitted.errors)
 
@@ -240,6 +253,9 @@ def _front(laws: list[Law], best: Law) -> list[Law]:
 def _why(best: Law, complete: bool) -> str:
     if best.error < _EXACT:
         return "recommended because it gives every row to rounding"
+    if best.splines:
+        stays = "a curve that no symbol was found for stays a spline"
+        return f"{stays}, and nothing else is left to explain" if complete else stays
     if complete:
         return "recommended as the simplest whose residuals show no structure"
     return "recommended for its error and its size together; its residuals still show structure"

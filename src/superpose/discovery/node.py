@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 from superpose.discovery.symmetry import Reduction
+from superpose.interpret.splines import SplineEdge
 
 if TYPE_CHECKING:
     import sympy
@@ -24,12 +25,14 @@ class Guess:
         error: root mean squared error in units of the original target's spread, as far as it is known.
         note: where it comes from.
         size: about as many nodes as the expression has beside those that all guesses of its table share.
+        splines: the functions in it that are no symbols, by their names.
     """
 
     make: Callable[[], sympy.Expr] = field(repr=False)
     error: float
     note: str
     size: float
+    splines: Mapping[str, SplineEdge] = field(default_factory=dict)
 
     @functools.cached_property
     def expression(self) -> sympy.Expr:
@@ -67,11 +70,14 @@ class Node:
         symbols = [sympy.Symbol(f"_{depth}_{n}", real=True) for n in range(len(reduction.expressions))]
         back = dict(zip(symbols, reduction.expressions, strict=True))
         y, weight = self.y, self.weight
+        if reduction.term is not None:
+            y = y - reduction.term
         if reduction.factor is not None:
             y, weight = y / reduction.factor, weight * reduction.factor.abs()
 
         def lift(expression: sympy.Expr) -> sympy.Expr:
-            return self.lift(reduction.factor_expression * expression.xreplace(back))
+            made = reduction.factor_expression * expression.xreplace(back)
+            return self.lift(made if reduction.term_expression is None else reduction.term_expression + made)
 
         notes = (*self.notes, reduction.note)
         return Node(reduction.columns, y, weight, symbols, self.spread, lift, notes)

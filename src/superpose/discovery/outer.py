@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # Rows on which a function cannot be undone may be left out if the target is below this share of its largest value.
 _NEGLIGIBLE = 0.02
+# Noise may carry a hyperbolic tangent so far.
+_OVER = 1.1
 
 
 @dataclass(frozen=True)
@@ -76,9 +78,10 @@ def outers(y: Tensor) -> Iterator[Outer]:
             yield Outer("arctan", 1, y.tan(), y.cos() ** 2, None, sympy.atan)
     if low >= 0 and high <= math.pi:
         yield Outer("arccos", 1, y.cos(), 1 / y.sin().clamp(min=1e-2), None, sympy.acos)
-    if low >= -1 and high <= 1 and low < 0.98:
-        # Saturated rows say nothing of the argument.
-        rows = torch.nonzero(y.abs() < 1 - 1e-7)[:, 0]
+    if max(-low, high) < _OVER and low < 0.98:
+        # Saturated rows say nothing of the argument, and what noise they have would weigh heavily.
+        steep, slanted = (torch.nonzero(y.abs() < most)[:, 0] for most in (0.95, 1 - 1e-7))
+        rows = steep if len(steep) > 0.3 * len(y) else slanted
         if len(rows) > 0.3 * len(y):
             z = y[rows]
             yield Outer("tanh", 1, torch.atanh(z * inside), (1 - z**2).clamp(min=1e-12), rows, sympy.tanh)
@@ -87,4 +90,18 @@ def outers(y: Tensor) -> Iterator[Outer]:
         yield Outer("cos", 1, torch.acos(y * inside), (1 - y**2).clamp(min=1e-6).sqrt(), None, sympy.cos)
 
 
-__all__ = ["Outer", "outers"]
+def kept(x: Tensor, weight: Tensor, outer: Outer, count: int) -> tuple[Tensor, Tensor, Tensor]:
+    """The first rows of a column that an outer function leaves: the column, ``f^-1`` of the target, and weights.
+
+    Args:
+        x, weight: ``[N]`` column, or ``[N, n]`` columns, and how the original target moves with that of its table.
+        count: how many rows.
+    """
+    if outer.rows is not None:
+        x, weight = x[outer.rows], weight[outer.rows]
+    row_weight = weight * outer.weights
+    row_weight = row_weight.clamp(max=1e3 * float(row_weight.median()))
+    return x[:count], outer.values[:count], row_weight[:count]
+
+
+__all__ = ["Outer", "kept", "outers"]

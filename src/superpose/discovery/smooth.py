@@ -164,7 +164,7 @@ def smooth(x: Tensor, y: Tensor, weight: Tensor, spread: float, *, most: int = _
             # Errors count in the target's own units, but no row may outweigh all others.
             rows = weight / _steepness(kind, y).abs()
             rows = (rows / rows.median().clamp(min=1e-300)).clamp(min=1e-3, max=30)
-            found = _solved(matrix[held:] * rows[held:, None], (_forth(kind, y) * rows)[held:])
+            found = solved(matrix[held:] * rows[held:, None], (_forth(kind, y) * rows)[held:])
             predicted = _back(kind, sign, matrix[:held] @ found)
             error = float(((predicted - y[:held]) * weight[:held]).square().mean().sqrt()) / spread
             if math.isfinite(error) and (best is None or error < best.error):
@@ -176,12 +176,48 @@ def smooth(x: Tensor, y: Tensor, weight: Tensor, spread: float, *, most: int = _
     return best
 
 
+def separate(
+    x: Tensor, y: Tensor, weight: Tensor, spread: float, groups: tuple[list[int], list[int]], *, product: bool
+) -> tuple[float, Tensor]:
+    """The best sum, or product, of two polynomials of different columns.
+
+    Args:
+        x, y, weight, spread: as for :func:`smooth`.
+        groups: the columns of each.
+        product: of exponentials of the polynomials; the target must have one sign.
+
+    Returns:
+        Its error as that of :class:`Smooth`, and the first part's values ``[N]`` up to a constant.
+    """
+    some, goal, rows = x[:_ROWS], y[:_ROWS], weight[:_ROWS]
+    held = held_out(len(some))
+    low, high = some.amin(0), some.amax(0)
+    center, scale = (low + high) / 2, ((high - low) / 2).clamp(min=1e-300)
+    budget = min(_MOST_COLUMNS, (len(some) - held) // 3) // 2
+    powers = [_powers(len(group), budget) for group in groups]
+
+    def matrix(points: Tensor, part: int) -> Tensor:
+        inner = (points - center) / scale
+        # The constant stands in the first.
+        return _columns(_bases(inner[:, groups[part]], powers[part]), powers[part])[:, part:]
+
+    both = torch.cat([matrix(some, 0), matrix(some, 1)], -1)
+    kind, sign = ("log" if product else "x"), (1.0 if float(goal.mean()) > 0 else -1.0)
+    factor = rows / _steepness(kind, goal).abs()
+    factor = (factor / factor.median().clamp(min=1e-300)).clamp(min=1e-3, max=30)
+    found = solved(both[held:] * factor[held:, None], (_forth(kind, goal) * factor)[held:])
+    predicted = _back(kind, sign, both[:held] @ found)
+    error = float(((predicted - goal[:held]) * rows[:held]).square().mean().sqrt()) / spread
+    part = matrix(x, 0) @ found[: len(powers[0])]
+    return (error if math.isfinite(error) else math.inf), part.clamp(max=700).exp() if product else part
+
+
 def held_out(rows: int) -> int:
     """How many of so many rows, the first ones, judge a stand-in."""
     return max(1, min(rows, _ROWS) // 5)
 
 
-def _solved(matrix: Tensor, goal: Tensor) -> Tensor:
+def solved(matrix: Tensor, goal: Tensor) -> Tensor:
     """Least squares by the normal equations, once more on what is left; by orthogonal factors if they are singular."""
     normal = matrix.T @ matrix
     normal.diagonal().mul_(1 + 1e-14)
@@ -195,4 +231,4 @@ def _solved(matrix: Tensor, goal: Tensor) -> Tensor:
     return solution[:, 0]
 
 
-__all__ = ["Smooth", "held_out", "smooth"]
+__all__ = ["Smooth", "held_out", "separate", "smooth", "solved"]

@@ -14,7 +14,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -25,12 +25,14 @@ if TYPE_CHECKING:
 
 # (name, exponent): a(x) = x^exponent, with 0 for the logarithm.
 _SCALES = (1.0, 0.0, 2.0, -1.0, -2.0, 0.5, 3.0)
+# A constant must make a symmetry so much clearer to be taken from the target.
+_OFFSET = 0.1
 _SNAP = 0.06
 
 
 @dataclass(frozen=True)
 class Reduction:
-    """A way to a table with fewer columns: ``y = factor * g(columns)``.
+    """A way to a table with fewer columns: ``y = term + factor * g(columns)``.
 
     Attributes:
         misfit: how far the derivatives are from the symmetry, as a share of their size.
@@ -39,6 +41,9 @@ class Reduction:
         factor: ``[N]``; None for one.
         factor_expression: of the same symbols.
         note: what it is, for people.
+        rough: how wrong the smaller table may be for want of exact constants in it, in units of the target's spread.
+        term: ``[N]`` what is taken from the target first; None for nothing.
+        term_expression: of the same symbols.
     """
 
     misfit: float
@@ -47,6 +52,9 @@ class Reduction:
     factor: Tensor | None
     factor_expression: sympy.Expr
     note: str
+    rough: float = 0.0
+    term: Tensor | None = None
+    term_expression: sympy.Expr | None = None
 
 
 def reductions(
@@ -63,6 +71,7 @@ def reductions(
     yield from _irrelevant(x, symbols, points, value, gradient)
     yield from _merges(x, symbols, points, gradient)
     yield from _scalings(x, symbols, points, value, gradient)
+    yield from _scalings_with_offset(x, symbols, points, value, gradient)
 
 
 def _irrelevant(
@@ -183,6 +192,31 @@ def _scalings(
             continue
         for pivots, exponents in _pivoted(rows[-dimension:], norms, x, count)[: 1 if dimension + 1 >= count else 3]:
             yield _scaled(x, symbols, pivots, exponents, misfit)
+
+
+def _scalings_with_offset(
+    x: Tensor, symbols: list[sympy.Expr], points: Tensor, value: Tensor, gradient: Tensor
+) -> Iterator[Reduction]:
+    """The same for a target from which a constant has to be taken first: what scales is the rest."""
+    import sympy
+
+    ones = torch.ones_like(value)[:, None]
+    matrix = torch.cat([points * gradient, value[:, None], ones], -1)
+    norms = matrix.norm(dim=0)
+    if float(norms.min()) < 1e-6 * float(norms.max()):
+        return
+    _, singular, rows = torch.linalg.svd(matrix / norms, full_matrices=False)
+    null = rows[-1] / norms
+    without = torch.linalg.svdvals(matrix[:, :-1] / norms[:-1])
+    if float(singular[-1]) > _OFFSET * float(without[-1]) or not float(null[-2].abs()) > 0:
+        return
+    constant = -float(null[-1] / null[-2])
+    if not 1e-3 * float(value.std()) < abs(constant) < 1e3 * float(value.abs().max()):
+        return
+    term, expression = torch.full_like(x[:, 0], constant), sympy.Float(constant)
+    for found in _scalings(x, symbols, points, value - constant, gradient):
+        note = f"{found.note}, after a constant"
+        yield replace(found, note=note, rough=found.rough + found.misfit, term=term, term_expression=expression)
 
 
 def _pivoted(

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from superpose._clock import OutOfTime, until
 from superpose._errors import OptionError
 from superpose.interpret import constants, rewrite
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 # Expressions of more nodes are left as they are: algebra takes a time that grows fast.
 _MOST_NODES = 160
 _MOST_FACTORED = 60
+# Seconds for one rule.
+_RULE_TIME = 2.0
 
 
 def tidied(law: sympy.Expr, problem: constants.Problem) -> constants.Fitted:
@@ -29,10 +32,11 @@ def tidied(law: sympy.Expr, problem: constants.Problem) -> constants.Fitted:
         law: of the problem's symbols, constants as floats.
         problem: the rows to fit to.
     """
-    forms = [law, *(rewrite.canonical(law, multiply_out=flat) for flat in (False, True))]
+    squared = _squares(_into_logarithms(law))
+    forms = [law, squared, *(rewrite.canonical(law, multiply_out=flat) for flat in (False, True))]
     forms = [rewrite.without_signs(form, problem.sign) for form in dict.fromkeys(forms)]
     fitted = problem.fit(min(forms, key=rewrite.complexity))
-    allowed = max(fitted.error * (1 + 9 / len(problem.y)), 1e-20)
+    allowed = max(problem.leeway(law) * fitted.error * (1 + 9 / len(problem.y)), 1e-20)
     best = _best([problem.snapped(form) for form in dict.fromkeys(forms)], allowed) or fitted
     for _ in range(3):
         if time.monotonic() > problem.deadline:
@@ -42,6 +46,92 @@ def tidied(law: sympy.Expr, problem: constants.Problem) -> constants.Fitted:
             break
         best = shorter
     return best
+
+
+def _into_logarithms(expression: sympy.Expr) -> sympy.Expr:
+    """``k log(u) + c = k log(exp(c / k) u)``: with the right factor, what stands inside may be plain."""
+    import sympy
+
+    def rule(total: sympy.Expr) -> sympy.Expr:
+        constant, rest = total.as_coeff_Add()
+        factor, logarithm = rest.as_coeff_Mul()
+        if not (isinstance(logarithm, sympy.log) and constant and abs(constant / factor) < 50):
+            return total
+        size = sympy.exp(constant / factor).evalf()
+        inside = sympy.Add(*(size * term for term in sympy.Add.make_args(logarithm.args[0])))
+        return factor * sympy.log(inside)
+
+    return expression.replace(lambda part: part.is_Add, rule)
+
+
+def _squares(expression: sympy.Expr) -> sympy.Expr:
+    """``a (s + p)^2 + b s + c = a (s + q)^2 + r``: two constants instead of three."""
+    import sympy
+
+    def rule(total: sympy.Expr) -> sympy.Expr:
+        for term in total.args:
+            a, square = term.as_coeff_Mul()
+            if square.is_Pow and square.exp == sympy.S.Half:
+                # In the root itself the sum is a square too.
+                under, u = square.base.as_coeff_Add()
+                c, linear = (total - term).as_coeff_Add()
+                size = _ratio(linear, u)
+                if size is not None:
+                    q = a / (2 * size)
+                    return size * (square + q) ** 2 + (c - size * under - size * q**2)
+            if not (square.is_Pow and square.exp == 2):
+                continue
+            p, s = square.base.as_coeff_Add()
+            c, linear = (total - term).as_coeff_Add()
+            b = _ratio(linear, s)
+            if b is not None:
+                q = p + b / (2 * a)
+                unit = next(iter(_coefficients(s).values()))
+                base = sympy.Add(*(part / unit for part in (*s.args, q))) if s.is_Add else s / unit + q / unit
+                return a * unit**2 * base**2 + (c + a * p**2 - a * q**2)
+        return total
+
+    return expression.replace(lambda part: part.is_Add, rule)
+
+
+def _binomials(expression: sympy.Expr) -> sympy.Expr:
+    """``a u^2 + 2 a u v + a v^2 = a (u + v)^2`` wherever these three stand in a sum, and the same with a minus."""
+    import sympy
+
+    def rule(total: sympy.Expr) -> sympy.Expr:
+        terms = _coefficients(total)
+        for core, factor in terms.items():
+            if not (core.is_Mul and len(core.args) == 2):
+                continue
+            u, v = core.args
+            size = terms.get(u**2)
+            if size is not None and terms.get(v**2) == size and factor in (2 * size, -2 * size):
+                rest = {other: number for other, number in terms.items() if other not in (core, u**2, v**2)}
+                made = size * (u + v if factor == 2 * size else u - v) ** 2
+                return rule(sympy.Add(made, *(number * other for other, number in rest.items())))
+        return total
+
+    return expression.replace(lambda part: part.is_Add, rule)
+
+
+def _ratio(linear: sympy.Expr, s: sympy.Expr) -> sympy.Expr | None:
+    """The number ``b`` with ``linear = b s``, its terms equal to a few digits; None if there is none."""
+    import sympy
+
+    if not s.free_symbols:
+        return None
+    over, under = (_coefficients(part) for part in (linear, s))
+    if set(over) != set(under):
+        return None
+    ratios = [over[core] / under[core] for core in over]
+    same = all(abs(ratio - ratios[0]) < 1e-4 * abs(ratios[0]) for ratio in ratios)
+    return sympy.Add(*ratios) / len(ratios) if same else None
+
+
+def _coefficients(total: sympy.Expr) -> dict[sympy.Expr, sympy.Expr]:
+    import sympy
+
+    return {core: factor for factor, core in (term.as_coeff_Mul() for term in sympy.Add.make_args(total))}
 
 
 def _best(found: list[constants.Fitted], allowed: float) -> constants.Fitted | None:
@@ -80,8 +170,9 @@ def _forms(expression: sympy.Expr, problem: constants.Problem) -> list[sympy.Exp
     rules: list[Callable[[sympy.Expr], sympy.Expr]] = [
         lambda e: _everywhere(e, factored),
         lambda e: _everywhere(e, lambda node: sympy.cancel(sympy.together(node))),
-        lambda e: sympy.expand(e),
+        sympy.expand,
         lambda e: _everywhere(sympy.expand(e), factored),
+        _binomials,
         sympy.powsimp,
         lambda e: sympy.powdenest(e, force=False),
         lambda e: _halved(e),
@@ -92,12 +183,13 @@ def _forms(expression: sympy.Expr, problem: constants.Problem) -> list[sympy.Exp
     for rule in rules:
         if time.monotonic() > problem.deadline:
             break
-        if rewrite.complexity(start) > _MOST_FACTORED and rule is not rules[4]:
+        if rewrite.complexity(start) > _MOST_FACTORED and rule is not sympy.powsimp:
             continue
         try:
-            made = rule(start).xreplace(back)
-        except (sympy.PolynomialError, ValueError, TypeError, NotImplementedError, ZeroDivisionError):
-            # Not every rule fits every expression: those that do not are passed over.
+            with until(min(problem.deadline, time.monotonic() + _RULE_TIME)):
+                made = rule(start).xreplace(back)
+        except (OutOfTime, sympy.PolynomialError, ValueError, TypeError, NotImplementedError, ZeroDivisionError):
+            # Not every rule fits every expression, and some take for ever: those are passed over.
             continue
         forms.append(rewrite.without_signs(made, problem.sign))
     return [form for form in dict.fromkeys(forms) if _is_usable(form, problem)]

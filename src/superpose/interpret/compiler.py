@@ -7,7 +7,7 @@ idea is from Z. Liu et al., *KAN 2.0*, 2024, section 3.3, where it is called kan
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,9 @@ from torch import Tensor
 from superpose._errors import DataError, OptionError, nearest
 from superpose.data import Affine, Dataset
 from superpose.interpret.attribution import samples
-from superpose.nn.model import KAN
+from superpose.interpret.splines import SplineEdge
+from superpose.nn.layer import KANLayer
+from superpose.nn.model import KAN, Edge
 from superpose.nn.surgery import scale_sum
 from superpose.nn.symbolic import SymbolicFunction, argument, library, power
 
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     import sympy
 
 _MARGIN, _LARGEST = 0.02, 1e300
+# Intervals and degree where there is no spline.
+_GRID = (5, 3)
 
 
 def compile_formula(
@@ -33,6 +37,7 @@ def compile_formula(
     targets: str | Sequence[str] | None = None,
     *,
     data: Dataset | Tensor | None = None,
+    splines: Mapping[str, SplineEdge] | None = None,
 ) -> KAN:
     """A network of symbolic edges, sums and products that has the values of an expression, to rounding.
 
@@ -45,6 +50,8 @@ def compile_formula(
         targets: their names; ``y``, or ``f`` if a column is called that, or ``y1, y2, ...`` by default.
         data: samples ``[B, n_in]`` in the user's units, or a data set (its training rows): the grids are laid over the
             activations there, and the model's scaling is made of powers of two, which leaves all constants exact.
+        splines: functions in the expression that are no symbols, by their names, all with as many coefficients and no
+            base function (see :attr:`superpose.Formula.splines`): each becomes an edge that is that spline.
 
     Raises:
         OptionError: if something in the expression is no column, no function of the library, or no real number.
@@ -61,14 +68,27 @@ def compile_formula(
     expressions = [expression] if not isinstance(expression, Sequence) else list(expression)
     if features is None and isinstance(data, Dataset):
         features = data.feature_names
+    return compiled(expressions, features, targets, data=data, splines=splines or {})[0]
+
+
+def compiled(
+    expressions: Sequence[sympy.Expr],
+    features: Sequence[str | sympy.Symbol] | None,
+    targets: str | Sequence[str] | None,
+    *,
+    data: Dataset | Tensor | None,
+    splines: Mapping[str, SplineEdge],
+) -> tuple[KAN, dict[str, str]]:
+    """As :func:`compile_formula`; also what each spline is called in the network's own formula."""
     columns = _columns(expressions, features)
     names = _target_names(targets, len(expressions), columns)
-    builder = _Builder(list(columns.values()))
+    builder = _Builder(list(columns.values()), splines)
     model = builder.build([_in_columns(one, columns) for one in expressions])
     model.feature_names, model.target_names = tuple(columns), names
     # What fit finds unscaled, it scales: the function would be another.
     model.scaled.fill_(True)
-    return model if data is None else _on_data(model, data)
+    named = {name: "spline_{}_{}_{}".format(*place) for place, name in builder.placed.items()}
+    return (model if data is None else _on_data(model, data, list(builder.placed))), named
 
 
 def _columns(expressions: Sequence[Any], features: Sequence[Any] | None) -> dict[str, sympy.Symbol]:
@@ -134,8 +154,10 @@ class _Node:
 class _Builder:
     """Finds a node for every part of some expressions, and builds the network of all that are needed."""
 
-    def __init__(self, columns: Sequence[sympy.Symbol]) -> None:
-        self.columns = list(columns)
+    def __init__(self, columns: Sequence[sympy.Symbol], splines: Mapping[str, SplineEdge]) -> None:
+        self.columns, self.splines = list(columns), splines
+        # Where in the network each of the splines is.
+        self.placed: dict[Edge, str] = {}
         self.nodes: dict[sympy.Expr, _Node] = {column: _Node(0, ()) for column in columns}
 
     # -- from expressions to nodes
@@ -192,6 +214,8 @@ class _Builder:
         """``factor * core`` as an edge from the deepest node that is needed for it."""
         import sympy
 
+        if core.func.__name__ in self.splines:
+            return self._outer(factor, core.func.__name__, core.args[0])
         known = _recognised(core)
         if known is not None:
             function, inner, share = known
@@ -234,8 +258,8 @@ class _Builder:
             levels[level - 1] = self.columns if level == 1 else list(needed)
             edges.insert(0, made)
         shape: list[Any] = [len(self.columns), *([0, [len(node) for node in layer]] for layer in edges)]
-        model = KAN(shape)
-        for layer, before, nodes in zip(model.kan_layers(), levels, edges, strict=False):
+        model = KAN(shape, grid_size=self._sizes(edges, 0), degree=self._sizes(edges, 1))
+        for n, (layer, before, nodes) in enumerate(zip(model.kan_layers(), levels, edges, strict=False)):
             place = {one: i for i, one in enumerate(before)}
             table = {
                 (place[edge.source], o): (edge.function, (edge.a, edge.b, edge.c, edge.d))
@@ -245,8 +269,43 @@ class _Builder:
             layer.mask[:] = False
             for wanted in table:
                 layer.mask[wanted] = True
-            layer.set_symbolic(dict(sorted(table.items())))
+            curves = {place: made for place, made in table.items() if made[0] in self.splines}
+            layer.set_symbolic({place: table[place] for place in sorted(table) if place not in curves})
+            for (i, o), (name, numbers) in curves.items():
+                self._place(layer, i, o, self.splines[name], numbers)
+                self.placed[n, i, o] = name
         return model
+
+    def _sizes(self, edges: Sequence[Sequence[tuple[tuple[_Edge, ...], ...]]], which: int) -> list[int]:
+        """Grid sizes (0) or degrees (1) of the layers: those of their splines, or what a network has by default."""
+        found = []
+        for nodes in edges:
+            names = {edge.function for node in nodes for part in node for edge in part}
+            shapes = {(len(s.rows) - s.degree, s.degree) for name, s in self.splines.items() if name in names}
+            if len(shapes) > 1:
+                raise OptionError(
+                    "the splines of one layer must have one degree and as many coefficients as one another; here they "
+                    f"have (intervals, degree) {sorted(shapes)}"
+                )
+            found.append((*shapes, _GRID)[0][which])
+        return found
+
+    @staticmethod
+    @torch.no_grad()
+    def _place(layer: KANLayer, i: int, o: int, spline: SplineEdge, numbers: tuple[float, float, float, float]) -> None:
+        """Make an edge the curve ``c * spline(a * x + b) + d``."""
+        a, b, c, d = numbers
+        knots, values = (spline.knots - b) / a, c * spline.rows + d
+        if a < 0:
+            knots, values = knots.flip(0), values.flip(0)
+        others = layer.spline_mask()[i].clone()
+        others[o] = False
+        if bool(others.any()) and not torch.equal(layer.knots[i], knots):
+            raise OptionError("two splines of one column must have the same knots")
+        layer.knots[i] = knots
+        layer.spline_coefficients[i, :, o] = values
+        if layer.base_weight is not None:
+            layer.base_weight[i, o] = 0.0
 
     def _at(self, expression: sympy.Expr, level: int) -> tuple[tuple[_Edge, ...], ...]:
         """The factors of the node that has this expression at a level: its own, or a straight line from below."""
@@ -324,8 +383,8 @@ def _is_power(expression: sympy.Expr) -> bool:
 
 
 @torch.no_grad()
-def _on_data(model: KAN, data: Dataset | Tensor) -> KAN:
-    """The same function with a scaling and with grids that suit the samples."""
+def _on_data(model: KAN, data: Dataset | Tensor, splines: Sequence[Edge]) -> KAN:
+    """The same function with a scaling and with grids that suit the samples; those of splines stay."""
     x = samples(model, data)
     y = model(x)
     finite = torch.isfinite(y).all(-1)
@@ -337,10 +396,16 @@ def _on_data(model: KAN, data: Dataset | Tensor) -> KAN:
     if first.symbolic is not None:
         for place, (i, _) in enumerate(first.symbolic.edges):
             first.symbolic.constants[place, 0] *= inputs[i]
+    for i in {i for n, i, _ in splines if n == 0}:
+        first.knots[i] /= inputs[i]
     for node, scale in enumerate(outputs.tolist()):
         scale_sum(last, last.sums_of(node)[0], 1 / scale)
     model.set_scaling(Affine(torch.zeros_like(inputs), inputs), Affine(torch.zeros_like(outputs), outputs))
-    return model.adapt(x, blend=0.0, margin=_MARGIN)
+    adapted = model.adapt(x, blend=0.0, margin=_MARGIN)
+    for n, i, _ in splines:
+        adapted.layer(n).knots[i] = model.layer(n).knots[i]
+        adapted.layer(n).coefficients[i] = model.layer(n).coefficients[i]
+    return adapted
 
 
 def _power_of_two(values: Tensor) -> Tensor:

@@ -22,6 +22,8 @@ _ALLOWED = 9.0
 # Errors below this share of the target's spread are rounding: exact data.
 _EXACT = 1e-10
 _MOST_CONSTANTS = 60
+# Beside splines, standard errors count so many times, and a squared error so much larger is as good.
+_SPLINE_WIDTHS, _SPLINE_MORE = 10.0, 1.1
 # Numerators up to this are as plain as a fraction of pi gets.
 _SMALL = 12
 # Sums are shortened to at most so many terms.
@@ -152,26 +154,43 @@ class Problem:
         """The expression with simple constants wherever the samples do not object, the rest refitted."""
         import sympy
 
-        if any(part.func.__name__ in self.functions for part in expression.atoms(sympy.Function)):
+        if any(self._is_sized(part) for part in expression.atoms(sympy.Mul, sympy.Add)):
             # The size of a spline is nobody's constant: there is nothing to bring to a simple value.
             return self.fit(expression)
         current = self._fewer_terms(self.fit(expression))
+        more = self.leeway(expression)
+        wider = 1.0 if more == 1 else _SPLINE_WIDTHS
         refused: set[tuple[str, str]] = set()
         while time.monotonic() < self.deadline:
-            for value, simple in _proposals(current):
+            for value, simple in _proposals(current, wider):
                 key = (f"{value:.6e}", str(simple))
                 if key in refused:
                     continue
                 changed = _replaced(current.expression, value, simple)
                 if changed is not None:
                     trial = self.fit(changed, steps=12)
-                    if self._acceptable(trial.error, current.error):
+                    if self._acceptable(trial.error, more * current.error):
                         current = trial
                         break
                 refused.add(key)
             else:
                 break
         return current
+
+    def leeway(self, expression: sympy.Expr) -> float:
+        """By how much the squared error of a simpler form may be larger, beside what chance allows.
+
+        The residuals of splines are no noise: they shift constants by more than standard errors say.
+        """
+        import sympy
+
+        splines = any(part.func.__name__ in self.functions for part in expression.atoms(sympy.Function))
+        return _SPLINE_MORE if splines else 1.0
+
+    def _is_sized(self, part: sympy.Expr) -> bool:
+        """Whether a float multiplies a spline, or is added to one."""
+        splines = any(inner.func.__name__ in self.functions for inner in part.args)
+        return splines and any(inner.is_Float for inner in part.args)
 
     def _fewer_terms(self, current: Fitted) -> Fitted:
         """The shortest part of a sum that does as well as all of it, refitted; terms may have cancelled each other.
@@ -269,7 +288,7 @@ def _replaced(expression: sympy.Expr, value: float, simple: sympy.Expr) -> sympy
     return changed
 
 
-def _proposals(current: Fitted) -> list[tuple[float, sympy.Expr]]:
+def _proposals(current: Fitted, wider: float) -> list[tuple[float, sympy.Expr]]:
     """Simple values within three standard errors of each float, the simplest and surest first."""
     import sympy
 
@@ -277,7 +296,7 @@ def _proposals(current: Fitted) -> list[tuple[float, sympy.Expr]]:
     exponents = {float(power.exp) for power in current.expression.atoms(sympy.Pow) if power.exp.is_Float}
     for number in current.expression.atoms(sympy.Float):
         value = float(number)
-        width = current.errors.get(value, 0.0)
+        width = wider * current.errors.get(value, 0.0)
         for tier, simple in _simple_values(value, width, current.error < 1e-16):
             distance = abs(float(simple) - value)
             if distance <= max(4 * width, 1e-9 * max(abs(value), 1e-3 * (tier > 0))):

@@ -14,39 +14,14 @@ from torch import Tensor
 from superpose.data import Dataset, read_features
 from superpose.interpret import constants, numpy_code, rewrite
 from superpose.interpret.edges import sample
+from superpose.interpret.splines import SplineEdge, absorbed, in_use
 from superpose.nn.model import KAN
 from superpose.nn.symbolic import torch_function
-from superpose.spline import reference
 
 if TYPE_CHECKING:
     import sympy
 
 _MOST_SAMPLES = 2048
-
-
-@dataclass(frozen=True)
-class SplineEdge:
-    """An edge that stayed a spline: it stands in the expression as a function of this name.
-
-    Attributes:
-        name: such as ``spline_0_1_0`` for layer 0, input 1, output 0.
-        knots: ``[G + 2k + 1]``.
-        rows: ``[rows]``: spline coefficients, then the base weight unless the base is ``"none"``.
-    """
-
-    name: str
-    knots: Tensor
-    rows: Tensor
-    degree: int
-    base: str
-
-    def __call__(self, x: Tensor | float) -> Tensor:
-        if not isinstance(x, Tensor):
-            # What comes from a node without inputs is a plain number.
-            x = self.knots.new_tensor(x)
-        flat = x.reshape(-1, 1).to(self.knots.dtype)
-        basis = reference.dense_basis(self.knots[None], self.degree, self.base, flat)[:, 0]
-        return (basis @ self.rows).reshape(x.shape)
 
 
 @dataclass(frozen=True)
@@ -89,12 +64,14 @@ class Formula:
         return formula._simplified(data, math.inf if deadline is None else deadline)
 
     @classmethod
-    def from_expressions(cls, expressions: Sequence[sympy.Expr], data: Dataset) -> Formula:
+    def from_expressions(
+        cls, expressions: Sequence[sympy.Expr], data: Dataset, splines: Mapping[str, SplineEdge] | None = None
+    ) -> Formula:
         """The formula that these expressions are, one for each target, in the real symbols of a table's columns."""
         import sympy
 
         symbols = tuple(sympy.Symbol(name, real=True) for name in data.feature_names)
-        return cls(tuple(expressions), symbols, data.feature_names, data.target_names)
+        return cls(tuple(expressions), symbols, data.feature_names, data.target_names, splines or {})
 
     @classmethod
     def read(cls, model: KAN, *, deadline: float | None = None) -> Formula:
@@ -119,18 +96,23 @@ class Formula:
         rows = torch.cat([data.train, data.validation])
         rows = rows[sample(torch.arange(len(rows))[:, None], _MOST_SAMPLES)[:, 0]]
         found = []
+        splines = dict(self.splines)
         for target, expression in enumerate(self.expressions):
-            problem = constants.Problem(self.symbols, data.x[rows], data.y[rows, target], self.splines, deadline)
-            plain = rewrite.without_signs(expression, problem.sign)
+            plain, own = absorbed(expression, self.splines)
+            splines |= own
+            problem = constants.Problem(self.symbols, data.x[rows], data.y[rows, target], splines, deadline)
+            plain = rewrite.without_signs(plain, problem.sign)
             forms = [rewrite.canonical(plain, multiply_out=flat) for flat in (False, True)]
             forms = [form for form in dict.fromkeys(forms) if math.isfinite(problem.error(form))]
             best = constants.simplest(problem, forms) if forms else None
             # Judged on all rows that were not held out, as many as they are.
-            whole = constants.Problem(self.symbols, *_unheld(data, target), self.splines)
+            whole = constants.Problem(self.symbols, *_unheld(data, target), splines)
             before = whole.error(expression)
             better = best is not None and whole.error(best.expression) <= max(before * 1.02, 1e-20)
             found.append(best.expression if best is not None and better else expression)
-        return Formula(tuple(found), self.symbols, self.feature_names, self.target_names, self.splines)
+        used, names = in_use(found, splines)
+        made = tuple(rewrite.renamed(expression, names) for expression in found)
+        return Formula(made, self.symbols, self.feature_names, self.target_names, used)
 
     @property
     def expression(self) -> sympy.Expr:

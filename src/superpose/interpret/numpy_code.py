@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from superpose.interpret.formula import Formula, SplineEdge
+    from superpose.interpret.formula import Formula
+from superpose.interpret.splines import SplineEdge
 
 _HEAD = '''"""{title}
 

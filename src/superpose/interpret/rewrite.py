@@ -8,7 +8,7 @@ and logarithms, offsets out of exponentials, phases into one period, polynomials
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -230,6 +230,16 @@ def without_signs(expression: sympy.Expr, sign_of: Callable[[sympy.Expr], int]) 
             value = sign * node.args[0] if isinstance(node, sympy.Abs) else sympy.Integer(sign)
             expression = expression.xreplace({node: value})
     return expression
+
+
+def renamed(expression: sympy.Expr, names: Mapping[str, str]) -> sympy.Expr:
+    """The expression with other names for functions that are no symbols."""
+    import sympy
+
+    def other(part: sympy.Expr) -> sympy.Expr:
+        return sympy.Function(names[part.func.__name__], real=True)(*part.args)
+
+    return expression.replace(lambda part: part.func.__name__ in names, other)
 
 
 def complexity(expression: sympy.Expr) -> int:

@@ -208,11 +208,6 @@ class KANLayer(nn.Module):
             return self.coefficients if own is None else own
         return torch.where(self.spline_mask()[:, None, :], self.coefficients, 0.0)
 
-    @torch.no_grad()
-    def set_rows(self, rows: Tensor) -> None:
-        """Take the curves from ``rows [I, rows, O]``; removed and symbolic edges keep theirs."""
-        self.coefficients.copy_(torch.where(self.spline_mask()[:, None, :], rows, self.coefficients))
-
     def forward(self, x: Tensor) -> Tensor:
         """``[..., I] -> [..., out_features]``: the nodes' values.
 

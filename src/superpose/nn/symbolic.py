@@ -117,7 +117,39 @@ def _make(
                 f"torch cannot evaluate the derivative of {name!r}, {expression.diff(x)}; register it with "
                 "derivative= too, a torch function"
             ) from error
+    if evaluate is not None and not _follows_gradients(evaluate):
+        values = functools.partial(_with_derivative, evaluate, slopes)
     return SymbolicFunction(name, expression, complexity, values, slopes)
+
+
+def _follows_gradients(evaluate: TorchFunction) -> bool:
+    """Whether autograd can differentiate a function that was given; some of torch's own it cannot."""
+    probe = torch.full((1,), 0.5, dtype=torch.float64, requires_grad=True)
+    try:
+        with torch.enable_grad():
+            torch.autograd.grad(evaluate(probe).sum(), probe)
+    except RuntimeError:
+        return False
+    return True
+
+
+def _with_derivative(evaluate: TorchFunction, derivative: TorchFunction, x: Tensor) -> Tensor:
+    found: Tensor = _Given.apply(x, evaluate, derivative)  # type: ignore[no-untyped-call]
+    return found
+
+
+class _Given(torch.autograd.Function):
+    """A function whose derivative is known, though not to autograd."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, evaluate: TorchFunction, derivative: TorchFunction) -> Tensor:
+        ctx.save_for_backward(x)
+        ctx.derivative = derivative
+        return evaluate(x)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        return gradients[0] * ctx.derivative(ctx.saved_tensors[0]), None, None
 
 
 # What people register is shared by the whole process, as codecs are: a saved model must find it by name.
@@ -224,7 +256,8 @@ def register(
         complexity: how reluctantly it is chosen; see :class:`SymbolicFunction`.
         evaluate: elementwise torch function; needed only if the expression holds something that torch cannot
             evaluate by itself.
-        derivative: elementwise torch function of the first derivative; needed only if torch cannot evaluate that.
+        derivative: elementwise torch function of the first derivative; needed only if torch cannot evaluate that. Where
+            autograd cannot differentiate ``evaluate``, gradients follow this one.
 
     Raises:
         OptionError: if the name is taken, the expression is not one of a single variable, or torch cannot evaluate

@@ -108,11 +108,12 @@ def learn(
         if "interrupted" in history.reason:
             raise KeyboardInterrupt
         x, y = data.rows("validation")
-        error = float((predictions(model, x, data) - y[:, 0]).square().mean())
+        # In units of the target's spread, so that columns of 1e300 have squares.
+        error = float(((predictions(model, x, data) - y[:, 0]) / data.y_scale.scale[0]).square().mean())
         before = math.inf if best is None else best[0]
         if math.isfinite(error) and error < before:
             best = error, model
-        found = best is not None and best[0] < _FOUND * float(data.y_scale.scale[0]) ** 2
+        found = best is not None and best[0] < _FOUND
         if found or (hidden not in ((), (1,)) and error > _GAIN * before):
             break
     return None if best is None else _judged(best[1], target, features, data, seed)

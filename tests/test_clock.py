@@ -1,0 +1,44 @@
+"""A time limit for what knows none."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import pytest
+
+from superpose._clock import OutOfTime, until
+
+
+def endless() -> int:
+    count = 0
+    while True:
+        count = next_one(count)
+
+
+def next_one(count: int) -> int:
+    return count + 1
+
+
+def test_an_endless_computation_ends_and_leaves_no_trace() -> None:
+    with pytest.raises(OutOfTime), until(time.monotonic() + 0.05):
+        endless()
+    assert sys.getprofile() is None
+    assert next_one(1) == 2
+
+
+def test_what_ends_in_time_is_not_disturbed() -> None:
+    with until(time.monotonic() + 60):
+        assert sum(next_one(n) for n in range(10)) == 55
+    assert sys.getprofile() is None
+
+
+def test_a_profiler_keeps_its_place() -> None:
+    seen = []
+    sys.setprofile(lambda frame, event, argument: seen.append(event))
+    try:
+        with until(0.0):
+            next_one(1)
+    finally:
+        sys.setprofile(None)
+    assert "call" in seen
