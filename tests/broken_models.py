@@ -21,10 +21,10 @@ TARGET = "f"
 FEATURES = ("x", "y")
 
 
-def good_model(dtype: torch.dtype = torch.float64) -> superpose.KAN:
+def good_model(dtype: torch.dtype = torch.float64, frozen: dict[tuple[int, int], str] | None = None) -> superpose.KAN:
     """A small model with removed and symbolic edges, for a table of x and y."""
     model = superpose.KAN([2, 3, 1], grid_size=4, seed=0, dtype=dtype, feature_names=FEATURES, target_names=[TARGET])
-    model.layer(0).set_symbolic({(0, 1): ("sin", (1.5, 0.25, -2.0, 0.5))})
+    model.layer(0).set_symbolic({(0, 1): ("sin", (1.5, 0.25, -2.0, 0.5))}, frozen)
     model.layer(1).mask[2, 0] = False
     return model
 
@@ -34,6 +34,15 @@ def parts_of(data: bytes) -> tuple[dict[str, Any], dict[str, Any], bytes]:
     (length,) = struct.unpack("<Q", data[:8])
     header = json.loads(data[8 : 8 + length])
     return header, json.loads(header["__metadata__"]["superpose"]), data[8 + length :]
+
+
+def without_later_parts(description: dict[str, Any], schema: int) -> None:
+    """Take out of a description what files of this schema did not have."""
+    for layer in description["layers"]:
+        if schema < 3:
+            assert layer.pop("products") == []
+        if schema < 4:
+            layer["symbolic"] = [edge[:3] for edge in layer["symbolic"]]
 
 
 def joined(header: Any, body: bytes) -> bytes:
@@ -49,8 +58,7 @@ def old_file(path: Path, *, change: Callable[[dict[str, torch.Tensor]], None] | 
     save(model, path)
     _, description, _ = parts_of(path.read_bytes())
     description["schema"] = 1
-    for layer in description["layers"]:
-        del layer["products"]
+    without_later_parts(description, 1)
     tensors = model.state_dict()
     for n in range(len(model.layers)):
         rows, factor = tensors[f"layers.{n}.coefficients"], 0.5
@@ -242,14 +250,15 @@ def _later_kind(header: dict[str, Any], description: dict[str, Any]) -> None:
 def _old_schema(schema: int) -> Callable[[dict[str, Any], dict[str, Any]], None]:
     def change(header: dict[str, Any], description: dict[str, Any]) -> None:
         description["schema"] = schema
+        without_later_parts(description, schema)
         for layer in description["layers"]:
-            del layer["products"]
+            layer.pop("products", None)
 
     return change
 
 
 def _unknown_function(header: dict[str, Any], description: dict[str, Any]) -> None:
-    description["layers"][0]["symbolic"] = [[0, 1, "bessel"]]
+    description["layers"][0]["symbolic"] = [[0, 1, "bessel", ""]]
     description["functions"] = {"bessel": [1.0, 1.0, 1.0, 1.0, 1.0]}
 
 
@@ -334,7 +343,7 @@ BROKEN_MODELS: dict[str, tuple[Maker, str]] = {
     "a negative shape": (entry("input_center", shape=[-2]), "input_center"),
     "an unknown dtype": (entry("input_center", dtype="F16"), "F16"),
     "no description": (described(schema=None), "schema"),
-    "a later schema": (described(schema=4), "upgrade superpose"),
+    "a later schema": (described(schema=5), "upgrade superpose"),
     "schema 1 and tensors of today": (edited(_old_schema(1)), "layers.0.base_weight"),
     "schema 2 with products": (described(schema=2), "products"),
     "schema 3 without products": (edited(_old_schema(3)), "products"),
@@ -374,9 +383,14 @@ BROKEN_MODELS: dict[str, tuple[Maker, str]] = {
     "no grid": (layered(grid_size=0), "grid size"),
     "an unknown base": (layered(base="relu"), "relu"),
     "an infinite scale": (layered(spline_scale=10**400), "spline scale"),
-    "an edge that is not there": (layered(symbolic=[[5, 0, "sin"]]), "symbolic edge"),
-    "two functions on an edge": (layered(symbolic=[[0, 1, "sin"], [0, 1, "sin"]]), "0 -> 1"),
+    "an edge that is not there": (layered(symbolic=[[5, 0, "sin", ""]]), "symbolic edge"),
+    "two functions on an edge": (layered(symbolic=[[0, 1, "sin", ""], [0, 1, "sin", ""]]), "0 -> 1"),
     "an edge without a function": (layered(symbolic=[[0, 1]]), "symbolic edge"),
+    "an edge of schema 3": (layered(symbolic=[[0, 1, "sin"]]), "symbolic edge"),
+    "frozen constants in a file of schema 3": (described(schema=3), "symbolic edge"),
+    "a frozen constant that there is not": (layered(symbolic=[[0, 1, "sin", "e"]]), "freezes 'e'"),
+    "constants frozen out of their order": (layered(symbolic=[[0, 1, "sin", "ba"]]), "freezes 'ba'"),
+    "frozen constants as a number": (layered(symbolic=[[0, 1, "sin", 1]]), "freezes"),
     "a function that is not known": (edited(_unknown_function), "superpose.register"),
     "a function that changed": (edited(_other_function), "'sin'"),
     "a NaN among the coefficients": (

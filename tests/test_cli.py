@@ -38,6 +38,7 @@ FILES = {
     "formula.py",
     "metrics.json",
     "history.csv",
+    "front.svg",
     "network.svg",
     "network.png",
     "report.html",
@@ -87,6 +88,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[workflow.DiscoverOptions]:
             "seconds": 0.1,
             "interrupted": False,
             "reason": "it was found",
+            "front": [{"complexity": 9, "formula": "f", "rmse": 0.0, "recommended": True}] if formula else [],
         }
         return workflow.Result(model, model, history, formula, data, metrics)
 
@@ -124,7 +126,7 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
             "fit",
             "TABLE --target NAME --features A,B --out DIR --shape auto|5,1 --grid N --degree K "
             "--optimizer lm|lbfgs|adamw --time-limit SECONDS --seed N --no-formula --parameters N --json --quiet "
-            "--task --head",
+            "--task --head --library --linear --combine",
         ),
         ("predict", "MODEL TABLE --out FILE --probabilities"),
         ("formula", "MODEL --format text|latex|python|sympy"),
@@ -296,6 +298,9 @@ def test_without_a_formula(asked: list[Any], capsys: pytest.CaptureFixture[str])
         ("--shape 5,1", "shape", (5, 1)),
         ("--shape 4,3,1", "shape", (4, 3, 1)),
         ("--shape 1", "shape", (1,)),
+        ("--shape p2,1", "shape", ((0, (2,)), 1)),
+        ("--shape 3+p2+2p4,1", "shape", ((3, (2, 4, 4)), 1)),
+        ("--shape 2,p3", "shape", (2, (0, (3,)))),
         ("", "grid_size", None),
         ("--grid 12", "grid_size", 12),
         ("", "degree", 3),
@@ -311,6 +316,11 @@ def test_without_a_formula(asked: list[Any], capsys: pytest.CaptureFixture[str])
         ("--seed 7", "seed", 7),
         ("", "formula", True),
         ("--no-formula", "formula", False),
+        ("", "functions", None),
+        ("--library sin,x^2", "functions", ("sin", "x^2")),
+        ("--linear x", "linear", ("x",)),
+        ("--linear x --linear y", "linear", ("x", "y")),
+        ("--combine x/y", "combine", ("x/y",)),
         ("", "parameters", None),
     ],
 )
@@ -436,7 +446,7 @@ def test_ctrl_c_keeps_what_the_search_has_found(
     assert found["formula"] is not None
     assert found["seconds"] < 20
     assert load("result/model.safetensors").shape == found["shape"]
-    assert {path.name for path in Path("result").iterdir()} == set(FILES)
+    assert {path.name for path in Path("result").iterdir()} == FILES | {"network.safetensors"}
 
 
 class Terminal(io.StringIO):
@@ -653,4 +663,4 @@ def test_from_a_table_to_a_formula(folder: Path) -> None:
     truth = numpy.exp(numpy.sin(numpy.pi * points[0]) + points[1] ** 2)
     assert numpy.abs(values - truth).max() < 1e-6
     assert found["formula_rmse"] < 1e-6
-    assert {path.name for path in (folder / "hello").iterdir()} == FILES
+    assert {path.name for path in (folder / "hello").iterdir()} == FILES | {"network.safetensors"}

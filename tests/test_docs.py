@@ -99,6 +99,13 @@ def test_code_of_the_page_on_laws_finds_what_it_says(tmp_path: Path) -> None:
     assert printed(list(codes), tmp_path) == list(expected)
 
 
+def test_code_of_the_page_on_stepping_in_prints_what_it_says(tmp_path: Path) -> None:
+    pairs = blocks(ROOT / "docs/stepping_in.md")
+    outputs = printed([code for code, _ in pairs], tmp_path)
+    for (code, expected), output in zip(pairs, outputs, strict=True):
+        assert CHECKER.check_output(expected or "", output, FLAGS), f"{code}\nprints\n{output}\ninstead of\n{expected}"
+
+
 def test_code_of_the_first_page_finds_the_formula_it_shows(tmp_path: Path) -> None:
     ((code, _),) = blocks(ROOT / "README.md")
     # On a busy machine the search may end before the formula is written in its shortest way: its error decides.

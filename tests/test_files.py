@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import superpose
-from broken_models import BROKEN_MODELS, a_pickle, good_model, joined, old_file, parts_of
+from broken_models import BROKEN_MODELS, a_pickle, good_model, joined, old_file, parts_of, without_later_parts
 from helpers import is_one_sentence
 from superpose import FileError, OptionError
 from superpose.files import load, save, write_atomically
@@ -49,6 +49,7 @@ def assert_same_model(first: superpose.KAN, second: superpose.KAN) -> None:
         assert (one.degree, one.grid_size, one.base) == (other.degree, other.grid_size, other.base)
         assert one.spline_scale == other.spline_scale
         assert list(one.symbolic_table().items()) == list(other.symbolic_table().items())
+        assert one.frozen_table() == other.frozen_table()
         assert (one.base_weight is None) == (other.base_weight is None)
 
 
@@ -82,7 +83,8 @@ def models(draw: st.DrawFn) -> superpose.KAN:
                         tuple(torch.randn(4, generator=generator).tolist()),
                     )
                     for edge in chosen
-                }
+                },
+                {edge: draw(st.sampled_from(["", "a", "bd", "abcd"])) for edge in chosen},
             )
             if draw(st.booleans()):
                 points = grid.breakpoints(layer.knots, layer.degree)
@@ -131,7 +133,7 @@ def test_a_file_of_schema_1_is_the_same_model(tmp_path: Path) -> None:
     assert_same_model(model, good_model())
     assert all(parameter.requires_grad for parameter in model.parameters())
     save(model, tmp_path / "new")
-    assert parts_of((tmp_path / "new").read_bytes())[1]["schema"] == 3
+    assert parts_of((tmp_path / "new").read_bytes())[1]["schema"] == 4
     assert_same_model(load(tmp_path / "new"), good_model())
 
 
@@ -139,8 +141,17 @@ def test_a_file_of_schema_2_is_the_same_model(tmp_path: Path) -> None:
     save(good_model(), tmp_path / "model")
     header, description, tensors = parts_of((tmp_path / "model").read_bytes())
     description["schema"] = 2
-    for layer in description["layers"]:
-        assert layer.pop("products") == []
+    without_later_parts(description, 2)
+    header["__metadata__"]["superpose"] = json.dumps(description)
+    (tmp_path / "model").write_bytes(joined(header, tensors))
+    assert_same_model(load(tmp_path / "model"), good_model())
+
+
+def test_a_file_of_schema_3_is_the_same_model_and_freezes_nothing(tmp_path: Path) -> None:
+    save(good_model(frozen={(0, 1): "ac"}), tmp_path / "model")
+    header, description, tensors = parts_of((tmp_path / "model").read_bytes())
+    description["schema"] = 3
+    without_later_parts(description, 3)
     header["__metadata__"]["superpose"] = json.dumps(description)
     (tmp_path / "model").write_bytes(joined(header, tensors))
     assert_same_model(load(tmp_path / "model"), good_model())
@@ -152,7 +163,7 @@ def test_a_file_of_schema_1_without_base_functions(tmp_path: Path) -> None:
     model = superpose.KAN([2, 1], base="none", seed=0)
     save(model, tmp_path / "model")
     description = parts_of((tmp_path / "model").read_bytes())[1] | {"schema": 1}
-    del description["layers"][0]["products"]
+    without_later_parts(description, 1)
     factor = torch.tensor([[3.0], [-0.25]], dtype=torch.float64)
     tensors = model.state_dict() | {"layers.0.spline_weight": factor}
     save_file(tensors, tmp_path / "model", metadata={"superpose": json.dumps(description)})

@@ -24,7 +24,7 @@ FLOORS = [
     {"optim"},
     {"train", "interpret", "pde"},
     {"files", "discovery"},
-    {"plot"},
+    {"plot", "findings", "discover_options"},
     {"workflow", "classification"},
     {"related"},
     {"report", "bench"},

@@ -24,7 +24,8 @@ from superpose.nn import KAN
 from superpose.plot import _canvas
 from superpose.train import History, Record
 
-FORMULA_FILES = {"formula.txt", "formula.tex", "formula.py"}
+FORMULA_FILES = {"formula.txt", "formula.tex", "formula.py", "front.svg", "network.safetensors"}
+FRONT = {"complexity": 3, "formula": "a/2", "rmse": 0.25, "recommended": True}
 SCRIPT = "<script>alert(1)</script>"
 
 
@@ -72,7 +73,7 @@ def result(
     records = [Record(n, "", 3 + n // 3, 0.5**n, 0.6**n, 0.1) for n in range(6)]
     made = {
         "model": model,
-        "network": model,
+        "network": model if "formula" in changes and changes["formula"] is None else model.refine(9),
         "history": History(records, "lm", "the schedule ended", False, 0.1, 0.2, 1.0),
         "formula": FormulaStandIn(),
         "data": data,
@@ -83,6 +84,7 @@ def result(
             "target_std": 0.5,
             "shape": [len(names), 1, len(targets)],
             "seconds": 12.3,
+            "front": [] if "formula" in changes and changes["formula"] is None else [FRONT],
         },
     }
     return SimpleNamespace(**{**made, **changes})
@@ -127,6 +129,7 @@ def test_a_run_leaves_all_its_files(tmp_path: Path) -> None:
     assert len(paths["history.csv"].read_text().splitlines()) == 7
     x = made.data.x
     assert torch.equal(load(paths["model.safetensors"])(x), made.model(x))
+    assert load(paths["network.safetensors"]).layer(0).grid_size == 9
     ElementTree.parse(paths["network.svg"])
     assert paths["network.png"].read_bytes().startswith(b"\x89PNG")
 

@@ -273,3 +273,21 @@ def test_without_a_formula_the_shape_is_searched_for_within_a_number_of_constant
     front = result.metrics["front"]
     assert front and all(one["parameters"] <= 100 for one in front)
     assert [one["parameters"] for one in front] == sorted(one["parameters"] for one in front)
+
+
+@pytest.mark.parametrize(
+    ("shape", "wanted"),
+    [([[0, [2]], 1], [2, [0, [2]], 1]), (((1, (2,)), 1), [2, [1, [2]], 1]), (((0, (2,)),), [2, [0, [2]]])],
+)
+def test_a_shape_may_have_products(shape: Any, wanted: list[Any]) -> None:
+    data = table(lambda x, y: (x + 0.5) * torch.exp(y))
+    result = found_network(data, formula=False, shape=shape)
+    assert result.network.shape == wanted
+    assert result.metrics["network_rmse"] < 1e-4 * data.target_std
+
+
+@pytest.mark.parametrize("shape", [((1, (2,)),), ((0, ()), 1), ("p2", 1), (((1, (0,)),), 1), (2, (0, (2, 2)))])
+def test_a_shape_that_cannot_be_is_one_sentence(shape: Any) -> None:
+    with pytest.raises(OptionError, match="must end with 1") as caught:
+        discover(table(hello), DiscoverOptions(shape=shape))
+    assert is_one_sentence(str(caught.value))

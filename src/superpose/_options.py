@@ -56,25 +56,55 @@ def one_of(option: str, text: str, known: Sequence[str]) -> str:
     return text
 
 
-def shape(text: str) -> str | tuple[int, ...]:
-    example = "write auto, or nodes layer by layer: 5,1 is 5 hidden nodes and 1 output"
+Width = int | tuple[int, tuple[int, ...]]
+
+
+def shape(text: str) -> str | tuple[Width, ...]:
+    """Widths after the inputs: ``auto``, or layer by layer; products of sums are written by how many they multiply.
+
+    >>> shape("2p3,1"), shape("4+p2+p3,p2")
+    (((0, (3, 3)), 1), ((4, (2, 3)), (0, (2,))))
+    """
+    example = "write auto, or nodes layer by layer: 5,1 is 5 hidden nodes and 1 output, 3+p2,1 has 3 sums and a product"
     if text.strip() == "auto":
         return "auto"
-    parts = [part.strip() for part in text.split(",")]
-    if not all(re.fullmatch("[0-9]{1,9}", part) for part in parts):
-        raise OptionError(f"--shape {quoted(text)} is no shape; {example}")
-    shape = tuple(int(part) for part in parts)
-    if min(shape) < 1 or max(shape) > _MOST_NODES or len(shape) > _MOST_LAYERS:
+    layers = [_layer(part) for part in text.split(",")]
+    if None in layers:
+        raise OptionError(f"--shape {quoted(text)} is no shape; {example} of 2 sums")
+    shape = [layer for layer in layers if layer is not None]
+    counts = [sums + len(products) for sums, products in shape]
+    if (
+        min(counts) < 1
+        or max(sums + sum(products) for sums, products in shape) > _MOST_NODES
+        or len(shape) > _MOST_LAYERS
+    ):
         raise OptionError(
             f"--shape {quoted(text)} must have 1 to {_MOST_NODES} nodes in each of at most "
-            f"{_MOST_LAYERS} layers; {example}"
+            f"{_MOST_LAYERS} layers; {example} of 2 sums"
         )
-    if shape[-1] != 1:
+    if counts[-1] != 1:
         raise OptionError(
-            f"--shape {quoted(text)} ends in {shape[-1]}, but there is one target, so it must "
-            "end in 1; 5,1 is 5 hidden nodes and 1 output"
+            f"--shape {quoted(text)} ends in {counts[-1]} nodes, but there is one target, so it must "
+            "end in 1 (or in a product such as p2); 5,1 is 5 hidden nodes and 1 output"
         )
-    return shape
+    return tuple((sums, products) if products else sums for sums, products in shape)
+
+
+def _layer(text: str) -> tuple[int, tuple[int, ...]] | None:
+    """The sums of a layer, and the arities of its products; None for what is no layer."""
+    first, *others = (part.strip() for part in text.split("+"))
+    sums = 0
+    if re.fullmatch("[0-9]{1,9}", first):
+        sums = int(first)
+    else:
+        others = [first, *others]
+    products: list[int] = []
+    for part in others:
+        found = re.fullmatch("([0-9]{0,4})p([0-9]{1,4})", part)
+        if found is None or int(found[2]) < 2 or found[1] == "0":
+            return None
+        products += [int(found[2])] * min(int(found[1] or 1), _MOST_NODES + 1)
+    return sums, tuple(products)
 
 
 def names(option: str, values: list[str] | None) -> list[str] | None:

@@ -189,7 +189,8 @@ def _fit_command(
         typer.Option(
             "--shape",
             metavar="auto|5,1",
-            help="Nodes of each layer after the inputs: 5,1 is 5 hidden nodes and 1 output.",
+            help="Nodes of each layer after the inputs: 5,1 is 5 hidden nodes and 1 output; 3+p2,1 has 3 hidden sums "
+            "and a product of 2.",
         ),
     ] = "auto",
     grid: Annotated[
@@ -207,6 +208,18 @@ def _fit_command(
     parameters: Annotated[
         str | None,
         typer.Option("--parameters", metavar="N", help="Most constants of a network without a formula."),
+    ] = None,
+    library: Annotated[
+        list[str] | None,
+        typer.Option("--library", metavar="sin,x^2", help="The functions that a formula may hold; any if left out."),
+    ] = None,
+    linear: Annotated[
+        list[str] | None,
+        typer.Option("--linear", metavar="A,B", help="Columns that enter linearly."),
+    ] = None,
+    combine: Annotated[
+        list[str] | None,
+        typer.Option("--combine", metavar="A/B,C-D", help="Pairs of columns that enter as one: A+B, A-B, A*B or A/B."),
     ] = None,
     task: Annotated[
         str,
@@ -236,6 +249,12 @@ def _fit_command(
         raise OptionError("--target is empty; name the column to be learnt")
     folder = Path(_options.default_folder(table, target) if out is None else out)
     columns = _options.names("--features", features)
+    forms = {
+        "functions": _options.names("--library", library),
+        "linear": _options.names("--linear", linear),
+        "combine": _options.names("--combine", combine),
+    }
+    options |= {name: tuple(value) for name, value in forms.items() if value is not None}
     learner = _TASKS[_options.one_of("--task", task, tuple(_TASKS))]
     options = learner.checked(options | {"head": head, "parameters": parameters, "time_limit": time_limit})
     job = learner(table, target, columns, folder, options, as_json, quiet)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from superpose import _options
 from superpose._errors import OptionError
@@ -19,12 +19,18 @@ HEADS = ("auto", "sigmoid", "gaussian", "softmax", "ordinal")
 class Classifier(Job):
     """``superpose fit --task classification``: one of some classes is learnt."""
 
+    error: ClassVar[tuple[str, str]] = ("cross_entropy", "cross-entropy")
+
     @staticmethod
     def checked(options: dict[str, Any]) -> dict[str, Any]:
         """What was typed as the options of a classifier."""
         made = {name: value for name, value in options.items() if name not in ("optimizer", "parameters", "time_limit")}
         if options["optimizer"] != "lm":
             raise OptionError("--optimizer is for numbers; a classifier is trained by Fisher scoring, so leave it out")
+        if {"functions", "linear", "combine"} & options.keys():
+            raise OptionError("--library, --linear and --combine are for numbers; leave them out with classes")
+        if made["shape"] != "auto" and not all(isinstance(width, int) for width in made["shape"]):
+            raise OptionError("--shape has products, which classifiers do not have; write sums only, such as 3,1")
         made["head"] = "auto" if made["head"] is None else _options.one_of("--head", made["head"], HEADS)
         return made | limits(options)
 

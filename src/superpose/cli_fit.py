@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
@@ -47,6 +47,9 @@ class Job(ABC):
     as_json: bool
     quiet: bool
 
+    # Which error the front is listed with, and what it is called.
+    error: ClassVar[tuple[str, str]] = ("rmse", "error")
+
     @staticmethod
     @abstractmethod
     def checked(options: dict[str, Any]) -> dict[str, Any]:
@@ -75,6 +78,7 @@ class Job(ABC):
             return
         for line in self.lines(result, summary):
             print(line)
+        _console.show_front(summary.get("front", []), summary.get("recommendation"), *self.error)
         if summary["left_out"]:
             print(f"columns left out (no numbers, or one value only): {', '.join(summary['left_out'])}")
         if summary.get("interrupted"):

@@ -138,7 +138,8 @@ def _formula(model_path: str, form: str) -> None:
     from superpose.files import load
     from superpose.interpret.formula import Formula
 
-    formula = Formula.read(load(model_path))
+    model = load(model_path)
+    formula = Formula.read(model)
     if form == "sympy":
         import sympy
 
@@ -146,7 +147,11 @@ def _formula(model_path: str, form: str) -> None:
     elif form == "latex":
         print(formula.latex())
     elif form == "python":
-        print(formula.python(), end="")
+        from superpose.report import label_code
+
+        print(formula.python() + ("" if model.head is None else label_code(model.head)), end="")
+    elif model.head is not None:
+        print(model.head.says(formula.short()))
     else:
         print(formula)
 
@@ -219,7 +224,9 @@ def _info(model_path: str, as_json: bool) -> None:
 def _facts(model: KAN) -> dict[str, Any]:
     layers = model.kan_layers()
     symbolic = [
-        {"layer": n, "input": i, "output": o, "function": name} | dict(zip("abcd", constants, strict=True))
+        {"layer": n, "input": i, "output": o, "function": name}
+        | dict(zip("abcd", constants, strict=True))
+        | ({"frozen": layer.frozen_table()[i, o]} if (i, o) in layer.frozen_table() else {})
         for n, layer in enumerate(layers)
         for (i, o), (name, constants) in layer.symbolic_table().items()
     ]
@@ -253,6 +260,7 @@ def _texts(value: Any) -> list[str]:
             f"layer {edge['layer']}, {edge['input']} -> {edge['output']}: "
             f"c*f(a*x + b) + d with f = {edge['function']}, "
             + ", ".join(f"{name} = {edge[name]:.6g}" for name in "abcd")
+            + (f"; frozen: {', '.join(edge['frozen'])}" if "frozen" in edge else "")
             for edge in value
         ]
     return [", ".join(f"{v:.6g}" if isinstance(v, float) else str(v) for v in value) or "none"]

@@ -26,6 +26,7 @@ from superpose._errors import FileError
 from superpose._tables import counted, quoted
 from superpose.data import Split
 from superpose.files import save
+from superpose.interpret.formula import Formula
 from superpose.nn.head import GAUSSIAN_EDGE, Head
 from superpose.nn.model import KAN, Edge
 from superpose.plot import _canvas
@@ -40,11 +41,13 @@ __all__ = ["FILES", "write"]
 
 FILES = (
     "model.safetensors",
+    "network.safetensors",
     "formula.txt",
     "formula.tex",
     "formula.py",
     "metrics.json",
     "history.csv",
+    "front.svg",
     "network.svg",
     "network.png",
     "report.html",
@@ -54,6 +57,8 @@ _MOST_CLOSE_UPS = 60
 _MOST_PARITIES = 6
 # A typeset formula that is wider than that, in inches at 16 points, is shown as text, which wraps.
 _MOST_FORMULA_WIDTH = 11.0
+# In the table of formulas there is room for less.
+_MOST_TABLE_WIDTH = 9.0
 
 
 def write(
@@ -113,7 +118,11 @@ def _staging(folder: Path) -> Iterator[Path]:
 
 
 def _write_all(result: Result | Classification, folder: Path, settings: Mapping[str, Any]) -> None:
-    save(result.model, folder / "model.safetensors")
+    # Of a classifier with a formula, what says the same as that, as the model of a number does.
+    symbolic = getattr(result, "symbolic", None) or result.model
+    save(symbolic, folder / "model.safetensors")
+    if symbolic is not result.network:
+        save(result.network, folder / "network.safetensors")
     if result.formula is not None:
         _write_text(folder / "formula.txt", f"{result.formula}\n")
         _write_text(folder / "formula.tex", f"{result.formula.latex()}\n")
@@ -121,10 +130,13 @@ def _write_all(result: Result | Classification, folder: Path, settings: Mapping[
     metrics = json.dumps(_plain(result.metrics), indent=2, ensure_ascii=False, allow_nan=False)
     _write_text(folder / "metrics.json", f"{metrics}\n")
     result.history.to_csv(folder / "history.csv")
+    trade_off = _trade_off(result)
+    if trade_off is not None:
+        plot.save_figure(trade_off, folder / "front.svg")
     diagram = plot.network(result.model, result.data)
     plot.save_figure(diagram, folder / "network.svg")
     plot.save_figure(diagram, folder / "network.png")
-    _write_text(folder / "report.html", _page(result, diagram, settings))
+    _write_text(folder / "report.html", _page(result, diagram, trade_off, settings))
 
 
 def _write_text(path: Path, text: str) -> None:
@@ -164,7 +176,7 @@ class _EdgeCard:
     picture: _Picture
 
 
-def _page(result: Result | Classification, diagram: Any, settings: Mapping[str, Any]) -> str:
+def _page(result: Result | Classification, diagram: Any, trade_off: Any, settings: Mapping[str, Any]) -> str:
     import jinja2
 
     environment = jinja2.Environment(
@@ -182,10 +194,12 @@ def _page(result: Result | Classification, diagram: Any, settings: Mapping[str, 
         classes=classes,
         formulas=_formulas(result),
         latex=None if result.formula is None else result.formula.latex(),
-        typeset=None if result.formula is None or len(names) > 1 else _typeset(result),
+        typeset=None if result.formula is None or len(names) > 1 else _typeset(result.formula),
         errors=_errors(result),
         target_std=result.metrics.get("target_std", result.data.target_std),
         test_rows=len(result.data.test),
+        front=_front(result, trade_off),
+        recommendation=_canvas.clean(result.metrics.get("recommendation") or ""),
         used=_used(result.model),
         interrupted=bool(result.metrics.get("interrupted")),
         diagram=_picture(diagram, f"The network that predicts {', '.join(names)}"),
@@ -284,10 +298,15 @@ def _formulas(result: Result | Classification) -> list[tuple[str, str]]:
     return [(n, str(e)) for n, e in zip(names, result.formula.expressions, strict=True)]
 
 
-def _typeset(result: Result | Classification) -> _Picture | None:
-    """The formula as a picture, if matplotlib knows all of its LaTeX and it is not too long."""
-    assert result.formula is not None
-    latex = " ".join(result.formula.latex().split())
+def _typeset(formula: Formula, most: float = _MOST_FORMULA_WIDTH, *, named: bool = True) -> _Picture | None:
+    """The formula as a picture, if matplotlib knows all of its LaTeX and it is not wider than that in inches.
+
+    Without the name of its target unless ``named``.
+    """
+    latex = " ".join(formula.latex().split())
+    if not named:
+        # Spaces in names are written with a backslash before them.
+        latex = latex.partition(" = ")[2] or latex
     if "$" in latex.replace("\\$", ""):
         return None
     figure = _canvas.figure(1, 1)
@@ -296,13 +315,66 @@ def _typeset(result: Result | Classification) -> _Picture | None:
             text = figure.text(0, 0, f"${latex}$", size=16, color=_canvas.INK)
             extent = text.get_window_extent()
             width, height = extent.width / figure.dpi + 0.1, extent.height / figure.dpi + 0.1
-            if not 0 < width <= _MOST_FORMULA_WIDTH:
+            if not 0 < width <= most:
                 return None
             figure.set_size_inches(width, height)
             text.set_position((0.05 / width, (0.05 - extent.y0 / figure.dpi) / height))
-        return _picture(figure, str(result.formula))
+        return _picture(figure, str(formula))
     except ValueError:
         return None
+
+
+@dataclass(frozen=True)
+class _FrontRow:
+    """One formula of the front; its picture is None where it is too wide for the table, or several formulas."""
+
+    nodes: int
+    errors: Sequence[str]
+    text: str
+    picture: _Picture | None
+    recommended: bool
+
+
+@dataclass(frozen=True)
+class _Front:
+    """The formulas from simple to accurate, as the page shows them."""
+
+    headings: Sequence[str]
+    rows: Sequence[_FrontRow]
+    picture: _Picture
+
+
+def _front_rows(result: Result | Classification) -> list[dict[str, Any]]:
+    """What the metrics say of the front; that of networks alone has no formulas."""
+    return [row for row in result.metrics.get("front", []) if "formula" in row]
+
+
+def _trade_off(result: Result | Classification) -> Any:
+    """The picture of the front; None if there is none."""
+    rows = _front_rows(result)
+    if not rows:
+        return None
+    if "cross_entropy" in rows[0]:
+        return plot.front(rows, error="cross_entropy")
+    return plot.front(rows, spread=result.metrics.get("target_std"))
+
+
+def _front(result: Result | Classification, trade_off: Any) -> _Front | None:
+    """The table of the front; None where it would hold no more than the formula at the top of the page."""
+    rows = _front_rows(result)
+    if len(rows) < 2:
+        return None
+    formulas = [one if isinstance(one, Formula) else one.formula for one in result.front]
+    classes = "cross_entropy" in rows[0]
+    made, told = [], []
+    for row, formula in zip(rows, formulas, strict=True):
+        error = row["cross_entropy"] if classes else row["rmse"]
+        errors = [_number(error), f"{row['accuracy']:.2%}"] if classes else [_number(error)]
+        picture = _typeset(formula, _MOST_TABLE_WIDTH, named=False) if len(formula.expressions) == 1 else None
+        made.append(_FrontRow(row["complexity"], errors, _canvas.clean(row["formula"]), picture, row["recommended"]))
+        told.append(f"{row['complexity']} nodes {errors[0]}{' (recommended)' if row['recommended'] else ''}")
+    headings = ["cross-entropy", "right"] if classes else ["error"]
+    return _Front(headings, made, _picture(trade_off, f"Errors of the formulas by their size: {'; '.join(told)}"))
 
 
 def _errors(result: Result | Classification) -> list[tuple[str, float | None]]:
@@ -409,5 +481,6 @@ def _written(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return ", ".join(f"[{_written(v)}]" if isinstance(v, list) else _written(v) for v in value)
+        parts = [f"[{_written(v)}]" if isinstance(v, list | tuple) else _written(v) for v in value]
+        return ", ".join(parts) or "none"
     return _canvas.clean(str(value))

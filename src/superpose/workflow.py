@@ -14,45 +14,44 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import chain
-from numbers import Real
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from superpose._errors import OptionError
 from superpose.data import Dataset, Split
+from superpose.discover_options import DiscoverOptions
 from superpose.discovery import Found, find_laws
-from superpose.discovery.additive import SPLINE_SIZE
-from superpose.interpret import rewrite
+from superpose.findings import EXACT, Finding, front, reason
+from superpose.interpret import functions, rewrite
+from superpose.interpret.combine import combine
 from superpose.interpret.compiler import compiled
 from superpose.interpret.edges import polish, sample, scaled_rows
 from superpose.interpret.formula import Formula
 from superpose.interpret.splines import SplineEdge
 from superpose.interpret.symbolify import symbolify
 from superpose.nn.model import KAN
+from superpose.nn.products import Width
+from superpose.nn.products import fixed as fixed_width
 from superpose.train.fit import fit
 from superpose.train.history import History
 from superpose.train.search import search
-from superpose.train.settings import OPTIMIZERS
 
 if TYPE_CHECKING:
     import sympy
 
+__all__ = ["DiscoverOptions", "Finding", "Result", "discover"]
+
 Listener = Callable[[str], None]
 
 # Hidden layers that are tried, in this order; the first few always, the others while time and need last.
-_FIRST: tuple[tuple[int, ...], ...] = ((), (1,), (2,))
-_LATER: tuple[tuple[int, ...], ...] = ((3,), (1, 1), (5,), (2, 1), (3, 2))
-# Errors are root mean squares in units of the target's standard deviation.
-_EXACT = 1e-9
+_FIRST: tuple[tuple[Width, ...], ...] = ((), (1,), (2,))
+_LATER: tuple[tuple[Width, ...], ...] = ((3,), (1, 1), (5,), (2, 1), (3, 2))
 # Share of the time for structure; what it does not need goes to networks.
 _STRUCTURE = 0.6
 # A network is worth reading if its error is within this factor of the best.
 _PROMISING = 4.0
 # A formula is as good as the best network if its error is within this factor of the network's.
 _AS_GOOD = 1.03
-# In the price of a formula, a node of its tree weighs as much as 2.3% of its squared error.
-_NODE = 0.01
 # A network with an error below this has found the structure, unless the data are smoother than their law.
 _TELLING = 2e-3
 _FOUND = "a formula reaches the error of the best network"
@@ -61,97 +60,6 @@ _QUICK_GRIDS = (5, 10)
 _ADDITIVE_GRIDS = (5, 10, 20)
 # Networks of the search see at most so many training rows, and a quarter as many validation rows.
 _MOST_ROWS = 2048
-
-
-@dataclass(frozen=True)
-class DiscoverOptions:
-    """Options of :func:`discover`.
-
-    Attributes:
-        shape: ``"auto"`` or the widths after the inputs, such as ``(5, 1)``: five hidden nodes and one output.
-        grid_size: intervals of the final network's grids; None doubles them while the validation error falls.
-        degree: of the splines.
-        optimizer: ``"lm"``, ``"lbfgs"`` or ``"adamw"``.
-        time_limit: seconds for everything.
-        seed: of every random choice.
-        formula: whether to look for a formula; if not, only a network is fitted, and its shape and grid are searched
-            for within the time limit unless they are given; see :func:`superpose.search`.
-        parameters: the most free constants of that network; None for no limit.
-    """
-
-    shape: Literal["auto"] | tuple[int, ...] = "auto"
-    grid_size: int | None = None
-    degree: int = 3
-    optimizer: str = "lm"
-    time_limit: float = 45.0
-    seed: int = 0
-    formula: bool = True
-    parameters: int | None = None
-
-    def check(self, data: Dataset) -> None:
-        """Raise :class:`OptionError` for what makes no sense with these data."""
-        if self.shape != "auto":
-            whole = isinstance(self.shape, Sequence) and all(_is_whole(width, 1) for width in self.shape)
-            if not whole or not self.shape or self.shape[-1] != data.n_targets:
-                shown = ",".join(map(str, self.shape)) if whole else repr(self.shape)
-                raise OptionError(
-                    f"the shape must end with {data.n_targets}, the number of targets, and have positive widths "
-                    f"that are whole numbers (5,1 means 5 hidden nodes and 1 output), not {shown}"
-                )
-        if self.optimizer not in OPTIMIZERS:
-            raise OptionError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, not {self.optimizer!r}")
-        if self.grid_size is not None and not _is_whole(self.grid_size, 1):
-            raise OptionError(f"grid_size must be a whole number of at least 1, or None, not {self.grid_size!r}")
-        if not _is_whole(self.degree, 0) or self.degree > 5:
-            raise OptionError(f"degree must be a whole number from 0 to 5, not {self.degree!r}")
-        if self.parameters is not None:
-            if not _is_whole(self.parameters, 1):
-                raise OptionError(f"parameters must be a whole number of at least 1, or None, not {self.parameters!r}")
-            if not self._searches_for_a_network():
-                raise OptionError(
-                    "parameters limits the search for a network; it needs formula=False, optimizer 'lm' and no shape "
-                    "or grid_size"
-                )
-        if not _is_whole(self.seed, 0) or self.seed >= 2**63:
-            raise OptionError(f"seed={self.seed!r} is no seed; use an integer from 0 to 2**63 - 1")
-        limit = self.time_limit
-        if not isinstance(limit, Real) or not (math.isfinite(limit) and limit > 0):
-            raise OptionError(f"time_limit must be a positive number of seconds, not {limit!r}")
-
-    def _searches_for_a_network(self) -> bool:
-        given = self.formula or self.shape != "auto" or self.grid_size is not None
-        return not given and self.optimizer == "lm"
-
-
-def _is_whole(value: object, least: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One formula that was found on the way.
-
-    Attributes:
-        formula: with its constants fitted and simplified.
-        model: the symbolic network it was read from.
-        error: the larger of the root mean squared errors on training and on validation rows, in units of the target's
-            standard deviation.
-        validation_error: that on the validation rows by which networks are judged too.
-    """
-
-    formula: Formula
-    model: KAN
-    error: float
-    validation_error: float
-
-    @property
-    def price(self) -> float:
-        """What is minimised, the powers of ten of the squared error and a little for each of the formula's nodes.
-
-        A spline counts as many.
-        """
-        nodes = self.formula.complexity + SPLINE_SIZE * len(self.formula.splines)
-        return 2 * math.log10(max(self.error, _EXACT)) + _NODE * nodes
 
 
 @dataclass
@@ -175,6 +83,11 @@ class Result:
     data: Dataset
     metrics: dict[str, Any]
     findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def front(self) -> list[Finding]:
+        """The findings that no simpler one surpasses, from simple to accurate, and the recommended one."""
+        return front(self.findings, next((one for one in self.findings if one.formula is self.formula), None))
 
 
 def discover(data: Dataset, options: DiscoverOptions | None = None, *, listener: Listener | None = None) -> Result:
@@ -203,7 +116,7 @@ def _some(rows: torch.Tensor, count: int) -> torch.Tensor:
 
 @dataclass
 class _Network:
-    hidden: tuple[int, ...]
+    hidden: tuple[Width, ...]
     model: KAN
     history: History
     error: float
@@ -220,6 +133,9 @@ def _described(finding: Finding) -> dict[str, Any]:
 
 class _Discovery:
     def __init__(self, data: Dataset, options: DiscoverOptions, listener: Listener) -> None:
+        self.combined = combine(data, options.combine) if options.combine else None
+        if self.combined is not None:
+            data = self.combined.data
         self.data, self.options, self.tell = data, options, listener
         self.few = replace(
             data, train=_some(data.train, _MOST_ROWS), validation=_some(data.validation, _MOST_ROWS // 4)
@@ -232,10 +148,12 @@ class _Discovery:
         self.laws: list[Found] = []
         self.findings: list[Finding] = []
         self.interrupted = False
+        # Whether the recommended formula leaves nothing to explain.
+        self.complete = False
         self.reason = ""
 
     def run(self) -> Result:
-        if self.options._searches_for_a_network():
+        if self.options.searches_for_a_network():
             return self._network_only()
         try:
             self.reason = self._search()
@@ -248,6 +166,10 @@ class _Discovery:
         if self.interrupted:
             self.reason = "interrupted; the best found so far was kept"
         model = network if chosen is None else self._matched(chosen)
+        best = [law.best.expression for law in self.laws if law.complete and law.best is not None]
+        self.complete = chosen is not None and best == list(chosen.formula.expressions)
+        if self.combined is not None:
+            network, model, chosen = self._in_own_columns(network, model, chosen)
         metrics = self._metrics(network, history, chosen, model)
         formula = None if chosen is None else chosen.formula
         return Result(model, network, history, formula, self.data, metrics, self.findings)
@@ -262,10 +184,25 @@ class _Discovery:
             seed=options.seed,
             listener=self.tell,
         )
-        self.reason, self.interrupted = found.reason, found.history.interrupted
-        metrics = self._metrics(found.model, found.history, None, found.model)
+        self.reason, self.interrupted, model = found.reason, found.history.interrupted, found.model
+        if self.combined is not None:
+            model, *_ = self._in_own_columns(model, model, None)
+        metrics = self._metrics(model, found.history, None, model)
         metrics["front"] = [asdict(one) for one in found.front]
-        return Result(found.model, found.model, found.history, None, self.data, metrics)
+        return Result(model, model, found.history, None, self.data, metrics)
+
+    def _in_own_columns(self, network: KAN, model: KAN, chosen: Finding | None) -> tuple[KAN, KAN, Finding | None]:
+        """Everything that was found with combined columns in those of the table, from here on."""
+        combined = self.combined
+        assert combined is not None
+        own = {
+            id(one): replace(one, formula=combined.formula(one.formula), model=combined.model(one.model))
+            for one in self.findings
+        }
+        self.findings = list(own.values())
+        self.data, self.few = combined.source, replace(self.few, x=combined.source.x)
+        self.few = replace(self.few, feature_names=self.data.feature_names, x_scale=self.data.x_scale)
+        return combined.model(network), combined.model(model), None if chosen is None else own[id(chosen)]
 
     # -- the search
 
@@ -277,8 +214,8 @@ class _Discovery:
                 if self._fit(hidden, self.options.seed).error < _TELLING or self._late():
                     break
             return "; ".join(dict.fromkeys(found.reason for found in self.laws))
-        first: Sequence[tuple[int, ...]] = _FIRST if fixed == "auto" else (tuple(fixed[:-1]),)
-        later: Sequence[tuple[int, ...]] = _LATER if fixed == "auto" else ()
+        first: Sequence[tuple[Width, ...]] = _FIRST if fixed == "auto" else (tuple(map(fixed_width, fixed[:-1])),)
+        later: Sequence[tuple[Width, ...]] = _LATER if fixed == "auto" else ()
         for hidden in first:
             network = self._fit(hidden, self.options.seed)
             if self.options.formula and network.error < _TELLING and self._read_promising():
@@ -311,7 +248,15 @@ class _Discovery:
         """Look for laws by structure; whether they leave nothing to explain."""
         share = _STRUCTURE * self.options.time_limit / self.data.n_targets
         for target in range(self.data.n_targets):
-            found = find_laws(self.data, time_limit=share, seed=self.options.seed, target=target, listener=self.tell)
+            found = find_laws(
+                self.data,
+                time_limit=share,
+                seed=self.options.seed,
+                target=target,
+                functions=self.options.functions,
+                linear=self.options.linear,
+                listener=self.tell,
+            )
             self.laws.append(found)
             if found.best is not None and self.data.n_targets == 1:
                 self._keep([found.best.expression], found.splines)
@@ -341,17 +286,23 @@ class _Discovery:
     def _late(self) -> bool:
         return time.monotonic() > self.search_ends
 
-    def _fit(self, hidden: tuple[int, ...], seed: int) -> _Network:
-        widths = [self.data.n_features, *hidden, self.data.n_targets]
+    def _widths(self, hidden: tuple[Width, ...]) -> list[Width]:
+        last = self.data.n_targets if self.options.shape == "auto" else self.options.shape[-1]
+        return [self.data.n_features, *hidden, last]
+
+    def _fit(self, hidden: tuple[Width, ...], seed: int) -> _Network:
+        widths = self._widths(hidden)
         model = KAN(widths, grid_size=_QUICK_GRIDS[0], degree=self.options.degree, seed=seed)
+        self._straighten(model)
         left = max(1.0, self.search_ends - time.monotonic())
         lm = self.options.optimizer == "lm"
+        additive = not hidden and not model.layer(0).products
         history = fit(
             model,
             self.few,
             optimizer=self.options.optimizer,
-            grids=None if not lm else (_QUICK_GRIDS if hidden else _ADDITIVE_GRIDS),
-            starts=1 if not hidden or not lm else 4 + 2 * (max(hidden) > 1),
+            grids=None if not lm else (_ADDITIVE_GRIDS if additive else _QUICK_GRIDS),
+            starts=1 if additive or not lm else 4 + 2 * (max(model.widths[1:-1], default=1) > 1),
             seed=seed,
             time_limit=left,
             progress=False,
@@ -365,6 +316,27 @@ class _Discovery:
             raise KeyboardInterrupt
         self.tell(f"network {widths}: validation error {error:.1e} of the target's spread")
         return found
+
+    def _straighten(self, model: KAN) -> None:
+        """Make the edges from columns that enter linearly straight lines, of random slopes."""
+        layer, names = model.layer(0), self.data.feature_names
+        generator = torch.Generator().manual_seed(self.options.seed)
+        table = {
+            (names.index(name), o): ("x", (1.0, 0.0, float(torch.randn((), generator=generator)), 0.0))
+            for name in self.options.linear
+            for o in range(layer.sum_count)
+        }
+        layer.set_symbolic(dict(sorted(table.items())))
+
+    def _allowed(self, formula: Formula) -> bool:
+        """Whether a formula is of the form that was asked for."""
+        known, linear = self.options.functions, self.options.linear
+        if known is not None:
+            names = functions.chosen(known)
+            if not all(functions.uses_only(one, names, beside=formula.splines) for one in formula.expressions):
+                return False
+        columns = [symbol for symbol in formula.symbols if symbol.name in linear]
+        return all(functions.linear_in(one, column) for one in formula.expressions for column in columns)
 
     def _relative(self, rmse: float) -> float:
         return rmse / float(self.data.y_scale.scale.square().mean().sqrt())
@@ -393,12 +365,14 @@ class _Discovery:
             return False
         best = min(self.findings, key=lambda finding: finding.error)
         # The same rows on both sides: a few validation rows may well be quieter than the rest.
-        return best.error < _EXACT or best.validation_error <= _AS_GOOD * self._least()
+        return best.error < EXACT or best.validation_error <= _AS_GOOD * self._least()
 
     def _read(self, network: _Network) -> None:
         share = self.search_ends - time.monotonic()
         deadline = time.monotonic() + max(2.0, 0.6 * share)
-        model = symbolify(network.model, self.data, noise=network.error, deadline=deadline)
+        known = self.options.functions
+        names = None if known is None else functions.chosen(("0", "x", *known))
+        model = symbolify(network.model, self.data, functions=names, noise=network.error, deadline=deadline)
         # Simplifying is quick, and a formula that was not simplified is of little use: it always gets its time.
         formula = Formula.of(model, self.data, deadline=max(deadline + 0.2 * share, time.monotonic() + 8))
         self._add(formula, model)
@@ -406,6 +380,9 @@ class _Discovery:
     def _add(self, formula: Formula, model: KAN) -> None:
         found = {"train": formula.rmse(self.data, "train")}
         found["validation"] = formula.rmse(self.few, "validation") if len(self.few.validation) else found["train"]
+        if not self._allowed(formula):
+            self.tell("a formula was found, but not of the form that was asked for")
+            return
         finding = Finding(
             formula, model, *(self._relative(value) for value in (max(found.values()), found["validation"]))
         )
@@ -420,15 +397,16 @@ class _Discovery:
             self._fit((), self.options.seed)
         # A formula that was found by structure is the network of no shape that was fitted.
         read = chosen is not None and not any(found.complete for found in self.laws)
-        hidden = tuple(chosen.model.widths[1:-1]) if chosen is not None and read else None
-        same = [n for n in self.networks if n.hidden == hidden] or self.networks
+        shape = chosen.model.shape if chosen is not None and read else None
+        same = [n for n in self.networks if n.model.shape == shape] or self.networks
         best = min(same, key=lambda n: n.error)
         left = self.deadline - time.monotonic()
         if self.interrupted or left < 2 or self.options.optimizer != "lm":
             return best.model, best.history
-        widths = [self.data.n_features, *best.hidden, self.data.n_targets]
+        widths = self._widths(best.hidden)
         first = min(_QUICK_GRIDS[0], self.options.grid_size or _QUICK_GRIDS[0])
         model = KAN(widths, grid_size=first, degree=self.options.degree, seed=self.options.seed)
+        self._straighten(model)
         grids = None
         if self.options.grid_size is not None:
             sizes = [first]
@@ -457,19 +435,24 @@ class _Discovery:
             apart = float(
                 ((matched(self.data.x) - matched.output_center) / matched.output_scale - values).square().mean()
             )
-        if not math.isfinite(apart) or apart < _EXACT**2:
+        if not math.isfinite(apart) or apart < EXACT**2:
             return matched
         before = float((values - y).square().mean())
         reached = polish(matched, x, values, steps=40, tolerance=1e-6)
         return matched if reached <= before else chosen.model
 
-    def _front(self, chosen: Finding | None) -> list[Finding]:
-        """The formulas that no simpler one surpasses, from simple to accurate, and the recommended one."""
-        front: list[Finding] = []
-        for finding in sorted(self.findings, key=lambda f: (f.formula.complexity, f.error)):
-            if finding is chosen or not front or finding.error < min(f.error for f in front):
-                front.append(finding)
-        return front
+    def _front(self, chosen: Finding | None, split: Split) -> dict[str, Any]:
+        """The front with its errors on the rows that were held out, and why one formula is recommended."""
+        found = front(self.findings, chosen)
+        rows = [
+            _described(one) | {"rmse": one.formula.rmse(self.data, split), "recommended": one is chosen}
+            for one in found
+        ]
+        why = None
+        if chosen is not None:
+            place = next(n for n, one in enumerate(found) if one is chosen)
+            why = reason([(one.formula.complexity, one.error) for one in found], place, complete=self.complete)
+        return {"front": rows, "recommendation": why}
 
     def _metrics(self, network: KAN, history: History, chosen: Finding | None, model: KAN) -> dict[str, Any]:
         split: Split = "test" if len(self.data.test) else "all"
@@ -495,7 +478,7 @@ class _Discovery:
             "rows": {name: len(getattr(self.data, name)) for name in ("train", "validation", "test")},
             "constants": [] if formula is None else formula.constants(self.data),
             "formulas": [_described(finding) for finding in ranked],
-            "front": [_described(finding) | {"recommended": finding is chosen} for finding in self._front(chosen)],
+            **self._front(chosen, split),
             "seed": self.options.seed,
             "reason": self.reason,
             "training": history.reason,

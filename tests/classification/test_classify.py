@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 import superpose
-from superpose import Classification, ClassifyOptions, Labelled, OptionError, classify, cli
+from superpose import Classification, ClassifyOptions, Formula, Labelled, OptionError, classify, cli
 from superpose.classification.noisy import Noisy
 from superpose.nn import Head
 
@@ -134,6 +134,25 @@ def test_a_classifier_is_the_same_from_its_file(circle: Classification, tmp_path
     assert (again.probabilities(x) == circle.model.probabilities(x)).all()
 
 
+def test_the_formula_of_a_classifier_is_a_network_with_the_same_head(circle: Classification) -> None:
+    symbolic, formula = circle.symbolic, circle.formula
+    assert symbolic is not None and formula is not None and symbolic.head == circle.head
+    x = circle.data.x[:50]
+    assert torch.allclose(symbolic(x).detach(), formula.torch(x), rtol=1e-9)
+    assert circle.head.says(Formula.read(symbolic).short()) == circle.says()
+
+
+def test_the_front_of_a_classifier_has_its_recommended_formula(circle: Classification) -> None:
+    rows, front = circle.metrics["front"], circle.front
+    assert (
+        [row["complexity"] for row in rows] == [one.complexity for one in front] == sorted(o.complexity for o in front)
+    )
+    (best,) = [row for row in rows if row["recommended"]]
+    assert best["accuracy"] == circle.metrics["formula_accuracy"]
+    assert best["cross_entropy"] == pytest.approx(circle.metrics["formula_cross_entropy"])
+    assert circle.formula in front and circle.metrics["recommendation"].startswith("recommended")
+
+
 def test_the_program_writes_labels_and_a_module_that_names_them(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -155,6 +174,13 @@ def test_the_program_writes_labels_and_a_module_that_names_them(
     assert (
         cli.main(["predict", model, str(tmp_path / "t.csv"), "--out", str(tmp_path / "p.csv"), "--probabilities"]) == 0
     )
+    assert cli.main(["formula", model]) == 0
+    assert capsys.readouterr().out == summary["formula"] + "\n"
+    assert cli.main(["formula", model, "--format", "python"]) == 0
+    (tmp_path / "again.py").write_text(capsys.readouterr().out, encoding="utf-8")
+    again = runpy.run_path(str(tmp_path / "again.py"))["label"](a=frame["a"], b=frame["b"])
+    assert (again == named).all()
+    assert superpose.load(tmp_path / "o" / "network.safetensors").layer(0).symbolic is None
     written = pandas.read_csv(tmp_path / "p.csv")
     assert (written["where_predicted"] == written["where"]).mean() > 0.9
     assert np.allclose(written["P(where = in side)"] + written["P(where = out)"], 1)

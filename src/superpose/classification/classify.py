@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor
 
-from superpose._errors import OptionError, nearest
+from superpose._errors import DataError, OptionError, nearest
 from superpose._tables import quoted
 from superpose.classification import networks
 from superpose.classification.formulas import ScoreFormula, score_formulas
@@ -20,7 +20,8 @@ from superpose.classification.joint import joint_formulas
 from superpose.classification.labels import Labelled
 from superpose.classification.networks import SHAPES, Settings, Trained
 from superpose.data import Dataset, Split
-from superpose.interpret.formula import Formula, _rounded
+from superpose.interpret.compiler import compile_formula
+from superpose.interpret.formula import Formula
 from superpose.nn.head import HEADS, Head
 from superpose.nn.model import KAN
 from superpose.train.history import History
@@ -153,6 +154,33 @@ class Classification:
         assert self.model.head is not None
         return self.model.head
 
+    @property
+    def symbolic(self) -> KAN | None:
+        """The formula as a network with the same head; None if there is no formula, or none that a network can say."""
+        if self.formula is None:
+            return None
+        data = self.data
+        try:
+            model = compile_formula(self.formula.expressions, data.feature_names, data.target_names, data=data)
+        except (DataError, OptionError):
+            return None
+        model.head = self.head
+        return model
+
+    @property
+    def front(self) -> list[Formula]:
+        """Of a classifier with one score, the formulas that no simpler one surpasses, from simple to accurate, and the
+        recommended one; none where there are several scores, whose formulas belong together."""
+        if self.formula is None or len(self.formulas) > 1:
+            return []
+        (found,) = self.formulas
+        kept: list[ScoreFormula] = []
+        for one in sorted(found, key=lambda one: (one.complexity, one.deviance)):
+            if one is found[0] or one.deviance < min((other.deviance for other in kept), default=math.inf):
+                kept.append(one)
+        data = self.data
+        return [self.formula if one is found[0] else Formula.from_expressions([one.score], data) for one in kept]
+
     def accuracy(self, split: Split = "test", *, of: Literal["network", "formula"] = "network") -> float:
         """Share of the rows of a split whose class is named; NaN where there are none.
 
@@ -176,8 +204,7 @@ class Classification:
         """
         if self.formula is None:
             raise OptionError("there is no formula; look at the network")
-        scores = [str(_rounded(expression, 6)) for expression in self.formula.expressions]
-        return self.head.says(scores)
+        return self.head.says(self.formula.short())
 
     @torch.no_grad()
     def _scores(self, x: Tensor, of: str) -> Tensor:
@@ -410,6 +437,7 @@ class _Work:
             "formula_accuracy": result.accuracy(split, of="formula") if has else None,
             "formula_cross_entropy": result.cross_entropy(split, of="formula") if has else None,
             "formula_complexity": result.formula.complexity if result.formula is not None else None,
+            **_front(result, x, y),
             "boundaries": _boundaries(head, formulas, labelled),
             "network_accuracy": result.accuracy(split),
             "network_cross_entropy": result.cross_entropy(split),
@@ -447,6 +475,25 @@ def _spread(labelled: Labelled) -> float | None:
     values = torch.tensor([float(name) for name in labelled.classes], dtype=torch.float64)
     spread = float(values[labelled.indices].std())
     return spread if _LEAST_UNIT < spread < 1 / _LEAST_UNIT else None
+
+
+@torch.no_grad()
+def _front(result: Classification, x: Tensor, y: Tensor) -> dict[str, Any]:
+    """The front with its errors on rows that were held out, and why one formula is recommended."""
+    head, rows = result.head, []
+    for one in result.front:
+        scores = one.torch(x)
+        rows.append(
+            {
+                "formula": one.short()[0],
+                "complexity": one.complexity,
+                "cross_entropy": float(head(scores, y)),
+                "accuracy": float((head.indices(scores) == networks.seen(head, y)).double().mean()),
+                "recommended": one is result.formula,
+            }
+        )
+    why = "recommended for its likelihood and its size together, where a function costs more than a power"
+    return {"front": rows, "recommendation": None if result.formula is None else why}
 
 
 def _usual_class(labelled: Labelled) -> int:

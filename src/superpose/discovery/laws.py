@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from superpose._errors import OptionError, nearest
 from superpose.data import Dataset
 from superpose.discovery.engine import Engine, Law
+from superpose.discovery.node import Guess
+from superpose.discovery.subset import best_subsets
+from superpose.discovery.terms import terms
 from superpose.discovery.tidy import tidied
 from superpose.interpret import constants, rewrite
+from superpose.interpret.functions import chosen, linear_in, uses_only
 from superpose.interpret.splines import SplineEdge, absorbed
 
 if TYPE_CHECKING:
@@ -24,6 +29,8 @@ Listener = Callable[[str], None]
 
 # Rows to which constants are fitted while forms are compared, and in the end.
 _ROWS, _ALL_ROWS = 1500, 20_000
+# Terms that are tried in the end where functions are restricted, and how many of them a sum may have.
+_MOST_TERMS, _MOST_SUMMED = 600, 5
 # Share of the time for searching; the rest is for simplifying.
 _SEARCH = 0.75
 _MOST_ON_FRONT = 6
@@ -65,6 +72,8 @@ def find_laws(
     time_limit: float = 60.0,
     seed: int = 0,
     target: int = 0,
+    functions: Sequence[str] | None = None,
+    linear: Sequence[str] = (),
     listener: Listener | None = None,
 ) -> Found:
     """Search for expressions that give a target from the features, by structure first.
@@ -81,6 +90,8 @@ def find_laws(
         time_limit: seconds.
         seed: of the order of rows; everything else follows from the data.
         target: which of the targets.
+        functions: names of the functions that laws may hold beside sums and products; any if left out.
+        linear: columns that enter linearly: laws are of the form ``A + column * B``.
         listener: called with a short sentence whenever something was reached.
 
     >>> x = torch.linspace(1, 2, 200, dtype=torch.float64)
@@ -94,8 +105,13 @@ def find_laws(
     rows = torch.cat([data.train, data.validation])
     symbols = tuple(sympy.Symbol(name, real=True) for name in data.feature_names)
     x, y, back, unit = _measured(data.x[rows], data.y[rows, target], symbols)
-    engine = Engine(x, y, symbols, deadline=began + _SEARCH * time_limit, seed=seed, listener=listener)
+    allowed = _Allowed(symbols, None if functions is None else chosen(functions), tuple(linear))
+    engine = _Choosy(x, y, symbols, deadline=began + _SEARCH * time_limit, seed=seed, listener=listener)
+    engine.allowed = allowed
     reason = engine.run()
+    if not allowed.everything and not engine.found() and not engine.interrupted:
+        engine.deadline = began + time_limit
+        engine.consider(_sums(engine, symbols))
     deadline = began + time_limit
     engine.deadline = deadline
     if not engine.found() and not engine.interrupted:
@@ -116,10 +132,70 @@ def find_laws(
     lifted = tuple(
         replace(law, expression=rewrite.renamed(unit * law.expression.xreplace(back), names)) for law in front
     )
-    chosen = lifted[next(n for n, law in enumerate(front) if law is best)]
+    recommended = lifted[next(n for n, law in enumerate(front) if law is best)]
     why = f"{reason}; {_why(best, complete)}"
     used = {new: replace(engine.splines[old], name=new) for old, new in names.items()}
-    return Found(lifted, chosen, complete, why, engine.floor, engine.interrupted, used)
+    return Found(lifted, recommended, complete, why, engine.floor, engine.interrupted, used)
+
+
+@dataclass(frozen=True)
+class _Allowed:
+    """Which expressions a person allows."""
+
+    symbols: tuple[sympy.Symbol, ...]
+    functions: tuple[str, ...] | None
+    linear: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        names = [symbol.name for symbol in self.symbols]
+        for name in self.linear:
+            if name not in names:
+                raise OptionError(f"there is no column {name!r} to enter linearly{nearest(name, names)}")
+
+    @property
+    def everything(self) -> bool:
+        return self.functions is None and not self.linear
+
+    def __call__(self, expression: sympy.Expr, splines: Collection[str] = ()) -> bool:
+        if self.functions is not None and not uses_only(expression, self.functions, beside=splines):
+            return False
+        return all(linear_in(expression, symbol) for symbol in self.symbols if symbol.name in self.linear)
+
+
+class _Choosy(Engine):
+    """A search that keeps only what is allowed."""
+
+    allowed: _Allowed
+
+    def consider(self, guesses: list[Guess], stand_in: float = 0.0) -> None:
+        # Most guesses are never written out, and where all are allowed that is not needed either.
+        if not self.allowed.everything:
+            guesses = [guess for guess in guesses if self.allowed(guess.expression, self.splines)]
+        super().consider(guesses, stand_in)
+
+    def fitted(self, guess: Guess) -> Law | None:
+        law = super().fitted(guess)
+        return law if law is not None and self.allowed(law.expression, self.splines) else None
+
+
+def _sums(engine: _Choosy, symbols: tuple[sympy.Symbol, ...]) -> list[Guess]:
+    """Sums of few terms that are allowed: where all are, those that are best may stand in their way."""
+    import sympy
+
+    x, y = engine.x[:_ROWS], engine.y[:_ROWS]
+    dictionary = terms(x, list(symbols), most=_MOST_TERMS)
+    kept = [k for k in range(len(dictionary.costs)) if engine.allowed(dictionary.expression(k))]
+    found: list[Guess] = []
+    for subset in best_subsets(dictionary.values[:, kept], y, engine.spread, most=_MOST_SUMMED, keep=1):
+        parts = [(kept[k], c) for k, c in zip(subset.columns, subset.coefficients.tolist(), strict=True)]
+
+        def make(parts: list[tuple[int, float]] = parts) -> sympy.Expr:
+            return sympy.Add(*(sympy.Float(c) * dictionary.expression(k) for k, c in parts))
+
+        size = sum(3 + dictionary.costs[k] for k, _ in parts)
+        if not found or subset.error < 0.7 * found[-1].error:
+            found.append(Guess(make, subset.error, "sum of allowed terms", size))
+    return sorted(found, key=lambda guess: guess.error)
 
 
 def _measured(
@@ -147,7 +223,7 @@ def _power_of_ten(values: Tensor) -> int:
     return 0 if abs(power) <= _ORDINARY else power
 
 
-def _tidied(engine: Engine, law: Law, deadline: float) -> Law:
+def _tidied(engine: _Choosy, law: Law, deadline: float) -> Law:
     """The law with simple constants where the rows allow them, simplified, the others fitted to all rows."""
     if law.splines:
         expression, made = absorbed(law.expression, engine.splines)
@@ -159,7 +235,8 @@ def _tidied(engine: Engine, law: Law, deadline: float) -> Law:
     fitted = everything.fit(simple.expression, steps=8)
     error = math.sqrt(everything.error(fitted.expression))
     # The error of a spline is no noise, and one constant moves it more than another.
-    if not error <= max((_SPLINE_MORE if law.splines else 1.02) * law.error, _EXACT):
+    worse = not error <= max((_SPLINE_MORE if law.splines else 1.02) * law.error, _EXACT)
+    if worse or not engine.allowed(fitted.expression, engine.splines):
         return law
     return Law(fitted.expression, error, law.note, fitted.errors)
 

@@ -11,24 +11,25 @@ True
 A file holds the tensors of ``model.state_dict()`` as they are, and in its header, under the key
 ``superpose``, one JSON description:
 
-    {"schema": 3, "kind": "KAN", "dtype": "float64", "widths": [2, 3, 1],
+    {"schema": 4, "kind": "KAN", "dtype": "float64", "widths": [2, 3, 1],
      "feature_names": ["x1", "x2"], "target_names": ["y"],
      "layers": [{"kind": "splines", "degree": 3, "grid_size": 5, "base": "silu",
-                 "spline_scale": 0.1, "products": [], "symbolic": [[0, 2, "sin"]]}, ...],
+                 "spline_scale": 0.1, "products": [], "symbolic": [[0, 2, "sin", ""]]}, ...],
      "functions": {"sin": [...]}}
 
 ``widths`` counts nodes, of which the last ones of a layer are the products whose arities
 ``products`` lists; tensors and edges count the factors of a product one by one. ``symbolic`` lists
-input, output and function of each symbolic edge, in the order of the rows of that layer's
-``symbolic.constants``. ``functions`` holds a few values of each function in use, so that a name that
-means something else on the reading side is noticed. A classifier has one more entry,
+input, output and function of each symbolic edge, and those of its constants ``a, b, c, d`` that
+are frozen (such as ``"ab"``), in the order of the rows of that layer's ``symbolic.constants``.
+``functions`` holds a few values of each function in use, so that a name that means something else
+on the reading side is noticed. A classifier has one more entry,
 ``"head": {"kind": "sigmoid", "classes": ["no", "yes"], "scale": 1.0, "name": "answer"}``. A later
 schema may add kinds of models and of layers; this one refuses what it does not know.
 
-Files of earlier schemas are read too. Schema 2 has no ``products``. Nor has schema 1, which holds a
-layer's curves in three tensors: the spline coefficients (``coefficients``), a factor for each edge
-that multiplies them (``spline_weight``), and the base weights (``base_weight``, unless the base is
-``"none"``).
+Files of earlier schemas are read too. Schema 3 does not say what is frozen. Schema 2 has no
+``products`` either. Nor has schema 1, which holds a layer's curves in three tensors: the spline
+coefficients (``coefficients``), a factor for each edge that multiplies them (``spline_weight``),
+and the base weights (``base_weight``, unless the base is ``"none"``).
 """
 
 from __future__ import annotations
@@ -128,6 +129,7 @@ def load(path: str | os.PathLike[str]) -> KAN:
 def _build(description: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> KAN:
     widths, dtype = description["widths"], _schema.DTYPES[description["dtype"]]
     layers = description["layers"]
+    apart = description["schema"] > 3
     # One interval at first: the start that a model draws is thrown away, so it should cost nothing.
     model = KAN(
         widths,
@@ -153,7 +155,8 @@ def _build(description: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> KAN
         layer.knots = tensors[f"layers.{n}.knots"]
         layer.coefficients = torch.nn.Parameter(tensors[f"layers.{n}.coefficients"])
         constants = (0.0, 0.0, 0.0, 0.0)
-        layer.set_symbolic({(i, o): (name, constants) for i, o, name in made["symbolic"]})
+        symbolic = {(i, o): (name, constants) for i, o, name, *_ in made["symbolic"]}
+        layer.set_symbolic(symbolic, {(i, o): letters for i, o, _, letters in made["symbolic"]} if apart else {})
         model.layers[n] = layer
     model.load_state_dict(dict(tensors))
     model.head = _schema.head_in(description)

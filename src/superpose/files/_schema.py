@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,10 +22,10 @@ from superpose.files._values import (
     damaged,
 )
 from superpose.nn import KAN, Head, KANLayer, library
-from superpose.nn.symbolic import find, is_known
+from superpose.nn.symbolic import CONSTANTS, find, is_known
 from superpose.spline import reference
 
-SCHEMA = 3
+SCHEMA = 4
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 _MODEL_KIND = "KAN"
 _LAYER_KIND = "splines"
@@ -34,11 +35,13 @@ _GRID_LIMIT = 1 << 24
 # Where a symbolic function is compared with the one that was saved; on both sides of 0 and of 1.
 _PROBES = (-1.7, -0.6, 0.3, 0.8, 2.1)
 _PROBE_TOLERANCE = 1e-4
+# What may be frozen on an edge: each choice of its constants, in their order.
+_FREEZINGS = tuple("".join(chosen) for n in range(5) for chosen in itertools.combinations(CONSTANTS, n))
 
 
 def describe(model: KAN) -> dict[str, Any]:
     layers = model.kan_layers()
-    used = {name for layer in layers for _, _, name in _symbolic(layer)}
+    used = {name for layer in layers for _, _, name, _ in _symbolic(layer)}
     return {
         "schema": SCHEMA,
         "kind": _MODEL_KIND,
@@ -90,7 +93,7 @@ def head_in(description: Mapping[str, Any]) -> Head | None:
 
 def _symbolic(layer: KANLayer) -> list[list[Any]]:
     edges = layer.symbolic
-    return [] if edges is None else [[i, o, edges.names[i, o]] for i, o in edges.edges]
+    return [] if edges is None else [[i, o, edges.names[i, o], edges.frozen.get((i, o), "")] for i, o in edges.edges]
 
 
 def _probe(name: str) -> list[float | None]:
@@ -149,13 +152,16 @@ def _check_layer(layer: Any, n: int, inputs: int, nodes: int, schema: int) -> se
     seen: set[tuple[int, int]] = set()
     names: set[str] = set()
     for edge in as_array(layer["symbolic"], f"the symbolic edges of {where}", 0, inputs * outputs):
-        i, o, name = as_array(edge, f"a symbolic edge of {where}", 3, 3)
+        length = 4 if schema > 3 else 3
+        i, o, name, *frozen = as_array(edge, f"a symbolic edge of {where}", length, length)
         as_whole(i, f"the input of a symbolic edge of {where}", 0, inputs - 1)
         as_whole(o, f"the output of a symbolic edge of {where}", 0, outputs - 1)
         if (i, o) in seen:
             damaged(f"two functions stand on edge {i} -> {o} of {where}")
         if not isinstance(name, str):
             damaged(f"the function on edge {i} -> {o} of {where} has no name")
+        if frozen and frozen[0] not in _FREEZINGS:
+            damaged(f"edge {i} -> {o} of {where} freezes {quoted(frozen[0])} instead of some of a, b, c, d")
         seen.add((i, o))
         names.add(name)
     return names

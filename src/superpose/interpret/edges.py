@@ -1,18 +1,24 @@
-"""Stepping in at one edge: suggest, fix, release, refit. Each but ``suggest`` returns a new model."""
+"""Stepping in at edges: suggest, fix, replace, release, remove, linear, refit.
+
+Each but ``suggest`` returns a new model.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from superpose._errors import OptionError
+from superpose._errors import OptionError, nearest
 from superpose.data import Dataset
 from superpose.interpret.candidates import SIMPLICITY, Candidate, fit_curve
+from superpose.interpret.functions import chosen, named
+from superpose.interpret.prune import input_index, prune
 from superpose.nn.model import KAN, Edge
-from superpose.nn.symbolic import SymbolicFunction, find, library
+from superpose.nn.symbolic import CONSTANTS, SymbolicFunction, find, library
 from superpose.optim.levenberg_marquardt import LevenbergMarquardt
 from superpose.spline import fitting, grid
 
@@ -88,49 +94,169 @@ def suggest(
 def _chosen(functions: Sequence[str] | None) -> Mapping[str, SymbolicFunction]:
     if functions is None:
         return library()
-    return {name: find(name) for name in functions}
+    return {name: find(name) for name in chosen(functions)}
 
 
 def fix(
     model: KAN,
     data: Dataset | Tensor,
     edge: Sequence[int],
-    name: str,
+    function: str | SymbolicFunction | Any,
     constants: Sequence[float] | None = None,
+    *,
+    frozen: bool | str = False,
+    units: Literal["scaled", "table"] = "scaled",
 ) -> KAN:
-    """A new model in which an edge is the symbolic function ``c * f(a * x + b) + d``.
+    """A new model in which an edge is the symbolic function ``c * f(a * x + b) + d``, as near to its present curve as
+    can be.
 
     Args:
         edge: ``(layer, input, output)``.
-        name: of the function; see :func:`superpose.library`.
-        constants: ``a, b, c, d`` in the layer's scaled units; fitted to the edge's present curve if left out.
+        function: its name (see :func:`superpose.library`), or a SymPy function or expression of one symbol.
+        constants: ``a, b, c, d``; fitted to the edge's present curve if left out.
+        frozen: which constants training and refitting leave alone from now on: all of them, or some such as ``"ab"``.
+        units: of ``constants``: ``"scaled"``, the layer's own; or ``"table"``, in which ``a * x + b`` takes the column
+            as it stands in the table where the edge comes from a column, and ``c`` and ``d`` are in the target's units
+            where it leads to a target that is a sum.
 
     Raises:
         OptionError: if the edge or the function does not exist, or the function cannot be fitted there.
     """
-    where = check_edge(model, edge)
-    function = find(name)
+    where, known, letters = check_edge(model, edge), named(function), _letters(frozen)
     if constants is None:
         x, y = edge_samples(model, data, where)
-        found = fit_curve(x, y, {name: function})
+        found = fit_curve(x, y, {known.name: known})
         if not found:
             raise OptionError(
-                f"{name!r} has no finite values on the activations of edge {where}; choose another function"
+                f"{known.name!r} has no finite values on the activations of edge {where}; choose another function"
             )
         constants = found[0].constants
-    elif len(constants) != 4:
-        raise OptionError(f"constants must be the four numbers a, b, c, d, not {constants!r}")
+    else:
+        constants = _given(model, where, constants, units)
     a, b, c, d = (float(value) for value in constants)
-    return fix_all(model, {where: (name, (a, b, c, d))})
+    return fix_all(model, {where: (known.name, (a, b, c, d))}, {where: letters})
 
 
-def fix_all(model: KAN, edges: Mapping[Edge, tuple[str, tuple[float, float, float, float]]]) -> KAN:
-    """A new model in which all these edges are symbolic; those that were so before stay as they are."""
+def replace(
+    model: KAN,
+    data: Dataset,
+    edge: Sequence[int],
+    function: str | SymbolicFunction | Any,
+    constants: Sequence[float] | None = None,
+    *,
+    frozen: bool | str = False,
+    units: Literal["scaled", "table"] = "scaled",
+) -> KAN:
+    """A new model in which an edge is another function, whatever its curve was, fitted to the targets.
+
+    As :func:`fix`, but where ``constants`` are left out they are fitted through the whole network to the training
+    rows, everything else held as it is: first the edge as a spline, then the function that is nearest to that.
+
+    Args:
+        data: its training rows.
+        edge, function, constants, frozen, units: as for :func:`fix`.
+
+    Raises:
+        OptionError: as :func:`fix`.
+    """
+    where = check_edge(model, edge)
+    if constants is not None:
+        return fix(model, data, where, function, constants, frozen=frozen, units=units)
+    known, letters = named(function), _letters(frozen)
+    x, y = scaled_rows(model, data)
+    pick = sample(torch.arange(len(x))[:, None])[:, 0]
+    n, i, o = where
+    symbolic = (i, o) in model.layer(n).symbolic_table()
+    freed = release(model, data, where) if symbolic else model.copy()
+    polish(freed, x[pick], y[pick], steps=20, only=where)
+    made = fix(freed, data, where, known)
+    polish(made, x[pick], y[pick], steps=50, only=where)
+    constants = made.layer(n).symbolic_table()[i, o][1]
+    return fix(model, data, where, known, constants, frozen=letters)
+
+
+def remove(model: KAN, data: Dataset | Tensor, edge: Sequence[int]) -> KAN:
+    """A new model without an edge, whose mean over the samples another edge of its node takes up.
+
+    Nodes that are left without edges go too; see :func:`prune`, which takes out several at once.
+
+    Raises:
+        OptionError: if the edge is not there, or without it an output would depend on no input.
+    """
+    return prune(model, data, edges=[check_edge(model, edge)])
+
+
+def linear(model: KAN, data: Dataset, column: str | int, *, steps: int = 50) -> KAN:
+    """A new model in which every edge from a column is a straight line, refitted.
+
+    A column of a network without hidden nodes then enters linearly; with hidden nodes, each of these sees a multiple
+    of it.
+
+    Args:
+        data: its training rows.
+        column: by name or by index.
+        steps: of refitting.
+
+    Raises:
+        OptionError: if the model has no such column, or does not read it.
+    """
+    i = input_index(model, column)
+    edges = [edge for edge in model.active_edges() if edge[:2] == (0, i)]
+    if not edges:
+        raise OptionError(f"the model does not read {model.feature_names[i]!r}: all of its edges were removed")
+    lines = {}
+    for edge in edges:
+        x, y = edge_samples(model, data, edge)
+        slope = float((x - x.mean()) @ (y - y.mean()) / (x - x.mean()).square().sum().clamp(min=1e-300))
+        lines[edge] = "x", (1.0, 0.0, slope, float(y.mean() - slope * x.mean()))
+    return refit(fix_all(model, lines), data, steps=steps)
+
+
+def _letters(frozen: bool | str) -> str:
+    if isinstance(frozen, bool):
+        return CONSTANTS if frozen else ""
+    if not isinstance(frozen, str) or not set(frozen) <= set(CONSTANTS):
+        raise OptionError(f"frozen is True, False or some of the letters a, b, c, d such as 'ab', not {frozen!r}")
+    return "".join(letter for letter in CONSTANTS if letter in frozen)
+
+
+def _given(model: KAN, edge: Edge, constants: Sequence[float], units: str) -> tuple[float, float, float, float]:
+    """Constants that a person gave, in the layer's scaled units."""
+    if units not in ("scaled", "table"):
+        raise OptionError(f"units must be 'scaled' or 'table', not {units!r}{nearest(str(units), ('scaled', 'table'))}")
+    try:
+        a, b, c, d = (float(value) for value in constants)
+    except (TypeError, ValueError):
+        raise OptionError(f"constants must be the four numbers a, b, c, d, not {constants!r}") from None
+    if not all(math.isfinite(value) for value in (a, b, c, d)):
+        raise OptionError(f"constants must be four finite numbers a, b, c, d, not {constants!r}")
+    n, i, o = edge
+    layer = model.layer(n)
+    if units == "table":
+        if n == 0:
+            a, b = a * float(model.input_scale[i]), b + a * float(model.input_center[i])
+        node = layer.owners[o]
+        if n == len(model.layers) - 1 and len(layer.sums_of(node)) == 1:
+            # The center of the target is no edge's; the sum of the edges is what lies beside it.
+            scale = float(model.output_scale[node])
+            c, d = c / scale, d / scale
+    return a, b, c, d
+
+
+def fix_all(
+    model: KAN,
+    edges: Mapping[Edge, tuple[str, tuple[float, float, float, float]]],
+    frozen: Mapping[Edge, str] | None = None,
+) -> KAN:
+    """A new model in which all these edges are symbolic, with nothing frozen but what is named; those that were so
+    before stay as they are."""
     fixed = model.copy()
     for n, layer in enumerate(fixed.kan_layers()):
-        table = layer.symbolic_table()
-        table.update({(i, o): value for (m, i, o), value in edges.items() if m == n})
-        layer.set_symbolic(table)
+        table, held = layer.symbolic_table(), layer.frozen_table()
+        new = {(i, o): value for (m, i, o), value in edges.items() if m == n}
+        held = {edge: letters for edge, letters in held.items() if edge not in new}
+        held |= {(i, o): letters for (m, i, o), letters in (frozen or {}).items() if m == n}
+        layer.set_symbolic(table | new, held)
     return fixed
 
 
@@ -179,9 +305,12 @@ def refit(model: KAN, data: Dataset, *, steps: int = 50, tolerance: float = 1e-3
     return fitted
 
 
-def polish(model: KAN, x: Tensor, y: Tensor, *, steps: int, tolerance: float = 1e-3) -> float:
-    """Fit a model's free constants in place on scaled samples; returns the mean squared error."""
+def polish(model: KAN, x: Tensor, y: Tensor, *, steps: int, tolerance: float = 1e-3, only: Edge | None = None) -> float:
+    """Fit a model's free constants, or ``only`` all those of one symbolic edge, in place on scaled samples; returns the
+    mean squared error."""
     stepper = LevenbergMarquardt(model, x, y, damping=1e-3)
+    if only is not None:
+        stepper.parameters.hold_all_but(only)
     losses = [stepper.loss]
     for _ in range(steps):
         result = stepper.step()

@@ -130,6 +130,10 @@ class Formula:
             return texts[0]
         return "\n".join(f"{name} = {text}" for name, text in zip(self.target_names, texts, strict=True))
 
+    def short(self) -> list[str]:
+        """The expressions of the targets as text, with six digits to a number."""
+        return [str(_rounded(expression, 6)) for expression in self.expressions]
+
     def latex(self) -> str:
         """LaTeX source, each target's formula on its own line."""
         import sympy

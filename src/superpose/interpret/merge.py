@@ -145,8 +145,8 @@ def _joined_symbol(
     layer: KANLayer, kept: int, gone: int, o: int, affine: tuple[float, float]
 ) -> tuple[str, tuple[float, float, float, float]] | None:
     """One symbolic edge for two, where the second's input is ``factor * input + shift``."""
-    table = layer.symbolic_table()
-    if (gone, o) not in table:
+    table, frozen = layer.symbolic_table(), layer.frozen_table()
+    if (gone, o) not in table or (gone, o) in frozen or (kept, o) in frozen:
         return None
     factor, shift = affine
     name, (a, b, c, d) = table[gone, o]

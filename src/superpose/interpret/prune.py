@@ -96,7 +96,7 @@ def _named_edges(
         model.check_edge(n, i, o)
         gone.add((n, i, o))
     listed = [_indices(node, "nodes", "(layer, index)", 2) for node in nodes]
-    listed += [(0, _input_index(model, name)) for name in _several(inputs)]
+    listed += [(0, input_index(model, name)) for name in _several(inputs)]
     for n, index in listed:
         if not (0 <= n <= depth and 0 <= index < widths[n]):
             raise OptionError(f"the model has no node {(n, index)}; its widths are {model.shape}")
@@ -125,7 +125,8 @@ def _several(inputs: Iterable[str | int]) -> list[str | int]:
     return list(inputs)
 
 
-def _input_index(model: KAN, name: str | int) -> int:
+def input_index(model: KAN, name: str | int) -> int:
+    """Which input a column is, by name or by index; raises :class:`OptionError` if it is none."""
     names = model.feature_names
     if name in names:
         return names.index(str(name))

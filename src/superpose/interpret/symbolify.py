@@ -59,7 +59,7 @@ def symbolify(
     """A new model whose edges are symbolic functions, as simple as the data allow.
 
     Args:
-        model: a fitted network; symbolic edges in it stay as they are.
+        model: a fitted network; symbolic edges in it stay symbolic, and those with frozen constants as they are.
         data: training rows are fitted, validation rows judge.
         functions: names to choose from; the whole library if left out.
         simplicity: see :func:`~superpose.suggest`.
@@ -243,7 +243,7 @@ class _Search:
     def proposals(self, model: KAN, edge: Edge) -> Iterator[KAN]:
         """The model with other functions on one edge, and without that edge."""
         n, i, o = edge
-        if edge not in model.active_edges():
+        if edge not in model.active_edges() or (i, o) in model.layer(n).frozen_table():
             return
         if len(model.active_edges()) > 1 and int(model.layer(n).mask[:, o].sum()) > 1:
             smaller = prune(model, self.samples, edges=[edge])

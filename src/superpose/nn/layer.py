@@ -278,14 +278,32 @@ class KANLayer(nn.Module):
         self.knots = knots
         self.coefficients = nn.Parameter(rows, requires_grad=self.coefficients.requires_grad)
 
-    def set_symbolic(self, edges: Mapping[tuple[int, int], tuple[str, tuple[float, float, float, float]]]) -> None:
-        """Make these edges, and no others, symbolic: ``{(i, o): (name, (a, b, c, d))}``."""
+    def set_symbolic(
+        self,
+        edges: Mapping[tuple[int, int], tuple[str, tuple[float, float, float, float]]],
+        frozen: Mapping[tuple[int, int], str] | None = None,
+    ) -> None:
+        """Make these edges, and no others, symbolic: ``{(i, o): (name, (a, b, c, d))}``.
+
+        Args:
+            edges: with their functions and constants.
+            frozen: the constants that training leaves alone, such as ``{(i, o): "ab"}``; if left out, those of edges
+                that keep their function stay as they are.
+        """
         if not edges:
             self.symbolic = None
             return
+        if frozen is None:
+            before = {} if self.symbolic is None else self.symbolic.names
+            kept = self.frozen_table()
+            frozen = {edge: kept[edge] for edge in kept if edges.get(edge, ("",))[0] == before[edge]}
         made: dict[str, Any] = {"dtype": self.coefficients.dtype, "device": self.coefficients.device}
         names = {edge: name for edge, (name, _) in edges.items()}
-        self.symbolic = SymbolicEdges(names, torch.tensor([list(c) for _, c in edges.values()], **made))
+        self.symbolic = SymbolicEdges(names, torch.tensor([list(c) for _, c in edges.values()], **made), frozen)
+
+    def frozen_table(self) -> dict[tuple[int, int], str]:
+        """The constants of symbolic edges that training leaves alone, such as ``{(i, o): "ab"}``."""
+        return {} if self.symbolic is None else dict(self.symbolic.frozen)
 
     def symbolic_table(
         self,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -35,12 +35,16 @@ class LayerTrace:
         edges: ``[B, I, O]``, each edge's own output; zero where an edge was removed.
         outputs: ``[B, out_features]``, the nodes' values.
         sums: ``[B, O]``, the edges' sums over the inputs; the same as ``outputs`` but for the factors of products.
+        symbolic: the functions on symbolic edges, by ``(input, output)``.
+        frozen: those of their constants ``a, b, c, d`` that training leaves alone, such as ``"ab"``.
     """
 
     inputs: Tensor
     edges: Tensor
     outputs: Tensor
     sums: Tensor
+    symbolic: Mapping[tuple[int, int], str] = field(default_factory=dict)
+    frozen: Mapping[tuple[int, int], str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -178,11 +182,12 @@ class KAN(nn.Module):
             raise OptionError(f"the model has no edge {(n, i, o)}; its widths are {self.shape}")
 
     def parameter_count(self) -> int:
-        """Free constants on the edges that are alive: rows of a spline edge, four of a symbolic one."""
+        """Free constants on the edges that are alive: rows of a spline edge, four of a symbolic one
+        unless some of them are frozen."""
         total = 0
         for layer in self.kan_layers():
             total += int(layer.spline_mask().sum()) * layer.coefficients.shape[1]
-            total += 4 * (0 if layer.symbolic is None else len(layer.symbolic.edges))
+            total += 0 if layer.symbolic is None else int((~layer.symbolic.held).sum())
         return total
 
     def set_scaling(self, inputs: Affine, outputs: Affine) -> None:
@@ -293,7 +298,8 @@ class KAN(nn.Module):
         for layer in self.kan_layers():
             edges = layer.edges(h)
             sums = edges.sum(1)
-            layers.append(LayerTrace(h, edges, layer.nodes(sums), sums))
+            names = {} if layer.symbolic is None else dict(layer.symbolic.names)
+            layers.append(LayerTrace(h, edges, layer.nodes(sums), sums, names, layer.frozen_table()))
             h = layers[-1].outputs
         return Trace(tuple(layers), torch.addcmul(self.output_center, h, self.output_scale))
 

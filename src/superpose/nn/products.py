@@ -46,6 +46,16 @@ def read_width(width: Any) -> tuple[int, tuple[int, ...]]:
     return plain + len(arities), checked(arities)
 
 
+def fixed(width: Width) -> Width:
+    """A width as it can be kept and compared: a number, or ``(sums, arities)``.
+
+    >>> fixed([3, 2]), fixed([3, []]), fixed(5)
+    ((3, (2, 2)), 3, 5)
+    """
+    count, products = read_width(width)
+    return (count - len(products), products) if products else count
+
+
 def _whole(value: Any) -> int:
     if isinstance(value, bool):
         raise TypeError(value)

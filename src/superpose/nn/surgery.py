@@ -12,8 +12,6 @@ from superpose._errors import OptionError
 from superpose.nn.layer import KANLayer
 from superpose.nn.model import KAN
 
-SymbolicTable = Mapping[tuple[int, int], tuple[str, tuple[float, float, float, float]]]
-
 
 def slice_layer(layer: KANLayer, inputs: Sequence[int], outputs: Sequence[int]) -> KANLayer:
     """A new layer of the edges between some of the inputs and some of the nodes, in this order.
@@ -27,11 +25,8 @@ def slice_layer(layer: KANLayer, inputs: Sequence[int], outputs: Sequence[int]) 
     made.mask = layer.mask[rows]
     made.coefficients = nn.Parameter(layer.coefficients.detach()[rows], requires_grad=layer.coefficients.requires_grad)
     table = layer.symbolic_table()
-    _set_symbolic(
-        made,
-        layer,
-        {(i, o): table[old, o] for i, old in enumerate(inputs) for o in range(layer.sum_count) if (old, o) in table},
-    )
+    kept = {(i, o): (old, o) for i, old in enumerate(inputs) for o in range(layer.sum_count) if (old, o) in table}
+    _set_symbolic(made, layer, kept)
     sums = [o for node in outputs for o in layer.sums_of(node)]
     cut_sums(made, sums, [len(layer.sums_of(node)) for node in outputs])
     return made
@@ -41,19 +36,22 @@ def cut_sums(layer: KANLayer, sums: Sequence[int], arities: Sequence[int]) -> No
     """Keep these sums only, in place and in this order, as factors of nodes of these arities (1: a sum)."""
     columns = torch.tensor(sums, dtype=torch.long, device=layer.knots.device)
     table = layer.symbolic_table()
+    kept = {(i, o): (i, old) for o, old in enumerate(sums) for i in range(layer.in_features) if (i, old) in table}
     layer.mask = layer.mask[:, columns]
     layer.coefficients = nn.Parameter(
         layer.coefficients.detach()[..., columns], requires_grad=layer.coefficients.requires_grad
     )
-    kept = {(i, o): table[i, old] for o, old in enumerate(sums) for i in range(layer.in_features) if (i, old) in table}
     _set_symbolic(layer, layer, dict(sorted(kept.items())))
     layer.set_nodes(len(arities), arities)
 
 
-def _set_symbolic(layer: KANLayer, like: KANLayer, table: SymbolicTable) -> None:
-    """Give a layer symbolic edges that are trained, or not, as those of another."""
-    before = like.symbolic
-    layer.set_symbolic(table)
+def _set_symbolic(layer: KANLayer, like: KANLayer, edges: Mapping[tuple[int, int], tuple[int, int]]) -> None:
+    """Give a layer the symbolic edges of another, by their places in it; they are trained, or not, as those are."""
+    before, table, frozen = like.symbolic, like.symbolic_table(), like.frozen_table()
+    layer.set_symbolic(
+        {edge: table[old] for edge, old in edges.items()},
+        {edge: frozen[old] for edge, old in edges.items() if old in frozen},
+    )
     if before is not None and layer.symbolic is not None:
         layer.symbolic.constants.requires_grad_(before.constants.requires_grad)
         layer.symbolic.train(before.training)

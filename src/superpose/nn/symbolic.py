@@ -21,6 +21,8 @@ from superpose._errors import OptionError, nearest
 if TYPE_CHECKING:
     import sympy
 
+# What the constants of an edge are called, in their order.
+CONSTANTS = "abcd"
 TorchFunction = Callable[[Tensor], Tensor]
 
 
@@ -410,17 +412,27 @@ class SymbolicEdges(nn.Module):
     """The edges of one layer that are symbolic: ``y_o = sum c * f(a * x_i + b) + d`` over those edges.
 
     ``constants [E, 4]`` holds ``a, b, c, d`` of each edge and is a parameter; which function stands on which edge
-    (``edges``) is structure and changes only by making another module.
+    (``edges``), and which of its constants are not trained (``frozen``, such as ``"ab"``), is structure and changes
+    only by making another module.
     """
 
     constants: nn.Parameter
+    held: Tensor
 
-    def __init__(self, edges: Mapping[tuple[int, int], str], constants: Tensor) -> None:
+    def __init__(
+        self,
+        edges: Mapping[tuple[int, int], str],
+        constants: Tensor,
+        frozen: Mapping[tuple[int, int], str] | None = None,
+    ) -> None:
         super().__init__()
         self.edges = tuple(edges)
         self.names = dict(edges)
         self.functions = tuple(find(name) for name in edges.values())
         self.constants = nn.Parameter(constants.detach().clone().reshape(len(self.edges), 4))
+        self.frozen = {edge: letters for edge, letters in (frozen or {}).items() if letters and edge in self.names}
+        held = [[letter in self.frozen.get(edge, "") for letter in CONSTANTS] for edge in self.edges]
+        self.register_buffer("held", torch.tensor(held, device=constants.device).reshape(-1, 4), persistent=False)
 
     def of(self, i: int, o: int) -> tuple[float, float, float, float]:
         """The constants ``a, b, c, d`` of edge ``i -> o``."""
@@ -429,7 +441,10 @@ class SymbolicEdges(nn.Module):
 
     def curve(self, index: int, x: Tensor) -> Tensor:
         """Values of the ``index``-th symbolic edge at ``x``, any shape."""
-        a, b, c, d = self.constants[index]
+        constants = self.constants[index]
+        if self.edges[index] in self.frozen:
+            constants = torch.where(self.held[index], constants.detach(), constants)
+        a, b, c, d = constants
         value: Tensor = c * self.functions[index].evaluate(a * x + b) + d
         return value
 
@@ -442,7 +457,7 @@ class SymbolicEdges(nn.Module):
         return torch.stack([functools.reduce(torch.add, column, zero) for column in columns], -1)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> SymbolicEdges:
-        copied = SymbolicEdges(self.names, self.constants)
+        copied = SymbolicEdges(self.names, self.constants, self.frozen)
         copied.constants.requires_grad_(self.constants.requires_grad)
         copied.train(self.training)
         memo[id(self)] = copied

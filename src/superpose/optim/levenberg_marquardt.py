@@ -114,7 +114,7 @@ class DampedGaussNewton(ABC):
         """One accepted step, or up to ``tries`` rejected ones with growing damping."""
         if self._system is None:
             self._system = self._assemble()
-        normal, gradient = self._system
+        normal, gradient = self._without_frozen(*self._system)
         if not bool(torch.isfinite(gradient).all()):
             return StepResult(self.loss, False, True)
         diagonal = normal.diagonal()
@@ -144,6 +144,17 @@ class DampedGaussNewton(ABC):
         if stalled:
             self.damping, self._growth = 1e-2, 2.0
         return StepResult(self.loss, False, stalled)
+
+    def _without_frozen(self, normal: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        """The system in which what is frozen has a step of zero, and is seen by nothing else."""
+        frozen = self.parameters.frozen
+        if not len(frozen):
+            return normal, gradient
+        normal, gradient = normal.clone(), gradient.clone()
+        normal[frozen], normal[:, frozen], gradient[frozen] = 0.0, 0.0, 0.0
+        # As large as the largest of the others: the floor of the damping follows from that.
+        normal[frozen, frozen] = normal.diagonal().max().clamp(min=1e-300)
+        return normal, gradient
 
     def _relax(self, gain: float) -> None:
         factor = max(1 / 10, 1 - (2 * min(gain, 1.0) - 1) ** 3)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from superpose.nn.layer import KANLayer
-from superpose.nn.model import KAN
+from superpose.nn.model import KAN, Edge
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,28 @@ class Parameters:
         self.plans = [_plan(layer) for layer in self.layers]
         self.starts = list(itertools.accumulate((plan.size for plan in self.plans), initial=0))
         self.size = self.starts.pop()
+        self.frozen = self._frozen()
+
+    def _frozen(self) -> Tensor:
+        """Places in the vector of constants that are not to move."""
+        places = [
+            start + plan.splines + torch.nonzero(layer.symbolic.held.flatten())[:, 0]
+            for layer, plan, start in zip(self.layers, self.plans, self.starts, strict=True)
+            if layer.symbolic is not None and layer.symbolic.frozen
+        ]
+        return torch.cat(places) if places else torch.empty(0, dtype=torch.long)
+
+    def hold_all_but(self, edge: Edge) -> None:
+        """Let the rows of one spline edge, or the constants of one symbolic edge, move and nothing else."""
+        n, i, o = edge
+        plan = self.plans[n]
+        if (i, o) in plan.symbolic:
+            place, count = plan.splines + 4 * plan.symbolic.index((i, o)), 4
+        else:
+            index = int(torch.nonzero((plan.inputs == i) & (plan.outputs == o))[0, 0])
+            place, count = plan.rows * index, plan.rows
+        place += self.starts[n]
+        self.frozen = torch.cat([torch.arange(place), torch.arange(place + count, self.size)])
 
     @torch.no_grad()
     def get(self) -> Tensor:

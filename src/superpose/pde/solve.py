@@ -337,4 +337,4 @@ def _take(model: KAN, other: KAN) -> None:
         layer.knots = source.knots.clone()
         wanted = layer.coefficients.requires_grad
         layer.coefficients = torch.nn.Parameter(source.coefficients.detach().clone(), requires_grad=wanted)
-        layer.set_symbolic(source.symbolic_table())
+        layer.set_symbolic(source.symbolic_table(), source.frozen_table())

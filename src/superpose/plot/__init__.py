@@ -1,4 +1,5 @@
-"""Pictures: the network diagram, one edge close up, the loss staircase, measured against predicted.
+"""Pictures: the network diagram, one edge close up, the loss staircase, measured against predicted,
+formulas from simple to accurate.
 
 >>> import torch, superpose
 >>> from superpose import plot
@@ -16,6 +17,7 @@ first picture is drawn; its settings are neither read nor changed, and pyplot is
 from superpose.plot._canvas import render, save_figure
 from superpose.plot._charts import parity, staircase
 from superpose.plot._edge import edge
+from superpose.plot._front import front
 from superpose.plot._network import network
 
-__all__ = ["edge", "network", "parity", "render", "save_figure", "staircase"]
+__all__ = ["edge", "front", "network", "parity", "render", "save_figure", "staircase"]

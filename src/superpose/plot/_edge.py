@@ -97,8 +97,10 @@ def described(model: KAN, which: Edge) -> list[str]:
     if n == len(model.layers) - 1:
         c, d = (constant * model.output_scale[model.layer(n).owners[o]].item() for constant in (c, d))
     constants = zip("abcd", (a, b, c, d), strict=True)
+    frozen = layer.frozen_table().get((i, o), "")
     return [
-        f"c·f(a·x + b) + d, f = {typeset(layer.symbolic.names[i, o])}",
+        f"c·f(a·x + b) + d, f = {typeset(layer.symbolic.names[i, o])}"
+        + (f"; frozen: {', '.join(frozen)}" if frozen else ""),
         ", ".join(f"{letter} = {value:.5g}" for letter, value in constants).replace("-", "−"),
     ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 from superpose._errors import DataError
 from superpose.data import Dataset, read_features
 from superpose.nn import KAN
-from superpose.nn.model import LayerTrace, Trace
+from superpose.nn.model import Trace
 
 # A picture shows no more than that many samples tell; they are taken evenly over the rows.
 _MOST_ROWS = 10_000
@@ -48,7 +49,13 @@ def traced(model: KAN, x: Tensor | Dataset | Any) -> Trace:
         )
     return Trace(
         tuple(
-            LayerTrace(*(part[finite].cpu() for part in (layer.inputs, layer.edges, layer.outputs, layer.sums)))
+            replace(
+                layer,
+                inputs=layer.inputs[finite].cpu(),
+                edges=layer.edges[finite].cpu(),
+                outputs=layer.outputs[finite].cpu(),
+                sums=layer.sums[finite].cpu(),
+            )
             for layer in trace.layers
         ),
         trace.output[finite].cpu(),
