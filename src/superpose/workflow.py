@@ -9,6 +9,7 @@ error of the best network, or when the time is over.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from superpose._errors import OptionError
 from superpose.data import Dataset, Split
 from superpose.discover_options import DiscoverOptions
 from superpose.discovery import Found, find_laws
@@ -148,6 +150,8 @@ class _Discovery:
         self.laws: list[Found] = []
         self.findings: list[Finding] = []
         self.interrupted = False
+        # What was made of the best laws of all targets.
+        self.law: Finding | None = None
         # Whether the recommended formula leaves nothing to explain.
         self.complete = False
         self.reason = ""
@@ -166,8 +170,7 @@ class _Discovery:
         if self.interrupted:
             self.reason = "interrupted; the best found so far was kept"
         model = network if chosen is None else self._matched(chosen)
-        best = [law.best.expression for law in self.laws if law.complete and law.best is not None]
-        self.complete = chosen is not None and best == list(chosen.formula.expressions)
+        self.complete = chosen is not None and chosen is self.law and all(law.complete for law in self.laws)
         if self.combined is not None:
             network, model, chosen = self._in_own_columns(network, model, chosen)
         metrics = self._metrics(network, history, chosen, model)
@@ -259,14 +262,14 @@ class _Discovery:
             )
             self.laws.append(found)
             if found.best is not None and self.data.n_targets == 1:
-                self._keep([found.best.expression], found.splines)
+                self.law = self._keep([found.best.expression], found.splines)
             if found.interrupted:
                 raise KeyboardInterrupt
             if found.best is None:
                 return False
         best = [found.best for found in self.laws if found.best is not None]
         if self.data.n_targets > 1:
-            self._keep(
+            self.law = self._keep(
                 [law.expression for law in best], dict(chain.from_iterable(f.splines.items() for f in self.laws))
             )
         else:
@@ -275,13 +278,17 @@ class _Discovery:
                     self._keep([law.expression], self.laws[0].splines)
         return all(found.complete for found in self.laws)
 
-    def _keep(self, expressions: list[sympy.Expr], splines: Mapping[str, SplineEdge]) -> None:
+    def _keep(self, expressions: list[sympy.Expr], splines: Mapping[str, SplineEdge]) -> Finding | None:
         """One formula more, with the network that it is."""
         data = self.data
-        model, names = compiled(expressions, data.feature_names, data.target_names, data=data, splines=splines)
+        model, names = self._compiled(expressions, splines)
         renamed = [rewrite.renamed(expression, names) for expression in expressions]
         own = {names[name]: replace(spline, name=names[name]) for name, spline in splines.items() if name in names}
-        self._add(Formula.from_expressions(renamed, data, own), model)
+        return self._add(Formula.from_expressions(renamed, data, own), model)
+
+    def _compiled(self, expressions: list[sympy.Expr], splines: Mapping[str, SplineEdge]) -> tuple[KAN, dict[str, str]]:
+        data = self.data
+        return compiled(expressions, data.feature_names, data.target_names, data=data, splines=splines)
 
     def _late(self) -> bool:
         return time.monotonic() > self.search_ends
@@ -377,17 +384,18 @@ class _Discovery:
         formula = Formula.of(model, self.data, deadline=max(deadline + 0.2 * share, time.monotonic() + 8))
         self._add(formula, model)
 
-    def _add(self, formula: Formula, model: KAN) -> None:
+    def _add(self, formula: Formula, model: KAN) -> Finding | None:
         found = {"train": formula.rmse(self.data, "train")}
         found["validation"] = formula.rmse(self.few, "validation") if len(self.few.validation) else found["train"]
         if not self._allowed(formula):
             self.tell("a formula was found, but not of the form that was asked for")
-            return
+            return None
         finding = Finding(
             formula, model, *(self._relative(value) for value in (max(found.values()), found["validation"]))
         )
         self.findings.append(finding)
         self.tell(f"formula with {formula.complexity} nodes, error {finding.error:.1e} of the target's spread")
+        return finding
 
     # -- what comes out
 
@@ -439,6 +447,12 @@ class _Discovery:
             return matched
         before = float((values - y).square().mean())
         reached = polish(matched, x, values, steps=40, tolerance=1e-6)
+        if reached < EXACT**2:
+            return matched
+        if not chosen.formula.splines:
+            # Constants of the read network cannot say it: the network of the formula itself can.
+            with contextlib.suppress(OptionError):
+                return self._compiled(list(chosen.formula.expressions), {})[0]
         return matched if reached <= before else chosen.model
 
     def _front(self, chosen: Finding | None, split: Split) -> dict[str, Any]:

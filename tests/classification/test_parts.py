@@ -17,6 +17,7 @@ from superpose.classification import networks, terms
 from superpose.classification.classify import _boundaries
 from superpose.classification.formulas import ScoreFormula, score_formulas
 from superpose.classification.joint import joint_formulas
+from superpose.classification.problem import against
 from superpose.classification.terms import Dictionary
 from superpose.nn import Head
 from superpose.nn.symbolic import torch_function
@@ -201,3 +202,9 @@ def test_the_time_limit_holds_for_many_columns() -> None:
     x = random(60, 50)
     result = classify(Labelled.from_arrays(x, [f"{a > b}" for a, b, *_ in x.tolist()]), ClassifyOptions(time_limit=4))
     assert result.metrics["seconds"] < 10
+
+
+def test_one_score_against_the_others_has_the_probability_of_its_class() -> None:
+    scores = random(50, 4, -5.0, 5.0)
+    for k in range(4):
+        torch.testing.assert_close(torch.sigmoid(scores[:, k] + against(scores, k)), scores.softmax(-1)[:, k])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from superpose import cli
 from superpose.related import pages, picture
 from superpose.related.additive import Additive, candidates
 from superpose.related.columns import read_columns
+from superpose.related.confirm import _nearer
+from superpose.related.directed import _left, learn, predictions
 from superpose.related.implied import implied
 
 pytestmark = pytest.mark.usefixtures("untouched_globals")
@@ -252,3 +255,42 @@ def test_columns_beyond_what_squares_can_hold_are_functions_too() -> None:
     frame = table(200, e=lambda t: t.a + t.b)[["a", "b", "e"]] * 1e300
     (relation,) = superpose.relations(frame, formulas=False, seeds=1)
     assert relation.exact and not relation.implicit and relation.target == "e"
+
+
+def test_clusters_hang_together_directly_or_through_others() -> None:
+    def relation(columns: str) -> superpose.Relation:
+        return superpose.Relation(tuple(columns), columns[0], False, 1.0, 0.0, None, None, None, 1.0, 1, 1)
+
+    found = superpose.Relations(tuple(map(relation, ("ab", "de", "bc", "gd"))), tuple("abcdefgh"), (), 50, 0.5, "")
+    assert found.clusters == [("a", "b", "c"), ("d", "e", "g")]
+    assert found.free == ("f", "h")
+
+
+def test_how_often_a_real_row_is_nearer_is_counted_in_pairs() -> None:
+    generator = torch.Generator().manual_seed(0)
+    real, permuted = torch.randint(-4, 5, (2, 300), generator=generator).double()
+    share, significant = _nearer(real, 2 * permuted)
+    pairs = real.abs()[:, None] - 2 * permuted.abs()
+    assert share == pytest.approx(float((pairs < 0).double().mean() + (pairs == 0).double().mean() / 2))
+    assert significant and not _nearer(real, permuted)[1]
+    assert _nearer(real, real)[0] == pytest.approx(0.5)
+
+
+def test_what_a_basis_leaves_of_each_column() -> None:
+    x = torch.from_numpy(uniform(3))
+    basis = torch.stack([torch.ones(600, dtype=torch.float64), x[:, 0], x[:, 1]], 1)
+    left = _left(basis, torch.stack([x[:, 0] - 2 * x[:, 1], x[:, 2]], 1))
+    assert left[0] < 1e-8 and left[1] == pytest.approx(1, abs=0.02)
+
+
+def test_a_function_is_judged_on_rows_held_out_and_predicts_near_its_range_only() -> None:
+    columns = read_columns(table(e=lambda t: np.exp(2 * t.a) + t.b)[["a", "b", "c", "e"]], None)
+    found = learn(columns, 3, [2, 0, 1], seed=0, deadline=time.monotonic() + 30)
+    assert found is not None and found.features == (0, 1, 2) and found.columns == (0, 1, 2, 3)
+    errors, total, count = found.residuals
+    assert found.unexplained == errors / total < 1e-3 and count == len(found.data.test) == 80
+    # Without a column that matters more is left, without an idle one no more.
+    assert found.importances[0] > found.importances[1] > 0.05 > 10 * found.importances[2]
+    y = found.data.y[found.data.train]
+    far = predictions(found.model, 1e6 * torch.eye(3, dtype=torch.float64), found.data)
+    assert bool((far <= y.max() + 0.11 * (y.max() - y.min())).all())

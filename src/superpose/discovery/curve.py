@@ -66,6 +66,8 @@ def stages(node: Node, deadline: float) -> Iterator[list[Guess]]:
         found = []
         for guess in make():
             found.append(guess)
+            if guess.error < _EXACT and guess.size < _PLAIN:
+                break
             if time.monotonic() > deadline:
                 break
         yield found

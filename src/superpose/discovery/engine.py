@@ -62,6 +62,8 @@ _TRIALS = 8.0
 _MANY = 3
 # Residuals of which a polynomial explains less than this are noise.
 _STRUCTURE = 0.02
+# Rows whose neighbours are asked, how many of these, and the share that chance does not reach.
+_NEAR_ROWS, _NEIGHBOURS, _NEAR_SHARE = 2000, 6, 0.1
 # Guesses of one table that are fitted at once.
 _FITTED = 4
 _CHILDREN, _NOISY_CHILDREN, _DEPTH, _TOLERANCE = 5, 14, 8, 0.2
@@ -117,6 +119,21 @@ def _constant(node: Node) -> Guess:
     import sympy
 
     return Guess(lambda: node.lift(sympy.Float(float(node.y.mean()))), 0.0, "product of powers", 1.0)
+
+
+def _neighbours(x: Tensor, residual: Tensor) -> float:
+    """The share of squared residuals that those of the nearest rows predict, where it is much; noise gives 0.
+
+    It sees what waves or jumps too much for polynomials.
+    """
+    some, values = x[:_NEAR_ROWS], residual[:_NEAR_ROWS]
+    scaled = (some - some.mean(0)) / some.std(0).clamp(min=1e-300)
+    distance = torch.cdist(scaled, scaled)
+    distance.fill_diagonal_(math.inf)
+    nearest = distance.topk(min(_NEIGHBOURS, len(some) - 1), largest=False).indices
+    left = float((values - values[nearest].mean(-1)).square().mean())
+    share = 1 - left / float(values.square().mean())
+    return share if share > _NEAR_SHARE else 0.0
 
 
 class Engine:
@@ -398,4 +415,7 @@ class Engine:
         for columns in {tuple(range(x.shape[1])), tuple(used)} - {()}:
             most = max(len(columns) + 1, min(200, len(x) // 25))
             errors.append(smooth(x[:, columns], residual / size, torch.ones_like(y), 1.0, most=most).error)
-        return max(0.0, 1 - min(errors) ** 2 / own)
+        near = max(
+            _neighbours(x[:, columns], residual / size) for columns in {tuple(used or [0]), tuple(range(x.shape[1]))}
+        )
+        return max(0.0, 1 - min(errors) ** 2 / own, near)

@@ -128,7 +128,8 @@ def find_laws(
             break
         laws.append(_tidied(engine, law, min(deadline, time.monotonic() + 3)))
     front = _front(laws, best)
-    names = {name: f"spline_{n}" for n, name in enumerate(sorted(set().union(*(law.splines for law in front))), 1)}
+    of = f"{data.target_names[target]}_" if data.n_targets > 1 else ""
+    names = {name: f"spline_{of}{n}" for n, name in enumerate(sorted(set().union(*(law.splines for law in front))), 1)}
     lifted = tuple(
         replace(law, expression=rewrite.renamed(unit * law.expression.xreplace(back), names)) for law in front
     )

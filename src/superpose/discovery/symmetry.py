@@ -28,6 +28,8 @@ _SCALES = (1.0, 0.0, 2.0, -1.0, -2.0, 0.5, 3.0)
 # A constant must make a symmetry so much clearer to be taken from the target.
 _OFFSET = 0.1
 _SNAP = 0.06
+# With a plain number a symmetry may fit so much worse.
+_PLAIN = 2.0
 
 
 @dataclass(frozen=True)
@@ -118,8 +120,13 @@ def _merges(x: Tensor, symbols: list[sympy.Expr], points: Tensor, gradient: Tens
             ratio = _ratio(left, right)
             if ratio is None:
                 continue
-            misfit = float((right - ratio * left).norm() / (right.norm() + abs(ratio) * left.norm()))
+            size = float(right.norm() + abs(ratio) * left.norm())
+            misfit = float((right - ratio * left).norm()) / size
             r = _simple(ratio)
+            if r is not None:
+                # A plain number is taken if the derivatives do not object.
+                snapped = float((right - float(r) * left).norm()) / size
+                r, misfit = (r, snapped) if snapped < _PLAIN * misfit + 1e-9 else (None, misfit)
             rest = [k for k in range(x.shape[1]) if k not in (i, j)]
             s, t = symbols[i], symbols[j]
             if p == 0:
