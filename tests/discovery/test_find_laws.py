@@ -88,6 +88,9 @@ def test_noise_and_idle_columns_do_not_change_the_law(name: str) -> None:
 def test_units_do_not_matter() -> None:
     ranges = [(1e-30, 5e-30), (1e8, 9e8)]
     assert misses(table(lambda a, b: a * b**2, ranges), lambda a, b: a * b**2, ranges) < 1e-9
+    found = find_laws(table(lambda a, b: a * b**2 / 2, ranges), time_limit=60)
+    a, b = sympy.symbols("a b", real=True)
+    assert found.best is not None and found.best.expression == a * b**2 / 2
 
 
 def test_noise_alone_is_explained_by_nothing_and_says_so() -> None:

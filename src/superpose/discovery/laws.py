@@ -131,7 +131,7 @@ def find_laws(
     of = f"{data.target_names[target]}_" if data.n_targets > 1 else ""
     names = {name: f"spline_{of}{n}" for n, name in enumerate(sorted(set().union(*(law.splines for law in front))), 1)}
     lifted = tuple(
-        replace(law, expression=rewrite.renamed(unit * law.expression.xreplace(back), names)) for law in front
+        replace(law, expression=rewrite.renamed(_whole(unit * law.expression.xreplace(back)), names)) for law in front
     )
     recommended = lifted[next(n for n, law in enumerate(front) if law is best)]
     why = f"{reason}; {_why(best, complete)}"
@@ -215,6 +215,18 @@ def _measured(
     power = _power_of_ten(y)
     unit = sympy.Float(10.0**power) if power else sympy.Integer(1)
     return torch.stack(columns, -1), y / 10.0**power if power else y, back, unit
+
+
+def _whole(expression: sympy.Expr) -> sympy.Expr:
+    """Powers of ten that cancel leave floats of small fractions, to rounding: these are written as such."""
+    import sympy
+
+    plain = {}
+    for number in expression.atoms(sympy.Float):
+        near = sympy.Rational(number).limit_denominator(100)
+        if near and abs(float(near) - float(number)) <= 4e-16 * abs(float(number)) and abs(near) < 1000:
+            plain[number] = near
+    return expression.xreplace(plain)
 
 
 def _power_of_ten(values: Tensor) -> int:
