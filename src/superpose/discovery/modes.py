@@ -36,6 +36,8 @@ _MOST_RATES = 8
 _STILL, _STEEPEST = 0.7, 60.0
 _DAMPED = 1e-3
 _EXACT = 1e-12
+# Sums that err by more are not worth fitting, and of the others the best few are.
+_HOPELESS, _FITTED = 0.1, 2
 # A further mode must lower the error to this share.
 _WORTH = 0.3
 # Outer functions whose argument may be a sum of modes.
@@ -69,6 +71,7 @@ def _modes(node: Node, deadline: float) -> Iterator[Guess]:
         if even is None:
             continue
         least = math.inf
+        found: list[tuple[float, sympy.Expr, int]] = []
         for rates, powers in _rates(even, float(x.max() - x.min())):
             basis = _basis(x, rates, powers) * weight[:, None]
             goal = y * weight
@@ -79,10 +82,11 @@ def _modes(node: Node, deadline: float) -> Iterator[Guess]:
             if error > _WORTH * least:
                 continue
             least = error
-            inner = _written(node.symbols[0], rates, powers, solution.tolist())
-            yield _fitted(node, outer, inner, len(rates) + powers)
-            if least < _EXACT:
-                break
+            count = len(rates) + powers
+            if error < _HOPELESS:
+                found.append((error, _written(node.symbols[0], rates, powers, solution.tolist()), count))
+        for _, inner, count in sorted(found, key=lambda item: item[0] * 2 ** item[2])[:_FITTED]:
+            yield _fitted(node, outer, inner, count)
 
 
 def _evenly(x: Tensor, y: Tensor, weight: Tensor) -> Tensor | None:
