@@ -52,6 +52,9 @@ _SURE = 1e-3
 _AS_GOOD = 1.2
 # With fewer columns a stand-in does no worse, but for chance, where it is far from exact.
 _LOSS = 1.3
+# Seconds for which a search goes on at least after a law that leaves noise.
+_AGAIN = 3.0
+_NOTHING_LEFT = "a formula leaves nothing to explain"
 # Where tables without loss stand among others, in powers of ten of a misfit, by their columns.
 _SURE_FIRST = {1: -3.0, 2: -0.3}
 # Splits that are followed, and the share of the time left that the search for one part may take.
@@ -194,6 +197,7 @@ class Engine:
         )
         queue: list[tuple[float, int, _Task]] = [(0.0, 0, _Task(root, math.inf))]
         counter = itertools.count(1)
+        began, again = time.monotonic(), math.inf
         while queue and not self.late():
             priority, _, task = heapq.heappop(queue)
             for more, following in self._done(task):
@@ -202,7 +206,14 @@ class Engine:
                     (max(priority, -9.0) + more if task.node is following.node else more, next(counter), following),
                 )
             if self.found():
-                return "a formula leaves nothing to explain"
+                if min(law.error for law in self.laws) < self.enough:
+                    return _NOTHING_LEFT
+                # In noise a plainer law may do as well: the search goes on for as long as it took so far.
+                again = min(again, time.monotonic() + max(_AGAIN, time.monotonic() - began))
+            if time.monotonic() > again:
+                return _NOTHING_LEFT
+        if self.found():
+            return _NOTHING_LEFT
         return "the time was over" if self.late() else "every reduction was tried"
 
     def late(self) -> bool:

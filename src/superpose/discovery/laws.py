@@ -39,6 +39,8 @@ _SETTLED = 4
 # A law this near to the best is as good: then the simpler one is taken.
 _EXACT = 1e-12
 _SPLINE_MORE = 1.1
+# So many laws, whose prices differ by so little, are simplified before one is recommended.
+_CONTENDERS, _CLOSE = 4, 0.3
 # Columns within so many powers of ten of 1 keep their units.
 _ORDINARY = 3
 
@@ -122,6 +124,11 @@ def find_laws(
     # What no symbol was found for may stay a spline if nothing else is left to explain.
     complete = engine.found() or (bool(raw.splines) and raw.error <= max(engine.floor, _EXACT))
     best = _tidied(engine, raw, time.monotonic() + 0.8 * max(1.0, deadline - time.monotonic()))
+    # Of laws that are about as good, the one that is the plainest in the end.
+    for law in sorted(engine.laws, key=lambda law: law.price)[1:_CONTENDERS]:
+        if best.error < _EXACT or law.price > raw.price + _CLOSE or time.monotonic() > deadline - 0.3 * time_limit:
+            break
+        best = min(best, _tidied(engine, law, time.monotonic() + 3), key=lambda law: law.price)
     laws = [best]
     for law in engine.simpler(best, _MOST_ON_FRONT):
         if time.monotonic() > deadline - 0.05 * time_limit:
