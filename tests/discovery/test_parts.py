@@ -245,3 +245,11 @@ def test_a_constant_before_a_homogeneous_law_is_seen() -> None:
         child = node.reduced(reduction)
         values = torch_function(child.lift(sympy.Float(0.0) * child.symbols[0]), node.symbols)(*node.x.unbind(-1))
         torch.testing.assert_close(values.expand_as(node.y), reduction.term)
+
+
+def test_columns_that_cross_zero_are_no_units() -> None:
+    node, stand_in = looked_at(lambda a, b, c, d: (a + b) * (c + d), low=-1.0, high=1.0, count=4)
+    points = node.x[:500]
+    found = list(reductions(node.x, node.symbols, points, *stand_in.gradient(points)))
+    assert not any("units" in reduction.note for reduction in found)
+    assert any(reduction.misfit < 1e-9 and "as a sum" in reduction.note for reduction in found)

@@ -197,7 +197,8 @@ def _scalings(
         misfit = float(singular[-dimension])
         if misfit > 0.2:
             continue
-        for pivots, exponents in _pivoted(rows[-dimension:], norms, x, count)[: 1 if dimension + 1 >= count else 3]:
+        usable = (found for found in _pivoted(rows[-dimension:], norms, x, count) if _divides(x, *found))
+        for pivots, exponents in itertools.islice(usable, 1 if dimension + 1 >= count else 3):
             yield _scaled(x, symbols, pivots, exponents, misfit)
 
 
@@ -273,6 +274,17 @@ def _nearest(value: float) -> sympy.Rational | None:
         if abs(value * denominator - whole) < (0.15, 0.1, 0.08)[denominator - 1] * denominator:
             return sympy.Rational(whole, denominator)
     return None
+
+
+def _divides(x: Tensor, pivots: tuple[int, ...], exponents: list[list[sympy.Rational]]) -> bool:
+    """Whether no column that comes near zero is divided by."""
+    for pivot, row in zip(pivots, exponents, strict=True):
+        column = x[:, pivot].abs()
+        near = float(column.min()) < 1e-3 * float(column.max())
+        # Columns are divided by positive powers of a unit; the target by its own, on the other side.
+        if near and (any(power > 0 for power in row[:-1]) or row[-1] < 0):
+            return False
+    return True
 
 
 def _scaled(
