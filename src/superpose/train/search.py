@@ -13,15 +13,28 @@ from typing import Any
 from superpose._errors import DataError, OptionError
 from superpose.data import Dataset
 from superpose.nn.model import KAN
+from superpose.nn.products import Width, read_width
 from superpose.train.history import History
 from superpose.train.run import Run, StopFit
 from superpose.train.settings import FitSettings
 
-# Hidden layers that are tried, in this order as long as time lasts: the smallest, then those that did best on special
-# functions (two inputs) and on Feynman equations (up to six, where sums of products and quotients need two layers).
-_FEW_INPUTS: tuple[tuple[int, ...], ...] = ((), (1,), (2,), (5,), (3, 2), (8,), (2, 2), (3,), (5, 3))
-_MORE_INPUTS: tuple[tuple[int, ...], ...] = ((), (1,), (2,), (5,), (4, 2), (3,), (4, 2, 2), (3, 2), (8,))
+# Hidden layers, each so many sums or a pair of sums and products.
+Hidden = tuple[Width, ...]
+# Those that are tried, in this order as long as time lasts: the smallest, then those that did best on special functions
+# (two inputs) and on Feynman equations (up to six, where sums of products and quotients need two layers).
+_PRODUCT, _AND_SUM = (0, (2,)), (1, (2,))
+_FEW_INPUTS: tuple[Hidden, ...] = (
+    *((), (1,), (_PRODUCT,), (2,), (_AND_SUM,), (5,)),
+    *((3, 2), (8,), (2, 2), (3,), (5, 3)),
+)
+_MORE_INPUTS: tuple[Hidden, ...] = (
+    *((), (1,), (2,), (2, 1), (5,), (4, 2), (4, 2, _PRODUCT)),
+    *((3,), (4, 2, 2), (3, 2), (8,)),
+)
 _FIRST_GRID = 5
+# Shapes are compared at about as many constants and not on the same grid: each begins with two grids, and goes on to
+# finer ones while those make no more constants than this.
+_LEVEL = 300
 # In each of these rounds, which double the grid, so many networks go on; then the best alone, or two that are close.
 _KEPT = (4, 4, 2)
 # After the first of these rounds so many of the best go on in two ways, with grids that are split by width and by
@@ -43,14 +56,14 @@ class Tried:
     """One network on one grid.
 
     Attributes:
-        shape: nodes of each layer, inputs and outputs included.
+        shape: nodes of each layer, inputs and outputs included, as :class:`~superpose.KAN` takes them.
         grid_size: intervals of its grids.
         parameters: free constants.
         validation_rmse: root mean squared error on the validation rows, in units of the target's standard deviation.
         test_rmse: that on the test rows; NaN if there are none.
     """
 
-    shape: tuple[int, ...]
+    shape: tuple[Width, ...]
     grid_size: int
     parameters: int
     validation_rmse: float
@@ -90,15 +103,15 @@ def search(
     *,
     parameters: int | None = None,
     time_limit: float = 60.0,
-    shapes: Sequence[Sequence[int]] | None = None,
-    degree: int = 3,
+    shapes: Sequence[Sequence[Width]] | None = None,
+    degree: int | Sequence[int] = 3,
     seed: int = 0,
     listener: Callable[[str], None] | None = None,
 ) -> SearchResult:
     """Find the shape and the grid of a network that learns the data best, in the time given.
 
-    Shapes are trained side by side on coarse grids, by Levenberg-Marquardt; the better ones go on to finer grids, and
-    the best is trained until those bring nothing. What is compared is the error on the validation rows; of networks
+    Shapes are trained side by side to about as many constants, by Levenberg-Marquardt; the better ones go on to finer
+    grids, and the best is trained until those bring nothing. What is compared is the error on the validation rows; of networks
     that come within 3% of each other the one with the fewest parameters is taken, so where there is noise the smallest
     that reaches it.
 
@@ -106,8 +119,10 @@ def search(
         data: a :class:`~superpose.Dataset`, or a pair of arrays ``(x, y)``.
         parameters: the most free constants that the network may have; no limit if left out.
         time_limit: seconds.
-        shapes: hidden layers to try, such as ``[(), (2,), (5, 2)]``; chosen by the search if left out.
-        degree: of the splines.
+        shapes: hidden layers to try, such as ``[(), (2,), (5, 2)]``, with products as in ``[((1, [2]),)]``; chosen by
+            the search if left out.
+        degree: of the splines. Of several degrees all shapes are tried with the first, and the best of them with the
+            others.
         seed: of the starts.
         listener: called with a short sentence whenever a network reached a new grid.
 
@@ -135,28 +150,34 @@ def search(
     hidden = chosen if shapes is None else tuple(_hidden(shape) for shape in shapes)
     if not hidden:
         raise OptionError("shapes is empty; name at least one, such as [(), (5,)], or leave it out")
-    return _Search(data, hidden, parameters, time_limit, degree, seed, listener or (lambda event: None)).run()
+    degrees = (degree,) if isinstance(degree, int) else tuple(degree)
+    if not degrees:
+        raise OptionError("degree is empty; name at least one, such as 3 or (3, 5)")
+    return _Search(data, hidden, parameters, time_limit, degrees, seed, listener or (lambda event: None)).run()
 
 
-def _hidden(shape: Sequence[int]) -> tuple[int, ...]:
-    whole = isinstance(shape, Sequence) and all(
-        isinstance(width, int) and not isinstance(width, bool) and width >= 1 for width in shape
-    )
-    if not whole:
+def _hidden(shape: Sequence[Width]) -> Hidden:
+    try:
+        if not isinstance(shape, Sequence) or isinstance(shape, str):
+            raise OptionError("")
+        read = [read_width(width) for width in shape]
+    except OptionError:
+        read = [(0, ())]
+    if any(nodes < 1 for nodes, _ in read):
         raise OptionError(
-            f"shapes must list the hidden layers of each network, whole numbers of at least 1, such as "
-            f"[(), (5,), (3, 2)], not {shape!r}"
+            f"shapes must list the hidden layers of each network, whole numbers of at least 1 or pairs of sums and "
+            f"products, such as [(), (5,), (3, 2), ((1, [2]),)], not {shape!r}"
         )
-    return tuple(shape)
+    return tuple((nodes - len(products), products) if products else nodes for nodes, products in read)
 
 
 class _Entrant:
     """One shape in the search: its training, and how far it came."""
 
-    def __init__(self, search: _Search, hidden: tuple[int, ...], seed: int) -> None:
+    def __init__(self, search: _Search, hidden: Hidden, seed: int, degree: int) -> None:
         data = search.data
-        self.hidden, self.seed = hidden, seed
-        model = KAN([data.n_features, *hidden, data.n_targets], grid_size=_FIRST_GRID, degree=search.degree, seed=seed)
+        self.hidden, self.seed, self.degree = hidden, seed, degree
+        model = KAN([data.n_features, *hidden, data.n_targets], grid_size=_FIRST_GRID, degree=degree, seed=seed)
         settings = FitSettings(starts=1 if not hidden else 4, time_limit=search.left(), seed=seed, progress=False)
         self.run = Run(model, data, "lm", settings, None)
         self.run.load()
@@ -187,14 +208,14 @@ class _Search:
     def __init__(
         self,
         data: Dataset,
-        hidden: tuple[tuple[int, ...], ...],
+        hidden: tuple[Hidden, ...],
         parameters: int | None,
         time_limit: float,
-        degree: int,
+        degrees: Sequence[int],
         seed: int,
         tell: Callable[[str], None],
     ) -> None:
-        self.data, self.hidden, self.parameters, self.degree, self.seed = data, hidden, parameters, degree, seed
+        self.data, self.hidden, self.parameters, self.degrees, self.seed = data, hidden, parameters, degrees, seed
         self.tell = tell
         self.began, self.limit = time.monotonic(), time_limit
         self.deadline = self.began + time_limit
@@ -243,10 +264,15 @@ class _Search:
                 if self._late():
                     return _LATE
             if number == 0:
+                for one in self._ranked()[:_FORKED]:
+                    for degree in self.degrees[1:]:
+                        self._enter(one.hidden, one.seed, degree)
+                        if self._late():
+                            return _LATE
                 self.entrants += [one.forked() for one in self._ranked()[:_FORKED] if one.hidden and not one.over]
         return self._refine(waiting)
 
-    def _refine(self, waiting: list[tuple[int, ...]]) -> str:
+    def _refine(self, waiting: list[Hidden]) -> str:
         """Train the best on finer grids; when that brings nothing any more, begin others."""
         for number in itertools.count(1):
             while (entrant := self._promising()) is not None:
@@ -258,8 +284,12 @@ class _Search:
             if waiting:
                 self._enter(waiting.pop(0), self.seed)
             elif number <= _MOST_RESTARTS:
-                ranked = list(dict.fromkeys(entrant.hidden for entrant in self._ranked()))
-                self._enter(ranked[number % min(2, len(ranked))], self.seed + 1000 * number)
+                # Without hidden layers all starts end in the same place.
+                ranked = list(dict.fromkeys((one.hidden, one.degree) for one in self._ranked() if one.hidden))
+                if not ranked:
+                    break
+                hidden, degree = ranked[number % min(2, len(ranked))]
+                self._enter(hidden, self.seed + 1000 * number, degree)
             else:
                 break
             if self._late():
@@ -279,7 +309,7 @@ class _Search:
 
     def _settled(self) -> bool:
         """Whether shapes of three kinds come to the same error: then it is that of the data."""
-        least: dict[tuple[int, ...], float] = {}
+        least: dict[Hidden, float] = {}
         for entrant in self._ranked():
             least.setdefault(entrant.hidden, entrant.error)
         errors = sorted(least.values())
@@ -291,9 +321,9 @@ class _Search:
     def _late(self) -> bool:
         return time.monotonic() >= self.deadline
 
-    def _enter(self, hidden: tuple[int, ...], seed: int) -> None:
-        """Train a shape on the first two grids."""
-        entrant = _Entrant(self, hidden, seed)
+    def _enter(self, hidden: Hidden, seed: int, degree: int | None = None) -> None:
+        """Train a shape on the first two grids, and on more while it has few constants."""
+        entrant = _Entrant(self, hidden, seed, self.degrees[0] if degree is None else degree)
         constants = entrant.constants(_FIRST_GRID)
         too_many = self.entrants and constants > entrant.run.train[1].numel()
         if too_many or (self.parameters is not None and constants > self.parameters):
@@ -303,8 +333,10 @@ class _Search:
             entrant.run.begin()
         except StopFit:
             entrant.over = True
-        self._advance(entrant)
-        self._advance(entrant)
+        for number in range(len(entrant.sizes)):
+            if entrant.over or (number > 1 and entrant.constants(entrant.sizes[number]) > _LEVEL):
+                break
+            self._advance(entrant)
 
     def _advance(self, entrant: _Entrant) -> None:
         """Train on the next grid, unless that is too much or the last one brought nothing."""
@@ -329,7 +361,7 @@ class _Search:
         self._note(entrant, size, constants)
 
     def _note(self, entrant: _Entrant, size: int, constants: int) -> None:
-        shape = tuple(entrant.run.model.widths)
+        shape = tuple(entrant.run.model.shape)
         test = entrant.run.error_of("test")
         self.tried.append(Tried(shape, size, constants, entrant.error, test))
         self.tell(f"{list(shape)} with {size} intervals: validation error {entrant.error:.2g}")
