@@ -29,7 +29,17 @@ from superpose.cli import main
 pytest.importorskip("scipy")
 
 SMALL = Settings(time_limit=2.0, points=60, test_points=40, only=("I.6.2", "I.16.6"), seeds=(0, 1))
-FIGURES = {"test_rmse", "relative_rmse", "seconds", "predict_seconds", "parameters", "shape", "grids", "failure"}
+FIGURES = {
+    "test_rmse",
+    "relative_rmse",
+    "seconds",
+    "processor_seconds",
+    "predict_seconds",
+    "parameters",
+    "shape",
+    "grids",
+    "failure",
+}
 FILES = {"results.json", "results.csv", "results.md", "results.svg"}
 
 
