@@ -111,9 +111,9 @@ def search(
     """Find the shape and the grid of a network that learns the data best, in the time given.
 
     Shapes are trained side by side to about as many constants, by Levenberg-Marquardt; the better ones go on to finer
-    grids, and the best is trained until those bring nothing. What is compared is the error on the validation rows; of networks
-    that come within 3% of each other the one with the fewest parameters is taken, so where there is noise the smallest
-    that reaches it.
+    grids, and the best is trained until those bring nothing. What is compared is the error on the validation rows; of
+    networks that come within 3% of each other the one with the fewest parameters is taken, so where there is noise the
+    smallest that reaches it.
 
     Args:
         data: a :class:`~superpose.Dataset`, or a pair of arrays ``(x, y)``.
