@@ -44,8 +44,8 @@ _FORKED = 2
 _ENTRY = 0.4
 # Errors this near to each other count as the same: then the smaller network is the better one.
 _SAME = 1.03
-# So far behind the best a network may be on a grid that the best has not reached, and so often others are begun.
-_CLOSE, _MOST_RESTARTS = 3.0, 50
+# So often other starts are begun.
+_MOST_RESTARTS = 50
 _LATE = "the time was over"
 # Relative to the target's spread; float64 gives no more.
 _EXACT = 1e-13
@@ -297,13 +297,15 @@ class _Search:
         return "other shapes, starts and grids brought no better validation error"
 
     def _promising(self) -> _Entrant | None:
-        """The best network that can go on and that was, on its last grid, as good as the best of all was there."""
+        """The best network that can go on and is as good as the best of all was with no more constants."""
         leader, *_ = ranked = self._ranked()
         for entrant in ranked:
             if entrant.over or not entrant.reached:
                 continue
             size = max(entrant.reached)
-            if entrant.reached[size] <= leader.reached.get(size, _CLOSE * leader.error):
+            count = entrant.constants(size)
+            rivals = [error for grid, error in leader.reached.items() if leader.constants(grid) <= count]
+            if entrant.reached[size] <= min(rivals, default=math.inf):
                 return entrant
         return None
 
