@@ -114,6 +114,11 @@ def test_time_ends_a_search_and_what_was_found_is_kept() -> None:
     assert found.seconds < 10 and math.isfinite(rmse(found, data))
 
 
+def test_a_search_whose_time_is_over_at_once_gives_a_model() -> None:
+    found = search(product(), shapes=[(2,)], time_limit=1e-6)
+    assert found.reason == "the time was over" and math.isfinite(found.history.validation_rmse)
+
+
 def test_an_interruption_keeps_the_best_so_far() -> None:
     def interrupt(event: str) -> None:
         if event.startswith("[2, 2, 1]"):

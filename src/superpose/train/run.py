@@ -108,9 +108,12 @@ class Run:
         """
         self._prepare_grids(self.fresh)
         starts = self.settings.starts or (self._usual_starts() if self.fresh and self.optimizer == "lm" else 1)
-        if starts > 1:
-            self._choose_start(starts)
-        self._record("start")
+        try:
+            if starts > 1:
+                self._choose_start(starts)
+        finally:
+            # Also when the time is over: the state of that moment is better than none.
+            self._record("start")
 
     def finish(self) -> History:
         """Bring back the best state, and report on it."""
@@ -166,28 +169,29 @@ class Run:
         """Try several starts for a few steps each, and let the best go on."""
         candidates: list[tuple[float, State]] = []
         origin = State.of(self.model)
-        for number in range(starts):
-            origin.restore(self.model)
-            if number:
-                for layer in self.model.kan_layers():
-                    layer.reset_parameters(self.generator)
-            stepper = self._optimizer(None)
-            for _ in range(6):
-                self._check_time()
-                if stepper.step().stalled:
-                    break
-            if self.settings.adapt:
-                self._adapt_hidden()
-            stepper = self._optimizer(None)
-            for _ in range(14):
-                self._check_time()
-                if stepper.step().stalled:
-                    break
-            value = self._value(self.train)
-            if math.isfinite(value):
-                candidates.append((value, State.of(self.model)))
-        if candidates:
-            min(candidates, key=lambda candidate: candidate[0])[1].restore(self.model)
+        try:
+            for number in range(starts):
+                origin.restore(self.model)
+                if number:
+                    for layer in self.model.kan_layers():
+                        layer.reset_parameters(self.generator)
+                self._few_steps(6)
+                if self.settings.adapt:
+                    self._adapt_hidden()
+                self._few_steps(14)
+                value = self._value(self.train)
+                if math.isfinite(value):
+                    candidates.append((value, State.of(self.model)))
+        finally:
+            if candidates:
+                min(candidates, key=lambda candidate: candidate[0])[1].restore(self.model)
+
+    def _few_steps(self, count: int) -> None:
+        stepper = self._optimizer(None)
+        for _ in range(count):
+            self._check_time()
+            if stepper.step().stalled:
+                break
 
     def _schedule(self) -> None:
         waited, best_stage = 0, math.inf
@@ -253,7 +257,7 @@ class Run:
             outputs = layer(h)
             points = grid.breakpoints(layer.knots, layer.degree)
             low, high = h.amin(0), h.amax(0)
-            below, above = _room(-h), _room(h)
+            below, above = room(-h), room(h)
             inside = (low >= points[:, 0]) & (high <= points[:, -1])
             near_low = low - points[:, 0] < 0.5 * below
             near_high = points[:, -1] - high < 0.5 * above
@@ -426,7 +430,7 @@ class Run:
         self.history.seconds = time.monotonic() - self.began
 
 
-def _room(h: Tensor) -> Tensor:
+def room(h: Tensor) -> Tensor:
     """How far fresh activations may reach beyond the largest of ``h [B, n]``, ``[n]``.
 
     The highest few lie above the next by a mean distance that says how fast their numbers fall off: by almost nothing
