@@ -75,4 +75,4 @@ def _trained(model: KAN, history: History) -> Trained:
             values: FloatArray = model(torch.as_tensor(points, dtype=torch.float64))[:, 0].numpy()
         return values
 
-    return Trained(predict, model.parameter_count(), tuple(model.widths), tuple(history.grids))
+    return Trained(predict, model.parameter_count(), tuple(model.shape), tuple(history.grids))

@@ -28,9 +28,9 @@ _DEFAULT_RATE = {"lm": 1.0, "lbfgs": 1.0, "adamw": 1e-2}
 # Hidden activations are few at the ends of their range, where even knots would stand without samples between them.
 # Of blends 0, 0.3, 0.6, 0.8, 0.9 and margins 0.01, 0.03, this pair gave the least test error on exp(sin(pi x) + y^2).
 _HIDDEN_BLEND, _HIDDEN_MARGIN = 0.6, 0.03
-# Fresh samples reach further than those seen, most of all in the corners of the data and where nodes sum many inputs, and
-# beyond its grid a spline is a straight line. Hidden grids are widened by these shares of the activations' range, and
-# within them by so many of the distances by which the highest few activations stand above the next.
+# Fresh samples reach further than those seen, most of all in the corners of the data and where nodes sum many inputs,
+# and beyond its grid a spline is a straight line. Hidden grids are widened by these shares of the activations' range,
+# and within them by so many of the distances by which the highest few activations stand above the next.
 _WIDER_MARGIN, _WIDEST_MARGIN = 0.03, 0.25
 _HIGHEST, _REACHES = 8, 4.0
 # Finer grids than this are not tried by themselves.
