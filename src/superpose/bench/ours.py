@@ -16,7 +16,7 @@ from superpose.nn import KAN
 from superpose.train import History, fit, search
 
 # Of the splines, where the search may choose.
-_DEGREES = (3, 5)
+_DEGREES = (5, 3)
 # Constants of an edge in the publication: 200 intervals, cubics, and the base function's weight.
 _PUBLISHED_ROWS = 204
 
