@@ -143,6 +143,7 @@ def test_resume_measures_what_is_missing_and_gives_the_same_files(
     trained: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("time.monotonic", lambda: 0.0)
+    monkeypatch.setattr("time.process_time", lambda: 0.0)
     monkeypatch.setattr(machine, "now", lambda: "2026-01-01T00:00:00+00:00")
     monkeypatch.setattr(machine, "load", lambda: [0.0, 0.0, 0.0])
     settings = replace(SMALL, peers=("gp", "rbf"))
