@@ -42,7 +42,7 @@ def parts(hidden: Sequence[int]) -> list[tuple[int, ...]]:
     """Hidden layers, and then those of as many layers that are part of them, from small to large.
 
     >>> parts((3, 2))
-    [(3, 2), (1, 1), (1, 2), (2, 1), (2, 2), (3, 1)]
+    [(3, 2), (1, 1), (1, 2), (2, 1), (3, 1), (2, 2)]
     """
     whole = tuple(hidden)
     smaller = sorted(itertools.product(*(range(1, width + 1) for width in whole)), key=lambda shape: math.prod(shape))
