@@ -29,7 +29,17 @@ from superpose.cli import main
 pytest.importorskip("scipy")
 
 SMALL = Settings(time_limit=2.0, points=60, test_points=40, only=("I.6.2", "I.16.6"), seeds=(0, 1))
-FIGURES = {"test_rmse", "relative_rmse", "seconds", "predict_seconds", "parameters", "shape", "grids", "failure"}
+FIGURES = {
+    "test_rmse",
+    "relative_rmse",
+    "seconds",
+    "processor_seconds",
+    "predict_seconds",
+    "parameters",
+    "shape",
+    "grids",
+    "failure",
+}
 FILES = {"results.json", "results.csv", "results.md", "results.svg"}
 
 
@@ -133,6 +143,7 @@ def test_resume_measures_what_is_missing_and_gives_the_same_files(
     trained: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("time.monotonic", lambda: 0.0)
+    monkeypatch.setattr("time.process_time", lambda: 0.0)
     monkeypatch.setattr(machine, "now", lambda: "2026-01-01T00:00:00+00:00")
     monkeypatch.setattr(machine, "load", lambda: [0.0, 0.0, 0.0])
     settings = replace(SMALL, peers=("gp", "rbf"))

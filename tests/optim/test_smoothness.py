@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import Tensor
@@ -10,7 +12,8 @@ from superpose.data import Affine, Dataset
 from superpose.nn import KAN
 from superpose.optim.levenberg_marquardt import LevenbergMarquardt
 from superpose.optim.parameters import Parameters
-from superpose.optim.smoothness import Smoothness, knot_weights
+from superpose.optim.smoothness import Smoothness, jumps, knot_weights
+from superpose.spline import fitting, grid
 from superpose.train import fit
 
 DOUBLE = torch.float64
@@ -49,6 +52,24 @@ def test_knots_with_few_samples_beside_them_weigh_more_and_others_alike() -> Non
     empty = knot_weights(points, samples[:300])
     assert empty[2] > weights[2]
     assert knot_weights(points, samples[:300], hold_unseen=True).tolist()[1:] == [1.0, 0.0]
+
+
+@pytest.mark.parametrize("degree", [1, 2, 3, 5])
+def test_polynomials_cost_nothing_whatever_the_knots_and_a_kink_is_one_jump(degree: int) -> None:
+    points = torch.tensor([[-1.0, -0.9, -0.5, 0.0, 0.1, 0.8, 1.0]], dtype=DOUBLE)
+    knots = grid.extended_knots(points, degree)
+    places = torch.linspace(-1, 1, 301, dtype=DOUBLE)[:, None]
+
+    def kinks(curve: Tensor) -> Tensor:
+        return jumps(knots[0], degree) @ fitting.fit_curves(knots, degree, places, curve[..., None])[0, :, 0]
+
+    assert kinks((places - 0.3) ** degree).abs().max() < 1e-8
+    # (x - t)_+^k has the jump k! at t.
+    kink = kinks((places - 0.1).clamp(min=0) ** degree)
+    assert kink.tolist() == pytest.approx([0, 0, 0, math.factorial(degree) * 0.4**degree, 0], abs=1e-8)
+    even = torch.arange(7 + 2.0 * degree, dtype=DOUBLE) / 3
+    count = len(even) - degree - 1
+    assert torch.allclose(jumps(even, degree), torch.eye(count, dtype=DOUBLE).diff(n=degree + 1, dim=0))
 
 
 def test_without_noise_strengths_fade_and_with_noise_they_stay() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import time
 from typing import Any
 
 import pytest
@@ -44,6 +45,39 @@ def test_a_product_needs_two_hidden_nodes() -> None:
     assert found.model.widths == [2, 2, 1] and rmse(found, data) < 1e-3
 
 
+@pytest.fixture
+def processor_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time limits that mean the same on a busy machine."""
+    monkeypatch.setattr(time, "monotonic", time.process_time)
+
+
+@pytest.mark.usefixtures("processor_time")
+def test_a_product_node_is_found_where_the_function_is_a_product() -> None:
+    x = points(600, 2)
+    data = Dataset.from_arrays(x, torch.sin(3 * x[:, 0]) * torch.exp(x[:, 1]))
+    found = search(data, shapes=[(), (2,), ((0, [2]),)], time_limit=3)
+    assert found.model.shape == [2, [0, [2]], 1] and rmse(found, data) < 1e-6
+    assert (2, [0, [2]], 1) in [one.shape for one in found.front]
+
+
+def test_shapes_are_compared_at_as_many_constants() -> None:
+    x = points(900, 2)
+    found = search(Dataset.from_arrays(x, torch.sin(9 * x[:, 0])), shapes=[(), (3,)], time_limit=4)
+    grids = [one.grid_size for one in itertools.takewhile(lambda one: one.shape == (2, 1), found.tried)]
+    # Two edges of 80 intervals have fewer constants than nine of 20.
+    assert grids == [5, 10, 20, 40, 80]
+
+
+@pytest.mark.usefixtures("processor_time")
+def test_of_several_degrees_the_best_is_taken() -> None:
+    x = points(400, 2)
+    data = Dataset.from_arrays(x, torch.exp(torch.sin(3 * x[:, 0]) + x[:, 1] ** 2))
+    found = search(data, shapes=[(1,)], degree=(2, 5), time_limit=2)
+    assert {layer.degree for layer in found.model.kan_layers()} == {5}
+    first, *_ = found.tried
+    assert first.parameters == 3 * (5 + 2 + 1)
+
+
 def test_noise_is_reached_by_the_smallest_network_that_reaches_it() -> None:
     x = points(3000, 2)
     noise = 0.1 * torch.randn(3000, generator=torch.Generator().manual_seed(9), dtype=DOUBLE)
@@ -80,6 +114,11 @@ def test_time_ends_a_search_and_what_was_found_is_kept() -> None:
     assert found.seconds < 10 and math.isfinite(rmse(found, data))
 
 
+def test_a_search_whose_time_is_over_at_once_gives_a_model() -> None:
+    found = search(product(), shapes=[(2,)], time_limit=1e-6)
+    assert found.reason == "the time was over" and math.isfinite(found.history.validation_rmse)
+
+
 def test_an_interruption_keeps_the_best_so_far() -> None:
     def interrupt(event: str) -> None:
         if event.startswith("[2, 2, 1]"):
@@ -108,6 +147,11 @@ def test_searches_repeat_from_their_seed(untouched_globals: None) -> None:
         ({"shapes": []}, "shapes is empty"),
         ({"shapes": [(0,)]}, "whole numbers of at least 1"),
         ({"shapes": [5]}, "whole numbers of at least 1"),
+        ({"shapes": ["ab"]}, "whole numbers of at least 1"),
+        ({"shapes": [((0, []),)]}, "whole numbers of at least 1"),
+        ({"shapes": [((1, [0]),)]}, "whole numbers of at least 1"),
+        ({"degree": ()}, "degree is empty"),
+        ({"degree": (3, 9)}, "degree must be"),
         ({"seed": -1}, "seed must be a whole number"),
         ({"degree": 9}, "degree must be"),
     ],

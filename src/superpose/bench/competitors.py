@@ -15,6 +15,7 @@ from superpose.bench.peers import PEERS
 from superpose.data import Dataset
 from superpose.datasets import Problem
 from superpose.datasets._problem import FloatArray
+from superpose.nn.products import Width
 
 OURS = "superpose"
 
@@ -25,13 +26,13 @@ class Trained(NamedTuple):
     Attributes:
         predict: from points [N, n] to values [N], both in the problem's units.
         parameters: how many numbers the function keeps; stored points for those that store points.
-        shape: widths of the layers, empty where there are none.
+        shape: widths of the layers, as :class:`~superpose.KAN` takes them; empty where there are none.
         grids: grid sizes that were visited, empty where there are none.
     """
 
     predict: Callable[[FloatArray], FloatArray]
     parameters: int
-    shape: tuple[int, ...] = ()
+    shape: tuple[Width, ...] = ()
     grids: tuple[int, ...] = ()
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import math
+from collections.abc import Sequence
 
 import torch
 
@@ -13,7 +15,8 @@ from superpose.datasets._problem import FloatArray
 from superpose.nn import KAN
 from superpose.train import History, fit, search
 
-_FIRST_GRID = 5
+# Of the splines, where the search may choose.
+_DEGREES = (5, 3)
 # Constants of an edge in the publication: 200 intervals, cubics, and the base function's weight.
 _PUBLISHED_ROWS = 204
 
@@ -22,15 +25,28 @@ def train(problem: Problem, x: FloatArray, y: FloatArray, *, time_limit: float, 
     """Fit a KAN to points ``x`` [N, n] and values ``y`` [N] within ``time_limit`` seconds.
 
     The search finds the shape, with no more constants than the published network has at its finest grid. Problems that
-    come with a shape and no published error are fitted in that shape.
+    come with a shape and no published error are learnt in that shape or one that is part of it, of cubic or quintic
+    splines.
     """
     data = as_dataset(x, y, seed)
     if problem.best_published is None:
-        model = KAN(problem.shape, grid_size=_FIRST_GRID, seed=seed)
-        return fitted(model, data, grids=None, time_limit=time_limit, seed=seed)
+        shapes = parts(problem.shape[1:-1])
+        found = search(data, shapes=shapes, degree=_DEGREES, time_limit=time_limit, seed=seed)
+        return _trained(found.model, found.history)
     edges = sum(a * b for a, b in itertools.pairwise(problem.shape))
     found = search(data, parameters=edges * _PUBLISHED_ROWS, time_limit=time_limit, seed=seed)
     return _trained(found.model, found.history)
+
+
+def parts(hidden: Sequence[int]) -> list[tuple[int, ...]]:
+    """Hidden layers, and then those of as many layers that are part of them, from small to large.
+
+    >>> parts((3, 2))
+    [(3, 2), (1, 1), (1, 2), (2, 1), (3, 1), (2, 2)]
+    """
+    whole = tuple(hidden)
+    smaller = sorted(itertools.product(*(range(1, width + 1) for width in whole)), key=lambda shape: math.prod(shape))
+    return [whole, *(shape for shape in smaller if shape != whole)]
 
 
 def fitted(
@@ -59,4 +75,4 @@ def _trained(model: KAN, history: History) -> Trained:
             values: FloatArray = model(torch.as_tensor(points, dtype=torch.float64))[:, 0].numpy()
         return values
 
-    return Trained(predict, model.parameter_count(), tuple(model.widths), tuple(history.grids))
+    return Trained(predict, model.parameter_count(), tuple(model.shape), tuple(history.grids))

@@ -1,9 +1,9 @@
 """How smooth each edge is to be, found from the data: a strength of the roughness penalty for every edge.
 
-The penalty of an edge is a sum over the interior knots of its spline, of the squared difference of ``degree + 2``
-neighbouring coefficients that says how far the curve is from one polynomial there. A knot beside which few samples lie
-is penalised more: ends of a hidden node's range, which are reached from a corner of the data only, go on as the
-polynomials beside them instead of following single samples.
+The penalty of an edge is a sum over the interior knots of its spline, of the squared jump of its highest derivative
+there, which says how far the curve is from one polynomial; so polynomials cost nothing on uneven knots either, such as
+those of hidden layers. A knot beside which few samples lie is penalised more: ends of a hidden node's range, which are
+reached from a corner of the data only, go on as the polynomials beside them instead of following single samples.
 
 The strengths are those under which the data are most probable, by MacKay's fixed point: with ``gamma`` the number of
 directions of an edge that the data determine and not the penalty, the strength is ``gamma / |D theta|^2`` in units of
@@ -127,14 +127,35 @@ def _parts(parameters: Parameters, x: Tensor, hold_unseen: bool) -> list[_Part]:
         if order < 1:
             continue
         if (n, i) not in made:
-            difference = torch.diff(torch.eye(count, dtype=x.dtype, device=x.device), n=order, dim=0)
-            if order == layer.degree + 1:
+            if order < layer.degree + 1:
+                difference = torch.diff(torch.eye(count, dtype=x.dtype, device=x.device), n=order, dim=0)
+            else:
                 points = grid.breakpoints(layer.knots[i : i + 1], layer.degree)[0]
+                difference = jumps(layer.knots[i], layer.degree)
                 weights = knot_weights(points, inputs[n][:, i], hold_unseen=hold_unseen)
                 difference = difference * weights.sqrt()[:, None]
             made[n, i] = difference.T @ difference
         parts.append(_Part((n, i, o), where.start, made[n, i], count - order))
     return parts
+
+
+def jumps(knots: Tensor, degree: int) -> Tensor:
+    """How far a spline is from one polynomial at each interior knot, ``[G - 1, R]`` by its coefficients.
+
+    The jump of the derivative of order ``degree`` there, times the mean width of the intervals beside the knot to that
+    power: on even knots the difference of order ``degree + 1`` of the coefficients.
+
+    >>> jumps(torch.arange(6.0), 1)
+    tensor([[ 1., -2.,  1.,  0.],
+            [ 0.,  1., -2.,  1.]])
+    """
+    rows = torch.eye(len(knots) - degree - 1, dtype=knots.dtype, device=knots.device)
+    for order in range(degree):
+        left = degree - order
+        inner = knots[1 + order : len(knots) - 1 - order]
+        rows = left * rows.diff(dim=0) / (inner[left:] - inner[:-left])[:, None]
+    points = knots[degree : len(knots) - degree]
+    return rows.diff(dim=0) * ((points[2:] - points[:-2]) / 2).pow(degree)[:, None]
 
 
 def knot_weights(points: Tensor, h: Tensor, *, hold_unseen: bool = False) -> Tensor:

@@ -13,15 +13,28 @@ from typing import Any
 from superpose._errors import DataError, OptionError
 from superpose.data import Dataset
 from superpose.nn.model import KAN
+from superpose.nn.products import Width, read_width
 from superpose.train.history import History
 from superpose.train.run import Run, StopFit
 from superpose.train.settings import FitSettings
 
-# Hidden layers that are tried, in this order as long as time lasts: the smallest, then those that did best on special
-# functions (two inputs) and on Feynman equations (up to six, where sums of products and quotients need two layers).
-_FEW_INPUTS: tuple[tuple[int, ...], ...] = ((), (1,), (2,), (5,), (3, 2), (8,), (2, 2), (3,), (5, 3))
-_MORE_INPUTS: tuple[tuple[int, ...], ...] = ((), (1,), (2,), (5,), (4, 2), (3,), (4, 2, 2), (3, 2), (8,))
+# Hidden layers, each so many sums or a pair of sums and products.
+Hidden = tuple[Width, ...]
+# Those that are tried, in this order as long as time lasts: the smallest, then those that did best on special functions
+# (two inputs) and on Feynman equations (up to six, where sums of products and quotients need two layers).
+_PRODUCT, _AND_SUM = (0, (2,)), (1, (2,))
+_FEW_INPUTS: tuple[Hidden, ...] = (
+    *((), (1,), (_PRODUCT,), (2,), (_AND_SUM,), (5,)),
+    *((3, 2), (8,), (2, 2), (3,), (5, 3)),
+)
+_MORE_INPUTS: tuple[Hidden, ...] = (
+    *((), (1,), (2,), (2, 1), (5,), (4, 2), (4, 2, _PRODUCT)),
+    *((3,), (4, 2, 2), (3, 2), (8,)),
+)
 _FIRST_GRID = 5
+# Shapes are compared at about as many constants and not on the same grid: each begins with two grids, and goes on to
+# finer ones while those make no more constants than this.
+_LEVEL = 300
 # In each of these rounds, which double the grid, so many networks go on; then the best alone, or two that are close.
 _KEPT = (4, 4, 2)
 # After the first of these rounds so many of the best go on in two ways, with grids that are split by width and by
@@ -31,8 +44,8 @@ _FORKED = 2
 _ENTRY = 0.4
 # Errors this near to each other count as the same: then the smaller network is the better one.
 _SAME = 1.03
-# So far behind the best a network may be on a grid that the best has not reached, and so often others are begun.
-_CLOSE, _MOST_RESTARTS = 3.0, 50
+# So often other starts are begun.
+_MOST_RESTARTS = 50
 _LATE = "the time was over"
 # Relative to the target's spread; float64 gives no more.
 _EXACT = 1e-13
@@ -43,14 +56,14 @@ class Tried:
     """One network on one grid.
 
     Attributes:
-        shape: nodes of each layer, inputs and outputs included.
+        shape: nodes of each layer, inputs and outputs included, as :class:`~superpose.KAN` takes them.
         grid_size: intervals of its grids.
         parameters: free constants.
         validation_rmse: root mean squared error on the validation rows, in units of the target's standard deviation.
         test_rmse: that on the test rows; NaN if there are none.
     """
 
-    shape: tuple[int, ...]
+    shape: tuple[Width, ...]
     grid_size: int
     parameters: int
     validation_rmse: float
@@ -90,24 +103,26 @@ def search(
     *,
     parameters: int | None = None,
     time_limit: float = 60.0,
-    shapes: Sequence[Sequence[int]] | None = None,
-    degree: int = 3,
+    shapes: Sequence[Sequence[Width]] | None = None,
+    degree: int | Sequence[int] = 3,
     seed: int = 0,
     listener: Callable[[str], None] | None = None,
 ) -> SearchResult:
     """Find the shape and the grid of a network that learns the data best, in the time given.
 
-    Shapes are trained side by side on coarse grids, by Levenberg-Marquardt; the better ones go on to finer grids, and
-    the best is trained until those bring nothing. What is compared is the error on the validation rows; of networks
-    that come within 3% of each other the one with the fewest parameters is taken, so where there is noise the smallest
-    that reaches it.
+    Shapes are trained side by side to about as many constants, by Levenberg-Marquardt; the better ones go on to finer
+    grids, and the best is trained until those bring nothing. What is compared is the error on the validation rows; of
+    networks that come within 3% of each other the one with the fewest parameters is taken, so where there is noise the
+    smallest that reaches it.
 
     Args:
         data: a :class:`~superpose.Dataset`, or a pair of arrays ``(x, y)``.
         parameters: the most free constants that the network may have; no limit if left out.
         time_limit: seconds.
-        shapes: hidden layers to try, such as ``[(), (2,), (5, 2)]``; chosen by the search if left out.
-        degree: of the splines.
+        shapes: hidden layers to try, such as ``[(), (2,), (5, 2)]``, with products as in ``[((1, [2]),)]``; chosen by
+            the search if left out.
+        degree: of the splines. Of several degrees all shapes are tried with the first, and the best of them with the
+            others.
         seed: of the starts.
         listener: called with a short sentence whenever a network reached a new grid.
 
@@ -120,7 +135,7 @@ def search(
 
     >>> import torch
     >>> x = 2 * torch.rand(200, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) - 1
-    >>> found = search((x, torch.sin(3 * x[:, 0]) + x[:, 1] ** 2), shapes=[(), (1,)], parameters=100)
+    >>> found = search((x, torch.sin(3 * x[:, 0]) + x[:, 1] ** 2), shapes=[(), (1,)], parameters=60)
     >>> found.model.widths, found.history.validation_rmse < 1e-3
     ([2, 1], True)
     """
@@ -135,28 +150,34 @@ def search(
     hidden = chosen if shapes is None else tuple(_hidden(shape) for shape in shapes)
     if not hidden:
         raise OptionError("shapes is empty; name at least one, such as [(), (5,)], or leave it out")
-    return _Search(data, hidden, parameters, time_limit, degree, seed, listener or (lambda event: None)).run()
+    degrees = (degree,) if isinstance(degree, int) else tuple(degree)
+    if not degrees:
+        raise OptionError("degree is empty; name at least one, such as 3 or (3, 5)")
+    return _Search(data, hidden, parameters, time_limit, degrees, seed, listener or (lambda event: None)).run()
 
 
-def _hidden(shape: Sequence[int]) -> tuple[int, ...]:
-    whole = isinstance(shape, Sequence) and all(
-        isinstance(width, int) and not isinstance(width, bool) and width >= 1 for width in shape
-    )
-    if not whole:
+def _hidden(shape: Sequence[Width]) -> Hidden:
+    try:
+        if not isinstance(shape, Sequence) or isinstance(shape, str):
+            raise OptionError("")
+        read = [read_width(width) for width in shape]
+    except OptionError:
+        read = [(0, ())]
+    if any(nodes < 1 for nodes, _ in read):
         raise OptionError(
-            f"shapes must list the hidden layers of each network, whole numbers of at least 1, such as "
-            f"[(), (5,), (3, 2)], not {shape!r}"
+            f"shapes must list the hidden layers of each network, whole numbers of at least 1 or pairs of sums and "
+            f"products, such as [(), (5,), (3, 2), ((1, [2]),)], not {shape!r}"
         )
-    return tuple(shape)
+    return tuple((nodes - len(products), products) if products else nodes for nodes, products in read)
 
 
 class _Entrant:
     """One shape in the search: its training, and how far it came."""
 
-    def __init__(self, search: _Search, hidden: tuple[int, ...], seed: int) -> None:
+    def __init__(self, search: _Search, hidden: Hidden, seed: int, degree: int) -> None:
         data = search.data
-        self.hidden, self.seed = hidden, seed
-        model = KAN([data.n_features, *hidden, data.n_targets], grid_size=_FIRST_GRID, degree=search.degree, seed=seed)
+        self.hidden, self.seed, self.degree = hidden, seed, degree
+        model = KAN([data.n_features, *hidden, data.n_targets], grid_size=_FIRST_GRID, degree=degree, seed=seed)
         settings = FitSettings(starts=1 if not hidden else 4, time_limit=search.left(), seed=seed, progress=False)
         self.run = Run(model, data, "lm", settings, None)
         self.run.load()
@@ -187,14 +208,14 @@ class _Search:
     def __init__(
         self,
         data: Dataset,
-        hidden: tuple[tuple[int, ...], ...],
+        hidden: tuple[Hidden, ...],
         parameters: int | None,
         time_limit: float,
-        degree: int,
+        degrees: Sequence[int],
         seed: int,
         tell: Callable[[str], None],
     ) -> None:
-        self.data, self.hidden, self.parameters, self.degree, self.seed = data, hidden, parameters, degree, seed
+        self.data, self.hidden, self.parameters, self.degrees, self.seed = data, hidden, parameters, degrees, seed
         self.tell = tell
         self.began, self.limit = time.monotonic(), time_limit
         self.deadline = self.began + time_limit
@@ -243,10 +264,15 @@ class _Search:
                 if self._late():
                     return _LATE
             if number == 0:
+                for one in self._ranked()[:_FORKED]:
+                    for degree in self.degrees[1:]:
+                        self._enter(one.hidden, one.seed, degree)
+                        if self._late():
+                            return _LATE
                 self.entrants += [one.forked() for one in self._ranked()[:_FORKED] if one.hidden and not one.over]
         return self._refine(waiting)
 
-    def _refine(self, waiting: list[tuple[int, ...]]) -> str:
+    def _refine(self, waiting: list[Hidden]) -> str:
         """Train the best on finer grids; when that brings nothing any more, begin others."""
         for number in itertools.count(1):
             while (entrant := self._promising()) is not None:
@@ -258,8 +284,12 @@ class _Search:
             if waiting:
                 self._enter(waiting.pop(0), self.seed)
             elif number <= _MOST_RESTARTS:
-                ranked = list(dict.fromkeys(entrant.hidden for entrant in self._ranked()))
-                self._enter(ranked[number % min(2, len(ranked))], self.seed + 1000 * number)
+                # Without hidden layers all starts end in the same place.
+                ranked = list(dict.fromkeys((one.hidden, one.degree) for one in self._ranked() if one.hidden))
+                if not ranked:
+                    break
+                hidden, degree = ranked[number % min(2, len(ranked))]
+                self._enter(hidden, self.seed + 1000 * number, degree)
             else:
                 break
             if self._late():
@@ -267,19 +297,21 @@ class _Search:
         return "other shapes, starts and grids brought no better validation error"
 
     def _promising(self) -> _Entrant | None:
-        """The best network that can go on and that was, on its last grid, as good as the best of all was there."""
+        """The best network that can go on and is as good as the best of all was with no more constants."""
         leader, *_ = ranked = self._ranked()
         for entrant in ranked:
             if entrant.over or not entrant.reached:
                 continue
             size = max(entrant.reached)
-            if entrant.reached[size] <= leader.reached.get(size, _CLOSE * leader.error):
+            count = entrant.constants(size)
+            rivals = [error for grid, error in leader.reached.items() if leader.constants(grid) <= count]
+            if entrant.reached[size] <= min(rivals, default=math.inf):
                 return entrant
         return None
 
     def _settled(self) -> bool:
         """Whether shapes of three kinds come to the same error: then it is that of the data."""
-        least: dict[tuple[int, ...], float] = {}
+        least: dict[Hidden, float] = {}
         for entrant in self._ranked():
             least.setdefault(entrant.hidden, entrant.error)
         errors = sorted(least.values())
@@ -291,9 +323,9 @@ class _Search:
     def _late(self) -> bool:
         return time.monotonic() >= self.deadline
 
-    def _enter(self, hidden: tuple[int, ...], seed: int) -> None:
-        """Train a shape on the first two grids."""
-        entrant = _Entrant(self, hidden, seed)
+    def _enter(self, hidden: Hidden, seed: int, degree: int | None = None) -> None:
+        """Train a shape on the first two grids, and on more while it has few constants."""
+        entrant = _Entrant(self, hidden, seed, self.degrees[0] if degree is None else degree)
         constants = entrant.constants(_FIRST_GRID)
         too_many = self.entrants and constants > entrant.run.train[1].numel()
         if too_many or (self.parameters is not None and constants > self.parameters):
@@ -303,8 +335,10 @@ class _Search:
             entrant.run.begin()
         except StopFit:
             entrant.over = True
-        self._advance(entrant)
-        self._advance(entrant)
+        for number in range(len(entrant.sizes)):
+            if entrant.over or (number > 1 and entrant.constants(entrant.sizes[number]) > _LEVEL):
+                break
+            self._advance(entrant)
 
     def _advance(self, entrant: _Entrant) -> None:
         """Train on the next grid, unless that is too much or the last one brought nothing."""
@@ -329,7 +363,7 @@ class _Search:
         self._note(entrant, size, constants)
 
     def _note(self, entrant: _Entrant, size: int, constants: int) -> None:
-        shape = tuple(entrant.run.model.widths)
+        shape = tuple(entrant.run.model.shape)
         test = entrant.run.error_of("test")
         self.tried.append(Tried(shape, size, constants, entrant.error, test))
         self.tell(f"{list(shape)} with {size} intervals: validation error {entrant.error:.2g}")
