@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
+import statistics
 from collections.abc import Callable
 from typing import Any
 
@@ -55,9 +56,19 @@ def staircase() -> tuple[KAN, Dataset, History]:
     return model, data, fit(model, data, grids=(3, 6, 12, 25, 50, 100), progress=False)
 
 
-def test_hello_comes_down_the_staircase_to_a_test_error_of_3e_7() -> None:
+def test_hello_comes_down_the_staircase_to_a_test_error_of_1e_7() -> None:
+    errors = []
+    for seed in range(5):
+        data = read_csv(EXAMPLES / "data" / "hello.csv", target="f", seed=seed)
+        model = KAN([2, 1, 1], grid_size=3, seed=seed)
+        fit(model, data, grids=(3, 6, 12, 25, 50, 100), seed=seed, progress=False)
+        errors.append(rmse(model, data, "test"))
+    # One corner, which few rows reach, decides each.
+    assert statistics.median(errors) <= 1e-7 and max(errors) <= 2e-7
+
+
+def test_the_staircase_visits_the_grids_and_reports_the_errors_at_its_end() -> None:
     model, data, history = staircase()
-    assert rmse(model, data, "test") <= 3e-7
     assert history.grids == [3, 6, 12, 25, 50, 100]
     assert history.train_rmse == pytest.approx(rmse(model, data, "train"), rel=1e-6)
     assert history.validation_rmse == pytest.approx(rmse(model, data, "validation"), rel=1e-6)
