@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import runpy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas
 import pytest
+import sympy
 import torch
 from torch import Tensor
 
 import superpose
 from superpose import Classification, ClassifyOptions, Formula, Labelled, OptionError, classify, cli
+from superpose.classification import networks
 from superpose.classification.noisy import Noisy
 from superpose.nn import Head
 
@@ -82,6 +85,17 @@ def test_a_gaussian_head_finds_what_the_second_class_lies_about() -> None:
     result = found(x, on.long().tolist(), ClassifyOptions(head="gaussian", time_limit=20.0))
     assert result.metrics["boundaries"][0]["equation"] in ("x1**2 - x2 = 0", "-x1**2 + x2 = 0")
     assert result.accuracy(of="formula") > 0.75
+
+
+def test_the_front_holds_formulas_of_the_columns_that_are_left() -> None:
+    x = points(400, 3)
+    whole = found(x, [f"{a > b}" for a, b, _ in x.tolist()])
+    a, b, c = (sympy.Symbol(name, real=True) for name in ("x1", "x2", "x3"))
+    first = whole.formulas[0][0]
+    others = [replace(first, expression=e, factor=1, complexity=n, deviance=-float(n)) for n, e in enumerate((c, b, a))]
+    data = networks.without_columns(whole.labelled, [0, 1]).data
+    result = replace(whole, data=data, formulas=[[first, *others]])
+    assert [formula.expression for formula in result.front if formula is not result.formula] == [b, a]
 
 
 def test_wrong_labels_do_not_move_the_boundary() -> None:

@@ -225,7 +225,7 @@ def test_several_outputs_are_learned_together(optimizer: str) -> None:
         data,
         optimizer=optimizer,
         grids=(5,),
-        steps={"lm": 20, "lbfgs": 40, "adamw": 250}[optimizer],
+        steps={"lm": 20, "lbfgs": 40, "adamw": 400}[optimizer],
         progress=False,
     )
     x, y = data.rows("validation")

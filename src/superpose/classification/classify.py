@@ -169,13 +169,15 @@ class Classification:
 
     @property
     def front(self) -> list[Formula]:
-        """Of a classifier with one score, the formulas that no simpler one surpasses, from simple to accurate, and the
-        recommended one; none where there are several scores, whose formulas belong together."""
+        """Of a classifier with one score, the formulas of its columns that no simpler one surpasses, from simple to
+        accurate, and the recommended one; none where there are several scores, whose formulas belong together."""
         if self.formula is None or len(self.formulas) > 1:
             return []
         (found,) = self.formulas
         kept: list[ScoreFormula] = []
-        for one in sorted(found, key=lambda one: (one.complexity, one.deviance)):
+        columns = set(self.data.feature_names)
+        usable = [one for one in found if {symbol.name for symbol in one.score.free_symbols} <= columns]
+        for one in sorted(usable, key=lambda one: (one.complexity, one.deviance)):
             if one is found[0] or one.deviance < min((other.deviance for other in kept), default=math.inf):
                 kept.append(one)
         data = self.data

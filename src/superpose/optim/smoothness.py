@@ -57,6 +57,8 @@ class Smoothness:
         strengths: of the edges, from an earlier grid.
         hold_unseen: leave knots without samples on either side alone, so that coefficients that no sample moves stay
             where an earlier fit left them.
+        stiff: differences of the coefficients instead of jumps: on uneven knots polynomials cost a little too, which
+            serves where samples say little.
     """
 
     def __init__(
@@ -66,8 +68,9 @@ class Smoothness:
         strengths: dict[Edge, float] | None = None,
         *,
         hold_unseen: bool = False,
+        stiff: bool = False,
     ) -> None:
-        self._parts = _parts(parameters, x, hold_unseen)
+        self._parts = _parts(parameters, x, hold_unseen, stiff)
         known = strengths or {}
         self.strengths = {part.edge: known.get(part.edge, _FIRST) for part in self._parts}
 
@@ -117,7 +120,7 @@ class Smoothness:
 
 
 @torch.no_grad()
-def _parts(parameters: Parameters, x: Tensor, hold_unseen: bool) -> list[_Part]:
+def _parts(parameters: Parameters, x: Tensor, hold_unseen: bool, stiff: bool) -> list[_Part]:
     parts: list[_Part] = []
     made: dict[tuple[int, int], Tensor] = {}
     inputs = penalty.layer_inputs(parameters, x)
@@ -127,11 +130,12 @@ def _parts(parameters: Parameters, x: Tensor, hold_unseen: bool) -> list[_Part]:
         if order < 1:
             continue
         if (n, i) not in made:
-            if order < layer.degree + 1:
+            if stiff or order < layer.degree + 1:
                 difference = torch.diff(torch.eye(count, dtype=x.dtype, device=x.device), n=order, dim=0)
             else:
-                points = grid.breakpoints(layer.knots[i : i + 1], layer.degree)[0]
                 difference = jumps(layer.knots[i], layer.degree)
+            if order == layer.degree + 1:
+                points = grid.breakpoints(layer.knots[i : i + 1], layer.degree)[0]
                 weights = knot_weights(points, inputs[n][:, i], hold_unseen=hold_unseen)
                 difference = difference * weights.sqrt()[:, None]
             made[n, i] = difference.T @ difference

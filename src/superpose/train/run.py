@@ -334,7 +334,9 @@ class Run:
         settings, (x, y) = self.settings, self.train
         self.smoothness = None
         if settings.roughness is None:
-            self.smoothness = Smoothness(parameters, x, self.strengths, hold_unseen=not self.fresh)
+            self.smoothness = Smoothness(
+                parameters, x, self.strengths, hold_unseen=not self.fresh, stiff=settings.loss is not None
+            )
             terms = self.smoothness.terms()
         else:
             terms = penalty.roughness(parameters, settings.roughness)
