@@ -6,6 +6,7 @@ fitted together. What counts is the error there.
 
 from __future__ import annotations
 
+import enum
 import heapq
 import itertools
 import math
@@ -55,8 +56,9 @@ _LOSS = 1.3
 # Seconds for which a search goes on at least after a law that leaves noise.
 _AGAIN = 3.0
 _NOTHING_LEFT = "a formula leaves nothing to explain"
-# Where tables without loss stand among others, in powers of ten of a misfit, by their columns.
-_SURE_FIRST = {1: -3.0, 2: -0.3}
+# How far a second look at a table comes after its first, in powers of ten of a misfit, so that first looks at others
+# come between; how far before, if one column is left and nothing was lost.
+_LATER, _SURE_FIRST = 1.0, -3.0
 # Splits that are followed, and the share of the time left that the search for one part may take.
 _SPLITS, _SPLIT_SHARE = 2, 0.25
 # Seconds for trying reductions then.
@@ -102,6 +104,15 @@ class Law:
         return {part.func.__name__ for part in self.expression.atoms(AppliedUndef)}
 
 
+class Stage(enum.Enum):
+    """How thoroughly a table is looked at, from what is quick and likely to what is slow."""
+
+    FIRST = "stand-in, plainest terms, symmetries"
+    PARTS = "compositions and parts"
+    SUMS = "sums of curves"
+    TERMS = "all terms"
+
+
 @dataclass(frozen=True)
 class _Task:
     """A table to be looked at, or to be looked at again more thoroughly.
@@ -109,12 +120,13 @@ class _Task:
     Attributes:
         parent_error: of the stand-in for the table that it was made of.
         stand_in: None before the first look.
+        stage: what is to be done with it.
     """
 
     node: Node
     parent_error: float
     stand_in: Smooth | None = None
-    thorough: bool = False
+    stage: Stage = Stage.FIRST
 
 
 def _constant(node: Node) -> Guess:
@@ -230,11 +242,13 @@ class Engine:
                 if self.found():
                     break
             return []
-        if not task.thorough:
+        if task.stage is Stage.PARTS:
+            return [*self._parts(node, stand_in), (0.1, replace(task, stage=Stage.SUMS))]
+        if task.stage is Stage.SUMS:
             good = min(max(3 * stand_in.error, 1e-5), 0.03)
             # Curves read off splines are rough however good the stand-in is: their constants are fitted all the same.
             self.consider(additive(node, good, self.deadline), max(stand_in.error, good))
-            return [(1.0, replace(task, thorough=True))]
+            return [(1.0, replace(task, stage=Stage.TERMS))]
         self.consider(expansions(node, self.deadline), stand_in.error)
         return []
 
@@ -254,10 +268,10 @@ class Engine:
         self.consider(expansions(node, self.deadline, quick=True), stand_in.error)
         # Nothing was lost on the way to a table that can be explained as well as any: it comes before doubtful ones.
         sure = bool(node.notes) and stand_in.error <= max(_AS_GOOD * self.floor, 1e-9)
-        first = _SURE_FIRST.get(count, 0.5) if sure else 0.5
-        following: list[tuple[float, _Task]] = [(first, replace(task, stand_in=stand_in))]
+        first = _SURE_FIRST if sure and count == 1 else _LATER
+        later = replace(task, stand_in=stand_in, stage=Stage.SUMS)
         if self.found() or self.late() or count == 1:
-            return following
+            return [(first, later)]
         found: list[Reduction] = []
         if stand_in.error < _ROUGH:
             points = node.x[:_POINTS]
@@ -275,12 +289,24 @@ class Engine:
                 (gradient * weight[:, None])[usable],
             )
             if stand_in.error < _SMOOTH and all(reduction.misfit > _SURE for reduction in found):
-                until = min(self.deadline, time.monotonic() + _TRIALS)
-                found += hidden_sums(node, points[usable], gradient[usable], until)
-                found += self._split(node, stand_in)
+                later = replace(later, stage=Stage.PARTS)
         if stand_in.error > _LIVELY:
             found += trials(node, stand_in.error, min(self.deadline, time.monotonic() + _TRIALS))
             found += ridges(node.x, node.y, list(node.symbols))
+        return [(first, later), *self._children(node, stand_in, found)]
+
+    def _parts(self, node: Node, stand_in: Smooth) -> list[tuple[float, _Task]]:
+        """Smaller tables for which curves, or laws of some of the columns, have to be read first."""
+        points = node.x[:_POINTS]
+        value, gradient = stand_in.gradient(points)
+        usable = torch.isfinite(value) & torch.isfinite(gradient).all(-1)
+        until = min(self.deadline, time.monotonic() + _TRIALS)
+        found = hidden_sums(node, points[usable], gradient[usable], until)
+        return self._children(node, stand_in, [*found, *self._split(node, stand_in)])
+
+    def _children(self, node: Node, stand_in: Smooth, found: list[Reduction]) -> list[tuple[float, _Task]]:
+        """The tables of the clearest reductions, with how promising they are."""
+        following: list[tuple[float, _Task]] = []
         found.sort(key=lambda r: (max(r.misfit, 1e-9), r.columns.shape[1]))
         # In noise the clearest may all be chance.
         most = _CHILDREN if found and found[0].misfit < _SURE else _NOISY_CHILDREN
@@ -309,7 +335,7 @@ class Engine:
         usable = [law for law in inner.laws if not law.splines]
         best = min(
             usable,
-            key=lambda law: max(law.error, enough) * (1 + _NODE * rewrite.complexity(law.expression)),
+            key=lambda law: replace(law, error=max(law.error, enough)).price,
             default=None,
         )
         if inner.interrupted:
