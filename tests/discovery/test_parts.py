@@ -13,6 +13,7 @@ from superpose.discovery.hidden import hidden_sums
 from superpose.discovery.modes import modes
 from superpose.discovery.node import Node
 from superpose.discovery.outer import outers
+from superpose.discovery.residuals import structure
 from superpose.discovery.smooth import Smooth, smooth
 from superpose.discovery.splits import splits, without
 from superpose.discovery.subset import best_subsets
@@ -253,3 +254,12 @@ def test_columns_that_cross_zero_are_no_units() -> None:
     found = list(reductions(node.x, node.symbols, points, *stand_in.gradient(points)))
     assert not any("units" in reduction.note for reduction in found)
     assert any(reduction.misfit < 1e-9 and "as a sum" in reduction.note for reduction in found)
+
+
+def test_residuals_that_jump_or_wave_are_no_noise() -> None:
+    x = random(3000, 2, low=-1.0, high=1.0)
+    waving = torch.sign(torch.sin(60 * x[:, 0]))
+    noise = torch.randn(3000, generator=torch.Generator().manual_seed(3), dtype=DOUBLE)
+    assert structure(x, waving, []) < 0.1 < 0.5 < structure(x, waving, [0])
+    assert structure(x, noise, [0]) < 0.02 and structure(x, torch.zeros(3000, dtype=DOUBLE), [0]) == 0
+    assert structure(x, noise + x[:, 0] * x[:, 1], []) > 0.02

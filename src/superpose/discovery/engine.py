@@ -24,8 +24,9 @@ from superpose.discovery.curve import stages
 from superpose.discovery.expansions import chosen, expansions, price
 from superpose.discovery.hidden import hidden_sums
 from superpose.discovery.node import Guess, Node
+from superpose.discovery.residuals import structure
 from superpose.discovery.ridges import ridges
-from superpose.discovery.smooth import Smooth, held_out, smooth
+from superpose.discovery.smooth import Smooth, smooth
 from superpose.discovery.splits import splits, without
 from superpose.discovery.symmetry import Reduction, reductions
 from superpose.discovery.trials import leading, trials
@@ -67,8 +68,6 @@ _TRIALS = 8.0
 _MANY = 3
 # Residuals of which a polynomial explains less than this are noise.
 _STRUCTURE = 0.02
-# Rows whose neighbours are asked, how many of these, and the share that chance does not reach.
-_NEAR_ROWS, _NEIGHBOURS, _NEAR_SHARE = 2000, 6, 0.1
 # Guesses of one table that are fitted at once.
 _FITTED = 4
 _CHILDREN, _NOISY_CHILDREN, _DEPTH, _TOLERANCE = 5, 14, 8, 0.2
@@ -134,21 +133,6 @@ def _constant(node: Node) -> Guess:
     import sympy
 
     return Guess(lambda: node.lift(sympy.Float(float(node.y.mean()))), 0.0, "product of powers", 1.0)
-
-
-def _neighbours(x: Tensor, residual: Tensor) -> float:
-    """The share of squared residuals that those of the nearest rows predict, where it is much; noise gives 0.
-
-    It sees what waves or jumps too much for polynomials.
-    """
-    some, values = x[:_NEAR_ROWS], residual[:_NEAR_ROWS]
-    scaled = (some - some.mean(0)) / some.std(0).clamp(min=1e-300)
-    distance = torch.cdist(scaled, scaled)
-    distance.fill_diagonal_(math.inf)
-    nearest = distance.topk(min(_NEIGHBOURS, len(some) - 1), largest=False).indices
-    left = float((values - values[nearest].mean(-1)).square().mean())
-    share = 1 - left / float(values.square().mean())
-    return share if share > _NEAR_SHARE else 0.0
 
 
 class Engine:
@@ -433,26 +417,10 @@ class Engine:
         return self.structure(best) < _STRUCTURE
 
     def structure(self, law: Law) -> float:
-        """The share of the squared residuals that a polynomial predicts on rows it has not seen; noise gives 0."""
+        """The share of the squared residuals of a law that can be predicted."""
         from superpose.nn.symbolic import torch_function
 
         x, y = self.x[:_ROWS], self.y[:_ROWS]
         values = torch_function(law.expression, self.symbols, self.splines)(*x.unbind(-1))
-        residual = y - values.expand_as(y)
-        size = float(residual.square().mean().sqrt())
-        if not size > 0:
-            return 0.0
-        # Beside the same held-out rows' own size, so that chance in their choice cancels.
-        own = float((residual[: held_out(len(y))] / size).square().mean())
-        if not own > 0:
-            return 0.0
-        # With the law's own columns only, a polynomial of the same size sees more.
         used = [k for k, symbol in enumerate(self.symbols) if symbol in law.expression.free_symbols]
-        errors = []
-        for columns in {tuple(range(x.shape[1])), tuple(used)} - {()}:
-            most = max(len(columns) + 1, min(200, len(x) // 25))
-            errors.append(smooth(x[:, columns], residual / size, torch.ones_like(y), 1.0, most=most).error)
-        near = max(
-            _neighbours(x[:, columns], residual / size) for columns in {tuple(used or [0]), tuple(range(x.shape[1]))}
-        )
-        return max(0.0, 1 - min(errors) ** 2 / own, near)
+        return structure(x, y - values.expand_as(y), used)
