@@ -75,6 +75,7 @@ def _candidates(node: Node, stand_in: Smooth, one_sided: bool) -> list[Split]:
         return []
     points = node.x[:_POINTS]
     others = points.flip(0)
+    value, gradient = stand_in.gradient(points)
     found = []
     for size in range(1, count // 2 + 1):
         for places in itertools.combinations(range(count), size):
@@ -83,12 +84,12 @@ def _candidates(node: Node, stand_in: Smooth, one_sided: bool) -> list[Split]:
             mixed = points.clone()
             rest = [k for k in range(count) if k not in places]
             mixed[:, rest] = others[:, rest]
-            value, gradient = stand_in.gradient(points)
             other_value, other = stand_in.gradient(mixed)
             for product in (False, True) if one_sided else (False,):
+                here, there = gradient[:, places], other[:, places]
                 if product:
-                    gradient, other = gradient / value[:, None], other / other_value[:, None]
-                misfit = _change(gradient[:, places], other[:, places])
+                    here, there = here / value[:, None], there / other_value[:, None]
+                misfit = _change(here, there)
                 if misfit < _SMALL:
                     found.append(Split(misfit, places, product, math.inf, value))
     return sorted(found, key=lambda split: split.misfit)
