@@ -21,7 +21,7 @@ import sympy
 
 from helpers import is_one_sentence, run_python
 from superpose import datasets
-from superpose.bench import discovery, machine, seekers, suite, workers
+from superpose.bench import discovery, discovery_pages, machine, seekers, suite, workers
 from superpose.bench.peers import SEEKERS, load
 from superpose.bench.seekers import NothingFound, Proposal, polished, seek
 from superpose.bench.settings import Settings
@@ -31,8 +31,8 @@ SMALL = Settings(time_limit=2.0, points=200, test_points=300, only=("product", "
 FILES = {"results.json", "results.csv", "results.md", "results.svg"}
 TASK = {"benchmark": "laws", "problem": "quotient", "noise": 0.0, "seed": 0, "competitor": "superpose",
         "time_limit": 2.0, "points": 200, "test_points": 300}  # fmt: skip
-ROW = {"problem", "noise", "seed", "competitor", "recovered", "formula", "complexity", "law_complexity", "error",
-       "wider_error", "moved", "reason", "seconds", "failure"}  # fmt: skip
+ROW = {"problem", "noise", "seed", "competitor", "recovered", "unaided", "formula", "complexity", "law_complexity",
+       "error", "wider_error", "moved", "reason", "seconds", "failure"}  # fmt: skip
 x, y = sympy.symbols("x y", real=True)
 
 
@@ -126,6 +126,17 @@ def test_resume_goes_on_with_what_is_missing(
         assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
+def test_help_that_was_needed_is_counted() -> None:
+    rows = [
+        {"noise": 0.0, "competitor": "operon", "recovered": right, "unaided": unaided}
+        for right, unaided in ((True, True), (True, False), (False, False))
+    ]
+    assert discovery_pages._counts(rows, 0.0, ["operon"]) == ["2 of 3 (1 unaided)"]
+    assert discovery_pages._counts(rows[:1], 0.0, ["operon", "gplearn"]) == ["1 of 1", "-"]
+    del rows[0]["unaided"]
+    assert discovery_pages._counts(rows, 0.0, ["operon"]) == ["2 of 3"]
+
+
 def test_a_search_that_takes_too_long_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(discovery, "seek", lambda *args, **options: Proposal((x / y,)))
     clock = iter([0.0, 2.9, 0.0, 3.1])
@@ -136,11 +147,13 @@ def test_a_search_that_takes_too_long_has_failed(monkeypatch: pytest.MonkeyPatch
 
 
 def test_one_of_several_proposals_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    proposals = [(x, x / y, y), (x, y)]
+    proposals = [(x / y, x), (x, x / y, y), (x, y)]
     monkeypatch.setattr(discovery, "seek", lambda *args, **options: Proposal(proposals.pop(0)))
-    assert discovery.answer(TASK)["formula"] == "x/y"
+    found = [discovery.answer(TASK) for _ in range(3)]
     # If none is the law, the seeker's own choice is shown.
-    assert discovery.answer(TASK)["formula"] == "x"
+    assert [row["formula"] for row in found] == ["x/y", "x/y", "x"]
+    # That its own choice is the law, as it gave it, is said apart.
+    assert [(row["recovered"], row["unaided"]) for row in found] == [(True, True), (True, False), (False, False)]
 
 
 @pytest.mark.parametrize("fault", [ValueError("too\nmany"), MemoryError(), ZeroDivisionError("zero")])

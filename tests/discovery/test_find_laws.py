@@ -85,6 +85,21 @@ def test_noise_and_idle_columns_do_not_change_the_law(name: str) -> None:
     assert misses(data, function, ranges) < 3e-3
 
 
+@pytest.mark.parametrize(
+    ("function", "ranges"),
+    [
+        (lambda a, b: a / ((a * b).exp() - 1), [(1.0, 3.0), (0.2, 1.0)]),
+        (lambda a, b: 1 + a * b / (1 - a * b / 3), [(0.0, 1.0)] * 2),
+        (lambda a, b, c: c * (1 + a / b) / (1 - (a / b) ** 2).sqrt(), [(1.0, 2.0), (3.0, 10.0), POSITIVE]),
+    ],
+)
+def test_in_noise_the_right_form_is_told_from_those_that_fit(
+    function: Function, ranges: list[tuple[float, float]]
+) -> None:
+    # Several curves of two or three constants come within a tenth of the noise of each of these.
+    assert misses(table(function, ranges, count=8000, noise=1e-3), function, ranges) < 3e-4
+
+
 def test_units_do_not_matter() -> None:
     ranges = [(1e-30, 5e-30), (1e8, 9e8)]
     assert misses(table(lambda a, b: a * b**2, ranges), lambda a, b: a * b**2, ranges) < 1e-9

@@ -238,6 +238,18 @@ def test_rates_are_found_by_scanning(kind: str, function: Callable[[Tensor], Ten
     assert truths([guess for guess in plain if kind in guess.note], node) < 1e-5
 
 
+def test_in_noise_two_terms_at_the_right_rate_are_among_the_guesses() -> None:
+    generator = torch.Generator().manual_seed(0)
+    x = 0.1 + 5 * torch.rand(3000, 1, generator=generator, dtype=DOUBLE)
+    noise = torch.randn(3000, generator=generator, dtype=DOUBLE)
+    node = table(x, lambda z: z / (z.exp() - 1) + 3e-4 * noise)
+    found = [guess.expression for guess in _scanned(node, soon()) if guess.note == "1/x of exponentials"]
+    (z,) = node.symbols
+    pairs = [guess for guess in found if len((1 / guess).args) == 2 and not guess.has(z**2)]
+    rates = [abs(part.args[0].coeff(z)) for guess in pairs for part in guess.atoms(sympy.exp)]
+    assert any(abs(rate - 1) < 0.01 for rate in rates), pairs
+
+
 ADDITIVE: dict[str, Callable[..., Tensor]] = {
     "a sum": lambda a, b, c: torch.sin(3 * a) + torch.exp(b) + c**2 - 17,
     "a root of a sum": lambda a, b: torch.sqrt(a**2 + b**3),

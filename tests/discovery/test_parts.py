@@ -18,7 +18,7 @@ from superpose.discovery.smooth import Smooth, smooth
 from superpose.discovery.splits import splits, without
 from superpose.discovery.subset import best_subsets
 from superpose.discovery.symmetry import reductions
-from superpose.discovery.tidy import _is_usable, tidied
+from superpose.discovery.tidy import _by_ratios, _is_usable, tidied
 from superpose.interpret.constants import Problem
 from superpose.interpret.rewrite import complexity
 from superpose.nn.symbolic import torch_function
@@ -190,6 +190,58 @@ def test_constants_go_where_they_are_plain(raw: sympy.Expr, plain: sympy.Expr | 
         plain = 3 * (a_ + sympy.exp(b_)) ** 2 / 8 + sympy.Rational(3, 2)
     assert sympy.expand(found.expression - plain) == 0
     assert complexity(found.expression) <= complexity(plain) + 2
+
+
+@pytest.mark.parametrize(
+    ("raw", "truth"),
+    [
+        # Neither number of a sum is plain, their ratio is.
+        (
+            a_ / (6.2858 * sympy.exp(0.15909 * a_ * b_) - 6.2859),
+            a_ / (2 * sympy.pi * (sympy.exp(a_ * b_ / 2 / sympy.pi) - 1)),
+        ),
+        (b_ / (-0.48852 + 0.48858 * a_**2) ** 2, 4 * sympy.pi * b_ / (3 * (a_**2 - 1) ** 2)),
+        # With five constants, chance takes more than three standard errors of one.
+        (
+            1.002 * b_ / (-0.0032 * a_ + 1.004 * sympy.exp(0.9993 * a_) + sympy.exp(-1.0008 * a_)),
+            b_ / (sympy.exp(a_) + sympy.exp(-a_)),
+        ),
+    ],
+)
+def test_noisy_constants_that_are_plain_together_become_plain(raw: sympy.Expr, truth: sympy.Expr) -> None:
+    for seed in range(6):
+        x = random(1500, 2, seed=seed, low=1.2)
+        y = torch_function(truth, [a_, b_])(*x.unbind(-1))
+        noise = torch.randn(len(y), generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+        found = tidied(raw, Problem((a_, b_), x, y + 1e-3 * y.std() * noise, {}))
+        assert sympy.simplify(found.expression / truth) == 1, (seed, found.expression)
+
+
+def test_a_shift_by_a_quarter_turn_is_no_end() -> None:
+    # SymPy makes tan(u + 7 pi/2) and 1/tan(u) a cot(u), which torch does not know.
+    x = random(400, 2, low=0.3, high=0.8)
+    for raw, truth in (
+        (2.0 * sympy.tan(7.853981633974483 + 1.0 * a_), -2 / sympy.tan(a_)),
+        (1 / sympy.tan(2.0 * a_) + 0.3 * b_, 1 / sympy.tan(2 * a_) + 3 * b_ / 10),
+    ):
+        y = torch_function(truth, [a_, b_])(*x.unbind(-1))
+        found = tidied(raw, Problem((a_, b_), x, y, {}))
+        assert found.error < 1e-18 and found.expression == truth
+
+
+def test_a_sum_by_its_largest_number_has_the_same_values() -> None:
+    x = random(50, 2)
+    for raw, ratios in (
+        (a_ / (3.0 * a_ - 1.5 * b_) ** 2, {sympy.Float(-0.5)}),
+        (a_ * sympy.sqrt(4.0 * a_ + 1.0 * b_**2) * (0.5 - 2.0 * a_), {sympy.Float(0.25), sympy.Float(-0.25)}),
+        (a_ * (2 * a_ + b_), set()),
+        (2.5 * a_ + b_, set()),
+    ):
+        made = _by_ratios(raw)
+        values = [torch_function(form, [a_, b_])(*x.unbind(-1)) for form in (raw, made)]
+        assert torch.allclose(*values, rtol=1e-12, atol=0)
+        assert ratios <= made.atoms(sympy.Float)
+        assert made == raw or ratios
 
 
 def looked_at(function: Callable[..., torch.Tensor], *, low: float, high: float, count: int) -> tuple[Node, Smooth]:

@@ -125,7 +125,8 @@ def _key(task: workers.Task) -> Row:
 def failed(task: workers.Task, reason: str, seconds: float | None = None) -> Row:
     """The row of a search that gave nothing."""
     figures = ("formula", "complexity", "law_complexity", "error", "wider_error", "moved", "reason")
-    return _key(task) | {"recovered": False} | dict.fromkeys(figures) | {"seconds": seconds, "failure": reason}
+    found = {"recovered": False, "unaided": False}
+    return _key(task) | found | dict.fromkeys(figures) | {"seconds": seconds, "failure": reason}
 
 
 def table(law: Law, points: int, noise: float, seed: int) -> tuple[FloatArray, FloatArray]:
@@ -160,7 +161,7 @@ def answer(task: workers.Task) -> Row:
     late = seconds > MOST_TIME * task["time_limit"]
     failure = f"it took {seconds:.0f} s" if late else None
     row: Row = finite(_key(task) | _figures(best) | {"seconds": seconds, "failure": failure})
-    return row | {"recovered": best.recovered and not late}
+    return row | {"recovered": best.recovered and not late, "unaided": judged[0].recovered and not late}
 
 
 def _figures(judged: Judged) -> Row:

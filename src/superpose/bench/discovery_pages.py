@@ -72,7 +72,10 @@ def _counts(rows: list[Row], noise: float, names: Sequence[str]) -> list[str]:
     found = []
     for name in names:
         own = some(rows, noise=noise, competitor=name)
-        found.append(f"{sum(row['recovered'] for row in own)} of {len(own)}" if own else "-")
+        count, unaided = (sum(row.get(what, False) for row in own) for what in ("recovered", "unaided"))
+        # Rows of older runs do not say who needed help.
+        aid = f" ({unaided} unaided)" if unaided < count and all("unaided" in row for row in own) else ""
+        found.append(f"{count} of {len(own)}{aid}" if own else "-")
     return found
 
 

@@ -29,6 +29,11 @@ _EXACT = 1e-12
 # Guesses of this size fit no smooth curve by chance.
 _PLAIN = 18.0
 _CHANCE = 0.3
+# Rates are refined on lattices of so many values to each side, from so wide a share to so fine a one; and what keeps
+# normal equations of terms that are nearly the same from being singular.
+_LATTICE, _NEAR_RATES, _FINEST, _RIDGE = 12, 0.03, 1e-8, 1e-13
+# The share of the squared goal that they leave where they see no more.
+_SOLVED = 1e-9
 # Twins of others in the library, but for constants.
 _TWINS = frozenset({"0", "cos", "arccos", "sigmoid", "x"})
 _OUTERS = ("x", "1/x", "exp", "sqrt", "log", "1/sqrt", "tanh")
@@ -134,22 +139,49 @@ def _rates(low: float, high: float, count: int) -> Tensor:
 
 
 def _atoms(x: Tensor, symbol: sympy.Expr, kind: str, rate: float) -> tuple[Tensor, list[sympy.Expr]]:
+    """The values ``[N, K]`` of all terms for one rate, and what they are."""
     import sympy
 
-    powers = [0, 1, 2] + ([-1, -2] if float(x.abs().min()) > 1e-3 * float(x.abs().max()) else [])
-    a = sympy.Float(rate)
+    a, powers = sympy.Float(rate), _powers(x)
+    inside: list[sympy.Expr] = [sympy.Integer(1)]
     if kind == "wave":
-        functions = [((rate * x).sin(), sympy.sin(a * symbol)), ((rate * x).cos(), sympy.cos(a * symbol))]
+        inside += [sympy.sin(a * symbol), sympy.cos(a * symbol)]
     else:
-        functions = [((rate * x).exp(), sympy.exp(a * symbol)), ((-rate * x).exp(), sympy.exp(-a * symbol))]
-    values, expressions = [], []
-    for q in powers:
-        values.append(x**q)
-        expressions.append(symbol**q)
-        for inside, expression in functions:
-            values.append(x**q * inside)
-            expressions.append(symbol**q * expression)
-    return torch.stack(values, -1), expressions
+        inside += [sympy.exp(a * symbol), sympy.exp(-a * symbol)]
+    return _values(x, kind, torch.tensor([rate], dtype=x.dtype))[0], [
+        symbol**q * part for q in powers for part in inside
+    ]
+
+
+def _powers(x: Tensor) -> list[int]:
+    return [0, 1, 2, -1, -2] if float(x.abs().min()) > 1e-4 * float(x.abs().max()) else [0, 1, 2]
+
+
+def _values(x: Tensor, kind: str, rates: Tensor) -> Tensor:
+    """The values ``[R, N, K]`` of all terms for each of the rates."""
+    inner = rates[:, None] * x
+    pair = (inner.sin(), inner.cos()) if kind == "wave" else (inner.exp(), (-inner).exp())
+    inside = torch.stack([torch.ones_like(inner), *pair], -1)
+    powers = torch.stack([x**q for q in _powers(x)], -1)
+    return (powers[None, :, :, None] * inside[:, :, None, :]).flatten(2)
+
+
+def _errors(x: Tensor, goal: Tensor, weight: Tensor, kind: str, rates: Tensor, count: int) -> Tensor:
+    """For each rate the least squared error of so many of the terms, as a share of the goal; infinite without values.
+
+    All choices are solved at once by their normal equations: good enough to choose a rate.
+    """
+    matrix = _values(x, kind, rates) * weight[:, None]
+    usable = torch.isfinite(matrix).all(-1).all(-1)
+    matrix = torch.where(usable[:, None, None], matrix, 1.0)
+    matrix = matrix / matrix.norm(dim=1, keepdim=True).clamp(min=1e-300)
+    goal = goal / goal.norm().clamp(min=1e-300)
+    choices = torch.combinations(torch.arange(matrix.shape[-1]), count)
+    gram, right = matrix.mT @ matrix, matrix.mT @ goal
+    some = gram[:, choices[:, :, None], choices[:, None, :]] + _RIDGE * torch.eye(count, dtype=gram.dtype)
+    pull = right[:, choices]
+    explained = (pull * torch.linalg.solve(some, pull)).sum(-1)
+    return torch.where(usable, (1 - explained.amax(-1)).clamp(min=0.0), math.inf)
 
 
 def _scan(
@@ -159,19 +191,19 @@ def _scan(
 
     x, y, weight = rows
     symbol = node.symbols[0]
-    best: list[tuple[float, float]] = []
     goal = y * weight
-    for rate in rates.tolist():
+    starts: list[tuple[int, float]] = []
+    # In noise three terms fit at many rates, and two at the right one.
+    for count in (2, 3):
+        errors = _errors(x, goal, weight, kind, rates, count)
+        wall = errors.new_full((1,), math.inf)
+        valley = (errors <= torch.cat([wall, errors[:-1]])) & (errors <= torch.cat([errors[1:], wall]))
+        errors = torch.where(valley, errors, math.inf)
+        starts += [(count, float(rates[k])) for k in errors.argsort()[:2].tolist() if math.isfinite(errors[k])]
+    for count, start in starts:
         if time.monotonic() > deadline:
             break
-        values, _ = _atoms(x, symbol, kind, rate)
-        matrix = values * weight[:, None]
-        if bool(torch.isfinite(matrix).all()):
-            found = best_subsets(matrix, goal, node.spread, most=3, beam=6, keep=1)
-            best.append((min(s.error for s in found), rate))
-    best.sort()
-    for _, rate in best[:2]:
-        rate = _refined(node, rows, kind, rate)
+        rate = _refined(node, rows, kind, start, count)
         values, expressions = _atoms(x, symbol, kind, rate)
         for subset in best_subsets(values * weight[:, None], goal, node.spread, most=4, beam=20, keep=2):
             terms = zip(subset.columns, subset.coefficients.tolist(), strict=True)
@@ -180,8 +212,23 @@ def _scan(
             yield Guess(functools.partial(node.lift, inner), subset.error, f"{outer.name} of {kind}s", size)
 
 
-def _refined(node: Node, rows: tuple[Tensor, Tensor, Tensor], kind: str, rate: float) -> float:
-    """The rate near one of the lattice that fits best, by golden section."""
+def _refined(node: Node, rows: tuple[Tensor, Tensor, Tensor], kind: str, rate: float, count: int) -> float:
+    """The rate near one of the lattice that fits best, on finer and finer lattices."""
+    x, y, weight = rows
+    goal, width = y * weight, _NEAR_RATES
+    while width > _FINEST:
+        rates = rate * torch.linspace(1 - width, 1 + width, 2 * _LATTICE + 1, dtype=x.dtype)
+        errors = _errors(x, goal, weight, kind, rates, count)
+        rate = float(rates[errors.argmin()])
+        if float(errors.min()) < _SOLVED:
+            # Normal equations see no more; the terms themselves do.
+            return _by_sections(node, rows, kind, rate * (1 - width), rate * (1 + width))
+        width *= 2 / _LATTICE
+    return rate
+
+
+def _by_sections(node: Node, rows: tuple[Tensor, Tensor, Tensor], kind: str, low: float, high: float) -> float:
+    """The rate between two that fits best, by golden section."""
     x, y, weight = rows
 
     def error(value: float) -> float:
@@ -189,7 +236,6 @@ def _refined(node: Node, rows: tuple[Tensor, Tensor, Tensor], kind: str, rate: f
         found = best_subsets(values * weight[:, None], y * weight, node.spread, most=3, beam=6, keep=1)
         return min(s.error for s in found)
 
-    low, high = rate * 0.97, rate * 1.03
     golden = (math.sqrt(5) - 1) / 2
     left, right = high - golden * (high - low), low + golden * (high - low)
     at_left, at_right = error(left), error(right)

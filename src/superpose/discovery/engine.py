@@ -55,7 +55,7 @@ _AS_GOOD = 1.2
 # With fewer columns a stand-in does no worse, but for chance, where it is far from exact.
 _LOSS = 1.3
 # Seconds for which a search goes on at least after a law that leaves noise.
-_AGAIN = 3.0
+_AGAIN = 10.0
 _NOTHING_LEFT = "a formula leaves nothing to explain"
 # How far a second look at a table comes after its first, in powers of ten of a misfit, so that first looks at others
 # come between; how far before, if one column is left and nothing was lost.
@@ -169,6 +169,8 @@ class Engine:
         self.poor: list[Guess] = []
         self.seen: set[sympy.Expr] = set()
         self.floor = math.inf
+        # When the search ends for want of anything plainer, once a law leaves noise.
+        self.again = math.inf
         self.interrupted = False
 
     # -- the tree of tables
@@ -193,7 +195,7 @@ class Engine:
         )
         queue: list[tuple[float, int, _Task]] = [(0.0, 0, _Task(root, math.inf))]
         counter = itertools.count(1)
-        began, again = time.monotonic(), math.inf
+        self.began = time.monotonic()
         while queue and not self.late():
             priority, _, task = heapq.heappop(queue)
             for more, following in self._done(task):
@@ -201,12 +203,7 @@ class Engine:
                     queue,
                     (max(priority, -9.0) + more if task.node is following.node else more, next(counter), following),
                 )
-            if self.found():
-                if min(law.error for law in self.laws) < self.enough:
-                    return _NOTHING_LEFT
-                # In noise a plainer law may do as well: the search goes on for as long as it took so far.
-                again = min(again, time.monotonic() + max(_AGAIN, time.monotonic() - began))
-            if time.monotonic() > again:
+            if self.done():
                 return _NOTHING_LEFT
         if self.found():
             return _NOTHING_LEFT
@@ -214,6 +211,19 @@ class Engine:
 
     def late(self) -> bool:
         return time.monotonic() > self.deadline
+
+    def exact(self) -> bool:
+        """Whether a law leaves nothing at all."""
+        return any(law.error < self.enough and not law.splines for law in self.laws)
+
+    def done(self) -> bool:
+        """Whether a law leaves nothing to explain and none that is plainer is to be looked for."""
+        if self.exact():
+            return True
+        if self.found():
+            # In noise a plainer law may do as well: the search goes on for as long as it took so far.
+            self.again = min(self.again, time.monotonic() + max(_AGAIN, time.monotonic() - self.began))
+        return time.monotonic() > self.again
 
     def _done(self, task: _Task) -> list[tuple[float, _Task]]:
         """Guess at a table; what is to be done next, with how promising it is (less is more)."""
@@ -223,7 +233,8 @@ class Engine:
         if node.x.shape[1] == 1:
             for batch in stages(node, self.deadline):
                 self.consider(chosen(batch), stand_in.error)
-                if self.found():
+                # In noise any curve that is smooth fits; what is right has to be among those that are compared.
+                if self.exact():
                     break
             return []
         if task.stage is Stage.PARTS:
@@ -254,7 +265,7 @@ class Engine:
         sure = bool(node.notes) and stand_in.error <= max(_AS_GOOD * self.floor, 1e-9)
         first = _SURE_FIRST if sure and count == 1 else _LATER
         later = replace(task, stand_in=stand_in, stage=Stage.SUMS)
-        if self.found() or self.late() or count == 1:
+        if self.done() or self.late() or count == 1:
             return [(first, later)]
         found: list[Reduction] = []
         if stand_in.error < _ROUGH:

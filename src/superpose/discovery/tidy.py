@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from superpose._clock import OutOfTime, until
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 # Expressions of more nodes are left as they are: algebra takes a time that grows fast.
 _MOST_NODES = 160
 _MOST_FACTORED = 60
+# By so many variances the sum of squares may grow for one constant that is given up, and by so many for each other.
+_ALLOWED, _ALLOWED_MORE = 9.0, 2.0
+# A constant that is left as a decimal number counts as so many nodes more.
+_FLOAT = 3
 # Seconds for one rule.
 _RULE_TIME = 2.0
 
@@ -33,15 +37,23 @@ def tidied(law: sympy.Expr, problem: constants.Problem) -> constants.Fitted:
         problem: the rows to fit to.
     """
     squared = _squares(_into_logarithms(law))
-    forms = [law, squared, *(rewrite.canonical(law, multiply_out=flat) for flat in (False, True))]
-    forms = [rewrite.without_signs(form, problem.sign) for form in dict.fromkeys(forms)]
+    forms = [law, squared, _by_ratios(law), *(rewrite.canonical(law, multiply_out=flat) for flat in (False, True))]
+    forms = [rewrite.without_signs(form, problem.sign) for form in dict.fromkeys(forms) if _is_usable(form, problem)]
+    forms = [form for form in forms if _is_usable(form, problem)] or [law]
     fitted = problem.fit(min(forms, key=rewrite.complexity))
-    allowed = max(problem.leeway(law) * fitted.error * (1 + 9 / len(problem.y)), 1e-20)
-    best = _best([problem.snapped(form) for form in dict.fromkeys(forms)], allowed) or fitted
+    free, least = floats(fitted.expression), problem.leeway(law) * fitted.error
+
+    def usable(form: constants.Fitted) -> bool:
+        # As chance has it, squares grow with the number of constants that are no longer free.
+        fewer = max(0, free - floats(form.expression) - 1)
+        return form.error <= max(least * (1 + (_ALLOWED + _ALLOWED_MORE * fewer) / len(problem.y)), 1e-20)
+
+    found = filter(usable, [problem.snapped(form) for form in dict.fromkeys(forms)])
+    best = min(found, key=lambda form: _plainness(form.expression), default=fitted)
     for _ in range(3):
         if time.monotonic() > problem.deadline:
             break
-        shorter = _shorter(best.expression, problem, allowed)
+        shorter = _shorter(best.expression, problem, usable)
         if shorter is None:
             break
         best = shorter
@@ -62,6 +74,32 @@ def _into_logarithms(expression: sympy.Expr) -> sympy.Expr:
         return factor * sympy.log(inside)
 
     return expression.replace(lambda part: part.is_Add, rule)
+
+
+def _by_ratios(expression: sympy.Expr) -> sympy.Expr:
+    """``(a u + b v)^n = a^n (u + (b / a) v)^n``, also for factors: the ratio may be plain where neither number is."""
+    import sympy
+
+    def unit(total: sympy.Expr) -> sympy.Expr:
+        """The largest of the floats in a sum."""
+        floats = [factor for factor in _coefficients(total).values() if factor.is_Float]
+        return max(floats, key=abs, default=sympy.Integer(1))
+
+    def by(total: sympy.Expr, size: sympy.Expr) -> sympy.Expr:
+        coefficients = _coefficients(total).items()
+        return sympy.Add(*(core if factor == size else factor / size * core for core, factor in coefficients))
+
+    def power(node: sympy.Expr) -> sympy.Expr:
+        size = unit(node.base) if node.exp.is_Integer else abs(unit(node.base))
+        return size**node.exp * by(node.base, size) ** node.exp
+
+    def product(node: sympy.Expr) -> sympy.Expr:
+        sizes = [unit(factor) if factor.is_Add else sympy.Integer(1) for factor in node.args]
+        parts = (by(f, size) if f.is_Add else f for f, size in zip(node.args, sizes, strict=True))
+        return sympy.Mul(*sizes, *parts)
+
+    made = expression.replace(lambda part: part.is_Pow and part.base.is_Add, power)
+    return made.replace(lambda part: part.is_Mul, product)
 
 
 def _squares(expression: sympy.Expr) -> sympy.Expr:
@@ -134,20 +172,34 @@ def _coefficients(total: sympy.Expr) -> dict[sympy.Expr, sympy.Expr]:
     return {core: factor for factor, core in (term.as_coeff_Mul() for term in sympy.Add.make_args(total))}
 
 
-def _best(found: list[constants.Fitted], allowed: float) -> constants.Fitted | None:
-    usable = [item for item in found if item.error <= allowed]
-    return min(usable, key=lambda item: rewrite.complexity(item.expression), default=None)
+def _plainness(expression: sympy.Expr) -> int:
+    """Nodes, and more for constants that have to be told by decimals; less is plainer."""
+    return rewrite.complexity(expression) + _FLOAT * floats(expression)
 
 
-def _shorter(expression: sympy.Expr, problem: constants.Problem, allowed: float) -> constants.Fitted | None:
+def floats(expression: sympy.Expr) -> int:
+    """How many constants are free."""
+    return sum(1 for part in _preorder(expression) if part.is_Float)
+
+
+def _preorder(expression: sympy.Expr) -> Iterator[sympy.Expr]:
+    import sympy
+
+    parts: Iterator[sympy.Expr] = sympy.preorder_traversal(expression)
+    return parts
+
+
+def _shorter(
+    expression: sympy.Expr, problem: constants.Problem, usable: Callable[[constants.Fitted], bool]
+) -> constants.Fitted | None:
     """A form with fewer nodes and the same values, its floats fitted and snapped again; None if there is none."""
-    nodes = rewrite.complexity(expression)
-    if nodes > _MOST_NODES:
+    size = _plainness(expression)
+    if rewrite.complexity(expression) > _MOST_NODES:
         return None
-    found = [form for form in _forms(expression, problem) if rewrite.complexity(form) < nodes]
-    for form in sorted(found, key=rewrite.complexity)[:3]:
+    found = [form for form in _forms(expression, problem) if _plainness(form) < size]
+    for form in sorted(found, key=_plainness)[:3]:
         snapped = problem.snapped(form)
-        if snapped.error <= allowed and rewrite.complexity(snapped.expression) < nodes:
+        if usable(snapped) and _plainness(snapped.expression) < size:
             return snapped
     return None
 

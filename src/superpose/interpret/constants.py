@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from superpose.interpret.rewrite import complexity
+from superpose.interpret.rewrite import complexity, without_reciprocals
 from superpose.nn.symbolic import torch_function
 
 if TYPE_CHECKING:
@@ -285,7 +285,7 @@ def _replaced(expression: sympy.Expr, value: float, simple: sympy.Expr) -> sympy
     changed = expression.xreplace({sympy.Float(value): simple})
     if changed == expression or changed.has(sympy.nan, sympy.zoo, sympy.oo):
         return None
-    return changed
+    return without_reciprocals(changed)
 
 
 def _proposals(current: Fitted, wider: float) -> list[tuple[float, sympy.Expr]]:

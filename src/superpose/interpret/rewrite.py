@@ -232,6 +232,21 @@ def without_signs(expression: sympy.Expr, sign_of: Callable[[sympy.Expr], int]) 
     return expression
 
 
+def without_reciprocals(expression: sympy.Expr) -> sympy.Expr:
+    """``cot(u)`` and its kind, which SymPy writes where a constant becomes a multiple of pi, as ``1 / tan(u)``."""
+    import sympy
+
+    plain = {
+        sympy.cot: sympy.tan,
+        sympy.sec: sympy.cos,
+        sympy.csc: sympy.sin,
+        sympy.coth: sympy.tanh,
+        sympy.sech: sympy.cosh,
+        sympy.csch: sympy.sinh,
+    }
+    return expression.replace(lambda part: part.func in plain, lambda part: 1 / plain[part.func](part.args[0]))
+
+
 def renamed(expression: sympy.Expr, names: Mapping[str, str]) -> sympy.Expr:
     """The expression with other names for functions that are no symbols."""
     import sympy
