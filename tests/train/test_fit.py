@@ -18,7 +18,7 @@ from superpose._errors import DataError, OptionError, ShapeError
 from superpose.data import Dataset, read_csv
 from superpose.nn import KAN
 from superpose.train import History, Record, fit
-from superpose.train.run import room
+from superpose.train.hidden_grids import room
 
 DOUBLE = torch.float64
 

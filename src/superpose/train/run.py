@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from superpose.data import Dataset, Split
 from superpose.nn.head import Head
-from superpose.nn.layer import KANLayer
 from superpose.nn.model import KAN
 from superpose.optim import penalty
 from superpose.optim.first_order import LBFGS, AdamW
@@ -19,22 +18,14 @@ from superpose.optim.levenberg_marquardt import FisherScoring, LevenbergMarquard
 from superpose.optim.parameters import Parameters
 from superpose.optim.smoothness import Edge, Smoothness
 from superpose.spline import grid
+from superpose.train import hidden_grids
 from superpose.train.history import History, Record
 from superpose.train.progress import Listener, TerminalProgress
 from superpose.train.settings import FitSettings
+from superpose.train.state import State
 
 _DEFAULT_STEPS = {"lm": 60, "lbfgs": 100, "adamw": 2000}
 _DEFAULT_RATE = {"lm": 1.0, "lbfgs": 1.0, "adamw": 1e-2}
-# Hidden activations are few at the ends of their range, where even knots would stand without samples between them.
-# Of blends 0, 0.3, 0.6, 0.8, 0.9 and margins 0.01, 0.03, this pair gave the least test error on exp(sin(pi x) + y^2).
-_HIDDEN_BLEND, _HIDDEN_MARGIN = 0.6, 0.03
-# Fresh samples reach further than those seen, most of all in the corners of the data and where nodes sum many inputs,
-# and beyond its grid a spline is a straight line. Hidden grids are widened by these shares of the activations' range,
-# and within them by so many of the distances by which the highest few activations stand above the next.
-_WIDER_MARGIN, _WIDEST_MARGIN = 0.03, 0.25
-_HIGHEST, _REACHES = 8, 4.0
-# Less than this share is a range that ends: on [2,1,1] and 1,000 rows such a room costs half of the accuracy.
-_THIN = 0.1
 # Finer grids than this are not tried by themselves.
 _MOST_INTERVALS = 1000
 # After these steps of a grid it is looked at how smooth the edges should be; a look costs as much as a few steps.
@@ -179,7 +170,7 @@ class Run:
                         layer.reset_parameters(self.generator)
                 self._few_steps(6)
                 if self.settings.adapt:
-                    self._adapt_hidden()
+                    hidden_grids.adapt(self.model, self.train[0])
                 self._few_steps(14)
                 value = self._value(self.train)
                 if math.isfinite(value):
@@ -218,7 +209,7 @@ class Run:
             StopFit: when the time is over.
         """
         later, self.visited = self.visited, True
-        if later and self.settings.adapt and self._adapt_hidden():
+        if later and self.settings.adapt and hidden_grids.adapt(self.model, self.train[0]):
             self._record("adapt")
             self._stage(10)
         if later or any(layer.grid_size < size for layer in self.model.kan_layers()):
@@ -227,48 +218,11 @@ class Run:
             self._replace(self.model.refine(size, seen))
             if later:
                 self._record("refine")
-        if not later and self.settings.adapt and self._adapt_hidden():
+        if not later and self.settings.adapt and hidden_grids.adapt(self.model, self.train[0]):
             self._record("adapt")
         if self.settings.adapt:
-            self._widen_hidden()
+            hidden_grids.widen(self.model, self.train[0])
         return self._stage()
-
-    def _adapt_hidden(self) -> bool:
-        """Move hidden grids whose activations left them, or fill little of them; keeps the first layer's."""
-        moved = False
-        with torch.no_grad():
-            h = self.model.layer(0)(self.train[0])
-            for layer in self.model.kan_layers()[1:]:
-                outputs = layer(h)
-                points = grid.breakpoints(layer.knots, layer.degree)
-                low, high = points[:, 0], points[:, -1]
-                width = h.amax(0) - h.amin(0)
-                outside = (h.amin(0) < low) | (h.amax(0) > high)
-                if bool(torch.isfinite(h).all()) and bool((outside | (width < 0.5 * (high - low))).any()):
-                    points = grid.adapted_breakpoints(h, layer.grid_size, blend=_HIDDEN_BLEND, margin=_HIDDEN_MARGIN)
-                    layer.set_knots(grid.extended_knots(points, layer.degree))
-                    moved = True
-                h = outputs
-        return moved
-
-    @torch.no_grad()
-    def _widen_hidden(self) -> None:
-        """Make room beside the activations; what the layers compute on the training rows stays the same."""
-        h = self.model.layer(0)(self.train[0])
-        for layer in self.model.kan_layers()[1:]:
-            outputs = layer(h)
-            points = grid.breakpoints(layer.knots, layer.degree)
-            low, high = h.amin(0), h.amax(0)
-            below, above = room(-h), room(h)
-            inside = (low >= points[:, 0]) & (high <= points[:, -1])
-            near_low = low - points[:, 0] < 0.5 * below
-            near_high = points[:, -1] - high < 0.5 * above
-            if bool((inside & (near_low | near_high)).any()):
-                layer.widen(
-                    torch.where(inside & near_low, low - below, points[:, 0]),
-                    torch.where(inside & near_high, high + above, points[:, -1]),
-                )
-            h = outputs
 
     # -- one grid size
 
@@ -434,21 +388,6 @@ class Run:
         self.history.seconds = time.monotonic() - self.began
 
 
-def room(h: Tensor) -> Tensor:
-    """How far fresh activations may reach beyond the largest of ``h [B, n]``, ``[n]``.
-
-    The highest few lie above the next by a mean distance that says how fast their numbers fall off: by almost nothing
-    where the range simply ends, by a third of a standard deviation where a node sums many inputs. Fresh samples, ten
-    times as many, reach two or three of these further, sometimes more. Where that is little, the usual room is enough,
-    and more of it would only make the grid coarser.
-    """
-    width = h.amax(0) - h.amin(0)
-    highest = h.topk(min(_HIGHEST + 1, len(h)), dim=0).values
-    reach = _REACHES * (highest[:-1].mean(0) - highest[-1]) if len(h) > 1 else torch.zeros_like(width)
-    least, most = _WIDER_MARGIN * width, _WIDEST_MARGIN * width
-    return torch.where(reach > _THIN * width, torch.minimum(reach, most), least)
-
-
 class StopFit(Exception):
     def __init__(self, sentence: str, interrupted: bool = False) -> None:
         super().__init__(sentence)
@@ -477,35 +416,3 @@ def _flat(losses: list[float], optimizer: str) -> bool:
 def _scaled(model: KAN, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     device = model.input_center.device
     return model.scale_inputs(x.to(device)), model.scale_targets(y.to(device))
-
-
-@dataclass(frozen=True)
-class State:
-    """Parameters and grids of a model, to come back to."""
-
-    layers: tuple[dict[str, Tensor | None], ...]
-
-    @staticmethod
-    def of(model: KAN) -> State:
-        def saved(layer: KANLayer) -> dict[str, Tensor | None]:
-            return {
-                "knots": layer.knots.detach().clone(),
-                "coefficients": layer.coefficients.detach().clone(),
-                "constants": None if layer.symbolic is None else layer.symbolic.constants.detach().clone(),
-            }
-
-        return State(tuple(saved(layer) for layer in model.kan_layers()))
-
-    @torch.no_grad()
-    def restore(self, model: KAN) -> None:
-        for layer, kept in zip(model.kan_layers(), self.layers, strict=True):
-            knots, coefficients = kept["knots"], kept["coefficients"]
-            assert knots is not None and coefficients is not None
-            layer.knots = knots.clone()
-            if layer.coefficients.shape == coefficients.shape:
-                layer.coefficients.copy_(coefficients)
-            else:
-                wanted = layer.coefficients.requires_grad
-                layer.coefficients = torch.nn.Parameter(coefficients.clone(), requires_grad=wanted)
-            if layer.symbolic is not None and kept["constants"] is not None:
-                layer.symbolic.constants.copy_(kept["constants"])
