@@ -91,11 +91,16 @@ def _compared(other: float, own: float) -> str:
 
     >>> _compared(3.0, 1.0), _compared(1.2, 1.0), _compared(0.5, 1.0), _compared(float("inf"), 1.0), _compared(1.0, 1.0)
     ('3 times as much', '20% more', '50% less', 'without end', 'as much')
+    >>> _compared(1.0014, 1.0)
+    '0.1% more'
     """
     ratio = other / own if own > 0 else math.inf
     if not math.isfinite(ratio):
         return "without end"
     if ratio >= 2:
         return f"{ratio:.2g} times as much" if ratio < 1e3 else f"{ratio:.0e} times as much"
-    change = round(100 * abs(ratio - 1))
-    return "as much" if not change else f"{change}% {'more' if ratio > 1 else 'less'}"
+    change = 100 * abs(ratio - 1)
+    if change < 5e-4:
+        return "as much"
+    text = f"{change:.0f}" if change >= 1 else f"{change:.1g}"
+    return f"{text}% {'more' if ratio > 1 else 'less'}"

@@ -165,7 +165,7 @@ class _Discovery:
             if not self.networks and not self.findings:
                 raise
             self.interrupted = True
-        chosen = min(self.findings, key=lambda finding: finding.price, default=None)
+        chosen = self._chosen()
         network, history = self._final_network(chosen)
         if self.interrupted:
             self.reason = "interrupted; the best found so far was kept"
@@ -176,6 +176,13 @@ class _Discovery:
         metrics = self._metrics(network, history, chosen, model)
         formula = None if chosen is None else chosen.formula
         return Result(model, network, history, formula, self.data, metrics, self.findings)
+
+    def _chosen(self) -> Finding | None:
+        """The formula that is recommended."""
+        if self.law is not None and all(law.complete for law in self.laws):
+            # Of those that leave noise only, the search for laws knows which one is the likeliest.
+            return self.law
+        return min(self.findings, key=lambda finding: finding.price, default=None)
 
     def _network_only(self) -> Result:
         options = self.options
