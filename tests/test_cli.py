@@ -8,6 +8,7 @@ import io
 import json
 import math
 import os
+import random
 import re
 import signal
 import subprocess
@@ -664,3 +665,30 @@ def test_from_a_table_to_a_formula(folder: Path) -> None:
     assert numpy.abs(values - truth).max() < 1e-6
     assert found["formula_rmse"] < 1e-6
     assert {path.name for path in (folder / "hello").iterdir()} == FILES | {"network.safetensors"}
+
+
+@pytest.mark.parametrize("command", [FIT, "relations table.csv", "bench laws"])
+@pytest.mark.parametrize("name", ["", " "])
+def test_an_empty_folder_is_no_folder(
+    folder: Path, capsys: pytest.CaptureFixture[str], command: str, name: str
+) -> None:
+    before = set(folder.rglob("*"))
+    assert main([*command.split(), "--out", name]) == 2
+    said = capsys.readouterr().err
+    assert said == "error: --out is empty; name a folder to write into, or leave it out\n"
+    assert set(folder.rglob("*")) == before
+
+
+@pytest.mark.parametrize(("first", "second"), [(1e300, 1.0), (1e-160, 1e-60)])
+def test_numbers_whose_squares_are_no_doubles_are_learnt(
+    folder: Path, capsys: pytest.CaptureFixture[str], first: float, second: float
+) -> None:
+    generator = random.Random(0)
+    rows = [(first * generator.random(), second * generator.random()) for _ in range(200)]
+    lines = [f"{a!r},{b!r},{a * (1 + b / second)!r}" for a, b in rows]
+    Path("wide.csv").write_text("\n".join(["a,b,y", *lines]))
+    assert run("fit wide.csv --target y --time-limit 10 --json --out wide") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert 0.1 * first < found["target_std"] < first
+    assert found["formula_rmse"] < 1e-9 * first and 0 < found["network_rmse"] < 0.1 * first
+    assert {path.name for path in Path("wide").iterdir()} >= FILES

@@ -16,6 +16,18 @@ from superpose._errors import DataError, OptionError
 from superpose._tables import FloatArray, counted, quoted, table_from_frame
 
 
+def root_mean_square(values: torch.Tensor) -> float:
+    """That of all entries, also of numbers whose squares are no doubles; NaN if one is NaN, or there are none.
+
+    >>> root_mean_square(torch.tensor([3e200, -4e200], dtype=torch.float64))
+    3.5355339059327374e+200
+    """
+    largest = float(values.abs().amax()) if values.numel() else float("nan")
+    if not 0 < largest < float("inf"):
+        return largest
+    return float((values / largest).square().mean().sqrt()) * largest
+
+
 def is_frame(value: Any) -> bool:
     """Return whether a value is a pandas data frame, without importing pandas."""
     return hasattr(value, "iloc") and hasattr(value, "columns")

@@ -141,6 +141,20 @@ def default_folder(table: str, target: str) -> str:
     return os.path.join("out", re.sub(r"[^\w.+-]+", "_", f"{stem}-{target}").strip(".") or "fit")
 
 
+def folder(option: str, name: str | None, default: str) -> Path:
+    """The folder that was named, or that of default, into which files can be written.
+
+    Raises:
+        OptionError: if it was named by nothing, or is no folder.
+        FileError: if nothing can be written there.
+    """
+    if name is not None and not name.strip():
+        raise OptionError(f"{option} is empty; name a folder to write into, or leave it out")
+    chosen = Path(default if name is None else name)
+    check_folder(option, chosen)
+    return chosen
+
+
 def check_folder(option: str, folder: Path) -> None:
     """Raise unless files can be written into this folder, or it can be made; makes nothing."""
     label = f"{option} {quoted(str(folder))}"

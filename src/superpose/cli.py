@@ -18,7 +18,6 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -247,7 +246,6 @@ def _fit_command(
     }
     if not target.strip():
         raise OptionError("--target is empty; name the column to be learnt")
-    folder = Path(_options.default_folder(table, target) if out is None else out)
     columns = _options.names("--features", features)
     forms = {
         "functions": _options.names("--library", library),
@@ -257,9 +255,8 @@ def _fit_command(
     options |= {name: tuple(value) for name, value in forms.items() if value is not None}
     learner = _TASKS[_options.one_of("--task", task, tuple(_TASKS))]
     options = learner.checked(options | {"head": head, "parameters": parameters, "time_limit": time_limit})
-    job = learner(table, target, columns, folder, options, as_json, quiet)
-    _options.check_folder("--out", folder)
-    return job.run
+    folder = _options.folder("--out", out, _options.default_folder(table, target))
+    return learner(table, target, columns, folder, options, as_json, quiet).run
 
 
 app.command("relations")(cli_relations.command)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,8 +92,7 @@ def command(
         if jobs is None
         else _options.whole("--jobs", _only_formulas("--jobs", jobs, benchmark), 1, _MOST_JOBS),
     )
-    folder = Path("out", f"bench-{name}") if out is None else Path(out)
-    _options.check_folder("--out", folder)
+    folder = _options.folder("--out", out, os.path.join("out", f"bench-{name}"))
     return _Bench(name, settings, folder, resume, as_json, quiet).run
 
 

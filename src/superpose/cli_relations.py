@@ -58,8 +58,7 @@ def command(
         "formulas": not no_formulas,
         "seed": _options.whole("--seed", seed, 0, _MOST_SEED),
     }
-    folder = Path(_options.default_folder(table, "relations") if out is None else out)
-    _options.check_folder("--out", folder)
+    folder = _options.folder("--out", out, _options.default_folder(table, "relations"))
     return _Run(table, options, folder, as_json, quiet).run
 
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from superpose._arrays import root_mean_square
 from superpose._errors import OptionError
 from superpose.data import Dataset, Split
 from superpose.discover_options import DiscoverOptions
@@ -353,7 +354,7 @@ class _Discovery:
         return all(functions.linear_in(one, column) for one in formula.expressions for column in columns)
 
     def _relative(self, rmse: float) -> float:
-        return rmse / float(self.data.y_scale.scale.square().mean().sqrt())
+        return rmse / root_mean_square(self.data.y_scale.scale)
 
     def _least(self) -> float:
         """The error that a formula has to come near: the best network's, or that of a smooth stand-in."""
@@ -479,7 +480,7 @@ class _Discovery:
         split: Split = "test" if len(self.data.test) else "all"
         x, y = self.data.rows(split)
         with torch.no_grad():
-            network_rmse = float((network(x) - y).square().mean().sqrt())
+            network_rmse = root_mean_square(network(x) - y)
         formula = None if chosen is None else chosen.formula
         ranked = sorted(self.findings, key=lambda finding: finding.formula.complexity)
         return {

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from superpose._arrays import root_mean_square
 from superpose._errors import DataError, OptionError
 from superpose.data import Dataset, Split
 from superpose.interpret.formula import Formula
@@ -126,7 +127,7 @@ def _compared(name: str, model: KAN | Formula, data: Dataset) -> Compared:
 def _error(model: KAN | Formula, data: Dataset, split: Split) -> float:
     x, y = data.rows(split)
     values = model(x.to(model.input_center.device)).double().cpu() if isinstance(model, KAN) else model.torch(x)
-    return float((values - y).square().mean().sqrt())
+    return root_mean_square(values - y)
 
 
 def _cell(value: Any) -> str:

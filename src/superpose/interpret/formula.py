@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from superpose._arrays import root_mean_square
 from superpose.data import Dataset, read_features
 from superpose.interpret import constants, numpy_code, rewrite
 from superpose.interpret.edges import sample
@@ -190,7 +191,7 @@ class Formula:
 
 
 def _root_mean_square(values: Tensor) -> float:
-    found = float(values.square().mean().sqrt())
+    found = root_mean_square(values)
     return found if math.isfinite(found) else math.inf
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from superpose._arrays import root_mean_square
 from superpose._errors import OptionError
 from superpose._tables import counted
 from superpose.plot import _canvas
@@ -164,7 +165,7 @@ def parity(measured: Any, predicted: Any, *, name: str = "target", model: str = 
         figure = _canvas.figure(4.8, 5.0)
         axes = figure.add_axes((0.17, 0.12, 0.78, 0.75))
         _canvas.plain_axes(axes)
-        rmse = float(np.sqrt(np.mean((shown[1] - shown[0]) ** 2))) if shown[0].size else float("nan")
+        rmse = root_mean_square(torch.from_numpy(shown[1] - shown[0]))
         low, high = _limits(np.concatenate(shown))
         axes.plot((low, high), (low, high), color=_canvas.GREY, linewidth=1, zorder=2)
         axes.plot(

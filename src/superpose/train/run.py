@@ -9,6 +9,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from superpose._arrays import root_mean_square
 from superpose.data import Dataset, Split
 from superpose.nn.head import Head
 from superpose.nn.model import KAN
@@ -384,7 +385,7 @@ class Run:
                 for layer in self.model.layers:
                     h = layer(h)
                 error = (h - part[1]) * self.model.output_scale
-            setattr(self.history, name, float(error.square().mean().sqrt()))
+            setattr(self.history, name, root_mean_square(error))
         self.history.seconds = time.monotonic() - self.began
 
 
