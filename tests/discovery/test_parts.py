@@ -178,6 +178,8 @@ a_, b_ = sympy.symbols("a b", real=True)
         (sympy.log(0.5 * sympy.sqrt(a_) + 0.5 * b_) + 0.69314718056, sympy.log(sympy.sqrt(a_) + b_)),
         (1.5 * (0.5 * a_ + 0.5 * sympy.exp(b_) - 1) ** 2 + 1.5 * (a_ + sympy.exp(b_)), None),
         (sympy.sqrt(a_**2 - 2 * a_ * b_ + b_**2 + 1), sympy.sqrt((a_ - b_) ** 2 + 1)),
+        (a_ * sympy.sqrt(1 / (4 - b_)) / sympy.sqrt(4 + b_), a_ / sympy.sqrt(16 - b_**2)),
+        (a_ * sympy.sqrt(4 + b_) * sympy.sqrt(1 / (4 - b_)), a_ * sympy.sqrt((4 + b_) / (4 - b_))),
     ],
 )
 def test_constants_go_where_they_are_plain(raw: sympy.Expr, plain: sympy.Expr | None) -> None:

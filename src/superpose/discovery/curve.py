@@ -31,7 +31,7 @@ _PLAIN = 18.0
 _CHANCE = 0.3
 # Rates are refined on lattices of so many values to each side, from so wide a share to so fine a one; and what keeps
 # normal equations of terms that are nearly the same from being singular.
-_LATTICE, _NEAR_RATES, _FINEST, _RIDGE = 12, 0.03, 1e-8, 1e-13
+_LATTICE, _NEAR_RATES, _FINEST, _RIDGE = 12, 0.045, 1e-8, 1e-13
 # The share of the squared goal that they leave where they see no more.
 _SOLVED = 1e-9
 # Twins of others in the library, but for constants.

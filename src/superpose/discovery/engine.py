@@ -29,6 +29,7 @@ from superpose.discovery.ridges import ridges
 from superpose.discovery.smooth import Smooth, smooth
 from superpose.discovery.splits import splits, without
 from superpose.discovery.symmetry import Reduction, reductions
+from superpose.discovery.tidy import floats
 from superpose.discovery.trials import leading, trials
 from superpose.interpret import constants, rewrite
 from superpose.interpret.splines import SplineEdge
@@ -56,6 +57,8 @@ _AS_GOOD = 1.2
 _LOSS = 1.3
 # Seconds for which a search goes on at least after a law that leaves noise.
 _AGAIN = 10.0
+# So many times longer after one with more decimal numbers than this.
+_PATIENT, _PLAIN = 3.0, 4
 _NOTHING_LEFT = "a formula leaves nothing to explain"
 # How far a second look at a table comes after its first, in powers of ten of a misfit, so that first looks at others
 # come between; how far before, if one column is left and nothing was lost.
@@ -221,8 +224,12 @@ class Engine:
         if self.exact():
             return True
         if self.found():
-            # In noise a plainer law may do as well: the search goes on for as long as it took so far.
-            self.again = min(self.again, time.monotonic() + max(_AGAIN, time.monotonic() - self.began))
+            # In noise a plainer law may do as well: the search goes on for as long as it took so far. One with many
+            # constants is likely to be an expansion of the right one.
+            best = min(self.laws, key=lambda law: law.price)
+            patience = _PATIENT if floats(best.expression) > _PLAIN else 1.0
+            again = time.monotonic() + patience * max(_AGAIN, time.monotonic() - self.began)
+            self.again = min(self.again, again)
         return time.monotonic() > self.again
 
     def _done(self, task: _Task) -> list[tuple[float, _Task]]:

@@ -25,6 +25,8 @@ _MOST_FACTORED = 60
 _ALLOWED, _ALLOWED_MORE = 9.0, 2.0
 # A constant that is left as a decimal number counts as so many nodes more.
 _FLOAT = 3
+# With more terms than this none is left out to see whether the others do without it.
+_MOST_DROPPED = 12
 # Seconds for one rule.
 _RULE_TIME = 2.0
 
@@ -50,6 +52,8 @@ def tidied(law: sympy.Expr, problem: constants.Problem) -> constants.Fitted:
 
     found = filter(usable, [problem.snapped(form) for form in dict.fromkeys(forms)])
     best = min(found, key=lambda form: _plainness(form.expression), default=fitted)
+    while (fewer := _fewer_terms(best.expression, problem, usable)) is not None:
+        best = fewer
     for _ in range(3):
         if time.monotonic() > problem.deadline:
             break
@@ -189,6 +193,27 @@ def _preorder(expression: sympy.Expr) -> Iterator[sympy.Expr]:
     return parts
 
 
+def _fewer_terms(
+    expression: sympy.Expr, problem: constants.Problem, usable: Callable[[constants.Fitted], bool]
+) -> constants.Fitted | None:
+    """A form without one of the terms that stand in sums, its floats fitted and snapped again; None if all are needed.
+
+    A term too many bends with the others, so its number does not show that it is idle.
+    """
+    import sympy
+
+    sums = [part for part in dict.fromkeys(_preorder(expression)) if part.is_Add and part.atoms(sympy.Float)]
+    shorter = [expression.xreplace({total: total - term}) for total in sums for term in total.args]
+    for form in shorter if len(shorter) <= _MOST_DROPPED else ():
+        if time.monotonic() > problem.deadline:
+            break
+        if _is_usable(form, problem) and usable(problem.fit(form)):
+            snapped = problem.snapped(form)
+            if usable(snapped) and _plainness(snapped.expression) < _plainness(expression):
+                return snapped
+    return None
+
+
 def _shorter(
     expression: sympy.Expr, problem: constants.Problem, usable: Callable[[constants.Fitted], bool]
 ) -> constants.Fitted | None:
@@ -230,6 +255,8 @@ def _forms(expression: sympy.Expr, problem: constants.Problem) -> list[sympy.Exp
         lambda e: _halved(e),
         lambda e: _everywhere(_halved(e), factored),
         lambda e: _everywhere(_unrooted(_everywhere(e, factored), back, problem), factored),
+        # SymPy takes roots of positive factors apart again.
+        lambda e: _one_root(e.xreplace(back)),
     ]
     forms = []
     for rule in rules:
@@ -283,6 +310,25 @@ def _unrooted(expression: sympy.Expr, back: dict[sympy.Dummy, sympy.Symbol], pro
         return outside * sympy.Mul(*inside) ** node.exp
 
     return expression.replace(lambda e: e.is_Pow and e.exp in (sympy.S.Half, -sympy.S.Half), rule)
+
+
+def _one_root(expression: sympy.Expr) -> sympy.Expr:
+    """``sqrt(a) / sqrt(b) = sqrt(a / b)``, and the same for products, where all of them are real."""
+    import sympy
+
+    def rule(node: sympy.Expr) -> sympy.Expr:
+        roots = [part for part in node.args if part.is_Pow and part.exp in (sympy.S.Half, -sympy.S.Half)]
+        if len(roots) < 2:
+            return node
+        rest = sympy.Mul(*(part for part in node.args if part not in roots))
+        inside = sympy.Mul(*(part.base ** (2 * part.exp) for part in roots))
+        over, under = (
+            min((part, sympy.expand(part)), key=lambda form: (rewrite.complexity(form), form.is_Mul))
+            for part in sympy.fraction(sympy.together(inside))
+        )
+        return rest * sympy.sqrt(over / under) if over != 1 else rest / sympy.sqrt(under)
+
+    return expression.replace(lambda part: part.is_Mul, rule)
 
 
 def _halved(expression: sympy.Expr) -> sympy.Expr:
