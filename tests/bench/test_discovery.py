@@ -348,6 +348,12 @@ def test_a_peers_constants_are_refitted_and_its_offset_left_out() -> None:
     assert bare.as_coeff_Add()[0] == 0 and float(bare.as_coeff_Mul()[0]) == pytest.approx(1.0, rel=1e-12)
 
 
+def test_what_torch_cannot_evaluate_is_proposed_as_it_stands() -> None:
+    law = datasets.laws()["quotient"]
+    rows, values = law.sample(50, 0)
+    assert polished(sympy.atan2(x, y), law.symbols, rows, values) == (sympy.atan2(x, y),)
+
+
 def test_superpose_is_asked_with_the_tables_names(monkeypatch: pytest.MonkeyPatch) -> None:
     law = datasets.equations()["I.25.13"]
     rows, values = law.sample(100, 0)

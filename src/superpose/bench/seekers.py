@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import math
 import time
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
+from superpose._errors import OptionError
 from superpose.bench.competitors import OURS
 from superpose.bench.peers import SEEKERS
 from superpose.data import Dataset
@@ -88,7 +90,9 @@ def polished(
     for form in (expression, rest) if offset else (expression,):
         if isinstance(form, sympy.Expr) and form.free_symbols:
             fitting = Fitting(symbols, torch.as_tensor(x), torch.as_tensor(y), {}, time.monotonic() + _POLISHING)
-            fitted = fitting.fit(form)
-            if math.isfinite(fitted.error):
-                found.append(fitted.expression)
+            # SymPy may have simplified it into a function that torch does not have; it stands as it is then.
+            with contextlib.suppress(OptionError):
+                fitted = fitting.fit(form)
+                if math.isfinite(fitted.error):
+                    found.append(fitted.expression)
     return tuple(dict.fromkeys(found))
