@@ -14,9 +14,9 @@ from torch import Tensor
 
 from superpose import ClassifyOptions, Labelled, OptionError, classify
 from superpose.classification import networks, terms
-from superpose.classification.classify import _boundaries
 from superpose.classification.formulas import ScoreFormula, score_formulas
 from superpose.classification.joint import joint_formulas
+from superpose.classification.metrics import boundaries
 from superpose.classification.problem import against
 from superpose.classification.terms import Dictionary
 from superpose.nn import Head
@@ -137,7 +137,7 @@ def test_a_class_that_depends_on_nothing_keeps_a_constant_score() -> None:
     assert found[1][0].expression.free_symbols == set(symbols(2))
     labelled = Labelled.from_arrays(x, ["abc"[k] for k in index.tolist()])
     constant = [[], found[1], [ScoreFormula(sympy.Float(0.3), 1.0, 1.0, 1, 1.0)]]
-    assert [one["between"] for one in _boundaries(head, constant, labelled)] == [["a", "b"]]
+    assert [one["between"] for one in boundaries(head, constant, labelled)] == [["a", "b"]]
 
 
 def test_three_classes_that_depend_on_nothing_have_no_formula() -> None:

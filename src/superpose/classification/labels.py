@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 MOST_CLASSES = 100
 # Shares of the rows that are held out to judge networks, and for the test at the end.
 VALIDATION, TEST = 0.15, 0.2
+# Numbers whose squares are no smaller and no larger than this allows are of an ordinary size.
+_LEAST_UNIT = 1e-100
 
 
 @dataclass(frozen=True, eq=False)
@@ -227,3 +229,22 @@ def _each_in_training(data: Dataset) -> Dataset:
     train = torch.cat([data.train, moved.nonzero().flatten()]).sort().values
     validation, test = (rows[~moved[rows]] for rows in (data.validation, data.test))
     return replace(data, train=train, validation=validation, test=test)
+
+
+def spread(labelled: Labelled) -> float | None:
+    """The standard deviation of labels that are numbers; None where their squares are beyond what a number can hold."""
+    values = torch.tensor([float(name) for name in labelled.classes], dtype=torch.float64)
+    found = float(values[labelled.indices].std())
+    return found if _LEAST_UNIT < found < 1 / _LEAST_UNIT else None
+
+
+def usual_class(labelled: Labelled) -> int:
+    """The class that most training rows have."""
+    return int(labelled.counts(labelled.data.train).argmax())
+
+
+def entropy(labelled: Labelled) -> float:
+    """Cross-entropy of the classes' shares alone."""
+    shares = labelled.counts(labelled.data.train).double()
+    shares = shares[shares > 0] / shares.sum()
+    return -float((shares * shares.log()).sum())
