@@ -68,6 +68,8 @@ LAWS: dict[str, tuple[Function, list[tuple[float, float]]]] = {
         [(0.2, 1.0)] * 4,
     ),
     "a constant before a law": (lambda a, b, c: 3.7 + c * torch.sin(3 * a / b), [(0.2, 1.0)] * 3),
+    "the larger of two": (lambda a, b, c: c * torch.maximum(a, b), [(-1.0, 1.0), (-1.0, 1.0), POSITIVE]),
+    "the smaller of two": (lambda a, b: 1 + 2 * torch.minimum(a, b), [(-1.0, 2.0)] * 2),
     "odd powers": (lambda a, b: 2.3 * a**0.7 * b**-1.2, [POSITIVE] * 2),
 }
 

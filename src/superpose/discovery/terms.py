@@ -31,6 +31,7 @@ _POWERS: tuple[tuple[int, int, float], ...] = (
 )
 _WAVES = 2.3
 _FUNCTIONS = 3.0
+_SIZE = 2.6
 _LARGEST_ANGLE, _LEAST_RANGE = 40.0, 0.5
 _MOST_EXPONENT = 12.0
 
@@ -96,7 +97,7 @@ def _factors(x: Tensor, symbol: sympy.Expr, *, waves: bool) -> list[_Factor]:
 
 
 def _pairs(x: Tensor, symbols: list[sympy.Expr]) -> list[_Factor]:
-    """Waves and exponentials of a product, a quotient, a sum or a difference of two columns."""
+    """Waves and exponentials of a product, a quotient, a sum or a difference of two columns, and its size."""
     import sympy
 
     found = []
@@ -114,6 +115,9 @@ def _pairs(x: Tensor, symbols: list[sympy.Expr]) -> list[_Factor]:
                 if size < _LARGEST_ANGLE and high - low > _LEAST_RANGE:
                     found.append(_factor(_WAVES + 1.4, values.sin(), sympy.sin(expression)))
                     found.append(_factor(_WAVES + 1.4, values.cos(), sympy.cos(expression)))
+                if low < 0 < high and expression.is_Add:
+                    # With it the larger and the smaller of two columns are sums of terms.
+                    found.append(_factor(_SIZE, values.abs(), sympy.Abs(expression)))
                 if size < _MOST_EXPONENT and expression.is_Mul:
                     found.append(_factor(_FUNCTIONS + 1.2, values.exp(), sympy.exp(expression)))
                     found.append(_factor(_FUNCTIONS + 1.5, (-values).exp(), sympy.exp(-expression)))
