@@ -347,3 +347,10 @@ def test_edges_can_be_fixed_to_powers() -> None:
     fixed = superpose.refit(superpose.fix(model, data, (0, 0, 0), "x^(2/3)"), data, steps=200)
     assert Formula.of(fixed, data).rmse(data) < 1e-8
     assert math.isfinite(superpose.suggest(model, data, (0, 0, 0), functions=["x^(2/3)", "x"])[0].score)
+
+
+def test_factors_stand_in_the_order_of_the_columns() -> None:
+    p, q, r = sympy.symbols("p q r", real=True)
+    for expression in ((r + 1) * sympy.exp(p) * q**2, sympy.sin(r) * q / p, r**2 * q * p):
+        model = compile_formula(expression, ["p", "q", "r"])
+        assert model.active_edges() == [(0, 0, 0), (0, 1, 1), (0, 2, 2)], expression

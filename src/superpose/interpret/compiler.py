@@ -166,19 +166,26 @@ class _Builder:
         """The node that has this expression as its value."""
         if expression not in self.nodes:
             factor, core = _split(expression)
+            # In the order of the columns, so that lines to them do not cross in pictures.
+            args = sorted(core.args, key=self._stands)
             if core.is_Mul and _recognised(core) is None:
-                parts = [self.total(part) for part in core.args]
+                parts = [self.total(part) for part in args]
                 parts[0] = tuple(edge.changed(factor, 0.0) for edge in parts[0])
             else:
                 parts = [self.total(expression)]
             depths = [1 + max(self.node(edge.source).depth for edge in part) for part in parts]
             if len(parts) > 1:
                 # A factor of several edges is summed where it can be, and carried up as one.
-                for place, (own, part) in enumerate(zip(core.args, parts, strict=True)):
+                for place, (own, part) in enumerate(zip(args, parts, strict=True)):
                     if depths[place] < max(depths) and len(part) > 1:
                         parts[place] = (_Edge(own, "x", 1.0, 0.0, factor if place == 0 else 1.0),)
             self.nodes[expression] = _Node(max(depths), tuple(parts))
         return self.nodes[expression]
+
+    def _stands(self, expression: sympy.Expr) -> float:
+        """Where the columns of an expression stand in the table, in the mean."""
+        own = [place for place, column in enumerate(self.columns) if column in expression.free_symbols]
+        return sum(own) / max(1, len(own))
 
     def total(self, expression: sympy.Expr) -> tuple[_Edge, ...]:
         """The edges whose sum is this expression, each from another node."""
