@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas
 import pytest
+import sympy
 import torch
 
 import superpose
 from helpers import EXAMPLES, is_one_sentence
-from superpose import cli
+from superpose import Dataset, Formula, cli
 from superpose.related import pages, picture
 from superpose.related.additive import Additive, candidates
 from superpose.related.columns import read_columns
 from superpose.related.confirm import _nearer
 from superpose.related.directed import _left, learn, predictions
 from superpose.related.implied import implied
+from superpose.related.result import Relation
 
 pytestmark = pytest.mark.usefixtures("untouched_globals")
 
@@ -294,3 +297,14 @@ def test_a_function_is_judged_on_rows_held_out_and_predicts_near_its_range_only(
     y = found.data.y[found.data.train]
     far = predictions(found.model, 1e6 * torch.eye(3, dtype=torch.float64), found.data)
     assert bool((far <= y.max() + 0.11 * (y.max() - y.min())).all())
+
+
+def test_columns_that_a_formula_leaves_out_are_named() -> None:
+    x = torch.linspace(1, 2, 50, dtype=torch.float64)
+    data = Dataset.from_arrays(torch.stack([x, x.flip(0)], -1), 2 * x, feature_names=["a", "b"], target_names=["c"])
+    formula = Formula.from_expressions([2 * sympy.Symbol("a", real=True)], data)
+    relation = Relation(("a", "b", "c"), "c", False, 0.9, 0.1, formula, 0.3, "c = 2*a", 0.9, 3, 3)
+    assert relation.unsaid == ("b",)
+    assert str(relation) == "c = 2*a  (90.0% explained; the formula leaves out b)"
+    assert str(replace(relation, columns=("a", "c"))) == "c = 2*a  (90.0% explained)"
+    assert str(replace(relation, formula=None, text=None)) == "c depends on a, b  (90.0% explained)"

@@ -15,7 +15,7 @@ from superpose.related.picture import draw
 from superpose.related.result import Relation, Relations
 
 FILES = ("relations.json", "relations.md", "relations.svg", "relations.png")
-_HEAD = ("relation", "explained", "formula's error", "real nearer than permuted", "confirmed")
+_HEAD = ("columns", "relation", "explained", "formula's error", "real nearer than permuted", "confirmed")
 
 
 def write(relations: Relations, folder: str | os.PathLike[str]) -> dict[str, Path]:
@@ -66,7 +66,8 @@ def _cells(relation: Relation) -> list[str]:
         what = f"{_code(relation.target)} depends on {', '.join(map(_code, relation.features))}"
     error = "" if relation.error is None else f"{relation.error:.2g}"
     share = f"{relation.seeds_agreeing} of {relation.seeds}"
-    return [what, relation.told_strength().removesuffix(" explained"), error, f"{relation.separation:.3f}", share]
+    strength = relation.told_strength().removesuffix(" explained")
+    return [", ".join(map(_code, relation.columns)), what, strength, error, f"{relation.separation:.3f}", share]
 
 
 def _inner(relation: Relation) -> list[str]:

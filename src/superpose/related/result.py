@@ -82,11 +82,20 @@ class Relation:
         """The columns but the target."""
         return tuple(name for name in self.columns if name != self.target)
 
+    @property
+    def unsaid(self) -> tuple[str, ...]:
+        """Features that belong to the relation and do not stand in its formula; none without a formula."""
+        if self.formula is None:
+            return ()
+        said = {symbol.name for one in self.formula.expressions for symbol in one.free_symbols}
+        return tuple(name for name in self.features if name not in said)
+
     def __str__(self) -> str:
         what = self.text or f"{self.target} depends on {', '.join(self.features)}"
         if self.text is None and self.implicit:
             what = f"{', '.join(self.columns)} lie on a curve or a surface"
-        return f"{what}  ({self.told_strength()})"
+        unsaid = f"; the formula leaves out {', '.join(self.unsaid)}" if self.unsaid else ""
+        return f"{what}  ({self.told_strength()}{unsaid})"
 
     def told_strength(self) -> str:
         """How strong it is, in words: ``exact``, or the share explained."""
