@@ -14,7 +14,7 @@ from torch import Tensor
 from superpose.data import Dataset
 from superpose.discovery import Law, find_laws
 from superpose.discovery.engine import Engine
-from superpose.discovery.laws import _front, _measured
+from superpose.discovery.laws import _evidence, _front, _measured
 from superpose.discovery.node import Guess
 from superpose.discovery.tidy import tidied
 from superpose.interpret import rewrite
@@ -220,3 +220,11 @@ def test_a_law_is_written_as_a_person_would(law: sympy.Expr, written: sympy.Expr
     assert math.sqrt(found.error) < 1e-10
     assert sympy.simplify(found.expression - written) == 0
     assert rewrite.complexity(found.expression) <= rewrite.complexity(written) + 2
+
+
+def test_in_noise_a_spline_counts_as_what_it_takes() -> None:
+    plain = Law(a * sympy.exp(b), 1.00e-2, "")
+    spline = Law(a * sympy.Function("_spline_1", real=True)(b), 0.9999e-2, "")
+    assert _evidence(plain, 8000) < _evidence(spline, 8000)
+    # What errs by significantly less is likelier, however much it takes.
+    assert _evidence(replace(spline, error=0.9e-2), 8000) < _evidence(plain, 8000)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from superpose._errors import OptionError, nearest
 from superpose.data import Dataset
+from superpose.discovery.additive import SPLINE_SIZE
 from superpose.discovery.engine import Engine, Law
 from superpose.discovery.node import Guess
 from superpose.discovery.subset import best_subsets
@@ -135,13 +136,8 @@ def find_laws(
     raw = ranked[0]
     # What no symbol was found for may stay a spline if nothing else is left to explain.
     complete = found or (bool(raw.splines) and raw.error <= max(engine.floor, _EXACT))
-    best = _tidied(engine, raw, time.monotonic() + 0.8 * max(1.0, deadline - time.monotonic()))
-    # Of laws that are about as good, the one that is the plainest in the end.
-    for law in ranked[1:_CONTENDERS]:
-        close = rank(law) <= rank(raw) + (_CLOSE_IN_NOISE if noisy else _CLOSE)
-        if best.error < _EXACT or not close or time.monotonic() > deadline - 0.3 * time_limit:
-            break
-        best = min(best, _tidied(engine, law, time.monotonic() + 3), key=rank)
+    near = _CLOSE_IN_NOISE if noisy else _CLOSE
+    best = _plainest(engine, [law for law in ranked if rank(law) <= rank(raw) + near], rank, deadline, time_limit)
     laws = [best]
     for law in engine.simpler(best, _MOST_ON_FRONT):
         if time.monotonic() > deadline - 0.05 * time_limit:
@@ -274,6 +270,18 @@ def _tidied(engine: _Choosy, law: Law, deadline: float) -> Law:
     return Law(fitted.expression, error, law.note, fitted.errors)
 
 
+def _plainest(
+    engine: _Choosy, laws: list[Law], rank: Callable[[Law], float], deadline: float, time_limit: float
+) -> Law:
+    """Of laws that are about as good, the first few of which are tidied, the one with the least rank in the end."""
+    best = _tidied(engine, laws[0], time.monotonic() + 0.8 * max(1.0, deadline - time.monotonic()))
+    for law in laws[1:_CONTENDERS]:
+        if best.error < _EXACT or time.monotonic() > deadline - 0.3 * time_limit:
+            break
+        best = min(best, _tidied(engine, law, time.monotonic() + 3), key=rank)
+    return best
+
+
 def _evidence(law: Law, rows: int) -> float:
     """What speaks against a law that leaves noise: its likelihood, and its size; less is better.
 
@@ -283,7 +291,8 @@ def _evidence(law: Law, rows: int) -> float:
     import sympy
 
     # tanh(artanh(a) + artanh(b)) has fewer nodes than (a + b)/(1 + ab), and fewer rows on which it has values.
-    nodes = rewrite.complexity(law.expression) + _FUNCTION * len(law.expression.atoms(sympy.Function))
+    functions, splines = len(law.expression.atoms(sympy.Function)), len(law.splines)
+    nodes = rewrite.complexity(law.expression) + _FUNCTION * functions + SPLINE_SIZE * splines
     size = _NODE_IN_NOISE * nodes + math.log(rows) * floats(law.expression)
     return 2 * rows * math.log(max(law.error, _EXACT)) + size
 
