@@ -1,5 +1,7 @@
 // Compiled once for each instruction set: SUPERPOSE_TABLE names the table it offers, SUPERPOSE_NAME what users call it.
+#include "edge_sum.hpp"
 #include "normal_matrix.hpp"
+#include "pulls.hpp"
 
 namespace superpose {
 namespace {

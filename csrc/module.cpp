@@ -30,11 +30,11 @@ std::vector<const Table*> runnable() {
     std::vector<const Table*> tables;
 #ifdef SUPERPOSE_AVX512
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("fma"))
+        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2"))
         tables.push_back(&table_avx512);
 #endif
 #ifdef SUPERPOSE_AVX2
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) tables.push_back(&table_avx2);
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2")) tables.push_back(&table_avx2);
 #endif
     tables.push_back(&table_baseline);
     return tables;

@@ -2,7 +2,7 @@
 // a pair of edges costs (degree + 2)^2 multiply-adds a sample whatever the grid.
 #pragma once
 
-#include "contractions.hpp"
+#include "samples.hpp"
 
 namespace superpose {
 namespace {
@@ -10,10 +10,9 @@ namespace {
 // One input's records, for all samples.
 template <class T, int K>
 bool records_part(const Records<T>& call, std::int64_t first_input, std::int64_t last_input) {
-    static thread_local Workspace workspace;
     const Shape& shape = call.shape;
     Reader<T, K> reader;
-    if (!lay_out(workspace, [&](Cutter& cutter) { reader.cut(cutter); })) return false;
+    if (!lay_out([&](Cutter& cutter) { reader.cut(cutter); })) return false;
     const BaseFunction<T> base(shape.base, shape.order);
     for (std::int64_t i = first_input; i < last_input; ++i) {
         const Knots<T> knots = read_knots(call.knots + i * shape.knots(), K, shape.intervals);
@@ -74,11 +73,10 @@ void pair_block_any(int degree, const Record<T>* left, const Record<T>* right, c
 // Pairs number `begin` to `end` of a layer's edges with another's; of a layer with itself only those not before.
 template <class T>
 bool normal_part(const NormalMatrix<T>& call, std::int64_t begin, std::int64_t end) {
-    static thread_local Workspace workspace;
     const EdgeRows<T>&l = call.left, &r = call.right;
     const std::int64_t n = call.samples;
     T *scale, *block;
-    const bool fits = lay_out(workspace, [&](Cutter& cutter) {
+    const bool fits = lay_out([&](Cutter& cutter) {
         scale = cutter.cut<T>(n);
         block = cutter.cut<T>(l.rows * r.rows);
     });

@@ -9,6 +9,10 @@
 #include <cstdlib>
 #include <cstring>
 
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#endif
+
 #ifndef SUPERPOSE_VECTOR_BYTES
 #error "SUPERPOSE_VECTOR_BYTES must be given: 16, 32 or 64"
 #endif
@@ -141,7 +145,10 @@ SUPERPOSE_INLINE T sum_lanes(Vector<T> v) {
 // Whether any lane of a comparison holds.
 template <class T>
 SUPERPOSE_INLINE bool any(typename Simd<T>::I mask) {
-#if defined(__AVX2__)
+#if defined(__AVX512F__)
+    const auto words = reinterpret_cast<__m512i>(mask);
+    return _mm512_test_epi64_mask(words, words) != 0;
+#elif defined(__AVX2__)
     typedef long long Words __attribute__((vector_size(32)));
     Words words[SUPERPOSE_VECTOR_BYTES / 32];
     std::memcpy(words, &mask, sizeof words);
@@ -173,12 +180,14 @@ SUPERPOSE_INLINE void store_four(T* p, typename Four<T>::V v) {
     std::memcpy(p, &v, sizeof v);
 }
 
-// From rows to columns, four by four.
+// Lanes of two vectors by their numbers, those of b after those of a.
 #if defined(__clang__)
-#define SUPERPOSE_PICK(type, a, b, i, j, k, l) __builtin_shufflevector(a, b, i, j, k, l)
+#define SUPERPOSE_PICK(type, a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
 #else
-#define SUPERPOSE_PICK(type, a, b, i, j, k, l) __builtin_shuffle(a, b, type{i, j, k, l})
+#define SUPERPOSE_PICK(type, a, b, ...) __builtin_shuffle(a, b, type{__VA_ARGS__})
 #endif
+
+// From rows to columns, four by four.
 template <class T>
 SUPERPOSE_INLINE void transpose(typename Four<T>::V* v) {
     typedef typename Four<typename Simd<T>::Integer>::V I;

@@ -15,8 +15,10 @@ from comparison.cases import Call
 
 # A block of calls lasts at least this long, so that the clock and one interruption matter little.
 BLOCK_SECONDS = 2e-3
-# Threads of the contender before spin for a while after their work; they are asleep after this pause.
-PAUSE_SECONDS = 5e-3
+# Threads of the contender before spin for a while after their work, or still give memory back (XLA's, for some 20 ms
+# after a call on fine grids): nobody begins before a pause in which this process has hardly computed.
+PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 5e-3, 0.5
+IDLE_SHARE = 0.05
 # Contenders displace one another from the caches: a call shorter than this is made once more, untimed, just before.
 SETTLE_BELOW_SECONDS = 0.1
 CALIBRATION_CALLS, LONG_SECONDS = 3, 1.0
@@ -53,12 +55,21 @@ class Timed:
         return shortest
 
     def turn(self) -> None:
-        time.sleep(PAUSE_SECONDS)
+        _wait_until_idle()
         with self.inside():
             if self.settles:
                 self.call()
             self.seconds.append(_block(self.call, self.repeats))
         self.after()
+
+
+def _wait_until_idle() -> None:
+    end = time.perf_counter() + LONGEST_PAUSE_SECONDS
+    while time.perf_counter() < end:
+        start, used = time.perf_counter(), time.process_time()
+        time.sleep(PAUSE_SECONDS)
+        if time.process_time() - used <= IDLE_SHARE * (time.perf_counter() - start):
+            return
 
 
 def _block(call: Call, repeats: int) -> float:

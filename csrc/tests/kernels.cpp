@@ -32,7 +32,7 @@ using Index = std::int64_t;
 std::vector<const Table*> runnable() {
     std::vector<const Table*> tables = {&table_baseline};
 #ifdef SUPERPOSE_AVX2
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2")) {
         tables.push_back(&table_split);
         tables.push_back(&table_avx2);
     }
@@ -41,7 +41,7 @@ std::vector<const Table*> runnable() {
 #endif
 #ifdef SUPERPOSE_AVX512
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("fma"))
+        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2"))
         tables.push_back(&table_avx512);
 #endif
     return tables;

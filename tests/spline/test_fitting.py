@@ -90,3 +90,14 @@ def test_a_straight_line_moves_exactly_to_a_wider_grid() -> None:
     places = points_inside(new, 3)
     expected = (2 * places - 1)[..., None]
     torch.testing.assert_close(curves(new, 3, moved, places), expected, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("degree", [1, 2, 3, 5])
+def test_powers_are_splines_exactly(degree: int, kind: str) -> None:
+    knots = make_knots(kind, degree)
+    x = points_inside(knots, degree, 50)
+    rows = fitting.powers(knots, degree, degree)
+    basis = reference.dense_basis(knots, degree, "none", x)
+    curves = torch.einsum("bir,irj->bij", basis, rows)
+    torch.testing.assert_close(curves, torch.stack([x**j for j in range(1, degree + 1)], -1), rtol=1e-9, atol=1e-9)

@@ -240,8 +240,9 @@ def test_bad_numbers_spoil_what_depends_on_them_and_nothing_else(
     if name != "x":
         must = reached(problem, name, spoilt)
     if name in ("v", "g"):
-        # The definition multiplies all rows, those that are zero too; the kernels need not.
-        may = must
+        # The definition multiplies all rows, those that are zero too; the kernels do so where rows and outputs are few.
+        if problem.coefficients.shape[1] > 14 or problem.coefficients.shape[2] > 16:
+            may = must
         sane = problem._replace(**{name: torch.where(spoilt, 0.0, sound)})
         expected, scale = defined(sane), natural_scale(sane)
     limit = limits(scale, dtype)

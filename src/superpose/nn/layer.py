@@ -15,6 +15,10 @@ from superpose.nn import products as product_nodes
 from superpose.nn.symbolic import SymbolicEdges
 from superpose.spline import fitting, grid, ops, reference
 
+# The Legendre polynomials of degrees 1 to 3 in columns, in rows their factors of x, x^2 and x^3; and what is added.
+_LEGENDRE = ((1.0, 0.0, -1.5), (0.0, 1.5, 0.0), (0.0, 0.0, 2.5))
+_LEGENDRE_CONSTANTS = (0.0, -0.5, 0.0)
+
 
 class KANLayer(nn.Module):
     """A Kolmogorov-Arnold layer, a drop-in for :class:`torch.nn.Linear`.
@@ -150,13 +154,16 @@ class KANLayer(nn.Module):
         keeps its shape exactly when the grid changes.
         """
         options: dict[str, Any] = {"generator": generator, "dtype": self.knots.dtype, "device": self.knots.device}
-        powers = min(self.degree, 3)
         one = self.knots[:1]
-        places = fitting.sites(grid.breakpoints(one, self.degree), self.degree).T
         low, high = one[0, self.degree], one[0, -self.degree - 1]
-        scaled = (2 * places - low - high) / (high - low)
-        shapes = torch.stack([scaled, 1.5 * scaled**2 - 0.5, 2.5 * scaled**3 - 1.5 * scaled], -1)[..., : max(1, powers)]
-        curves = fitting.fit_curves(one, self.degree, places, shapes)[0]
+        scaled = (2 * one - low - high) / (high - low)
+        if self.degree == 0:
+            curves = ((scaled[0, 1:] + scaled[0, :-1]) / 2)[:, None]
+        else:
+            # Legendre polynomials, as far as the degree goes.
+            count = min(self.degree, 3)
+            factors, constants = (one.new_tensor(part)[..., :count] for part in (_LEGENDRE, _LEGENDRE_CONSTANTS))
+            curves = fitting.powers(scaled, self.degree, count)[0] @ factors[:count] + constants
         weights = torch.randn(self.in_features, curves.shape[1], self.sum_count, **options)
         size = self.spline_scale / math.sqrt(self.in_features * curves.shape[1])
         with torch.no_grad():

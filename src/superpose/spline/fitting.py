@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -20,6 +22,19 @@ def sites(points: Tensor, degree: int, per_interval: int | None = None) -> Tenso
     shares = torch.arange(count, dtype=points.dtype, device=points.device) / count
     inner = points[:, :-1, None] + points.diff(dim=-1)[..., None] * shares
     return torch.cat([inner.flatten(1), points[:, -1:]], -1)
+
+
+def powers(knots: Tensor, degree: int, most: int) -> Tensor:
+    """Spline coefficients ``[I, R, most]`` of ``x, x^2, ..., x^most``, on knots ``[I, G + 2k + 1]``; ``most <= k``.
+
+    Exact, without solving for anything: the coefficient of ``x^j`` is the mean of the products of ``j`` different
+    ones of its ``k`` inner knots (L. Ramshaw, *Blossoming*, 1987).
+    """
+    inner = knots[:, 1:-1].unfold(-1, degree, 1)
+    sums = [torch.ones_like(inner[..., 0])] + [torch.zeros_like(inner[..., 0])] * most
+    for knot in inner.unbind(-1):
+        sums = [sums[0], *(sums[j] + knot * sums[j - 1] for j in range(1, most + 1))]
+    return torch.stack([sums[j] / math.comb(degree, j) for j in range(1, most + 1)], -1)
 
 
 def fit_curves(knots: Tensor, degree: int, x: Tensor, y: Tensor) -> Tensor:

@@ -1,0 +1,122 @@
+// Coefficients as tiles of outputs see them, and the loops over runs of samples that share their rows.
+#pragma once
+
+#include "samples.hpp"
+
+namespace superpose {
+namespace {
+
+// Samples in a strip, of the pulls and where outputs are few.
+constexpr std::int64_t kPullStrip = 512, kNarrowStrip = 512;
+
+// Vectors of outputs in a tile: with those of a sample, as many rows as registers hold.
+constexpr int tile_vectors(int degree) { return kRegisters == 32 ? (degree < 5 ? 4 : 2) : degree < 5 ? 2 : 1; }
+
+// Samples in a strip: at least `least`, and enough that a row is seldom read for one sample alone.
+inline std::int64_t strip_length(std::int64_t intervals, std::int64_t least) {
+    std::int64_t length = least;
+    while (length < 512 || length < 2 * least) {
+        if (length >= 4 * intervals) break;
+        length *= 2;
+    }
+    return length;
+}
+
+// Fewer samples seldom share rows, and then looking through the intervals costs more than it saves.
+inline Order order_for(std::int64_t samples, std::int64_t intervals) {
+    return samples >= intervals ? Order::kSorted : Order::kKept;
+}
+
+// One input's coefficients for one tile: rows `stride` apart, the base function's by itself.
+template <class T>
+struct TileRows {
+    const T *rows, *base;
+    std::int64_t stride;
+};
+
+// Rows are read where they stand, a broken vector on into the next row. Only the last inputs, which have not enough
+// behind them, are copied.
+template <class T>
+class Coefficients {
+  public:
+    Coefficients(const T* values, const Shape& shape)
+        : values_(values), inputs_(shape.inputs), rows_(shape.rows()), outputs_(shape.outputs),
+          has_base_(shape.base != kNone) {
+        const std::int64_t over = ceil_divide(outputs_, Simd<T>::width) * Simd<T>::width - outputs_;
+        tail_ = smaller(inputs_, ceil_divide(over, rows_ * outputs_));
+    }
+
+    void cut(Cutter& cutter) {
+        copy_ = cutter.cut<T>(tail_ * rows_ * outputs_ + Simd<T>::width);
+        zeros_ = cutter.cut<T>(kMostVectors * Simd<T>::width);
+    }
+
+    void prepare() {
+        const std::int64_t size = rows_ * outputs_;
+        std::memset(static_cast<void*>(zeros_), 0, sizeof(T) * kMostVectors * Simd<T>::width);
+        if (tail_ == 0) return;
+        std::memcpy(copy_, values_ + (inputs_ - tail_) * size, sizeof(T) * static_cast<std::size_t>(tail_ * size));
+        std::memset(static_cast<void*>(copy_ + tail_ * size), 0, sizeof(T) * Simd<T>::width);
+    }
+
+    // The tile that begins at `vector`. Without a base function its row is of zeros.
+    TileRows<T> tile(std::int64_t input, std::int64_t vector) const {
+        const std::int64_t copied = input - (inputs_ - tail_);
+        const T* from = copied < 0 ? values_ + input * rows_ * outputs_ : copy_ + copied * rows_ * outputs_;
+        from += vector * Simd<T>::width;
+        return {from, has_base_ ? from + (rows_ - 1) * outputs_ : zeros_, outputs_};
+    }
+
+  private:
+    static constexpr int kMostVectors = 4;
+
+    const T* values_;
+    std::int64_t inputs_, rows_, outputs_, tail_;
+    bool has_base_;
+    T *copy_ = nullptr, *zeros_ = nullptr;
+};
+
+// Of a single output the rows of a sample lie side by side, and make one vector of four.
+template <class T, int K>
+SUPERPOSE_INLINE typename Four<T>::V side_by_side(const T* rows) {
+    if constexpr (K == 3) return load_four(rows);
+    typename Four<T>::V some = {};
+    for (int s = 0; s <= K && s < 4; ++s) some[s] = rows[s];
+    return some;
+}
+
+// Asks for a row that is needed soon.
+template <class T, int NV>
+SUPERPOSE_INLINE void expect_row(const T* row) {
+    constexpr int line = 64 / sizeof(T);
+#pragma GCC unroll 4
+    for (int l = 0; l < NV * Simd<T>::width; l += line) __builtin_prefetch(row + l);
+}
+
+// Calls take(sample, rows) for all samples of a column, run by run: the K + 1 rows that a run shares stay in registers.
+// Meanwhile the rows of `next`, if there is one, come closer.
+template <class T, int K, int NV, class F>
+SUPERPOSE_INLINE void for_runs(const Column<T>& column, const TileRows<T>& tile, const TileRows<T>* next, F&& take) {
+    const std::int64_t stride = tile.stride;
+    const std::int32_t* const order = column.order;
+    for (const Run *run = column.runs, *end = run + column.count; run < end; ++run) {
+        const T* from = tile.rows + run->interval * stride;
+        Vector<T> rows[K + 1][NV];
+#pragma GCC unroll 8
+        for (int s = 0; s <= K; ++s) {
+#pragma GCC unroll 4
+            for (int j = 0; j < NV; ++j) rows[s][j] = load(from + s * stride + j * Simd<T>::width);
+        }
+        if (next) expect_row<T, NV>(next->rows + run->interval * stride);
+        const std::int32_t* const stop = order + run[1].begin;
+        for (const std::int32_t* p = order + run->begin; p < stop; ++p) take(std::int64_t(*p), rows);
+    }
+    if (next) {
+        const T* from = next->rows + (column.runs[column.count - 1].interval + 1) * stride;
+        for (int s = 0; s < K; ++s) expect_row<T, NV>(from + s * stride);
+        expect_row<T, NV>(next->base);
+    }
+}
+
+}  // namespace
+}  // namespace superpose
