@@ -231,7 +231,7 @@ bool pull_wide(const Pulls<T>& call, std::int64_t begin, std::int64_t end, std::
 
 // totals[(r, o)] gets, or gets more of, the products of row r and g[o] at n samples, lane by lane, for NR rows from r on.
 template <class T, int NR, int NO>
-SUPERPOSE_INLINE void multiply_rows(const T* rows, const T* g, std::int64_t stride, std::int64_t n, std::int64_t outputs,
+SUPERPOSE_INLINE void multiply_by(const T* rows, const T* g, std::int64_t stride, std::int64_t n, std::int64_t outputs,
                                     bool fresh, T* totals) {
     constexpr int width = Simd<T>::width;
     Vector<T> sum[NR][NO];
@@ -259,14 +259,14 @@ SUPERPOSE_INLINE void multiply_rows(const T* rows, const T* g, std::int64_t stri
 }
 
 template <class T, int NO>
-void multiply_all_rows(const T* rows, std::int64_t count, const T* g, std::int64_t stride, std::int64_t n,
+void multiply_all_by(const T* rows, std::int64_t count, const T* g, std::int64_t stride, std::int64_t n,
                        std::int64_t outputs, bool fresh, T* totals) {
     constexpr int width = Simd<T>::width, most = kRegisters == 32 ? 4 : 2;
     std::int64_t r = 0;
     for (; r + most <= count; r += most)
-        multiply_rows<T, most, NO>(rows + r * kRun, g, stride, n, outputs, fresh, totals + r * outputs * width);
+        multiply_by<T, most, NO>(rows + r * kRun, g, stride, n, outputs, fresh, totals + r * outputs * width);
     for (; r < count; ++r)
-        multiply_rows<T, 1, NO>(rows + r * kRun, g, stride, n, outputs, fresh, totals + r * outputs * width);
+        multiply_by<T, 1, NO>(rows + r * kRun, g, stride, n, outputs, fresh, totals + r * outputs * width);
 }
 
 // Samples [begin, end) and inputs [first_input, last_input).
@@ -286,7 +286,7 @@ bool pull_dense(const Pulls<T>& call, std::int64_t begin, std::int64_t end, std:
         columns.cut(cutter, call.value || call.coefficient, call.slope, call.v);
         knots = cutter.cut<Knots<T>>(last_input - first_input);
         g = cutter.cut<T>(O * stride);
-        rows = cutter.cut<T>(count * kRun);
+        rows = cutter.cut<T>(work_size<T>(shape));
         totals = cutter.cut<T>(call.coefficient ? size * width : 0);
         pulled = cutter.cut<T>(needs_pulls ? kBlock * stride : 0);
     });
@@ -302,16 +302,15 @@ bool pull_dense(const Pulls<T>& call, std::int64_t begin, std::int64_t end, std:
             for (int c = 0; c < some; ++c) {
                 for (std::int64_t p = 0; p < n; p += kRun) {
                     const std::int64_t here = smaller<std::int64_t>(kRun, n - p);
-                    spread<T, K>(columns[c], of_slopes, p, here, shape, rows);
                     T* sums = pulled + c * stride + p;
                     const T* factors = g + p;
-                    for_all_edges(rows, count, here, call.coefficients + (i + c) * size, O,
-                                  [=](std::int64_t o, std::int64_t q, const Vector<T>* edge, int outputs) {
-                                      Vector<T> sum = o == 0 ? Vector<T>{} : load(sums + q);
-                                      for (int j = 0; j < outputs; ++j)
-                                          sum += edge[j] * load(factors + (o + j) * stride + q);
-                                      store(sums + q, sum);
-                                  });
+                    for_edges<T, K>(columns[c], of_slopes, p, here, shape, call.coefficients + (i + c) * size, rows,
+                                    [=](std::int64_t o, std::int64_t q, const Vector<T>* edge, int outputs) {
+                                        Vector<T> sum = o == 0 ? Vector<T>{} : load(sums + q);
+                                        for (int j = 0; j < outputs; ++j)
+                                            sum += edge[j] * load(factors + (o + j) * stride + q);
+                                        store(sums + q, sum);
+                                    });
                 }
             }
             scatter_columns(pulled, stride, n, some, to + b * I + i, I);
@@ -335,9 +334,9 @@ bool pull_dense(const Pulls<T>& call, std::int64_t begin, std::int64_t end, std:
                         some_rows(rows, count, g + o * stride + p, stride, here, O, p == 0, totals + o * width);
                         o += outputs;
                     };
-                    while (o + 4 <= O) multiply(multiply_all_rows<T, 4>, 4);
-                    while (o + 2 <= O) multiply(multiply_all_rows<T, 2>, 2);
-                    while (o < O) multiply(multiply_all_rows<T, 1>, 1);
+                    while (o + 4 <= O) multiply(multiply_all_by<T, 4>, 4);
+                    while (o + 2 <= O) multiply(multiply_all_by<T, 2>, 2);
+                    while (o < O) multiply(multiply_all_by<T, 1>, 1);
                 }
                 T* to = call.coefficient + (i + c) * size;
                 for (std::int64_t at = 0; at < size; ++at) {

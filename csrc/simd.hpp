@@ -9,7 +9,7 @@
 #include <cstdlib>
 #include <cstring>
 
-#if defined(__AVX512F__)
+#if defined(__AVX512F__) || defined(__AVX2__)
 #include <immintrin.h>
 #endif
 
@@ -185,6 +185,37 @@ SUPERPOSE_INLINE void store_four(T* p, typename Four<T>::V v) {
 #define SUPERPOSE_PICK(type, a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
 #else
 #define SUPERPOSE_PICK(type, a, b, ...) __builtin_shuffle(a, b, type{__VA_ARGS__})
+#endif
+
+// Lanes of a table by numbers that are known only when it runs, where one instruction does that.
+template <class T>
+struct Picker {
+    static constexpr bool exists = false;
+    static Vector<T> pick(Vector<T> table, typename Simd<T>::I) { return table; }
+};
+#if defined(__AVX512F__) && SUPERPOSE_VECTOR_BYTES == 64
+template <>
+struct Picker<float> {
+    static constexpr bool exists = true;
+    static SUPERPOSE_INLINE Vector<float> pick(Vector<float> table, Simd<float>::I lanes) {
+        return _mm512_maskz_permutexvar_ps(0xffff, reinterpret_cast<__m512i>(lanes), table);
+    }
+};
+template <>
+struct Picker<double> {
+    static constexpr bool exists = true;
+    static SUPERPOSE_INLINE Vector<double> pick(Vector<double> table, Simd<double>::I lanes) {
+        return _mm512_maskz_permutexvar_pd(0xff, reinterpret_cast<__m512i>(lanes), table);
+    }
+};
+#elif defined(__AVX2__) && SUPERPOSE_VECTOR_BYTES == 32
+template <>
+struct Picker<float> {
+    static constexpr bool exists = true;
+    static SUPERPOSE_INLINE Vector<float> pick(Vector<float> table, Simd<float>::I lanes) {
+        return _mm256_permutevar8x32_ps(table, reinterpret_cast<__m256i>(lanes));
+    }
+};
 #endif
 
 // From rows to columns, four by four.

@@ -214,8 +214,12 @@ class KAN(nn.Module):
 
     # -- what it computes
 
-    def scale_inputs(self, x: Tensor) -> Tensor:
+    def scale_inputs(self, x: Tensor, unscaled: bool | None = None) -> Tensor:
         """From the user's units to the first layer's, in the model's dtype; checks the number of features.
+
+        Args:
+            x: ``[..., n_in]``.
+            unscaled: whether there is nothing to do, if this is known.
 
         Raises:
             ShapeError: if the last dimension is not the number of inputs.
@@ -229,7 +233,7 @@ class KAN(nn.Module):
                 f"{', ...' if expected > 8 else ''}) in the last dimension, but the input has shape "
                 f"{tuple(x.shape)}{remedy}"
             )
-        if x.dtype == center.dtype and self._is_unscaled():
+        if x.dtype is center.dtype and (self._is_unscaled() if unscaled is None else unscaled):
             return x
         return _scaled(x, center, buffer_of(self, "input_scale"))
 
@@ -239,14 +243,15 @@ class KAN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``[..., n_in] -> [..., n_out]``, both in the user's units, the latter in the model's dtype."""
-        h = self.scale_inputs(x)
-        scaling = (buffer_of(self, "output_center"), buffer_of(self, "output_scale"))
+        unscaled = self._is_unscaled()
+        h = self.scale_inputs(x, unscaled)
+        scaling = None if unscaled else (buffer_of(self, "output_center"), buffer_of(self, "output_scale"))
         curves = self._curves() if h.dim() == 2 else None
         if curves is not None:
-            return ops.chain(h, curves, None if self._is_unscaled() else scaling)
+            return ops.chain(h, *curves, scaling)
         for layer in self.layers:
             h = layer(h)
-        return torch.addcmul(scaling[0], h, scaling[1])
+        return h if scaling is None else torch.addcmul(scaling[0], h, scaling[1])
 
     def _is_unscaled(self) -> bool:
         """Whether all centres are 0 and all scales 1 and this can be known; they are looked at when they changed."""
@@ -269,9 +274,9 @@ class KAN(nn.Module):
         # The versions of a copy's buffers are counted anew.
         return {**self.__dict__, "_looked_at": _NOT_LOOKED_AT}
 
-    def _curves(self) -> list[ops.Curves] | None:
+    def _curves(self) -> tuple[list[Tensor], list[ops.Spline]] | None:
         """The layers' curves, if these are all there is to the layers: no symbolic edges, products or hooks."""
-        curves = []
+        rows, splines = [], []
         for layer in self.layers:
             if (
                 type(layer) is not KANLayer
@@ -283,8 +288,9 @@ class KAN(nn.Module):
                 or layer._backward_pre_hooks
             ):
                 return None
-            curves.append((layer.rows(), buffer_of(layer, "knots"), layer.degree, layer.base))
-        return None if _has_any_global_hook() else curves  # type: ignore[no-untyped-call]
+            rows.append(layer.rows())
+            splines.append((buffer_of(layer, "knots"), layer.degree, layer.base))
+        return None if _has_any_global_hook() else (rows, splines)  # type: ignore[no-untyped-call]
 
     def trace(self, x: Tensor) -> Trace:
         """Every activation on samples ``x [B, n_in]`` in the user's units; leaves nothing behind in the model."""

@@ -112,19 +112,18 @@ def partial(form: Form, v: Tensor | None, g: Tensor | None, c: Tensor | None, x:
     return numbers(form, v, g, c, x, knots)
 
 
-# The curves of one layer: ``coefficients, knots, degree, base``.
-Curves = tuple[Tensor, Tensor, int, str]
+# What the curves of one layer are, but for their coefficients: ``knots, degree, base``.
+Spline = tuple[Tensor, int, str]
 # ``center, scale`` of the outputs; None for 0 and 1.
 Scaling = tuple[Tensor, Tensor] | None
 
 
-def chain(x: Tensor, layers: Sequence[Curves], scaling: Scaling) -> Tensor:
+def chain(x: Tensor, coefficients: Sequence[Tensor], splines: Sequence[Spline], scaling: Scaling) -> Tensor:
     """Layers one after another, ``x [B, I] -> center + scale * h``, with ``h [B, O]`` the last one's outputs.
 
     The same as :func:`edge_sum` for each. But a small network's time is mostly what each recorded operation costs, so
     here all are recorded as one.
     """
-    coefficients = [layer[0] for layer in layers]
     if (
         _is_dynamo_compiling()
         or _transforms_active()
@@ -133,21 +132,19 @@ def chain(x: Tensor, layers: Sequence[Curves], scaling: Scaling) -> Tensor:
         or not (x.requires_grad or any(one.requires_grad for one in coefficients))
         or any(_watched(None, None, one, x) for one in coefficients)
     ):
-        return _linked(x, layers, scaling)
-    return _apply_chain(tuple(layer[1:] for layer in layers), scaling, x, *coefficients)
+        return _linked(x, coefficients, splines, scaling)
+    return _apply_chain(splines, scaling, x, *coefficients)
 
 
-def _linked(x: Tensor, layers: Sequence[Curves], scaling: Scaling) -> Tensor:
-    for coefficients, knots, degree, base in layers:
-        x = partial((G, degree, base, 0), None, None, coefficients, x, knots)
+def _linked(x: Tensor, coefficients: Sequence[Tensor], splines: Sequence[Spline], scaling: Scaling) -> Tensor:
+    for one, (knots, degree, base) in zip(coefficients, splines, strict=True):
+        x = partial((G, degree, base, 0), None, None, one, x, knots)
     return x if scaling is None else torch.addcmul(scaling[0], x, scaling[1])
 
 
 class _Chain(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: Any, splines: tuple[tuple[Tensor, int, str], ...], scaling: Scaling, x: Tensor, *coefficients: Tensor
-    ) -> Tensor:
+    def forward(ctx: Any, splines: Sequence[Spline], scaling: Scaling, x: Tensor, *coefficients: Tensor) -> Tensor:
         inputs = [x]
         for c, (knots, degree, base) in zip(coefficients, splines, strict=True):
             inputs.append(backend.edge_sum(None, c, inputs[-1], knots, degree, base, 0))
@@ -166,7 +163,7 @@ class _Chain(torch.autograd.Function):
         if _is_grad_enabled():
             # Derivatives of the gradients may be asked for: they are made from operations that have some themselves.
             with torch.enable_grad():
-                y = _linked(inputs[0], [(c, *spline) for c, spline in zip(coefficients, splines, strict=True)], scaling)
+                y = _linked(inputs[0], coefficients, splines, scaling)
             wanted = [n for n, need in enumerate(needs) if need]
             arguments = [None, None, inputs[0], *coefficients]
             made = torch.autograd.grad(y, [arguments[n] for n in wanted], g, create_graph=True)
