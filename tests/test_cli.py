@@ -136,7 +136,7 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
         (
             "bench",
             "NAME special feynman toy --time-limit SECONDS --seed 0,1,2 --points N --test-points N --only NAME,NAME "
-            "--peer pykan,mlp,gp,rbf --noise --jobs N --out DIR --resume --json --quiet",
+            "--peer discover,pykan,mlp,gp,rbf --noise --jobs N --out DIR --resume --json --quiet",
         ),
     ],
 )

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from superpose.bench.competitors import OURS
-from superpose.bench.peers import PEERS
+from superpose.bench.peers import DISCOVER, PEERS
 from superpose.bench.store import Row, Store, median
 from superpose.plot import _canvas
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 # P. Tol's bright colours, which stay apart for colour-blind readers, and a form for each.
 LOOKS = {
     OURS: ("#EE3377", "o"),
+    DISCOVER: ("#AA3377", "*"),
     "pykan": ("#0077BB", "s"),
     "mlp": ("#333333", "^"),
     "gp": ("#009988", "D"),
@@ -55,7 +56,7 @@ def table(title: str, store: Store) -> str:
         "",
         *_grid(heads, [_cells(name, rows, others, store) for name in store.problems]),
         "",
-        *(f"- superpose {line}" for line in counts(store)),
+        *(f"- {line}" for line in _summary(store)),
     ]
     failures = [
         f"- {row['competitor']} on {row['problem']}, seed {row['seed']}: {row['failure']}"
@@ -127,24 +128,32 @@ def lines(store: Store) -> list[str]:
         if about["published_best_kan"] is not None:
             parts.append(f"paper {_error(about['published_best_kan'])}")
         found.append(f"{problem}: {', '.join(parts)}")
-    return found + [f"superpose {line}" for line in counts(store)]
+    return found + _summary(store)
 
 
-def counts(store: Store) -> list[str]:
-    """On how many problems superpose's error is at or below that of each other, and how often far below."""
+def _summary(store: Store) -> list[str]:
+    present = competitors_of(store.rows())
+    ours = [f"superpose {line}" for line in counts(store, present[1:])]
+    return ours + (
+        [f"superpose.discover {line}" for line in counts(store, (), DISCOVER)] if DISCOVER in present else []
+    )
+
+
+def counts(store: Store, peers: Sequence[str], competitor: str = OURS) -> list[str]:
+    """On how many problems a competitor's error is at or below the paper's and some peers', and how often far below."""
     rows = store.rows()
     others: dict[str, dict[str, float | None]] = {
         f"the paper's {words}": {problem: about[key] for problem, about in store.problems.items()}
         for words, key in (("best KAN", "published_best_kan"), ("best of all", "published_best"))
     }
-    for name in competitors_of(rows)[1:]:
+    for name in peers:
         others[name] = {p: median(rows, "test_rmse", problem=p, competitor=name) or math.inf for p in store.problems}
     found = []
     for name, errors in others.items():
         ratios = [
-            error / (median(rows, "test_rmse", problem=problem, competitor=OURS) or math.inf)
+            error / (median(rows, "test_rmse", problem=problem, competitor=competitor) or math.inf)
             for problem, error in errors.items()
-            if error is not None and store.found(problem=problem, competitor=name if name in PEERS else OURS)
+            if error is not None and store.found(problem=problem, competitor=name if name in PEERS else competitor)
         ]
         if ratios:
             least = [sum(not ratio < times for ratio in ratios) for times in _TIMES]

@@ -34,7 +34,10 @@ class Peer:
     install: str = ""
 
 
+DISCOVER = "discover"
+
 PEERS = {
+    DISCOVER: Peer("superpose.discover, which reads a law where it finds one", "discover"),
     "pykan": Peer("pykan with the KAN paper's protocol", "pykan", "kan", "pykan==0.2.8"),
     "mlp": Peer("a torch MLP of as many parameters, L-BFGS", "mlp"),
     "gp": Peer("scikit-learn's Gaussian process", "gp", "sklearn.gaussian_process", "scikit-learn"),

@@ -1,0 +1,37 @@
+"""superpose.discover: not a network alone, but the law too where it finds one."""
+
+from __future__ import annotations
+
+import torch
+
+from superpose.bench.competitors import Trained, as_dataset
+from superpose.datasets import Problem
+from superpose.datasets._problem import FloatArray
+from superpose.workflow import DiscoverOptions, discover
+
+
+def train(
+    problem: Problem,
+    x: FloatArray,
+    y: FloatArray,
+    *,
+    time_limit: float,
+    seed: int,
+    parameters: int | None = None,
+) -> Trained:
+    """Everything superpose has, on points ``x`` [N, n] and values ``y`` [N]: predictions are those of its model.
+
+    Raises:
+        KeyboardInterrupt: if a person stopped it.
+    """
+    result = discover(as_dataset(x, y, seed), DiscoverOptions(time_limit=time_limit, seed=seed))
+    if result.metrics["interrupted"]:
+        raise KeyboardInterrupt
+    model = result.model
+
+    def predict(points: FloatArray) -> FloatArray:
+        with torch.no_grad():
+            values: FloatArray = model(torch.as_tensor(points, dtype=torch.float64))[:, 0].numpy()
+        return values
+
+    return Trained(predict, model.parameter_count(), tuple(model.shape))
