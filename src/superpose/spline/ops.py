@@ -129,11 +129,22 @@ def chain(x: Tensor, coefficients: Sequence[Tensor], splines: Sequence[Spline], 
         or _transforms_active()
         or forward_ad._current_level >= 0
         or not _is_grad_enabled()
-        or not (x.requires_grad or any(one.requires_grad for one in coefficients))
-        or any(_watched(None, None, one, x) for one in coefficients)
+        or not _recordable(x, coefficients)
     ):
         return _linked(x, coefficients, splines, scaling)
     return _apply_chain(splines, scaling, x, *coefficients)
+
+
+def _recordable(x: Tensor, coefficients: Sequence[Tensor]) -> bool:
+    """Whether a gradient is wanted and nobody follows the operations; see :func:`_watched`, which this is for many."""
+    wanted = x.requires_grad
+    if type(x) not in _PLAIN or _modes_active() > 0 or _is_tracing():
+        return False
+    for one in coefficients:
+        if type(one) not in _PLAIN or _is_batched(one):
+            return False
+        wanted = wanted or one.requires_grad
+    return wanted
 
 
 def _linked(x: Tensor, coefficients: Sequence[Tensor], splines: Sequence[Spline], scaling: Scaling) -> Tensor:
