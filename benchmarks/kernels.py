@@ -78,12 +78,14 @@ def available(efficient_kan: Path | None, fast_kan: Path | None) -> tuple[list[C
     """Contenders that can run here, and why the others cannot."""
     known = [*torch_layers.contenders(efficient_kan, fast_kan), jax_layers.contender()]
     absent = {name: "not installed" for name, package in PACKAGE_OF.items() if not importlib.util.find_spec(package)}
-    for name, folder, option in (
-        ("efficient-kan", efficient_kan, "--efficient-kan"),
-        ("FastKAN", fast_kan, "--fastkan"),
+    for name, folder, option, file in (
+        ("efficient-kan", efficient_kan, "--efficient-kan", torch_layers.EFFICIENT_KAN),
+        ("FastKAN", fast_kan, "--fastkan", torch_layers.FAST_KAN),
     ):
         if folder is None:
             absent[name] = f"no folder given with {option}"
+        elif not (folder / file).is_file():
+            raise typer.BadParameter(f"{folder} is no checkout of {name}: {file} is not there", param_hint=option)
     return [contender for contender in known if contender.name not in absent], absent
 
 

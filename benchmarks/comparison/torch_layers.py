@@ -177,11 +177,15 @@ def from_folder(name: str, file: Path) -> ModuleType:
     return sys.modules[name]
 
 
+# Where the layers stand in the folders that options name.
+EFFICIENT_KAN, FAST_KAN = Path("src/efficient_kan/kan.py"), Path("fastkan/fastkan.py")
+
+
 def efficient_kan_layer(folder: Path) -> Callable[[Case], TorchTrial]:
     """efficient-kan without its separate scale of each spline, which costs one more product."""
 
     def build(case: Case) -> TorchTrial:
-        module = from_folder("efficient_kan_layer", folder / "src" / "efficient_kan" / "kan.py")
+        module = from_folder("efficient_kan_layer", folder / EFFICIENT_KAN)
 
         class Layer(module.KANLinear):  # type: ignore[name-defined, misc]
             def curve2coeff(self, x: Tensor, y: Tensor) -> Tensor:
@@ -197,7 +201,7 @@ def fast_kan_layer(folder: Path) -> Callable[[Case], TorchTrial]:
     """FastKAN without its layer norm, with as many Gaussians as there are B-splines. Its basis is dense by nature."""
 
     def build(case: Case) -> TorchTrial:
-        module = from_folder("fast_kan_layer", folder / "fastkan" / "fastkan.py")
+        module = from_folder("fast_kan_layer", folder / FAST_KAN)
         count = case.grid + case.degree
         layer = module.FastKANLayer(case.inputs, case.outputs, -1.0, 1.0, num_grids=count, use_layernorm=False)
         return TorchTrial(layer, case, note="Gaussians, no layer norm")
