@@ -12,13 +12,11 @@ constexpr std::int64_t kPullStrip = 512, kNarrowStrip = 512;
 // Vectors of outputs in a tile: with those of a sample, as many rows as registers hold.
 constexpr int tile_vectors(int degree) { return kRegisters == 32 ? (degree < 5 ? 4 : 2) : degree < 5 ? 2 : 1; }
 
-// Samples in a strip: at least `least`, and enough that a row is seldom read for one sample alone.
+// Samples in a strip: at least `least`, and up to 512 or twice as many, so that a row is seldom read for one alone.
 inline std::int64_t strip_length(std::int64_t intervals, std::int64_t least) {
+    const std::int64_t most = larger<std::int64_t>(512, 2 * least);
     std::int64_t length = least;
-    while (length < 512 || length < 2 * least) {
-        if (length >= 4 * intervals) break;
-        length *= 2;
-    }
+    while (length < most && length < 4 * intervals) length *= 2;
     return length;
 }
 
