@@ -23,7 +23,8 @@ Edge = tuple[int, int, int]
 
 # Centres, then scales, in turn.
 _SCALING = ("input_center", "input_scale", "output_center", "output_scale")
-_NOT_LOOKED_AT: tuple[list[tuple[int, int]], bool, list[Tensor]] = ([], False, [])
+# Each of them with its version when it was looked at last, and whether all were 0 or 1.
+_NOT_LOOKED_AT: tuple[tuple[tuple[str, Tensor, int], ...], bool] = ((), False)
 
 
 @dataclass(frozen=True)
@@ -257,17 +258,21 @@ class KAN(nn.Module):
         """Whether all centres are 0 and all scales 1 and this can be known; they are looked at when they changed."""
         if torch.compiler.is_compiling():
             return False
-        buffers = [buffer_of(self, name) for name in _SCALING]
+        seen, unscaled = self._looked_at
         try:
-            state = [(id(buffer), buffer._version) for buffer in buffers]
-            if state == self._looked_at[0]:
-                return self._looked_at[1]
-            unscaled = not any(bool(torch.ne(buffer, n % 2).any()) for n, buffer in enumerate(buffers))
+            for name, buffer, version in seen:
+                if self._buffers[name] is not buffer or buffer._version != version:
+                    break
+            else:
+                if seen:
+                    return unscaled
+            seen = tuple((name, buffer_of(self, name), buffer_of(self, name)._version) for name in _SCALING)
+            unscaled = not any(bool(torch.ne(buffer, n % 2).any()) for n, (_, buffer, _) in enumerate(seen))
         except RuntimeError:
             # Inference tensors have no versions; those of several models at once (vmap) no one answer.
             return False
-        # The buffers themselves are kept with the answer, so that no other can get their place in memory.
-        self._looked_at = (state, unscaled, buffers)
+        # The buffers themselves are kept with the answer, so that no other can get their place.
+        self._looked_at = seen, unscaled
         return unscaled
 
     def __getstate__(self) -> dict[str, Any]:
