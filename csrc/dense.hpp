@@ -159,7 +159,7 @@ bool sum_dense(const EdgeSum<T>& call, std::int64_t begin, std::int64_t end) {
                                 });
             }
         }
-        scatter_columns(sums, kRun, n, static_cast<int>(O), call.out + b * O, O);
+        turn_round(sums, kRun, O, n, call.out + b * O, O);
     }
     return true;
 }

@@ -200,7 +200,7 @@ bool pull_wide(const Pulls<T>& call, std::int64_t begin, std::int64_t end, std::
                 for (std::int64_t p = 0; p < n; p += width)
                     store(pulled + c * columns.stride() + p, sums_of_lanes<T, width>(totals + p * width));
             }
-            scatter_columns(pulled, columns.stride(), n, count, to + b * I + i, I);
+            turn_round(pulled, columns.stride(), count, n, to + b * I + i, I);
         };
         for (std::int64_t i = first_input; i < last_input; i += kBlock) {
             const int count = static_cast<int>(smaller<std::int64_t>(kBlock, last_input - i));
@@ -295,7 +295,7 @@ bool pull_dense(const Pulls<T>& call, std::int64_t begin, std::int64_t end, std:
         knots[i - first_input] = read_knots(call.knots + i * shape.knots(), K, shape.intervals);
     for (std::int64_t b = begin; b < end; b += kNarrowStrip) {
         const std::int64_t n = smaller(kNarrowStrip, end - b);
-        gather_columns(call.g + b * O, O, n, static_cast<int>(O), g, stride);
+        turn_round(call.g + b * O, O, n, O, g, stride);
         for (std::int64_t o = 0; o < O; ++o)
             for (std::int64_t p = n; p < stride && p % width != 0; ++p) g[o * stride + p] = 0;
         const auto pull = [&](bool of_slopes, std::int64_t i, int some, T* to) {
@@ -313,7 +313,7 @@ bool pull_dense(const Pulls<T>& call, std::int64_t begin, std::int64_t end, std:
                                     });
                 }
             }
-            scatter_columns(pulled, stride, n, some, to + b * I + i, I);
+            turn_round(pulled, stride, some, n, to + b * I + i, I);
         };
         for (std::int64_t i = first_input; i < last_input; i += kBlock) {
             const int some = static_cast<int>(smaller<std::int64_t>(kBlock, last_input - i));

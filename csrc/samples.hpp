@@ -246,46 +246,31 @@ class Sorter {
     std::int32_t* offsets_;
 };
 
-// to[c][b] = from[b][c], rows of `from` being `inputs` and those of `to` `stride` apart.
+// to[c][r] = from[r][c], rows of `from` and of `to` being so far apart.
 template <class T>
-void gather_columns(const T* from, std::int64_t inputs, std::int64_t n, int count, T* to, std::int64_t stride) {
-    typename Four<T>::V four[4];
-    int c = 0;
-    for (; c + 4 <= count; c += 4) {
-        std::int64_t b = 0;
-        for (; b + 4 <= n; b += 4) {
+void turn_round(const T* from, std::int64_t from_stride, std::int64_t rows, std::int64_t columns, T* to,
+                std::int64_t to_stride) {
+    const std::int64_t whole_rows = rows / 4 * 4, whole_columns = columns / 4 * 4;
+    const auto block = [=](std::int64_t r, std::int64_t c) __attribute__((always_inline)) {
+        typename Four<T>::V four[4];
 #pragma GCC unroll 4
-            for (int q = 0; q < 4; ++q) four[q] = load_four(from + (b + q) * inputs + c);
-            transpose<T>(four);
+        for (int q = 0; q < 4; ++q) four[q] = load_four(from + (r + q) * from_stride + c);
+        transpose<T>(four);
 #pragma GCC unroll 4
-            for (int q = 0; q < 4; ++q) store_four(to + (c + q) * stride + b, four[q]);
-        }
-        for (; b < n; ++b)
-            for (int q = 0; q < 4; ++q) to[(c + q) * stride + b] = from[b * inputs + c + q];
+        for (int q = 0; q < 4; ++q) store_four(to + (c + q) * to_stride + r, four[q]);
+    };
+    // The longer way inside.
+    if (rows > columns) {
+        for (std::int64_t c = 0; c < whole_columns; c += 4)
+            for (std::int64_t r = 0; r < whole_rows; r += 4) block(r, c);
+    } else {
+        for (std::int64_t r = 0; r < whole_rows; r += 4)
+            for (std::int64_t c = 0; c < whole_columns; c += 4) block(r, c);
     }
-    for (; c < count; ++c)
-        for (std::int64_t b = 0; b < n; ++b) to[c * stride + b] = from[b * inputs + c];
-}
-
-// The way back.
-template <class T>
-void scatter_columns(const T* from, std::int64_t stride, std::int64_t n, int count, T* to, std::int64_t inputs) {
-    typename Four<T>::V four[4];
-    int c = 0;
-    for (; c + 4 <= count; c += 4) {
-        std::int64_t b = 0;
-        for (; b + 4 <= n; b += 4) {
-#pragma GCC unroll 4
-            for (int q = 0; q < 4; ++q) four[q] = load_four(from + (c + q) * stride + b);
-            transpose<T>(four);
-#pragma GCC unroll 4
-            for (int q = 0; q < 4; ++q) store_four(to + (b + q) * inputs + c, four[q]);
-        }
-        for (; b < n; ++b)
-            for (int q = 0; q < 4; ++q) to[b * inputs + c + q] = from[(c + q) * stride + b];
-    }
-    for (; c < count; ++c)
-        for (std::int64_t b = 0; b < n; ++b) to[b * inputs + c] = from[c * stride + b];
+    for (std::int64_t c = whole_columns; c < columns; ++c)
+        for (std::int64_t r = 0; r < whole_rows; ++r) to[c * to_stride + r] = from[r * from_stride + c];
+    for (std::int64_t r = whole_rows; r < rows; ++r)
+        for (std::int64_t c = 0; c < columns; ++c) to[c * to_stride + r] = from[r * from_stride + c];
 }
 
 // Reads blocks of inputs into columns, for strips of up to `longest` samples.
@@ -315,8 +300,8 @@ class Columns {
 
     // `x` and `v` point to the block's first input at the strip's first sample.
     void read(const Knots<T>* knots, const T* x, const T* v, std::int64_t n, int count) {
-        gather_columns(x, shape_.inputs, n, count, x_, stride_);
-        if (v) gather_columns(v, shape_.inputs, n, count, v_, stride_);
+        turn_round(x, shape_.inputs, n, count, x_, stride_);
+        if (v) turn_round(v, shape_.inputs, n, count, v_, stride_);
         for (int c = 0; c < count; ++c) {
             Column<T>& column = columns_[c];
             for (std::int64_t b = 0; b < n; b += kRun) {
