@@ -19,7 +19,7 @@ import pytest
 
 from helpers import is_one_sentence, run_python
 from superpose import FileError, OptionError, bench, datasets
-from superpose.bench import competitors, functions, machine, ours, suite, toy
+from superpose.bench import competitors, functions, machine, ours, pages, suite, toy
 from superpose.bench.competitors import Trained
 from superpose.bench.peers import PEERS, load
 from superpose.bench.settings import Settings
@@ -217,6 +217,11 @@ def test_discover_takes_part_with_the_law_it_finds(trained: list[Any], tmp_path:
         "superpose.discover is at or below the paper's best KAN in 2 of 2, 10x below in 2, 30x below in 2",
         "superpose.discover is at or below the paper's best of all in 2 of 2, 10x below in 2, 30x below in 2",
     ]
+
+
+def test_an_error_of_zero_is_below_every_other() -> None:
+    assert pages._ratio(1e-9, 0.0) == math.inf and pages._ratio(0.0, 0.0) == 1.0 and pages._ratio(0.0, 1e-9) == 0.0
+    assert pages._ratio(math.inf, 1e-3) == math.inf and pages._ratio(3e-3, 1e-3) == pytest.approx(3)
 
 
 def test_discover_predicts_with_the_laws_own_network() -> None:

@@ -147,11 +147,11 @@ def counts(store: Store, peers: Sequence[str], competitor: str = OURS) -> list[s
         for words, key in (("best KAN", "published_best_kan"), ("best of all", "published_best"))
     }
     for name in peers:
-        others[name] = {p: median(rows, "test_rmse", problem=p, competitor=name) or math.inf for p in store.problems}
+        others[name] = {problem: _median_error(rows, problem, name) for problem in store.problems}
     found = []
     for name, errors in others.items():
         ratios = [
-            error / (median(rows, "test_rmse", problem=problem, competitor=competitor) or math.inf)
+            _ratio(error, _median_error(rows, problem, competitor))
             for problem, error in errors.items()
             if error is not None and store.found(problem=problem, competitor=name if name in PEERS else competitor)
         ]
@@ -160,6 +160,16 @@ def counts(store: Store, peers: Sequence[str], competitor: str = OURS) -> list[s
             far = ", ".join(f"{times}x below in {count}" for times, count in zip(_TIMES[1:], least[1:], strict=True))
             found.append(f"is at or below {name} in {least[0]} of {len(ratios)}, {far}")
     return found
+
+
+def _median_error(rows: list[Row], problem: str, competitor: str) -> float:
+    error = median(rows, "test_rmse", problem=problem, competitor=competitor)
+    return math.inf if error is None else error
+
+
+def _ratio(a: float, b: float) -> float:
+    """Of errors: nothing is smaller than zero, and two that are infinite or zero are alike."""
+    return 1.0 if a == b else math.inf if b == 0 else a / b
 
 
 def dots(title: str, store: Store) -> Figure:
