@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +17,9 @@ from torch import Tensor
 from helpers import is_one_sentence
 from superpose._errors import OptionError
 from superpose.data import Dataset
-from superpose.workflow import DiscoverOptions, Result, discover
+from superpose.interpret import Formula
+from superpose.nn import KAN
+from superpose.workflow import DiscoverOptions, Result, _Discovery, discover
 
 DOUBLE = torch.float64
 NAMES = ("x", "y", "u", "v")
@@ -184,6 +187,24 @@ class Clock:
         self.looks += 1
         self.now += self.tick
         return self.now
+
+
+def test_a_formula_is_simplified_within_the_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    ends: list[float] = []
+
+    def of(model: KAN, data: Dataset, *, deadline: float) -> Formula:
+        ends.append(deadline)
+        return Formula.from_expressions([sympy.Symbol("x1", real=True)], data)
+
+    monkeypatch.setattr("superpose.workflow.Formula.of", of)
+    x = torch.rand(200, 2, generator=torch.Generator().manual_seed(0), dtype=DOUBLE)
+    search = _Discovery(Dataset.from_arrays(x, x[:, 0] * x[:, 1]), DiscoverOptions(time_limit=20.0), lambda event: None)
+    network = search._fit((), 0)
+    # The search is over, and there are four seconds to the end.
+    search.search_ends = time.monotonic()
+    search.deadline = search.search_ends + 4
+    search._read(network)
+    assert ends and max(ends) <= search.deadline
 
 
 def test_the_time_limit_ends_a_search_that_finds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -388,8 +388,10 @@ class _Discovery:
         known = self.options.functions
         names = None if known is None else functions.chosen(("0", "x", *known))
         model = symbolify(network.model, self.data, functions=names, noise=network.error, deadline=deadline)
-        # Simplifying is quick, and a formula that was not simplified is of little use: it always gets its time.
-        formula = Formula.of(model, self.data, deadline=max(deadline + 0.2 * share, time.monotonic() + 8))
+        # A formula that was not simplified is of little use: it may take time from what comes after the search.
+        now = time.monotonic()
+        until = min(max(deadline + 0.2 * share, now + 8), max(self.deadline, now + 1))
+        formula = Formula.of(model, self.data, deadline=until)
         self._add(formula, model)
 
     def _add(self, formula: Formula, model: KAN) -> Finding | None:

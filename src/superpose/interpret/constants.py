@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _ALLOWED = 9.0
 # Errors below this share of the target's spread are rounding: exact data.
 _EXACT = 1e-10
+_QUICK_CONSTANTS = 12
 _MOST_CONSTANTS = 60
 # Beside splines, standard errors count so many times, and a squared error so much larger is as good.
 _SPLINE_WIDTHS, _SPLINE_MORE = 10.0, 1.1
@@ -120,7 +121,10 @@ class Problem:
                 if damping > 1e3:
                     break
         fitted = {slot: _float(float(value)) for slot, value in zip(slots, values, strict=True)}
-        return Fitted(template.xreplace(fitted), best, self._standard_errors(model, values, best))
+        # Of many constants they take long, and are for what comes next, which nothing does when the time is over.
+        late = len(slots) > _QUICK_CONSTANTS and time.monotonic() > self.deadline
+        errors = {} if late else self._standard_errors(model, values, best)
+        return Fitted(template.xreplace(fitted), best, errors)
 
     def standard_errors(self, expression: sympy.Expr) -> dict[float, float]:
         """The standard error of each float of an expression by its value; empty where these make no least squares."""
@@ -351,7 +355,10 @@ def _rationals(value: float, denominators: tuple[int, ...], width: float = 0.0) 
 
 def simplest(problem: Problem, candidates: list[sympy.Expr]) -> Fitted:
     """The simplest of several forms after fitting and snapping, among those whose error is no worse."""
-    fitted = [problem.snapped(expression) for expression in candidates]
+    fitted: list[Fitted] = []
+    for expression in candidates:
+        if not fitted or time.monotonic() < problem.deadline:
+            fitted.append(problem.snapped(expression))
     least = max(min(item.error for item in fitted), _EXACT**2)
     allowed = least * (1 + _ALLOWED / len(problem.y))
     return min(
