@@ -15,6 +15,7 @@ from superpose.bench.peers import PEERS
 from superpose.data import Dataset
 from superpose.datasets import Problem
 from superpose.datasets._problem import FloatArray
+from superpose.nn import KAN
 from superpose.nn.products import Width
 
 OURS = "superpose"
@@ -34,6 +35,17 @@ class Trained(NamedTuple):
     parameters: int
     shape: tuple[Width, ...] = ()
     grids: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, model: KAN, grids: tuple[int, ...] = ()) -> Trained:
+        """A network's own predictions."""
+
+        def predict(points: FloatArray) -> FloatArray:
+            with torch.no_grad():
+                values: FloatArray = model(torch.as_tensor(points, dtype=torch.float64))[:, 0].numpy()
+            return values
+
+        return cls(predict, model.parameter_count(), tuple(model.shape), grids)
 
 
 def train(

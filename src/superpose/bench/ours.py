@@ -6,8 +6,6 @@ import itertools
 import math
 from collections.abc import Sequence
 
-import torch
-
 from superpose.bench.competitors import Trained, as_dataset
 from superpose.data import Dataset
 from superpose.datasets import Problem
@@ -69,10 +67,4 @@ def fitted(
 def _trained(model: KAN, history: History) -> Trained:
     if history.reason.startswith("interrupted"):
         raise KeyboardInterrupt
-
-    def predict(points: FloatArray) -> FloatArray:
-        with torch.no_grad():
-            values: FloatArray = model(torch.as_tensor(points, dtype=torch.float64))[:, 0].numpy()
-        return values
-
-    return Trained(predict, model.parameter_count(), tuple(model.shape), tuple(history.grids))
+    return Trained.of(model, tuple(history.grids))

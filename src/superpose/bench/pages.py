@@ -133,10 +133,10 @@ def lines(store: Store) -> list[str]:
 
 def _summary(store: Store) -> list[str]:
     present = competitors_of(store.rows())
-    ours = [f"superpose {line}" for line in counts(store, present[1:])]
-    return ours + (
-        [f"superpose.discover {line}" for line in counts(store, (), DISCOVER)] if DISCOVER in present else []
-    )
+    found = [f"superpose {line}" for line in counts(store, present[1:])]
+    if DISCOVER in present:
+        found += [f"superpose.discover {line}" for line in counts(store, (), DISCOVER)]
+    return found
 
 
 def counts(store: Store, peers: Sequence[str], competitor: str = OURS) -> list[str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import torch
-
 from superpose.bench.competitors import Trained, as_dataset
 from superpose.datasets import Problem
 from superpose.datasets._problem import FloatArray
@@ -27,11 +25,4 @@ def train(
     result = discover(as_dataset(x, y, seed), DiscoverOptions(time_limit=time_limit, seed=seed))
     if result.metrics["interrupted"]:
         raise KeyboardInterrupt
-    model = result.model
-
-    def predict(points: FloatArray) -> FloatArray:
-        with torch.no_grad():
-            values: FloatArray = model(torch.as_tensor(points, dtype=torch.float64))[:, 0].numpy()
-        return values
-
-    return Trained(predict, model.parameter_count(), tuple(model.shape))
+    return Trained.of(result.model)
