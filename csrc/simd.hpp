@@ -230,6 +230,16 @@ SUPERPOSE_INLINE void transpose(typename Four<T>::V* v) {
     v[3] = SUPERPOSE_PICK(I, c, d, 2, 3, 6, 7);
 }
 
+// 1 / j!, the factors of e^x, for j < terms.
+template <class T, int terms>
+struct ExponentialSeries {
+    T factor[terms];
+
+    constexpr ExponentialSeries() : factor{1} {
+        for (int j = 1; j < terms; ++j) factor[j] = factor[j - 1] / T(j);
+    }
+};
+
 // e^x to about one unit of rounding, infinity beyond what T holds, NaN for NaN.
 template <class T>
 SUPERPOSE_INLINE Vector<T> exponential(Vector<T> x) {
@@ -244,12 +254,10 @@ SUPERPOSE_INLINE Vector<T> exponential(Vector<T> x) {
     Vector<T> r = x - n * S::ln2_high;
     r = r - n * S::ln2_low;
     constexpr int terms = S::exponential_terms;
-    T factor[terms];
-    factor[0] = 1;
-    for (int j = 1; j < terms; ++j) factor[j] = factor[j - 1] / T(j);
-    Vector<T> sum = all(factor[terms - 1]);
+    static constexpr ExponentialSeries<T, terms> series{};
+    Vector<T> sum = all(series.factor[terms - 1]);
 #pragma GCC unroll 16
-    for (int j = terms - 2; j >= 0; --j) sum = sum * r + factor[j];
+    for (int j = terms - 2; j >= 0; --j) sum = sum * r + series.factor[j];
     const Vector<T> power = (Vector<T>)((U)sum + ((U)shifted << S::mantissa));
     return beyond ? all(T(__builtin_inf())) : power;
 }
