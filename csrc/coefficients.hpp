@@ -116,5 +116,29 @@ SUPERPOSE_INLINE void for_runs(const Column<T>& column, const TileRows<T>& tile,
     }
 }
 
+// Tiles of g stand one after another, so that samples taken in any order lie close together. Lanes beyond the outputs
+// are zero.
+template <class T>
+void pack(const T* g, const Tiles<T>& tiles, std::int64_t n, int most, T* to) {
+    constexpr int width = Simd<T>::width;
+    const std::int64_t outputs = tiles.outputs;
+    if (outputs < width) {
+        // Reads on into the next sample, and drops it; the last few have none to read.
+        typename Simd<T>::I keep;
+        for (int l = 0; l < width; ++l) keep[l] = l < outputs ? -1 : 0;
+        std::int64_t b = 0;
+        for (; (b * outputs + width) <= n * outputs; ++b, to += width)
+            store(to, Vector<T>(keep ? load(g + b * outputs) : Vector<T>{}));
+        for (; b < n; ++b, to += width) store(to, load_part(g + b * outputs, static_cast<int>(outputs)));
+        return;
+    }
+    for_tiles(tiles, 0, tiles.vectors, most, [&](std::int64_t vector, int vectors) {
+        const T* from = g + vector * width;
+        const int lanes = smaller<std::int64_t>(width, tiles.lanes(vector));
+        for (std::int64_t b = 0; b < n; ++b, from += outputs)
+            for (int j = 0; j < vectors; ++j, to += width) store(to, load_part(from + j * width, lanes));
+    });
+}
+
 }  // namespace
 }  // namespace superpose

@@ -164,5 +164,127 @@ bool sum_dense(const EdgeSum<T>& call, std::int64_t begin, std::int64_t end) {
     return true;
 }
 
+// ------------------------------------------------------------------------------------------------ gradients
+
+// totals[(r, o)] gets, or gets more of, the products of row r and g[o] at n samples, lane by lane, for NR rows from r on.
+template <class T, int NR, int NO>
+SUPERPOSE_INLINE void multiply_by(const T* rows, const T* g, std::int64_t stride, std::int64_t n, std::int64_t outputs,
+                                    bool fresh, T* totals) {
+    constexpr int width = Simd<T>::width;
+    Vector<T> sum[NR][NO];
+#pragma GCC unroll 4
+    for (int r = 0; r < NR; ++r) {
+#pragma GCC unroll 4
+        for (int q = 0; q < NO; ++q) sum[r][q] = fresh ? Vector<T>{} : load(totals + (r * outputs + q) * width);
+    }
+    for (std::int64_t p = 0; p < n; p += width) {
+        Vector<T> here[NO];
+#pragma GCC unroll 4
+        for (int q = 0; q < NO; ++q) here[q] = load(g + q * stride + p);
+#pragma GCC unroll 4
+        for (int r = 0; r < NR; ++r) {
+            const Vector<T> row = load(rows + r * kRun + p);
+#pragma GCC unroll 4
+            for (int q = 0; q < NO; ++q) sum[r][q] += row * here[q];
+        }
+    }
+#pragma GCC unroll 4
+    for (int r = 0; r < NR; ++r) {
+#pragma GCC unroll 4
+        for (int q = 0; q < NO; ++q) store(totals + (r * outputs + q) * width, sum[r][q]);
+    }
+}
+
+template <class T, int NO>
+void multiply_all_by(const T* rows, std::int64_t count, const T* g, std::int64_t stride, std::int64_t n,
+                       std::int64_t outputs, bool fresh, T* totals) {
+    constexpr int width = Simd<T>::width, most = kRegisters == 32 ? 4 : 2;
+    std::int64_t r = 0;
+    for (; r + most <= count; r += most)
+        multiply_by<T, most, NO>(rows + r * kRun, g, stride, n, outputs, fresh, totals + r * outputs * width);
+    for (; r < count; ++r)
+        multiply_by<T, 1, NO>(rows + r * kRun, g, stride, n, outputs, fresh, totals + r * outputs * width);
+}
+
+// Samples [begin, end) and inputs [first_input, last_input).
+template <class T, int K>
+bool pull_dense(const Pulls<T>& call, std::int64_t begin, std::int64_t end, std::int64_t first_input,
+                std::int64_t last_input) {
+    constexpr int width = Simd<T>::width;
+    const Shape& shape = call.shape;
+    const std::int64_t I = shape.inputs, O = shape.outputs, count = shape.rows(), size = count * O;
+    const std::int64_t longest = smaller(kNarrowStrip, end - begin);
+    Columns<T, K> columns(shape, longest, Order::kNone);
+    const std::int64_t stride = columns.stride();
+    Knots<T>* knots;
+    T *g, *rows, *totals, *pulled;
+    const bool needs_pulls = call.value || call.slope;
+    const bool fits = lay_out([&](Cutter& cutter) {
+        columns.cut(cutter, call.value || call.coefficient, call.slope, call.v);
+        knots = cutter.cut<Knots<T>>(last_input - first_input);
+        g = cutter.cut<T>(O * stride);
+        rows = cutter.cut<T>(work_size<T>(shape));
+        totals = cutter.cut<T>(call.coefficient ? size * width : 0);
+        pulled = cutter.cut<T>(needs_pulls ? kBlock * stride : 0);
+    });
+    if (!fits) return false;
+    for (std::int64_t i = first_input; i < last_input; ++i)
+        knots[i - first_input] = read_knots(call.knots + i * shape.knots(), K, shape.intervals);
+    for (std::int64_t b = begin; b < end; b += kNarrowStrip) {
+        const std::int64_t n = smaller(kNarrowStrip, end - b);
+        turn_round(call.g + b * O, O, n, O, g, stride);
+        for (std::int64_t o = 0; o < O; ++o)
+            for (std::int64_t p = n; p < stride && p % width != 0; ++p) g[o * stride + p] = 0;
+        const auto pull = [&](bool of_slopes, std::int64_t i, int some, T* to) {
+            for (int c = 0; c < some; ++c) {
+                for (std::int64_t p = 0; p < n; p += kRun) {
+                    const std::int64_t here = smaller<std::int64_t>(kRun, n - p);
+                    T* sums = pulled + c * stride + p;
+                    const T* factors = g + p;
+                    for_edges<T, K>(columns[c], of_slopes, p, here, shape, call.coefficients + (i + c) * size, rows,
+                                    [=](std::int64_t o, std::int64_t q, const Vector<T>* edge, int outputs) {
+                                        Vector<T> sum = o == 0 ? Vector<T>{} : load(sums + q);
+                                        for (int j = 0; j < outputs; ++j)
+                                            sum += edge[j] * load(factors + (o + j) * stride + q);
+                                        store(sums + q, sum);
+                                    });
+                }
+            }
+            turn_round(pulled, stride, some, n, to + b * I + i, I);
+        };
+        for (std::int64_t i = first_input; i < last_input; i += kBlock) {
+            const int some = static_cast<int>(smaller<std::int64_t>(kBlock, last_input - i));
+            columns.read(knots + (i - first_input), call.x + b * I + i, call.v ? call.v + b * I + i : nullptr, n, some);
+            if (call.value) pull(false, i, some, call.value);
+            if (call.slope) {
+                if (call.v) columns.weigh(true, n, some);
+                pull(true, i, some, call.slope);
+            }
+            if (!call.coefficient) continue;
+            if (call.v) columns.weigh(false, n, some);
+            for (int c = 0; c < some; ++c) {
+                for (std::int64_t p = 0; p < n; p += kRun) {
+                    const std::int64_t here = smaller<std::int64_t>(kRun, n - p);
+                    spread<T, K>(columns[c], false, p, here, shape, rows);
+                    std::int64_t o = 0;
+                    const auto multiply = [&](auto&& some_rows, int outputs) {
+                        some_rows(rows, count, g + o * stride + p, stride, here, O, p == 0, totals + o * width);
+                        o += outputs;
+                    };
+                    while (o + 4 <= O) multiply(multiply_all_by<T, 4>, 4);
+                    while (o + 2 <= O) multiply(multiply_all_by<T, 2>, 2);
+                    while (o < O) multiply(multiply_all_by<T, 1>, 1);
+                }
+                T* to = call.coefficient + (i + c) * size;
+                for (std::int64_t at = 0; at < size; ++at) {
+                    const T sum = sum_lanes<T>(load(totals + at * width));
+                    to[at] = b == begin ? sum : to[at] + sum;
+                }
+            }
+        }
+    }
+    return true;
+}
+
 }  // namespace
 }  // namespace superpose

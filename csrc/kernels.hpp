@@ -42,6 +42,47 @@ struct Pulls {
     T *value, *slope, *coefficient;
 };
 
+// A layer among others, and the gradient by its coefficients, which may be null.
+template <class T>
+struct Link {
+    std::int64_t inputs, outputs, intervals;
+    int degree, base;
+    const T *coefficients, *knots;
+    T* gradient;
+};
+
+// Layers one after another; the outputs of each are the inputs of the next.
+template <class T>
+struct Layers {
+    std::int64_t batch;
+    int threads, depth;
+    const Link<T>* of;
+
+    Shape shape(int n) const {
+        return {batch, of[n].inputs, of[n].outputs, of[n].intervals, of[n].degree, of[n].base, 0, threads};
+    }
+    // Coefficients of a layer.
+    std::int64_t size(int n) const { return of[n].inputs * shape(n).rows() * of[n].outputs; }
+    std::int64_t outputs() const { return of[depth - 1].outputs; }
+};
+
+// hidden: the outputs of all layers but the last, one after another. out[b, o] = center[o] + scale[o] h[b, o], h being the
+// outputs of the last; `center` and `scale` may be null, for zeros and ones.
+template <class T>
+struct Chain {
+    Layers<T> layers;
+    const T *x, *center, *scale;
+    T *hidden, *out;
+};
+
+// The gradients of sum_bo g[b, o] out[b, o]: by the coefficients, and `slope` by x, which may be null.
+template <class T>
+struct ChainPulls {
+    Layers<T> layers;
+    const T *x, *hidden, *g, *scale;
+    T* slope;
+};
+
 // out[inputs, batch]: what is not zero at each point, as records of eight numbers: degree + 1 spline rows, in the last
 // place but one the base function (zero without one), and last the number of the first row, an integer as wide as T.
 template <class T>
@@ -79,6 +120,10 @@ struct Table {
     bool (*edge_sum_double)(const EdgeSum<double>&);
     bool (*pulls_float)(const Pulls<float>&);
     bool (*pulls_double)(const Pulls<double>&);
+    bool (*chain_float)(const Chain<float>&);
+    bool (*chain_double)(const Chain<double>&);
+    bool (*chain_pulls_float)(const ChainPulls<float>&);
+    bool (*chain_pulls_double)(const ChainPulls<double>&);
     bool (*records_float)(const Records<float>&);
     bool (*records_double)(const Records<double>&);
     bool (*normal_float)(const NormalMatrix<float>&);

@@ -89,6 +89,35 @@ class Kernels {
                        pull_call<double>(shape, v, g, coefficients, x, knots, value, slope, coefficient)));
     }
 
+    // Of each layer: inputs, outputs, intervals, degree, base. A layer's curves: coefficients, knots.
+    using Numbers = std::vector<std::int64_t>;
+    using Addresses = std::vector<Address>;
+
+    void chain(int kind, std::int64_t batch, int threads, const Numbers& sizes, const Addresses& curves, Address x,
+               Address center, Address scale, Address hidden, Address out) const {
+        const auto call = [&](auto kernel, auto zero) {
+            using T = decltype(zero);
+            const std::vector<Link<T>> links = chained<T>(batch, threads, sizes, curves, {});
+            const nb::gil_scoped_release released;
+            done(kernel({layers(batch, threads, links), at<const T>(x), at<const T>(center), at<const T>(scale),
+                         at<T>(hidden), at<T>(out)}));
+        };
+        kind == 0 ? call(table_->chain_float, 0.0f) : call(table_->chain_double, 0.0);
+    }
+
+    void chain_pulls(int kind, std::int64_t batch, int threads, const Numbers& sizes, const Addresses& curves,
+                     const Addresses& gradients, Address x, Address hidden, Address g, Address scale,
+                     Address slope) const {
+        const auto call = [&](auto kernel, auto zero) {
+            using T = decltype(zero);
+            const std::vector<Link<T>> links = chained<T>(batch, threads, sizes, curves, gradients);
+            const nb::gil_scoped_release released;
+            done(kernel({layers(batch, threads, links), at<const T>(x), at<const T>(hidden), at<const T>(g),
+                         at<const T>(scale), at<T>(slope)}));
+        };
+        kind == 0 ? call(table_->chain_pulls_float, 0.0f) : call(table_->chain_pulls_double, 0.0);
+    }
+
     void records(int kind, Address x, Address knots, Address out, std::int64_t batch, std::int64_t inputs,
                  std::int64_t intervals, int degree, int base, int order) const {
         const Shape shape = checked(batch, inputs, 0, intervals, degree, base, order, 1);
@@ -115,6 +144,33 @@ class Kernels {
         const auto& [records, sensitivities, inputs, outputs, count, rows, start, degree, base] = from;
         return {at<const T>(records), at<const T>(sensitivities), at<const std::int64_t>(inputs),
                 at<const std::int64_t>(outputs), count, rows, start, degree, base};
+    }
+
+    template <class T>
+    static std::vector<Link<T>> chained(std::int64_t batch, int threads, const Numbers& sizes, const Addresses& curves,
+                                        const Addresses& gradients) {
+        const std::size_t depth = sizes.size() / 5;
+        if (depth == 0 || sizes.size() != 5 * depth || curves.size() != 2 * depth ||
+            (!gradients.empty() && gradients.size() != depth))
+            throw std::invalid_argument("no layers, or some numbers of them are missing");
+        std::vector<Link<T>> links;
+        links.reserve(depth);
+        for (std::size_t n = 0; n < depth; ++n) {
+            const std::int64_t* of = sizes.data() + 5 * n;
+            const Shape shape = checked(batch, of[0], of[1], of[2], static_cast<int>(of[3]), static_cast<int>(of[4]), 0,
+                                        threads);
+            if (n > 0 && links.back().outputs != shape.inputs)
+                throw std::invalid_argument("a layer's inputs are not the outputs of the one before");
+            links.push_back({shape.inputs, shape.outputs, shape.intervals, shape.degree, shape.base,
+                             at<const T>(curves[2 * n]), at<const T>(curves[2 * n + 1]),
+                             gradients.empty() ? nullptr : at<T>(gradients[n])});
+        }
+        return links;
+    }
+
+    template <class T>
+    static Layers<T> layers(std::int64_t batch, int threads, const std::vector<Link<T>>& links) {
+        return {batch, threads, static_cast<int>(links.size()), links.data()};
     }
 
     template <class T>
@@ -149,6 +205,8 @@ NB_MODULE(_native, module) {
         .def_prop_ro("name", &Kernels::name)
         .def("edge_sum", &Kernels::edge_sum)
         .def("pulls", &Kernels::pulls)
+        .def("chain", &Kernels::chain)
+        .def("chain_pulls", &Kernels::chain_pulls)
         .def("records", &Kernels::records)
         .def("normal_matrix", &Kernels::normal_matrix);
 }

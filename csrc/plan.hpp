@@ -33,10 +33,13 @@ inline int threads_at_work() {
 #endif
 }
 
+inline double work_of(const Shape& shape) {
+    return double(shape.batch) * double(shape.inputs) * double(shape.outputs + 8);
+}
+
 inline int threads_for(const Shape& shape) {
 #ifdef _OPENMP
-    const double work = double(shape.batch) * double(shape.inputs) * double(shape.outputs + 8);
-    return work < kThreadWork || shape.threads < 2 ? 1 : shape.threads;
+    return work_of(shape) < kThreadWork || shape.threads < 2 ? 1 : shape.threads;
 #else
     return 1;
 #endif

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <limits>
+#include <memory>
 #include <type_traits>
 #include <vector>
 
@@ -368,6 +369,114 @@ Count all_contractions(const Table& table, int cases) {
     return count;
 }
 
+// ------------------------------------------------------------------------------------------- layers in a chain
+
+// One layer of a chain: its curves, and its gradient where one is wanted.
+template <class T>
+struct Curves {
+    Shape shape;
+    Array<T> coefficients, knots, gradient;
+
+    Curves(Source& source, const Shape& shape_, bool wanted)
+        : shape(shape_), coefficients(shape.inputs * shape.rows() * shape.outputs), knots(shape.inputs * shape.knots()),
+          gradient(wanted ? coefficients.size() : 0) {
+        fill(source, coefficients);
+        const int kind = static_cast<int>(source.below(kUsual));
+        for (Index i = 0; i < shape.inputs; ++i)
+            draw_knots(source, kind, shape.degree, shape.intervals, knots.data() + i * shape.knots());
+    }
+};
+
+template <class T>
+bool run(const Table& table, const Chain<T>& call) {
+    if constexpr (std::is_same_v<T, float>) return table.chain_float(call);
+    else return table.chain_double(call);
+}
+
+template <class T>
+bool run(const Table& table, const ChainPulls<T>& call) {
+    if constexpr (std::is_same_v<T, float>) return table.chain_pulls_float(call);
+    else return table.chain_pulls_double(call);
+}
+
+template <class T>
+bool nearly(const char* what, const char* table, const Array<T>& ours, const std::vector<T>& expected) {
+    // Rounding grows from layer to layer, and what is summed may be much larger than the sum.
+    double size = 0;
+    for (T value : expected) size = std::fmax(size, std::fabs(value));
+    for (Index n = 0; n < ours.size(); ++n) {
+        if (std::fabs(double(ours[n]) - expected[std::size_t(n)]) <= (sizeof(T) == 4 ? 2e-3 : 1e-11) * size) continue;
+        std::printf("FAILED %s %s %s: element %lld is %.9g, expected %.9g\n", table, sizeof(T) == 4 ? "float" : "double",
+                    what, static_cast<long long>(n), double(ours[n]), double(expected[std::size_t(n)]));
+        return false;
+    }
+    return true;
+}
+
+// Against the contractions, layer by layer.
+template <class T>
+bool chain(Source& source, const Table& table) {
+    const Index batches[] = {0, 1, 2, 15, 17, 130, 515, 1100};
+    const Index nodes[] = {1, 1, 2, 3, 5, 7, 8, 9, 16, 17, 40};
+    const Index grids[] = {1, 2, 5, 20, 70};
+    const Index batch = source.one_of(batches);
+    const int depth = 1 + static_cast<int>(source.below(4)), threads = 1 + static_cast<int>(source.below(4));
+    const int base = static_cast<int>(source.below(3));
+    std::vector<std::unique_ptr<Curves<T>>> curves;
+    std::vector<Link<T>> links;
+    Index hidden_size = 0;
+    for (int n = 0; n < depth; ++n) {
+        const Index inputs = n == 0 ? source.one_of(nodes) : links.back().outputs;
+        const Shape shape{batch, inputs, source.one_of(nodes), source.one_of(grids), 1 + static_cast<int>(source.below(5)),
+                          base, 0, threads};
+        curves.push_back(std::make_unique<Curves<T>>(source, shape, source.below(4) > 0));
+        const Curves<T>& made = *curves.back();
+        links.push_back({shape.inputs, shape.outputs, shape.intervals, shape.degree, shape.base,
+                         made.coefficients.data(), made.knots.data(), made.gradient.data()});
+        if (n > 0) hidden_size += batch * inputs;
+    }
+    const Index I = links.front().inputs, O = links.back().outputs;
+    const bool scaled = source.coin();
+    const Array<T> x(batch * I), center(scaled ? O : 0), scale(scaled ? O : 0), hidden(hidden_size), out(batch * O),
+        g(batch * O), slope(source.coin() ? batch * I : 0);
+    for (const Array<T>* one : {&x, &center, &scale, &g}) fill(source, *one);
+    const Layers<T> layers{batch, threads, depth, links.data()};
+    bool good = run(table, Chain<T>{layers, x.data(), center.data(), scale.data(), hidden.data(), out.data()}) &&
+                run(table, ChainPulls<T>{layers, x.data(), hidden.data(), g.data(), scale.data(), slope.data()});
+
+    std::vector<std::vector<T>> inputs = {{x.data(), x.data() + x.size()}};
+    for (int n = 0; n < depth; ++n) {
+        const Curves<T>& layer = *curves[n];
+        std::vector<T> y(std::size_t(batch * layer.shape.outputs));
+        good &= run(table, EdgeSum<T>{layer.shape, nullptr, layer.coefficients.data(), inputs[n].data(),
+                                      layer.knots.data(), y.data()});
+        inputs.push_back(y);
+    }
+    std::vector<T> expected = inputs[depth], pulled(g.data(), g.data() + g.size());
+    for (Index n = 0; scaled && n < batch * O; ++n) {
+        expected[n] = center[n % O] + scale[n % O] * expected[n];
+        pulled[n] *= scale[n % O];
+    }
+    good &= nearly("chain", table.name, out, expected);
+    for (int n = depth - 1; n >= 0; --n) {
+        const Curves<T>& layer = *curves[n];
+        std::vector<T> lower(std::size_t(batch * layer.shape.inputs)), gradient(std::size_t(layer.coefficients.size()));
+        good &= run(table, Pulls<T>{layer.shape, nullptr, pulled.data(), layer.coefficients.data(), inputs[n].data(),
+                                    layer.knots.data(), nullptr, lower.data(), gradient.data()});
+        good &= nearly("a gradient of the chain", table.name, layer.gradient, gradient);
+        pulled = lower;
+    }
+    return good && nearly("slopes of the chain", table.name, slope, pulled);
+}
+
+template <class T>
+Count all_chains(const Table& table, int cases) {
+    Source source(20 + sizeof(T));
+    Count count;
+    for (int n = 0; n < cases; ++n) ++(chain<T>(source, table) ? count.passed : count.failed);
+    return count;
+}
+
 // ------------------------------------------------------------------------------------------- the normal matrix
 
 template <class T>
@@ -521,6 +630,7 @@ int main(int count, char** words) {
     for (const Table* table : runnable()) {
         if (count > 2 && std::strcmp(words[2], table->name) != 0) continue;
         for (const Count& part : {all_contractions<float>(*table, cases), all_contractions<double>(*table, cases),
+                                  all_chains<float>(*table, cases / 3), all_chains<double>(*table, cases / 3),
                                   all_normal_matrices<float>(*table, cases / 10),
                                   all_normal_matrices<double>(*table, cases / 10)}) {
             passed += part.passed;

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from superpose import KAN, KANLayer, OptionError
 from superpose.nn import products
+from superpose.nn.straight import curves_of
 from superpose.nn.surgery import slice_layer, slice_model
 from superpose.pde.operators import Derivatives, NestedDerivatives
 from superpose.spline import grid
@@ -168,8 +169,8 @@ def test_without_products_nothing_is_different() -> None:
     model, same = KAN([3, 4, 2], seed=3), KAN([3, [4, []], [2, 0]], seed=3)
     assert same.shape == [3, 4, 2]
     x = random(5, 3)
-    assert torch.equal(model(x), same(x)) and model._curves() is not None and same._curves() is not None
-    assert KAN(SHAPES[0])._curves() is None
+    assert torch.equal(model(x), same(x)) and curves_of(model) is not None and curves_of(same) is not None
+    assert curves_of(KAN(SHAPES[0])) is None
 
 
 @pytest.mark.parametrize(

@@ -10,21 +10,16 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.module import _has_any_global_hook
 
 from superpose._errors import DataError, OptionError, ShapeError
 from superpose.data import Affine, Dataset, read_features
 from superpose.nn.head import Head
 from superpose.nn.layer import KANLayer, buffer_of, check_count
 from superpose.nn.products import Width, read_width
+from superpose.nn.straight import Straight
 from superpose.spline import grid, ops
 
 Edge = tuple[int, int, int]
-
-# Centres, then scales, in turn.
-_SCALING = ("input_center", "input_scale", "output_center", "output_scale")
-# Each of them with its version when it was looked at last, and whether all were 0 or 1.
-_NOT_LOOKED_AT: tuple[tuple[tuple[str, Tensor, int], ...], bool] = ((), False)
 
 
 @dataclass(frozen=True)
@@ -140,7 +135,7 @@ class KAN(nn.Module):
         self.register_buffer("input_scale", torch.ones(counts[0], **made))
         self.register_buffer("output_center", torch.zeros(counts[-1], **made))
         self.register_buffer("output_scale", torch.ones(counts[-1], **made))
-        self._looked_at = _NOT_LOOKED_AT
+        self._straight = Straight()
         self.register_buffer("scaled", torch.zeros((), dtype=torch.bool, device=device))
         self.feature_names = _names("feature_names", feature_names, counts[0], "x")
         self.target_names = _names("target_names", target_names, counts[-1], "y")
@@ -215,12 +210,11 @@ class KAN(nn.Module):
 
     # -- what it computes
 
-    def scale_inputs(self, x: Tensor, unscaled: bool | None = None) -> Tensor:
+    def scale_inputs(self, x: Tensor) -> Tensor:
         """From the user's units to the first layer's, in the model's dtype; checks the number of features.
 
         Args:
             x: ``[..., n_in]``.
-            unscaled: whether there is nothing to do, if this is known.
 
         Raises:
             ShapeError: if the last dimension is not the number of inputs.
@@ -234,8 +228,6 @@ class KAN(nn.Module):
                 f"{', ...' if expected > 8 else ''}) in the last dimension, but the input has shape "
                 f"{tuple(x.shape)}{remedy}"
             )
-        if x.dtype is center.dtype and (self._is_unscaled() if unscaled is None else unscaled):
-            return x
         return _scaled(x, center, buffer_of(self, "input_scale"))
 
     def scale_targets(self, y: Tensor) -> Tensor:
@@ -244,58 +236,20 @@ class KAN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``[..., n_in] -> [..., n_out]``, both in the user's units, the latter in the model's dtype."""
-        unscaled = self._is_unscaled()
-        h = self.scale_inputs(x, unscaled)
-        scaling = None if unscaled else (buffer_of(self, "output_center"), buffer_of(self, "output_scale"))
-        curves = self._curves() if h.dim() == 2 else None
-        if curves is not None:
-            return ops.chain(h, *curves, scaling)
+        # What is compiled has to stay right when the model changes later.
+        straight = None if torch.compiler.is_compiling() else self._straight.of(self)
+        if straight is not None:
+            links, unscaled = straight
+            shape = x.shape
+            if not (unscaled and len(shape) == 2 and shape[1] == links.inputs and x.dtype is links.dtype):
+                x = self.scale_inputs(x)
+            if x.dim() == 2:
+                return ops.chain(x, links)
+        else:
+            x = self.scale_inputs(x)
         for layer in self.layers:
-            h = layer(h)
-        return h if scaling is None else torch.addcmul(scaling[0], h, scaling[1])
-
-    def _is_unscaled(self) -> bool:
-        """Whether all centres are 0 and all scales 1 and this can be known; they are looked at when they changed."""
-        if torch.compiler.is_compiling():
-            return False
-        seen, unscaled = self._looked_at
-        try:
-            for name, buffer, version in seen:
-                if self._buffers[name] is not buffer or buffer._version != version:
-                    break
-            else:
-                if seen:
-                    return unscaled
-            seen = tuple((name, buffer_of(self, name), buffer_of(self, name)._version) for name in _SCALING)
-            unscaled = not any(bool(torch.ne(buffer, n % 2).any()) for n, (_, buffer, _) in enumerate(seen))
-        except RuntimeError:
-            # Inference tensors have no versions; those of several models at once (vmap) no one answer.
-            return False
-        # The buffers themselves are kept with the answer, so that no other can get their place.
-        self._looked_at = seen, unscaled
-        return unscaled
-
-    def __getstate__(self) -> dict[str, Any]:
-        # The versions of a copy's buffers are counted anew.
-        return {**self.__dict__, "_looked_at": _NOT_LOOKED_AT}
-
-    def _curves(self) -> tuple[list[Tensor], list[ops.Spline]] | None:
-        """The layers' curves, if these are all there is to the layers: no symbolic edges, products or hooks."""
-        rows, splines = [], []
-        for layer in self.layers:
-            if (
-                type(layer) is not KANLayer
-                or layer.symbolic is not None
-                or layer.products
-                or layer._forward_hooks
-                or layer._forward_pre_hooks
-                or layer._backward_hooks
-                or layer._backward_pre_hooks
-            ):
-                return None
-            rows.append(layer.rows())
-            splines.append((buffer_of(layer, "knots"), layer.degree, layer.base))
-        return None if _has_any_global_hook() else (rows, splines)  # type: ignore[no-untyped-call]
+            x = layer(x)
+        return torch.addcmul(self.output_center, x, self.output_scale)
 
     def trace(self, x: Tensor) -> Trace:
         """Every activation on samples ``x [B, n_in]`` in the user's units; leaves nothing behind in the model."""

@@ -36,7 +36,7 @@ KINDS = {torch.float32: 0, torch.float64: 1}
 BASES = {"none": 0, "silu": 1, "identity": 2}
 # Slopes are of the next order, and kMostOrder in csrc/kernels.hpp is the last that the kernels know.
 _MOST_ORDER = 11
-_get_threads = torch.get_num_threads
+get_threads = torch.get_num_threads
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def edge_sum(
                 degree,
                 base_code,
                 order,
-                _get_threads(),
+                get_threads(),
             )
             return out
     return reference.edge_sum(v, coefficients, x, knots, degree, base, order)
@@ -211,7 +211,7 @@ def pulls(
                 degree,
                 base_code,
                 order,
-                _get_threads(),
+                get_threads(),
             )
             return value_out, slope_out, coefficient_out
     return _reference_pulls(v, g, coefficients, x, knots, degree, base, order, value, slope, coefficient)

@@ -22,6 +22,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from superpose.spline import backend
+from superpose.spline.links import PLAIN, Links, are_same, is_batched, is_for, pulls, values
 
 # The arguments in which T is linear, by their places; a number also names the derivative of T by that argument.
 V, G, C = 0, 1, 2
@@ -35,10 +36,8 @@ _is_grad_enabled = torch.is_grad_enabled
 _transforms_active: Callable[[], bool] = torch._C._are_functorch_transforms_active
 _modes_active: Callable[[], int] = torch._C._len_torch_dispatch_stack
 _is_tracing: Callable[[], bool] = torch._C._is_tracing
-# What torch.autograd.grad(is_grads_batched=True) hands out, which is no transform of functorch.
-_is_batched: Callable[[Tensor], bool] = torch._C._functorch.is_legacy_batchedtensor
 _unpack_dual: Callable[..., Any] = forward_ad.unpack_dual
-_PLAIN = frozenset((Tensor, torch.nn.Parameter, type(None)))
+_PLAIN_OR_NONE = PLAIN | {type(None)}
 
 
 def edge_sum(
@@ -112,88 +111,66 @@ def partial(form: Form, v: Tensor | None, g: Tensor | None, c: Tensor | None, x:
     return numbers(form, v, g, c, x, knots)
 
 
-# What the curves of one layer are, but for their coefficients: ``knots, degree, base``.
-Spline = tuple[Tensor, int, str]
-# ``center, scale`` of the outputs; None for 0 and 1.
-Scaling = tuple[Tensor, Tensor] | None
+def unwatched() -> bool:
+    """Whether nobody follows or changes all operations: no transform of torch.func, no tracing, no forward mode."""
+    return not (_transforms_active() or forward_ad._current_level >= 0 or _modes_active() > 0 or _is_tracing())
 
 
-def chain(x: Tensor, coefficients: Sequence[Tensor], splines: Sequence[Spline], scaling: Scaling) -> Tensor:
+def chain(x: Tensor, links: Links) -> Tensor:
     """Layers one after another, ``x [B, I] -> center + scale * h``, with ``h [B, O]`` the last one's outputs.
 
     The same as :func:`edge_sum` for each. But a small network's time is mostly what each recorded operation costs, so
     here all are recorded as one.
+
+    Args:
+        x: ``[B, I]`` points.
+        links: the layers, from :func:`superpose.spline.links.look`; their tensors have to be still where they were, and
+            operations have to be :func:`unwatched`.
+
+    Returns:
+        ``[B, O]``, differentiable any number of times in the coefficients and ``x``.
     """
-    if (
-        _is_dynamo_compiling()
-        or _transforms_active()
-        or forward_ad._current_level >= 0
-        or not _is_grad_enabled()
-        or not _recordable(x, coefficients)
-    ):
-        return _linked(x, coefficients, splines, scaling)
-    return _apply_chain(splines, scaling, x, *coefficients)
+    if not is_for(links, x):
+        return _linked(x, links.coefficients, links)
+    if _is_grad_enabled():
+        if x.requires_grad:
+            return _apply_chain(links, x, *links.coefficients)
+        for one in links.coefficients:
+            if one.requires_grad:
+                return _apply_chain(links, x, *links.coefficients)
+    return values(links, x)[0]
 
 
-def _recordable(x: Tensor, coefficients: Sequence[Tensor]) -> bool:
-    """Whether a gradient is wanted and nobody follows the operations; see :func:`_watched`, which this is for many."""
-    wanted = x.requires_grad
-    if type(x) not in _PLAIN or _modes_active() > 0 or _is_tracing():
-        return False
-    for one in coefficients:
-        if type(one) not in _PLAIN or _is_batched(one):
-            return False
-        wanted = wanted or one.requires_grad
-    return wanted
-
-
-def _linked(x: Tensor, coefficients: Sequence[Tensor], splines: Sequence[Spline], scaling: Scaling) -> Tensor:
-    for one, (knots, degree, base) in zip(coefficients, splines, strict=True):
+def _linked(x: Tensor, coefficients: Sequence[Tensor], links: Links) -> Tensor:
+    for one, (knots, degree, base) in zip(coefficients, links.splines, strict=True):
         x = partial((G, degree, base, 0), None, None, one, x, knots)
-    return x if scaling is None else torch.addcmul(scaling[0], x, scaling[1])
+    return x if links.scaling is None else torch.addcmul(links.scaling[0], x, links.scaling[1])
 
 
 class _Chain(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, splines: Sequence[Spline], scaling: Scaling, x: Tensor, *coefficients: Tensor) -> Tensor:
-        inputs = [x]
-        for c, (knots, degree, base) in zip(coefficients, splines, strict=True):
-            inputs.append(backend.edge_sum(None, c, inputs[-1], knots, degree, base, 0))
-        y = inputs.pop()
+    def forward(ctx: Any, links: Links, x: Tensor, *coefficients: Tensor) -> Tensor:
+        y, hidden = values(links, x)
         # Knots and scaling are no arguments of autograd, each of which takes its time: nothing flows to them.
-        ctx.splines, ctx.scaling = splines, scaling
-        ctx.save_for_backward(*coefficients, *inputs)
-        return y if scaling is None else torch.addcmul(scaling[0], y, scaling[1])
+        ctx.links = links
+        ctx.save_for_backward(x, hidden, *coefficients)
+        return y
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
-        splines, scaling, needs = ctx.splines, ctx.scaling, ctx.needs_input_grad
-        depth, saved = len(splines), ctx.saved_tensors
-        coefficients, inputs = saved[:depth], saved[depth:]
-        gradients: list[Tensor | None] = [None] * len(needs)
-        if _is_grad_enabled():
-            # Derivatives of the gradients may be asked for: they are made from operations that have some themselves.
-            with torch.enable_grad():
-                y = _linked(inputs[0], coefficients, splines, scaling)
-            wanted = [n for n, need in enumerate(needs) if need]
-            arguments = [None, None, inputs[0], *coefficients]
-            made = torch.autograd.grad(y, [arguments[n] for n in wanted], g, create_graph=True)
-            for n, gradient in zip(wanted, made, strict=True):
-                gradients[n] = gradient
-            return tuple(gradients)
-        if scaling is not None:
-            g = g * scaling[1]
-        for n in range(depth - 1, -1, -1):
-            knots, degree, base = splines[n]
-            by_x, by_c = n > 0 or needs[2], needs[3 + n]
-            _, pulled, gradients[3 + n] = backend.pulls(
-                None, g, coefficients[n], inputs[n], knots, degree, base, 0, False, by_x, by_c
-            )
-            if pulled is not None:
-                g = pulled
-        if needs[2]:
-            gradients[2] = g
-        return tuple(gradients)
+        links, wanted = ctx.links, ctx.needs_input_grad[1:]
+        x, hidden, *coefficients = ctx.saved_tensors
+        # Hooks for saved tensors may have put others in their place.
+        if not _is_grad_enabled() and are_same(links, coefficients) and is_for(links, x):
+            made = pulls(links, g, x, hidden, wanted)
+            if made is not None:
+                return None, *made
+        # Derivatives of the gradients may be asked for: they are made from operations that have some themselves.
+        with torch.enable_grad():
+            y = _linked(x, coefficients, links)
+        arguments = [one for one, want in zip((x, *coefficients), wanted, strict=True) if want]
+        gradients = iter(torch.autograd.grad(y, arguments, g, create_graph=_is_grad_enabled()))
+        return None, *(next(gradients) if want else None for want in wanted)
 
 
 _apply_chain: Callable[..., Tensor] = super(torch.autograd.Function, _Chain).apply
@@ -221,15 +198,15 @@ def operator(form: Form, v: Any, g: Any, c: Any, x: Tensor, knots: Tensor) -> Te
 def _watched(v: Any, g: Any, c: Any, x: Tensor) -> bool:
     """Whether somebody follows the operations on these tensors, so that they must be operators of torch."""
     return (
-        type(x) not in _PLAIN
-        or type(c) not in _PLAIN
-        or type(g) not in _PLAIN
-        or type(v) not in _PLAIN
+        type(x) not in _PLAIN_OR_NONE
+        or type(c) not in _PLAIN_OR_NONE
+        or type(g) not in _PLAIN_OR_NONE
+        or type(v) not in _PLAIN_OR_NONE
         or _modes_active() > 0
         or _is_tracing()
-        or (v is not None and _is_batched(v))
-        or (g is not None and _is_batched(g))
-        or (c is not None and _is_batched(c))
+        or (v is not None and is_batched(v))
+        or (g is not None and is_batched(g))
+        or (c is not None and is_batched(c))
     )
 
 
