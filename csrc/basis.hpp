@@ -112,13 +112,30 @@ void locate(const Knots<T>& knots, Strip<T>& strip, std::int32_t* first, std::in
     strip.beyond = any<T>(outside);
 }
 
-// local[j] = t[m + j - degree + 1] for each point: the knots that its B-splines depend on.
+// local[j] = t[m + j - degree + 1] for each point: the 2 K knots that its B-splines depend on. Four points at a time, four
+// knots of each, the last four beginning where all are inside.
 template <class T, int K>
 void gather_knots(const Knots<T>& knots, Strip<T>& strip, const std::int32_t* first, std::int64_t n) {
-    for (std::int64_t b = 0; b < n; ++b) {
-        const T* from = knots.t + first[b] - (K - 1);
-        for (int j = 0; j < 2 * K; ++j) strip.local[j * strip.stride + b] = from[j];
+    const T* const t = knots.t - (K - 1);
+    T* const local = strip.local;
+    const std::int64_t stride = strip.stride;
+    std::int64_t b = 0;
+    if constexpr (K >= 2) {
+        for (; b + 4 <= n; b += 4) {
+#pragma GCC unroll 4
+            for (int part = 0; part < (K + 1) / 2; ++part) {
+                const int begin = 4 * part < 2 * K - 4 ? 4 * part : 2 * K - 4;
+                typename Four<T>::V four[4];
+#pragma GCC unroll 4
+                for (int q = 0; q < 4; ++q) four[q] = load_four(t + first[b + q] + begin);
+                transpose<T>(four);
+#pragma GCC unroll 4
+                for (int j = 0; j < 4; ++j) store_four(local + (begin + j) * stride + b, four[j]);
+            }
+        }
     }
+    for (; b < n; ++b)
+        for (int j = 0; j < 2 * K; ++j) local[j * stride + b] = t[first[b] + j];
 }
 
 // B-splines on even knots as polynomials of the position u: factor[s][j] of u^j, differentiated ORDER times.

@@ -159,11 +159,14 @@ void pull_column(const Column<T>& column, bool of_slopes, const TileRows<T>& til
 }
 
 // Rows of one input's coefficient gradient, NV vectors of outputs, of which the first `left` lanes count: a window of
-// K + 1 rows slides over the intervals.
+// K + 1 rows slides over the intervals. Where a row is a part of a vector, the first rows are stored as whole vectors, for
+// the next row covers what is too much, which costs less than to leave it out.
 template <class T, int K, int NV>
 void coefficient_column(const Column<T>& column, std::int64_t intervals, const T* g, T* to, T* base_to,
                         std::int64_t outputs, int left, bool add) {
     constexpr int width = Simd<T>::width;
+    const std::int64_t over = (intervals + K) * outputs - width;
+    const std::int64_t covered_rows = NV == 1 && outputs < width && !add && over >= 0 ? over / outputs + 1 : 0;
     Vector<T> window[K + 1][NV] = {}, base[NV] = {};
     const T* const weights = column.values;
     const std::int64_t stride = column.stride;
@@ -178,7 +181,11 @@ void coefficient_column(const Column<T>& column, std::int64_t intervals, const T
     std::int64_t interval = 0;
     const auto slide = [&](std::int64_t end) {
         for (; interval < end; ++interval, to += outputs) {
-            put(to, window[0]);
+            if (interval < covered_rows) {
+                store(to, window[0][0]);
+            } else {
+                put(to, window[0]);
+            }
 #pragma GCC unroll 8
             for (int s = 0; s < K; ++s) {
 #pragma GCC unroll 4
