@@ -41,7 +41,7 @@ class _Seen(NamedTuple):
     """What was looked at last. Tensors are kept, so that no others can get their place."""
 
     layers: tuple[_Layer, ...]
-    scaling: tuple[tuple[str, Tensor, int], ...]
+    scaling: tuple[tuple[str, Tensor, int, int], ...]
     links: Links
     unscaled: bool
 
@@ -73,8 +73,11 @@ class Straight:
             return None
         seen = None
         try:
-            scaling = tuple((name, buffer_of(model, name), buffer_of(model, name)._version) for name in SCALING)
-            unscaled = not any(bool(torch.ne(buffer, n % 2).any()) for n, (_, buffer, _) in enumerate(scaling))
+            buffers = [buffer_of(model, name) for name in SCALING]
+            scaling = tuple(
+                (name, one, one._version, one.data_ptr()) for name, one in zip(SCALING, buffers, strict=True)
+            )
+            unscaled = not any(bool(torch.ne(one, n % 2).any()) for n, one in enumerate(buffers))
         except RuntimeError:
             # Inference tensors have no versions; those of several models at once (vmap) no one answer.
             scaling, unscaled = (), False
@@ -120,8 +123,9 @@ def _layers(model: KAN, found: Links) -> tuple[_Layer, ...]:
 def _is_same(model: KAN, seen: _Seen) -> bool:
     """Whether a look would see the same. As ``curves_of``, written out for speed."""
     buffers = model._buffers
-    for name, buffer, version in seen.scaling:
-        if buffers[name] is not buffer or buffer._version != version:
+    for name, buffer, version, place in seen.scaling:
+        # A tensor may be given other data past torch's bookkeeping, and then the old place is no longer ours to read.
+        if buffers[name] is not buffer or buffer._version != version or buffer.data_ptr() != place:
             return False
     layers = model._modules["layers"]._modules  # type: ignore[union-attr]
     if len(layers) != len(seen.layers) or not links.are_in_use(seen.links):
