@@ -14,8 +14,14 @@ struct Knots {
     const T* t;
     T low, high, step, inverse;
     std::int32_t intervals, last;
-    bool even;
+    // Even to rounding; or near to it: then only points that even knots would put within `edge` of an interval from an
+    // end can lie beside it.
+    bool even, near;
+    T edge;
 };
+
+// How far knots that are near to even ones may be from them, in intervals.
+constexpr double kAstray = 1.0 / 1024;
 
 template <class T>
 Knots<T> read_knots(const T* row, int degree, std::int64_t intervals) {
@@ -28,16 +34,21 @@ Knots<T> read_knots(const T* row, int degree, std::int64_t intervals) {
     knots.step = (knots.high - knots.low) / T(intervals);
     knots.inverse = T(intervals) / (knots.high - knots.low);
     knots.last = knots.intervals - 1;
-    const T tolerance = Simd<T>::even * knots.step;
+    const T tolerance = Simd<T>::even * knots.step, astray = T(kAstray) * knots.step;
     // Far from zero rounding alone moves knots: then they may look even, to the same rounding, and are not.
     const T reach = larger<T>(__builtin_fabs(knots.low), __builtin_fabs(knots.high));
-    int uneven = !(knots.step > 0) | !(reach * Simd<T>::rounding <= knots.step * Simd<T>::unseen);
+    int uneven = !(knots.step > 0) | !(reach * Simd<T>::rounding <= knots.step * Simd<T>::unseen), far = 0;
     const std::int32_t end = knots.intervals + degree;
     for (std::int32_t j = -degree; j <= end; ++j) {
         const T off = t[j] - (knots.low + T(j) * knots.step);
         uneven |= !(__builtin_fabs(off) <= tolerance);
+        far |= !(__builtin_fabs(off) <= astray);
     }
     knots.even = !uneven;
+    // How far rounding may move a point that is looked for.
+    const T moved = 8 * Simd<T>::rounding * (T(intervals) + reach * knots.inverse);
+    knots.near = knots.even || (!far && moved < T(kAstray));
+    knots.edge = knots.even ? 64 * Simd<T>::even : T(2 * kAstray);
     // Empty intervals at the right end hold no point.
     while (!knots.even && knots.last > 0 && !(t[knots.last] < knots.high)) --knots.last;
     return knots;
@@ -72,7 +83,7 @@ void locate(const Knots<T>& knots, Strip<T>& strip, std::int32_t* first, std::in
     typedef typename S::Narrow Narrow;
     constexpr int width = S::width;
     const T low = knots.low, high = knots.high, most = T(knots.intervals - 1);
-    const T edge = 64 * S::even;
+    const T edge = knots.edge;
     typename S::I outside = {};
     for (std::int64_t b = 0; b < n; b += width) {
         const Vector<T> x = load(strip.x + b);
@@ -84,29 +95,18 @@ void locate(const Knots<T>& knots, Strip<T>& strip, std::int32_t* first, std::in
         cell = cell < most ? cell : all(most);
         cell = cell > 0 ? cell : Vector<T>{};
         Narrow interval = __builtin_convertvector(cell, Narrow);
-        if (knots.even) {
-            const Vector<T> begin = __builtin_convertvector(interval, Vector<T>) * knots.step + low;
-            Vector<T> u = (near - begin) * knots.inverse;
-            if (any<T>((u < edge) | (u > 1 - edge))) {
-                // So close to a knot the rounding of the division must not decide the side.
-                for (int l = 0; l < width; ++l) {
-                    std::int32_t m = interval[l];
-                    while (m > 0 && near[l] < knots.t[m]) --m;
-                    while (m < knots.last && near[l] >= knots.t[m + 1]) ++m;
-                    if (m != interval[l]) {
-                        interval[l] = m;
-                        u[l] = (near[l] - knots.t[m]) * knots.inverse;
-                    }
-                }
-            }
-            store(strip.place + b, u);
-        } else {
+        const Vector<T> begin = __builtin_convertvector(interval, Vector<T>) * knots.step + low;
+        Vector<T> u = (near - begin) * knots.inverse;
+        // Close to a knot neither the rounding of the division nor the knot's own place may decide the side.
+        if (!knots.near || any<T>((u < edge) | (u > 1 - edge))) {
             for (int l = 0; l < width; ++l) {
-                std::int32_t m = interval[l];
-                if (!(knots.t[m] <= near[l] && near[l] < knots.t[m + 1])) interval[l] = bisect(knots, near[l]);
+                const std::int32_t m = interval[l];
+                if (knots.t[m] <= near[l] && (near[l] < knots.t[m + 1] || m == knots.last)) continue;
+                interval[l] = bisect(knots, near[l]);
+                u[l] = (near[l] - knots.t[interval[l]]) * knots.inverse;
             }
-            store(strip.place + b, near);
         }
+        store(strip.place + b, knots.even ? u : near);
         std::memcpy(first + b, &interval, sizeof interval);
     }
     strip.beyond = any<T>(outside);

@@ -17,7 +17,7 @@ bool is_small(const Layers<T>& layers) {
     std::int64_t size = 0;
     for (int n = 0; n < layers.depth; ++n) {
         const Shape shape = layers.shape(n);
-        if (!is_narrow<T>(shape) || shape.inputs == 0 || shape.outputs == 0) return false;
+        if (shape.outputs > Simd<T>::width || shape.inputs == 0 || shape.outputs == 0) return false;
         size += layers.size(n);
     }
     return size <= kSmallChain;

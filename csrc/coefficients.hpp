@@ -116,22 +116,27 @@ SUPERPOSE_INLINE void for_runs(const Column<T>& column, const TileRows<T>& tile,
     }
 }
 
+// Rows of g, of `outputs` lanes, as vectors V. Lanes beyond the outputs are zero.
+template <class T, class V>
+void pack_rows(const T* g, std::int64_t outputs, std::int64_t n, T* to) {
+    constexpr int width = LanesOf<V>::width;
+    // Reads on into the next sample, and drops it; the last few have none to read.
+    const auto keep = first_lanes<V>(outputs);
+    std::int64_t b = 0;
+    for (; b * outputs + width <= n * outputs; ++b, to += width) {
+        const V here = keep ? load_as<V>(g + b * outputs) : V{};
+        store_as<V>(to, here);
+    }
+    for (; b < n; ++b, to += width) store_as<V>(to, load_part<T, V>(g + b * outputs, static_cast<int>(outputs)));
+}
+
 // Tiles of g stand one after another, so that samples taken in any order lie close together. Lanes beyond the outputs
 // are zero.
 template <class T>
 void pack(const T* g, const Tiles<T>& tiles, std::int64_t n, int most, T* to) {
     constexpr int width = Simd<T>::width;
     const std::int64_t outputs = tiles.outputs;
-    if (outputs < width) {
-        // Reads on into the next sample, and drops it; the last few have none to read.
-        typename Simd<T>::I keep;
-        for (int l = 0; l < width; ++l) keep[l] = l < outputs ? -1 : 0;
-        std::int64_t b = 0;
-        for (; (b * outputs + width) <= n * outputs; ++b, to += width)
-            store(to, Vector<T>(keep ? load(g + b * outputs) : Vector<T>{}));
-        for (; b < n; ++b, to += width) store(to, load_part(g + b * outputs, static_cast<int>(outputs)));
-        return;
-    }
+    if (outputs < width) return pack_rows<T, Vector<T>>(g, outputs, n, to);
     for_tiles(tiles, 0, tiles.vectors, most, [&](std::int64_t vector, int vectors) {
         const T* from = g + vector * width;
         const int lanes = smaller<std::int64_t>(width, tiles.lanes(vector));

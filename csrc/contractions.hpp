@@ -83,21 +83,14 @@ inline void expect_writes(void* memory, std::size_t bytes) {
 #endif
 }
 
-// Whether the gradients are made by pull_narrow, or by pull_dense.
-template <class T>
-bool is_narrow(const Shape& shape) {
-    const bool single = shape.outputs == 1 && shape.degree <= 3;
-    return is_dense<T>(shape) || single || (shape.outputs <= Simd<T>::width && shape.intervals <= kNarrowIntervals);
-}
-
 // Samples [begin, end) and inputs [first_input, last_input).
 template <class T, int K>
 bool pull_part(const Pulls<T>& call, std::int64_t begin, std::int64_t end, std::int64_t first_input,
                std::int64_t last_input) {
     if (begin == end || first_input == last_input) return true;
     if (is_dense<T>(call.shape)) return pull_dense<T, K>(call, begin, end, first_input, last_input);
-    return is_narrow<T>(call.shape) ? pull_narrow<T, K>(call, begin, end, first_input, last_input)
-                                    : pull_wide<T, K>(call, begin, end, first_input, last_input);
+    return is_narrow<T>(call.shape, end - begin) ? pull_narrow<T, K>(call, begin, end, first_input, last_input)
+                                                 : pull_wide<T, K>(call, begin, end, first_input, last_input);
 }
 
 template <class T, int K>

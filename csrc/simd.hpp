@@ -73,16 +73,44 @@ struct Simd<double> {
 template <class T>
 using Vector = typename Simd<T>::V;
 
+// A vector of so many bytes.
+template <class T, int bytes>
+struct Piece {
+    typedef T V __attribute__((vector_size(bytes)));
+};
+
+// Half a vector, which a load finds in one line of the cache more often than a whole one. Of 16 bytes there is no half.
 template <class T>
-SUPERPOSE_INLINE Vector<T> load(const T* p) {
-    Vector<T> v;
+using HalfVector = typename Piece<T, SUPERPOSE_VECTOR_BYTES == 16 ? 16 : SUPERPOSE_VECTOR_BYTES / 2>::V;
+
+// What a vector V has in its lanes, and how many; lanes of comparisons.
+template <class V>
+struct LanesOf {
+    typedef __typeof__(V{}[0] + V{}[0]) T;
+    static constexpr int width = sizeof(V) / sizeof(T);
+    typedef typename Piece<typename Simd<T>::Integer, sizeof(V)>::V I;
+};
+
+template <class V>
+SUPERPOSE_INLINE V load_as(const typename LanesOf<V>::T* p) {
+    V v;
     std::memcpy(&v, p, sizeof v);
     return v;
 }
 
+template <class V>
+SUPERPOSE_INLINE void store_as(typename LanesOf<V>::T* p, V v) {
+    std::memcpy(p, &v, sizeof v);
+}
+
+template <class T>
+SUPERPOSE_INLINE Vector<T> load(const T* p) {
+    return load_as<Vector<T>>(p);
+}
+
 template <class T>
 SUPERPOSE_INLINE void store(T* p, Vector<T> v) {
-    std::memcpy(p, &v, sizeof v);
+    store_as<Vector<T>>(p, v);
 }
 
 template <class T>
@@ -90,44 +118,55 @@ SUPERPOSE_INLINE Vector<T> all(T x) {
     return x - Vector<T>{};
 }
 
-// The first `count` lanes only, 0 < count <= width.
-template <class T>
-SUPERPOSE_INLINE void store_part(T* p, Vector<T> v, int count) {
-    if (count == Simd<T>::width) {
-        store(p, v);
-        return;
-    }
-    T lanes[Simd<T>::width];
-    store(lanes, v);
-    for (int l = 0; l < count; ++l) p[l] = lanes[l];
-}
-
-template <class T>
-SUPERPOSE_INLINE Vector<T> load_part(const T* p, int count) {
-    if (count == Simd<T>::width) return load(p);
-    T lanes[Simd<T>::width] = {};
-    for (int l = 0; l < count; ++l) lanes[l] = p[l];
-    return load(lanes);
-}
-
-// Halves are added until one lane is left.
+// A vector of so many bytes as its halves, down to 16 bytes. Lanes are numbered by constants throughout: a number that is
+// known only when it runs would keep the vector in memory.
 template <class T, int bytes>
 struct Halves {
     typedef T V __attribute__((vector_size(bytes)));
     typedef T H __attribute__((vector_size(bytes / 2)));
+    typedef Halves<T, bytes / 2> Half;
+    static constexpr int half = bytes / 2 / static_cast<int>(sizeof(T));
+    union Parts {
+        V whole;
+        H part[2];
+    };
+
+    // Halves are added until one lane is left.
     static SUPERPOSE_INLINE T sum(V v) {
-        union {
-            V whole;
-            H half[2];
-        } parts;
+        Parts parts;
         parts.whole = v;
-        return Halves<T, bytes / 2>::sum(parts.half[0] + parts.half[1]);
+        return Half::sum(parts.part[0] + parts.part[1]);
+    }
+
+    // The first `count` lanes, 0 < count < width.
+    static SUPERPOSE_INLINE void store(T* p, V v, int count) {
+        Parts parts;
+        parts.whole = v;
+        if (count < half) {
+            Half::store(p, parts.part[0], count);
+            return;
+        }
+        store_as<H>(p, parts.part[0]);
+        if (count > half) Half::store(p + half, parts.part[1], count - half);
+    }
+
+    static SUPERPOSE_INLINE V load(const T* p, int count) {
+        Parts parts;
+        parts.whole = V{};
+        if (count < half) {
+            parts.part[0] = Half::load(p, count);
+        } else {
+            parts.part[0] = load_as<H>(p);
+            if (count > half) parts.part[1] = Half::load(p + half, count - half);
+        }
+        return parts.whole;
     }
 };
 
 template <class T>
 struct Halves<T, 16> {
     typedef T V __attribute__((vector_size(16)));
+
     static SUPERPOSE_INLINE T sum(V v) {
         if constexpr (sizeof(T) == 8) {
             return v[0] + v[1];
@@ -135,7 +174,48 @@ struct Halves<T, 16> {
             return (v[0] + v[2]) + (v[1] + v[3]);
         }
     }
+
+    static SUPERPOSE_INLINE void store(T* p, V v, int count) {
+        p[0] = v[0];
+        if constexpr (sizeof(T) == 4) {
+            if (count > 1) p[1] = v[1];
+            if (count > 2) p[2] = v[2];
+        }
+    }
+
+    static SUPERPOSE_INLINE V load(const T* p, int count) {
+        V v = {};
+        v[0] = p[0];
+        if constexpr (sizeof(T) == 4) {
+            if (count > 1) v[1] = p[1];
+            if (count > 2) v[2] = p[2];
+        }
+        return v;
+    }
 };
+
+// A mask of the first `count` lanes.
+template <class V>
+SUPERPOSE_INLINE typename LanesOf<V>::I first_lanes(std::int64_t count) {
+    typename LanesOf<V>::I mask = {};
+    for (int l = 0; l < LanesOf<V>::width; ++l) mask[l] = l < count ? -1 : 0;
+    return mask;
+}
+
+// The first `count` lanes only of a vector of any width, 0 < count <= width.
+template <class T, class V>
+SUPERPOSE_INLINE void store_part(T* p, V v, int count) {
+    if (count == LanesOf<V>::width) {
+        store_as<V>(p, v);
+    } else {
+        Halves<T, sizeof(V)>::store(p, v, count);
+    }
+}
+
+template <class T, class V = Vector<T>>
+SUPERPOSE_INLINE V load_part(const T* p, int count) {
+    return count == LanesOf<V>::width ? load_as<V>(p) : Halves<T, sizeof(V)>::load(p, count);
+}
 
 template <class T>
 SUPERPOSE_INLINE T sum_lanes(Vector<T> v) {
@@ -218,16 +298,60 @@ struct Picker<float> {
 };
 #endif
 
+// Lanes of two vectors added in pairs: first those of a, then those of b.
+template <class V>
+SUPERPOSE_INLINE V add_pairs(V a, V b) {
+    typedef typename LanesOf<V>::I I;
+    if constexpr (LanesOf<V>::width == 2) {
+        return SUPERPOSE_PICK(I, a, b, 0, 2) + SUPERPOSE_PICK(I, a, b, 1, 3);
+    } else if constexpr (LanesOf<V>::width == 4) {
+        return SUPERPOSE_PICK(I, a, b, 0, 2, 4, 6) + SUPERPOSE_PICK(I, a, b, 1, 3, 5, 7);
+    } else if constexpr (LanesOf<V>::width == 8) {
+        return SUPERPOSE_PICK(I, a, b, 0, 2, 4, 6, 8, 10, 12, 14) + SUPERPOSE_PICK(I, a, b, 1, 3, 5, 7, 9, 11, 13, 15);
+    } else {
+        return SUPERPOSE_PICK(I, a, b, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30) +
+               SUPERPOSE_PICK(I, a, b, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+    }
+}
+
+// Lane q of the result is the sum of the lanes of the q-th of N vectors.
+template <class V, int N = LanesOf<V>::width>
+SUPERPOSE_INLINE V sums_of_lanes(const typename LanesOf<V>::T* from) {
+    if constexpr (N == 1) {
+        return load_as<V>(from);
+    } else {
+        return add_pairs(sums_of_lanes<V, N / 2>(from), sums_of_lanes<V, N / 2>(from + N / 2 * LanesOf<V>::width));
+    }
+}
+
 // From rows to columns, four by four.
 template <class T>
 SUPERPOSE_INLINE void transpose(typename Four<T>::V* v) {
-    typedef typename Four<typename Simd<T>::Integer>::V I;
-    const auto a = SUPERPOSE_PICK(I, v[0], v[1], 0, 4, 1, 5), b = SUPERPOSE_PICK(I, v[2], v[3], 0, 4, 1, 5);
-    const auto c = SUPERPOSE_PICK(I, v[0], v[1], 2, 6, 3, 7), d = SUPERPOSE_PICK(I, v[2], v[3], 2, 6, 3, 7);
-    v[0] = SUPERPOSE_PICK(I, a, b, 0, 1, 4, 5);
-    v[1] = SUPERPOSE_PICK(I, a, b, 2, 3, 6, 7);
-    v[2] = SUPERPOSE_PICK(I, c, d, 0, 1, 4, 5);
-    v[3] = SUPERPOSE_PICK(I, c, d, 2, 3, 6, 7);
+    typedef typename Four<T>::V V;
+    if constexpr (sizeof(V) > SUPERPOSE_VECTOR_BYTES) {
+        // Two by two, in vectors that there are.
+        typedef typename Piece<T, 16>::V H;
+        typedef typename LanesOf<H>::I I;
+        H from[4][2], to[4][2];
+        std::memcpy(from, v, sizeof from);
+#pragma GCC unroll 2
+        for (int c = 0; c < 2; ++c) {
+#pragma GCC unroll 2
+            for (int r = 0; r < 2; ++r) {
+                to[2 * c][r] = SUPERPOSE_PICK(I, from[2 * r][c], from[2 * r + 1][c], 0, 2);
+                to[2 * c + 1][r] = SUPERPOSE_PICK(I, from[2 * r][c], from[2 * r + 1][c], 1, 3);
+            }
+        }
+        std::memcpy(v, to, sizeof to);
+    } else {
+        typedef typename LanesOf<V>::I I;
+        const V a = SUPERPOSE_PICK(I, v[0], v[1], 0, 4, 1, 5), b = SUPERPOSE_PICK(I, v[2], v[3], 0, 4, 1, 5);
+        const V c = SUPERPOSE_PICK(I, v[0], v[1], 2, 6, 3, 7), d = SUPERPOSE_PICK(I, v[2], v[3], 2, 6, 3, 7);
+        v[0] = SUPERPOSE_PICK(I, a, b, 0, 1, 4, 5);
+        v[1] = SUPERPOSE_PICK(I, a, b, 2, 3, 6, 7);
+        v[2] = SUPERPOSE_PICK(I, c, d, 0, 1, 4, 5);
+        v[3] = SUPERPOSE_PICK(I, c, d, 2, 3, 6, 7);
+    }
 }
 
 // 1 / j!, the factors of e^x, for j < terms.

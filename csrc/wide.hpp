@@ -98,32 +98,6 @@ bool sum_wide(const EdgeSum<T>& call, std::int64_t begin, std::int64_t end, std:
 
 // ------------------------------------------------------------------------------------------------ gradients
 
-// Lanes of two vectors added in pairs: first those of a, then those of b.
-template <class T>
-SUPERPOSE_INLINE Vector<T> add_pairs(Vector<T> a, Vector<T> b) {
-    typedef typename Simd<T>::I I;
-    if constexpr (Simd<T>::width == 2) {
-        return SUPERPOSE_PICK(I, a, b, 0, 2) + SUPERPOSE_PICK(I, a, b, 1, 3);
-    } else if constexpr (Simd<T>::width == 4) {
-        return SUPERPOSE_PICK(I, a, b, 0, 2, 4, 6) + SUPERPOSE_PICK(I, a, b, 1, 3, 5, 7);
-    } else if constexpr (Simd<T>::width == 8) {
-        return SUPERPOSE_PICK(I, a, b, 0, 2, 4, 6, 8, 10, 12, 14) + SUPERPOSE_PICK(I, a, b, 1, 3, 5, 7, 9, 11, 13, 15);
-    } else {
-        return SUPERPOSE_PICK(I, a, b, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30) +
-               SUPERPOSE_PICK(I, a, b, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
-    }
-}
-
-// Lane q of the result is the sum of the lanes of the q-th of N vectors.
-template <class T, int N>
-SUPERPOSE_INLINE Vector<T> sums_of_lanes(const T* from) {
-    if constexpr (N == 1) {
-        return load(from);
-    } else {
-        return add_pairs<T>(sums_of_lanes<T, N / 2>(from), sums_of_lanes<T, N / 2>(from + N / 2 * Simd<T>::width));
-    }
-}
-
 // totals[b] gets, or gets more of, the products of g and the edge functions at sample b, lane by lane.
 template <class T, int K, int NV, bool FRESH>
 void pull_column(const Column<T>& column, bool of_slopes, const TileRows<T>& tile, const TileRows<T>* next, const T* g,
@@ -133,8 +107,7 @@ void pull_column(const Column<T>& column, bool of_slopes, const TileRows<T>& til
 #pragma GCC unroll 4
     for (int j = 0; j < NV; ++j) base[j] = load(tile.base + j * width);
     // A broken vector reads on into other rows: g is zero there, but zero times a NaN is not.
-    typename Simd<T>::I keep;
-    for (int l = 0; l < width; ++l) keep[l] = l < lanes ? -1 : 0;
+    const auto keep = first_lanes<Vector<T>>(lanes);
     const T* const weights = column.weights(of_slopes);
     const std::int64_t stride = column.stride;
     for_runs<T, K, NV>(column, tile, next, [=](std::int64_t b, const Vector<T>(*rows)[NV]) __attribute__((always_inline)) {
@@ -170,7 +143,7 @@ void coefficient_column(const Column<T>& column, std::int64_t intervals, const T
     Vector<T> window[K + 1][NV] = {}, base[NV] = {};
     const T* const weights = column.values;
     const std::int64_t stride = column.stride;
-    const auto put = [&](T* row, const Vector<T>* values) {
+    const auto put = [&](T* row, const Vector<T>* values) __attribute__((always_inline)) {
 #pragma GCC unroll 4
         for (int j = 0; j < NV; ++j) {
             const int lanes = NV == 1 ? left : width;
@@ -179,7 +152,7 @@ void coefficient_column(const Column<T>& column, std::int64_t intervals, const T
     };
     // Writes the rows that no later interval adds to.
     std::int64_t interval = 0;
-    const auto slide = [&](std::int64_t end) {
+    const auto slide = [&](std::int64_t end) __attribute__((always_inline)) {
         for (; interval < end; ++interval, to += outputs) {
             if (interval < covered_rows) {
                 store(to, window[0][0]);
@@ -265,7 +238,7 @@ bool pull_wide(const Pulls<T>& call, std::int64_t begin, std::int64_t end, std::
                            tiles.lanes(vector), totals);
                 });
                 for (std::int64_t p = 0; p < n; p += width)
-                    store(pulled + c * columns.stride() + p, sums_of_lanes<T, width>(totals + p * width));
+                    store(pulled + c * columns.stride() + p, sums_of_lanes<Vector<T>>(totals + p * width));
             }
             turn_round(pulled, columns.stride(), count, n, to + b * I + i, I);
         };

@@ -144,15 +144,22 @@ def test_shapes_of_all_proportions(dtype: torch.dtype, shape: tuple[int, int, in
 
 @compiled_only
 @each_dtype
-@pytest.mark.parametrize("grid_size", [8, 20, 60])
-@pytest.mark.parametrize(("degree", "order"), [(1, 0), (2, 1), (3, 0), (3, 2), (4, 2), (5, 2), (5, 4)])
-def test_knots_that_only_just_pass_for_even_ones(dtype: torch.dtype, grid_size: int, degree: int, order: int) -> None:
-    """The kernels take knots as even if they are so to within this share of an interval."""
-    off = 0.97 * (2e-6 if dtype is torch.float32 else 1e-13)
+@pytest.mark.parametrize("grid_size", [8, 64, 1304])
+@pytest.mark.parametrize(("degree", "order"), [(1, 0), (1, 1), (2, 1), (3, 0), (3, 2), (3, 3), (4, 2), (5, 2), (5, 4)])
+@pytest.mark.parametrize("kind", ["even", "near", "coarse"])
+def test_knots_that_only_just_pass_for_even_ones(
+    dtype: torch.dtype, grid_size: int, degree: int, order: int, kind: str
+) -> None:
+    """The kernels take knots as even, or look for points as if they were, if they are so to within these shares of an
+    interval; not where an interval is some units of rounding wide, though then they may look even to rounding."""
+    off = 0.97 * ((2e-6 if dtype is torch.float32 else 1e-13) if kind == "even" else 1 / 1024)
     places = torch.arange(-degree, grid_size + degree + 1, dtype=torch.float64)
     signs = torch.sign(uniform_random(2, len(places), seed=grid_size, low=-1.0))
     signs[:, [degree, -degree - 1]] = 0.0
     knots = ((places + off * signs) * (2 / grid_size) - 1).to(dtype)
+    if kind == "coarse":
+        # Numbers near 1000 are 512 times as far apart as those near 1.
+        knots = (places * (2.375 * 512 * torch.finfo(dtype).eps) + 1000).to(dtype).expand(2, -1)
     plan = Plan(400, 2, 3, grid_size, degree, "none", order, False, "uniform", (0.0, 1.0), True, "contiguous", 1)
     check_all(problem_of(plan, dtype)._replace(x=points_of(plan, knots), knots=knots), dtype)
 
