@@ -17,8 +17,8 @@ from helpers import EXAMPLES, is_one_sentence
 from superpose._errors import DataError, OptionError, ShapeError
 from superpose.data import Dataset, read_csv
 from superpose.nn import KAN
-from superpose.train import History, Record, fit
-from superpose.train.hidden_grids import room
+from superpose.spline import grid
+from superpose.train import History, Record, fit, hidden_grids
 
 DOUBLE = torch.float64
 
@@ -447,14 +447,21 @@ def test_nothing_is_written_to_a_pipe(capfd: pytest.CaptureFixture[str]) -> None
     assert capfd.readouterr() == ("", "")
 
 
-def test_hidden_grids_leave_more_room_where_activations_thin_out() -> None:
-    x = random(2000, 30)
-    # Sums of many inputs thin out, single inputs end.
-    h = torch.stack([x[:, 0], x.sum(1), -5 * x.sum(1)], 1)
-    width = h.amax(0) - h.amin(0)
-    share, other = room(h) / width, room(-h) / width
-    assert share[0] == pytest.approx(0.03) and 0.05 < share[1] <= 0.25
-    assert share[1] == pytest.approx(other[2].item()) and other[1] == pytest.approx(share[2].item())
-    fresh = random(20000, 30, seed=1).sum(1)
-    assert fresh.max() < h[:, 1].max() + room(h)[1] and fresh.min() > h[:, 1].min() - room(-h)[1]
-    assert room(h[:1]).tolist() == [0.0, 0.0, 0.0]
+def test_hidden_grids_reach_into_the_corners_of_the_data() -> None:
+    model = KAN([2, [1, [2, 3]], 1], seed=0, dtype=torch.float64)
+    x = random(300, 2)
+    layer, hidden = model.kan_layers()
+    hidden_grids.adapt(model, x)
+    before = model(x)
+    hidden_grids.widen(model, x)
+    assert torch.allclose(model(x), before, atol=1e-12)
+    # All combinations of the inputs, most of which no sample has.
+    meeting = torch.cartesian_prod(x[:, 0], x[:, 1])
+    nodes, seen = layer(meeting), layer(x)
+    points = grid.breakpoints(hidden.knots, hidden.degree)
+    width = seen.amax(0) - seen.amin(0)
+    low, high = nodes.amin(0).maximum(seen.amin(0) - 0.24 * width), nodes.amax(0).minimum(seen.amax(0) + 0.24 * width)
+    assert (points[:, 0] < low).all() and (points[:, -1] > high).all()
+    assert (seen.amin(0) - points[:, 0] <= 0.2501 * width).all() and (
+        points[:, -1] - seen.amax(0) <= 0.2501 * width
+    ).all()

@@ -32,7 +32,7 @@ def train(problem: Problem, x: FloatArray, y: FloatArray, *, time_limit: float, 
         found = search(data, shapes=shapes, degree=_DEGREES, time_limit=time_limit, seed=seed)
         return _trained(found.model, found.history)
     edges = sum(a * b for a, b in itertools.pairwise(problem.shape))
-    found = search(data, parameters=edges * _PUBLISHED_ROWS, time_limit=time_limit, seed=seed)
+    found = search(data, parameters=edges * _PUBLISHED_ROWS, degree=_DEGREES, time_limit=time_limit, seed=seed)
     return _trained(found.model, found.history)
 
 

@@ -114,6 +114,20 @@ def values(sums: Tensor, plain: int, products: Sequence[int]) -> Tensor:
     return torch.cat(parts, -1)
 
 
+def ends(low: Tensor, high: Tensor, plain: int, products: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """The least and the largest value of every node ``[n]`` whose sums lie between ``low [O]`` and ``high [O]``."""
+    least, most, at = list(low[:plain]), list(high[:plain]), plain
+    for arity in products:
+        smallest, largest = low[at], high[at]
+        for factor in range(at + 1, at + arity):
+            corners = torch.stack([end * other for end in (smallest, largest) for other in (low[factor], high[factor])])
+            smallest, largest = corners.amin(), corners.amax()
+        least.append(smallest)
+        most.append(largest)
+        at += arity
+    return torch.stack(least), torch.stack(most)
+
+
 def others(sums: Tensor, plain: int, products: Sequence[int]) -> Tensor:
     """For each sum the product of the other factors of its node, ``[..., S]``: one for sum nodes.
 

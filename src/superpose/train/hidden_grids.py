@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from superpose.nn import products
+from superpose.nn.layer import KANLayer
 from superpose.nn.model import KAN
 from superpose.spline import grid
 
@@ -12,12 +14,9 @@ from superpose.spline import grid
 # Of blends 0, 0.3, 0.6, 0.8, 0.9 and margins 0.01, 0.03, this pair gave the least test error on exp(sin(pi x) + y^2).
 _HIDDEN_BLEND, _HIDDEN_MARGIN = 0.6, 0.03
 # Fresh samples reach further than those seen, most of all in the corners of the data and where nodes sum many inputs,
-# and beyond its grid a spline is a straight line. Hidden grids are widened by these shares of the activations' range,
-# and within them by so many of the distances by which the highest few activations stand above the next.
-_WIDER_MARGIN, _WIDEST_MARGIN = 0.03, 0.25
-_HIGHEST, _REACHES = 8, 4.0
-# Less than this share is a range that ends: on [2,1,1] and 1,000 rows such a room costs half of the accuracy.
-_THIN = 0.1
+# and beyond its grid a spline is a straight line. Hidden grids are widened to what nodes could be if inputs met in any
+# combination, and by a share of the activations' range more, but not by more than another share of it.
+_BEYOND, _WIDEST = 0.03, 0.25
 
 
 @torch.no_grad()
@@ -52,12 +51,13 @@ def widen(model: KAN, x: Tensor) -> None:
         model: its first layer's grid stays.
         x: ``[B, n_in]`` scaled inputs.
     """
-    h = model.layer(0)(x)
-    for layer in model.kan_layers()[1:]:
-        outputs = layer(h)
+    first, *others = model.kan_layers()
+    h, ends = first(x), corners(first, x)
+    for layer in others:
+        outputs, next_ends = layer(h), corners(layer, h)
         points = grid.breakpoints(layer.knots, layer.degree)
         low, high = h.amin(0), h.amax(0)
-        below, above = room(-h), room(h)
+        below, above = room(-h, -ends[0]), room(h, ends[1])
         inside = (low >= points[:, 0]) & (high <= points[:, -1])
         near_low = low - points[:, 0] < 0.5 * below
         near_high = points[:, -1] - high < 0.5 * above
@@ -66,19 +66,17 @@ def widen(model: KAN, x: Tensor) -> None:
                 torch.where(inside & near_low, low - below, points[:, 0]),
                 torch.where(inside & near_high, high + above, points[:, -1]),
             )
-        h = outputs
+        h, ends = outputs, next_ends
 
 
-def room(h: Tensor) -> Tensor:
-    """How far fresh activations may reach beyond the largest of ``h [B, n]``, ``[n]``.
+def corners(layer: KANLayer, x: Tensor) -> tuple[Tensor, Tensor]:
+    """The least and the largest that nodes could be ``[n]`` if inputs as in ``x [B, I]`` met in any combination."""
+    edges = layer.edges(x)
+    return products.ends(edges.amin(0).sum(0), edges.amax(0).sum(0), layer.plain_count, layer.products)
 
-    The highest few lie above the next by a mean distance that says how fast their numbers fall off: by almost nothing
-    where the range simply ends, by a third of a standard deviation where a node sums many inputs. Fresh samples, ten
-    times as many, reach two or three of these further, sometimes more. Where that is little, the usual room is enough,
-    and more of it would only make the grid coarser.
-    """
-    width = h.amax(0) - h.amin(0)
-    highest = h.topk(min(_HIGHEST + 1, len(h)), dim=0).values
-    reach = _REACHES * (highest[:-1].mean(0) - highest[-1]) if len(h) > 1 else torch.zeros_like(width)
-    least, most = _WIDER_MARGIN * width, _WIDEST_MARGIN * width
-    return torch.where(reach > _THIN * width, torch.minimum(reach, most), least)
+
+def room(h: Tensor, end: Tensor) -> Tensor:
+    """How far to widen beyond the largest of ``h [B, n]``, ``[n]``, for nodes that could be as large as ``end [n]``."""
+    largest = h.amax(0)
+    width = largest - h.amin(0)
+    return torch.minimum((end - largest).clamp(min=0) + _BEYOND * width, _WIDEST * width)
