@@ -19,6 +19,7 @@ from superpose.data import Dataset, read_csv
 from superpose.nn import KAN
 from superpose.spline import grid
 from superpose.train import History, Record, fit, hidden_grids
+from superpose.train.hidden_grids import room
 
 DOUBLE = torch.float64
 
@@ -447,21 +448,38 @@ def test_nothing_is_written_to_a_pipe(capfd: pytest.CaptureFixture[str]) -> None
     assert capfd.readouterr() == ("", "")
 
 
+@torch.no_grad()
 def test_hidden_grids_reach_into_the_corners_of_the_data() -> None:
-    model = KAN([2, [1, [2, 3]], 1], seed=0, dtype=torch.float64)
-    x = random(300, 2)
+    model = KAN([2, [1, [2, 3]], 1], seed=0, dtype=DOUBLE)
     layer, hidden = model.kan_layers()
-    hidden_grids.adapt(model, x)
-    before = model(x)
-    hidden_grids.widen(model, x)
-    assert torch.allclose(model(x), before, atol=1e-12)
-    # All combinations of the inputs, most of which no sample has.
-    meeting = torch.cartesian_prod(x[:, 0], x[:, 1])
-    nodes, seen = layer(meeting), layer(x)
+    seen = random(2000, 2)
+    hidden_grids.adapt(model, seen)
+    before = model(seen)
+    hidden_grids.widen(model, seen)
+    assert torch.allclose(model(seen), before, atol=1e-12)
     points = grid.breakpoints(hidden.knots, hidden.degree)
-    width = seen.amax(0) - seen.amin(0)
-    low, high = nodes.amin(0).maximum(seen.amin(0) - 0.24 * width), nodes.amax(0).minimum(seen.amax(0) + 0.24 * width)
-    assert (points[:, 0] < low).all() and (points[:, -1] > high).all()
-    assert (seen.amin(0) - points[:, 0] <= 0.2501 * width).all() and (
-        points[:, -1] - seen.amax(0) <= 0.2501 * width
-    ).all()
+    fresh = layer(random(20000, 2, seed=1))
+    assert (points[:, 0] < fresh.amin(0)).all() and (points[:, -1] > fresh.amax(0)).all()
+    # No further than what nodes could be if inputs met in any combination, and a little more.
+    low, high = hidden_grids.corners(layer, seen)
+    meeting = layer(torch.cartesian_prod(seen[:, 0], seen[:, 1]))
+    assert (low <= meeting.amin(0) + 1e-12).all() and (high >= meeting.amax(0) - 1e-12).all()
+    assert low[0] == pytest.approx(meeting[:, 0].amin().item()) and high[0] == pytest.approx(
+        meeting[:, 0].amax().item()
+    )
+    little = 0.031 * (layer(seen).amax(0) - layer(seen).amin(0))
+    assert (points[:, 0] >= low - little).all() and (points[:, -1] <= high + little).all()
+
+
+def test_hidden_grids_leave_more_room_where_activations_thin_out() -> None:
+    x = random(2000, 30)
+    # Sums of many inputs thin out, single inputs end.
+    h = torch.stack([x[:, 0], x.sum(1), -5 * x.sum(1)], 1)
+    width, far = h.amax(0) - h.amin(0), torch.full((3,), 1e3, dtype=DOUBLE)
+    share, other = room(h, far) / width, room(-h, far) / width
+    assert 0.03 <= share[0] < 0.04 and 0.05 < share[1] <= 0.25
+    assert share[1] == pytest.approx(other[2].item()) and other[1] == pytest.approx(share[2].item())
+    fresh = random(20000, 30, seed=1).sum(1)
+    assert fresh.max() < h[:, 1].max() + room(h, far)[1] and fresh.min() > h[:, 1].min() - room(-h, far)[1]
+    assert (room(h, h.amax(0)) / width).tolist() == pytest.approx([0.03] * 3)
+    assert room(h[:1], far).tolist() == [0.0, 0.0, 0.0]

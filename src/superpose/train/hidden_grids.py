@@ -14,9 +14,11 @@ from superpose.spline import grid
 # Of blends 0, 0.3, 0.6, 0.8, 0.9 and margins 0.01, 0.03, this pair gave the least test error on exp(sin(pi x) + y^2).
 _HIDDEN_BLEND, _HIDDEN_MARGIN = 0.6, 0.03
 # Fresh samples reach further than those seen, most of all in the corners of the data and where nodes sum many inputs,
-# and beyond its grid a spline is a straight line. Hidden grids are widened to what nodes could be if inputs met in any
-# combination, and by a share of the activations' range more, but not by more than another share of it.
-_BEYOND, _WIDEST = 0.03, 0.25
+# and beyond its grid a spline is a straight line. Hidden grids are widened by so many of the distances by which the
+# highest few activations stand above the next, between these shares of the activations' range; but not by more than the
+# least share beyond what nodes could be if inputs met in any combination.
+_LEAST, _MOST = 0.03, 0.25
+_HIGHEST, _REACHES = 8, 8.0
 
 
 @torch.no_grad()
@@ -76,7 +78,15 @@ def corners(layer: KANLayer, x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def room(h: Tensor, end: Tensor) -> Tensor:
-    """How far to widen beyond the largest of ``h [B, n]``, ``[n]``, for nodes that could be as large as ``end [n]``."""
-    largest = h.amax(0)
-    width = largest - h.amin(0)
-    return torch.minimum((end - largest).clamp(min=0) + _BEYOND * width, _WIDEST * width)
+    """How far to widen beyond the largest of ``h [B, n]``, ``[n]``, for nodes that could be as large as ``end [n]``.
+
+    The highest few lie above the next by a mean distance that says how fast their numbers fall off: by almost nothing
+    where the range simply ends, by a percent or two in the corner of two inputs, by a third of a standard deviation
+    where a node sums many. Fresh samples, ten times as many, reach a few of these further.
+    """
+    highest = h.topk(min(_HIGHEST + 1, len(h)), dim=0).values
+    width = highest[0] - h.amin(0)
+    reach = _REACHES * (highest[:-1].mean(0) - highest[-1]) if len(h) > 1 else torch.zeros_like(width)
+    least = _LEAST * width
+    reach = reach.maximum(least).minimum(_MOST * width)
+    return reach.minimum((end - highest[0]).clamp(min=0) + least)
