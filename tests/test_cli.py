@@ -304,7 +304,7 @@ def test_without_a_formula(asked: list[Any], capsys: pytest.CaptureFixture[str])
         ("--shape 2,p3", "shape", (2, (0, (3,)))),
         ("", "grid_size", None),
         ("--grid 12", "grid_size", 12),
-        ("", "degree", 3),
+        ("", "degree", None),
         ("--degree 1", "degree", 1),
         ("--degree 5", "degree", 5),
         ("", "optimizer", "lm"),

@@ -196,7 +196,10 @@ def _fit_command(
         str | None,
         typer.Option("--grid", metavar="N", help="Grid intervals; searched for if left out."),
     ] = None,
-    degree: Annotated[str, typer.Option("--degree", metavar="K", help="Degree of the splines, 1 to 5.")] = "3",
+    degree: Annotated[
+        str | None,
+        typer.Option("--degree", metavar="K", help="Degree of the splines, 1 to 5; 3, or with --no-formula chosen."),
+    ] = None,
     optimizer: Annotated[str, typer.Option("--optimizer", metavar="lm|lbfgs|adamw", help="How to train.")] = "lm",
     time_limit: Annotated[
         str | None,
@@ -239,11 +242,12 @@ def _fit_command(
     options: dict[str, Any] = {
         "shape": _options.shape(shape),
         "grid_size": None if grid is None else _options.whole("--grid", grid, 1, _MOST_INTERVALS),
-        "degree": _options.whole("--degree", degree, 1, 5),
         "optimizer": _options.one_of("--optimizer", optimizer, _OPTIMIZERS),
         "seed": _options.whole("--seed", seed, 0, _MOST_SEED),
         "formula": not no_formula,
     }
+    if degree is not None:
+        options["degree"] = _options.whole("--degree", degree, 1, 5)
     if not target.strip():
         raise OptionError("--target is empty; name the column to be learnt")
     columns = _options.names("--features", features)

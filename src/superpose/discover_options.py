@@ -24,7 +24,8 @@ class DiscoverOptions:
         shape: ``"auto"`` or the widths after the inputs, such as ``(5, 1)``: five hidden nodes and one output; as in
             :class:`~superpose.KAN`, ``((3, (2, 4)), 1)`` has three hidden sums, a product of two and one of four.
         grid_size: intervals of the final network's grids; None doubles them while the validation error falls.
-        degree: of the splines.
+        degree: of the splines; if None 3, and for a network whose shape is searched for without a formula what
+            :func:`superpose.search` takes.
         optimizer: ``"lm"``, ``"lbfgs"`` or ``"adamw"``.
         time_limit: seconds for everything.
         seed: of every random choice.
@@ -40,7 +41,7 @@ class DiscoverOptions:
 
     shape: Literal["auto"] | tuple[Width, ...] = "auto"
     grid_size: int | None = None
-    degree: int = 3
+    degree: int | None = None
     optimizer: str = "lm"
     time_limit: float = 45.0
     seed: int = 0
@@ -49,6 +50,11 @@ class DiscoverOptions:
     functions: tuple[str, ...] | None = None
     linear: tuple[str, ...] = ()
     combine: tuple[str, ...] = ()
+
+    @property
+    def spline_degree(self) -> int:
+        """That of networks whose shape is not searched for alone."""
+        return 3 if self.degree is None else self.degree
 
     def check(self, data: Dataset) -> None:
         """Raise :class:`OptionError` for what makes no sense with these data."""
@@ -65,8 +71,8 @@ class DiscoverOptions:
             raise OptionError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, not {self.optimizer!r}")
         if self.grid_size is not None and not _is_whole(self.grid_size, 1):
             raise OptionError(f"grid_size must be a whole number of at least 1, or None, not {self.grid_size!r}")
-        if not _is_whole(self.degree, 0) or self.degree > 5:
-            raise OptionError(f"degree must be a whole number from 0 to 5, not {self.degree!r}")
+        if self.degree is not None and (not _is_whole(self.degree, 0) or self.degree > 5):
+            raise OptionError(f"degree must be a whole number from 0 to 5, or None, not {self.degree!r}")
         if self.parameters is not None:
             if not _is_whole(self.parameters, 1):
                 raise OptionError(f"parameters must be a whole number of at least 1, or None, not {self.parameters!r}")

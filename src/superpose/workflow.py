@@ -307,7 +307,7 @@ class _Discovery:
 
     def _fit(self, hidden: tuple[Width, ...], seed: int) -> _Network:
         widths = self._widths(hidden)
-        model = KAN(widths, grid_size=_QUICK_GRIDS[0], degree=self.options.degree, seed=seed)
+        model = KAN(widths, grid_size=_QUICK_GRIDS[0], degree=self.options.spline_degree, seed=seed)
         self._straighten(model)
         left = max(1.0, self.search_ends - time.monotonic())
         lm = self.options.optimizer == "lm"
@@ -423,7 +423,7 @@ class _Discovery:
             return best.model, best.history
         widths = self._widths(best.hidden)
         first = min(_QUICK_GRIDS[0], self.options.grid_size or _QUICK_GRIDS[0])
-        model = KAN(widths, grid_size=first, degree=self.options.degree, seed=self.options.seed)
+        model = KAN(widths, grid_size=first, degree=self.options.spline_degree, seed=self.options.seed)
         self._straighten(model)
         grids = None
         if self.options.grid_size is not None:

@@ -78,6 +78,13 @@ def test_of_several_degrees_the_best_is_taken() -> None:
     assert first.parameters == 3 * (5 + 2 + 1)
 
 
+@pytest.mark.parametrize(("features", "degree"), [(1, 5), (3, 3)])
+def test_smooth_functions_of_few_features_get_quintic_splines(features: int, degree: int) -> None:
+    x = points(300, features)
+    found = search((x, torch.sin(4 * x[:, :1])), shapes=[()], time_limit=3)
+    assert {layer.degree for layer in found.model.kan_layers()} == {degree}
+
+
 def test_noise_is_reached_by_the_smallest_network_that_reaches_it() -> None:
     x = points(3000, 2)
     noise = 0.1 * torch.randn(3000, generator=torch.Generator().manual_seed(9), dtype=DOUBLE)

@@ -15,8 +15,6 @@ from superpose.train import History, fit, search
 
 # Of the splines, where the search may choose.
 _DEGREES = (5, 3)
-# With more inputs the constants of quintic splines, and the time of their first fits, are better spent on finer grids.
-_FEW_INPUTS = 2
 # Constants of an edge in the publication: 200 intervals, cubics, and the base function's weight.
 _PUBLISHED_ROWS = 204
 
@@ -34,8 +32,7 @@ def train(problem: Problem, x: FloatArray, y: FloatArray, *, time_limit: float, 
         found = search(data, shapes=shapes, degree=_DEGREES, time_limit=time_limit, seed=seed)
         return _trained(found.model, found.history)
     edges = sum(a * b for a, b in itertools.pairwise(problem.shape))
-    degree = _DEGREES if len(problem.variables) <= _FEW_INPUTS else 3
-    found = search(data, parameters=edges * _PUBLISHED_ROWS, degree=degree, time_limit=time_limit, seed=seed)
+    found = search(data, parameters=edges * _PUBLISHED_ROWS, time_limit=time_limit, seed=seed)
     return _trained(found.model, found.history)
 
 

@@ -31,6 +31,9 @@ _MORE_INPUTS: tuple[Hidden, ...] = (
     *((), (1,), (2,), (2, 1), (5,), (4, 2), (4, 2, _PRODUCT)),
     *((3,), (4, 2, 2), (3, 2), (8,)),
 )
+# With more inputs than these few, what quintic splines cost in constants, and their first fits in time, is better spent
+# on finer grids.
+_FEW, _DEGREES = 2, (5, 3)
 _FIRST_GRID = 5
 # Shapes are compared at about as many constants and not on the same grid: each begins with two grids, and goes on to
 # finer ones while those make no more constants than this.
@@ -104,7 +107,7 @@ def search(
     parameters: int | None = None,
     time_limit: float = 60.0,
     shapes: Sequence[Sequence[Width]] | None = None,
-    degree: int | Sequence[int] = 3,
+    degree: int | Sequence[int] | None = None,
     seed: int = 0,
     listener: Callable[[str], None] | None = None,
 ) -> SearchResult:
@@ -122,7 +125,7 @@ def search(
         shapes: hidden layers to try, such as ``[(), (2,), (5, 2)]``, with products as in ``[((1, [2]),)]``; chosen by
             the search if left out.
         degree: of the splines. Of several degrees all shapes are tried with the first, and the best of them with the
-            others.
+            others. If left out, 5 and 3 for one or two features, and 3 for more.
         seed: of the starts.
         listener: called with a short sentence whenever a network reached a new grid.
 
@@ -146,10 +149,12 @@ def search(
     FitSettings(time_limit=time_limit, seed=seed).checked("lm")
     if parameters is not None and (isinstance(parameters, bool) or not isinstance(parameters, int) or parameters < 1):
         raise OptionError(f"parameters must be a whole number of at least 1, or None, not {parameters!r}")
-    chosen = _FEW_INPUTS if data.n_features <= 2 else _MORE_INPUTS
+    chosen = _FEW_INPUTS if data.n_features <= _FEW else _MORE_INPUTS
     hidden = chosen if shapes is None else tuple(_hidden(shape) for shape in shapes)
     if not hidden:
         raise OptionError("shapes is empty; name at least one, such as [(), (5,)], or leave it out")
+    if degree is None:
+        degree = _DEGREES if data.n_features <= _FEW else 3
     degrees = (degree,) if isinstance(degree, int) else tuple(degree)
     if not degrees:
         raise OptionError("degree is empty; name at least one, such as 3 or (3, 5)")
