@@ -46,12 +46,13 @@ def adapt(model: KAN, x: Tensor) -> bool:
 
 
 @torch.no_grad()
-def widen(model: KAN, x: Tensor) -> None:
+def widen(model: KAN, x: Tensor, *, far: bool = True) -> None:
     """Make room beside the activations; what the layers compute on the samples stays the same.
 
     Args:
         model: its first layer's grid stays.
         x: ``[B, n_in]`` scaled inputs.
+        far: as far as fresh activations may reach; or else a little.
     """
     first, *others = model.kan_layers()
     h, ends = first(x), corners(first, x)
@@ -59,7 +60,8 @@ def widen(model: KAN, x: Tensor) -> None:
         outputs, next_ends = layer(h), corners(layer, h)
         points = grid.breakpoints(layer.knots, layer.degree)
         low, high = h.amin(0), h.amax(0)
-        below, above = room(-h, -ends[0]), room(h, ends[1])
+        least, most = ends if far else (low, high)
+        below, above = room(-h, -least), room(h, most)
         inside = (low >= points[:, 0]) & (high <= points[:, -1])
         near_low = low - points[:, 0] < 0.5 * below
         near_high = points[:, -1] - high < 0.5 * above

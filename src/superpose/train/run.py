@@ -222,7 +222,8 @@ class Run:
         if not later and self.settings.adapt and hidden_grids.adapt(self.model, self.train[0]):
             self._record("adapt")
         if self.settings.adapt:
-            hidden_grids.widen(self.model, self.train[0])
+            # Labels say little of scores beyond the samples.
+            hidden_grids.widen(self.model, self.train[0], far=not isinstance(self.settings.loss, Head))
         return self._stage()
 
     # -- one grid size
