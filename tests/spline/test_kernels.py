@@ -144,7 +144,7 @@ def test_shapes_of_all_proportions(dtype: torch.dtype, shape: tuple[int, int, in
 
 @compiled_only
 @each_dtype
-@pytest.mark.parametrize("grid_size", [8, 64, 1304])
+@pytest.mark.parametrize("grid_size", [8, 20, 60, 64, 1304])
 @pytest.mark.parametrize(("degree", "order"), [(1, 0), (1, 1), (2, 1), (3, 0), (3, 2), (3, 3), (4, 2), (5, 2), (5, 4)])
 @pytest.mark.parametrize("kind", ["even", "near", "coarse"])
 def test_knots_that_only_just_pass_for_even_ones(

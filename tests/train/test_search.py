@@ -55,7 +55,7 @@ def processor_time(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_product_node_is_found_where_the_function_is_a_product() -> None:
     x = points(600, 2)
     data = Dataset.from_arrays(x, torch.sin(3 * x[:, 0]) * torch.exp(x[:, 1]))
-    found = search(data, shapes=[(), (2,), ((0, [2]),)], degree=3, time_limit=3)
+    found = search(data, shapes=[(), (2,), ((0, [2]),)], time_limit=3)
     assert found.model.shape == [2, [0, [2]], 1] and rmse(found, data) < 1e-6
     assert (2, [0, [2]], 1) in [one.shape for one in found.front]
 

@@ -222,8 +222,9 @@ class Run:
         if not later and self.settings.adapt and hidden_grids.adapt(self.model, self.train[0]):
             self._record("adapt")
         if self.settings.adapt:
-            # Labels say little of scores beyond the samples.
-            hidden_grids.widen(self.model, self.train[0], far=not isinstance(self.settings.loss, Head))
+            # The first grid is too coarse for much room, and labels say little of scores beyond the samples.
+            far = later and not isinstance(self.settings.loss, Head)
+            hidden_grids.widen(self.model, self.train[0], far=far)
         return self._stage()
 
     # -- one grid size
