@@ -41,10 +41,9 @@ struct Sums {
     std::int64_t outputs, samples;
     bool fresh, final;
 
-    // A part of a vector may be stored whole where the sums of later samples will cover the rest.
-    int lanes(std::int64_t b, int width) const {
-        const bool whole = fresh && final && b * outputs + width <= samples * outputs;
-        return whole ? width : static_cast<int>(outputs);
+    // Whether samples up to b may be stored as whole vectors: where a part is, the sums of later samples cover the rest.
+    bool are_whole(std::int64_t b, int width) const {
+        return outputs == width || (fresh && final && b * outputs + width <= samples * outputs);
     }
 };
 
@@ -54,11 +53,16 @@ SUPERPOSE_INLINE void sum_samples(const TileRows<T>* tiles, const Record<T>* con
                                   const Sums<T>& out) {
     constexpr int width = LanesOf<V>::width;
     const auto row_at = [](const T* p) __attribute__((always_inline)) { return load_as<V>(p); };
-    V sum[NB];
+    V sum[NB] = {};
+    // Parts of vectors, one after another: they are seldom, and their branches are long.
+    T parts[NB * width];
+    if (!out.fresh) {
+        const T* from = out.to + b * out.outputs;
+#pragma GCC unroll 1
+        for (int q = 0; q < NB; ++q, from += out.outputs)
+            store_as<V>(parts + q * width, load_part<T, V>(from, static_cast<int>(out.outputs)));
 #pragma GCC unroll 16
-    for (int q = 0; q < NB; ++q) {
-        const T* from = out.to + (b + q) * out.outputs;
-        sum[q] = out.fresh ? V{} : load_part<T, V>(from, static_cast<int>(out.outputs));
+        for (int q = 0; q < NB; ++q) sum[q] = load_as<V>(parts + q * width);
     }
     for (int i = 0; i < count; ++i) {
         const std::int64_t stride = tiles[i].stride;
@@ -76,8 +80,17 @@ SUPERPOSE_INLINE void sum_samples(const TileRows<T>* tiles, const Record<T>* con
 #pragma GCC unroll 16
         for (int q = 0; q < NB; ++q) sum[q] += record[q].weights[kBaseWeight] * base;
     }
+    T* to = out.to + b * out.outputs;
+    if (out.are_whole(b + NB - 1, width)) {
 #pragma GCC unroll 16
-    for (int q = 0; q < NB; ++q) store_part(out.to + (b + q) * out.outputs, sum[q], out.lanes(b + q, width));
+        for (int q = 0; q < NB; ++q) store_as<V>(to + q * out.outputs, sum[q]);
+        return;
+    }
+#pragma GCC unroll 16
+    for (int q = 0; q < NB; ++q) store_as<V>(parts + q * width, sum[q]);
+#pragma GCC unroll 1
+    for (int q = 0; q < NB; ++q, to += out.outputs)
+        store_part(to, load_as<V>(parts + q * width), static_cast<int>(out.outputs));
 }
 
 template <class T, int K, class V>
@@ -287,22 +300,20 @@ void coefficient_rows(const Record<T>* records, std::int64_t n, std::int64_t int
         const Record<T>& record = records[b];
         const V here = load_as<V>(g + b * width);
         T* const row = to + record.first * outputs;
-        const auto take = [=](int count) __attribute__((always_inline)) {
+        if (record.first < broken) {
             // All rows are read before the first is written: a vector reaches into the next row, and would wait for it.
             V sum[K + 1];
 #pragma GCC unroll 8
             for (int s = 0; s <= K; ++s) {
                 // Lanes of the next row get a zero, not the product of zero and a NaN.
                 const V more = keep ? record.weights[s] * here : V{};
-                sum[s] = load_part<T, V>(row + s * outputs, count) + more;
+                sum[s] = load_as<V>(row + s * outputs) + more;
             }
 #pragma GCC unroll 8
-            for (int s = 0; s <= K; ++s) store_part(row + s * outputs, sum[s], count);
-        };
-        if (record.first < broken) {
-            take(width);
+            for (int s = 0; s <= K; ++s) store_as<V>(row + s * outputs, sum[s]);
         } else {
-            take(lanes);
+            for (int s = 0; s <= K; ++s)
+                for (std::int64_t o = 0; o < outputs; ++o) row[s * outputs + o] += record.weights[s] * g[b * width + o];
         }
         base += record.weights[kBaseWeight] * here;
     });

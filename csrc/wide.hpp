@@ -143,7 +143,7 @@ void coefficient_column(const Column<T>& column, std::int64_t intervals, const T
     Vector<T> window[K + 1][NV] = {}, base[NV] = {};
     const T* const weights = column.values;
     const std::int64_t stride = column.stride;
-    const auto put = [&](T* row, const Vector<T>* values) __attribute__((always_inline)) {
+    const auto put = [&](T* row, const Vector<T>* values) {
 #pragma GCC unroll 4
         for (int j = 0; j < NV; ++j) {
             const int lanes = NV == 1 ? left : width;
@@ -152,7 +152,7 @@ void coefficient_column(const Column<T>& column, std::int64_t intervals, const T
     };
     // Writes the rows that no later interval adds to.
     std::int64_t interval = 0;
-    const auto slide = [&](std::int64_t end) __attribute__((always_inline)) {
+    const auto slide = [&](std::int64_t end) {
         for (; interval < end; ++interval, to += outputs) {
             if (interval < covered_rows) {
                 store(to, window[0][0]);
