@@ -52,7 +52,6 @@ template <class T, int K, int NB, class V>
 SUPERPOSE_INLINE void sum_samples(const TileRows<T>* tiles, const Record<T>* const* records, int count, std::int64_t b,
                                   const Sums<T>& out) {
     constexpr int width = LanesOf<V>::width;
-    const auto row_at = [](const T* p) __attribute__((always_inline)) { return load_as<V>(p); };
     V sum[NB] = {};
     // Parts of vectors, one after another: they are seldom, and their branches are long.
     T parts[NB * width];
@@ -74,9 +73,9 @@ SUPERPOSE_INLINE void sum_samples(const TileRows<T>* tiles, const Record<T>* con
 #pragma GCC unroll 8
         for (int s = 0; s <= K; ++s) {
 #pragma GCC unroll 16
-            for (int q = 0; q < NB; ++q) sum[q] += record[q].weights[s] * row_at(row[q] + s * stride);
+            for (int q = 0; q < NB; ++q) sum[q] += record[q].weights[s] * load_as<V>(row[q] + s * stride);
         }
-        const V base = row_at(tiles[i].base);
+        const V base = load_as<V>(tiles[i].base);
 #pragma GCC unroll 16
         for (int q = 0; q < NB; ++q) sum[q] += record[q].weights[kBaseWeight] * base;
     }
@@ -243,15 +242,14 @@ template <class T, int K, class V>
 void coefficient_vector(const Record<T>* records, std::int64_t n, std::int64_t intervals, const T* g, T* work, T* to,
                         T* base_to, std::int64_t outputs, bool add) {
     constexpr int width = LanesOf<V>::width;
-    const auto at = [](const T* p) __attribute__((always_inline)) { return load_as<V>(p); };
     std::memset(static_cast<void*>(work), 0, sizeof(T) * intervals * (K + 1) * width);
     V base = {};
     for (std::int64_t b = 0; b < n; ++b) {
         const Record<T>& record = records[b];
-        const V here = at(g + b * width);
+        const V here = load_as<V>(g + b * width);
         T* own = work + record.first * (K + 1) * width;
 #pragma GCC unroll 8
-        for (int s = 0; s <= K; ++s, own += width) store_as<V>(own, V(at(own) + record.weights[s] * here));
+        for (int s = 0; s <= K; ++s, own += width) store_as<V>(own, V(load_as<V>(own) + record.weights[s] * here));
         base += record.weights[kBaseWeight] * here;
     }
     const int lanes = static_cast<int>(outputs);
@@ -262,7 +260,7 @@ void coefficient_vector(const Record<T>* records, std::int64_t n, std::int64_t i
     for (std::int64_t r = 0; r < intervals + K; ++r, to += outputs) {
         V sum = {};
         for (int s = 0; s <= K; ++s)
-            if (r - s >= 0 && r - s < intervals) sum += at(work + ((r - s) * (K + 1) + s) * width);
+            if (r - s >= 0 && r - s < intervals) sum += load_as<V>(work + ((r - s) * (K + 1) + s) * width);
         put(to, sum);
     }
     if (base_to) put(base_to, base);
