@@ -355,6 +355,17 @@ class Run:
         present.restore(self.model)
         return value
 
+    def slopes(self) -> Tensor:
+        """Derivatives of the best state so far, scaled, by its inputs at the training rows: ``[B * n_out, n_in]``."""
+        present = State.of(self.model)
+        self.best[1].restore(self.model)
+        x = h = self.train[0].detach().clone().requires_grad_()
+        for layer in self.model.layers:
+            h = layer(h)
+        slopes = [torch.autograd.grad(column.sum(), x, retain_graph=True)[0] for column in h.unbind(-1)]
+        present.restore(self.model)
+        return torch.cat(slopes)
+
     def _record(self, event: str) -> float:
         train, validation = self._value(self.train), self._value(self.validation)
         seconds = time.monotonic() - self.began

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import itertools
 import math
 import time
@@ -14,14 +13,14 @@ from superpose._errors import DataError, OptionError
 from superpose.data import Dataset
 from superpose.nn.model import KAN
 from superpose.nn.products import Width, read_width
+from superpose.train.entrants import FIRST_GRID, Entrant, Form, Hidden
 from superpose.train.history import History
-from superpose.train.run import Run, StopFit
+from superpose.train.input_sums import Sums
+from superpose.train.run import StopFit
 from superpose.train.settings import FitSettings
 
-# Hidden layers, each so many sums or a pair of sums and products.
-Hidden = tuple[Width, ...]
-# Those that are tried, in this order as long as time lasts: the smallest, then those that did best on special functions
-# (two inputs) and on Feynman equations (up to six, where sums of products and quotients need two layers).
+# Hidden layers that are tried, in this order as long as time lasts: the smallest, then those that did best on special
+# functions (two inputs) and on Feynman equations (up to six, where sums of products and quotients need two layers).
 _PRODUCT, _AND_SUM = (0, (2,)), (1, (2,))
 _FEW_INPUTS: tuple[Hidden, ...] = (
     *((), (1,), (_PRODUCT,), (2,), (_AND_SUM,), (5,)),
@@ -31,10 +30,10 @@ _MORE_INPUTS: tuple[Hidden, ...] = (
     *((), (1,), (2,), (2, 1), (5,), (4, 2), (4, 2, _PRODUCT)),
     *((3,), (4, 2, 2), (3, 2), (8,)),
 )
+_TELLING: Hidden = (4, 2)
 # With more inputs than these few, what quintic splines cost in constants, and their first fits in time, is better spent
 # on finer grids.
 _FEW, _DEGREES = 2, (5, 3)
-_FIRST_GRID = 5
 # Shapes are compared at about as many constants and not on the same grid: each begins with two grids, and goes on to
 # finer ones while those make no more constants than this.
 _LEVEL = 300
@@ -45,6 +44,8 @@ _KEPT = (4, 4, 2)
 _FORKED = 2
 # Shapes that have not been begun when this share of the time is over are left out.
 _ENTRY = 0.4
+# The same where sums of inputs were seen, whose networks are begun when others have been.
+_ENTRY_OF_SUMS = 0.6
 # Errors this near to each other count as the same: then the smaller network is the better one.
 _SAME = 1.03
 # So often other starts are begun.
@@ -118,12 +119,16 @@ def search(
     networks that come within 3% of each other the one with the fewest parameters is taken, so where there is noise the
     smallest that reaches it.
 
+    With three features or more, networks that were trained are asked whether features enter as one weighted sum, as in
+    a function of ``x1 - x2``: there the slopes by them are proportional. Further networks then compute the sums first,
+    by straight (symbolic) edges whose weights are trained with the rest.
+
     Args:
         data: a :class:`~superpose.Dataset`, or a pair of arrays ``(x, y)``.
         parameters: the most free constants that the network may have; no limit if left out.
         time_limit: seconds.
-        shapes: hidden layers to try, such as ``[(), (2,), (5, 2)]``, with products as in ``[((1, [2]),)]``; chosen by
-            the search if left out.
+        shapes: hidden layers to try, such as ``[(), (2,), (5, 2)]``, with products as in ``[((1, [2]),)]``, and no
+            others; chosen by the search if left out.
         degree: of the splines. Of several degrees all shapes are tried with the first, and the best of them with the
             others. If left out, 5 and 3 for one or two features, and 3 for more.
         seed: of the starts.
@@ -151,14 +156,13 @@ def search(
         raise OptionError(f"parameters must be a whole number of at least 1, or None, not {parameters!r}")
     chosen = _FEW_INPUTS if data.n_features <= _FEW else _MORE_INPUTS
     hidden = chosen if shapes is None else tuple(_hidden(shape) for shape in shapes)
+    sums = shapes is None and data.n_features > _FEW
     if not hidden:
         raise OptionError("shapes is empty; name at least one, such as [(), (5,)], or leave it out")
-    if degree is None:
-        degree = _DEGREES if data.n_features <= _FEW else 3
-    degrees = (degree,) if isinstance(degree, int) else tuple(degree)
-    if not degrees:
+    degrees = None if degree is None else (degree,) if isinstance(degree, int) else tuple(degree)
+    if degrees == ():
         raise OptionError("degree is empty; name at least one, such as 3 or (3, 5)")
-    return _Search(data, hidden, parameters, time_limit, degrees, seed, listener or (lambda event: None)).run()
+    return _Search(data, hidden, parameters, time_limit, degrees, seed, sums, listener or (lambda event: None)).run()
 
 
 def _hidden(shape: Sequence[Width]) -> Hidden:
@@ -176,39 +180,6 @@ def _hidden(shape: Sequence[Width]) -> Hidden:
     return tuple((nodes - len(products), products) if products else nodes for nodes, products in read)
 
 
-class _Entrant:
-    """One shape in the search: its training, and how far it came."""
-
-    def __init__(self, search: _Search, hidden: Hidden, seed: int, degree: int) -> None:
-        data = search.data
-        self.hidden, self.seed, self.degree = hidden, seed, degree
-        model = KAN([data.n_features, *hidden, data.n_targets], grid_size=_FIRST_GRID, degree=degree, seed=seed)
-        settings = FitSettings(starts=1 if not hidden else 4, time_limit=search.left(), seed=seed, progress=False)
-        self.run = Run(model, data, "lm", settings, None)
-        self.run.load()
-        self.sizes = self.run.grids()
-        self.reached: dict[int, float] = {}
-        self.over = False
-
-    @property
-    def error(self) -> float:
-        """The least validation error so far, in scaled units."""
-        return self.run.best[0]
-
-    def forked(self) -> _Entrant:
-        """Another that goes on from here with grids that are split where samples are."""
-        other = copy.deepcopy(self)
-        other.run.settings = replace(self.run.settings, split="samples")
-        return other
-
-    def constants(self, size: int) -> int:
-        """Free constants on a grid."""
-        return sum(
-            int(layer.spline_mask().sum()) * (size + layer.degree + (layer.base != "none"))
-            for layer in self.run.model.kan_layers()
-        )
-
-
 class _Search:
     def __init__(
         self,
@@ -216,15 +187,19 @@ class _Search:
         hidden: tuple[Hidden, ...],
         parameters: int | None,
         time_limit: float,
-        degrees: Sequence[int],
+        degrees: tuple[int, ...] | None,
         seed: int,
+        look_for_sums: bool,
         tell: Callable[[str], None],
     ) -> None:
-        self.data, self.hidden, self.parameters, self.degrees, self.seed = data, hidden, parameters, degrees, seed
+        self.data, self.parameters, self.degrees, self.seed = data, parameters, degrees, seed
+        self.waiting = self._forms(hidden)
+        self.look_for_sums, self.looked_at = look_for_sums, math.inf
         self.tell = tell
         self.began, self.limit = time.monotonic(), time_limit
         self.deadline = self.began + time_limit
-        self.entrants: list[_Entrant] = []
+        self.sums: Sums | None = None
+        self.entrants: list[Entrant] = []
         self.tried: list[Tried] = []
 
     def left(self) -> float:
@@ -244,20 +219,20 @@ class _Search:
         history.reason, history.interrupted = reason, interrupted
         return SearchResult(best.run.model, history, self.tried, reason, time.monotonic() - self.began)
 
-    def _best(self) -> _Entrant:
+    def _best(self) -> Entrant:
         known = [entrant for entrant in self.entrants if math.isfinite(entrant.error)]
         least = min(entrant.error for entrant in known)
         near = [entrant for entrant in known if entrant.error <= max(_SAME * least, _EXACT)]
-        return min(near, key=lambda entrant: entrant.constants(max(entrant.reached, default=_FIRST_GRID)))
+        return min(near, key=lambda entrant: entrant.constants(max(entrant.reached, default=FIRST_GRID)))
 
     def _rounds(self) -> str:
-        waiting = list(self.hidden)
-        while waiting and (not self.entrants or self.left() > (1 - _ENTRY) * self.limit):
-            self._enter(waiting.pop(0), self.seed)
+        while self.waiting and (not self.entrants or self.left() > (1 - self._entry()) * self.limit):
+            self._enter(self.waiting.pop(0), self.seed)
             if self._late():
                 return _LATE
             if self.entrants and self.entrants[-1].error < _EXACT:
                 return "the data are learnt to the last digits"
+            self._look()
         if not self.entrants:
             raise OptionError(
                 f"no network fits into {self.parameters} parameters: the smallest, "
@@ -270,14 +245,14 @@ class _Search:
                     return _LATE
             if number == 0:
                 for one in self._ranked()[:_FORKED]:
-                    for degree in self.degrees[1:]:
-                        self._enter(one.hidden, one.seed, degree)
+                    for degree in self._degrees(one.form.sums)[1:]:
+                        self._enter(replace(one.form, degree=degree), one.seed)
                         if self._late():
                             return _LATE
-                self.entrants += [one.forked() for one in self._ranked()[:_FORKED] if one.hidden and not one.over]
-        return self._refine(waiting)
+                self.entrants += [one.forked() for one in self._ranked()[:_FORKED] if one.form.hidden and not one.over]
+        return self._refine()
 
-    def _refine(self, waiting: list[Hidden]) -> str:
+    def _refine(self) -> str:
         """Train the best on finer grids; when that brings nothing any more, begin others."""
         for number in itertools.count(1):
             while (entrant := self._promising()) is not None:
@@ -286,22 +261,21 @@ class _Search:
                     return _LATE
             if self._settled():
                 return "several shapes reach the same error"
-            if waiting:
-                self._enter(waiting.pop(0), self.seed)
+            if self.waiting:
+                self._enter(self.waiting.pop(0), self.seed)
             elif number <= _MOST_RESTARTS:
                 # Without hidden layers all starts end in the same place.
-                ranked = list(dict.fromkeys((one.hidden, one.degree) for one in self._ranked() if one.hidden))
+                ranked = list(dict.fromkeys(one.form for one in self._ranked() if one.form.hidden))
                 if not ranked:
                     break
-                hidden, degree = ranked[number % min(2, len(ranked))]
-                self._enter(hidden, self.seed + 1000 * number, degree)
+                self._enter(ranked[number % min(2, len(ranked))], self.seed + 1000 * number)
             else:
                 break
             if self._late():
                 return _LATE
         return "other shapes, starts and grids brought no better validation error"
 
-    def _promising(self) -> _Entrant | None:
+    def _promising(self) -> Entrant | None:
         """The best network that can go on and is as good as the best of all was with no more constants."""
         leader, *_ = ranked = self._ranked()
         for entrant in ranked:
@@ -318,20 +292,48 @@ class _Search:
         """Whether shapes of three kinds come to the same error: then it is that of the data."""
         least: dict[Hidden, float] = {}
         for entrant in self._ranked():
-            least.setdefault(entrant.hidden, entrant.error)
+            least.setdefault(entrant.form.hidden, entrant.error)
         errors = sorted(least.values())
         return len(errors) >= 3 and errors[2] <= _SAME * errors[0]
 
-    def _ranked(self) -> list[_Entrant]:
+    def _ranked(self) -> list[Entrant]:
         return sorted(self.entrants, key=lambda entrant: entrant.error)
 
     def _late(self) -> bool:
         return time.monotonic() >= self.deadline
 
-    def _enter(self, hidden: Hidden, seed: int, degree: int | None = None) -> None:
+    def _forms(self, shapes: Sequence[Hidden], sums: Sums | None = None) -> list[Form]:
+        return [Form(hidden, self._degrees(sums)[0], sums) for hidden in dict.fromkeys(shapes)]
+
+    def _degrees(self, sums: Sums | None) -> tuple[int, ...]:
+        inputs = self.data.n_features if sums is None else len(sums)
+        return self.degrees or (_DEGREES if inputs <= _FEW else _DEGREES[1:])
+
+    def _entry(self) -> float:
+        return _ENTRY if self.sums is None else _ENTRY_OF_SUMS
+
+    def _look(self) -> None:
+        """Where the best network tells of sums in which inputs enter, begin networks that compute these first."""
+        best = min(self.entrants, key=lambda entrant: entrant.error, default=None)
+        if not self.look_for_sums or best is None or not best.error < self.looked_at:
+            return
+        self.looked_at = best.error
+        sums = best.sums()
+        if sums is None or (self.sums is not None and len(sums) >= len(self.sums)):
+            return
+        self.sums = sums
+        names = self.data.feature_names
+        joined = ["(" + ", ".join(names[i] for i, _ in inputs) + ")" for inputs in sums if len(inputs) > 1]
+        self.tell(f"inputs that enter as one weighted sum: {', '.join(joined)}")
+        # One that learns most functions tells of further sums, so it is not left for the last.
+        shapes = _FEW_INPUTS if len(sums) <= _FEW else (_TELLING, *_MORE_INPUTS)
+        others = [form for form in self.waiting if form.sums is None]
+        self.waiting = self._forms(shapes, sums) + others
+
+    def _enter(self, form: Form, seed: int) -> None:
         """Train a shape on the first two grids, and on more while it has few constants."""
-        entrant = _Entrant(self, hidden, seed, self.degrees[0] if degree is None else degree)
-        constants = entrant.constants(_FIRST_GRID)
+        entrant = Entrant(form, self.data, seed, self.left())
+        constants = entrant.constants(FIRST_GRID)
         too_many = self.entrants and constants > entrant.run.train[1].numel()
         if too_many or (self.parameters is not None and constants > self.parameters):
             return
@@ -345,7 +347,7 @@ class _Search:
                 break
             self._advance(entrant)
 
-    def _advance(self, entrant: _Entrant) -> None:
+    def _advance(self, entrant: Entrant) -> None:
         """Train on the next grid, unless that is too much or the last one brought nothing."""
         done = len(entrant.reached)
         if entrant.over or done >= len(entrant.sizes):
@@ -367,7 +369,7 @@ class _Search:
             entrant.over = True
         self._note(entrant, size, constants)
 
-    def _note(self, entrant: _Entrant, size: int, constants: int) -> None:
+    def _note(self, entrant: Entrant, size: int, constants: int) -> None:
         shape = tuple(entrant.run.model.shape)
         test = entrant.run.error_of("test")
         self.tried.append(Tried(shape, size, constants, entrant.error, test))
