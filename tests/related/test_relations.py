@@ -21,9 +21,11 @@ from superpose.related import pages, picture
 from superpose.related.additive import Additive, candidates
 from superpose.related.columns import read_columns
 from superpose.related.confirm import _nearer
-from superpose.related.directed import _left, learn, predictions
+from superpose.related.directed import _left, _with_further, learn, predictions
+from superpose.related.find import _Search, _Settings
 from superpose.related.implied import implied
 from superpose.related.result import Relation
+from superpose.related.ties import Tie
 
 pytestmark = pytest.mark.usefixtures("untouched_globals")
 
@@ -214,6 +216,14 @@ def test_knots_cusp_volume_and_signature() -> None:
     assert 0.92 < found[1].strength < 0.97 and found[1].target == "signature"
 
 
+def test_knots_signature_and_not_the_volume_that_tells_of_the_meridian_too() -> None:
+    names = ["meridian_re", "meridian_im", "longitude", "volume", "signature"]
+    knots = pandas.read_csv(EXAMPLES / "data/knots.csv")[names].iloc[::3]
+    found = superpose.relations(knots, formulas=False, seeds=1)
+    (one,) = (relation for relation in found if relation.target == "signature")
+    assert {"signature", "meridian_re", "longitude"} <= set(one.columns) <= set(names) - {"volume"}
+
+
 def test_command_writes_its_files_and_prints_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path, out = tmp_path / "table.csv", tmp_path / "out"
     frame = table(200, e=lambda t: 2 * t.a).rename(columns={"a": "a|$x_1$", "e": "<b>"})
@@ -297,6 +307,48 @@ def test_a_function_is_judged_on_rows_held_out_and_predicts_near_its_range_only(
     y = found.data.y[found.data.train]
     far = predictions(found.model, 1e6 * torch.eye(3, dtype=torch.float64), found.data)
     assert bool((far <= y.max() + 0.11 * (y.max() - y.min())).all())
+
+
+def test_rows_of_a_large_table_that_no_network_sees_judge_it() -> None:
+    frame = table(rows=5000, e=lambda t: np.exp(t.a) + 0.1 * t.b)
+    columns = read_columns(frame, None)
+    found = learn(columns, 4, [0, 1], seed=3, deadline=time.monotonic() + 30)
+    assert found is not None and found.residuals[2] == 600 + 2000 == len(found.held_out[1])
+    trained = {tuple(row) for row in found.data.x[found.data.train].tolist()}
+    assert not trained & {tuple(row) for row in found.held_out[0].tolist()}
+    x, y = found.held_out
+    torch.testing.assert_close(torch.exp(x[:, 0]) + 0.1 * x[:, 1], y)
+
+
+def test_a_function_gets_the_further_column_that_adds_most() -> None:
+    # The fifth column is the second with noise: both tell of the target, and one is enough.
+    noise = 0.3 * np.random.default_rng(1).normal(size=400)
+    frame = table(copy=lambda t: t.b + noise, y=lambda t: np.sin(2 * t.a) + t.b**3)
+    columns, deadline = read_columns(frame, None), time.monotonic() + 60
+    first = learn(columns, 5, [0], seed=0, deadline=deadline)
+    assert first is not None
+    more = _with_further(columns, first, [4, 0, 2, 1, 3], seed=0, deadline=deadline)
+    assert more.features == (0, 1)
+    assert _with_further(columns, first, [2, 3], seed=0, deadline=deadline) is first
+
+
+@pytest.mark.parametrize(("larger", "told"), [(0.09, {(0, 1, 2)}), (0.05, {(0, 1, 2, 3)})])
+def test_a_column_more_that_adds_little_is_not_told(larger: float, told: set[tuple[int, ...]]) -> None:
+    noise = 0.25 * np.random.default_rng(2).normal(size=400)
+    columns = read_columns(table(c=lambda t: t.a + 0.5 * t.b + noise), None)
+    deadline = time.monotonic() + 60
+    ties = []
+    for target, features, left in ((2, [0, 1], 0.1), (0, [1, 2, 3], larger)):
+        found = learn(columns, target, features, seed=0, deadline=deadline)
+        assert found is not None
+        total = found.residuals[1]
+        shares = tuple(1.0 for _ in features)
+        found = replace(found, unexplained=left, residuals=(left * total, total, 80), importances=shares)
+        ties.append(Tie(found.columns, None, [found]))
+    search = _Search(columns, _Settings(0.5, 1, 60.0, False, 0), lambda event: None)
+    search.pool = ties
+    search._accept_pool()
+    assert {tie.columns for tie in search.ties} == told
 
 
 def test_columns_that_a_formula_leaves_out_are_named() -> None:

@@ -68,6 +68,12 @@ class Columns:
         order = torch.randperm(self.n_rows, generator=torch.Generator().manual_seed(seed))
         return order[:most].sort().values
 
+    def others(self, rows: Tensor, most: int) -> Tensor:
+        """At most so many of the rows ``[N, n]`` that are not among these."""
+        left = torch.ones(self.n_rows, dtype=torch.bool)
+        left[rows] = False
+        return self.values[torch.nonzero(left)[:most, 0]]
+
 
 def read_columns(table: Any, chosen: Sequence[str] | None) -> Columns:
     """The columns of a path, a data frame, a data set, or an array ``[N, n]``.

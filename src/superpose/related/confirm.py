@@ -71,9 +71,9 @@ def of_sum(columns: Columns, sums: Sequence[Additive], group: Group, threshold: 
 
 
 def _of_residuals(found: Function, seed: int) -> tuple[float, bool]:
-    x, y = found.data.rows("test")
-    joined = _permuted(torch.cat([x, y], 1), seed)
-    real = y[:, 0] - predictions(found.model, x, found.data)
+    x, y = found.held_out
+    joined = _permuted(torch.cat([x, y[:, None]], 1), seed)
+    real = y - predictions(found.model, x, found.data)
     permuted = joined[:, -1] - predictions(found.model, joined[:, :-1], found.data)
     return _nearer(real, permuted)
 

@@ -290,7 +290,12 @@ class _Search:
         return implied(columns, [tie.columns for tie in self.ties])
 
     def _accept_pool(self) -> None:
-        for tie in sorted(self.pool, key=lambda tie: (tie.unexplained, len(tie.columns))):
+        strongest = sorted(self.pool, key=lambda tie: (tie.unexplained, len(tie.columns)))
+        for tie in strongest:
+            # One with a column more that adds little follows, once the smaller one is told.
+            for smaller in strongest:
+                if set(smaller.columns) < set(tie.columns) and not adds(tie.unexplained, smaller.unexplained):
+                    self._accept(smaller)
             self._accept(tie)
         self.pool = []
 
