@@ -30,9 +30,10 @@ _MORE_INPUTS: tuple[Hidden, ...] = (
     *((), (1,), (2,), (2, 1), (5,), (4, 2), (4, 2, _PRODUCT)),
     *((3,), (4, 2, 2), (3, 2), (8,)),
 )
+# The one of them that learns most functions, and so tells best how inputs enter.
 _TELLING: Hidden = (4, 2)
-# With more inputs than these few, what quintic splines cost in constants, and their first fits in time, is better spent
-# on finer grids.
+# With more inputs than these few (or sums of inputs), what quintic splines cost in constants, and their first fits in
+# time, is better spent on finer grids.
 _FEW, _DEGREES = 2, (5, 3)
 # Shapes are compared at about as many constants and not on the same grid: each begins with two grids, and goes on to
 # finer ones while those make no more constants than this.
@@ -130,7 +131,7 @@ def search(
         shapes: hidden layers to try, such as ``[(), (2,), (5, 2)]``, with products as in ``[((1, [2]),)]``, and no
             others; chosen by the search if left out.
         degree: of the splines. Of several degrees all shapes are tried with the first, and the best of them with the
-            others. If left out, 5 and 3 for one or two features, and 3 for more.
+            others. If left out, 5 and 3 for one or two features, or sums of features, and 3 for more.
         seed: of the starts.
         listener: called with a short sentence whenever a network reached a new grid.
 
@@ -325,7 +326,7 @@ class _Search:
         names = self.data.feature_names
         joined = ["(" + ", ".join(names[i] for i, _ in inputs) + ")" for inputs in sums if len(inputs) > 1]
         self.tell(f"inputs that enter as one weighted sum: {', '.join(joined)}")
-        # One that learns most functions tells of further sums, so it is not left for the last.
+        # There may be further sums, which are to be seen soon.
         shapes = _FEW_INPUTS if len(sums) <= _FEW else (_TELLING, *_MORE_INPUTS)
         others = [form for form in self.waiting if form.sums is None]
         self.waiting = self._forms(shapes, sums) + others
