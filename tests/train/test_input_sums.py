@@ -8,6 +8,7 @@ from torch import Tensor
 
 from superpose import KAN, Dataset, KANLayer, fit
 from superpose.train import input_sums, search
+from superpose.train.entrants import Entrant, Form
 from superpose.train.run import Run
 from superpose.train.settings import FitSettings
 
@@ -56,8 +57,9 @@ def test_a_network_with_errors_may_show_a_sum_less_clearly() -> None:
 
 def test_steep_places_do_not_decide() -> None:
     slopes = slopes_of(lambda x: torch.sin(x[:, 0] - x[:, 1]), points(500, 2))
-    slopes[0] = torch.tensor([1e9, 1e3])
-    assert input_sums.found_in(slopes, 0.05) is not None
+    slopes[0] = 1e9
+    sums = input_sums.found_in(slopes, 0.05)
+    assert sums is not None and sums[0][1][1] == pytest.approx(-0.5, abs=0.02)
 
 
 def test_slopes_that_are_no_numbers_tell_nothing() -> None:
@@ -93,6 +95,9 @@ def test_slopes_of_a_run_are_those_of_its_best_state() -> None:
     y = torch.stack([x[:, 0] ** 2, torch.sin(x[:, 1])], -1)
     run = Run(model, Dataset.from_arrays(x, y), "lm", FitSettings(progress=False), None)
     run.run()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 0.1
     before = [parameter.clone() for parameter in model.parameters()]
     slopes = run.slopes().reshape(2, -1, 2)
     inputs = run.data.rows("train")[0]
@@ -121,6 +126,15 @@ def test_shapes_that_are_named_are_tried_as_they_are() -> None:
     found = search(differences(), shapes=[(2,), (3,)], time_limit=2, listener=heard.append)
     assert all(layer.symbolic is None for layer in found.model.kan_layers())
     assert not any("sum" in event for event in heard)
+
+
+def test_the_constants_of_a_form_are_counted_before_it_is_trained() -> None:
+    sums = (((0, 0.5), (1, -0.25), (3, 0.25)), ((2, 1.0),))
+    data = Dataset.from_arrays(*differences(100))
+    for form, widths in ((Form((3,), 3, sums), [4, 2, 3, 1]), (Form((3,), 5), [4, 3, 1])):
+        entrant = Entrant(form, data, 0, 10.0)
+        assert entrant.run.model.widths == widths
+        assert entrant.constants(5) == entrant.run.model.parameter_count()
 
 
 def test_a_budget_counts_the_weights_of_sums() -> None:
