@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import Tensor
@@ -10,6 +12,7 @@ from superpose import KAN, Dataset, KANLayer, fit
 from superpose.train import input_sums, search
 from superpose.train.entrants import Entrant, Form
 from superpose.train.run import Run
+from superpose.train.search import _Search
 from superpose.train.settings import FitSettings
 
 
@@ -119,6 +122,18 @@ def test_a_search_computes_sums_first_where_it_sees_them() -> None:
     table = found.model.layer(0).symbolic_table()
     assert {edge: name for edge, (name, _) in table.items()} == dict.fromkeys([(0, 0), (1, 0), (2, 1), (3, 1)], "x")
     assert found.history.validation_rmse < 1e-4
+
+
+@pytest.mark.parametrize(("error", "put_off"), [(0.05, True), (0.03, False)])
+def test_sums_whose_network_is_far_worse_are_put_off(error: float, put_off: bool) -> None:
+    search = _Search(Dataset.from_arrays(*differences(50)), ((1,),), None, 1.0, None, 0, True, lambda event: None)
+    sums = (((0, 0.5), (1, -0.5)), ((2, 1.0),), ((3, 1.0),))
+    (alone,) = search.waiting
+    with_sums = [Form((4, 2), 3, sums), Form((2,), 3, sums)]
+    search.waiting = [with_sums[1], alone]
+    search.entrants = [SimpleNamespace(form=alone, error=0.01), SimpleNamespace(form=with_sums[0], error=error)]  # type: ignore[list-item]
+    search._doubt()
+    assert search.waiting == ([alone, with_sums[1]] if put_off else [with_sums[1], alone])
 
 
 def test_shapes_that_are_named_are_tried_as_they_are() -> None:

@@ -19,8 +19,8 @@ Sums = tuple[tuple[tuple[int, float], ...], ...]
 
 # Columns of slopes count as proportional up to an angle whose half has this sine, and for a network that learnt its
 # data well only up to so many times its error: a ratio that changes slowly from place to place is a curve, and no
-# weight. Angles of sums in Feynman equations were at most three times the error, those of others 0.3 and more.
-_MOST, _ERRORS, _FLOOR = 0.2, 5.0, 1e-3
+# weight. Those of sums in Feynman equations were at most seven times the error, and those of other pairs 0.25 and more.
+_MOST, _ERRORS, _FLOOR = 0.2, 10.0, 1e-3
 
 
 def found_in(slopes: Tensor, error: float) -> Sums | None:

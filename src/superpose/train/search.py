@@ -30,8 +30,10 @@ _MORE_INPUTS: tuple[Hidden, ...] = (
     *((), (1,), (2,), (2, 1), (5,), (4, 2), (4, 2, _PRODUCT)),
     *((3,), (4, 2, 2), (3, 2), (8,)),
 )
-# The one of them that learns most functions, and so tells best how inputs enter.
+# The one of them that learns most functions, and so tells best how inputs enter. It takes its time: with no more inputs
+# than this, small ones see as much.
 _TELLING: Hidden = (4, 2)
+_MANY = 3
 # With more inputs than these few (or sums of inputs), what quintic splines cost in constants, and their first fits in
 # time, is better spent on finer grids.
 _FEW, _DEGREES = 2, (5, 3)
@@ -47,6 +49,8 @@ _FORKED = 2
 _ENTRY = 0.4
 # The same where sums of inputs were seen, whose networks are begun when others have been.
 _ENTRY_OF_SUMS = 0.6
+# They are put off where they err so many times as much as the network that told of the sums.
+_WORSE = 4.0
 # Errors this near to each other count as the same: then the smaller network is the better one.
 _SAME = 1.03
 # So often other starts are begun.
@@ -156,6 +160,9 @@ def search(
     if parameters is not None and (isinstance(parameters, bool) or not isinstance(parameters, int) or parameters < 1):
         raise OptionError(f"parameters must be a whole number of at least 1, or None, not {parameters!r}")
     chosen = _FEW_INPUTS if data.n_features <= _FEW else _MORE_INPUTS
+    if data.n_features > _MANY:
+        # Before others, so that what it tells serves them.
+        chosen = (chosen[0], _TELLING, *chosen[1:])
     hidden = chosen if shapes is None else tuple(_hidden(shape) for shape in shapes)
     sums = shapes is None and data.n_features > _FEW
     if not hidden:
@@ -234,6 +241,7 @@ class _Search:
             if self.entrants and self.entrants[-1].error < _EXACT:
                 return "the data are learnt to the last digits"
             self._look()
+            self._doubt()
         if not self.entrants:
             raise OptionError(
                 f"no network fits into {self.parameters} parameters: the smallest, "
@@ -330,6 +338,15 @@ class _Search:
         shapes = _FEW_INPUTS if len(sums) <= _FEW else (_TELLING, *_MORE_INPUTS)
         others = [form for form in self.waiting if form.sums is None]
         self.waiting = self._forms(shapes, sums) + others
+
+    def _doubt(self) -> None:
+        """Put off networks with sums where the first of them is far worse than the one that told of them."""
+        newest = self.entrants[-1] if self.entrants else None
+        if newest is None or newest.form.sums is None or newest.form.hidden != _TELLING:
+            return
+        others = [entrant.error for entrant in self.entrants if entrant.form.sums != newest.form.sums]
+        if newest.error > _WORSE * min(others):
+            self.waiting.sort(key=lambda form: form.sums is not None)
 
     def _enter(self, form: Form, seed: int) -> None:
         """Train a shape on the first two grids, and on more while it has few constants."""
