@@ -96,6 +96,22 @@ def test_noisy_simple_constants_become_simple() -> None:
     assert found.expression == sympy.exp(sympy.sin(sympy.pi * x) + y**2)
 
 
+@pytest.mark.parametrize(
+    "constant", [sympy.sqrt(sympy.Rational(3, 2)), -sympy.sqrt(7), sympy.sqrt(sympy.Rational(2, 3))]
+)
+def test_roots_come_back_from_rounded_numbers(constant: sympy.Expr) -> None:
+    value = float(constant)
+    found = problem(constant * sympy.sqrt(x + 3) + y, noise=1e-5).snapped(1.01 * value * sympy.sqrt(x + 3) + 0.99 * y)
+    assert sympy.simplify(found.expression - constant * sympy.sqrt(x + 3) - y) == 0
+
+
+@pytest.mark.parametrize(("value", "noise"), [(1.2345, 1e-5), (1.2348, 2e-3), (9.7124, 0.0155)])
+def test_what_may_be_no_root_stays_a_number(value: float, noise: float) -> None:
+    found = problem(value * sympy.sqrt(x + 3) + y, noise=noise).snapped(1.01 * value * sympy.sqrt(x + 3) + 0.99 * y)
+    (left,) = found.expression.atoms(sympy.Float)
+    assert float(left) == pytest.approx(value, rel=1e-3)
+
+
 def test_a_poor_fit_is_not_dressed_up() -> None:
     # Pure noise: no constant is known to more than a digit, so nothing finer than halves may be claimed for it.
     columns = random(200)

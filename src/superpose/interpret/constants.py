@@ -25,8 +25,12 @@ _QUICK_CONSTANTS = 12
 _MOST_CONSTANTS = 60
 # Beside splines, standard errors count so many times, and a squared error so much larger is as good.
 _SPLINE_WIDTHS, _SPLINE_MORE = 10.0, 1.1
-# Numerators up to this are as plain as a fraction of pi gets.
-_SMALL = 12
+# Constants known to this share of themselves may be roots of fractions, if three standard errors cover less than so
+# much of the distance from one such root to the next.
+_ROOT, _SURE_OF_ROOT = 1e-4, 0.1
+# Numerators up to this are as plain as a fraction of pi gets. Of others some twenty lie between two whole multiples,
+# for each of four powers: with standard errors less than this, chance brings one near in a case of twenty.
+_SMALL, _SURE_OF_PI = 12, 1e-4
 # Sums are shortened to at most so many terms.
 _MOST_KEPT = 5
 
@@ -328,8 +332,14 @@ def _simple_values(value: float, width: float, exact: bool) -> list[tuple[int, s
         for power in (1, -1, 2, -2):
             unit = math.pi**power
             near = _rationals(value / unit, (1, 2, 3, 4, 6, 8, 16), width / unit)
-            found += [(4 if abs(q.p) <= _SMALL else 6, q * sympy.pi**power) for q in near]
+            found += [(4, q * sympy.pi**power) for q in near if abs(q.p) <= _SMALL]
+            if exact or width / unit < _SURE_OF_PI:
+                found += [(6, q * sympy.pi**power) for q in near if abs(q.p) > _SMALL]
         found += [(5, q * sympy.E) for q in _rationals(value / math.e, (1, 2), width)]
+    if relative < _ROOT and size < 10:
+        # Squares of simple fractions' roots lie close together: only what is known well is told apart by them.
+        near = [q for q in _rationals(value * abs(value), (1, 2, 3), 2 * size * width / _SURE_OF_ROOT) if q]
+        found += [(5, sympy.sign(q) * sympy.sqrt(abs(q))) for q in near]
     if exact and relative < 1e-5 and size < 1e3:
         squared = [q for q in _rationals(value * abs(value), (1, 2, 3, 4, 5, 6, 8)) if 0 < abs(q) < 100]
         found += [(5, sympy.sign(q) * sympy.sqrt(abs(q))) for q in squared]

@@ -30,10 +30,10 @@ _MORE_INPUTS: tuple[Hidden, ...] = (
     *((), (1,), (2,), (2, 1), (5,), (4, 2), (4, 2, _PRODUCT)),
     *((3,), (4, 2, 2), (3, 2), (8,)),
 )
-# The one of them that learns most functions, and so tells best how inputs enter. It takes its time: with no more inputs
-# than this, small ones see as much.
+# The one of them that learns most functions, and so tells best how inputs enter. With so many inputs it is tried
+# second: with fewer small ones see as much, and with more it takes too long.
 _TELLING: Hidden = (4, 2)
-_MANY = 3
+_SOME_INPUTS = range(4, 9)
 # With more inputs than these few (or sums of inputs), what quintic splines cost in constants, and their first fits in
 # time, is better spent on finer grids.
 _FEW, _DEGREES = 2, (5, 3)
@@ -160,7 +160,7 @@ def search(
     if parameters is not None and (isinstance(parameters, bool) or not isinstance(parameters, int) or parameters < 1):
         raise OptionError(f"parameters must be a whole number of at least 1, or None, not {parameters!r}")
     chosen = _FEW_INPUTS if data.n_features <= _FEW else _MORE_INPUTS
-    if data.n_features > _MANY:
+    if data.n_features in _SOME_INPUTS:
         # Before others, so that what it tells serves them.
         chosen = (chosen[0], _TELLING, *chosen[1:])
     hidden = chosen if shapes is None else tuple(_hidden(shape) for shape in shapes)
