@@ -212,6 +212,13 @@ def test_exponents_may_vary() -> None:
     torch.testing.assert_close(torch_function(p**q, [p, q])(x, y), x**y)
 
 
+def test_slopes_by_a_number_inside_a_function_are_kept() -> None:
+    p, q = sympy.symbols("p q", real=True)
+    x, c = torch.linspace(0, 1, 5, dtype=torch.float64), torch.tensor(-0.7, dtype=torch.float64, requires_grad=True)
+    torch_function(p * sympy.exp(q), [p, q])(x, c).sum().backward()
+    torch.testing.assert_close(c.grad, x.sum() * math.exp(-0.7))
+
+
 def test_constants_become_tensors_of_the_arguments_shape_and_type() -> None:
     p = sympy.Symbol("p")
     values = torch_function(sympy.sin(sympy.pi / 2) + 1, [p])(torch.zeros(3))

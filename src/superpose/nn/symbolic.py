@@ -377,13 +377,12 @@ def _sign(x: Tensor) -> Tensor:
 def _apply(function: Callable[..., Tensor], *values: Any) -> Any:
     """A torch function on tensors and plain numbers alike."""
     if not any(isinstance(value, Tensor) for value in values):
-        values = tuple(torch.tensor(value, dtype=torch.float64) for value in values)
-    elif function is torch.add:
+        return float(function(*(torch.tensor(value, dtype=torch.float64) for value in values)))
+    if function is torch.add:
         return values[0] + values[1]
-    elif function is torch.mul:
+    if function is torch.mul:
         return values[0] * values[1]
-    result = function(*values)
-    return result if result.dim() else float(result)
+    return function(*values)
 
 
 def _power(
