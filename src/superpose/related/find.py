@@ -290,12 +290,17 @@ class _Search:
         return implied(columns, [tie.columns for tie in self.ties])
 
     def _accept_pool(self) -> None:
-        strongest = sorted(self.pool, key=lambda tie: (tie.unexplained, len(tie.columns)))
-        for tie in strongest:
+        waiting = sorted(self.pool, key=lambda tie: (tie.unexplained, len(tie.columns)))
+        while waiting:
+            tie = waiting[0]
             # One with a column more that adds little follows, once the smaller one is told.
-            for smaller in strongest:
-                if set(smaller.columns) < set(tie.columns) and not adds(tie.unexplained, smaller.unexplained):
-                    self._accept(smaller)
+            smaller = (
+                one
+                for one in waiting
+                if set(one.columns) < set(tie.columns) and not adds(tie.unexplained, one.unexplained)
+            )
+            tie = next(smaller, tie)
+            waiting = [one for one in waiting if one is not tie]
             self._accept(tie)
         self.pool = []
 
