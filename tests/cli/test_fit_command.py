@@ -234,7 +234,12 @@ def test_ctrl_c_keeps_what_the_search_has_found(
         yield interrupt
 
     monkeypatch.setattr("superpose._console.progress", progress)
-    assert run(f"{FIT} --json --out result --time-limit 30") == 0
+    # A shell that starts the tests in the background has them ignore the signal.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        assert run(f"{FIT} --json --out result --time-limit 30") == 0
+    finally:
+        signal.signal(signal.SIGINT, before)
     found = json.loads(capsys.readouterr().out)
     assert found["interrupted"] is True
     # The law was found before the network that is shown beside it.
