@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from superpose import KAN, Dataset, KANLayer, fit
-from superpose.train import input_sums, search
+from superpose.train import first_layer, input_sums, search
 from superpose.train.entrants import Entrant, Form
 from superpose.train.run import Run
 from superpose.train.search import _Search
@@ -73,7 +73,7 @@ def test_slopes_that_are_no_numbers_tell_nothing() -> None:
 
 def test_the_layer_computes_the_sums_everywhere() -> None:
     layer = KANLayer(4, 2, dtype=torch.float64)
-    input_sums.compute(layer, (((0, 0.25), (3, -0.75)), ((1, 0.5), (2, 0.5))))
+    first_layer.compute(layer, (((0, 0.25), (3, -0.75)), ((1, 0.5), (2, 0.5))))
     x = 10 * points(50, 4)
     expected = torch.stack([0.25 * x[:, 0] - 0.75 * x[:, 3], 0.5 * x[:, 1] + 0.5 * x[:, 2]], -1)
     torch.testing.assert_close(layer(x), expected)
@@ -82,7 +82,7 @@ def test_the_layer_computes_the_sums_everywhere() -> None:
 def test_training_moves_all_weights_but_the_first_of_each_sum() -> None:
     x = points(300, 3)
     model = KAN([3, 2, 1], seed=0)
-    input_sums.compute(model.layer(0), (((0, 0.5), (1, -0.5)), ((2, 1.0),)))
+    first_layer.compute(model.layer(0), (((0, 0.5), (1, -0.5)), ((2, 1.0),)))
     fit(model, (x, torch.exp(x[:, :1] - 0.8 * x[:, 1:2]) + x[:, 2:] ** 2), starts=1, progress=False)
     table = model.layer(0).symbolic_table()
     scale = model.input_scale

@@ -152,6 +152,26 @@ class _Given(torch.autograd.Function):
         return gradients[0] * ctx.derivative(ctx.saved_tensors[0]), None, None
 
 
+@functools.cache
+def _further() -> dict[str, SymbolicFunction]:
+    """Functions that networks compute with and that no edge is recognised as."""
+    import sympy
+
+    root = sympy.sqrt(sympy.Abs(argument()))
+    return {"sqrt|x|": _make("sqrt|x|", root, 3, _root_of_size, _slope_of_root)}
+
+
+def _root_of_size(x: Tensor) -> Tensor:
+    # The inner choice keeps autograd from an infinite slope, and so from NaN, at 0.
+    zero = x == 0
+    return torch.where(zero, 0, torch.where(zero, 1, x).abs().sqrt())
+
+
+def _slope_of_root(x: Tensor) -> Tensor:
+    zero = x == 0
+    return torch.where(zero, 0, 0.5 * x.sign() / torch.where(zero, 1, x).abs().sqrt())
+
+
 # What people register is shared by the whole process, as codecs are: a saved model must find it by name.
 _REGISTERED: dict[str, SymbolicFunction] = {}
 
@@ -221,7 +241,12 @@ def _named_power(name: str) -> SymbolicFunction | None:
 
 def is_known(name: str) -> bool:
     """Whether :func:`find` finds it."""
-    return name in library() or _named_power(name) is not None
+    return name in library() or _unlisted(name) is not None
+
+
+def _unlisted(name: str) -> SymbolicFunction | None:
+    """The function of that name, if it is known without being in the library."""
+    return _further().get(name) or _named_power(name)
 
 
 def find(name: str) -> SymbolicFunction:
@@ -231,7 +256,7 @@ def find(name: str) -> SymbolicFunction:
         OptionError: if there is none; the message suggests the nearest name.
     """
     known = library()
-    made = known.get(name) or _named_power(name)
+    made = known.get(name) or _unlisted(name)
     if made is None:
         raise OptionError(
             f"there is no symbolic function named {name!r}{nearest(name, known)}; "
@@ -272,7 +297,7 @@ def register(
 
     if not isinstance(name, str) or not name:
         raise OptionError(f"a symbolic function needs a name, not {name!r}")
-    if name in _builtin() or _named_power(name) is not None:
+    if name in _builtin() or _unlisted(name) is not None:
         raise OptionError(f"the name {name!r} belongs to a built-in symbolic function; choose another")
     if not isinstance(expression, sympy.Expr):
         raise OptionError(f"the expression of {name!r} must be a SymPy expression, not {type(expression).__name__}")

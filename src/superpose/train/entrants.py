@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from superpose.data import Dataset
 from superpose.nn.model import KAN
 from superpose.nn.products import Width
-from superpose.train import input_sums
+from superpose.train import first_layer, input_ends, input_sums
+from superpose.train.input_ends import End
 from superpose.train.input_sums import Sums
 from superpose.train.run import Run
 from superpose.train.settings import FitSettings
@@ -26,16 +27,22 @@ class Form:
         hidden: the hidden layers.
         degree: of the splines.
         sums: of inputs, which a layer of their own computes before the hidden ones; None without.
+        ends: of inputs, from which that layer computes roots of distances.
     """
 
     hidden: Hidden
     degree: int
     sums: Sums | None = None
+    ends: tuple[End, ...] = ()
+
+    def first(self, n_features: int) -> Sums | None:
+        """The sums of inputs that the first layer computes; None if that is a hidden one."""
+        return first_layer.alone(n_features) if self.sums is None and self.ends else self.sums
 
     def widths(self, n_features: int, n_targets: int) -> list[Width]:
         """Nodes of each layer."""
-        first: Hidden = () if self.sums is None else (len(self.sums),)
-        return [n_features, *first, *self.hidden, n_targets]
+        first = self.first(n_features)
+        return [n_features, *(() if first is None else (len(first),)), *self.hidden, n_targets]
 
 
 class Entrant:
@@ -45,8 +52,9 @@ class Entrant:
         self.form, self.seed = form, seed
         widths = form.widths(data.n_features, data.n_targets)
         model = KAN(widths, grid_size=FIRST_GRID, degree=form.degree, seed=seed)
-        if form.sums is not None:
-            input_sums.compute(model.layer(0), form.sums)
+        first = form.first(data.n_features)
+        if first is not None:
+            first_layer.compute(model.layer(0), first, form.ends)
         settings = FitSettings(starts=4 if len(widths) > 2 else 1, time_limit=time_limit, seed=seed, progress=False)
         self.run = Run(model, data, "lm", settings, None)
         self.run.load()
@@ -72,6 +80,21 @@ class Entrant:
             total += int(layer.spline_mask().sum()) * (size + layer.degree + (layer.base != "none"))
             total += 0 if layer.symbolic is None else int((~layer.symbolic.held).sum())
         return total
+
+    def visit(self, size: int) -> None:
+        """Train on a grid.
+
+        Raises:
+            StopFit: when the time is over.
+        """
+        if len(self.reached) == 1 and self.form.ends:
+            # Before there is a fit, they would go anywhere.
+            input_ends.release(self.run.model.layer(0), self.form.ends)
+        self.reached[size] = self.run.visit(size)
+
+    def steep_end(self) -> tuple[int, int] | None:
+        """The end of an input at which most of this network's error is."""
+        return input_ends.found_in(self.run.train[0], self.run.squares())
 
     def sums(self) -> Sums | None:
         """The sums in which inputs enter the function, as far as this network tells."""

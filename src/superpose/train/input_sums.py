@@ -12,8 +12,6 @@ import math
 import torch
 from torch import Tensor
 
-from superpose.nn.layer import KANLayer
-
 # Weights of the inputs of each sum, by their numbers; every input stands in one sum, alone or with others.
 Sums = tuple[tuple[tuple[int, float], ...], ...]
 
@@ -63,20 +61,3 @@ def _weighted(group: tuple[int, ...], gram: Tensor) -> tuple[tuple[int, float], 
     weights = [float(gram[i, largest] / gram[largest, largest]) for i in group]
     whole = math.copysign(sum(map(abs, weights)), weights[0])
     return tuple((i, weight / whole) for i, weight in zip(group, weights, strict=True))
-
-
-def compute(layer: KANLayer, sums: Sums) -> None:
-    """Make a layer compute these sums, one at each node, with straight edges.
-
-    Training moves the weights of a sum's inputs but for the first, which a scale of the next layer can stand for.
-    """
-    edges = {(i, node): weight for node, inputs in enumerate(sums) for i, weight in inputs}
-    first = {(inputs[0][0], node) for node, inputs in enumerate(sums)}
-    mask = torch.zeros_like(layer.mask)
-    for edge in edges:
-        mask[edge] = True
-    layer.mask = mask
-    layer.set_symbolic(
-        {edge: ("x", (1.0, 0.0, weight, 0.0)) for edge, weight in edges.items()},
-        {edge: "abcd" if edge in first else "abd" for edge in edges},
-    )

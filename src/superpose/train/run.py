@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import torch
@@ -335,36 +337,49 @@ class Run:
     def _finest(self) -> int:
         return max(layer.grid_size for layer in self.model.kan_layers())
 
-    @torch.no_grad()
-    def _value(self, part: tuple[Tensor, Tensor]) -> float:
-        h = part[0]
+    def _outputs(self, x: Tensor) -> Tensor:
+        h = x
         for layer in self.model.layers:
             h = layer(h)
+        return h
+
+    @torch.no_grad()
+    def _value(self, part: tuple[Tensor, Tensor]) -> float:
+        h = self._outputs(part[0])
         if self.settings.loss is not None:
             return float(self.settings.loss(h, part[1]))
         return float((h - part[1]).square().mean().sqrt())
+
+    @contextmanager
+    def _at_best(self) -> Iterator[None]:
+        """With the model in the best state so far."""
+        present = State.of(self.model)
+        self.best[1].restore(self.model)
+        try:
+            yield
+        finally:
+            present.restore(self.model)
 
     def error_of(self, split: Split) -> float:
         """The error of the best state so far on a part of the rows; NaN if there are none."""
         part = _scaled(self.model, *self.data.rows(split))
         if not len(part[0]):
             return math.nan
-        present = State.of(self.model)
-        self.best[1].restore(self.model)
-        value = self._value(part)
-        present.restore(self.model)
-        return value
+        with self._at_best():
+            return self._value(part)
+
+    @torch.no_grad()
+    def squares(self) -> Tensor:
+        """Squared errors of the best state so far, scaled, at the training rows: ``[B]``."""
+        with self._at_best():
+            return (self._outputs(self.train[0]) - self.train[1]).square().sum(-1)
 
     def slopes(self) -> Tensor:
         """Derivatives of the best state so far, scaled, by its inputs at the training rows: ``[B * n_out, n_in]``."""
-        present = State.of(self.model)
-        self.best[1].restore(self.model)
-        x = h = self.train[0].detach().clone().requires_grad_()
-        for layer in self.model.layers:
-            h = layer(h)
-        slopes = [torch.autograd.grad(column.sum(), x, retain_graph=True)[0] for column in h.unbind(-1)]
-        present.restore(self.model)
-        return torch.cat(slopes)
+        x = self.train[0].detach().clone().requires_grad_()
+        with self._at_best():
+            columns = self._outputs(x).unbind(-1)
+            return torch.cat([torch.autograd.grad(column.sum(), x, retain_graph=True)[0] for column in columns])
 
     def _record(self, event: str) -> float:
         train, validation = self._value(self.train), self._value(self.validation)
@@ -394,10 +409,7 @@ class Run:
     def _report(self) -> None:
         for name, part in (("train_rmse", self.train), ("validation_rmse", self.validation)):
             with torch.no_grad():
-                h = part[0]
-                for layer in self.model.layers:
-                    h = layer(h)
-                error = (h - part[1]) * self.model.output_scale
+                error = (self._outputs(part[0]) - part[1]) * self.model.output_scale
             setattr(self.history, name, root_mean_square(error))
         self.history.seconds = time.monotonic() - self.began
 

@@ -13,8 +13,10 @@ from superpose._errors import DataError, OptionError
 from superpose.data import Dataset
 from superpose.nn.model import KAN
 from superpose.nn.products import Width, read_width
+from superpose.train import input_ends
 from superpose.train.entrants import FIRST_GRID, Entrant, Form, Hidden
 from superpose.train.history import History
+from superpose.train.input_ends import End
 from superpose.train.input_sums import Sums
 from superpose.train.run import StopFit
 from superpose.train.settings import FitSettings
@@ -47,10 +49,13 @@ _KEPT = (4, 4, 2)
 _FORKED = 2
 # Shapes that have not been begun when this share of the time is over are left out.
 _ENTRY = 0.4
-# The same where sums of inputs were seen, whose networks are begun when others have been.
-_ENTRY_OF_SUMS = 0.6
+# The same where sums or ends of inputs were seen, whose networks are begun when others have been.
+_ENTRY_OF_SEEN = 0.6
 # They are put off where they err so many times as much as the network that told of the sums.
 _WORSE = 4.0
+# Networks that compute roots of distances from ends are begun where the first of them has at most this share of the
+# error of the network that told of the end, and that one learnt the data but for so much.
+_BETTER, _LEARNT = 0.5, 0.1
 # Errors this near to each other count as the same: then the smaller network is the better one.
 _SAME = 1.03
 # So often other starts are begun.
@@ -126,7 +131,9 @@ def search(
 
     With three features or more, networks that were trained are asked whether features enter as one weighted sum, as in
     a function of ``x1 - x2``: there the slopes by them are proportional. Further networks then compute the sums first,
-    by straight (symbolic) edges whose weights are trained with the rest.
+    by straight (symbolic) edges whose weights are trained with the rest. Where most of a network's error is at one end
+    of a feature, as that of ``sqrt(x1)`` is at 0, another computes the root of the distance from that end first; if
+    that halves the error, so do further ones.
 
     Args:
         data: a :class:`~superpose.Dataset`, or a pair of arrays ``(x, y)``.
@@ -164,13 +171,13 @@ def search(
         # Before others, so that what it tells serves them.
         chosen = (chosen[0], _TELLING, *chosen[1:])
     hidden = chosen if shapes is None else tuple(_hidden(shape) for shape in shapes)
-    sums = shapes is None and data.n_features > _FEW
     if not hidden:
         raise OptionError("shapes is empty; name at least one, such as [(), (5,)], or leave it out")
     degrees = None if degree is None else (degree,) if isinstance(degree, int) else tuple(degree)
     if degrees == ():
         raise OptionError("degree is empty; name at least one, such as 3 or (3, 5)")
-    return _Search(data, hidden, parameters, time_limit, degrees, seed, sums, listener or (lambda event: None)).run()
+    tell = listener or (lambda event: None)
+    return _Search(data, hidden, parameters, time_limit, degrees, seed, shapes is None, tell).run()
 
 
 def _hidden(shape: Sequence[Width]) -> Hidden:
@@ -197,16 +204,19 @@ class _Search:
         time_limit: float,
         degrees: tuple[int, ...] | None,
         seed: int,
-        look_for_sums: bool,
+        look: bool,
         tell: Callable[[str], None],
     ) -> None:
         self.data, self.parameters, self.degrees, self.seed = data, parameters, degrees, seed
-        self.waiting = self._forms(hidden)
-        self.look_for_sums, self.looked_at = look_for_sums, math.inf
+        self.shapes = hidden
+        self.sums: Sums | None = None
+        self.ends: tuple[End, ...] = ()
+        self.waiting = self._forms()
+        self.look, self.looked_at = look, math.inf
+        self.looked_with: set[tuple[int, int, Hidden]] = set()
         self.tell = tell
         self.began, self.limit = time.monotonic(), time_limit
         self.deadline = self.began + time_limit
-        self.sums: Sums | None = None
         self.entrants: list[Entrant] = []
         self.tried: list[Tried] = []
 
@@ -240,8 +250,10 @@ class _Search:
                 return _LATE
             if self.entrants and self.entrants[-1].error < _EXACT:
                 return "the data are learnt to the last digits"
-            self._look()
             self._doubt()
+            if self.look:
+                self._look_for_sums()
+                self._look_for_end()
         if not self.entrants:
             raise OptionError(
                 f"no network fits into {self.parameters} parameters: the smallest, "
@@ -311,33 +323,56 @@ class _Search:
     def _late(self) -> bool:
         return time.monotonic() >= self.deadline
 
-    def _forms(self, shapes: Sequence[Hidden], sums: Sums | None = None) -> list[Form]:
-        return [Form(hidden, self._degrees(sums)[0], sums) for hidden in dict.fromkeys(shapes)]
+    def _forms(self) -> list[Form]:
+        """Networks of all shapes with the sums and ends that were seen."""
+        degree, *_ = self._degrees(self.sums)
+        return [Form(hidden, degree, self.sums, self.ends) for hidden in dict.fromkeys(self.shapes)]
 
     def _degrees(self, sums: Sums | None) -> tuple[int, ...]:
         inputs = self.data.n_features if sums is None else len(sums)
         return self.degrees or (_DEGREES if inputs <= _FEW else _DEGREES[1:])
 
     def _entry(self) -> float:
-        return _ENTRY if self.sums is None else _ENTRY_OF_SUMS
+        return _ENTRY if self.sums is None and not self.ends else _ENTRY_OF_SEEN
 
-    def _look(self) -> None:
+    def _look_for_sums(self) -> None:
         """Where the best network tells of sums in which inputs enter, begin networks that compute these first."""
         best = min(self.entrants, key=lambda entrant: entrant.error, default=None)
-        if not self.look_for_sums or best is None or not best.error < self.looked_at:
+        if self.data.n_features <= _FEW or best is None or not best.error < self.looked_at:
             return
         self.looked_at = best.error
         sums = best.sums()
         if sums is None or (self.sums is not None and len(sums) >= len(self.sums)):
             return
         self.sums = sums
+        single = {inputs[0][0] for inputs in sums if len(inputs) == 1}
+        self.ends = tuple(end for end in self.ends if end.feature in single)
         names = self.data.feature_names
         joined = ["(" + ", ".join(names[i] for i, _ in inputs) + ")" for inputs in sums if len(inputs) > 1]
         self.tell(f"inputs that enter as one weighted sum: {', '.join(joined)}")
         # There may be further sums, which are to be seen soon.
-        shapes = _FEW_INPUTS if len(sums) <= _FEW else (_TELLING, *_MORE_INPUTS)
-        others = [form for form in self.waiting if form.sums is None]
-        self.waiting = self._forms(shapes, sums) + others
+        self.shapes = _FEW_INPUTS if len(sums) <= _FEW else (_TELLING, *_MORE_INPUTS)
+        self.waiting = self._forms() + [form for form in self.waiting if form.first(self.data.n_features) is None]
+
+    def _look_for_end(self) -> None:
+        """Where the best network errs at one end of an input, try another that computes roots of distances from it."""
+        best = min(self.entrants, key=lambda entrant: entrant.error, default=None)
+        found = best.steep_end() if best is not None and _EXACT < best.error < _LEARNT else None
+        if best is None or found is None or (*found, best.form.hidden) in self.looked_with:
+            return
+        self.looked_with.add((*found, best.form.hidden))
+        feature, side = found
+        joined = any(len(inputs) > 1 and feature in dict(inputs) for inputs in best.form.sums or ())
+        if joined or feature in {end.feature for end in best.form.ends}:
+            return
+        ends = (*best.form.ends, input_ends.located(self.data, feature, side))
+        trial = self._enter(replace(best.form, ends=ends), best.seed)
+        if trial is None or not trial.error <= _BETTER * best.error:
+            return
+        self.ends, self.sums = ends, trial.form.sums
+        self.tell(f"steep at the {'lower' if side > 0 else 'upper'} end of {self.data.feature_names[feature]}")
+        others = [form for form in self.waiting if form.ends != ends]
+        self.waiting = [form for form in self._forms() if form.hidden != best.form.hidden] + others
 
     def _doubt(self) -> None:
         """Put off networks with sums where the first of them is far worse than the one that told of them."""
@@ -348,13 +383,13 @@ class _Search:
         if newest.error > _WORSE * min(others):
             self.waiting.sort(key=lambda form: form.sums is not None)
 
-    def _enter(self, form: Form, seed: int) -> None:
-        """Train a shape on the first two grids, and on more while it has few constants."""
+    def _enter(self, form: Form, seed: int) -> Entrant | None:
+        """Train a network on the first two grids, and on more while it has few constants; None if it is too large."""
         entrant = Entrant(form, self.data, seed, self.left())
         constants = entrant.constants(FIRST_GRID)
         too_many = self.entrants and constants > entrant.run.train[1].numel()
         if too_many or (self.parameters is not None and constants > self.parameters):
-            return
+            return None
         self.entrants.append(entrant)
         try:
             entrant.run.begin()
@@ -364,6 +399,7 @@ class _Search:
             if entrant.over or (number > 1 and entrant.constants(entrant.sizes[number]) > _LEVEL):
                 break
             self._advance(entrant)
+        return entrant
 
     def _advance(self, entrant: Entrant) -> None:
         """Train on the next grid, unless that is too much or the last one brought nothing."""
@@ -378,7 +414,7 @@ class _Search:
             return
         before = entrant.error
         try:
-            entrant.reached[size] = entrant.run.visit(size)
+            entrant.visit(size)
         except StopFit:
             entrant.over = True
         if not math.isfinite(entrant.error):

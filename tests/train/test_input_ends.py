@@ -1,0 +1,220 @@
+"""Ends of inputs at which a function is steep: seen in errors, taken away by roots in a first layer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from superpose import KAN, Dataset, Formula, KANLayer, fit, load, save, search
+from superpose.nn import symbolic
+from superpose.train import first_layer, input_ends
+from superpose.train.entrants import Entrant, Form
+from superpose.train.input_ends import ROOT, End
+from superpose.train.search import _Search
+
+
+def uniform(n: int, width: int, seed: int = 0) -> Tensor:
+    return torch.rand(n, width, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+
+
+def steep(n: int = 900, seed: int = 0, offset: float = 0.0, sign: float = 1.0) -> tuple[Tensor, Tensor]:
+    """1 + a + 2 sqrt(a) cos(d), with a that begins, or ends, at ``offset``."""
+    a, d = uniform(n, 2, seed).unbind(-1)
+    return torch.stack([offset + sign * a, 6 * d], -1), 1 + a + 2 * a.sqrt() * torch.cos(6 * d)
+
+
+@pytest.mark.parametrize("feature", [0, 1])
+@pytest.mark.parametrize("side", [1, -1])
+def test_errors_at_an_end_tell_of_it(feature: int, side: int) -> None:
+    x = uniform(1000, 2)
+    squares = torch.full((1000,), 1e-3)
+    order = (side * x[:, feature]).argsort()
+    squares[order[:5]] = 0.3
+    assert input_ends.found_in(x, squares) == (feature, side)
+    # The same errors a little further inside.
+    squares = torch.full((1000,), 1e-3)
+    squares[order[25:30]] = 0.3
+    assert input_ends.found_in(x, squares) is None
+
+
+@pytest.mark.parametrize("squares", [torch.ones(500), torch.zeros(500), torch.full((500,), torch.nan)])
+def test_other_errors_tell_of_none(squares: Tensor) -> None:
+    assert input_ends.found_in(uniform(500, 3), squares) is None
+
+
+def data_with(column: Tensor) -> Dataset:
+    return Dataset.from_arrays(torch.stack([uniform(len(column), 1)[:, 0], column], -1), column)
+
+
+@pytest.mark.parametrize(
+    ("column", "side", "at", "known"),
+    [
+        (uniform(300, 1)[:, 0], 1, 0.0, True),
+        (-5 * uniform(300, 1)[:, 0], -1, 0.0, True),
+        (torch.linspace(0, 3, 301, dtype=torch.float64), 1, 0.0, True),
+        (torch.linspace(-1, 3, 401, dtype=torch.float64), 1, -1 - 4 / 401, False),
+        (torch.linspace(1, 3, 201, dtype=torch.float64), 1, 1 - 2 / 201, False),
+        (torch.linspace(1, 3, 201, dtype=torch.float64), -1, 3 + 2 / 201, False),
+    ],
+)
+def test_ends_are_at_zero_or_just_outside(column: Tensor, side: int, at: float, known: bool) -> None:
+    data = data_with(column)
+    end = input_ends.located(data, 1, side)
+    assert (end.feature, end.side, end.known) == (1, side, known)
+    assert end.at * float(data.x_scale.scale[1]) + float(data.x_scale.center[1]) == pytest.approx(at, abs=1e-12)
+
+
+def test_the_layer_computes_sums_and_roots() -> None:
+    layer = KANLayer(4, 3, dtype=torch.float64)
+    ends = (End(1, 1, -1.25, True), End(3, -1, 1.5, False))
+    first_layer.compute(layer, (((0, 0.5), (2, -0.5)), ((1, 1.0),), ((3, 1.0),)), ends)
+    x = 2 * uniform(50, 4) - 1
+    expected = torch.stack([0.5 * (x[:, 0] - x[:, 2]), (x[:, 1] + 1.25).sqrt(), (1.5 - x[:, 3]).sqrt()], -1)
+    torch.testing.assert_close(layer(x), expected)
+    assert layer.symbolic is not None
+    moving = {
+        edge for edge, held in zip(layer.symbolic.edges, layer.symbolic.held.tolist(), strict=True) if False in held
+    }
+    assert moving == {(2, 0)}
+    input_ends.release(layer, ends)
+    torch.testing.assert_close(layer(x), expected)
+    assert layer.frozen_table() == {(0, 0): "abcd", (2, 0): "abd", (1, 1): "abcd", (3, 2): "acd"}
+
+
+def test_an_input_of_a_sum_has_no_root() -> None:
+    layer = KANLayer(2, 1, dtype=torch.float64)
+    first_layer.compute(layer, (((0, 0.5), (1, 0.5)),), (End(0, 1, -1.0, True),))
+    assert {name for name, _ in layer.symbolic_table().values()} == {"x"}
+
+
+def test_the_root_is_defined_everywhere() -> None:
+    root = symbolic.find(ROOT)
+    x = torch.tensor([-4.0, -1e-300, 0.0, 1e-8, 9.0], dtype=torch.float64, requires_grad=True)
+    y = root.evaluate(x)
+    torch.testing.assert_close(y, torch.tensor([2.0, 1e-150, 0.0, 1e-4, 3.0], dtype=torch.float64))
+    (slopes,) = torch.autograd.grad(y.sum(), x)
+    torch.testing.assert_close(slopes, torch.tensor([-0.25, -5e149, 0.0, 5e3, 1 / 6], dtype=torch.float64))
+    torch.testing.assert_close(root.derivative(x.detach()), slopes)
+
+
+def test_the_root_is_no_candidate_for_edges_and_its_name_is_taken() -> None:
+    import sympy
+
+    assert ROOT not in symbolic.library()
+    assert symbolic.is_known(ROOT)
+    with pytest.raises(Exception, match="belongs to a built-in"):
+        symbolic.register(ROOT, sympy.Symbol("z") ** 2)
+
+
+@pytest.mark.parametrize(("offset", "sign"), [(0.0, 1.0), (300.0, 1.0), (-2.0, -1.0)])
+def test_a_search_takes_roots_where_the_function_is_steep(offset: float, sign: float) -> None:
+    heard: list[str] = []
+    found = search(steep(offset=offset, sign=sign), time_limit=8, listener=heard.append)
+    assert f"steep at the {'lower' if sign > 0 else 'upper'} end of x1" in heard
+    assert {edge: name for edge, (name, _) in found.model.layer(0).symbolic_table().items()} == {
+        (0, 0): ROOT,
+        (1, 1): "x",
+    }
+    x, y = steep(4000, seed=1, offset=offset, sign=sign)
+    with torch.no_grad():
+        error = (found.model(x)[:, 0] - y).square().mean().sqrt()
+    # Without roots it is 3e-4 at best.
+    assert error < 3e-5
+
+
+def test_predictions_beyond_the_end_are_numbers() -> None:
+    found = search(steep(), time_limit=5)
+    x = torch.tensor([[0.0, 1.0], [-0.01, 1.0], [-5.0, 1.0]], dtype=torch.float64)
+    assert ROOT in {name for name, _ in found.model.layer(0).symbolic_table().values()}
+    assert torch.isfinite(found.model(x)).all()
+
+
+def test_smooth_and_noisy_functions_get_none() -> None:
+    x = 2 * uniform(600, 2) - 1
+    y = torch.exp(torch.sin(3 * x[:, 0]) + x[:, 1] ** 2)
+    noise = 0.05 * torch.randn(600, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    for values in (y, y + noise):
+        heard: list[str] = []
+        found = search((x, values), time_limit=3, listener=heard.append)
+        assert all(layer.symbolic is None for layer in found.model.kan_layers())
+        assert not any("steep" in event for event in heard)
+
+
+def test_shapes_that_are_named_get_none() -> None:
+    found = search(steep(400), shapes=[(2,), (5,)], time_limit=2)
+    assert all(layer.symbolic is None for layer in found.model.kan_layers())
+
+
+def test_a_root_that_does_not_help_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[str] = []
+    run = _Search(Dataset.from_arrays(*steep()), ((2,), (3,)), None, 20.0, None, 0, True, heard.append)
+    run._enter(run.waiting.pop(0), 0)
+    waiting, teller = list(run.waiting), run.entrants[0]
+    monkeypatch.setattr(_Search, "_enter", lambda self, form, seed: _trial(self, form, 0.6 * teller.error))
+    run._look_for_end()
+    assert (
+        run.entrants[-1].form.ends
+        and run.ends == ()
+        and run.waiting == waiting
+        and not any("steep" in h for h in heard)
+    )
+    # The same end is not tried again with the same shape.
+    run._look_for_end()
+    assert len(run.entrants) == 2
+    run.looked_with.clear()
+    monkeypatch.setattr(_Search, "_enter", lambda self, form, seed: _trial(self, form, 0.4 * teller.error))
+    run.entrants.pop()
+    run._look_for_end()
+    (end,) = run.ends
+    assert (end.feature, end.side, end.at < -1, end.known) == (0, 1, True, True)
+    assert run.waiting == [replace(waiting[0], ends=run.ends), *waiting]
+
+
+def _trial(run: _Search, form: Form, error: float) -> Entrant:
+    entrant = Entrant(form, run.data, 0, 1.0)
+    entrant.run.best = (error, entrant.run.best[1])
+    run.entrants.append(entrant)
+    return entrant
+
+
+def test_ends_that_are_not_known_move_after_the_first_grid() -> None:
+    data = Dataset.from_arrays(*steep(400, offset=3.0))
+    end = input_ends.located(data, 0, 1)
+    entrant = Entrant(Form((5,), 5, None, (end,)), data, 0, 10.0)
+    assert entrant.run.model.widths == [2, 2, 5, 1]
+    entrant.run.begin()
+    entrant.visit(5)
+    held = entrant.run.model.layer(0).symbolic_table()[0, 0][1]
+    assert held == (1.0, -end.at, 1.0, 0.0)
+    entrant.visit(10)
+    _, place, *others = entrant.run.model.layer(0).symbolic_table()[0, 0][1]
+    assert others == [1.0, 0.0]
+    truth = (3.0 - float(data.x_scale.center[0])) / float(data.x_scale.scale[0])
+    assert abs(-place - truth) < 0.1 * abs(end.at - truth)
+    assert entrant.constants(10) == entrant.run.model.parameter_count()
+
+
+def test_a_network_with_roots_is_saved_and_read(tmp_path: Path) -> None:
+    model = KAN([2, 2, 1], seed=0)
+    first_layer.compute(model.layer(0), first_layer.alone(2), (End(0, 1, -1.5, True),))
+    x, y = steep(200)
+    fit(model, (x, y), starts=1, progress=False)
+    save(model, tmp_path / "model.superpose")
+    read = load(tmp_path / "model.superpose")
+    torch.testing.assert_close(read(x), model(x))
+    assert read.layer(0).frozen_table() == model.layer(0).frozen_table() == {(0, 0): "abcd", (1, 1): "abcd"}
+
+
+def test_a_network_with_roots_is_written_out_as_a_formula() -> None:
+    model = KAN([1, 1, 1], seed=0)
+    first_layer.compute(model.layer(0), first_layer.alone(1), (End(0, 1, -1.5, True),))
+    model.layer(1).set_symbolic({(0, 0): ("x^2", (1.0, 0.0, 2.0, 1.0))})
+    x = 4 * uniform(20, 1) - 2
+    torch.testing.assert_close(Formula.of(model).torch(x), model(x))
+    assert "Abs" in str(Formula.of(model)) and "abs" in Formula.of(model).python()
+    # Read over the inputs' range, from -1 to 1, signs are known.
+    assert "Abs" not in str(Formula.read(model))
