@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -12,8 +13,9 @@ from torch import Tensor
 from superpose import KAN, Dataset, Formula, KANLayer, fit, load, save, search
 from superpose.nn import symbolic
 from superpose.train import first_layer, input_ends
-from superpose.train.entrants import Entrant, Form
+from superpose.train.entrants import Entrant, Form, Hidden
 from superpose.train.input_ends import ROOT, End
+from superpose.train.input_sums import Sums
 from superpose.train.search import _Search
 
 
@@ -137,7 +139,8 @@ def test_smooth_and_noisy_functions_get_none() -> None:
     x = 2 * uniform(600, 2) - 1
     y = torch.exp(torch.sin(3 * x[:, 0]) + x[:, 1] ** 2)
     noise = 0.05 * torch.randn(600, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
-    for values in (y, y + noise):
+    # One hidden node learns the last as exp(log(x1 + 1) - x2).
+    for values in (y, y + noise, (x[:, 0] + 1) * torch.exp(-x[:, 1])):
         heard: list[str] = []
         found = search((x, values), time_limit=3, listener=heard.append)
         assert all(layer.symbolic is None for layer in found.model.kan_layers())
@@ -172,6 +175,57 @@ def test_a_root_that_does_not_help_is_not_taken(monkeypatch: pytest.MonkeyPatch)
     (end,) = run.ends
     assert (end.feature, end.side, end.at < -1, end.known) == (0, 1, True, True)
     assert run.waiting == [replace(waiting[0], ends=run.ends), *waiting]
+
+
+@pytest.mark.parametrize(
+    ("error", "sums", "ends"),
+    [
+        # Not learnt yet, learnt to the last digits, an input of a sum, an end that is a root already.
+        (0.2, None, ()),
+        (1e-14, None, ()),
+        (0.01, (((0, 0.5), (1, -0.5)),), ()),
+        (0.01, None, (End(0, 1, -1.0, True),)),
+    ],
+)
+def test_some_ends_are_not_tried(error: float, sums: Sums | None, ends: tuple[End, ...]) -> None:
+    run = _Search(Dataset.from_arrays(*steep(300)), ((2,), (3,)), None, 20.0, None, 0, True, lambda event: None)
+    teller = SimpleNamespace(error=error, form=Form((2,), 5, sums, ends), seed=0, steep_end=lambda: (0, 1))
+    run.entrants = [teller]  # type: ignore[list-item]
+    run._look_for_end()
+    assert run.entrants == [teller]
+
+
+def test_sums_keep_the_roots_of_inputs_that_stand_alone() -> None:
+    x = uniform(300, 4)
+    run = _Search(Dataset.from_arrays(x, x[:, 0]), ((2,), (3,)), None, 20.0, None, 0, True, lambda event: None)
+    plain = list(run.waiting)
+    alone, joined = End(0, 1, -1.0, True), End(2, 1, -1.0, True)
+    run.ends = (alone, joined)
+    run.waiting = [*run._forms(), *plain]
+    sums = (((0, 1.0),), ((1, 1.0),), ((2, 0.5), (3, -0.5)))
+    run.entrants = [SimpleNamespace(error=0.01, sums=lambda: sums)]  # type: ignore[list-item]
+    run._look_for_sums()
+    assert run.ends == (alone,) and run.sums == sums
+    with_sums, others = run.waiting[: -len(plain)], run.waiting[-len(plain) :]
+    assert others == plain
+    assert {(form.sums, form.ends) for form in with_sums} == {(sums, (alone,))} and len(with_sums) > 5
+
+
+def test_networks_that_are_not_the_best_tell_of_ends_too() -> None:
+    run = _Search(Dataset.from_arrays(*steep(300)), ((2,), (3,)), None, 20.0, None, 0, True, lambda event: None)
+
+    def entrant(error: float, hidden: Hidden, end: tuple[int, int] | None) -> SimpleNamespace:
+        return SimpleNamespace(error=error, form=Form(hidden, 5), seed=0, steep_end=lambda: end)
+
+    # One node learns products in a way that is steep by itself.
+    run.entrants = [entrant(0.01, (2,), None), entrant(0.02, (1,), (0, 1)), entrant(0.03, (3,), (1, -1))]  # type: ignore[list-item]
+    assert run._steep_end() == (1, -1)
+    run.looked_with = [(1, -1, (3,))]
+    assert run._steep_end() == (1, -1)
+    run.looked_with = [(1, -1, (2,))]
+    assert run._steep_end() is None
+    run.looked_with = [(1, -1, (n,)) for n in (3, 4, 5, 6)]
+    assert run._steep_end() is None
 
 
 def _trial(run: _Search, form: Form, error: float) -> Entrant:

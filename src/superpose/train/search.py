@@ -56,6 +56,8 @@ _WORSE = 4.0
 # Networks that compute roots of distances from ends are begun where the first of them has at most this share of the
 # error of the network that told of the end, and that one learnt the data but for so much.
 _BETTER, _LEARNT = 0.5, 0.1
+# With so many shapes one end is tried.
+_MOST_TRIALS = 4
 # Errors this near to each other count as the same: then the smaller network is the better one.
 _SAME = 1.03
 # So often other starts are begun.
@@ -213,7 +215,7 @@ class _Search:
         self.ends: tuple[End, ...] = ()
         self.waiting = self._forms()
         self.look, self.looked_at = look, math.inf
-        self.looked_with: set[tuple[int, int, Hidden]] = set()
+        self.looked_with: list[tuple[int, int, Hidden]] = []
         self.tell = tell
         self.began, self.limit = time.monotonic(), time_limit
         self.deadline = self.began + time_limit
@@ -355,16 +357,12 @@ class _Search:
         self.waiting = self._forms() + [form for form in self.waiting if form.first(self.data.n_features) is None]
 
     def _look_for_end(self) -> None:
-        """Where the best network errs at one end of an input, try another that computes roots of distances from it."""
-        best = min(self.entrants, key=lambda entrant: entrant.error, default=None)
-        found = best.steep_end() if best is not None and _EXACT < best.error < _LEARNT else None
-        if best is None or found is None or (*found, best.form.hidden) in self.looked_with:
+        """Where networks err at one end of an input, try another that computes roots of distances from it."""
+        if not self.entrants or not (found := self._steep_end()):
             return
-        self.looked_with.add((*found, best.form.hidden))
         feature, side = found
-        joined = any(len(inputs) > 1 and feature in dict(inputs) for inputs in best.form.sums or ())
-        if joined or feature in {end.feature for end in best.form.ends}:
-            return
+        best = self._ranked()[0]
+        self.looked_with.append((feature, side, best.form.hidden))
         ends = (*best.form.ends, input_ends.located(self.data, feature, side))
         trial = self._enter(replace(best.form, ends=ends), best.seed)
         if trial is None or not trial.error <= _BETTER * best.error:
@@ -373,6 +371,24 @@ class _Search:
         self.tell(f"steep at the {'lower' if side > 0 else 'upper'} end of {self.data.feature_names[feature]}")
         others = [form for form in self.waiting if form.ends != ends]
         self.waiting = [form for form in self._forms() if form.hidden != best.form.hidden] + others
+
+    def _steep_end(self) -> tuple[int, int] | None:
+        """The end that a network tells of, better ones asked first, and that the best can still be tried with."""
+        best, *_ = ranked = self._ranked()
+        if best.error < _EXACT:
+            return None
+        ends = {end.feature for end in best.form.ends}
+        joined = {i for inputs in best.form.sums or () if len(inputs) > 1 for i, _ in inputs}
+        for teller in ranked:
+            # One node learns a product x*y as exp(log(x) + log(y)), which is steep at 0 by itself.
+            if teller.error > _LEARNT or 1 in teller.form.hidden or teller.form.ends != best.form.ends:
+                continue
+            if (found := teller.steep_end()) is None or found[0] in ends | joined:
+                continue
+            shapes = [hidden for *end, hidden in self.looked_with if tuple(end) == found]
+            if best.form.hidden not in shapes and len(shapes) < _MOST_TRIALS:
+                return found
+        return None
 
     def _doubt(self) -> None:
         """Put off networks with sums where the first of them is far worse than the one that told of them."""
