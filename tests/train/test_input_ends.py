@@ -12,9 +12,10 @@ from torch import Tensor
 
 from superpose import KAN, Dataset, Formula, KANLayer, fit, load, save, search
 from superpose.nn import symbolic
+from superpose.nn.symbolic import ROOT
 from superpose.train import first_layer, input_ends
 from superpose.train.entrants import Entrant, Form, Hidden
-from superpose.train.input_ends import ROOT, End
+from superpose.train.input_ends import End
 from superpose.train.input_sums import Sums
 from superpose.train.search import _Search
 

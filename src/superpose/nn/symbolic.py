@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 # What the constants of an edge are called, in their order.
 CONSTANTS = "abcd"
+# The root of its argument's size, which is defined everywhere.
+ROOT = "sqrt|x|"
 TorchFunction = Callable[[Tensor], Tensor]
 
 
@@ -158,7 +160,7 @@ def _further() -> dict[str, SymbolicFunction]:
     import sympy
 
     root = sympy.sqrt(sympy.Abs(argument()))
-    return {"sqrt|x|": _make("sqrt|x|", root, 3, _root_of_size, _slope_of_root)}
+    return {ROOT: _make(ROOT, root, 3, _root_of_size, _slope_of_root)}
 
 
 def _root_of_size(x: Tensor) -> Tensor:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 
 from superpose.nn.layer import KANLayer
-from superpose.train.input_ends import ROOT, End
+from superpose.nn.symbolic import ROOT
+from superpose.train.input_ends import End
 from superpose.train.input_sums import Sums
 
 
