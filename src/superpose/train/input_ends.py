@@ -44,6 +44,7 @@ def found_in(x: Tensor, squares: Tensor) -> tuple[int, int] | None:
         x: inputs ``[S, n]``.
         squares: of the errors there ``[S]``.
 
+    >>> import torch
     >>> x = torch.rand(1000, 2, generator=torch.Generator().manual_seed(0))
     >>> found_in(x, torch.where(x[:, 1] > 0.99, 1.0, 1e-3)), found_in(x, x[:, 1])
     ((1, -1), None)
