@@ -158,7 +158,7 @@ def test_a_root_that_does_not_help_is_not_taken(monkeypatch: pytest.MonkeyPatch)
     run = _Search(Dataset.from_arrays(*steep()), ((2,), (3,)), None, 20.0, None, 0, True, heard.append)
     run._enter(run.waiting.pop(0), 0)
     waiting, teller = list(run.waiting), run.entrants[0]
-    monkeypatch.setattr(_Search, "_enter", lambda self, form, seed: _trial(self, form, 0.6 * teller.error))
+    monkeypatch.setattr(_Search, "_enter", lambda self, form, seed: _trial(self, form, 0.35 * teller.error))
     run._look_for_end()
     assert (
         run.entrants[-1].form.ends
@@ -170,7 +170,7 @@ def test_a_root_that_does_not_help_is_not_taken(monkeypatch: pytest.MonkeyPatch)
     run._look_for_end()
     assert len(run.entrants) == 2
     run.looked_with.clear()
-    monkeypatch.setattr(_Search, "_enter", lambda self, form, seed: _trial(self, form, 0.4 * teller.error))
+    monkeypatch.setattr(_Search, "_enter", lambda self, form, seed: _trial(self, form, 0.25 * teller.error))
     run.entrants.pop()
     run._look_for_end()
     (end,) = run.ends
@@ -182,10 +182,10 @@ def test_a_root_that_does_not_help_is_not_taken(monkeypatch: pytest.MonkeyPatch)
     ("error", "sums", "ends"),
     [
         # Not learnt yet, learnt to the last digits, an input of a sum, an end that is a root already.
-        (0.2, None, ()),
+        (0.02, None, ()),
         (1e-14, None, ()),
-        (0.01, (((0, 0.5), (1, -0.5)),), ()),
-        (0.01, None, (End(0, 1, -1.0, True),)),
+        (0.003, (((0, 0.5), (1, -0.5)),), ()),
+        (0.003, None, (End(0, 1, -1.0, True),)),
     ],
 )
 def test_some_ends_are_not_tried(error: float, sums: Sums | None, ends: tuple[End, ...]) -> None:
@@ -219,7 +219,7 @@ def test_networks_that_are_not_the_best_tell_of_ends_too() -> None:
         return SimpleNamespace(error=error, form=Form(hidden, 5), seed=0, steep_end=lambda: end)
 
     # One node learns products in a way that is steep by itself.
-    run.entrants = [entrant(0.01, (2,), None), entrant(0.02, (1,), (0, 1)), entrant(0.03, (3,), (1, -1))]  # type: ignore[list-item]
+    run.entrants = [entrant(0.001, (2,), None), entrant(0.002, (1,), (0, 1)), entrant(0.003, (3,), (1, -1))]  # type: ignore[list-item]
     assert run._steep_end() == (1, -1)
     run.looked_with = [(1, -1, (3,))]
     assert run._steep_end() == (1, -1)

@@ -55,7 +55,7 @@ _ENTRY_OF_SEEN = 0.6
 _WORSE = 4.0
 # Networks that compute roots of distances from ends are begun where the first of them has at most this share of the
 # error of the network that told of the end, and that one learnt the data but for so much.
-_BETTER, _LEARNT = 0.5, 0.1
+_BETTER, _LEARNT = 0.3, 0.01
 # With so many shapes one end is tried.
 _MOST_TRIALS = 4
 # Errors this near to each other count as the same: then the smaller network is the better one.
@@ -135,7 +135,7 @@ def search(
     a function of ``x1 - x2``: there the slopes by them are proportional. Further networks then compute the sums first,
     by straight (symbolic) edges whose weights are trained with the rest. Where most of a network's error is at one end
     of a feature, as that of ``sqrt(x1)`` is at 0, another computes the root of the distance from that end first; if
-    that halves the error, so do further ones.
+    that leaves less than a third of the error, so do further ones.
 
     Args:
         data: a :class:`~superpose.Dataset`, or a pair of arrays ``(x, y)``.
