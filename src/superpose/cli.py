@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import io
 import os
 import re
@@ -21,6 +22,7 @@ from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import typer
+import typer.core
 
 from superpose import _options, cli_bench, cli_classify, cli_fit, cli_models, cli_relations
 from superpose._errors import OptionError, SuperposeError, nearest
@@ -46,6 +48,25 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+class _Command(typer.core.TyperCommand):
+    """A command that refuses an option of one value given twice, of which the parser would keep the last in silence."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        # The parser empties the list that it is given; its third result lists options as often as they were given.
+        _, _, given = self.make_parser(ctx).parse_args(args=list(args))
+        for parameter in given:
+            flag, many = getattr(parameter, "is_flag", True), getattr(parameter, "multiple", True)
+            if not flag and not many and (count := given.count(parameter)) > 1:
+                raise OptionError(
+                    f"{parameter.opts[0]} is given {count} times and takes one value; give it once, or run "
+                    f"{ctx.command_path} once for each value"
+                )
+        return super().parse_args(ctx, args)
+
+
+_command = functools.partial(app.command, cls=_Command)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -166,7 +187,7 @@ def _program(
 # -- fit
 
 
-@app.command("fit")
+@_command("fit")
 def _fit_command(
     table: TableArgument,
     target: Annotated[str, typer.Option("--target", metavar="NAME", help="the column to be learnt")],
@@ -263,9 +284,9 @@ def _fit_command(
     return learner(table, target, columns, folder, options, as_json, quiet).run
 
 
-app.command("relations")(cli_relations.command)
-app.command("bench")(cli_bench.command)
-app.command("predict")(cli_models.predict)
-app.command("formula")(cli_models.formula)
-app.command("plot")(cli_models.plot)
-app.command("info")(cli_models.info)
+_command("relations")(cli_relations.command)
+_command("bench")(cli_bench.command)
+_command("predict")(cli_models.predict)
+_command("formula")(cli_models.formula)
+_command("plot")(cli_models.plot)
+_command("info")(cli_models.info)

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
 import superpose
 from cli_cases import run, symbolic_model
 from helpers import SOURCE, is_one_sentence, run_python
+from superpose.cli import app
 from superpose.files import save
 
 
@@ -56,6 +58,38 @@ def test_each_command_explains_itself(command: str, words: str, capsys: pytest.C
         assert word in printed.out
     options = set(re.findall(r"--[a-z-]+", printed.out))
     assert options == {word for word in words.split() if word.startswith("--")} | {"--help"}
+
+
+def single_valued() -> list[tuple[str, str]]:
+    """Every command with each of its options that takes one value."""
+    group: Any = typer.main.get_command(app)
+    return [
+        (name, parameter.opts[0])
+        for name, command in group.commands.items()
+        for parameter in command.params
+        if parameter.param_type_name == "option" and not parameter.is_flag and not parameter.multiple
+    ]
+
+
+@pytest.mark.parametrize(("command", "option"), single_valued())
+@pytest.mark.parametrize("form", ["{0} p {0} q", "{0}=p {0} p"])
+def test_an_option_of_one_value_is_given_once(
+    command: str, option: str, form: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`--target p --target q` learnt q from p without a word."""
+    assert run(f"{command} table.csv {form.format(option)}") == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert is_one_sentence(printed.err.strip())
+    assert f"{option} is given 2 times" in printed.err
+
+
+def test_options_of_several_values_and_flags_may_stand_often(asked: list[Any], unwritten: None) -> None:
+    assert run("fit table.csv --target f --features x --features y --quiet --quiet") == 0
+    # What stands in the place of a value is one, even if it is called like an option.
+    assert run("info model.safetensors --json --json") == 0
+    assert run("fit table.csv --out --target --target f --quiet") == 0
+    assert len(asked) == 2
 
 
 def test_the_module_is_the_same_program(folder: Path) -> None:
