@@ -35,7 +35,7 @@ def is_frame(value: Any) -> bool:
 
 def feature_matrix(value: Any, what: str = "x") -> FloatArray:
     """Return features as [N, n_features]; ``what`` names them in messages."""
-    array = _real_array(value, what)
+    array = real_array(value, what)
     shape = list(array.shape)
     if array.ndim == 1:
         raise DataError(
@@ -53,7 +53,7 @@ def feature_matrix(value: Any, what: str = "x") -> FloatArray:
 
 def target_matrix(value: Any, n_rows: int) -> FloatArray:
     """Return targets as [N, n_targets]; a flat list of N, and a single row of N, is one column."""
-    array = _real_array(value, "y")
+    array = real_array(value, "y")
     shape = list(array.shape)
     if shape in ([n_rows], [1, n_rows]):
         array = array.reshape(-1, 1)
@@ -65,7 +65,8 @@ def target_matrix(value: Any, n_rows: int) -> FloatArray:
     return array
 
 
-def _real_array(value: Any, what: str) -> FloatArray:
+def real_array(value: Any, what: str) -> FloatArray:
+    """Return real numbers of any shape as float64; ``what`` names them in messages."""
     if hasattr(value, "iloc"):
         table = table_from_frame(value if is_frame(value) else value.to_frame(), what)
         return numpy.column_stack([table.numbers(name) for name in table.names])

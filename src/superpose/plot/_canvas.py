@@ -64,7 +64,17 @@ def _figure_class() -> type[Figure]:
         def _repr_png_(self) -> bytes:
             return render(self, "png")
 
+        def __reduce__(self) -> tuple[Any, ...]:
+            # A class inside a function cannot be found by name.
+            return _empty, (), self.__getstate__()
+
     return Picture
+
+
+def _empty() -> Figure:
+    """A figure that waits for its state."""
+    kind = _figure_class()
+    return kind.__new__(kind)
 
 
 def figure(width: float, height: float) -> Figure:
@@ -77,7 +87,17 @@ def figure(width: float, height: float) -> Figure:
 
 
 def render(figure: Figure, format: str) -> bytes:
-    """The bytes of an ``svg``, ``png`` or ``pdf`` file; the same for the same picture, always."""
+    """The bytes of an ``svg``, ``png`` or ``pdf`` file; the same for the same picture, always.
+
+    Raises:
+        OptionError: if the format is another one, or the picture is none.
+    """
+    from matplotlib.figure import Figure
+
+    if not isinstance(figure, Figure):
+        raise OptionError(f"a picture is a figure that superpose.plot drew, not a {type(figure).__name__}")
+    if f".{format}" not in FORMATS:
+        raise OptionError(f"format must be one of svg, png, pdf, not {format!r}")
     buffer = io.BytesIO()
     dpi = min(_PNG_DPI, _MOST_PIXELS / max(figure.get_size_inches()))
     with settings():
@@ -99,6 +119,8 @@ the name end in .svg, .png or .pdf
         OptionError: if the suffix is another one.
         FileError: if the file cannot be written.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise OptionError(f"a picture is written to a path, not to a {type(path).__name__}")
     suffix = Path(path).suffix.lower()
     if suffix not in FORMATS:
         raise OptionError(
@@ -114,7 +136,7 @@ def clean(name: str) -> str:
     >>> clean("a\\nb\\x00c")
     'a b\ufffdc'
     """
-    return "".join(c if c.isprintable() else " " if c.isspace() else "\ufffd" for c in name)
+    return "".join(c if c.isprintable() else " " if c.isspace() else "\ufffd" for c in str(name))
 
 
 def shortened(name: str, length: int = 24) -> str:

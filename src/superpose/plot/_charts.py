@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from superpose._arrays import root_mean_square
+from superpose._arrays import real_array, root_mean_square
 from superpose._errors import OptionError
 from superpose._tables import counted
+from superpose.data import Dataset
 from superpose.plot import _canvas
 from superpose.train import History, Record
 
@@ -36,7 +38,15 @@ def staircase(history: History) -> Figure:
     """Draw the errors on training and validation rows against steps, with the grid of each stage.
 
     Errors are those of the records: root mean squares in units of the scaled target.
+
+    Raises:
+        OptionError: if it is no history.
     """
+    if not isinstance(history, History):
+        raise OptionError(
+            f"the staircase is drawn of a History, not of a {type(history).__name__}; superpose.fit returns one, and "
+            "what discover, classify and search return holds one as its history"
+        )
     with _canvas.settings():
         figure = _canvas.figure(7.0, 3.8)
         axes = figure.add_axes((0.105, 0.14, 0.845, 0.68))
@@ -144,13 +154,16 @@ def _label_stages(figure: Figure, axes: Axes, stages: Sequence[_Stage]) -> None:
 def parity(measured: Any, predicted: Any, *, name: str = "target", model: str = "network") -> Figure:
     """Draw predictions against measurements, with the root mean square of what is left between.
 
+    For a model and a data set these are ``data.y`` and ``model.predict(data)``.
+
     Args:
-        measured, predicted: arrays or tensors of one column, ``[N]`` or ``[N, 1]``, in its units.
+        measured, predicted: arrays, tensors or pandas columns of numbers, ``[N]`` or ``[N, 1]``, in its units.
         name: the column's.
         model: what predicted, for the label.
 
     Raises:
-        OptionError: if the two do not have the same number of values.
+        OptionError: if the two are no columns of the same number of values.
+        DataError: if they hold something else than real numbers.
 
     >>> picture = parity([1.0, 2.0], [1.0, 2.5], name="volume")
     >>> "RMSE 0.354" in _canvas.render(picture, "svg").decode()
@@ -189,9 +202,16 @@ def parity(measured: Any, predicted: Any, *, name: str = "target", model: str = 
 
 
 def _column(option: str, values: Any) -> np.ndarray:
-    if isinstance(values, torch.Tensor):
-        values = values.detach().cpu().numpy()
-    array = np.asarray(values, dtype=float)
+    if isinstance(values, torch.nn.Module | Dataset | str | Mapping):
+        raise OptionError(
+            f"{option} must be one column of numbers, not a {type(values).__name__}; for a model and a data set "
+            "pass data.y and model.predict(data)"
+        )
+    if hasattr(values, "iloc"):
+        # Unlike a table's, a picture's rows may lack a number: they are left out.
+        with contextlib.suppress(TypeError, ValueError):
+            values = values.to_numpy(dtype=float, na_value=np.nan)
+    array = real_array(values, option)
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.ndim != 1:

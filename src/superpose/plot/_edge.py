@@ -31,7 +31,7 @@ def edge(model: KAN, x: Tensor | Any, layer: int, i: int, o: int) -> Figure:
 
     Args:
         model: any model.
-        x: samples ``[B, n_in]`` in the user's units, or a :class:`~superpose.Dataset`.
+        x: samples in the user's units, as for :func:`network`.
         layer, i, o: which edge.
 
     Raises:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 from superpose._errors import OptionError, nearest
@@ -33,7 +34,7 @@ def front(formulas: Sequence[Mapping[str, Any]], *, error: str = "rmse", spread:
         spread: the standard deviation of the target, if a line is to show it: the error of the best constant.
 
     Raises:
-        OptionError: for an error that does not exist, or that a formula does not have.
+        OptionError: for an error that does not exist, or that a formula does not have, or for what is no formula.
 
     >>> rows = [
     ...     {"complexity": 3, "formula": "x + y", "rmse": 0.2, "recommended": False},
@@ -44,10 +45,20 @@ def front(formulas: Sequence[Mapping[str, Any]], *, error: str = "rmse", spread:
     """
     if error not in _ERRORS:
         raise OptionError(f"error must be one of {', '.join(_ERRORS)}, not {error!r}{nearest(str(error), _ERRORS)}")
+    if isinstance(formulas, str) or not isinstance(formulas, Sequence):
+        raise OptionError(f"formulas must be a list such as result.metrics['front'], not a {type(formulas).__name__}")
     for row in formulas:
+        if not isinstance(row, Mapping):
+            raise OptionError(
+                f"a formula of a front is a mapping as in result.metrics['front'], not a {type(row).__name__}"
+            )
         for key in ("complexity", error):
             if key not in row:
-                raise OptionError(f"a formula of a front has {key!r}, but one has only {', '.join(row)}")
+                raise OptionError(f"a formula of a front has {key!r}, but one has only {', '.join(map(str, row))}")
+            if row[key] is not None and not _is_number(row[key]):
+                raise OptionError(f"the {key!r} of a formula of a front must be a number, not {row[key]!r}")
+    if spread is not None and not _is_number(spread):
+        raise OptionError(f"spread must be a number, not {spread!r}")
     seen = [row for row in formulas if row[error] is not None and math.isfinite(row[error])]
     with _canvas.settings():
         figure = _canvas.figure(7.0, 3.8)
@@ -68,6 +79,10 @@ def front(formulas: Sequence[Mapping[str, Any]], *, error: str = "rmse", spread:
             more.insert(0, "filled: the recommended one")
         _canvas.heading(axes, "Formulas from simple to accurate", *more)
         return figure
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def _points(axes: Axes, rows: Sequence[Mapping[str, Any]], error: str, spread: float | None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from superpose._errors import OptionError
 from superpose._tables import counted
+from superpose.interpret.attribution import Scores
 from superpose.nn import KAN
 from superpose.nn.model import Edge, Trace
 from superpose.plot import _canvas, _labels
@@ -47,7 +49,7 @@ def network(
     x: Tensor | Any,
     *,
     beta: float = 3.0,
-    scores: Sequence[Tensor] | None = None,
+    scores: Scores | Sequence[Tensor] | None = None,
     title: str | None = None,
 ) -> Figure:
     """Draw a network: inputs below, outputs above, and on every edge a box with its function.
@@ -59,11 +61,12 @@ def network(
 
     Args:
         model: any model.
-        x: samples ``[B, n_in]`` in the user's units, or a :class:`~superpose.Dataset`; of more than
-            10,000 rows an even selection is taken.
+        x: samples in the user's units: an array or tensor ``[B, n_in]``, a :class:`~superpose.Dataset`, a data frame
+            or the path of a table, whose columns are taken by name; of more than 10,000 rows an even selection is
+            taken.
         beta: how soon edges are drawn in full; the larger, the sooner.
-        scores: for each layer ``[I, O]``, such as ``superpose.scores(model, x).edges``; by default
-            the standard deviation of each edge in units of its node's.
+        scores: :func:`superpose.scores` of the model, or for each layer a tensor ``[I, O]``; by default the standard
+            deviation of each edge in units of its node's.
         title: at the top.
 
     Raises:
@@ -74,10 +77,12 @@ def network(
     >>> type(picture).__mro__[1].__name__
     'Figure'
     """
-    if not 0 < beta < math.inf:
+    if isinstance(beta, bool) or not isinstance(beta, Real) or not 0 < beta < math.inf:
         raise OptionError(f"beta must be a positive number, not {beta!r}")
     trace = traced(model, x)
-    strengths = _strengths(model, magnitudes(trace) if scores is None else scores, beta)
+    if scores is None:
+        scores = magnitudes(trace)
+    strengths = _strengths(model, scores.edges if isinstance(scores, Scores) else scores, beta)
     edges, hidden_edges = _strongest(model, strengths)
     levels, hidden_inputs = _levels(model, edges)
     drawn = _curves(model, trace, edges, strengths)
@@ -94,10 +99,11 @@ def network(
 
 def _strengths(model: KAN, scores: Sequence[Tensor], beta: float) -> list[np.ndarray]:
     shapes = [tuple(layer.mask.shape) for layer in model.kan_layers()]
-    given = [tuple(score.shape) for score in scores]
+    listed = isinstance(scores, Sequence) and all(isinstance(score, Tensor) for score in scores)
+    given = [tuple(score.shape) for score in scores] if listed else type(scores).__name__
     if given != shapes:
         raise OptionError(
-            f"scores need one tensor for each layer, of shapes {shapes}, and have {given}; "
+            f"scores need one tensor for each layer, of shapes {shapes}, and are {given}; "
             "superpose.scores(model, x).edges are such"
         )
     return [np.nan_to_num(torch.tanh(beta * score.detach().cpu()).numpy()) for score in scores]

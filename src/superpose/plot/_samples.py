@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from superpose._errors import DataError
+from superpose._arrays import feature_matrix, is_frame
+from superpose._errors import DataError, OptionError, ShapeError
 from superpose.data import Dataset, read_features
 from superpose.nn import KAN
 from superpose.nn.model import Trace
@@ -24,13 +26,16 @@ def traced(model: KAN, x: Tensor | Dataset | Any) -> Trace:
     """The activations of a model on samples in the user's units, on the CPU, finite rows only.
 
     Raises:
-        DataError: if there is no row on which the model is finite.
+        OptionError: if the model is none.
+        DataError: if there is no row on which the model is finite, or the samples are no numbers or lack a column.
         ShapeError: if the samples do not have the model's number of features.
     """
-    if isinstance(x, Dataset):
-        rows = x.x if x.feature_names == model.feature_names else read_features(x, model.feature_names)
-    else:
-        rows = torch.as_tensor(x)
+    if not isinstance(model, KAN):
+        raise OptionError(
+            f"a picture of a network needs a KAN first, not a {type(model).__name__}; the samples come second, and "
+            "what discover and classify return holds a KAN as its model"
+        )
+    rows = _rows(model, x)
     # Not to the model's dtype, in which a wide offset would leave few digits of them.
     rows = rows.to(model.input_center.device)
     model.scale_inputs(rows[:0])
@@ -60,6 +65,21 @@ def traced(model: KAN, x: Tensor | Dataset | Any) -> Trace:
         ),
         trace.output[finite].cpu(),
     )
+
+
+def _rows(model: KAN, x: Any) -> Tensor:
+    """Samples ``[B, n_in]`` of any kind; columns with names are taken by them."""
+    if isinstance(x, Dataset) and x.feature_names == model.feature_names:
+        return x.x
+    if isinstance(x, Dataset | str | os.PathLike) or is_frame(x):
+        return read_features(x, model.feature_names)
+    rows = x if isinstance(x, Tensor) else torch.from_numpy(feature_matrix(x, "the array of samples"))
+    if rows.dim() != 2:
+        raise ShapeError(
+            f"samples need shape [rows, {model.widths[0]}], and have shape {list(rows.shape)}; "
+            "reshape(-1, 1) makes a list of numbers one feature, reshape(1, -1) one row"
+        )
+    return rows
 
 
 def ends(inputs: Tensor) -> tuple[Tensor, Tensor]:
