@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from superpose._errors import OptionError, ShapeError, nearest
+from superpose._errors import DataError, OptionError, ShapeError, nearest
 from superpose.nn import products as product_nodes
 from superpose.nn.symbolic import SymbolicEdges
-from superpose.spline import fitting, grid, ops, reference
+from superpose.spline import backend, fitting, grid, ops, reference
 
 # The Legendre polynomials of degrees 1 to 3 in columns, in rows their factors of x, x^2 and x^3; and what is added.
 _LEGENDRE = ((1.0, 0.0, -1.5), (0.0, 1.5, 0.0), (0.0, 0.0, 2.5))
@@ -216,16 +216,28 @@ class KANLayer(nn.Module):
         return torch.where(self.spline_mask()[:, None, :], self.coefficients, 0.0)
 
     def forward(self, x: Tensor) -> Tensor:
-        """``[..., I] -> [..., out_features]``: the nodes' values.
+        """``[..., I] -> [..., out_features]``: the nodes' values, in the layer's dtype.
+
+        As for :class:`torch.nn.Linear`, the input has to be of that dtype too, except under ``torch.autocast``, where
+        any floating-point input is converted to it: layers keep their own precision there.
 
         Raises:
             ShapeError: if the last dimension is not ``in_features``.
+            DataError: if the input has another dtype, such as that of whole numbers.
         """
         if x.dim() == 0 or x.shape[-1] != self.in_features:
             raise ShapeError(
                 f"the layer takes {self.in_features} features in the last dimension, but the input has shape "
                 f"{tuple(x.shape)}"
             )
+        dtype = buffer_of(self, "knots").dtype
+        if x.dtype is not dtype:
+            if not (x.is_floating_point() and backend.under_autocast(x)):
+                raise DataError(
+                    f"the layer computes in {dtype}, but the input is of {x.dtype}; convert the input with "
+                    f"x.to({dtype}), or the layer with layer.to(...)"
+                )
+            x = x.to(dtype)
         flat = x if x.dim() == 2 else x.reshape(-1, self.in_features)
         y = self.sums(flat)
         if self.products:
@@ -248,7 +260,8 @@ class KANLayer(nn.Module):
     def edges(self, x: Tensor) -> Tensor:
         """Every edge's own output at ``x [B, I]``: ``[B, I, O]``, zero on removed edges."""
         basis = reference.dense_basis(self.knots, self.degree, self.base, x)
-        curves = torch.einsum("bir,iro->bio", basis, self.rows())
+        with backend.full_precision(x):
+            curves = torch.einsum("bir,iro->bio", basis, self.rows())
         if self.symbolic is None:
             return curves
         curves = curves.clone()
@@ -261,7 +274,8 @@ class KANLayer(nn.Module):
         if self.symbolic is not None and (i, o) in self.symbolic.names:
             return self.symbolic.curve(self.symbolic.edges.index((i, o)), x)
         basis = reference.dense_basis(self.knots[i : i + 1], self.degree, self.base, x[:, None])[:, 0]
-        return basis @ self.coefficients[i, :, o]
+        with backend.full_precision(x):
+            return basis @ self.coefficients[i, :, o]
 
     @torch.no_grad()
     def widen(self, low: Tensor, high: Tensor) -> None:

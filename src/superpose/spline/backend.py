@@ -15,7 +15,7 @@ import importlib
 import os
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -139,7 +139,8 @@ def edge_sum(
                 get_threads(),
             )
             return out
-    return reference.edge_sum(v, coefficients, x, knots, degree, base, order)
+    with full_precision(x):
+        return reference.edge_sum(v, coefficients, x, knots, degree, base, order)
 
 
 def pulls(
@@ -214,7 +215,23 @@ def pulls(
                 get_threads(),
             )
             return value_out, slope_out, coefficient_out
-    return _reference_pulls(v, g, coefficients, x, knots, degree, base, order, value, slope, coefficient)
+    with full_precision(x):
+        return _reference_pulls(v, g, coefficients, x, knots, degree, base, order, value, slope, coefficient)
+
+
+def full_precision(x: Tensor) -> AbstractContextManager[Any]:
+    """Keep ``torch.autocast`` from multiplying matrices in bfloat16 or float16 inside a ``with`` block.
+
+    The compiled kernels keep the precision of their arguments, so plain torch does too. Splines need it: a basis
+    function is made of differences of knots.
+    """
+    return torch.autocast(x.device.type, enabled=False) if under_autocast(x) else nullcontext()
+
+
+def under_autocast(x: Tensor) -> bool:
+    """Whether ``torch.autocast`` is on for tensors of this device."""
+    kind = x.device.type
+    return torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
 
 
 def _sizes(

@@ -8,6 +8,7 @@ from typing import Any
 from superpose._errors import DataError, OptionError, ShapeError, nearest
 from superpose.data import Dataset
 from superpose.nn.model import KAN
+from superpose.spline.backend import full_precision
 from superpose.train.history import History
 from superpose.train.progress import Listener
 from superpose.train.run import Run
@@ -65,4 +66,6 @@ def fit(
         )
     if settings.memory is not None:
         settings.memory.check(model)
-    return Run(model, data, optimizer, settings, listener).run()
+    # Training makes sums of many squares, which have no digits left in bfloat16.
+    with full_precision(model.input_center):
+        return Run(model, data, optimizer, settings, listener).run()
