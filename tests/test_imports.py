@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import pkgutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # A room may import the rooms of earlier floors, and itself; never its neighbours on its floor.
 FLOORS = [
-    {"_clock", "_errors"},
+    {"_clock", "_errors", "_repr"},
     {"_console", "_options", "_tables", "spline"},
     {"_arrays", "_reading", "datasets"},
     {"data"},
@@ -200,3 +201,23 @@ def test_importing_superpose_loads_no_heavy_package() -> None:
     added = set(finished.stdout.split())
     assert "superpose" in added
     assert not added & LATE_EVERYWHERE, f"import superpose loads {added & LATE_EVERYWHERE}"
+
+
+def test_every_public_submodule_is_an_attribute() -> None:
+    """`import superpose; superpose.plot` was an AttributeError until something else had imported it."""
+    names = {module.name for module in pkgutil.iter_modules([str(PACKAGE)])}
+    names = {name for name in names if not name.startswith(("_", "cli"))}
+    script = (
+        "import superpose, sys\n"
+        "for name in sys.argv[1:]:\n"
+        "    assert name in dir(superpose), name\n"
+        "    assert getattr(superpose, name).__name__ == f'superpose.{name}'\n"
+        "print(hasattr(superpose, 'nothing'), hasattr(superpose, 'cli'))"
+    )
+    finished = run_python("-c", script, *sorted(names))
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stdout == "False False\n"
+    # In an order in which no submodule imports another beforehand.
+    for name in ("plot", "datasets", "pde"):
+        finished = run_python("-c", f"import superpose; print(superpose.{name}.__name__)")
+        assert finished.stdout == f"superpose.{name}\n", finished.stderr

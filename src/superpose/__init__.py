@@ -1,6 +1,7 @@
 """superpose: Kolmogorov-Arnold networks that are fast, accurate and readable.
 
-The public names are listed here, each with the room it lives in, and come when they are first asked for.
+The public names are listed here, each with the room it lives in, and come when they are first asked for; so do the
+public submodules, such as ``superpose.plot``.
 """
 
 from __future__ import annotations
@@ -94,6 +95,29 @@ _ROOMS = {
     "train": ("FitSettings", "History", "Memory", "Record", "SearchResult", "fit", "remember", "search"),
     "workflow": ("DiscoverOptions", "Result", "discover"),
 }
+# All but the command line's: ``superpose.plot`` needs no import of its own.
+_SUBMODULES = frozenset(
+    {
+        "bench",
+        "classification",
+        "data",
+        "datasets",
+        "discover_options",
+        "discovery",
+        "files",
+        "findings",
+        "interpret",
+        "nn",
+        "optim",
+        "pde",
+        "plot",
+        "related",
+        "report",
+        "spline",
+        "train",
+        "workflow",
+    }
+)
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}
 
 __all__ = [
@@ -168,6 +192,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name in _SUBMODULES:
+        return importlib.import_module(f"superpose.{name}")
     if name not in _HOME:
         raise AttributeError(f"module 'superpose' has no attribute {name!r}")
     value = getattr(importlib.import_module(f"superpose.{_HOME[name]}"), name)
@@ -176,4 +202,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted({*__all__, *_SUBMODULES})

@@ -35,6 +35,7 @@ from superpose._arrays import (
 )
 from superpose._errors import DataError, OptionError
 from superpose._reading import read_table
+from superpose._repr import brief
 from superpose._tables import FloatArray, Table, counted, listed, quoted, table_from_frame
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ Split: TypeAlias = Literal["train", "validation", "test", "all"]
 
 _LEAST_ROWS = 10
 _LEAST_TRAINING_ROWS = 5
+# What a notebook shows of a table, as pandas' own head() and its usual number of columns.
+_SHOWN_ROWS, _SHOWN_COLUMNS = 5, 20
 # A column whose range is within a few rounding errors of its size carries no information.
 _ROUNDING = 8 * numpy.finfo(numpy.float64).eps
 _SMALLEST = numpy.finfo(numpy.float64).tiny
@@ -61,6 +64,8 @@ class Affine:
     >>> celsius.undo(torch.tensor([[100.0]]))
     tensor([[212.]])
     """
+
+    __repr__ = brief
 
     center: Tensor
     """Shape [n]."""
@@ -102,6 +107,25 @@ class Dataset:
     """Where the numbers came from, for messages."""
     left_out: tuple[str, ...] = ()
     """Columns of the table that were not used because they hold text or a single value."""
+
+    def __repr__(self) -> str:
+        parts = ", ".join(f"{len(self._index(split))} {split}" for split in ("train", "validation", "test"))
+        more = f", left out: {listed(self.left_out)}" if self.left_out else ""
+        more += f", source: {quoted(self.source, 120)}" if self.source else ""
+        return (
+            f"Dataset({counted(self.n_rows, 'row')}: {parts}; features: {listed(self.feature_names)}, "
+            f"targets: {listed(self.target_names)}{more})"
+        )
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the same, above the first rows."""
+        import html
+
+        import pandas
+
+        first = torch.cat([self.x[:_SHOWN_ROWS], self.y[:_SHOWN_ROWS]], dim=1).numpy()
+        frame = pandas.DataFrame(first, columns=list(self.feature_names + self.target_names))
+        return f"<p>{html.escape(repr(self))}</p>{frame.to_html(max_cols=_SHOWN_COLUMNS)}"
 
     @property
     def n_rows(self) -> int:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from superpose._repr import brief
 from superpose.discovery.additive import SPLINE_SIZE
 from superpose.interpret.formula import Formula
 from superpose.nn.model import KAN
@@ -27,6 +28,8 @@ class Finding:
             standard deviation.
         validation_error: that on the validation rows by which networks are judged too.
     """
+
+    __repr__ = brief
 
     formula: Formula
     model: KAN

@@ -21,6 +21,7 @@ import torch
 
 from superpose._arrays import root_mean_square
 from superpose._errors import OptionError
+from superpose._repr import brief
 from superpose.data import Dataset, Split
 from superpose.discover_options import DiscoverOptions
 from superpose.discovery import Found, find_laws
@@ -78,6 +79,8 @@ class Result:
         metrics: numbers and facts, ready for JSON.
         findings: every formula that was found, the recommended one included.
     """
+
+    __repr__ = brief
 
     model: KAN
     network: KAN

@@ -14,6 +14,7 @@ from torch import Tensor
 from superpose._arrays import column_names, feature_matrix
 from superpose._errors import DataError, OptionError
 from superpose._reading import read_table
+from superpose._repr import brief
 from superpose._tables import NUMBER, Column, Table, counted, quoted, table_from_frame
 from superpose.data import Affine, Dataset, _dataset
 from superpose.nn.head import Head
@@ -41,6 +42,8 @@ class Labelled:
         numeric: whether all of them are numbers.
         soft: whether the target is a share of the second of two classes instead of a class.
     """
+
+    __repr__ = brief
 
     data: Dataset
     classes: tuple[str, ...]

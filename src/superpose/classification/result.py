@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from superpose._errors import DataError, OptionError
+from superpose._repr import brief
 from superpose.classification import networks
 from superpose.classification.formulas import ScoreFormula
 from superpose.classification.labels import Labelled
@@ -38,6 +39,8 @@ class Classification:
         formulas: for each score the formulas that were found, the cheapest first; the score of the first class that
             others are compared with has none.
     """
+
+    __repr__ = brief
 
     model: KAN
     history: History

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from superpose._errors import OptionError, nearest
+from superpose._repr import brief
 from superpose.data import Dataset
 from superpose.discovery.additive import SPLINE_SIZE
 from superpose.discovery.engine import Engine, Law
@@ -63,6 +64,8 @@ class Found:
         interrupted: whether a person ended it.
         splines: the functions in the laws that no symbol was found for, by their names.
     """
+
+    __repr__ = brief
 
     laws: tuple[Law, ...]
     best: Law | None

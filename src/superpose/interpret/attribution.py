@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from superpose._errors import DataError
+from superpose._repr import brief
 from superpose.data import Dataset, read_features
 from superpose.nn.model import KAN, Trace
 
@@ -31,6 +32,8 @@ class Scores:
     a node. So an edge is judged by what reaches the outputs, not by its size: a large
     edge into a node that nothing reads scores 0. Edges that cancel one another score above 1.
     """
+
+    __repr__ = brief
 
     edges: tuple[Tensor, ...]
     """For each layer ``[I, O]``; zero where an edge was removed or is constant."""

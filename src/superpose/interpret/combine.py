@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from superpose._errors import DataError, OptionError, nearest
+from superpose._repr import brief
 from superpose._tables import quoted
 from superpose.data import Affine, Dataset
 from superpose.interpret.formula import Formula
@@ -82,6 +83,8 @@ class Combined:
         source: the table that it was made of.
         pairs: what was combined, in the order of the last columns of ``data``.
     """
+
+    __repr__ = brief
 
     data: Dataset
     source: Dataset

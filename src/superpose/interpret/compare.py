@@ -10,6 +10,7 @@ import torch
 
 from superpose._arrays import root_mean_square
 from superpose._errors import DataError, OptionError
+from superpose._repr import brief
 from superpose.data import Dataset, Split
 from superpose.interpret.formula import Formula
 from superpose.nn.model import KAN
@@ -49,6 +50,8 @@ class Comparison:
     Attributes:
         rows: see :class:`Compared`.
     """
+
+    __repr__ = brief
 
     rows: tuple[Compared, ...]
 

@@ -42,7 +42,7 @@ class Formula:
     symbols: tuple[sympy.Symbol, ...]
     feature_names: tuple[str, ...]
     target_names: tuple[str, ...]
-    splines: Mapping[str, SplineEdge] = field(default_factory=dict)
+    splines: Mapping[str, SplineEdge] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, model: KAN, data: Dataset | None = None, *, deadline: float | None = None) -> Formula:

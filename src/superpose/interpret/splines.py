@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from superpose._repr import brief
 from superpose.spline import reference
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ class SplineEdge:
         rows: ``[rows]``: spline coefficients, then the base weight unless the base is ``"none"``.
         edge: the name that it had before constants were taken into it.
     """
+
+    __repr__ = brief
 
     name: str
     knots: Tensor

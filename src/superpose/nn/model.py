@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from superpose._errors import DataError, OptionError, ShapeError
+from superpose._repr import brief
 from superpose.data import Affine, Dataset, read_features
 from superpose.nn.head import Head
 from superpose.nn.layer import KANLayer, buffer_of, check_count
@@ -35,6 +36,8 @@ class LayerTrace:
         frozen: those of their constants ``a, b, c, d`` that training leaves alone, such as ``"ab"``.
     """
 
+    __repr__ = brief
+
     inputs: Tensor
     edges: Tensor
     outputs: Tensor
@@ -51,6 +54,8 @@ class Trace:
         layers: one :class:`LayerTrace` for each layer, in scaled units.
         output: ``[B, n_out]`` in the user's units.
     """
+
+    __repr__ = brief
 
     layers: tuple[LayerTrace, ...]
     output: Tensor
@@ -218,6 +223,7 @@ class KAN(nn.Module):
 
         Raises:
             ShapeError: if the last dimension is not the number of inputs.
+            DataError: if the inputs are complex.
         """
         center = buffer_of(self, "input_center")
         expected = center.shape[0]
@@ -235,7 +241,14 @@ class KAN(nn.Module):
         return _scaled(y, self.output_center, self.output_scale)
 
     def forward(self, x: Tensor) -> Tensor:
-        """``[..., n_in] -> [..., n_out]``, both in the user's units, the latter in the model's dtype."""
+        """``[..., n_in] -> [..., n_out]``, both in the user's units, the latter in the model's dtype.
+
+        Inputs may have any real dtype, whole numbers included, and are converted to the model's.
+
+        Raises:
+            ShapeError: if the last dimension is not the number of inputs.
+            DataError: if the inputs are complex.
+        """
         # What is compiled has to stay right when the model changes later.
         straight = None if torch.compiler.is_compiling() else self._straight.of(self)
         if straight is not None:
@@ -416,6 +429,8 @@ def _scaled(values: Tensor, center: Tensor, scale: Tensor) -> Tensor:
     """
     if values.dtype == center.dtype:
         return (values - center) / scale
+    if values.is_complex():
+        raise DataError(f"the model computes with real numbers, but these are of {values.dtype}; pass their real parts")
     wide = torch.promote_types(values.dtype, center.dtype) if values.is_floating_point() else torch.float64
     return ((values.to(wide) - center) / scale).to(center.dtype)
 

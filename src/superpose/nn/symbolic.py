@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +49,12 @@ class SymbolicFunction:
     def at(self, inner: sympy.Expr) -> sympy.Expr:
         """The expression with ``inner`` in place of its variable."""
         return self.expression.xreplace({argument(): inner})
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # What it computes with was compiled in this process. Another process finds it by name, as in a model file.
+        if is_known(self.name) and find(self.name) == self:
+            return find, (self.name,)
+        return type(self), tuple(getattr(self, one.name) for one in fields(self))
 
 
 @functools.cache

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from superpose._errors import DataError, OptionError, ShapeError, nearest
+from superpose._repr import brief
 from superpose.nn.model import KAN
 from superpose.pde.operators import Derivatives, NestedDerivatives, index_of
 from superpose.pde.regions import Region
@@ -104,6 +105,8 @@ class Residual:
     >>> equation = Residual(lambda u: u.d("x", "x") + u.d("y", "y") - u["x"], square)
     >>> edge = Residual(lambda u: u.value, square.boundary(), weight=100.0, count=200)
     """
+
+    __repr__ = brief
 
     function: Callable[[Field], Tensor]
     where: Region | Tensor

@@ -75,6 +75,9 @@ class Box(Region):
         self.free = [axis for axis in range(self.dimension) if self.low[axis] < self.high[axis]]
         self.size = math.prod(float(self.high[axis] - self.low[axis]) for axis in self.free)
 
+    def __repr__(self) -> str:
+        return f"Box({tuple(self.low.tolist())}, {tuple(self.high.tolist())})"
+
     def ends(self) -> tuple[Tensor, Tensor]:
         """See :class:`Region`."""
         return self.low, self.high

@@ -9,6 +9,7 @@ from numbers import Integral, Real
 from typing import Any
 
 from superpose._errors import OptionError, nearest
+from superpose._repr import brief
 
 OPTIMIZERS = ("lm", "lbfgs", "adamw")
 
@@ -125,6 +126,8 @@ class Solution:
         losses: the mean square of each residual, without weights, at fresh points.
         seconds: wall-clock time.
     """
+
+    __repr__ = brief
 
     records: tuple[SolveRecord, ...]
     optimizer: str

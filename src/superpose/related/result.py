@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from superpose._repr import brief
 from superpose._tables import counted
 from superpose.interpret.formula import Formula
 
@@ -30,6 +31,8 @@ class Inner:
         name: of the function in :func:`superpose.library` that it looks most like.
         r2: share of the function's variance that this one explains.
     """
+
+    __repr__ = brief
 
     column: str
     x: Tensor
@@ -58,6 +61,8 @@ class Relation:
         seeds: how many there were.
         inner: functions whose sum is constant, one for each column; empty for relations that are no such sum.
     """
+
+    __repr__ = brief
 
     columns: tuple[str, ...]
     target: str
@@ -135,6 +140,8 @@ class Relations:
         interrupted: whether a person ended it.
         seconds: wall-clock time.
     """
+
+    __repr__ = brief
 
     found: tuple[Relation, ...]
     columns: tuple[str, ...]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from superpose._errors import FileError
+from superpose._repr import brief
 
 if TYPE_CHECKING:
     import pandas
@@ -52,6 +53,8 @@ class History:
             of the mean over them.
         seconds: wall-clock time of the whole fit, starts included.
     """
+
+    __repr__ = brief
 
     records: list[Record] = field(default_factory=list)
     optimizer: str = ""

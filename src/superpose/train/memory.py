@@ -20,6 +20,7 @@ from torch import Tensor
 
 from superpose._arrays import feature_matrix
 from superpose._errors import OptionError, ShapeError
+from superpose._repr import brief
 from superpose.data import Dataset
 from superpose.nn.model import KAN
 from superpose.optim.levenberg_marquardt import Quadratic
@@ -33,6 +34,8 @@ _MOST_PARAMETERS = 8000
 @dataclass(frozen=True)
 class Layout:
     """What gives the constants of a model their meaning: a memory holds only while it stands still."""
+
+    __repr__ = brief
 
     layers: tuple[tuple[Any, ...], ...]
     edges: tuple[tuple[Any, ...], ...]
@@ -64,6 +67,8 @@ class Memory:
         samples: how many samples it stands for.
         layout: the grids, edges and scaling that it holds for.
     """
+
+    __repr__ = brief
 
     center: Tensor
     matrix: Tensor

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from superpose._errors import DataError, OptionError
+from superpose._repr import brief
 from superpose.data import Dataset
 from superpose.nn.model import KAN
 from superpose.nn.products import Width, read_width
@@ -97,6 +98,8 @@ class SearchResult:
         reason: why the search ended.
         seconds: wall-clock time.
     """
+
+    __repr__ = brief
 
     model: KAN
     history: History
