@@ -13,6 +13,11 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+LEFT_OUT = (
+    "columns left out, since they hold text (true and false, yes and no, 12% are text too; write 1 and 0, 0.12 to use "
+    "them) or one value only"
+)
+
 
 def one_thread() -> None:
     """Use one thread unless the person has said how many; torch reads this when it is first imported.

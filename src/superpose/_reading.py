@@ -26,6 +26,7 @@ from superpose._errors import DataError, FileError, nearest
 from superpose._tables import (
     COMMA_NUMBER,
     NUMBER,
+    REMARK,
     Column,
     Table,
     counted,
@@ -282,12 +283,9 @@ def _read_slowly(label: str, text: str, layout: _Layout) -> Table:
     rows: list[list[str]] = []
     for line, cells in itertools.islice(_records(label, text, layout.delimiter), 1, None):
         if len(cells) != len(layout.names):
-            hint = "check its delimiters"
-            if layout.delimiter == ",":
-                hint += ", and its decimal commas if it has any"
             raise DataError(
                 f"{label}, line {line}: the row has {counted(len(cells), 'cell')}, but the header "
-                f"names {counted(len(layout.names), 'column')}; {hint}"
+                f"names {counted(len(layout.names), 'column')}; {_row_hint(layout, cells)}"
             )
         lines.append(line)
         rows.append(cells)
@@ -297,6 +295,19 @@ def _read_slowly(label: str, text: str, layout: _Layout) -> Table:
         _settle_decimals(label, rows, lines)
     columns = tuple(list(cells) for cells in zip(*rows, strict=True))
     return Table(label, layout.names, columns, lambda row: f"line {lines[row]}")
+
+
+def _row_hint(layout: _Layout, cells: list[str]) -> str:
+    """What may be wrong where a row is not as long as the header."""
+    header = f"line {layout.header_line} was taken for the header, {quoted(layout.delimiter.join(layout.names))}"
+    if cells[0].startswith("#") or layout.names[0].startswith("#"):
+        return REMARK
+    if layout.names[0].lower().startswith("sep="):
+        return f"{header}, and is a note of a spreadsheet on the delimiter; remove that line"
+    if len(layout.names) == 1:
+        return f"{header}; if that is a title, remove the lines above the columns' names, else check the delimiters"
+    hint = "check its delimiters"
+    return f"{hint}, and its decimal commas if it has any" if layout.delimiter == "," else hint
 
 
 def _settle_decimals(label: str, rows: list[list[str]], lines: list[int]) -> None:

@@ -22,6 +22,9 @@ Column: TypeAlias = FloatArray | list[str]
 NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 COMMA_NUMBER = re.compile(r"[+-]?(?:[0-9]+,[0-9]*|,[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(?:[,.' ][0-9]{3})+(?:[.,][0-9]+)?")
+PERCENT = re.compile(r"[+-]?[0-9]*[.,]?[0-9]+ ?%")
+# What is wrong where a line that begins with # was read as one of the table's.
+REMARK = "lines that begin with # are read as rows here, remove them (or only the # before the columns' names)"
 _NOT_FINITE = re.compile(r"[+-]?(?:nan|inf|infinity)", re.IGNORECASE)
 
 
@@ -66,6 +69,12 @@ class Table:
 
     def __post_init__(self) -> None:
         for position, name in enumerate(self.names):
+            if not name and len(self.names) > 2 and sum(map(bool, self.names)) == 1:
+                title = next(filter(None, self.names))
+                raise DataError(
+                    f"{self.label}: only one of {len(self.names)} columns has a name, {quoted(title)}; if that is a "
+                    "title, remove the lines above the columns' names"
+                )
             if not name:
                 raise DataError(
                     f"{self.label}: column {position + 1} has no name; name it in the header or "
@@ -85,6 +94,8 @@ class Table:
         """Raise if there is no column of this name; ``role`` says what it was wanted for."""
         if name not in self.names:
             hint = nearest(name, self.names) or f"; its columns are {listed(self.names)}"
+            if self.names[0].startswith("#"):
+                hint += f"; {REMARK}"
             raise DataError(f"{self.label}: there is no column {quoted(name)} for {role}{hint}")
 
     def is_label(self, name: str) -> bool:
@@ -93,6 +104,11 @@ class Table:
         if isinstance(column, numpy.ndarray):
             return False
         return not any(is_numeric(cell) or _NOT_FINITE.fullmatch(cell) for cell in column)
+
+    def is_percent(self, name: str) -> bool:
+        """Return whether a column holds shares with the sign %."""
+        column = self.columns[self.names.index(name)]
+        return not isinstance(column, numpy.ndarray) and any(PERCENT.fullmatch(cell) for cell in column)
 
     def numbers(self, name: str) -> FloatArray:
         """Return a column as finite numbers, or raise naming the first cell that is not one."""
@@ -114,7 +130,9 @@ class Table:
             return DataError(f"{where} is empty; fill the cell, or leave out the row or the column")
         if _NOT_FINITE.fullmatch(cell):
             return DataError(f"{where} holds {cell}, not a finite number; leave out the row or the column")
-        if _THOUSANDS.fullmatch(cell) or COMMA_NUMBER.fullmatch(cell):
+        if PERCENT.fullmatch(cell):
+            remedy = "write shares as numbers, without the % sign, in the whole column"
+        elif _THOUSANDS.fullmatch(cell) or COMMA_NUMBER.fullmatch(cell):
             remedy = "write numbers with a decimal point and without thousands separators"
         else:
             remedy = "correct the cell, or leave out the row or the column"

@@ -80,7 +80,7 @@ class Job(ABC):
             print(line)
         _console.show_front(summary.get("front", []), summary.get("recommendation"), *self.error)
         if summary["left_out"]:
-            print(f"columns left out (no numbers, or one value only): {', '.join(summary['left_out'])}")
+            print(f"{_console.LEFT_OUT}: {', '.join(summary['left_out'])}")
         if summary.get("interrupted"):
             print("interrupted: this is the best model so far")
         print(f"written to {summary['out']}; begin with {os.path.join(summary['out'], 'report.html')}")

@@ -12,9 +12,11 @@ import typer
 
 from superpose import _options
 from superpose._errors import OptionError
+from superpose._tables import counted, quoted
 from superpose.cli_fit import TableArgument
 
 if TYPE_CHECKING:
+    from superpose._tables import Table
     from superpose.nn import KAN
 
 Work = Callable[[], None]
@@ -24,6 +26,8 @@ _FORMATS = ("text", "latex", "python", "sympy")
 _PICTURES = (".svg", ".png", ".pdf")
 _TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet")
 _SAMPLES = 1000
+# A warning stays one line of a terminal or two.
+_NAMED_ROWS = 5
 
 
 def predict(
@@ -41,7 +45,10 @@ def predict(
         bool, typer.Option("--probabilities", help="For a classifier, a column for the probability of each class.")
     ] = False,
 ) -> Work:
-    """Write TABLE with one more column, what the model predicts; columns are found by name."""
+    """Write TABLE with one more column, what the model predicts; columns are found by name.
+
+    Where the model is undefined, as a root of negative numbers is, the cell is empty, and a warning says in which rows.
+    """
     if out is not None:
         _options.check_file("--out", out, _TABLES, model, table)
     return functools.partial(_predict, model, table, out, probabilities)
@@ -69,6 +76,25 @@ def _predict(model_path: str, table: str, out: str | None, probabilities: bool) 
         sys.stdout.buffer.write(_table_bytes(frame, ".csv"))
     else:
         write_atomically(out, _table_bytes(frame, out.lower()))
+    _warn_of_undefined(model, predictions, read)
+
+
+def _warn_of_undefined(model: KAN, predictions: Any, table: Table) -> None:
+    """Say on stderr in which rows a prediction is no finite number; the others are of use, so that is no failure."""
+    import numpy
+
+    rows = numpy.flatnonzero(~numpy.isfinite(predictions).all(1)).tolist()
+    if not rows:
+        return
+    first = ", ".join(table.place(row) for row in rows[:_NAMED_ROWS])
+    more = f" and {len(rows) - _NAMED_ROWS} more" if len(rows) > _NAMED_ROWS else ""
+    written = "empty or infinite" if numpy.isinf(predictions).any() else "empty"
+    what = "the model" if len(model.target_names) > 1 or model.head is not None else quoted(model.target_names[0])
+    print(
+        f"warning: {what} is undefined in {len(rows)} of {counted(len(predictions), 'row')} ({first}{more}), where its "
+        f"cell is {written}; the features there lie outside of where the formula holds",
+        file=sys.stderr,
+    )
 
 
 def _classes(model: KAN, scores: Any, probabilities: bool) -> dict[str, Any]:

@@ -102,7 +102,7 @@ class _Run:
             print(found)
         print(found.summary())
         if found.left_out:
-            print(f"not looked at, since they hold text or one value only: {', '.join(found.left_out)}")
+            print(f"{_console.LEFT_OUT}: {', '.join(found.left_out)}")
         print(f"written to {self.folder}; begin with {self.folder / 'relations.md'}")
 
 

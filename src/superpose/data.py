@@ -36,7 +36,7 @@ from superpose._arrays import (
 from superpose._errors import DataError, OptionError
 from superpose._reading import read_table
 from superpose._repr import brief
-from superpose._tables import FloatArray, Table, counted, listed, quoted, table_from_frame
+from superpose._tables import REMARK, FloatArray, Table, counted, listed, quoted, table_from_frame
 
 if TYPE_CHECKING:
     import pandas
@@ -301,6 +301,8 @@ def read_csv(
         If the table or one of its columns cannot be used.
     """
     table = read_table(path)
+    if len(table.names) == 1 and table.names[0].startswith("#"):
+        raise DataError(f"{table.label} begins with a line that starts with #, {listed(table.names)}; {REMARK}")
     if len(table.names) == 1:
         raise DataError(
             f"{table.label} has one column only, {listed(table.names)}; a table needs a target and "
@@ -369,6 +371,14 @@ def _dataset(
             f"{table.label} has {counted(table.n_rows, 'row')}; at least {_LEAST_ROWS} are needed "
             "to train, to validate and to test"
         )
+    for name in targets:
+        words = [cell for cell in table.columns[table.names.index(name)] if cell] if table.is_label(name) else []
+        if words and not table.is_percent(name):
+            raise DataError(
+                f"{table.label}: the target {quoted(name)} holds text such as {quoted(words[0])} and no numbers; to "
+                "learn its classes use --task classification (in Python superpose.read_labelled and superpose.classify), "
+                "or choose a column of numbers"
+            )
     y_columns = {name: table.numbers(name) for name in targets}
     _refuse_constant(table, y_columns, "target", "choose a column that varies")
     if features is None:

@@ -19,6 +19,7 @@ import torch
 
 import superpose
 from cli_cases import run, symbolic_model
+from helpers import is_one_sentence
 from superpose import plot
 from superpose.files import save
 from superpose.interpret.formula import Formula
@@ -30,6 +31,62 @@ def test_predictions_stand_beside_the_table(capsys: pytest.CaptureFixture[str]) 
     printed = capsys.readouterr()
     assert printed.err == ""
     assert printed.out == 'y,name,x,f\n0.5,"first, second",2,4.25\n1.25,ü,-3,-4.4375\n'
+
+
+def undefined_model() -> superpose.KAN:
+    """f = sqrt(x) + 2*y, without a value for a negative x."""
+    model = superpose.KAN([2, 1], grid_size=3, feature_names=["x", "y"], target_names=["f"])
+    model.layer(0).set_symbolic({(0, 0): ("sqrt", (1.0, 0.0, 1.0, 0.0)), (1, 0): ("x", (1.0, 0.0, 2.0, 0.0))})
+    return model
+
+
+@pytest.mark.parametrize("out", ["", " --out new.csv", " --out new.parquet"])
+def test_where_the_model_is_undefined_predict_says_so(out: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A cell was left empty without a word."""
+    save(undefined_model(), "root.safetensors")
+    Path("rows.csv").write_text("x,y\n4,1\n-1,1\n9,0\n\n-4,2\n")
+    assert run(f"predict root.safetensors rows.csv{out}") == 0
+    printed = capsys.readouterr()
+    assert is_one_sentence(printed.err.strip()) and printed.err.startswith("warning: ")
+    assert "'f' is undefined in 2 of 4 rows (line 3, line 6)" in printed.err and "is empty;" in printed.err
+    if not out:
+        assert printed.out == "x,y,f\n4,1,4.0\n-1,1,\n9,0,3.0\n-4,2,\n"
+
+
+def test_of_many_undefined_rows_some_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    save(undefined_model(), "root.safetensors")
+    Path("rows.csv").write_text("x,y\n" + "-1,1\n" * 500 + "1,1\n")
+    assert run("predict root.safetensors rows.csv --out new.csv") == 0
+    printed = capsys.readouterr()
+    assert printed.err.count("line ") == 5 and "500 of 501 rows" in printed.err and "and 495 more" in printed.err
+    assert len(printed.err) < 300
+
+
+def test_infinite_predictions_are_said_too(capsys: pytest.CaptureFixture[str]) -> None:
+    model = undefined_model()
+    model.layer(0).set_symbolic({(0, 0): ("1/x", (1.0, 0.0, 1.0, 0.0)), (1, 0): ("x", (1.0, 0.0, 2.0, 0.0))})
+    save(model, "pole.safetensors")
+    Path("rows.csv").write_text("x,y\n0,1\n1,1\n")
+    assert run("predict pole.safetensors rows.csv") == 0
+    printed = capsys.readouterr()
+    assert "1 of 2 rows (line 2)" in printed.err and "empty or infinite" in printed.err
+    assert printed.out == "x,y,f\n0,1,inf\n1,1,3.0\n"
+
+
+@pytest.mark.parametrize("more", ["", " --probabilities"])
+def test_a_classifier_without_a_score_names_no_class(more: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A row without a score was given the first class, or the last."""
+    model = undefined_model()
+    model.head = superpose.Head("sigmoid", ("no", "yes"))
+    save(model, "root.safetensors")
+    Path("rows.csv").write_text("x,y\n4,1\n-1,1\n9,-9\n")
+    assert run(f"predict root.safetensors rows.csv{more}") == 0
+    printed = capsys.readouterr()
+    assert "1 of 3 rows (line 3)" in printed.err
+    frame = pandas.read_csv(io.StringIO(printed.out))
+    assert frame["class"].fillna("").tolist() == ["yes", "", "no"]
+    assert frame.iloc[1, 2:].isna().all()
+    assert model.labels("rows.csv") == ["yes", "", "no"]
 
 
 def test_a_measured_target_is_kept_apart(capsys: pytest.CaptureFixture[str]) -> None:

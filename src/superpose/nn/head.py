@@ -138,8 +138,10 @@ class Head:
         return torch.bucketize(scores[:, 0].contiguous(), self._cuts(scores))
 
     def labels(self, scores: Tensor | np.ndarray) -> list[str]:
-        """The names of the classes that scores ``[N, n_scores]`` are read as."""
-        return [self.classes[index] for index in self.indices(torch.as_tensor(scores)).tolist()]
+        """The names of the classes that scores ``[N, n_scores]`` are read as; empty where a score is NaN."""
+        given = torch.as_tensor(scores)
+        undefined = given.isnan().any(-1).tolist()
+        return ["" if nan else self.classes[n] for n, nan in zip(self.indices(given).tolist(), undefined, strict=True)]
 
     def targets(self, indices: Sequence[int] | Tensor) -> Tensor:
         """What scores are compared with: ``[N, n_scores]`` for rows of these classes, float64."""
