@@ -376,8 +376,8 @@ def _dataset(
         if words and not table.is_percent(name):
             raise DataError(
                 f"{table.label}: the target {quoted(name)} holds text such as {quoted(words[0])} and no numbers; to "
-                "learn its classes use --task classification (in Python superpose.read_labelled and superpose.classify), "
-                "or choose a column of numbers"
+                "learn its classes use --task classification (in Python read_labelled and classify), or "
+                "choose a column of numbers"
             )
     y_columns = {name: table.numbers(name) for name in targets}
     _refuse_constant(table, y_columns, "target", "choose a column that varies")
