@@ -265,6 +265,44 @@ def test_sums_and_products_of_curves_are_found(name: str) -> None:
     assert additive(table(random(1500, 2), lambda a, b: torch.sin(a * b)), 1e-3, soon()) == []
 
 
+STEPPED: dict[str, Callable[..., Tensor]] = {
+    "zeros and ones": lambda a, b: (a > 2.1).double(),
+    "ones and twos": lambda a, b: 1 + (a > 2.1).double(),
+    "three values": lambda a, b: (a > 1.7).double() + (b > 2.3).double(),
+    "minus ones and zeros": lambda a, b: -(a > b).double(),
+    "one row in 20": lambda a, b: (b > 2.9).double(),
+    "all but one row in 20": lambda a, b: (b < 2.9).double(),
+    "constant part": lambda a, b: (a - 2).clamp(min=0),
+    "large steps": lambda a, b: 1e6 * (a > 2.1).double(),
+}
+
+
+@pytest.mark.parametrize("name", STEPPED)
+def test_a_target_of_few_values_is_undone_only_where_it_still_varies(name: str) -> None:
+    y = STEPPED[name](*random(300, 2).unbind(-1))
+    names = [outer.name for outer in outers(y)]
+    assert names[0] == "x"
+    assert all(float(outer.values.max()) > float(outer.values.min()) for outer in outers(y)), names
+
+
+@pytest.mark.parametrize("columns", ["measured", "of two values", "of one value where the target is not 0"])
+@pytest.mark.parametrize("name", STEPPED)
+def test_curves_are_sought_in_any_target_of_few_values(
+    name: str, columns: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What the curves look like takes long to read, and is not what is asked here.
+    monkeypatch.setattr("superpose.discovery.additive.curves", lambda *given, **options: [])
+    x = random(300, 2)
+    y = STEPPED[name](*x.unbind(-1))
+    if columns == "of two values":
+        x = (x > 2).double()
+    elif columns == "of one value where the target is not 0":
+        x[:, 1] = (y != 0).double()
+    node = Node(x, y, torch.ones_like(y), symbols(2), float(y.std(correction=0)), lambda inner: inner)
+    for guess in additive(node, 1.0, soon()):
+        assert guess.error >= 0 and math.isfinite(guess.error)
+
+
 def test_a_column_may_be_turned_upside_down_but_not_at_zero() -> None:
     node = table(random(100, 1), lambda x: torch.sin(9 / x))
     turned = _reciprocal(node)

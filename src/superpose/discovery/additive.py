@@ -107,13 +107,16 @@ def _refined(node: Node, fitted: _Sum) -> _Sum:
 
 
 def _fit(node: Node, outer: Outer, size: int) -> _Sum | None:
-    """The sum of splines; None if rows are too few or not finite."""
+    """The sum of splines; None if rows are too few or not finite, or a column has one value only on them."""
     rows = torch.arange(len(node.y)) if outer.rows is None else outer.rows
     size = min(size, len(rows[:_ROWS]) // (4 * node.x.shape[1]) - _DEGREE)
     if size < 4:
         return None
     x, goal, weight = kept(node.x, node.weight, outer, _ROWS)
     low, high = x.amin(0), x.amax(0)
+    if bool((low == high).any()):
+        # The rows that an outer function leaves need not vary in every column, as those of the table do.
+        return None
     knots = grid.uniform_knots(low, high, size, _DEGREE)
     matrix = reference.dense_basis(knots, _DEGREE, "none", x)
     # A constant can stand in any of the curves: it does in the first.
@@ -140,6 +143,9 @@ def _read(node: Node, fitted: _Sum, deadline: float) -> list[Guess]:
     outer = fitted.outer
     parts = [fitted.curve(i) for i in range(len(node.symbols))]
     spread = max(float(values.std(correction=0)) for _, values in parts)
+    if not spread > 0:
+        # Splines that are all flat have nothing to be read: the best they can say is the mean.
+        return []
     # A curve of the splines is only as good as they are.
     enough = max(3 * fitted.error * node.spread / spread, 1e-12)
     choices: list[list[tuple[int, Guess | None]]] = []

@@ -45,7 +45,17 @@ class Outer:
 
 
 def outers(y: Tensor) -> Iterator[Outer]:
-    """Every outer function that can be undone on a target ``y [N]``, the identity first."""
+    """Every outer function that can be undone on a target ``y [N]``, the identity first.
+
+    Where rows have to be left out, those that stay must have different values: of a target of zeros and ones only the
+    ones may stay, and a constant is explained by anything.
+    """
+    for outer in _undone(y):
+        if outer.rows is None or bool((outer.values != outer.values[0]).any()):
+            yield outer
+
+
+def _undone(y: Tensor) -> Iterator[Outer]:
     import sympy
 
     yield Outer("x", 0, y, torch.ones_like(y), None, lambda inner: inner)
