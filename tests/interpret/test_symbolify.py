@@ -138,3 +138,16 @@ def test_complexity_counts_symbols_and_splines() -> None:
     model.layer(0).set_symbolic({(0, 0): ("sin", (1.0, 0.0, 1.0, 0.0))})
     assert complexity(model) == 13
     assert complexity(model.with_mask([(0, 1, 0)], alive=False)) == 3
+
+
+@pytest.mark.parametrize("noise", [0.03, 0.05, 0.06, 20.0])
+def test_networks_of_any_error_are_read(noise: float) -> None:
+    # With several nodes in a layer, curves that are no squares and more than 4.5% of error, no floor was left.
+    x = random(250, 1)
+    data = Dataset.from_arrays(x, torch.sin(20 * x), feature_names=["x"], target_names=["f"])
+    model = KAN([1, 2, 1], seed=0, feature_names=data.feature_names, target_names=data.target_names)
+    symbolic = symbolify(model, data, noise=noise, keep_splines=False, deadline=time.monotonic())
+    for layer in symbolic.kan_layers():
+        assert {(i, o) for i, o in torch.nonzero(layer.mask).tolist()} <= set(layer.symbolic_table())
+    with torch.no_grad():
+        assert bool(symbolic(data.rows("train")[0]).isfinite().all())

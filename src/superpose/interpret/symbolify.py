@@ -171,7 +171,8 @@ class _Search:
             yield prune(model, self.data), (least,)
         yield from self.squared(model, noise)
         straight = straighten(model, self.data, least=max(1e-4, noise**2), deadline=self.deadline)
-        yield prune(straight, self.data), tuple(floor for floor in _FLOORS if floor > least)
+        # A network that errs more than every floor allows is read too: as plainly as its own error asks for.
+        yield prune(straight, self.data), tuple(floor for floor in _FLOORS if floor > least) or (min(least, 1.0),)
         yield from self.squared(straight, noise)
 
     def squared(self, model: KAN, noise: float) -> Iterator[tuple[KAN, tuple[float, ...]]]:
