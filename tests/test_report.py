@@ -40,6 +40,9 @@ class FormulaStandIn:
     def __str__(self) -> str:
         return self._text
 
+    def texts(self) -> list[str]:
+        return list(self.expressions)
+
     def latex(self) -> str:
         return self._latex
 

@@ -295,7 +295,7 @@ def _formulas(result: Result | Classification) -> list[tuple[str, str]]:
     names = [_canvas.clean(name) for name in result.model.target_names]
     if len(names) == 1:
         return [(names[0], str(result.formula))]
-    return [(n, str(e)) for n, e in zip(names, result.formula.expressions, strict=True)]
+    return list(zip(names, result.formula.texts(), strict=True))
 
 
 def _typeset(formula: Formula, most: float = _MOST_FORMULA_WIDTH, *, named: bool = True) -> _Picture | None:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import math
+import operator
+import re
+from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -252,3 +257,69 @@ def test_latex_of_any_name_is_balanced(name: str) -> None:
         depth += (character == "{" and not escaped) - (character == "}" and not escaped)
         assert depth >= 0
     assert depth == 0
+
+
+# -- names of columns that mean something else
+
+
+def read_back(text: str, columns: Mapping[str, Tensor]) -> Tensor:
+    """The value of a text by its own rules: columns before constants, functions before brackets, names in backticks."""
+    quoted: list[str] = []
+
+    def place(found: re.Match[str]) -> str:
+        quoted.append(found[1].replace("``", "`"))
+        return f"quoted_{len(quoted) - 1}"
+
+    def value(node: ast.AST) -> Any:
+        if isinstance(node, ast.BinOp):
+            left, right = value(node.left), value(node.right)
+            return {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
+                    ast.Pow: operator.pow}[type(node.op)](left, right)  # fmt: skip
+        if isinstance(node, ast.UnaryOp):
+            return -value(node.operand)
+        if isinstance(node, ast.Call):
+            assert isinstance(node.func, ast.Name)
+            return getattr(torch, node.func.id)(torch.as_tensor(value(node.args[0]), dtype=DOUBLE))
+        if isinstance(node, ast.Name):
+            name = quoted[int(node.id[7:])] if node.id.startswith("quoted_") else node.id
+            return columns[name] if name in columns else {"pi": math.pi, "E": math.e}[name]
+        assert isinstance(node, ast.Constant)
+        return node.value
+
+    return torch.as_tensor(value(ast.parse(re.sub(r"`((?:[^`]|``)*)`", place, text), mode="eval").body))
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("x", "y"),
+        ("pi", "E"),
+        ("E", "x"),
+        ("exp", "sin"),
+        ("I", "nan"),
+        ("oo", "zoo"),
+        ("S", "N"),
+        ("a-b", "2"),
+        ("sin(x)", "pi*x"),
+        ("`", "a b"),
+    ],
+)
+def test_the_text_of_a_formula_can_be_read_back_whatever_the_columns_are_called(names: tuple[str, str]) -> None:
+    x = random(200, 2)
+    data = Dataset.from_arrays(x, x[:, :1], feature_names=names, target_names=["out"])
+    a, b = (sympy.Symbol(name, real=True) for name in names)
+    formula = Formula.from_expressions([a * sympy.sin(sympy.pi * b) - sympy.E * b**2 + sympy.exp(2 * a) / 3], data)
+    read = read_back(str(formula), dict(zip(names, x.unbind(-1), strict=True)))
+    assert float((read - formula.torch(x)[:, 0]).abs().max()) < 1e-10, str(formula)
+
+
+def test_latex_keeps_columns_and_constants_of_one_name_apart() -> None:
+    def latex(name: str) -> str:
+        data = Dataset.from_arrays(random(50, 1), random(50, 1), feature_names=[name], target_names=["y"])
+        x = sympy.Symbol(name, real=True)
+        return Formula.from_expressions([sympy.pi * x + sympy.exp(x)], data).latex()
+
+    assert latex("x") == r"y = \pi x + e^{x}"
+    assert latex("e") == r"y = \pi e + \exp{\left(e \right)}"
+    assert latex("π") == "y = 3.14159 π + e^{π}"
+    assert latex("pi") == r"y = 3.14159 \mathrm{pi} + e^{\mathrm{pi}}"

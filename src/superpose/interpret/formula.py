@@ -126,23 +126,48 @@ class Formula:
         return sum(rewrite.complexity(expression) for expression in self.expressions)
 
     def __str__(self) -> str:
-        texts = [str(_rounded(expression)) for expression in self.expressions]
+        texts = self.texts()
         if len(texts) == 1:
             return texts[0]
         return "\n".join(f"{name} = {text}" for name, text in zip(self.target_names, texts, strict=True))
 
+    def texts(self, digits: int = 12) -> list[str]:
+        """The expressions of the targets as text, with so many digits to a number.
+
+        A name is that of a column if there is one, and a name before a bracket is a function's; so where a column is
+        called ``pi`` or ``E``, the constant of that name is written as a number. A name with anything but letters,
+        digits, underscores and dots stands between backticks.
+
+        >>> import sympy
+        >>> pi, x = sympy.Symbol("pi", real=True), sympy.Symbol("a-b", real=True)
+        >>> Formula((pi * sympy.sin(sympy.pi * x),), (pi, x), ("pi", "a-b"), ("y",)).texts(6)
+        ['pi*sin(3.14159*`a-b`)']
+        """
+        names = {symbol: _quoted(name) for symbol, name in zip(self.symbols, self.feature_names, strict=True)}
+        return [_text(_rounded(self._plain(expression), digits), names) for expression in self.expressions]
+
     def short(self) -> list[str]:
         """The expressions of the targets as text, with six digits to a number."""
-        return [str(_rounded(expression, 6)) for expression in self.expressions]
+        return self.texts(6)
+
+    def _plain(self, expression: sympy.Expr) -> sympy.Expr:
+        """An expression with constants as numbers where a column has their name."""
+        import sympy
+
+        taken = {"π": "pi"}
+        names = {taken.get(name, name) for name in self.feature_names}
+        # E**u is the function exp, which stays.
+        constants = {one for one in expression.atoms(sympy.NumberSymbol) if str(one) in names}
+        return expression.xreplace({one: sympy.Float(one.evalf(17)) for one in constants})
 
     def latex(self) -> str:
         """LaTeX source, each target's formula on its own line."""
-        import sympy
 
         names = {symbol: _latex_name(name) for symbol, name in zip(self.symbols, self.feature_names, strict=True)}
+        printer = _latex_printer(names, spelt_out="e" in self.feature_names)
         lines = []
         for name, expression in zip(self.target_names, self.expressions, strict=True):
-            right = sympy.latex(_rounded(expression, 6), symbol_names=names)
+            right = printer.doprint(_rounded(self._plain(expression), 6))
             lines.append(f"{_latex_name(name)} = {right}")
         return " \\\\\n".join(lines)
 
@@ -252,6 +277,44 @@ def _rounded(expression: sympy.Expr, digits: int = 12) -> sympy.Expr:
     import sympy
 
     return expression.xreplace({number: sympy.Float(float(number), digits) for number in expression.atoms(sympy.Float)})
+
+
+def _text(expression: sympy.Expr, names: Mapping[sympy.Symbol, str]) -> str:
+    """An expression as text, its symbols under these names."""
+    from sympy.printing.str import StrPrinter
+
+    class Printer(StrPrinter):  # type: ignore[misc]
+        def _print_Symbol(self, symbol: sympy.Symbol) -> str:
+            return names.get(symbol, symbol.name)
+
+    text: str = Printer().doprint(expression)
+    return text
+
+
+def _quoted(name: str) -> str:
+    """A column's name in text: between backticks, as in pandas and SQL, if it could be read as anything else.
+
+    >>> _quoted("Solar.R"), _quoted("a-b"), _quoted("2"), _quoted("x`")
+    ('Solar.R', '`a-b`', '`2`', '`x```')
+    """
+    plain = bool(name) and all(part.isidentifier() for part in name.split("."))
+    return name if plain else "`" + name.replace("`", "``") + "`"
+
+
+def _latex_printer(names: Mapping[sympy.Symbol, str], *, spelt_out: bool) -> Any:
+    """A printer of LaTeX with these names of symbols; the exponential as exp if ``spelt_out``, else as a power of e."""
+    from sympy.printing.latex import LatexPrinter
+
+    class Printer(LatexPrinter):  # type: ignore[misc]
+        def _print_ExpBase(self, expression: Any, exp: Any = None) -> str:
+            text: str
+            if not spelt_out:
+                text = super()._print_ExpBase(expression, exp)
+                return text
+            text = rf"\exp{{\left({self._print(expression.args[0])} \right)}}"
+            return text if exp is None else rf"{text}^{{{exp}}}"
+
+    return Printer({"symbol_names": dict(names)})
 
 
 def _latex_name(name: str) -> str:
