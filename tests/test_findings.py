@@ -63,6 +63,27 @@ def test_the_reason_compares_with_both_neighbours(
     assert "and and" not in text and ", , " not in text
 
 
+@pytest.mark.parametrize(("own", "test"), [(0.01, 0.1), (0.01, math.inf), (0.3, 3.0), (1e-14, 0.5), (1e-12, 1e-8)])
+def test_the_reason_follows_what_the_test_rows_show(own: float, test: float) -> None:
+    said = findings.reason([(3, 1.0), (5, own)], 1, complete=True, test_error=test)
+    assert "held out for the test" in said and f"{test:.2g} of the target's spread" in said
+    assert "no structure" not in said and "gives every row to" not in said
+    # Few rows that were held out err twice as much as the others by chance.
+    usual = findings.reason([(3, 1.0), (5, own)], 1, complete=True, test_error=2 * max(own, EXACT))
+    assert "held out" not in usual and ("no structure" in usual or "gives every row to" in usual)
+
+
+def test_the_words_of_a_run_follow_its_test_rows() -> None:
+    # The law of the rows that are fitted is another one than that of the rows held out for the test.
+    data = table(hello, count=300)
+    data.y[data.test] += 3.0
+    metrics = discover(data, DiscoverOptions(time_limit=LIMIT, functions=("exp", "sin", "x^2"))).metrics
+    assert metrics["formula_rmse"] == pytest.approx(3.0, rel=1e-6)
+    words = metrics["recommendation"] + metrics["reason"]
+    assert "held out for the test it errs by" in words
+    assert "no structure" not in words and "gives every row to" not in words
+
+
 def test_a_run_has_its_front_with_errors_on_held_out_rows_and_a_reason() -> None:
     data = table(hello, noise=1e-3)
     found = discover(data, DiscoverOptions(time_limit=LIMIT))

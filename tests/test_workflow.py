@@ -19,6 +19,7 @@ from superpose._errors import OptionError
 from superpose.data import Dataset
 from superpose.interpret import Formula
 from superpose.nn import KAN
+from superpose.train import fit
 from superpose.workflow import DiscoverOptions, Result, _Discovery, discover
 
 DOUBLE = torch.float64
@@ -239,6 +240,60 @@ def test_an_interruption_gives_the_best_so_far(event: int) -> None:
     assert (result.formula is not None) == (event == 2)
     assert math.isfinite(result.metrics["network_rmse"])
     json.dumps(result.metrics, allow_nan=False)
+
+
+def search_of(data: Dataset, heard: list[str] | None = None) -> _Discovery:
+    return _Discovery(data, DiscoverOptions(time_limit=LIMIT), [].append if heard is None else heard.append)
+
+
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+def test_a_formula_without_a_value_on_some_row_is_not_kept(split: str) -> None:
+    data = table(lambda x, y: x + y)
+    place = int(getattr(data, split)[0])
+    # The least of the column: to its left the logarithm has no value.
+    data.x[place, 0] = -5.0
+    heard: list[str] = []
+    search, (x, y) = search_of(data, heard), sympy.symbols("x y", real=True)
+    search._keep([x + y / 2], {})
+    assert len(search.findings) == 1
+    for bad in (sympy.log(x + 4), 1 / (x + 5), sympy.sqrt(x + 4) + y):
+        assert search._keep([bad], {}) is None
+    assert len(search.findings) == 1 and "no finite value on 1 row of the table" in heard[-1]
+    assert all(is_one_sentence(sentence) for sentence in heard)
+
+
+def test_a_law_without_a_value_on_a_test_row_is_not_recommended() -> None:
+    # Exact on all rows that are fitted, and with no value on one that is held out.
+    data = table(lambda x, y: torch.log(x + 2) + y)
+    data.x[data.test[0], 0] = -3.0
+    result = discover(data, DiscoverOptions(time_limit=8.0))
+    json.dumps(result.metrics, allow_nan=False)
+    assert math.isfinite(result.metrics["network_rmse"])
+    for one in result.findings:
+        assert bool(one.formula.torch(data.x).isfinite().all())
+    if result.formula is not None:
+        assert math.isfinite(result.metrics["formula_rmse"])
+
+
+@pytest.mark.parametrize("base", ["silu", "none"])
+def test_a_formula_of_splines_says_what_its_model_says(base: str) -> None:
+    # Steps that no symbol gives; the simplified formula has other constants than any network of its shape.
+    data = table(lambda x, y: torch.sign(x - 0.3) * (1 + y) + 0.1 * y**2)
+    model = KAN([2, 2, 1], base=base, seed=0, feature_names=data.feature_names, target_names=data.target_names)
+    fit(model, data, grids=(5,), steps=20, progress=False)
+    search = search_of(data)
+    read = Formula.of(model)
+    changed = [one.xreplace({number: 1.05 * number for number in one.atoms(sympy.Float)}) for one in read.expressions]
+    finding = search._add(Formula.from_expressions(changed, data, read.splines), model)
+    assert finding is not None and finding.formula.splines
+    made, chosen = search._matched(finding)
+    assert chosen in search.findings
+    spread = float(data.y.std())
+    assert chosen.formula.difference(made, data.x) < 1e-8 * spread
+    front = search._front(chosen, "test")
+    assert [row["recommended"] for row in front["front"]] == [True]
+    assert front["front"][0]["formula"] == str(chosen.formula)
+    assert "no closed formula" in front["recommendation"]
 
 
 def test_an_interruption_before_anything_was_found_is_the_callers(monkeypatch: pytest.MonkeyPatch) -> None:

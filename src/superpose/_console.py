@@ -83,7 +83,7 @@ def show_front(rows: Sequence[Mapping[str, Any]], recommendation: str | None, er
         print(f"  nodes  {heading:<{width}}  formula")
         for row in rows:
             mark = "*" if row["recommended"] else " "
-            line = f"{mark} {row['complexity']:5}  {_figure(row[error]):<{width}}  {row['formula']}"
+            line = f"{mark} {row['complexity']:5}  {figure(row[error]):<{width}}  {row['formula']}"
             print(line if len(line) <= _WIDTH else f"{line[: _WIDTH - 3]}...")
     if recommendation:
         print(f"{'* ' if len(rows) > 1 else ''}{recommendation}")
@@ -106,10 +106,15 @@ def _front_grid(rows: Sequence[Mapping[str, Any]], error: str, heading: str) -> 
     grid.add_column("formula", no_wrap=True, overflow="ellipsis", max_width=left)
     for row in rows:
         best = bool(row["recommended"])
-        cells = ("*" if best else "", str(row["complexity"]), _figure(row[error]), str(row["formula"]))
+        cells = ("*" if best else "", str(row["complexity"]), figure(row[error]), str(row["formula"]))
         grid.add_row(*(Text(cell) for cell in cells), style="bold" if best else "")
     console.print(grid)
 
 
-def _figure(value: float | None) -> str:
+def figure(value: float | None) -> str:
+    """A number of three digits, and a dash for one that is missing or not finite.
+
+    >>> figure(0.012345), figure(None)
+    ('0.0123', '-')
+    """
     return "-" if value is None or not math.isfinite(value) else f"{value:.3g}"

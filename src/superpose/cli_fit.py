@@ -115,13 +115,13 @@ class Regression(Job):
     def lines(self, result: Result, summary: dict[str, Any]) -> Iterator[str]:
         """The formula, and how far it and the network err."""
         target = result.data.target_names[0]
-        errors = f"network error {summary['network_rmse']:.3g}"
+        errors = f"network error {_console.figure(summary['network_rmse'])}"
         if summary["formula"] is None:
             yield f"no formula for {target}; the network stands by itself"
         else:
             yield f"{target} = {summary['formula']}"
-            errors = f"formula error {summary['formula_rmse']:.3g}, {errors}"
+            errors = f"formula error {_console.figure(summary['formula_rmse'])}, {errors}"
         yield (
             f"{errors}: RMSE on {len(result.data.test)} rows held out for the test, where {target} has "
-            f"a standard deviation of {summary['target_std']:.3g}"
+            f"a standard deviation of {_console.figure(summary['target_std'])}"
         )

@@ -13,6 +13,9 @@ from superpose.nn.model import KAN
 
 # Errors are root mean squares in units of the target's standard deviation; below this they do not matter.
 EXACT = 1e-9
+# An error on the rows held out for the test that is more than so many times that on the others is no chance: of the
+# ratio of two estimates of one variance, one from two rows and one from twenty, the 99.9% quantile is 9.95.
+SURPRISE = 3.2
 # In the price of a formula, a node of its tree weighs as much as 2.3% of its squared error.
 _NODE = 0.01
 
@@ -55,7 +58,15 @@ def front(findings: Sequence[Finding], chosen: Finding | None) -> list[Finding]:
     return found
 
 
-def reason(listed: Sequence[tuple[int, float]], place: int, *, complete: bool = False, error: str = "errs") -> str:
+def reason(
+    listed: Sequence[tuple[int, float]],
+    place: int,
+    *,
+    complete: bool = False,
+    error: str = "errs",
+    test_error: float = 0.0,
+    splines: Sequence[str] = (),
+) -> str:
     """Why one of the formulas of a front is recommended, in one sentence.
 
     Args:
@@ -63,18 +74,27 @@ def reason(listed: Sequence[tuple[int, float]], place: int, *, complete: bool = 
         place: which of them.
         complete: whether its residuals show no structure.
         error: the verb, with what is compared.
+        test_error: its error on the rows held out for the test, in the units of the others; said if it surprises.
+        splines: names of the functions in it that are splines.
 
     >>> reason([(3, 0.5), (9, 0.01), (20, 0.0099)], 1)
     'recommended because the next simpler one errs 50 times as much, and the next larger one 1% less with 11 more nodes'
     >>> reason([(9, 1e-15)], 0)
     "recommended because it gives every row to 1e-09 of the target's spread"
+    >>> reason([(3, 0.5), (9, 0.01)], 1, complete=True, test_error=0.12)
+    "recommended because the next simpler one errs 50 times as much, and none that was found does better; on the rows \
+held out for the test it errs by 0.12 of the target's spread, 12 times as much"
+    >>> reason([(9, 0.01)], 0, splines=["spline_0_0_0"])
+    'recommended because it is the only one that was found; it is no closed formula, since spline_0_0_0 is a spline'
     """
     nodes, own = listed[place]
     parts = []
-    exact = own < EXACT
-    if exact:
+    exact, fails = own < EXACT, surprises(test_error, own)
+    if exact and fails:
+        parts.append(f"it gives every row that it was fitted to, to {EXACT:.0e} of the target's spread")
+    elif exact:
         parts.append(f"it gives every row to {EXACT:.0e} of the target's spread")
-    elif complete:
+    elif complete and not fails:
         parts.append("its residuals show no structure")
     if place:
         parts.append(f"the next simpler one {error} {_compared(listed[place - 1][1], own)}")
@@ -86,7 +106,19 @@ def reason(listed: Sequence[tuple[int, float]], place: int, *, complete: bool = 
         parts.append("none that was found does better")
     if not parts:
         parts.append("it is the only one that was found")
-    return f"recommended because {', and '.join([', '.join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)}"
+    text = f"recommended because {', and '.join([', '.join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)}"
+    if fails:
+        text += f"; on the rows held out for the test it {error} by {test_error:.2g} of the target's spread"
+        text += "" if exact else f", {_compared(test_error, own)}"
+    if splines:
+        names = ", ".join(splines[:3]) + (f" and {len(splines) - 3} more" if len(splines) > 3 else "")
+        text += f"; it is no closed formula, since {names} {'is a spline' if len(splines) == 1 else 'are splines'}"
+    return text
+
+
+def surprises(test_error: float, error: float) -> bool:
+    """Whether an error on the rows held out for the test is more than chance makes of that on the others."""
+    return not test_error <= SURPRISE * max(error, EXACT)
 
 
 def _compared(other: float, own: float) -> str:

@@ -20,12 +20,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from superpose._arrays import root_mean_square
-from superpose._errors import OptionError
+from superpose._errors import DataError, OptionError
 from superpose._repr import brief
+from superpose._tables import counted
 from superpose.data import Dataset, Split
 from superpose.discover_options import DiscoverOptions
 from superpose.discovery import Found, find_laws
-from superpose.findings import EXACT, Finding, front, reason
+from superpose.findings import EXACT, Finding, front, reason, surprises
 from superpose.interpret import functions, rewrite
 from superpose.interpret.combine import combine
 from superpose.interpret.compiler import compiled
@@ -156,7 +157,7 @@ class _Discovery:
         self.interrupted = False
         # What was made of the best laws of all targets.
         self.law: Finding | None = None
-        # Whether the recommended formula leaves nothing to explain.
+        # Whether the recommended formula leaves nothing to explain, on the rows that were held out too.
         self.complete = False
         self.reason = ""
 
@@ -171,10 +172,14 @@ class _Discovery:
             self.interrupted = True
         chosen = self._chosen()
         network, history = self._final_network(chosen)
+        model, self.complete = network, False
+        if chosen is not None:
+            self.complete = chosen is self.law and all(law.complete for law in self.laws)
+            if self.complete and surprises(self._test_error(chosen), chosen.error):
+                self.complete, self.reason = False, "a formula leaves nothing to explain on the rows it was fitted to"
+            model, chosen = self._matched(chosen)
         if self.interrupted:
             self.reason = "interrupted; the best found so far was kept"
-        model = network if chosen is None else self._matched(chosen)
-        self.complete = chosen is not None and chosen is self.law and all(law.complete for law in self.laws)
         if self.combined is not None:
             network, model, chosen = self._in_own_columns(network, model, chosen)
         metrics = self._metrics(network, history, chosen, model)
@@ -287,7 +292,8 @@ class _Discovery:
             for law in self.laws[0].laws:
                 if law is not best[0]:
                     self._keep([law.expression], self.laws[0].splines)
-        return all(found.complete for found in self.laws)
+        # A law without values on some rows was not kept.
+        return self.law is not None and all(found.complete for found in self.laws)
 
     def _keep(self, expressions: list[sympy.Expr], splines: Mapping[str, SplineEdge]) -> Finding | None:
         """One formula more, with the network that it is."""
@@ -398,17 +404,26 @@ class _Discovery:
         self._add(formula, model)
 
     def _add(self, formula: Formula, model: KAN) -> Finding | None:
+        finding = self._finding(formula, model)
+        if finding is not None:
+            self.findings.append(finding)
+            self.tell(f"formula with {formula.complexity} nodes, error {finding.error:.1e} of the target's spread")
+        return finding
+
+    def _finding(self, formula: Formula, model: KAN) -> Finding | None:
+        """A formula with its errors; None if it may not be recommended."""
+        # The values of the columns alone, of test rows too: a formula must have a value wherever the table has a row.
+        with torch.no_grad():
+            lost = int((~formula.torch(self.data.x).isfinite().all(-1)).sum())
+        if lost:
+            self.tell(f"a formula was found, but it has no finite value on {counted(lost, 'row')} of the table")
+            return None
         found = {"train": formula.rmse(self.data, "train")}
         found["validation"] = formula.rmse(self.few, "validation") if len(self.few.validation) else found["train"]
         if not self._allowed(formula):
             self.tell("a formula was found, but not of the form that was asked for")
             return None
-        finding = Finding(
-            formula, model, *(self._relative(value) for value in (max(found.values()), found["validation"]))
-        )
-        self.findings.append(finding)
-        self.tell(f"formula with {formula.complexity} nodes, error {finding.error:.1e} of the target's spread")
-        return finding
+        return Finding(formula, model, *(self._relative(value) for value in (max(found.values()), found["validation"])))
 
     # -- what comes out
 
@@ -447,8 +462,15 @@ class _Discovery:
             return best.model, best.history
         return model, history
 
-    def _matched(self, chosen: Finding) -> KAN:
-        """The symbolic network with its constants fitted to the simplified formula, so that both say the same."""
+    def _test_error(self, chosen: Finding) -> float:
+        """The error of a formula on the rows held out for the test, if there are any, in units of the spread."""
+        return self._relative(chosen.formula.rmse(self.data, "test")) if len(self.data.test) else 0.0
+
+    def _matched(self, chosen: Finding) -> tuple[KAN, Finding]:
+        """The symbolic network with its constants fitted to the simplified formula, so that both say the same.
+
+        Where no network says the simplified formula, the network's own formula takes its place.
+        """
         matched = chosen.model.copy()
         x, y = scaled_rows(matched, self.data, "all")
         with torch.no_grad():
@@ -456,17 +478,24 @@ class _Discovery:
             apart = float(
                 ((matched(self.data.x) - matched.output_center) / matched.output_scale - values).square().mean()
             )
-        if not math.isfinite(apart) or apart < EXACT**2:
-            return matched
+        if apart < EXACT**2:
+            return matched, chosen
         before = float((values - y).square().mean())
-        reached = polish(matched, x, values, steps=40, tolerance=1e-6)
+        reached = polish(matched, x, values, steps=40, tolerance=1e-6) if math.isfinite(apart) else math.inf
         if reached < EXACT**2:
-            return matched
-        if not chosen.formula.splines:
-            # Constants of the read network cannot say it: the network of the formula itself can.
-            with contextlib.suppress(OptionError):
-                return self._compiled(list(chosen.formula.expressions), {})[0]
-        return matched if reached <= before else chosen.model
+            return matched, chosen
+        # Constants of the read network cannot say it: the network of the formula itself can, unless its splines
+        # have a base function, or different grids in one layer.
+        with contextlib.suppress(OptionError, DataError):
+            made = self._compiled(list(chosen.formula.expressions), chosen.formula.splines)[0]
+            if chosen.formula.difference(made, self.data.x) < EXACT * root_mean_square(self.data.y_scale.scale):
+                return made, chosen
+        model = matched if reached <= before else chosen.model
+        own = self._finding(Formula.of(model), model)
+        if own is None:
+            return model, chosen
+        self.findings = [own if one is chosen else one for one in self.findings]
+        return model, own
 
     def _front(self, chosen: Finding | None, split: Split) -> dict[str, Any]:
         """The front with its errors on the rows that were held out, and why one formula is recommended."""
@@ -478,7 +507,13 @@ class _Discovery:
         why = None
         if chosen is not None:
             place = next(n for n, one in enumerate(found) if one is chosen)
-            why = reason([(one.formula.complexity, one.error) for one in found], place, complete=self.complete)
+            why = reason(
+                [(one.formula.complexity, one.error) for one in found],
+                place,
+                complete=self.complete,
+                test_error=self._test_error(chosen),
+                splines=tuple(chosen.formula.splines),
+            )
         return {"front": rows, "recommendation": why}
 
     def _metrics(self, network: KAN, history: History, chosen: Finding | None, model: KAN) -> dict[str, Any]:
