@@ -6,6 +6,7 @@ import functools
 import itertools
 import math
 import statistics
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -316,10 +317,9 @@ class Times:
 
 
 def test_the_time_limit_stops_says_so_and_keeps_the_best(monkeypatch: pytest.MonkeyPatch) -> None:
-
     clock = Times()
-    module = __import__("sys").modules["superpose.train.run"]
-    monkeypatch.setattr(module, "time", clock)
+    for name in ("run", "budget"):
+        monkeypatch.setattr(sys.modules[f"superpose.train.{name}"], "time", clock)
 
     def tick(record: Record) -> None:
         clock.now += 1.0

@@ -14,6 +14,7 @@ from superpose import KAN, Dataset, Formula, KANLayer, fit, load, save, search
 from superpose.nn import symbolic
 from superpose.nn.symbolic import ROOT
 from superpose.train import first_layer, input_ends
+from superpose.train.budget import Budget
 from superpose.train.entrants import Entrant, Form, Hidden
 from superpose.train.input_ends import End
 from superpose.train.input_sums import Sums
@@ -116,7 +117,7 @@ def test_the_root_is_no_candidate_for_edges_and_its_name_is_taken() -> None:
 @pytest.mark.parametrize(("offset", "sign"), [(0.0, 1.0), (300.0, 1.0), (-2.0, -1.0)])
 def test_a_search_takes_roots_where_the_function_is_steep(offset: float, sign: float) -> None:
     heard: list[str] = []
-    found = search(steep(offset=offset, sign=sign), time_limit=8, listener=heard.append)
+    found = search(steep(seed=3, offset=offset, sign=sign), steps=1000, time_limit=1e6, listener=heard.append)
     assert f"steep at the {'lower' if sign > 0 else 'upper'} end of x1" in heard
     assert {edge: name for edge, (name, _) in found.model.layer(0).symbolic_table().items()} == {
         (0, 0): ROOT,
@@ -130,7 +131,7 @@ def test_a_search_takes_roots_where_the_function_is_steep(offset: float, sign: f
 
 
 def test_predictions_beyond_the_end_are_numbers() -> None:
-    found = search(steep(), time_limit=5)
+    found = search(steep(seed=3), steps=1000, time_limit=1e6)
     x = torch.tensor([[0.0, 1.0], [-0.01, 1.0], [-5.0, 1.0]], dtype=torch.float64)
     assert ROOT in {name for name, _ in found.model.layer(0).symbolic_table().values()}
     assert torch.isfinite(found.model(x)).all()
@@ -143,19 +144,19 @@ def test_smooth_and_noisy_functions_get_none() -> None:
     # One hidden node learns the last as exp(log(x1 + 1) - x2).
     for values in (y, y + noise, (x[:, 0] + 1) * torch.exp(-x[:, 1])):
         heard: list[str] = []
-        found = search((x, values), time_limit=3, listener=heard.append)
+        found = search((x, values), steps=500, time_limit=1e6, listener=heard.append)
         assert all(layer.symbolic is None for layer in found.model.kan_layers())
         assert not any("steep" in event for event in heard)
 
 
 def test_shapes_that_are_named_get_none() -> None:
-    found = search(steep(400), shapes=[(2,), (5,)], time_limit=2)
+    found = search(steep(400), shapes=[(2,), (5,)], steps=150, time_limit=1e6)
     assert all(layer.symbolic is None for layer in found.model.kan_layers())
 
 
 def test_a_root_that_does_not_help_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     heard: list[str] = []
-    run = _Search(Dataset.from_arrays(*steep()), ((2,), (3,)), None, 20.0, None, 0, True, heard.append)
+    run = _Search(Dataset.from_arrays(*steep()), ((2,), (3,)), None, Budget(), None, 0, True, heard.append)
     run._enter(run.waiting.pop(0), 0)
     waiting, teller = list(run.waiting), run.entrants[0]
     monkeypatch.setattr(_Search, "_enter", lambda self, form, seed: _trial(self, form, 0.35 * teller.error))
@@ -189,7 +190,7 @@ def test_a_root_that_does_not_help_is_not_taken(monkeypatch: pytest.MonkeyPatch)
     ],
 )
 def test_some_ends_are_not_tried(error: float, sums: Sums | None, ends: tuple[End, ...]) -> None:
-    run = _Search(Dataset.from_arrays(*steep(300)), ((2,), (3,)), None, 20.0, None, 0, True, lambda event: None)
+    run = _Search(Dataset.from_arrays(*steep(300)), ((2,), (3,)), None, Budget(), None, 0, True, lambda event: None)
     teller = SimpleNamespace(error=error, form=Form((2,), 5, sums, ends), seed=0, steep_end=lambda: (0, 1))
     run.entrants = [teller]  # type: ignore[list-item]
     run._look_for_end()
@@ -198,7 +199,7 @@ def test_some_ends_are_not_tried(error: float, sums: Sums | None, ends: tuple[En
 
 def test_sums_keep_the_roots_of_inputs_that_stand_alone() -> None:
     x = uniform(300, 4)
-    run = _Search(Dataset.from_arrays(x, x[:, 0]), ((2,), (3,)), None, 20.0, None, 0, True, lambda event: None)
+    run = _Search(Dataset.from_arrays(x, x[:, 0]), ((2,), (3,)), None, Budget(), None, 0, True, lambda event: None)
     plain = list(run.waiting)
     alone, joined = End(0, 1, -1.0, True), End(2, 1, -1.0, True)
     run.ends = (alone, joined)
@@ -213,7 +214,7 @@ def test_sums_keep_the_roots_of_inputs_that_stand_alone() -> None:
 
 
 def test_networks_that_are_not_the_best_tell_of_ends_too() -> None:
-    run = _Search(Dataset.from_arrays(*steep(300)), ((2,), (3,)), None, 20.0, None, 0, True, lambda event: None)
+    run = _Search(Dataset.from_arrays(*steep(300)), ((2,), (3,)), None, Budget(), None, 0, True, lambda event: None)
 
     def entrant(error: float, hidden: Hidden, end: tuple[int, int] | None) -> SimpleNamespace:
         return SimpleNamespace(error=error, form=Form(hidden, 5), seed=0, steep_end=lambda: end)
@@ -230,7 +231,7 @@ def test_networks_that_are_not_the_best_tell_of_ends_too() -> None:
 
 
 def _trial(run: _Search, form: Form, error: float) -> Entrant:
-    entrant = Entrant(form, run.data, 0, 1.0)
+    entrant = Entrant(form, run.data, 0, Budget())
     entrant.run.best = (error, entrant.run.best[1])
     run.entrants.append(entrant)
     return entrant
@@ -239,7 +240,7 @@ def _trial(run: _Search, form: Form, error: float) -> Entrant:
 def test_ends_that_are_not_known_move_after_the_first_grid() -> None:
     data = Dataset.from_arrays(*steep(400, offset=3.0))
     end = input_ends.located(data, 0, 1)
-    entrant = Entrant(Form((5,), 5, None, (end,)), data, 0, 10.0)
+    entrant = Entrant(Form((5,), 5, None, (end,)), data, 0, Budget())
     assert entrant.run.model.widths == [2, 2, 5, 1]
     entrant.run.begin()
     entrant.visit(5)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from superpose import KAN, Dataset, KANLayer, fit
 from superpose.train import first_layer, input_sums, search
+from superpose.train.budget import Budget
 from superpose.train.entrants import Entrant, Form
 from superpose.train.run import Run
 from superpose.train.search import _Search
@@ -117,7 +118,7 @@ def differences(n: int = 600) -> tuple[Tensor, Tensor]:
 
 def test_a_search_computes_sums_first_where_it_sees_them() -> None:
     heard: list[str] = []
-    found = search(differences(), time_limit=8, listener=heard.append)
+    found = search(differences(), steps=800, time_limit=1e6, listener=heard.append)
     assert "inputs that enter as one weighted sum: (x1, x2), (x3, x4)" in heard
     table = found.model.layer(0).symbolic_table()
     assert {edge: name for edge, (name, _) in table.items()} == dict.fromkeys([(0, 0), (1, 0), (2, 1), (3, 1)], "x")
@@ -126,7 +127,7 @@ def test_a_search_computes_sums_first_where_it_sees_them() -> None:
 
 @pytest.mark.parametrize(("error", "put_off"), [(0.05, True), (0.03, False)])
 def test_sums_whose_network_is_far_worse_are_put_off(error: float, put_off: bool) -> None:
-    search = _Search(Dataset.from_arrays(*differences(50)), ((1,),), None, 1.0, None, 0, True, lambda event: None)
+    search = _Search(Dataset.from_arrays(*differences(50)), ((1,),), None, Budget(), None, 0, True, lambda event: None)
     sums = (((0, 0.5), (1, -0.5)), ((2, 1.0),), ((3, 1.0),))
     (alone,) = search.waiting
     with_sums = [Form((4, 2), 3, sums), Form((2,), 3, sums)]
@@ -138,7 +139,7 @@ def test_sums_whose_network_is_far_worse_are_put_off(error: float, put_off: bool
 
 def test_shapes_that_are_named_are_tried_as_they_are() -> None:
     heard: list[str] = []
-    found = search(differences(), shapes=[(2,), (3,)], time_limit=2, listener=heard.append)
+    found = search(differences(), shapes=[(2,), (3,)], steps=150, time_limit=1e6, listener=heard.append)
     assert all(layer.symbolic is None for layer in found.model.kan_layers())
     assert not any("sum" in event for event in heard)
 
@@ -147,12 +148,12 @@ def test_the_constants_of_a_form_are_counted_before_it_is_trained() -> None:
     sums = (((0, 0.5), (1, -0.25), (3, 0.25)), ((2, 1.0),))
     data = Dataset.from_arrays(*differences(100))
     for form, widths in ((Form((3,), 3, sums), [4, 2, 3, 1]), (Form((3,), 5), [4, 3, 1])):
-        entrant = Entrant(form, data, 0, 10.0)
+        entrant = Entrant(form, data, 0, Budget())
         assert entrant.run.model.widths == widths
         assert entrant.constants(5) == entrant.run.model.parameter_count()
 
 
 def test_a_budget_counts_the_weights_of_sums() -> None:
-    found = search(differences(), parameters=60, time_limit=3)
+    found = search(differences(), parameters=60, steps=300, time_limit=1e6)
     assert found.model.parameter_count() <= 60
     assert all(one.parameters <= 60 for one in found.tried)

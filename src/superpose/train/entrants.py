@@ -9,6 +9,7 @@ from superpose.data import Dataset
 from superpose.nn.model import KAN
 from superpose.nn.products import Width
 from superpose.train import first_layer, input_ends, input_sums
+from superpose.train.budget import Budget
 from superpose.train.input_ends import End
 from superpose.train.input_sums import Sums
 from superpose.train.run import Run
@@ -48,15 +49,15 @@ class Form:
 class Entrant:
     """One network in the search: its training, and how far it came."""
 
-    def __init__(self, form: Form, data: Dataset, seed: int, time_limit: float) -> None:
+    def __init__(self, form: Form, data: Dataset, seed: int, budget: Budget) -> None:
         self.form, self.seed = form, seed
         widths = form.widths(data.n_features, data.n_targets)
         model = KAN(widths, grid_size=FIRST_GRID, degree=form.degree, seed=seed)
         first = form.first(data.n_features)
         if first is not None:
             first_layer.compute(model.layer(0), first, form.ends)
-        settings = FitSettings(starts=4 if len(widths) > 2 else 1, time_limit=time_limit, seed=seed, progress=False)
-        self.run = Run(model, data, "lm", settings, None)
+        settings = FitSettings(starts=4 if len(widths) > 2 else 1, seed=seed, progress=False)
+        self.run = Run(model, data, "lm", settings, None, budget)
         self.run.load()
         self.sizes = self.run.grids()
         self.reached: dict[int, float] = {}
@@ -70,6 +71,7 @@ class Entrant:
     def forked(self) -> Entrant:
         """Another that goes on from here with grids that are split where samples are."""
         other = copy.deepcopy(self)
+        other.run.budget = self.run.budget
         other.run.settings = replace(self.run.settings, split="samples")
         return other
 

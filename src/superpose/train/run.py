@@ -22,6 +22,7 @@ from superpose.optim.parameters import Parameters
 from superpose.optim.smoothness import Edge, Smoothness
 from superpose.spline import grid
 from superpose.train import hidden_grids
+from superpose.train.budget import Budget
 from superpose.train.history import History, Record
 from superpose.train.progress import Listener, TerminalProgress
 from superpose.train.settings import FitSettings
@@ -48,8 +49,11 @@ class Run:
         optimizer: str,
         settings: FitSettings,
         listener: Listener | None,
+        budget: Budget | None = None,
     ) -> None:
         self.model, self.data, self.optimizer, self.settings = model, data, optimizer, settings
+        # What several trainings share; one that stands alone has what its settings say.
+        self.budget = budget or Budget(settings.time_limit)
         self.listener, self.bar = (
             listener,
             None if settings.progress is False else TerminalProgress(),
@@ -185,7 +189,7 @@ class Run:
     def _few_steps(self, count: int) -> None:
         stepper = self._optimizer(None)
         for _ in range(count):
-            self._check_time()
+            self._take_step()
             if stepper.step().stalled:
                 break
 
@@ -238,7 +242,7 @@ class Run:
         every = 50 if name == "adamw" else 1
         best, losses = math.inf, []
         for number in range(steps):
-            self._check_time()
+            self._take_step()
             result = stepper.step()
             if result.loss != result.loss:
                 raise StopFit(
@@ -398,13 +402,16 @@ class Run:
                 listener(record)
         return validation
 
-    def _check_time(self) -> None:
-        limit = self.settings.time_limit
-        if limit is not None and time.monotonic() - self.began > limit:
-            raise StopFit(
-                f"the time limit of {limit:g} seconds was reached; the best model so far was kept",
-                True,
-            )
+    def _take_step(self) -> None:
+        """Count one step of the optimiser.
+
+        Raises:
+            StopFit: when the budget is used up.
+        """
+        if not self.budget.take():
+            limit = self.settings.time_limit
+            reason = self.budget.end() if limit is None else f"the time limit of {limit:g} seconds was reached"
+            raise StopFit(f"{reason}; the best model so far was kept", True)
 
     def _report(self) -> None:
         for name, part in (("train_rmse", self.train), ("validation_rmse", self.validation)):

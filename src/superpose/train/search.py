@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -15,6 +14,7 @@ from superpose.data import Dataset
 from superpose.nn.model import KAN
 from superpose.nn.products import Width, read_width
 from superpose.train import input_ends
+from superpose.train.budget import Budget
 from superpose.train.entrants import FIRST_GRID, Entrant, Form, Hidden
 from superpose.train.history import History
 from superpose.train.input_ends import End
@@ -48,7 +48,7 @@ _KEPT = (4, 4, 2)
 # After the first of these rounds so many of the best go on in two ways, with grids that are split by width and by
 # samples; see FitSettings.
 _FORKED = 2
-# Shapes that have not been begun when this share of the time is over are left out.
+# Shapes that have not been begun when this share of the time (or of the steps) is over are left out.
 _ENTRY = 0.4
 # The same where sums or ends of inputs were seen, whose networks are begun when others have been.
 _ENTRY_OF_SEEN = 0.6
@@ -63,7 +63,6 @@ _MOST_TRIALS = 4
 _SAME = 1.03
 # So often other starts are begun.
 _MOST_RESTARTS = 50
-_LATE = "the time was over"
 # Relative to the target's spread; float64 gives no more.
 _EXACT = 1e-13
 
@@ -122,6 +121,7 @@ def search(
     *,
     parameters: int | None = None,
     time_limit: float = 60.0,
+    steps: int | None = None,
     shapes: Sequence[Sequence[Width]] | None = None,
     degree: int | Sequence[int] | None = None,
     seed: int = 0,
@@ -144,6 +144,8 @@ def search(
         data: a :class:`~superpose.Dataset`, or a pair of arrays ``(x, y)``.
         parameters: the most free constants that the network may have; no limit if left out.
         time_limit: seconds.
+        steps: optimiser steps of all networks together, which end the search at the same place on every machine; no
+            limit if left out.
         shapes: hidden layers to try, such as ``[(), (2,), (5, 2)]``, with products as in ``[((1, [2]),)]``, and no
             others; chosen by the search if left out.
         degree: of the splines. Of several degrees all shapes are tried with the first, and the best of them with the
@@ -168,7 +170,7 @@ def search(
         if not isinstance(data, tuple | list) or len(data) != 2:
             raise DataError(f"search takes a Dataset or a pair of arrays (x, y), not {type(data).__name__}")
         data = Dataset.from_arrays(*data, seed=seed)
-    FitSettings(time_limit=time_limit, seed=seed).checked("lm")
+    FitSettings(time_limit=time_limit, steps=steps, seed=seed).checked("lm")
     if parameters is not None and (isinstance(parameters, bool) or not isinstance(parameters, int) or parameters < 1):
         raise OptionError(f"parameters must be a whole number of at least 1, or None, not {parameters!r}")
     chosen = _FEW_INPUTS if data.n_features <= _FEW else _MORE_INPUTS
@@ -182,7 +184,7 @@ def search(
     if degrees == ():
         raise OptionError("degree is empty; name at least one, such as 3 or (3, 5)")
     tell = listener or (lambda event: None)
-    return _Search(data, hidden, parameters, time_limit, degrees, seed, shapes is None, tell).run()
+    return _Search(data, hidden, parameters, Budget(time_limit, steps), degrees, seed, shapes is None, tell).run()
 
 
 def _hidden(shape: Sequence[Width]) -> Hidden:
@@ -206,7 +208,7 @@ class _Search:
         data: Dataset,
         hidden: tuple[Hidden, ...],
         parameters: int | None,
-        time_limit: float,
+        budget: Budget,
         degrees: tuple[int, ...] | None,
         seed: int,
         look: bool,
@@ -220,14 +222,9 @@ class _Search:
         self.look, self.looked_at = look, math.inf
         self.looked_with: list[tuple[int, int, Hidden]] = []
         self.tell = tell
-        self.began, self.limit = time.monotonic(), time_limit
-        self.deadline = self.began + time_limit
+        self.budget = budget
         self.entrants: list[Entrant] = []
         self.tried: list[Tried] = []
-
-    def left(self) -> float:
-        """Seconds until the end, a little more than none."""
-        return max(1e-3, self.deadline - time.monotonic())
 
     def run(self) -> SearchResult:
         interrupted = False
@@ -240,7 +237,7 @@ class _Search:
         best = self._best()
         history = best.run.finish()
         history.reason, history.interrupted = reason, interrupted
-        return SearchResult(best.run.model, history, self.tried, reason, time.monotonic() - self.began)
+        return SearchResult(best.run.model, history, self.tried, reason, self.budget.elapsed())
 
     def _best(self) -> Entrant:
         known = [entrant for entrant in self.entrants if math.isfinite(entrant.error)]
@@ -249,10 +246,10 @@ class _Search:
         return min(near, key=lambda entrant: entrant.constants(max(entrant.reached, default=FIRST_GRID)))
 
     def _rounds(self) -> str:
-        while self.waiting and (not self.entrants or self.left() > (1 - self._entry()) * self.limit):
+        while self.waiting and (not self.entrants or self.budget.used() < self._entry()):
             self._enter(self.waiting.pop(0), self.seed)
             if self._late():
-                return _LATE
+                return self.budget.end()
             if self.entrants and self.entrants[-1].error < _EXACT:
                 return "the data are learnt to the last digits"
             self._doubt()
@@ -268,13 +265,13 @@ class _Search:
             for better in self._ranked()[:kept]:
                 self._advance(better)
                 if self._late():
-                    return _LATE
+                    return self.budget.end()
             if number == 0:
                 for one in self._ranked()[:_FORKED]:
                     for degree in self._degrees(one.form.sums)[1:]:
                         self._enter(replace(one.form, degree=degree), one.seed)
                         if self._late():
-                            return _LATE
+                            return self.budget.end()
                 self.entrants += [one.forked() for one in self._ranked()[:_FORKED] if one.form.hidden and not one.over]
         return self._refine()
 
@@ -284,7 +281,7 @@ class _Search:
             while (entrant := self._promising()) is not None:
                 self._advance(entrant)
                 if self._late():
-                    return _LATE
+                    return self.budget.end()
             if self._settled():
                 return "several shapes reach the same error"
             if self.waiting:
@@ -298,7 +295,7 @@ class _Search:
             else:
                 break
             if self._late():
-                return _LATE
+                return self.budget.end()
         return "other shapes, starts and grids brought no better validation error"
 
     def _promising(self) -> Entrant | None:
@@ -326,7 +323,7 @@ class _Search:
         return sorted(self.entrants, key=lambda entrant: entrant.error)
 
     def _late(self) -> bool:
-        return time.monotonic() >= self.deadline
+        return self.budget.over()
 
     def _forms(self) -> list[Form]:
         """Networks of all shapes with the sums and ends that were seen."""
@@ -404,7 +401,7 @@ class _Search:
 
     def _enter(self, form: Form, seed: int) -> Entrant | None:
         """Train a network on the first two grids, and on more while it has few constants; None if it is too large."""
-        entrant = Entrant(form, self.data, seed, self.left())
+        entrant = Entrant(form, self.data, seed, self.budget)
         constants = entrant.constants(FIRST_GRID)
         too_many = self.entrants and constants > entrant.run.train[1].numel()
         if too_many or (self.parameters is not None and constants > self.parameters):

@@ -1,0 +1,45 @@
+"""How long trainings may go on: seconds, and optimiser steps."""
+
+from __future__ import annotations
+
+import math
+import time
+
+
+class Budget:
+    """Seconds and optimiser steps that one training has, or several share.
+
+    A budget of steps ends at the same place on every machine, whatever its speed.
+
+    Args:
+        seconds: from now on; no limit if None.
+        steps: of all trainings together; no limit if None.
+    """
+
+    def __init__(self, seconds: float | None = None, steps: int | None = None) -> None:
+        self.seconds = math.inf if seconds is None else seconds
+        self.steps = math.inf if steps is None else steps
+        self.began, self.taken = time.monotonic(), 0
+
+    def elapsed(self) -> float:
+        """Seconds since the beginning."""
+        return time.monotonic() - self.began
+
+    def used(self) -> float:
+        """The share that is used up, of seconds or of steps, whichever is larger."""
+        return max(self.elapsed() / self.seconds, self.taken / self.steps)
+
+    def over(self) -> bool:
+        """Whether nothing is left."""
+        return self.used() >= 1
+
+    def take(self) -> bool:
+        """Count one step, unless nothing is left; returns whether there was one."""
+        if self.over():
+            return False
+        self.taken += 1
+        return True
+
+    def end(self) -> str:
+        """Why it was over, as half a sentence."""
+        return "all steps were taken" if self.taken >= self.steps else "the time was over"
