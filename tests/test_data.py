@@ -474,6 +474,17 @@ def test_rows_and_frames_of_a_split() -> None:
         data.rows("training")  # type: ignore[arg-type]
 
 
+def test_each_split_has_the_rows_that_bear_its_name() -> None:
+    data = Dataset.from_arrays(X, Y, validation=0.3, test=0.1, seed=3)
+    counts = {"train": round(0.6 * len(X)), "validation": round(0.3 * len(X)), "test": round(0.1 * len(X))}
+    for split, index in (("train", data.train), ("validation", data.validation), ("test", data.test)):
+        x, y = data.rows(split)  # type: ignore[arg-type]
+        assert torch.equal(x, data.x[index]) and torch.equal(y, data.y[index])
+        assert len(x) == counts[split]
+        assert data.to_frame(split).index.tolist() == index.tolist()  # type: ignore[arg-type]
+    assert torch.cat([data.train, data.validation, data.test]).sort().values.tolist() == list(range(len(X)))
+
+
 def test_without_a_test_split_the_target_deviation_is_that_of_all_rows() -> None:
     data = Dataset.from_arrays(X, Y, test=0.0)
     assert len(data.test) == 0

@@ -462,10 +462,26 @@ def test_an_exponent_is_found_whatever_stands_before_and_after(power: float) -> 
     assert toy.slope(toy.GRIDS[used], floor[used]) == pytest.approx(power)
 
 
-def test_nothing_falls() -> None:
-    assert toy.falling([1.0, 1.0, 1.0]) == slice(0, 1)
-    assert toy.falling([1.0]) == slice(0, 1)
-    assert toy.slope([5], [1.0]) is None
+@pytest.mark.parametrize(
+    ("errors", "used"),
+    [
+        ([1.0, 1.0, 1.0], slice(0, 1)),
+        ([1.0], slice(0, 1)),
+        ([1e-3, 1e-2, 0.1], slice(0, 1)),
+        # By less than a third at each grid.
+        ([1.0, 0.4, 0.16, 0.064], slice(0, 1)),
+        # The same errors with one that does fall, behind them and before them.
+        ([1.0, 1.0, 1.0, 0.1], slice(2, 4)),
+        ([1.0, 0.1, 0.1, 0.1], slice(0, 2)),
+    ],
+)
+def test_errors_that_do_not_fall_have_no_exponent(errors: list[float], used: slice) -> None:
+    assert toy.falling(errors) == used
+    exponent = toy.slope(toy.GRIDS[used], errors[used])
+    falls = used.stop - used.start > 1
+    assert (exponent is not None) == falls
+    if exponent is not None:
+        assert exponent == pytest.approx(math.log2(0.1))
 
 
 def test_scaling_of_a_network_that_can_be_exact(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -66,6 +66,15 @@ def test_shares_from_0_to_1_are_kept_and_others_refused() -> None:
         Labelled.from_frame(table([0.0, 2.0] * 10), target="label", soft=True)
 
 
+def test_only_shares_between_0_and_1_make_labels_soft() -> None:
+    whole = Labelled.from_frame(table([0.0, 1.0, 1.0, 0.0] * 5), target="label", soft=True)
+    # Shares that are all 0 or 1 are classes, and every head has its own targets of those.
+    assert not whole.soft and whole.classes == ("0", "1")
+    assert whole.scored(Head("softmax", whole.classes)).y[:2].tolist() == [[1.0, 0.0], [0.0, 1.0]]
+    assert not Labelled.from_frame(table([0, 1, 1, 0] * 5), target="label").soft
+    assert not Labelled.from_frame(table(["a", "b"] * 10), target="label").soft
+
+
 def test_the_target_is_one_column_that_is_there(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     table(["a", "b"] * 10).to_csv(path, index=False)

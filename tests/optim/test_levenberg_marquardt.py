@@ -219,6 +219,28 @@ def test_damping_falls_while_steps_succeed_and_rises_while_they_fail() -> None:
     assert stepper.damping > eased
 
 
+@pytest.mark.parametrize(
+    ("gain", "factor"),
+    # 1 - (2 g - 1)^3 for a gain ratio g, at least a tenth; more than the model promised counts as all of it.
+    [(1e-3, 1 + 0.998**3), (0.25, 1.125), (0.5, 1.0), (0.75, 0.875), (0.9, 1 - 0.8**3), (1.0, 0.1), (7.0, 0.1)],
+)
+def test_an_accepted_step_changes_the_damping_by_nielsens_rule(gain: float, factor: float) -> None:
+    stepper = LevenbergMarquardt(straight(), random(20, 1), random(20, 1, seed=1))
+    stepper.damping, stepper._growth = 1e-3, 16.0
+    stepper._relax(gain)
+    assert stepper.damping == pytest.approx(1e-3 * factor, rel=1e-12)
+    # The next failure begins to raise it anew, by a factor of 2.
+    assert stepper._growth == 2.0
+
+
+def test_steps_that_keep_their_promise_lower_the_damping_tenfold_each() -> None:
+    # Splines of one layer are linear in their constants: what a step is to gain, it gains.
+    stepper = LevenbergMarquardt(straight(), random(50, 1), random(50, 1, seed=1))
+    for taken in range(1, 4):
+        assert stepper.step().accepted
+        assert stepper.damping == pytest.approx(1e-2 * 0.1**taken, rel=1e-6)
+
+
 def test_directions_that_no_sample_sees_stay_where_they_are() -> None:
     # Samples in the left half only: the functions of the right half have no say in any residual.
     model = straight(0.3)
