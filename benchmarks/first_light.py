@@ -59,7 +59,8 @@ class Case:
 
 
 def hello(x: Array, y: Array) -> Array:
-    return numpy.exp(numpy.sin(numpy.pi * x) + y**2)
+    values: Array = numpy.exp(numpy.sin(numpy.pi * x) + y**2)
+    return values
 
 
 CASES = (

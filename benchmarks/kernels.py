@@ -26,18 +26,18 @@ from typing import Annotated, Any
 
 import torch
 import typer
-from comparison import jax_layers, torch_layers
-from comparison.cases import GRIDS, MEASURES, SHAPES, Case, Contender, Shape
-from comparison.layers import Limits, measure_case, measure_growth
-from comparison.memory import in_fresh_process, measure_step, memory_cases, memory_measures
-from comparison.picture import draw
-from comparison.tiny import measure_tiny
-from comparison.verdict import Row, verdict
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from superpose.bench import machine as about
+from benchmarks import machine as about
+from benchmarks.comparison import jax_layers, torch_layers
+from benchmarks.comparison.cases import GRIDS, MEASURES, SHAPES, Case, Contender, Shape
+from benchmarks.comparison.layers import Limits, measure_case, measure_growth
+from benchmarks.comparison.memory import in_fresh_process, measure_step, memory_cases, memory_measures
+from benchmarks.comparison.picture import draw
+from benchmarks.comparison.tiny import measure_tiny
+from benchmarks.comparison.verdict import Row, verdict
 
 PARTS = ("memory", "tiny", "growth", "layers")
 PACKAGE_OF = {"inkan": "inkan", "flashkan": "flashkan", "pykan": "kan", "jaxkan": "jaxkan"}

@@ -19,8 +19,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from benchmarks.machine import machine, versions
 from superpose import KAN, Dataset, fit
-from superpose.bench.machine import machine, versions
 
 GRIDS = (3, 5, 10, 20, 50, 100, 200)
 

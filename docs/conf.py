@@ -33,5 +33,5 @@ nitpick_ignore_regex = [
     (r"py:exc", r"(ValueError|OSError|Exception|KeyboardInterrupt)"),
     (r"py:class", r"(ValueError|OSError|Exception)"),
     # Aliases, and a class that is met only inside a formula.
-    (r"py:class", r"(Split|TorchFunction|(superpose\.interpret\.splines\.)?SplineEdge)"),
+    (r"py:class", r"(Split|TorchFunction|(superpose\.formulas\.expressions\.splines\.)?SplineEdge)"),
 ]

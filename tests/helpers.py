@@ -16,7 +16,7 @@ EXAMPLES = ROOT / "examples"
 
 def run_python(*arguments: str, timeout: float = 120.0) -> subprocess.CompletedProcess[str]:
     """Run this interpreter on this checkout in a process of its own, with one thread."""
-    environment = os.environ | {"PYTHONPATH": str(SOURCE), "OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join((str(SOURCE), str(ROOT))), "OMP_NUM_THREADS": "1"}
     return subprocess.run(
         [sys.executable, *arguments],
         capture_output=True,

@@ -15,9 +15,9 @@ import pytest
 
 from broken_models import BROKEN_MODELS, good_model
 from helpers import is_one_sentence, run_python
-from superpose import workflow
 from superpose.cli import main
 from superpose.files import save
+from superpose.tasks.regression import search
 
 GOOD = "x,y,f\n" + "".join(f"{n % 7},{0.1 * n:.1f},{n * n}\n" for n in range(40))
 FIT = "fit table.csv --target f"
@@ -209,7 +209,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     def never(*args: Any, **options: Any) -> None:
         raise AssertionError("the search began")
 
-    monkeypatch.setattr(workflow, "discover", never)
+    monkeypatch.setattr(search, "discover", never)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("SUPERPOSE_DEBUG", raising=False)
     save(good_model(), "model.safetensors")
@@ -308,7 +308,7 @@ def test_what_the_cases_start_from_is_good(folder: Path) -> None:
     assert main(["predict", "model.safetensors", "table.csv", "--out", "p.csv"]) == 0
     assert main(["plot", "model.safetensors", "table.csv", "--out", "a.svg"]) == 0
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(workflow, "discover", _interrupted)
+        patch.setattr(search, "discover", _interrupted)
         assert main([*FIT.split(), "--features", "x,y", "--shape", "5,1", "--grid", "3"]) == 130
 
 

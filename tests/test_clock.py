@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from superpose._clock import OutOfTime, until
+from superpose.deadline import OutOfTime, until
 
 
 def endless() -> int:

@@ -150,8 +150,8 @@ def test_9_nobody_elses_random_numbers_change(untouched_globals: None) -> None:
     superpose.fit(model, data, optimizer="adamw", steps=5, progress=False)
     model.adapt(data.x).refine(9)
     superpose.prune(model, data)
-    superpose.suggest(model, data, (0, 0, 0), functions=["x", "sin"])
-    superpose.straighten(model, data, deadline=0.0)
+    superpose.edit.suggest(model, data, (0, 0, 0), functions=["x", "sin"])
+    superpose.edit.straighten(model, data, deadline=0.0)
     plot.render(plot.network(model, data.x), "svg")
     assert python_random.getstate() == python_before
 
@@ -213,9 +213,9 @@ def test_10_nothing_is_written_that_nobody_asked_for(tmp_path: Path, monkeypatch
     model, data = fitted([3, 2, 1])
     superpose.fit(model, data, optimizer="lbfgs", steps=3, progress=False)
     smaller = superpose.prune(model.refine(8), data)
-    superpose.scores(smaller, data)
-    symbolic = superpose.fix(smaller, data, smaller.active_edges()[0], "x")
-    superpose.refit(symbolic, data, steps=2)
+    superpose.edit.scores(smaller, data)
+    symbolic = superpose.edit.fix(smaller, data, smaller.active_edges()[0], "x")
+    superpose.edit.refit(symbolic, data, steps=2)
     Formula.of(symbolic).python()
     plot.network(symbolic, data.x)
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == []
@@ -224,7 +224,7 @@ def test_10_nothing_is_written_that_nobody_asked_for(tmp_path: Path, monkeypatch
 def test_10_a_saved_model_comes_back_whole(tmp_path: Path) -> None:
     """Loading lost the grid, the symbols, the scaling or the names, or needed the class's arguments again."""
     model, data = fitted([3, 2, 1])
-    model = superpose.prune(superpose.fix(model, data, (0, 0, 0), "sin"), data, inputs=["c"]).refine([7, 11])
+    model = superpose.prune(superpose.edit.fix(model, data, (0, 0, 0), "sin"), data, inputs=["c"]).refine([7, 11])
     superpose.save(model, tmp_path / "model.safetensors")
     loaded = superpose.load(tmp_path / "model.safetensors")
     with torch.no_grad():

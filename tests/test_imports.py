@@ -10,44 +10,53 @@ from pathlib import Path
 
 import pytest
 
-from helpers import SOURCE, run_python
+from helpers import ROOT, SOURCE, run_python
 
 PACKAGE = SOURCE / "superpose"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-# A room may import the rooms of earlier floors, and itself; never its neighbours on its floor.
+# A room is a package, or a module that stands by itself. It may import the rooms of earlier floors, and itself; never
+# its neighbours on its floor. A file belongs to the longest name that fits.
 FLOORS = [
-    {"_clock", "_errors", "_repr"},
-    {"_console", "_options", "_tables", "spline"},
-    {"_arrays", "_reading", "datasets"},
-    {"data"},
+    {"deadline", "errors", "short_repr"},
+    {"data", "spline"},
     {"nn"},
     {"optim"},
-    {"train", "interpret", "pde"},
-    {"files", "discovery"},
-    {"plot", "findings", "discover_options"},
-    {"workflow", "classification"},
-    {"related"},
-    {"report", "bench"},
-    {"cli_fit"},
-    {"cli_bench", "cli_relations", "cli_classify", "cli_models"},
+    {"train", "files", "formulas.candidates", "formulas.dictionary", "formulas.expressions", "formulas.subsets"},
+    {"edit", "formulas.selection"},
+    {"formulas.from_network", "formulas.from_scores", "formulas.from_table"},
+    {"tasks.classification", "tasks.pde", "tasks.regression"},
+    {"tasks.relations"},
+    {"plot"},
+    {"report"},
     {"cli"},
     {"__main__"},
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+# Doors that only say where public names are, and import them when they are asked for.
+DOORS = {"superpose", "superpose.formulas", "superpose.tasks"}
 LIGHT = {"torch", "numpy", "superpose"}
 LATE_EVERYWHERE = {"pandas", "pyarrow", "matplotlib", "sympy", "typer", "rich", "jinja2", "scipy", "sklearn", "kan"}
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__", "sympify", "parse_expr", "parse_latex"}
 FORBIDDEN_MODULES = {"pickle", "marshal", "shelve", "dill", "joblib", "cloudpickle"}
 
 
-def room_of(path: Path) -> str:
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+def module_of(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def room_of(module: str) -> str | None:
+    """The room of a dotted name; None for a door and for what no room holds."""
+    parts = module.split(".")[1:]
+    names = (".".join(parts[:count]) for count in range(len(parts), 0, -1))
+    return next((name for name in names if name in FLOOR), None)
 
 
 def imported(tree: ast.AST, path: Path) -> Iterator[tuple[str, int]]:
     """Yield the full name of every import in a tree, relative ones resolved, and its line."""
-    package = ("superpose", *path.relative_to(PACKAGE).parent.parts)
+    root = PACKAGE.parent if path.is_relative_to(PACKAGE) else ROOT
+    package = path.relative_to(root).parent.parts
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from ((alias.name, node.lineno) for alias in node.names)
@@ -77,24 +86,66 @@ def at_top(tree: ast.Module) -> ast.Module:
 
 def wrong_directions(source: str, path: Path) -> list[str]:
     """Return each import that runs against the direction, as one line."""
-    room = room_of(path)
+    module = module_of(path)
+    if module in DOORS:
+        return []
+    room = room_of(module)
+    assert room is not None, f"say in FLOORS where {module} stands"
     wrong = []
     for name, line in imported(ast.parse(source), path):
-        parts = name.split(".")
-        if parts[0] != "superpose" or path == PACKAGE / "__init__.py":
+        if name.split(".")[0] != "superpose" or name == "superpose.__version__":
             continue
-        if name == "superpose.__version__" and room in {"report", "cli", "bench"}:
-            continue
-        if len(parts) == 1 or parts[1] not in FLOOR:
+        other = room_of(name)
+        if other is None:
             wrong.append(f"{path.name}:{line} imports from the package's door: {name}")
-        elif parts[1] != room and FLOOR[parts[1]] >= FLOOR[room]:
-            wrong.append(f"{path.name}:{line} {room} imports {parts[1]}")
+        elif other != room and FLOOR[other] >= FLOOR[room]:
+            wrong.append(f"{path.name}:{line} {room} imports {other}")
     return wrong
+
+
+def circles(sources: dict[str, tuple[str, Path]]) -> list[list[str]]:
+    """Return groups of modules that import one another, directly or not, wherever the imports stand.
+
+    Tarjan's algorithm: what can be reached from one another is a strongly connected component.
+
+    Args:
+        sources: by the names of modules, their text and their paths.
+    """
+    graph = {}
+    for module, (source, path) in sources.items():
+        named = {name for name, _ in imported(ast.parse(source), path)}
+        both = named | {name.rpartition(".")[0] for name in named}
+        # A package's door names its own modules, and they may import one another through it.
+        graph[module] = sorted((both & set(sources)) - {module})
+    order: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    found: list[list[str]] = []
+
+    def visit(module: str) -> None:
+        order[module] = low[module] = len(order)
+        stack.append(module)
+        for other in graph[module]:
+            if other not in order:
+                visit(other)
+                low[module] = min(low[module], low[other])
+            elif other in stack:
+                low[module] = min(low[module], order[other])
+        if low[module] == order[module]:
+            group = stack[stack.index(module) :]
+            del stack[stack.index(module) :]
+            if len(group) > 1:
+                found.append(sorted(group))
+
+    for module in graph:
+        if module not in order:
+            visit(module)
+    return found
 
 
 def heavy_at_top(source: str, path: Path) -> list[str]:
     allowed = LIGHT | set(sys.stdlib_module_names)
-    if path.parent == PACKAGE and path.stem.startswith("cli"):
+    if path.parent == PACKAGE / "cli":
         allowed = allowed | {"typer"}
     return [
         f"{path.name}:{line} imports {name} at its top"
@@ -130,9 +181,32 @@ def forbidden(source: str, path: Path) -> list[str]:
     return found
 
 
-def test_every_room_has_a_floor() -> None:
-    rooms = {room_of(path) for path in MODULES} - {"__init__"}
-    assert rooms <= set(FLOOR), "say in FLOORS where the new room stands"
+def test_every_module_belongs_to_a_room() -> None:
+    homeless = [module_of(path) for path in MODULES if room_of(module_of(path)) is None]
+    assert set(homeless) <= DOORS, "say in FLOORS where the new room stands"
+
+
+def test_no_module_imports_itself_through_others() -> None:
+    for root, package in ((PACKAGE, "superpose"), (ROOT / "benchmarks", "benchmarks")):
+        sources = {}
+        for path in sorted(root.rglob("*.py")):
+            parts = [package, *path.relative_to(root).with_suffix("").parts]
+            if parts[-1] != "__init__":
+                sources[".".join(parts)] = path.read_text(encoding="utf-8"), path
+        assert circles(sources) == []
+
+
+def test_a_circle_is_found_wherever_its_imports_stand() -> None:
+    first = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from superpose.nn.b import B"
+    second = "def f():\n    from superpose.nn import c"
+    third = "from superpose.nn.a import A"
+    sources = {
+        f"superpose.nn.{name}": (source, PACKAGE / f"nn/{name}.py")
+        for name, source in (("a", first), ("b", second), ("c", third), ("d", "from superpose.nn.a import A"))
+    }
+    assert circles(sources) == [["superpose.nn.a", "superpose.nn.b", "superpose.nn.c"]]
+    del sources["superpose.nn.c"]
+    assert circles(sources) == []
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
@@ -146,25 +220,25 @@ def test_module_keeps_the_rules(path: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "source", "rule"),
     [
-        ("data.py", "from superpose.nn import KAN", wrong_directions),
+        ("data/dataset.py", "from superpose.nn import KAN", wrong_directions),
         (
             "train/fit.py",
-            "def f():\n    from superpose.interpret import prune",
+            "def f():\n    from superpose.edit import prune",
             wrong_directions,
         ),
         ("nn/layer.py", "from ..train import fit", wrong_directions),
-        ("nn/layer.py", "from .. import cli", wrong_directions),
-        ("plot.py", "import superpose", wrong_directions),
-        ("_errors.py", "import superpose.data", wrong_directions),
-        ("data.py", "import pandas", heavy_at_top),
-        ("plot.py", "if True:\n    from matplotlib.figure import Figure", heavy_at_top),
-        ("workflow.py", "import typer", heavy_at_top),
-        ("save.py", "import pickle", forbidden),
-        ("save.py", "import torch\nmodel = torch.load('x')", forbidden),
-        ("interpret/formula.py", "import sympy\nsympy.sympify('x')", forbidden),
-        ("interpret/formula.py", "from sympy import sympify", forbidden),
-        ("interpret/formula.py", "eval('1')", forbidden),
-        ("interpret/formula.py", "def f(t):\n    exec(t)", forbidden),
+        ("nn/layer.py", "from ..cli import main", wrong_directions),
+        ("plot/canvas.py", "import superpose", wrong_directions),
+        ("errors.py", "import superpose.data", wrong_directions),
+        ("data/dataset.py", "import pandas", heavy_at_top),
+        ("plot/canvas.py", "if True:\n    from matplotlib.figure import Figure", heavy_at_top),
+        ("tasks/regression/search.py", "import typer", heavy_at_top),
+        ("files/container.py", "import pickle", forbidden),
+        ("files/container.py", "import torch\nmodel = torch.load('x')", forbidden),
+        ("formulas/expressions/formula.py", "import sympy\nsympy.sympify('x')", forbidden),
+        ("formulas/expressions/formula.py", "from sympy import sympify", forbidden),
+        ("formulas/expressions/formula.py", "eval('1')", forbidden),
+        ("formulas/expressions/formula.py", "def f(t):\n    exec(t)", forbidden),
         ("train/fit.py", "def f():\n    global state", forbidden),
         ("train/fit.py", "import torch\ntorch.manual_seed(0)", forbidden),
         ("train/fit.py", "try:\n    pass\nexcept:\n    pass", forbidden),
@@ -178,11 +252,11 @@ def test_each_rule_can_fail(file: str, source: str, rule: Callable[[str, Path], 
 @pytest.mark.parametrize(
     ("file", "source"),
     [
-        ("data.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import pandas"),
-        ("data.py", "def f():\n    import pandas"),
-        ("cli.py", "import typer\nfrom superpose.workflow import discover"),
+        ("data/dataset.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import pandas"),
+        ("data/dataset.py", "def f():\n    import pandas"),
+        ("cli/program.py", "import typer\nfrom superpose.tasks.regression.search import discover"),
         ("nn/layer.py", "import re\nfrom superpose.spline import ops\nre.compile('x')"),
-        ("train/fit.py", "from .optim import adam\ndef f(model):\n    model.eval()"),
+        ("train/fit.py", "from ..optim import adam\ndef f(model):\n    model.eval()"),
     ],
 )
 def test_the_rules_let_good_code_pass(file: str, source: str) -> None:

@@ -18,12 +18,12 @@ from matplotlib.figure import Figure
 
 from helpers import is_one_sentence, run_python
 from superpose import plot
-from superpose._errors import DataError, FileError, OptionError, ShapeError
 from superpose.data import Affine, Dataset
+from superpose.errors import DataError, FileError, OptionError, ShapeError
 from superpose.nn import KAN
-from superpose.plot import _network
-from superpose.plot._layout import Layout, arrange
-from superpose.plot._samples import traced
+from superpose.plot import network_picture
+from superpose.plot.layout import Layout, arrange
+from superpose.plot.samples import traced
 from superpose.train import History, Record
 
 ODD_NAMES = ["$x_1$", "a_b^c\\frac{1}", "<b>&amp;\"'", "Größe λ²", "two\nlines", "--> 体积"]
@@ -221,7 +221,7 @@ def test_an_edge_that_varies_little_is_fainter_by_itself() -> None:
 def test_a_layer_of_very_many_edges_shows_the_strongest_and_says_so(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(_network, "MOST_EDGES", 5)
+    monkeypatch.setattr(network_picture, "MOST_EDGES", 5)
     scores = (torch.arange(12.0).reshape(12, 1) / 12,)
     figure = plot.network(KAN([12, 1]), samples(12), scores=scores)
     assert ids(figure, "edge") == {(0, i, 0) for i in range(7, 12)}

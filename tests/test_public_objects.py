@@ -16,16 +16,17 @@ import pytest
 import sympy
 import torch
 
+import benchmarks.problems
 import superpose
 from helpers import is_one_sentence, run_python
 from superpose import KAN, Dataset, Formula, KANLayer, plot
-from superpose.classification import Classification, Labelled, ScoreFormula
-from superpose.findings import Finding
-from superpose.interpret.combine import combine
+from superpose.edit.combining import combine
+from superpose.formulas.selection import Finding
 from superpose.nn.symbolic import SymbolicFunction, find, power
-from superpose.pde import Box, Solution, SolveRecord, SolveSettings
-from superpose.related import Inner, Relation, Relations
-from superpose.workflow import Result
+from superpose.tasks.classification import Classification, Labelled, ScoreFormula
+from superpose.tasks.pde import Box, Solution, SolveRecord, SolveSettings
+from superpose.tasks.regression.search import Result
+from superpose.tasks.relations import Inner, Relation, Relations
 
 DOUBLE = torch.float64
 X = 2 * torch.rand(840, 2, generator=torch.Generator().manual_seed(0), dtype=DOUBLE) - 1
@@ -57,14 +58,14 @@ def examples() -> dict[str, Any]:
     classes = (X[:, 0] > 0).long()
     labelled = Labelled.from_arrays(X, [["no", "yes"][k] for k in classes.tolist()])
     classifier = KAN([2, 1], seed=0)
-    classifier.head = superpose.Head("sigmoid", ("no", "yes"))
+    classifier.head = superpose.nn.Head("sigmoid", ("no", "yes"))
     expression = sympy.Symbol("a", real=True) ** 2
     score = ScoreFormula(expression, 1.0, 0.5, 3, 0.1)
     inner = Inner("a", X[:, 0], X[:, 1], "sin", 0.99)
     relation = Relation(("a", "b"), "b", False, 0.9, 0.1, formula, 0.1, "b = a", 0.0, 3, 3, (inner,))
     finding = Finding(formula, symbolic(), 0.1, 0.1)
     metrics = {f"fact {n}": [float(n)] * 20 for n in range(40)}
-    law = superpose.Law(expression, 0.1, "")
+    law = superpose.formulas.Law(expression, 0.1, "")
     record = SolveRecord(0, "start", 3, 100, 1.0, 0.0)
     return {
         "network": network(),
@@ -79,19 +80,19 @@ def examples() -> dict[str, Any]:
         "scaling": data.x_scale,
         "history": history,
         "record": history.records[0],
-        "memory": superpose.remember(trained, data),
+        "memory": superpose.train.remember(trained, data),
         "fit settings": superpose.FitSettings(),
         "search result": superpose.SearchResult(trained, history, [], "the time was over"),
         "trace": trace,
         "layer's trace": trace.layers[0],
-        "scores": superpose.scores(trained, data),
+        "scores": superpose.edit.scores(trained, data),
         "function": superpose.library()["sin"],
         "power": power(0.123),
-        "candidate": superpose.Candidate("sin", (1.0, 0.0, 1.0, 0.0), 0.99, 3, 1.0),
+        "candidate": superpose.formulas.Candidate("sin", (1.0, 0.0, 1.0, 0.0), 0.99, 3, 1.0),
         "formula": formula,
         "formula with splines": Formula.of(trained),
-        "comparison": superpose.compare([trained, symbolic()], data),
-        "row of a comparison": superpose.compare([trained], data).rows[0],
+        "comparison": superpose.edit.compare([trained, symbolic()], data),
+        "row of a comparison": superpose.edit.compare([trained], data).rows[0],
         "combined columns": combine(data, ["a*b"]),
         "backends": superpose.backends(),
         "options": superpose.DiscoverOptions(),
@@ -102,13 +103,13 @@ def examples() -> dict[str, Any]:
         "formula of a score": score,
         "classification": Classification(classifier, history, formula, data, labelled, metrics, [[score] * 9] * 2),
         "law": law,
-        "laws": superpose.Found((law,) * 30, law, True, "a law was found", 0.0, False, {}),
+        "laws": superpose.formulas.Found((law,) * 30, law, True, "a law was found", 0.0, False, {}),
         "inner function": inner,
         "relation": relation,
         "relations": Relations((relation,), ("a", "b"), (), 840, 0.5, "all were tried", False, 1.0, "table.csv"),
-        "problem": superpose.datasets.feynman()["I.12.11"],
-        "variable": superpose.datasets.feynman()["I.12.11"].variables[0],
-        "problem with a law": next(iter(superpose.datasets.laws().values())),
+        "problem": benchmarks.problems.feynman()["I.12.11"],
+        "variable": benchmarks.problems.feynman()["I.12.11"].variables[0],
+        "problem with a law": next(iter(benchmarks.problems.laws().values())),
         "box": Box((0, 0), (1, 1)),
         "solution": Solution((record,) * 50, "lm", "it converged", False, 1e-9, {"equation": 1e-9}, 1.0),
         "record of a solution": record,
@@ -120,7 +121,7 @@ def examples() -> dict[str, Any]:
 
 def test_every_public_class_has_an_example(examples: dict[str, Any]) -> None:
     seen = {type(one) for one in examples.values()}
-    for module in (superpose, superpose.classification, superpose.related):
+    for module in (superpose, superpose.tasks.classification, superpose.tasks.relations):
         for name in module.__all__:
             one = getattr(module, name)
             if inspect.isclass(one) and not issubclass(one, Exception):
@@ -151,7 +152,7 @@ def by_torch(value: Any) -> Any:
 def test_it_is_pickled_and_copied(examples: dict[str, Any], way: Any) -> None:
     """A model with a symbolic edge could not be saved with torch.save, nor sent to another process."""
     for kind, value in examples.items():
-        if isinstance(value, superpose.datasets.Problem):
+        if isinstance(value, benchmarks.problems.Problem):
             continue  # Its function has no name of its own; the problem is found by its name.
         back = way(value)
         assert type(back) is type(value), kind

@@ -17,11 +17,11 @@ import torch
 
 from helpers import is_one_sentence
 from superpose import plot, report
-from superpose._errors import FileError, OptionError
 from superpose.data import Affine, Dataset
+from superpose.errors import FileError, OptionError
 from superpose.files import load
 from superpose.nn import KAN
-from superpose.plot import _canvas
+from superpose.plot import canvas
 from superpose.train import History, Record
 
 FORMULA_FILES = {"formula.txt", "formula.tex", "formula.py", "front.svg", "network.safetensors"}
@@ -218,7 +218,7 @@ def test_a_wide_offset_leaves_its_digits_in_predictions_of_float32_models(monkey
     made.data = Dataset.from_arrays(5e6 + 0.5 * made.data.x, made.data.y)
     made.model.set_scaling(*(Affine(torch.full((n,), c), torch.full((n,), 0.5)) for n, c in ((2, 5e6), (1, 0.0))))
     predicted = []
-    monkeypatch.setattr(plot, "parity", lambda y, z, **names: predicted.append(z) or _canvas.figure(1, 1))
+    monkeypatch.setattr(plot, "parity", lambda y, z, **names: predicted.append(z) or canvas.figure(1, 1))
     report._parities(made)
     split = "test" if len(made.data.test) else "all"
     assert torch.equal(predicted[0], made.model(made.data.rows(split)[0])[:, 0].detach())
@@ -309,7 +309,7 @@ def test_the_folder_can_be_read_by_those_who_may_read_new_folders(tmp_path: Path
 
 
 def test_a_network_that_ends_in_a_product_has_its_report(tmp_path: Path) -> None:
-    from superpose.workflow import discover
+    from superpose.tasks.regression.search import discover
 
     x = torch.rand(200, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     result = discover(Dataset.from_arrays(x, x[:, 0] * x[:, 1], target_names=["area"]))

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy
 
-from comparison.cases import FORWARD, LEARNING_RATE, STEP, Call, Case, Contender, only
-from comparison.torch_layers import basis_tensors
+from benchmarks.comparison.cases import FORWARD, LEARNING_RATE, STEP, Call, Case, Contender, only
+from benchmarks.comparison.torch_layers import basis_tensors
 
 
 def limit_threads(threads: int) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
-from comparison.cases import GRADIENTS, Case, Contender, Shape, Trial
-from comparison.rounds import Timed, ratio, record, run_rounds, short
+from benchmarks.comparison.cases import GRADIENTS, Case, Contender, Shape, Trial
+from benchmarks.comparison.rounds import Timed, ratio, record, run_rounds, short
 
 GIB = 2**30
 

@@ -28,7 +28,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from comparison.cases import GRADIENTS, STEP, Case, Contender
+from benchmarks.comparison.cases import GRADIENTS, STEP, Case, Contender
 
 COMPILED = ("inkan", "flashkan", "jaxkan")
 # A copy of the mark may linger from the process that started this one; more than this above what is in use is wrong.

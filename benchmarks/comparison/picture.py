@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from comparison.cases import GRADIENTS
+from benchmarks.comparison.cases import GRADIENTS
 
 # Colours that stay apart for colour-blind readers (P. Tol's bright set and greys); superpose is the thick one.
 LOOKS: dict[str, tuple[str, str, str]] = {

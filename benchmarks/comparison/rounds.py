@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from comparison.cases import Call
+from benchmarks.comparison.cases import Call
 
 # A block of calls lasts at least this long, so that the clock and one interruption matter little.
 BLOCK_SECONDS = 2e-3

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from comparison.layers import ratios
-from comparison.rounds import Timed, record, run_rounds
-from comparison.torch_layers import on_reference, pykan_model
+from benchmarks.comparison.layers import ratios
+from benchmarks.comparison.rounds import Timed, record, run_rounds
+from benchmarks.comparison.torch_layers import on_reference, pykan_model
 
 WIDTHS, SAMPLES, GRID, DEGREE = (2, 5, 1), 1000, 5, 3
 Inside = Callable[[], AbstractContextManager[object]]

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from comparison.cases import FORWARD, GRADIENTS, LEARNING_RATE, STEP, Call, Case, Contender, only
+from benchmarks.comparison.cases import FORWARD, GRADIENTS, LEARNING_RATE, STEP, Call, Case, Contender, only
 
 Inside = Callable[[], AbstractContextManager[object]]
 

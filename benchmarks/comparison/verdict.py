@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from comparison.cases import GRADIENTS, STEP, Case, Shape
-from comparison.memory import bound_bytes
-from comparison.rounds import ratio, short
+from benchmarks.comparison.cases import GRADIENTS, STEP, Case, Shape
+from benchmarks.comparison.memory import bound_bytes
+from benchmarks.comparison.rounds import ratio, short
 
 SAME_PARAMETERS = "mlp same parameters"
 AT_LEAST: dict[Shape, dict[int, float]] = {

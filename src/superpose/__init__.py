@@ -1,7 +1,8 @@
 """superpose: Kolmogorov-Arnold networks that are fast, accurate and readable.
 
-The public names are listed here, each with the room it lives in, and come when they are first asked for; so do the
-public submodules, such as ``superpose.plot``.
+The names that most programs need are here. Everything else is in the public submodules ``data``, ``edit``, ``files``,
+``formulas``, ``nn``, ``plot``, ``spline``, ``tasks`` and ``train``. Names and submodules are imported when they are
+first asked for.
 """
 
 from __future__ import annotations
@@ -10,184 +11,117 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from superpose._errors import BackendWarning, DataError, FileError, OptionError, ShapeError, SuperposeError
-    from superpose.classification import (
-        Classification,
-        ClassifyOptions,
-        Labelled,
-        ScoreFormula,
-        classify,
-        read_labelled,
-    )
-    from superpose.data import Affine, Dataset, read_csv, read_features
-    from superpose.discovery import Found, Law, find_laws
+    from superpose import data, edit, errors, files, formulas, nn, plot, spline, tasks, train
+    from superpose.data import Dataset, read_csv
+    from superpose.edit import prune
+    from superpose.errors import BackendWarning, DataError, FileError, OptionError, ShapeError, SuperposeError
     from superpose.files import load, save
-    from superpose.interpret import (
-        Candidate,
-        Combined,
-        Compared,
-        Comparison,
-        Formula,
-        Scores,
-        combine,
-        compare,
-        compile_formula,
-        fix,
-        linear,
-        merge,
-        prune,
-        refit,
-        release,
-        remove,
-        replace,
-        scores,
-        straighten,
-        suggest,
-        symbolify,
-    )
-    from superpose.nn import KAN, Head, KANLayer, LayerTrace, SymbolicFunction, Trace, library, register
-    from superpose.related import Inner, Relation, Relations, relations
-    from superpose.spline import Backends, backends
-    from superpose.train import FitSettings, History, Memory, Record, SearchResult, fit, remember, search
-    from superpose.workflow import DiscoverOptions, Result, discover
+    from superpose.formulas import Formula, symbolify
+    from superpose.nn import KAN, KANLayer, library, register
+    from superpose.spline import backends
+    from superpose.tasks.classification import Classification, ClassifyOptions, classify
+    from superpose.tasks.regression import DiscoverOptions, Result, discover
+    from superpose.tasks.relations import Relations, relations
+    from superpose.train import FitSettings, History, SearchResult, fit, search
 
 __version__ = "0.1.0"
 
 _ROOMS = {
-    "_errors": ("BackendWarning", "DataError", "FileError", "OptionError", "ShapeError", "SuperposeError"),
-    "classification": (
-        "Classification",
-        "ClassifyOptions",
-        "Labelled",
-        "ScoreFormula",
-        "classify",
-        "read_labelled",
+    "data": (
+        "Dataset",
+        "read_csv",
     ),
-    "data": ("Affine", "Dataset", "read_csv", "read_features"),
-    "interpret": (
-        "Candidate",
-        "Combined",
-        "Compared",
-        "Comparison",
+    "edit": ("prune",),
+    "errors": (
+        "BackendWarning",
+        "DataError",
+        "FileError",
+        "OptionError",
+        "ShapeError",
+        "SuperposeError",
+    ),
+    "files": (
+        "load",
+        "save",
+    ),
+    "formulas": (
         "Formula",
-        "Scores",
-        "combine",
-        "compare",
-        "compile_formula",
-        "fix",
-        "linear",
-        "merge",
-        "prune",
-        "refit",
-        "release",
-        "remove",
-        "replace",
-        "scores",
-        "straighten",
-        "suggest",
         "symbolify",
     ),
-    "nn": ("KAN", "Head", "KANLayer", "LayerTrace", "SymbolicFunction", "Trace", "library", "register"),
-    "discovery": ("Found", "Law", "find_laws"),
-    "files": ("load", "save"),
-    "related": ("Inner", "Relation", "Relations", "relations"),
-    "spline": ("Backends", "backends"),
-    "train": ("FitSettings", "History", "Memory", "Record", "SearchResult", "fit", "remember", "search"),
-    "workflow": ("DiscoverOptions", "Result", "discover"),
+    "nn": (
+        "KAN",
+        "KANLayer",
+        "library",
+        "register",
+    ),
+    "spline": ("backends",),
+    "tasks.classification": (
+        "Classification",
+        "ClassifyOptions",
+        "classify",
+    ),
+    "tasks.regression": (
+        "DiscoverOptions",
+        "Result",
+        "discover",
+    ),
+    "tasks.relations": (
+        "Relations",
+        "relations",
+    ),
+    "train": (
+        "FitSettings",
+        "History",
+        "SearchResult",
+        "fit",
+        "search",
+    ),
 }
-# All but the command line's: ``superpose.plot`` needs no import of its own.
-_SUBMODULES = frozenset(
-    {
-        "bench",
-        "classification",
-        "data",
-        "datasets",
-        "discover_options",
-        "discovery",
-        "files",
-        "findings",
-        "interpret",
-        "nn",
-        "optim",
-        "pde",
-        "plot",
-        "related",
-        "report",
-        "spline",
-        "train",
-        "workflow",
-    }
-)
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}
+_SUBMODULES = ("data", "edit", "errors", "files", "formulas", "nn", "plot", "spline", "tasks", "train")
 
 __all__ = [
     "KAN",
-    "Affine",
     "BackendWarning",
-    "Backends",
-    "Candidate",
     "Classification",
     "ClassifyOptions",
-    "Combined",
-    "Compared",
-    "Comparison",
     "DataError",
     "Dataset",
     "DiscoverOptions",
     "FileError",
     "FitSettings",
     "Formula",
-    "Found",
-    "Head",
     "History",
-    "Inner",
     "KANLayer",
-    "Labelled",
-    "Law",
-    "LayerTrace",
-    "Memory",
     "OptionError",
-    "Record",
-    "Relation",
     "Relations",
     "Result",
-    "ScoreFormula",
-    "Scores",
     "SearchResult",
     "ShapeError",
     "SuperposeError",
-    "SymbolicFunction",
-    "Trace",
     "backends",
     "classify",
-    "combine",
-    "compare",
-    "compile_formula",
+    "data",
     "discover",
-    "find_laws",
+    "edit",
+    "errors",
+    "files",
     "fit",
-    "fix",
+    "formulas",
     "library",
-    "linear",
     "load",
-    "merge",
+    "nn",
+    "plot",
     "prune",
     "read_csv",
-    "read_features",
-    "read_labelled",
-    "refit",
     "register",
     "relations",
-    "release",
-    "remember",
-    "remove",
-    "replace",
     "save",
-    "scores",
     "search",
-    "straighten",
-    "suggest",
+    "spline",
     "symbolify",
+    "tasks",
+    "train",
 ]
 
 
@@ -202,4 +136,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*__all__, *_SUBMODULES})
+    return sorted(__all__)

@@ -9,9 +9,9 @@ import pytest
 
 import superpose
 from cli_cases import symbolic_model
-from superpose import workflow
 from superpose.files import save
-from superpose.interpret.formula import Formula
+from superpose.formulas.expressions.formula import Formula
+from superpose.tasks.regression import search
 from superpose.train.history import History, Record
 
 
@@ -29,9 +29,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[workflow.DiscoverOptions]:
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[search.DiscoverOptions]:
     """Stands in for the search, which takes its time; remembers what it was asked for."""
-    seen: list[workflow.DiscoverOptions] = []
+    seen: list[search.DiscoverOptions] = []
 
     def discover(data: superpose.Dataset, options: Any, *, listener: Any = None) -> Any:
         seen.append(options)
@@ -51,9 +51,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[workflow.DiscoverOptions]:
             "reason": "it was found",
             "front": [{"complexity": 9, "formula": "f", "rmse": 0.0, "recommended": True}] if formula else [],
         }
-        return workflow.Result(model, model, history, formula, data, metrics)
+        return search.Result(model, model, history, formula, data, metrics)
 
-    monkeypatch.setattr(workflow, "discover", discover)
+    monkeypatch.setattr(search, "discover", discover)
     return seen
 
 

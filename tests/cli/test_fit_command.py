@@ -23,10 +23,10 @@ import sympy
 import superpose
 from cli_cases import FILES, FIT, run, symbolic_model
 from helpers import EXAMPLES, is_one_sentence, run_python
-from superpose import workflow
 from superpose.cli import main
 from superpose.files import load
-from superpose.interpret.formula import Formula
+from superpose.formulas.expressions.formula import Formula
+from superpose.tasks.regression import search
 
 
 def test_fit_writes_every_file_and_says_what_it_found(
@@ -68,7 +68,7 @@ def test_constants_of_a_network_without_a_formula(
     asked: list[Any], unwritten: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(f"{FIT} --quiet --no-formula --parameters 200") == 0
-    assert asked == [workflow.DiscoverOptions(formula=False, parameters=200)]
+    assert asked == [search.DiscoverOptions(formula=False, parameters=200)]
     capsys.readouterr()
     for line in ("--parameters 200", "--no-formula --parameters 0", "--no-formula --parameters 9 --shape 5,1"):
         assert run(f"{FIT} {line}") == 2
@@ -104,7 +104,7 @@ def test_without_a_formula(asked: list[Any], capsys: pytest.CaptureFixture[str])
         ("", "optimizer", "lm"),
         ("--optimizer adamw", "optimizer", "adamw"),
         ("--optimizer lbfgs", "optimizer", "lbfgs"),
-        ("", "time_limit", workflow.DiscoverOptions().time_limit),
+        ("", "time_limit", search.DiscoverOptions().time_limit),
         ("--time-limit 1.5", "time_limit", 1.5),
         ("--time-limit 1e3", "time_limit", 1000.0),
         ("", "seed", 0),
@@ -121,18 +121,18 @@ def test_without_a_formula(asked: list[Any], capsys: pytest.CaptureFixture[str])
 )
 def test_each_option_reaches_the_search(asked: list[Any], unwritten: None, line: str, name: str, value: object) -> None:
     assert run(f"{FIT} --quiet {line}") == 0
-    assert asked == [replace(workflow.DiscoverOptions(), **{name: value})]
+    assert asked == [replace(search.DiscoverOptions(), **{name: value})]
 
 
 def test_the_seed_deals_the_rows(asked: list[Any], unwritten: None, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
-    real = workflow.discover
+    real = search.discover
 
     def watched(data: superpose.Dataset, *args: Any, **options: Any) -> Any:
         seen.append(data.test.tolist())
         return real(data, *args, **options)
 
-    monkeypatch.setattr(workflow, "discover", watched)
+    monkeypatch.setattr(search, "discover", watched)
     for seed in (0, 1):
         assert run(f"{FIT} --seed {seed}") == 0
         assert seen[seed] == superpose.read_csv("table.csv", target="f", seed=seed).test.tolist()
@@ -162,7 +162,7 @@ def test_features_are_named_in_order(
         seen.append(data.feature_names)
         raise superpose.OptionError("that is enough")
 
-    monkeypatch.setattr(workflow, "discover", watched)
+    monkeypatch.setattr(search, "discover", watched)
     assert main([*FIT.split(), *arguments]) == 2
     assert seen == [expected]
 
@@ -188,14 +188,14 @@ def test_the_default_folder_is_named_after_table_and_target(
 def test_an_interrupted_search_is_written_and_says_so(
     asked: list[Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    real = workflow.discover
+    real = search.discover
 
     def interrupted(*args: Any, **options: Any) -> Any:
         result = real(*args, **options)
         result.metrics["interrupted"] = True
         return result
 
-    monkeypatch.setattr(workflow, "discover", interrupted)
+    monkeypatch.setattr(search, "discover", interrupted)
     assert run(f"{FIT} --out result") == 0
     lines = capsys.readouterr().out.splitlines()
     assert "interrupted: this is the best model so far" in lines
@@ -211,7 +211,7 @@ def test_an_interruption_before_anything_was_found(
     def interrupted(*args: Any, **options: Any) -> Any:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(workflow, "discover", interrupted)
+    monkeypatch.setattr(search, "discover", interrupted)
     before = set(folder.rglob("*"))
     assert run(FIT) == 130
     printed = capsys.readouterr()
@@ -233,7 +233,7 @@ def test_ctrl_c_keeps_what_the_search_has_found(
     def progress(quiet: bool, first: str) -> Iterator[Callable[[str], None]]:
         yield interrupt
 
-    monkeypatch.setattr("superpose._console.progress", progress)
+    monkeypatch.setattr("superpose.cli.console.progress", progress)
     # A shell that starts the tests in the background has them ignore the signal.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
@@ -284,7 +284,7 @@ def test_json_has_no_nan(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    real = workflow.discover
+    real = search.discover
 
     def odd(*args: Any, **options: Any) -> Any:
         result = real(*args, **options)
@@ -292,7 +292,7 @@ def test_json_has_no_nan(
         result.metrics["formulas"] = [{"relative_error": math.inf}]
         return result
 
-    monkeypatch.setattr(workflow, "discover", odd)
+    monkeypatch.setattr(search, "discover", odd)
     assert run(f"{FIT} --json") == 0
     found = json.loads(capsys.readouterr().out)
     assert found["formula_rmse"] is None and found["network_rmse"] is None
@@ -322,7 +322,7 @@ def test_from_a_table_to_a_formula(folder: Path) -> None:
     assert {path.name for path in (folder / "hello").iterdir()} == FILES | {"network.safetensors"}
 
 
-@pytest.mark.parametrize("command", [FIT, "relations table.csv", "bench laws"])
+@pytest.mark.parametrize("command", [FIT, "relations table.csv"])
 @pytest.mark.parametrize("name", ["", " "])
 def test_an_empty_folder_is_no_folder(
     folder: Path, capsys: pytest.CaptureFixture[str], command: str, name: str

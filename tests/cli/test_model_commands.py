@@ -22,7 +22,7 @@ from cli_cases import run, symbolic_model
 from helpers import is_one_sentence
 from superpose import plot
 from superpose.files import save
-from superpose.interpret.formula import Formula
+from superpose.formulas.expressions.formula import Formula
 
 
 def test_predictions_stand_beside_the_table(capsys: pytest.CaptureFixture[str]) -> None:
@@ -77,7 +77,7 @@ def test_infinite_predictions_are_said_too(capsys: pytest.CaptureFixture[str]) -
 def test_a_classifier_without_a_score_names_no_class(more: str, capsys: pytest.CaptureFixture[str]) -> None:
     """A row without a score was given the first class, or the last."""
     model = undefined_model()
-    model.head = superpose.Head("sigmoid", ("no", "yes"))
+    model.head = superpose.nn.Head("sigmoid", ("no", "yes"))
     save(model, "root.safetensors")
     Path("rows.csv").write_text("x,y\n4,1\n-1,1\n9,-9\n")
     assert run(f"predict root.safetensors rows.csv{more}") == 0

@@ -16,7 +16,7 @@ import typer
 import superpose
 from cli_cases import run, symbolic_model
 from helpers import SOURCE, is_one_sentence, run_python
-from superpose.cli import app
+from superpose.cli.program import app
 from superpose.files import save
 
 
@@ -27,7 +27,7 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
     bare = capsys.readouterr().out
     assert run("--help") == 0
     assert capsys.readouterr().out == bare
-    assert all(name in bare for name in ("fit", "predict", "formula", "plot", "info", "bench"))
+    assert all(name in bare for name in ("fit", "predict", "formula", "plot", "info", "relations"))
 
 
 @pytest.mark.parametrize(
@@ -43,11 +43,6 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
         ("formula", "MODEL --format text|latex|python|sympy"),
         ("plot", "MODEL [TABLE] --out FILE"),
         ("info", "MODEL --json"),
-        (
-            "bench",
-            "NAME special feynman toy --time-limit SECONDS --seed 0,1,2 --points N --test-points N --only NAME,NAME "
-            "--peer discover,pykan,mlp,gp,rbf --noise --jobs N --out DIR --resume --json --quiet",
-        ),
     ],
 )
 def test_each_command_explains_itself(command: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:

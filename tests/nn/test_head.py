@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from superpose import KAN, Head, OptionError
+from superpose import KAN, OptionError
+from superpose.nn import Head
 from superpose.optim.levenberg_marquardt import FisherScoring
 from superpose.optim.normal_equations import _dense, normal_equations
 from superpose.optim.parameters import Parameters

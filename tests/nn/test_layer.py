@@ -11,7 +11,7 @@ import torch
 from scipy.interpolate import BSpline
 from torch import Tensor
 
-from superpose._errors import OptionError, ShapeError
+from superpose.errors import OptionError, ShapeError
 from superpose.nn import KANLayer
 from superpose.spline import breakpoints, extended_knots, ops, split_breakpoints
 

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from superpose._errors import DataError, OptionError, ShapeError
 from superpose.data import Affine, Dataset
+from superpose.errors import DataError, OptionError, ShapeError
 from superpose.nn import KAN
 from superpose.spline import breakpoints
 

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from superpose import KAN, KANLayer, OptionError
 from superpose.nn import products
-from superpose.nn.straight import curves_of
+from superpose.nn.fused import curves_of
 from superpose.nn.surgery import slice_layer, slice_model
-from superpose.pde.operators import Derivatives, NestedDerivatives
 from superpose.spline import grid
+from superpose.tasks.pde.operators import Derivatives, NestedDerivatives
 
 DOUBLE = torch.float64
 SHAPES = ([2, [0, [2]], 1], [3, [2, [3, 2]], [1, [4]]], [2, [1, [2, 2, 3]], [0, [2]]], [1, [0, [5]], [2, [2, 3]], 2])

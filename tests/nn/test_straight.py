@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from helpers import on_threads, run_python
 from superpose.data import Affine
 from superpose.nn import KAN, KANLayer
-from superpose.nn.straight import curves_of
+from superpose.nn.fused import curves_of
 from superpose.spline import backend, links
 
 NAMES = backend._instruction_sets()[0]

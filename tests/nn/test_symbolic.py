@@ -12,7 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from superpose._errors import OptionError
+from superpose.errors import OptionError
 from superpose.nn import KAN, library, register
 from superpose.nn import symbolic as room
 from superpose.nn.symbolic import find, torch_function

@@ -17,7 +17,7 @@ from torch import Tensor
 
 import superpose
 from helpers import is_one_sentence, run_python
-from superpose._errors import BackendWarning, OptionError
+from superpose.errors import BackendWarning, OptionError
 from superpose.spline import backend, reference
 
 INPUTS, OUTPUTS, GRID, BATCH = 3, 2, 4, 6

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from helpers import EXAMPLES, is_one_sentence
-from superpose._errors import DataError, OptionError, ShapeError
 from superpose.data import Dataset, read_csv
+from superpose.errors import DataError, OptionError, ShapeError
 from superpose.nn import KAN
 from superpose.spline import grid
 from superpose.train import History, Record, fit, hidden_grids

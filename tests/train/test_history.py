@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from helpers import is_one_sentence
-from superpose._errors import FileError
+from superpose.errors import FileError
 from superpose.train import History, Record
 
 

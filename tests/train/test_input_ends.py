@@ -13,12 +13,12 @@ from torch import Tensor
 from superpose import KAN, Dataset, Formula, KANLayer, fit, load, save, search
 from superpose.nn import symbolic
 from superpose.nn.symbolic import ROOT
-from superpose.train import first_layer, input_ends
+from superpose.train import endpoint_singularities, input_layer
+from superpose.train.architecture_search import _Search
 from superpose.train.budget import Budget
-from superpose.train.entrants import Entrant, Form, Hidden
-from superpose.train.input_ends import End
-from superpose.train.input_sums import Sums
-from superpose.train.search import _Search
+from superpose.train.endpoint_singularities import End
+from superpose.train.linear_combinations import Sums
+from superpose.train.trial import Entrant, Form, Hidden
 
 
 def uniform(n: int, width: int, seed: int = 0) -> Tensor:
@@ -38,16 +38,16 @@ def test_errors_at_an_end_tell_of_it(feature: int, side: int) -> None:
     squares = torch.full((1000,), 1e-3)
     order = (side * x[:, feature]).argsort()
     squares[order[:5]] = 0.3
-    assert input_ends.found_in(x, squares) == (feature, side)
+    assert endpoint_singularities.found_in(x, squares) == (feature, side)
     # The same errors a little further inside.
     squares = torch.full((1000,), 1e-3)
     squares[order[25:30]] = 0.3
-    assert input_ends.found_in(x, squares) is None
+    assert endpoint_singularities.found_in(x, squares) is None
 
 
 @pytest.mark.parametrize("squares", [torch.ones(500), torch.zeros(500), torch.full((500,), torch.nan)])
 def test_other_errors_tell_of_none(squares: Tensor) -> None:
-    assert input_ends.found_in(uniform(500, 3), squares) is None
+    assert endpoint_singularities.found_in(uniform(500, 3), squares) is None
 
 
 def data_with(column: Tensor) -> Dataset:
@@ -67,7 +67,7 @@ def data_with(column: Tensor) -> Dataset:
 )
 def test_ends_are_at_zero_or_just_outside(column: Tensor, side: int, at: float, known: bool) -> None:
     data = data_with(column)
-    end = input_ends.located(data, 1, side)
+    end = endpoint_singularities.located(data, 1, side)
     assert (end.feature, end.side, end.known) == (1, side, known)
     assert end.at * float(data.x_scale.scale[1]) + float(data.x_scale.center[1]) == pytest.approx(at, abs=1e-12)
 
@@ -75,7 +75,7 @@ def test_ends_are_at_zero_or_just_outside(column: Tensor, side: int, at: float, 
 def test_the_layer_computes_sums_and_roots() -> None:
     layer = KANLayer(4, 3, dtype=torch.float64)
     ends = (End(1, 1, -1.25, True), End(3, -1, 1.5, False))
-    first_layer.compute(layer, (((0, 0.5), (2, -0.5)), ((1, 1.0),), ((3, 1.0),)), ends)
+    input_layer.compute(layer, (((0, 0.5), (2, -0.5)), ((1, 1.0),), ((3, 1.0),)), ends)
     x = 2 * uniform(50, 4) - 1
     expected = torch.stack([0.5 * (x[:, 0] - x[:, 2]), (x[:, 1] + 1.25).sqrt(), (1.5 - x[:, 3]).sqrt()], -1)
     torch.testing.assert_close(layer(x), expected)
@@ -84,14 +84,14 @@ def test_the_layer_computes_sums_and_roots() -> None:
         edge for edge, held in zip(layer.symbolic.edges, layer.symbolic.held.tolist(), strict=True) if False in held
     }
     assert moving == {(2, 0)}
-    input_ends.release(layer, ends)
+    endpoint_singularities.release(layer, ends)
     torch.testing.assert_close(layer(x), expected)
     assert layer.frozen_table() == {(0, 0): "abcd", (2, 0): "abd", (1, 1): "abcd", (3, 2): "acd"}
 
 
 def test_an_input_of_a_sum_has_no_root() -> None:
     layer = KANLayer(2, 1, dtype=torch.float64)
-    first_layer.compute(layer, (((0, 0.5), (1, 0.5)),), (End(0, 1, -1.0, True),))
+    input_layer.compute(layer, (((0, 0.5), (1, 0.5)),), (End(0, 1, -1.0, True),))
     assert {name for name, _ in layer.symbolic_table().values()} == {"x"}
 
 
@@ -239,7 +239,7 @@ def _trial(run: _Search, form: Form, error: float) -> Entrant:
 
 def test_ends_that_are_not_known_move_after_the_first_grid() -> None:
     data = Dataset.from_arrays(*steep(400, offset=3.0))
-    end = input_ends.located(data, 0, 1)
+    end = endpoint_singularities.located(data, 0, 1)
     entrant = Entrant(Form((5,), 5, None, (end,)), data, 0, Budget())
     assert entrant.run.model.widths == [2, 2, 5, 1]
     entrant.run.begin()
@@ -256,7 +256,7 @@ def test_ends_that_are_not_known_move_after_the_first_grid() -> None:
 
 def test_a_network_with_roots_is_saved_and_read(tmp_path: Path) -> None:
     model = KAN([2, 2, 1], seed=0)
-    first_layer.compute(model.layer(0), first_layer.alone(2), (End(0, 1, -1.5, True),))
+    input_layer.compute(model.layer(0), input_layer.alone(2), (End(0, 1, -1.5, True),))
     x, y = steep(200)
     fit(model, (x, y), starts=1, progress=False)
     save(model, tmp_path / "model.superpose")
@@ -267,7 +267,7 @@ def test_a_network_with_roots_is_saved_and_read(tmp_path: Path) -> None:
 
 def test_a_network_with_roots_is_written_out_as_a_formula() -> None:
     model = KAN([1, 1, 1], seed=0)
-    first_layer.compute(model.layer(0), first_layer.alone(1), (End(0, 1, -1.5, True),))
+    input_layer.compute(model.layer(0), input_layer.alone(1), (End(0, 1, -1.5, True),))
     model.layer(1).set_symbolic({(0, 0): ("x^2", (1.0, 0.0, 2.0, 1.0))})
     x = 4 * uniform(20, 1) - 2
     torch.testing.assert_close(Formula.of(model).torch(x), model(x))

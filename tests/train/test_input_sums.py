@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from superpose import KAN, Dataset, KANLayer, fit
-from superpose.train import first_layer, input_sums, search
+from superpose.train import input_layer, linear_combinations, search
+from superpose.train.architecture_search import _Search
 from superpose.train.budget import Budget
-from superpose.train.entrants import Entrant, Form
 from superpose.train.run import Run
-from superpose.train.search import _Search
 from superpose.train.settings import FitSettings
+from superpose.train.trial import Entrant, Form
 
 
 def points(n: int, width: int, seed: int = 0) -> Tensor:
@@ -30,7 +30,7 @@ def test_weights_are_those_of_the_function() -> None:
     slopes = slopes_of(
         lambda x: torch.sin(2 * x[:, 1] - 3 * x[:, 3] + x[:, 4]) * x[:, 0] + x[:, 2] ** 3, points(500, 5)
     )
-    sums = input_sums.found_in(slopes, 1e-3)
+    sums = linear_combinations.found_in(slopes, 1e-3)
     assert sums is not None
     assert [[i for i, _ in inputs] for inputs in sums] == [[0], [1, 3, 4], [2]]
     weights = torch.tensor([weight for _, weight in sums[1]])
@@ -49,32 +49,32 @@ def test_weights_are_those_of_the_function() -> None:
     ],
 )
 def test_other_functions_have_none(function: object) -> None:
-    assert input_sums.found_in(slopes_of(function, points(500, 3)), 1e-3) is None
+    assert linear_combinations.found_in(slopes_of(function, points(500, 3)), 1e-3) is None
 
 
 def test_a_network_with_errors_may_show_a_sum_less_clearly() -> None:
     slopes = slopes_of(lambda x: torch.sin(x[:, 0] - x[:, 1]), points(500, 2))
     wrong = slopes + 0.08 * torch.randn(slopes.shape, dtype=slopes.dtype, generator=torch.Generator().manual_seed(0))
-    assert input_sums.found_in(wrong, 1e-3) is None
-    assert input_sums.found_in(wrong, 0.05) is not None
+    assert linear_combinations.found_in(wrong, 1e-3) is None
+    assert linear_combinations.found_in(wrong, 0.05) is not None
 
 
 def test_steep_places_do_not_decide() -> None:
     slopes = slopes_of(lambda x: torch.sin(x[:, 0] - x[:, 1]), points(500, 2))
     slopes[0] = 1e9
-    sums = input_sums.found_in(slopes, 0.05)
+    sums = linear_combinations.found_in(slopes, 0.05)
     assert sums is not None and sums[0][1][1] == pytest.approx(-0.5, abs=0.02)
 
 
 def test_slopes_that_are_no_numbers_tell_nothing() -> None:
     slopes = slopes_of(lambda x: torch.sin(x[:, 0] - x[:, 1]), points(50, 2))
     slopes[3, 0] = torch.nan
-    assert input_sums.found_in(slopes, 0.1) is None
+    assert linear_combinations.found_in(slopes, 0.1) is None
 
 
 def test_the_layer_computes_the_sums_everywhere() -> None:
     layer = KANLayer(4, 2, dtype=torch.float64)
-    first_layer.compute(layer, (((0, 0.25), (3, -0.75)), ((1, 0.5), (2, 0.5))))
+    input_layer.compute(layer, (((0, 0.25), (3, -0.75)), ((1, 0.5), (2, 0.5))))
     x = 10 * points(50, 4)
     expected = torch.stack([0.25 * x[:, 0] - 0.75 * x[:, 3], 0.5 * x[:, 1] + 0.5 * x[:, 2]], -1)
     torch.testing.assert_close(layer(x), expected)
@@ -83,7 +83,7 @@ def test_the_layer_computes_the_sums_everywhere() -> None:
 def test_training_moves_all_weights_but_the_first_of_each_sum() -> None:
     x = points(300, 3)
     model = KAN([3, 2, 1], seed=0)
-    first_layer.compute(model.layer(0), (((0, 0.5), (1, -0.5)), ((2, 1.0),)))
+    input_layer.compute(model.layer(0), (((0, 0.5), (1, -0.5)), ((2, 1.0),)))
     fit(model, (x, torch.exp(x[:, :1] - 0.8 * x[:, 1:2]) + x[:, 2:] ** 2), starts=1, progress=False)
     table = model.layer(0).symbolic_table()
     scale = model.input_scale

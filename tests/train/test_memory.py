@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from helpers import is_one_sentence
-from superpose._errors import DataError, OptionError, ShapeError
 from superpose.data import Affine, Dataset
+from superpose.errors import DataError, OptionError, ShapeError
 from superpose.nn import KAN
 from superpose.optim.levenberg_marquardt import LevenbergMarquardt
 from superpose.optim.parameters import Parameters
@@ -330,7 +330,7 @@ def test_a_model_that_changed_is_refused_and_left_alone(change: Callable[[KAN], 
         ({}, "pass adapt=False"),
         ({"adapt": False, "grids": (6, 12)}, "leave out grids"),
         ({"adapt": False, "starts": 3}, "leave starts at 1"),
-        ({"adapt": False, "memory": 3}, "must come from superpose.remember"),
+        ({"adapt": False, "memory": 3}, "must come from superpose.train.remember"),
     ],
 )
 def test_options_that_a_memory_does_not_outlive_are_refused(options: dict[str, Any], named: str) -> None:

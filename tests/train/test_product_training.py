@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from superpose import KAN, fit, remember
+from superpose import KAN, fit
 from superpose.optim import normal_equations as equations
 from superpose.optim.parameters import Parameters
-from superpose.pde import Box, Problem, Residual, solve
+from superpose.tasks.pde import Box, Problem, Residual, solve
+from superpose.train import remember
 
 DOUBLE = torch.float64
 

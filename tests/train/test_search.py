@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from helpers import is_one_sentence
-from superpose._errors import DataError, OptionError
 from superpose.data import Dataset
+from superpose.errors import DataError, OptionError
 from superpose.train import SearchResult, search
 
 DOUBLE = torch.float64

@@ -43,10 +43,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from superpose._errors import OptionError
-from superpose.files import _file, _schema
-from superpose.files._file import write_atomically
-from superpose.files._values import Damage, Refusal, refused
+from superpose.errors import OptionError
+from superpose.files import container, schema
+from superpose.files.container import write_atomically
+from superpose.files.values import Damage, Refusal, refused
 from superpose.nn import KAN, KANLayer
 
 __all__ = ["load", "save", "write_atomically"]
@@ -58,7 +58,7 @@ def save(model: KAN, path: str | os.PathLike[str]) -> None:
     >>> save(KAN([1, 1]), "no/such/folder/model.safetensors")
     Traceback (most recent call last):
         ...
-    superpose._errors.FileError: 'no/such/folder/model.safetensors' cannot be written, since the \
+    superpose.errors.FileError: 'no/such/folder/model.safetensors' cannot be written, since the \
 folder 'no/such/folder' does not exist; create it first
 
     Parameters
@@ -85,16 +85,16 @@ folder 'no/such/folder' does not exist; create it first
         name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
         for name, tensor in model.state_dict().items()
     }
-    description = _schema.describe(model)
+    description = schema.describe(model)
     try:
-        _schema.check_model(description, tensors)
+        schema.check_model(description, tensors)
     except Damage as damage:
         raise OptionError(f"the model cannot be saved: {damage}") from None
     except Refusal as refusal:
         raise OptionError(f"the model cannot be saved, since it {refusal}") from None
     # One key only: the order of several would differ from run to run.
-    data = serialise(tensors, metadata={_file.KEY: json.dumps(description, allow_nan=False)})
-    if struct.unpack("<Q", data[:8])[0] > _file.HEADER_LIMIT:
+    data = serialise(tensors, metadata={container.KEY: json.dumps(description, allow_nan=False)})
+    if struct.unpack("<Q", data[:8])[0] > container.HEADER_LIMIT:
         raise OptionError("the model cannot be saved: its names are too long")
     write_atomically(path, data)
 
@@ -112,22 +112,22 @@ def load(path: str | os.PathLike[str]) -> KAN:
         If the file is missing, damaged, of another kind, made by a later version, or uses a
         symbolic function that has to be registered first.
     """
-    label, header, body = _file.read(path)
+    label, header, body = container.read(path)
     try:
-        description = _file.parse(_file.description_of(header))
-        expected = _schema.expected_tensors(_schema.checked(description))
-        _file.check_entries(header, expected, len(body))
-        tensors = {name: _file.tensor(header[name], body) for name in expected}
-        _schema.check_values(description, tensors)
-        tensors = _schema.up_to_date(description, tensors)
-        _schema.check_functions(description)
+        description = container.parse(container.description_of(header))
+        expected = schema.expected_tensors(schema.checked(description))
+        container.check_entries(header, expected, len(body))
+        tensors = {name: container.tensor(header[name], body) for name in expected}
+        schema.check_values(description, tensors)
+        tensors = schema.up_to_date(description, tensors)
+        schema.check_functions(description)
     except Refusal as refusal:
         raise refused(label, refusal) from None
     return _build(description, tensors)
 
 
 def _build(description: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> KAN:
-    widths, dtype = description["widths"], _schema.DTYPES[description["dtype"]]
+    widths, dtype = description["widths"], schema.DTYPES[description["dtype"]]
     layers = description["layers"]
     apart = description["schema"] > 3
     # One interval at first: the start that a model draws is thrown away, so it should cost nothing.
@@ -159,5 +159,5 @@ def _build(description: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> KAN
         layer.set_symbolic(symbolic, {(i, o): letters for i, o, _, letters in made["symbolic"]} if apart else {})
         model.layers[n] = layer
     model.load_state_dict(dict(tensors))
-    model.head = _schema.head_in(description)
+    model.head = schema.head_in(description)
     return model

@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from superpose._errors import DataError, OptionError, ShapeError
-from superpose._repr import brief
 from superpose.data import Affine, Dataset, read_features
+from superpose.errors import DataError, OptionError, ShapeError
+from superpose.nn.fused import Straight
 from superpose.nn.head import Head
 from superpose.nn.layer import KANLayer, buffer_of, check_count
 from superpose.nn.products import Width, read_width
-from superpose.nn.straight import Straight
+from superpose.short_repr import brief
 from superpose.spline import grid, ops
 
 Edge = tuple[int, int, int]

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from superpose._errors import OptionError
+from superpose.errors import OptionError
 
 # A width as a person writes it: sum nodes, or sum nodes and the arities of the products.
 Width = int | Sequence[Any]

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import nn
 
-from superpose._errors import OptionError
+from superpose.errors import OptionError
 from superpose.nn.layer import KANLayer
 from superpose.nn.model import KAN
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from superpose._errors import OptionError, nearest
+from superpose.errors import OptionError, nearest
 
 if TYPE_CHECKING:
     import sympy
@@ -33,7 +33,7 @@ class SymbolicFunction:
     """A function of one variable that an edge can be recognised as.
 
     Attributes:
-        name: how it is called in :func:`library`, in files and in pictures.
+        name: how it is called in :func:`~superpose.library`, in files and in pictures.
         expression: SymPy expression in ``superpose.nn.symbolic.argument()``.
         complexity: what it costs when candidates are compared; 1 is the straight line.
         evaluate: its values, elementwise; not finite outside its domain.
@@ -286,7 +286,7 @@ def register(
     Args:
         name: a name that is not taken by a built-in function.
         expression: SymPy expression in one symbol.
-        complexity: how reluctantly it is chosen; see :class:`SymbolicFunction`.
+        complexity: how reluctantly it is chosen; see :class:`~superpose.nn.SymbolicFunction`.
         evaluate: elementwise torch function; needed only if the expression holds something that torch cannot
             evaluate by itself.
         derivative: elementwise torch function of the first derivative; needed only if torch cannot evaluate that. Where

@@ -211,7 +211,7 @@ class FisherScoring(DampedGaussNewton):
     Args:
         model: changed in place by accepted steps.
         x: ``[B, n_in]`` scaled inputs.
-        y: ``[B, n_scores]`` targets as :meth:`superpose.Head.targets` gives them.
+        y: ``[B, n_scores]`` targets as :meth:`superpose.nn.Head.targets` gives them.
         head: what the outputs are read by.
         penalties: quadratic terms added to half the loss.
         damping: at the first step, relative to the diagonal of the matrix.
@@ -245,7 +245,7 @@ class FisherScoring(DampedGaussNewton):
         return normal_equations(self.parameters, self.x, self.y, head=self.head)
 
     def rescale(self) -> None:
-        """Give the head the scale that suits the present scores best; see :meth:`superpose.Head.rescaled`."""
+        """Give the head the scale that suits the present scores best; see :meth:`superpose.nn.Head.rescaled`."""
         head = self.head.rescaled(self.outputs(), self.y)
         if head != self.head:
             self.head, self._system = head, None

@@ -14,10 +14,10 @@ writes one. A notebook shows a picture that is the value of a cell. matplotlib i
 first picture is drawn; its settings are neither read nor changed, and pyplot is not used.
 """
 
-from superpose.plot._canvas import render, save_figure
-from superpose.plot._charts import parity, staircase
-from superpose.plot._edge import edge
-from superpose.plot._front import front
-from superpose.plot._network import network
+from superpose.plot.canvas import render, save_figure
+from superpose.plot.charts import parity, staircase
+from superpose.plot.edge_picture import edge
+from superpose.plot.front_picture import front
+from superpose.plot.network_picture import network
 
 __all__ = ["edge", "front", "network", "parity", "render", "save_figure", "staircase"]

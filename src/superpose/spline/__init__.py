@@ -1,6 +1,6 @@
 """One-variable splines and the three contractions of a KAN layer."""
 
-from superpose.spline import library as library  # registers the operators
+from superpose.spline import library as library
 from superpose.spline.backend import Backends, backends
 from superpose.spline.grid import (
     adapted_breakpoints,

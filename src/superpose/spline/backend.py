@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from superpose._errors import BackendWarning, OptionError, nearest
+from superpose.errors import BackendWarning, OptionError, nearest
 from superpose.spline import reference
 
 VARIABLE = "SUPERPOSE_BACKEND"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
-from superpose._errors import DataError, OptionError, ShapeError, nearest
 from superpose.data import Dataset
+from superpose.errors import DataError, OptionError, ShapeError, nearest
 from superpose.nn.model import KAN
 from superpose.spline.backend import full_precision
 from superpose.train.history import History
@@ -31,7 +31,7 @@ def fit(
         model: its parameters and grids are changed in place (its parameter tensors may be replaced).
         data: a :class:`~superpose.Dataset`, or a pair of arrays ``(x, y)``.
         optimizer: ``"lm"`` (Levenberg-Marquardt, squared errors), ``"lbfgs"`` or ``"adamw"``.
-        listener: called with every :class:`~superpose.Record`.
+        listener: called with every :class:`~superpose.train.Record`.
         **options: see :class:`FitSettings`.
 
     Returns:

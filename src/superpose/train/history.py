@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from superpose._errors import FileError
-from superpose._repr import brief
+from superpose.errors import FileError
+from superpose.short_repr import brief
 
 if TYPE_CHECKING:
     import pandas
@@ -44,7 +44,7 @@ class History:
     """What :func:`superpose.fit` returns.
 
     Attributes:
-        records: one :class:`Record` for each step.
+        records: one :class:`~superpose.train.Record` for each step.
         optimizer: the optimiser's name; two where another took over.
         reason: a sentence that says why training stopped.
         notes: sentences on what was done otherwise than asked, such as a change of the optimiser.

@@ -18,14 +18,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from superpose._arrays import feature_matrix
-from superpose._errors import OptionError, ShapeError
-from superpose._repr import brief
 from superpose.data import Dataset
+from superpose.data.arrays import feature_matrix
+from superpose.errors import OptionError, ShapeError
 from superpose.nn.model import KAN
 from superpose.optim.levenberg_marquardt import Quadratic
 from superpose.optim.normal_equations import normal_equations
 from superpose.optim.parameters import Parameters
+from superpose.short_repr import brief
 
 # Its matrix (float64) would be larger than 0.5 GiB.
 _MOST_PARAMETERS = 8000
@@ -59,7 +59,7 @@ class Layout:
 
 @dataclass(frozen=True, eq=False)
 class Memory:
-    """What :func:`remember` keeps of the samples of earlier phases; give it to :func:`fit` as ``memory``.
+    """What :func:`remember` keeps of the samples of earlier phases; give it to :func:`~superpose.fit` as ``memory``.
 
     Attributes:
         center: ``[P]``, the model's constants when it was made.
@@ -76,7 +76,7 @@ class Memory:
     layout: Layout
 
     def check(self, model: KAN) -> None:
-        """Raise :class:`OptionError` unless the memory holds for this model."""
+        """Raise :class:`~superpose.OptionError` unless the memory holds for this model."""
         now = Layout.of(model)
         if now.layers != self.layout.layers:
             raise OptionError(
@@ -111,7 +111,7 @@ def remember(model: KAN, data: Any, memory: Memory | None = None, *, strength: f
     """Make a memory of what a model predicts on some samples, so that later training leaves that alone.
 
     Args:
-        model: after :func:`fit` on those samples.
+        model: after :func:`~superpose.fit` on those samples.
         data: a :class:`~superpose.Dataset`, whose training rows are remembered, or features ``[B, n_in]``: targets
             are not needed.
         memory: of the phases before, which the new one then includes.
@@ -127,7 +127,8 @@ def remember(model: KAN, data: Any, memory: Memory | None = None, *, strength: f
         DataError: if the features are no matrix of numbers.
         ShapeError: if the model takes another number of features.
 
-    >>> from superpose import Affine, KAN, fit
+    >>> from superpose.data import Affine
+    >>> from superpose import KAN, fit
     >>> zero, one = torch.zeros(1, dtype=torch.float64), torch.ones(1, dtype=torch.float64)
     >>> model = KAN([1, 1], grid_size=20, base="none", seed=0)
     >>> model.set_scaling(Affine(zero, one), Affine(zero, one))

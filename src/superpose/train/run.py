@@ -11,8 +11,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from superpose._arrays import root_mean_square
 from superpose.data import Dataset, Split
+from superpose.data.arrays import root_mean_square
 from superpose.nn.head import Head
 from superpose.nn.model import KAN
 from superpose.optim import penalty

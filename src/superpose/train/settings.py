@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
-from superpose._errors import OptionError, nearest
+from superpose.errors import OptionError, nearest
 from superpose.nn.head import Head
 from superpose.train.memory import Memory
 
@@ -40,11 +40,12 @@ class FitSettings:
             and reaches less where a function is learnt to many digits; :func:`search` tries both.
         patience: grid sizes in a row that may bring no better validation error before the schedule ends.
         loss: a torch loss of (prediction, target) in scaled units, mean squared error when None; lbfgs and adamw. A
-            :class:`~superpose.Head` also serves lm.
+            :class:`~superpose.nn.Head` also serves lm.
         batch_size: samples of a mini-batch; adamw.
         learning_rate: by default 1 (lbfgs), 0.01 (adamw).
         time_limit: seconds; the best model so far is kept.
-        memory: what :func:`remember` kept of earlier data: their predictions are held beside the errors on these.
+        memory: what :func:`superpose.train.remember` kept of earlier data: their predictions are held beside the
+            errors on these.
             Grids stand still then: it needs ``adapt=False``, one start, and no ``grids``.
         seed: of the starts and the order of mini-batches.
         progress: whether to show a line on the terminal; None shows it if there is one.
@@ -76,8 +77,8 @@ class FitSettings:
             )
         if optimizer == "lm" and self.loss is not None and not isinstance(self.loss, Head):
             raise OptionError(
-                "optimizer 'lm' minimises squared errors, or what a superpose.Head says; for another loss use 'lbfgs' "
-                "or 'adamw'"
+                "optimizer 'lm' minimises squared errors, or what a superpose.nn.Head says; for another loss use "
+                "'lbfgs' or 'adamw'"
             )
         for name, least in (("steps", 1), ("starts", 1), ("batch_size", 1), ("patience", 1)):
             value = getattr(self, name)
@@ -105,7 +106,9 @@ class FitSettings:
                 raise OptionError(f"grids must be growing whole numbers such as (3, 6, 12), not {self.grids!r}")
         if self.memory is not None:
             if not isinstance(self.memory, Memory):
-                raise OptionError(f"memory must come from superpose.remember, and is a {type(self.memory).__name__}")
+                raise OptionError(
+                    f"memory must come from superpose.train.remember, and is a {type(self.memory).__name__}"
+                )
             if self.adapt or self.grids is not None or self.starts not in (None, 1):
                 raise OptionError(
                     "a memory holds only while grids stand still and training goes on from the model as it is; "

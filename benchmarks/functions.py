@@ -1,0 +1,148 @@
+"""The benchmarks of function fitting: every problem, seed and competitor on the same points in the same time."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from benchmarks import competitors, pages
+from benchmarks import problems as known
+from benchmarks.competitors import OURS
+from benchmarks.peers import PEERS
+from benchmarks.problems import Problem
+from benchmarks.problems.problem import FloatArray
+from benchmarks.settings import Settings
+from benchmarks.store import Row, Store, as_csv
+from superpose.cli.parsing import quoted
+from superpose.errors import OptionError, nearest
+from superpose.plot import render
+
+TITLES = {
+    "special": "Special functions",
+    "feynman": "Feynman equations",
+    "toy": "Functions that show how errors scale",
+}
+# How a method that cannot take on a problem says so: too many dimensions, a singular matrix, no memory.
+_FAILURES = (ArithmeticError, MemoryError, RuntimeError, ValueError)
+
+
+def suite(name: str) -> Functions:
+    """The benchmark of that name."""
+    problems: dict[str, Callable[[], dict[str, Problem]]] = {
+        "special": known.special,
+        "feynman": known.feynman,
+        "toy": known.toy,
+    }
+    return Functions(TITLES[name], problems[name])
+
+
+class Functions:
+    """A set of functions to be learnt from samples."""
+
+    def __init__(self, title: str, problems: Callable[[], dict[str, Problem]]) -> None:
+        self.title = title
+        self.problems = problems
+
+    def order(self, settings: Settings) -> tuple[str, ...]:
+        known = self.problems()
+        check_names(settings.only, known)
+        return (*known, OURS, *PEERS)
+
+    def measure(self, settings: Settings, store: Store, listener: Callable[[str], None]) -> None:
+        problems = chosen(self.problems(), settings.only)
+        store.problems |= {problem.name: described(problem) for problem in problems}
+        total = len(problems) * len(settings.seeds) * (1 + len(settings.peers))
+        count = 0
+        for problem in problems:
+            for seed in settings.seeds:
+                for name in (OURS, *settings.peers):
+                    count += 1
+                    if store.found(problem=problem.name, seed=seed, competitor=name) is None:
+                        listener(f"{problem.name}, seed {seed}: {name} ({count} of {total})")
+                        size = (store.found(problem=problem.name, seed=seed, competitor=OURS) or {}).get("parameters")
+                        store.add(measured(problem, name, settings, seed, size))
+
+    def pages(self, store: Store) -> dict[str, bytes]:
+        return {
+            "results.csv": as_csv(store.rows()),
+            "results.md": pages.table(self.title, store).encode(),
+            "results.svg": render(pages.dots(self.title, store), "svg"),
+        }
+
+    def lines(self, store: Store) -> list[str]:
+        return pages.lines(store)
+
+
+def check_names(only: Iterable[str], known: Iterable[str]) -> None:
+    """Raise :class:`OptionError` unless every name is one of those known."""
+    known = list(known)
+    for name in only:
+        if name not in known:
+            hint = nearest(name, known) or f"; the problems are {', '.join(known)}"
+            raise OptionError(f"--only: there is no problem {quoted(name)}{hint}")
+
+
+def chosen(problems: dict[str, Problem], only: Iterable[str]) -> list[Problem]:
+    """The problems named, or all."""
+    names = set(only) or set(problems)
+    return [problem for name, problem in problems.items() if name in names]
+
+
+def described(problem: Problem) -> dict[str, Any]:
+    """What stands of a problem in ``results.json``."""
+    return {
+        "title": problem.title,
+        "ranges": {variable.name: [variable.low, variable.high] for variable in problem.variables},
+        "published": dict(problem.published),
+        "published_best_kan": problem.best_kan,
+        "published_best": problem.best_published,
+        "published_shape": list(problem.shape),
+    }
+
+
+def measured(problem: Problem, name: str, settings: Settings, seed: int, parameters: int | None) -> Row:
+    """Train one competitor and measure it on fresh points: one row."""
+    x, y = problem.sample(settings.points, (seed, 0))
+    test_x, test_y = problem.sample(settings.test_points, (seed, 1))
+    row: Row = {"problem": problem.name, "seed": seed, "competitor": name}
+    figures = dict.fromkeys(
+        (
+            *("test_rmse", "relative_rmse", "seconds", "processor_seconds"),
+            *("predict_seconds", "parameters", "shape", "grids"),
+        )
+    )
+    began, worked = time.monotonic(), time.process_time()
+    try:
+        trained = competitors.train(
+            name, problem, x, y, time_limit=settings.time_limit, seed=seed, parameters=parameters
+        )
+        after, worked = time.monotonic(), time.process_time() - worked
+        predicted = trained.predict(test_x)
+        error, spread = root_mean_square(predicted - test_y), float(test_y.std())
+        figures |= {
+            "test_rmse": error,
+            "relative_rmse": error / spread if spread else None,
+            "seconds": after - began,
+            "processor_seconds": worked,
+            "predict_seconds": time.monotonic() - after,
+            "parameters": trained.parameters,
+            "shape": list(trained.shape),
+            "grids": list(trained.grids),
+        }
+        failure = None if math.isfinite(error) else "its predictions are not finite"
+    except _FAILURES as fault:
+        if name == OURS:
+            raise
+        figures["seconds"] = time.monotonic() - began
+        failure = f"{type(fault).__name__}: {' '.join(str(fault).split())[:200]}"
+    return row | figures | {"failure": failure}
+
+
+def root_mean_square(errors: FloatArray) -> float:
+    """The root of the mean of squares, without a warning where they overflow."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return float(np.sqrt(np.mean(np.square(errors))))

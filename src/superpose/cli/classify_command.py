@@ -1,0 +1,79 @@
+"""``superpose fit --task classification``: its options, and what it says of classes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from superpose.cli import parsing
+from superpose.cli.fit_command import Job, Listener, limits
+from superpose.errors import OptionError
+
+if TYPE_CHECKING:
+    from superpose.tasks.classification import Classification
+
+# As in superpose.nn.head, which must not be loaded before options are checked.
+HEADS = ("auto", "sigmoid", "gaussian", "softmax", "ordinal")
+
+
+class Classifier(Job):
+    """``superpose fit --task classification``: one of some classes is learnt."""
+
+    error: ClassVar[tuple[str, str]] = ("cross_entropy", "cross-entropy")
+
+    @staticmethod
+    def checked(options: dict[str, Any]) -> dict[str, Any]:
+        """What was typed as the options of a classifier."""
+        made = {name: value for name, value in options.items() if name not in ("optimizer", "parameters", "time_limit")}
+        if options["optimizer"] != "lm":
+            raise OptionError("--optimizer is for numbers; a classifier is trained by Fisher scoring, so leave it out")
+        if {"functions", "linear", "combine"} & options.keys():
+            raise OptionError("--library, --linear and --combine are for numbers; leave them out with classes")
+        if made["shape"] != "auto" and not all(isinstance(width, int) for width in made["shape"]):
+            raise OptionError("--shape has products, which classifiers do not have; write sums only, such as 3,1")
+        made["head"] = "auto" if made["head"] is None else parsing.one_of("--head", made["head"], HEADS)
+        return made | limits(options)
+
+    def learn(self, listener: Listener | None) -> tuple[Classification, Any]:
+        """The network and its formula."""
+        from superpose.tasks.classification import ClassifyOptions, classify, read_labelled
+
+        options = ClassifyOptions(**self.options)
+        soft = options.head in ("sigmoid", "gaussian") and _holds_shares(self.table, self.target)
+        data = read_labelled(self.table, target=self.target, features=self.features, soft=soft, seed=options.seed)
+        return classify(data, options, listener=listener), options
+
+    def lines(self, result: Classification, summary: dict[str, Any]) -> Iterator[str]:
+        """The formula, the boundaries, and how often it and the network are right."""
+        name, rows = result.head.name, len(result.data.test)
+        parts = [f"network {summary['network_accuracy']:.2%} (cross-entropy {summary['network_cross_entropy']:.3g})"]
+        if summary["formula"] is None:
+            yield f"no formula for {name}; the network stands by itself"
+        else:
+            yield summary["formula"]
+            for boundary in summary["boundaries"]:
+                yield f"{boundary['between'][0]} | {boundary['between'][1]}: {boundary['equation']}"
+            formula = (
+                f"formula {summary['formula_accuracy']:.2%} (cross-entropy {summary['formula_cross_entropy']:.3g})"
+            )
+            parts.insert(0, formula)
+        usual = f"always saying {summary['majority_class']} {summary['majority_accuracy']:.2%}"
+        yield f"right on {rows} rows held out for the test: {', '.join(parts)}, {usual}"
+        if len(summary["features_used"]) < len(summary["features"]):
+            yield (
+                f"columns used: {', '.join(summary['features_used'])}; a network of all columns is right on "
+                f"{summary['all_columns_accuracy']:.2%}"
+            )
+
+
+def _holds_shares(table: str, target: str) -> bool:
+    """Whether a column holds numbers between 0 and 1 that are neither."""
+    from superpose.data.reading import read_table
+    from superpose.data.tables import NUMBER
+
+    read = read_table(table)
+    if target not in read.names:
+        return False
+    cells = read.columns[read.names.index(target)]
+    numbers = [float(cell) for cell in cells if not isinstance(cell, str) or NUMBER.fullmatch(cell)]
+    return len(numbers) == len(cells) and all(0 <= n <= 1 for n in numbers) and any(0 < n < 1 for n in numbers)

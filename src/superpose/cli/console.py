@@ -1,0 +1,107 @@
+"""What commands share: progress on the terminal, one thread unless told otherwise."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+LEFT_OUT = (
+    "columns left out, since they hold text (true and false, yes and no, 12% are text too; write 1 and 0, 0.12 to use "
+    "them) or one value only"
+)
+
+
+def one_thread() -> None:
+    """Use one thread unless the person has said how many; torch reads this when it is first imported.
+
+    The matrices of small networks are so small that handing them between threads costs more than it saves: on a
+    busy machine with two cores the hello example took 45 s with two threads and 11 s with one.
+    """
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@contextlib.contextmanager
+def progress(quiet: bool, first: str) -> Iterator[Callable[[str], None] | None]:
+    """A line on stderr that says what is being done, ``first`` at first; nothing where nobody looks."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    with Console(stderr=True).status(first) as status:
+        yield lambda event: status.update(Text(event))
+
+
+# Where nobody looks, lines are no longer than this.
+_WIDTH = 100
+
+
+def show_front(rows: Sequence[Mapping[str, Any]], recommendation: str | None, error: str, heading: str) -> None:
+    """The formulas of a run from simple to accurate, each on a line, a mark at the recommended one, and why it is.
+
+    Args:
+        rows: ``metrics["front"]``; those of networks, and a single formula, which was said already, are not shown.
+        recommendation: a sentence.
+        error: which of the errors.
+        heading: what it is called.
+
+    >>> rows = [
+    ...     {"complexity": 3, "formula": "x + y", "rmse": 0.25, "recommended": False},
+    ...     {"complexity": 9, "formula": "x*y + 1", "rmse": None, "recommended": True},
+    ... ]
+    >>> show_front(rows, "recommended by chance", "rmse", "error")
+      nodes  error     formula
+          3  0.25      x + y
+    *     9  -         x*y + 1
+    * recommended by chance
+    """
+    rows = [row for row in rows if "formula" in row]
+    if not rows:
+        return
+    if len(rows) > 1 and sys.stdout.isatty():
+        _front_grid(rows, error, heading)
+    elif len(rows) > 1:
+        width = max(8, len(heading))
+        print(f"  nodes  {heading:<{width}}  formula")
+        for row in rows:
+            mark = "*" if row["recommended"] else " "
+            line = f"{mark} {row['complexity']:5}  {figure(row[error]):<{width}}  {row['formula']}"
+            print(line if len(line) <= _WIDTH else f"{line[: _WIDTH - 3]}...")
+    if recommendation:
+        print(f"{'* ' if len(rows) > 1 else ''}{recommendation}")
+
+
+def _front_grid(rows: Sequence[Mapping[str, Any]], error: str, heading: str) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console()
+    width = max(8, len(heading))
+    grid = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    grid.add_column("", min_width=1)
+    grid.add_column("nodes", justify="right", min_width=5)
+    grid.add_column(heading, min_width=width)
+    # What the others and the space between the columns leave; rich would take from all of them.
+    left = max(len("formula"), console.width - 1 - 5 - width - 13)
+    grid.add_column("formula", no_wrap=True, overflow="ellipsis", max_width=left)
+    for row in rows:
+        best = bool(row["recommended"])
+        cells = ("*" if best else "", str(row["complexity"]), figure(row[error]), str(row["formula"]))
+        grid.add_row(*(Text(cell) for cell in cells), style="bold" if best else "")
+    console.print(grid)
+
+
+def figure(value: float | None) -> str:
+    """A number of three digits, and a dash for one that is missing or not finite.
+
+    >>> figure(0.012345), figure(None)
+    ('0.0123', '-')
+    """
+    return "-" if value is None or not math.isfinite(value) else f"{value:.3g}"

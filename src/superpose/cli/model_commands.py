@@ -1,0 +1,292 @@
+"""Commands that read a model: ``superpose predict | formula | plot | info``."""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from superpose.cli import parsing
+from superpose.cli.fit_command import TableArgument
+from superpose.data.tables import counted, quoted
+from superpose.errors import OptionError
+
+if TYPE_CHECKING:
+    from superpose.data.tables import Table
+    from superpose.nn import KAN
+
+Work = Callable[[], None]
+ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help="a model.safetensors that 'fit' wrote")]
+
+_FORMATS = ("text", "latex", "python", "sympy")
+_PICTURES = (".svg", ".png", ".pdf")
+_TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet")
+_SAMPLES = 1000
+# A warning stays one line of a terminal or two.
+_NAMED_ROWS = 5
+
+
+def predict(
+    model: ModelArgument,
+    table: TableArgument,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            "--out",
+            metavar="FILE",
+            help="Where to write: .csv, .tsv, either with .gz, or .parquet; standard output as CSV if left out.",
+        ),
+    ] = None,
+    probabilities: Annotated[
+        bool, typer.Option("--probabilities", help="For a classifier, a column for the probability of each class.")
+    ] = False,
+) -> Work:
+    """Write TABLE with one more column, what the model predicts; columns are found by name.
+
+    Where the model is undefined, as a root of negative numbers is, the cell is empty, and a warning says in which rows.
+    """
+    if out is not None:
+        parsing.check_file("--out", out, _TABLES, model, table)
+    return functools.partial(_predict, model, table, out, probabilities)
+
+
+def _predict(model_path: str, table: str, out: str | None, probabilities: bool) -> None:
+    import pandas
+
+    from superpose.data.reading import read_table
+    from superpose.files import load, write_atomically
+
+    model = load(model_path)
+    predictions = model.predict(table)
+    read = read_table(table)
+    columns: dict[str, Any] = dict(zip(read.names, map(_as_written, read.columns), strict=True))
+    if model.head is None and probabilities:
+        raise OptionError(f"--probabilities is for classifiers, and {parsing.quoted(model_path)} predicts numbers")
+    found = _classes(model, predictions, probabilities) if model.head is not None else {}
+    for name, values in (found or dict(zip(model.target_names, predictions.T, strict=True))).items():
+        columns[_free_name(name, columns)] = values
+    frame = pandas.DataFrame(columns)
+    if out is None:
+        # Bytes, because a table is UTF-8 whatever the terminal is set to.
+        sys.stdout.flush()
+        sys.stdout.buffer.write(_table_bytes(frame, ".csv"))
+    else:
+        write_atomically(out, _table_bytes(frame, out.lower()))
+    _warn_of_undefined(model, predictions, read)
+
+
+def _warn_of_undefined(model: KAN, predictions: Any, table: Table) -> None:
+    """Say on stderr in which rows a prediction is no finite number; the others are of use, so that is no failure."""
+    import numpy
+
+    rows = numpy.flatnonzero(~numpy.isfinite(predictions).all(1)).tolist()
+    if not rows:
+        return
+    first = ", ".join(table.place(row) for row in rows[:_NAMED_ROWS])
+    more = f" and {len(rows) - _NAMED_ROWS} more" if len(rows) > _NAMED_ROWS else ""
+    written = "empty or infinite" if numpy.isinf(predictions).any() else "empty"
+    what = "the model" if len(model.target_names) > 1 or model.head is not None else quoted(model.target_names[0])
+    print(
+        f"warning: {what} is undefined in {len(rows)} of {counted(len(predictions), 'row')} ({first}{more}), where its "
+        f"cell is {written}; the features there lie outside of where the formula holds",
+        file=sys.stderr,
+    )
+
+
+def _classes(model: KAN, scores: Any, probabilities: bool) -> dict[str, Any]:
+    """What ``predict`` adds to a table for a classifier: labels, and the probability of each class if wanted."""
+    import torch
+
+    head = model.head
+    assert head is not None
+    found: dict[str, Any] = {head.name: head.labels(scores)}
+    if probabilities:
+        shares = head.probabilities(torch.from_numpy(scores)).numpy()
+        found |= {f"P({head.name} = {name})": shares[:, k] for k, name in enumerate(head.classes)}
+    return found
+
+
+def _as_written(column: Any) -> Any:
+    """A column as a person would write it: whole numbers without a decimal point."""
+    import numpy
+
+    if isinstance(column, numpy.ndarray) and bool((abs(column) < 2**53).all()):
+        whole = column.astype(numpy.int64)
+        return whole if bool((whole == column).all()) else column
+    return column
+
+
+def _free_name(name: str, taken: dict[str, Any]) -> str:
+    candidate, count = name, 1
+    while candidate in taken:
+        candidate = f"{name}_predicted" if count == 1 else f"{name}_predicted_{count}"
+        count += 1
+    return candidate
+
+
+def _table_bytes(frame: Any, name: str) -> bytes:
+    """A data frame as the bytes of a file of that name."""
+    import gzip
+    import io
+
+    if name.endswith(".parquet"):
+        buffer = io.BytesIO()
+        frame.to_parquet(buffer, index=False)
+        return buffer.getvalue()
+    plain = name.removesuffix(".gz")
+    text = frame.to_csv(index=False, sep="\t" if plain.endswith(".tsv") else ",", lineterminator="\n").encode(
+        "utf-8", errors="surrogateescape"
+    )
+    # Without a time inside, the same table gives the same bytes.
+    return gzip.compress(text, mtime=0) if plain != name else text
+
+
+def formula(
+    model: ModelArgument,
+    form: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            metavar="|".join(_FORMATS),
+            help="Text, LaTeX, a Python module that needs NumPy only, or SymPy's own form.",
+        ),
+    ] = "text",
+) -> Work:
+    """Print the formula that a symbolic model stands for."""
+    return functools.partial(_formula, model, parsing.one_of("--format", form, _FORMATS))
+
+
+def _formula(model_path: str, form: str) -> None:
+    from superpose.files import load
+    from superpose.formulas.expressions.formula import Formula
+
+    model = load(model_path)
+    formula = Formula.read(model)
+    if form == "sympy":
+        import sympy
+
+        print("\n".join(sympy.srepr(expression) for expression in formula.expressions))
+    elif form == "latex":
+        print(formula.latex())
+    elif form == "python":
+        from superpose.report import label_code
+
+        print(formula.python() + ("" if model.head is None else label_code(model.head)), end="")
+    elif model.head is not None:
+        print(model.head.says(formula.short()))
+    else:
+        print(formula)
+
+
+def plot(
+    model: ModelArgument,
+    out: Annotated[str, typer.Option("--out", metavar="FILE", help="the picture: .svg, .png or .pdf")],
+    table: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[TABLE]",
+            help="rows to draw for; evenly over the range of the training data if left out",
+        ),
+    ] = None,
+) -> Work:
+    """Draw the network with the function of every edge."""
+    parsing.check_file("--out", out, _PICTURES, model, *([table] if table else []))
+    return functools.partial(_plot, model, table, out)
+
+
+def _plot(model_path: str, table: str | None, out: str) -> None:
+    from superpose import plot
+    from superpose.data import read_features
+    from superpose.files import load
+
+    model = load(model_path)
+    x = _own_range(model) if table is None else read_features(table, model.feature_names)
+    plot.save_figure(plot.network(model, x), out)
+
+
+def _own_range(model: KAN) -> Any:
+    """Samples spread over the range that the model was trained on."""
+    import torch
+
+    generator = torch.Generator().manual_seed(0)
+    scaled = 2 * torch.rand(_SAMPLES, model.widths[0], generator=generator, dtype=torch.float64) - 1
+    return scaled * model.input_scale + model.input_center
+
+
+def info(
+    model: ModelArgument,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+) -> Work:
+    """Say what is in a model file."""
+    return functools.partial(_info, model, as_json)
+
+
+def _info(model_path: str, as_json: bool) -> None:
+    from superpose.files import load
+
+    facts = _facts(load(model_path))
+    if as_json:
+        print(json.dumps(facts, allow_nan=False))
+        return
+    lines = [(name.replace("_", " "), text) for name, value in facts.items() for text in _texts(value)]
+    if not sys.stdout.isatty():
+        for name, text in lines:
+            print(f"{name}: {text}")
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table(show_header=False)
+    for name, text in lines:
+        grid.add_row(name, Text(text))
+    Console().print(grid)
+
+
+def _facts(model: KAN) -> dict[str, Any]:
+    layers = model.kan_layers()
+    symbolic = [
+        {"layer": n, "input": i, "output": o, "function": name}
+        | dict(zip("abcd", constants, strict=True))
+        | ({"frozen": layer.frozen_table()[i, o]} if (i, o) in layer.frozen_table() else {})
+        for n, layer in enumerate(layers)
+        for (i, o), (name, constants) in layer.symbolic_table().items()
+    ]
+    return {
+        "features": list(model.feature_names),
+        "targets": list(model.target_names),
+        "widths": model.shape,
+        "degree": [layer.degree for layer in layers],
+        "grid_size": [layer.grid_size for layer in layers],
+        "base": [layer.base for layer in layers],
+        **({} if model.head is None else {"head": model.head.kind, "classes": list(model.head.classes)}),
+        "dtype": str(model.input_center.dtype).removeprefix("torch."),
+        "parameters": model.parameter_count(),
+        "edges": sum(layer.in_features * layer.sum_count for layer in layers),
+        "edges_alive": len(model.active_edges()),
+        "edges_symbolic": len(symbolic),
+        "symbolic": symbolic,
+        "input_center": model.input_center.tolist(),
+        "input_scale": model.input_scale.tolist(),
+        "output_center": model.output_center.tolist(),
+        "output_scale": model.output_scale.tolist(),
+    }
+
+
+def _texts(value: Any) -> list[str]:
+    """A fact as lines for a person."""
+    if not isinstance(value, list):
+        return [str(value)]
+    if value and isinstance(value[0], dict):
+        return [
+            f"layer {edge['layer']}, {edge['input']} -> {edge['output']}: "
+            f"c*f(a*x + b) + d with f = {edge['function']}, "
+            + ", ".join(f"{name} = {edge[name]:.6g}" for name in "abcd")
+            + (f"; frozen: {', '.join(edge['frozen'])}" if "frozen" in edge else "")
+            for edge in value
+        ]
+    return [", ".join(f"{v:.6g}" if isinstance(v, float) else str(v) for v in value) or "none"]

@@ -1,0 +1,123 @@
+"""``superpose relations``: its options, and what it says when it is done."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from superpose.cli import console, parsing
+from superpose.errors import OptionError
+from superpose.files.json_numbers import finite
+
+if TYPE_CHECKING:
+    from superpose.tasks.relations import Relations
+
+_MOST_SEED, _MOST_SEEDS = 2**63 - 1001, 100
+
+
+def command(
+    table: Annotated[str, typer.Argument(metavar="TABLE", help="a table: CSV, TSV, either in gzip, or Parquet")],
+    columns: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--columns",
+            metavar="A,B",
+            help="The columns to look at; all that hold numbers if left out. Names that hold commas go in double "
+            "quotes, or one to each --columns.",
+        ),
+    ] = None,
+    threshold: Annotated[
+        str,
+        typer.Option(
+            "--threshold", metavar="SHARE", help="The least share of a column's variance that a relation explains."
+        ),
+    ] = "0.5",
+    seeds: Annotated[
+        str, typer.Option("--seeds", metavar="N", help="Divisions of the rows that each relation is tried on.")
+    ] = "3",
+    time_limit: Annotated[str, typer.Option("--time-limit", metavar="SECONDS", help="When to stop searching.")] = "180",
+    seed: Annotated[str, typer.Option("--seed", metavar="N", help="Of every random choice.")] = "0",
+    no_formulas: Annotated[bool, typer.Option("--no-formulas", help="Say which columns, not how.")] = False,
+    out: Annotated[
+        str | None, typer.Option("--out", metavar="DIR", help="Where to write; out/TABLE-relations if left out.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
+) -> Callable[[], None]:
+    """Find which columns of TABLE depend on one another, and by which formulas."""
+    options = {
+        "columns": parsing.names("--columns", columns),
+        "threshold": _share("--threshold", threshold),
+        "seeds": parsing.whole("--seeds", seeds, 1, _MOST_SEEDS),
+        "time_limit": parsing.seconds("--time-limit", time_limit),
+        "formulas": not no_formulas,
+        "seed": parsing.whole("--seed", seed, 0, _MOST_SEED),
+    }
+    folder = parsing.folder("--out", out, parsing.default_folder(table, "relations"))
+    return _Run(table, options, folder, as_json, quiet).run
+
+
+def _share(option: str, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1:
+        raise OptionError(
+            f"{option} is {parsing.quoted(text)} and must be a share of the variance, above 0 and below 1"
+        )
+    return value
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One run of ``superpose relations``, its options checked."""
+
+    table: str
+    options: dict[str, Any]
+    folder: Path
+    as_json: bool
+    quiet: bool
+
+    def run(self) -> None:
+        console.one_thread()
+        from superpose.report.relations import write
+        from superpose.tasks.relations import relations
+
+        with console.progress(self.quiet, "reading the table") as listener:
+            found = relations(self.table, **self.options, listener=listener)
+            write(found, self.folder)
+        if self.as_json:
+            print(json.dumps(finite(found.to_dict() | {"out": str(self.folder)}), allow_nan=False))
+            return
+        if sys.stdout.isatty() and len(found):
+            _table(found)
+            if found.free:
+                print(f"in no relation: {', '.join(found.free)}")
+        else:
+            print(found)
+        print(found.summary())
+        if found.left_out:
+            print(f"{console.LEFT_OUT}: {', '.join(found.left_out)}")
+        print(f"written to {self.folder}; begin with {self.folder / 'relations.md'}")
+
+
+def _table(found: Relations) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table("columns", "relation", "explained", "error", "confirmed")
+    for one in found:
+        what = one.text or ("a curve or a surface" if one.implicit else f"{one.target} depends on the others")
+        error = "" if one.error is None else f"{one.error:.2g}"
+        cells = (", ".join(one.columns), what, one.told_strength().removesuffix(" explained"), error,
+                 f"{one.seeds_agreeing} of {one.seeds}")  # fmt: skip
+        grid.add_row(*(Text(cell) for cell in cells))
+    Console().print(grid)

@@ -1,0 +1,164 @@
+"""A table: named columns, and where a cell stands when something about it is wrong."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy
+import numpy.typing
+
+from superpose.errors import DataError, nearest
+
+if TYPE_CHECKING:
+    import pandas
+
+FloatArray: TypeAlias = numpy.typing.NDArray[numpy.float64]
+# A column holds numbers, or the cells' text as it stands in the table.
+Column: TypeAlias = FloatArray | list[str]
+
+NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+COMMA_NUMBER = re.compile(r"[+-]?(?:[0-9]+,[0-9]*|,[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(?:[,.' ][0-9]{3})+(?:[.,][0-9]+)?")
+PERCENT = re.compile(r"[+-]?[0-9]*[.,]?[0-9]+ ?%")
+# What is wrong where a line that begins with # was read as one of the table's.
+REMARK = "lines that begin with # are read as rows here, remove them (or only the # before the columns' names)"
+_NOT_FINITE = re.compile(r"[+-]?(?:nan|inf|infinity)", re.IGNORECASE)
+
+
+def quoted(text: object, length: int = 40) -> str:
+    """Return a cell or a name as it may stand in a one-line message."""
+    text = str(text)
+    return repr(text if len(text) <= length else text[: length - 3] + "...")
+
+
+def listed(names: Sequence[str], most: int = 8) -> str:
+    """Return names as a phrase for a message.
+
+    >>> listed(["x", "y"])
+    "'x', 'y'"
+    """
+    phrase = ", ".join(quoted(name) for name in names[:most])
+    return phrase if len(names) <= most else f"{phrase} and {len(names) - most} more"
+
+
+def counted(n: int, noun: str) -> str:
+    """Return a number with its noun.
+
+    >>> counted(1, "row"), counted(3, "row")
+    ('1 row', '3 rows')
+    """
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
+def row_place(row: int) -> str:
+    """Return how a person finds a row of an array or a data frame."""
+    return f"row {row + 1} (counting from 1)"
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Named columns, and the place of each row in the words of the person who made the table."""
+
+    label: str
+    names: tuple[str, ...]
+    columns: tuple[Column, ...]
+    place: Callable[[int], str] = field(default=row_place)
+
+    def __post_init__(self) -> None:
+        for position, name in enumerate(self.names):
+            if not name and len(self.names) > 2 and sum(map(bool, self.names)) == 1:
+                title = next(filter(None, self.names))
+                raise DataError(
+                    f"{self.label}: only one of {len(self.names)} columns has a name, {quoted(title)}; if that is a "
+                    "title, remove the lines above the columns' names"
+                )
+            if not name:
+                raise DataError(
+                    f"{self.label}: column {position + 1} has no name; name it in the header or "
+                    "remove it (a data frame is best written without its index)"
+                )
+            if name in self.names[:position]:
+                raise DataError(
+                    f"{self.label}: two columns are named {quoted(name)}, column "
+                    f"{self.names.index(name) + 1} and column {position + 1}; rename one of them"
+                )
+
+    @property
+    def n_rows(self) -> int:
+        return len(self.columns[0]) if self.columns else 0
+
+    def require(self, name: str, role: str) -> None:
+        """Raise if there is no column of this name; ``role`` says what it was wanted for."""
+        if name not in self.names:
+            hint = nearest(name, self.names) or f"; its columns are {listed(self.names)}"
+            if self.names[0].startswith("#"):
+                hint += f"; {REMARK}"
+            raise DataError(f"{self.label}: there is no column {quoted(name)} for {role}{hint}")
+
+    def is_label(self, name: str) -> bool:
+        """Return whether no cell of the column is a number: a name, a date, a remark."""
+        column = self.columns[self.names.index(name)]
+        if isinstance(column, numpy.ndarray):
+            return False
+        return not any(is_numeric(cell) or _NOT_FINITE.fullmatch(cell) for cell in column)
+
+    def is_percent(self, name: str) -> bool:
+        """Return whether a column holds shares with the sign %."""
+        column = self.columns[self.names.index(name)]
+        return not isinstance(column, numpy.ndarray) and any(PERCENT.fullmatch(cell) for cell in column)
+
+    def numbers(self, name: str) -> FloatArray:
+        """Return a column as finite numbers, or raise naming the first cell that is not one."""
+        column = self.columns[self.names.index(name)]
+        if not isinstance(column, numpy.ndarray):
+            for row, cell in enumerate(column):
+                if not NUMBER.fullmatch(cell):
+                    raise self._wrong_cell(name, row, cell)
+            column = numpy.array([float(cell) for cell in column])
+        finite = numpy.isfinite(column)
+        if not finite.all():
+            row = int(numpy.argmin(finite))
+            raise self._wrong_cell(name, row, str(column[row]))
+        return column
+
+    def _wrong_cell(self, name: str, row: int, cell: str) -> DataError:
+        where = f"{self.label}, {self.place(row)}: column {quoted(name)}"
+        if not cell:
+            return DataError(f"{where} is empty; fill the cell, or leave out the row or the column")
+        if _NOT_FINITE.fullmatch(cell):
+            return DataError(f"{where} holds {cell}, not a finite number; leave out the row or the column")
+        if PERCENT.fullmatch(cell):
+            remedy = "write shares as numbers, without the % sign, in the whole column"
+        elif _THOUSANDS.fullmatch(cell) or COMMA_NUMBER.fullmatch(cell):
+            remedy = "write numbers with a decimal point and without thousands separators"
+        else:
+            remedy = "correct the cell, or leave out the row or the column"
+        return DataError(f"{where} holds {quoted(cell)}, which is not a number; {remedy}")
+
+
+def table_from_frame(frame: pandas.DataFrame, label: str) -> Table:
+    """Return a data frame as a table; columns of text keep their cells as text."""
+    names = tuple(str(name).strip() for name in frame.columns)
+    columns = tuple(_frame_column(frame.iloc[:, position]) for position in range(len(names)))
+    if not names or not len(frame):
+        raise DataError(f"{label} has no {'rows' if names else 'columns'}; a table needs both")
+    return Table(label, names, columns)
+
+
+def _frame_column(series: pandas.Series[Any]) -> Column:
+    from pandas.api import types
+
+    dtype = series.dtype
+    if types.is_bool_dtype(dtype) or (types.is_numeric_dtype(dtype) and not types.is_complex_dtype(dtype)):
+        return series.to_numpy(dtype=numpy.float64, na_value=numpy.nan)
+    missing = series.isna().to_numpy()
+    cells = series.astype(object).to_numpy()
+    return ["" if gone else str(cell).strip() for cell, gone in zip(cells, missing, strict=True)]
+
+
+def is_numeric(cell: str) -> bool:
+    """Return whether a cell is a number, with a decimal point or a decimal comma."""
+    return bool(NUMBER.fullmatch(cell) or COMMA_NUMBER.fullmatch(cell))

@@ -1,0 +1,197 @@
+"""Hidden nodes that carry the same function become one."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from superpose.data import Dataset
+from superpose.edit.attribution import scores
+from superpose.errors import OptionError
+from superpose.nn.layer import KANLayer
+from superpose.nn.model import KAN
+from superpose.nn.rows import samples
+from superpose.nn.surgery import slice_model
+from superpose.spline import fitting, grid, reference
+
+# Weight of grid points that no sample visits, in the fit of a merged edge.
+_FREE_WEIGHT = 1e-4
+
+
+def merge(model: KAN, data: Tensor | Dataset, *, tolerance: float = 1e-6) -> KAN:
+    """A new model in which hidden nodes that carry the same function are one node.
+
+    Two nodes of a layer carry the same function if one is a multiple of the other plus a constant.
+    The edges that leave the second are then rewritten for the first and added to its own: splines
+    by least squares, on the breakpoints of both if need be; a symbolic edge stays symbolic or
+    stays where it is. Nodes stay apart when the function would not be kept.
+
+    Args:
+        model: any model; it is not changed.
+        data: samples ``[B, n_in]`` in the user's units, or a data set (its training rows).
+        tolerance: the share of its variance that a node may owe to something else than its twin,
+            and that an output may lose.
+
+    Raises:
+        OptionError: if ``tolerance`` is negative.
+        DataError: if there are fewer than two samples, or the model is not finite on them.
+
+    >>> x = 2 * torch.rand(100, 2, generator=torch.Generator().manual_seed(0)) - 1
+    >>> model = KAN([2, 2, 1], base="none", seed=0)
+    >>> layer = model.layer(0)
+    >>> layer.coefficients.data[..., 1] = 3 * layer.coefficients.data[..., 0]
+    >>> merge(model, x).widths
+    [2, 1, 1]
+    """
+    if not tolerance >= 0:
+        raise OptionError(f"tolerance must be a number of at least 0, not {tolerance!r}")
+    x = samples(model, data)
+    scores(model, x)  # refuses a model that is not finite on the samples
+    target = model(x).detach()
+    model = model.copy()
+    layer = 1
+    while layer < len(model.layers):
+        merged = _merge_in_layer(model, x, target, layer, tolerance)
+        if merged is None:
+            layer += 1
+        else:
+            model = merged
+    return model
+
+
+@torch.no_grad()
+def _merge_in_layer(model: KAN, x: Tensor, target: Tensor, n: int, tolerance: float) -> KAN | None:
+    """The model with one pair of twins of node layer ``n`` merged, or None if it has none."""
+    h = model.scale_inputs(x)
+    for layer in model.kan_layers()[:n]:
+        h = layer(h)
+    deviation = h - h.mean(0)
+    products = deviation.T @ deviation
+    variance = products.diagonal()
+    before = model.layer(n - 1)
+    incoming = [int(before.mask[:, before.sums_of(node)].sum()) for node in range(before.out_features)]
+    following = model.layer(n)
+    domain = grid.breakpoints(following.knots, following.degree)
+    resolution = (variance.sqrt() / (domain[:, -1] - domain[:, 0])).tolist()
+    # To keep: the node with the fewest edges into it; of equals, the one that fills most of its
+    # grid, where the other's edges are followed best.
+    order = sorted(range(len(incoming)), key=lambda node: (incoming[node], -resolution[node]))
+    for place, kept in enumerate(order):
+        for gone in order[place + 1 :]:
+            both = variance[kept] * variance[gone]
+            shared = products[kept, gone].square()
+            if not (both > 0 and both - shared <= tolerance * both):
+                continue
+            factor = float(products[kept, gone] / variance[kept])
+            shift = float(h[:, gone].mean() - factor * h[:, kept].mean())
+            for finer in (False, True):
+                made = _merged(model, h, n, (kept, gone), (factor, shift), finer=finer)
+                if made is None:
+                    break
+                if _lost(made(x), target) <= tolerance:
+                    return made
+    return None
+
+
+def _merged(
+    model: KAN,
+    h: Tensor,
+    n: int,
+    pair: tuple[int, int],
+    affine: tuple[float, float],
+    *,
+    finer: bool,
+) -> KAN | None:
+    """``model`` with the second of two twins read off the first; None if a symbol would be lost."""
+    kept, gone = pair
+    made = model.copy()
+    layer = made.layer(n)
+    if finer:
+        layer.set_knots(grid.extended_knots(_joined_breakpoints(layer, pair, affine), layer.degree))
+    table = layer.symbolic_table()
+    curves = []
+    for o in torch.nonzero(layer.mask[gone])[:, 0].tolist():
+        if (gone, o) not in table and (kept, o) not in table:
+            curves.append(o)
+            continue
+        joined = _joined_symbol(layer, kept, gone, o, affine)
+        if joined is None:
+            return None
+        table[kept, o] = joined
+    _add_curves(layer, h[:, kept], pair, curves, affine)
+    layer.mask[kept] |= layer.mask[gone]
+    layer.set_symbolic(table)
+    nodes = [list(range(width)) for width in made.widths[1:-1]]
+    nodes[n - 1].remove(gone)
+    return slice_model(made, nodes)
+
+
+def _joined_breakpoints(layer: KANLayer, pair: tuple[int, int], affine: tuple[float, float]) -> Tensor:
+    """Breakpoints on which the edges of two twins are splines of one: both of theirs.
+
+    The other inputs' grids are split into as many intervals, so that their curves stay.
+    """
+    points = grid.breakpoints(layer.knots, layer.degree)
+    own, other = points[pair[0]], (points[pair[1]] - affine[1]) / affine[0]
+    # A breakpoint that all but coincides with another would add nothing but rounding errors.
+    apart = (other[:, None] - own).abs().amin(1) > 1e-3 * own.diff().mean()
+    inside = (other > own[0]) & (other < own[-1])
+    joined = torch.cat([own, other[apart & inside]]).sort().values
+    split = grid.split_breakpoints(points, len(joined) - 1)
+    split[pair[0]] = joined
+    return split
+
+
+def _joined_symbol(
+    layer: KANLayer, kept: int, gone: int, o: int, affine: tuple[float, float]
+) -> tuple[str, tuple[float, float, float, float]] | None:
+    """One symbolic edge for two, where the second's input is ``factor * input + shift``."""
+    table, frozen = layer.symbolic_table(), layer.frozen_table()
+    if (gone, o) not in table or (gone, o) in frozen or (kept, o) in frozen:
+        return None
+    factor, shift = affine
+    name, (a, b, c, d) = table[gone, o]
+    a, b = a * factor, b + a * shift
+    if not bool(layer.mask[kept, o]):
+        return name, (a, b, c, d)
+    other, (p, q, r, t) = table.get((kept, o), ("", (0.0,) * 4))
+    near = abs(p - a) + abs(q - b) <= 1e-6 * max(1.0, abs(p) + abs(q))
+    if name != other or not near:
+        return None
+    return name, (p, q, r + c, t + d)
+
+
+def _add_curves(
+    layer: KANLayer,
+    x: Tensor,
+    pair: tuple[int, int],
+    outputs: list[int],
+    affine: tuple[float, float],
+) -> None:
+    """Add to the edges ``kept -> o`` what comes nearest to ``gone -> o``, by least squares."""
+    kept, gone = pair
+    if not outputs:
+        return
+    knots = layer.knots[kept : kept + 1]
+    free = fitting.sites(grid.breakpoints(knots, layer.degree), layer.degree)[0]
+    places = torch.cat([free, x])
+    moved = affine[0] * places + affine[1]
+    curves = torch.stack([layer.edge_function(gone, o, moved) for o in outputs], -1)
+    basis = reference.dense_basis(knots, layer.degree, layer.base, places[:, None])[:, 0]
+    # The whole grid is followed only as far as the samples leave it free.
+    weight = torch.ones_like(places)
+    weight[: len(free)] = _FREE_WEIGHT
+    weighted = [(side * weight[:, None]).cpu() for side in (basis, curves)]
+    # The base function may be a spline, or nearly one: the system need not have full rank.
+    fitted = torch.linalg.lstsq(*weighted, driver="gelsd").solution.to(x.device)
+    own = layer.rows()[kept][:, outputs] + fitted
+    layer.coefficients[kept][:, outputs] = own
+
+
+def _lost(y: Tensor, target: Tensor) -> float:
+    """The largest share of an output's variance by which ``y`` misses ``target``."""
+    variance, mean = target.var(0, correction=0), target.mean(0)
+    # An output that is constant up to rounding is measured by its size.
+    scale = variance + torch.finfo(target.dtype).eps * mean.square()
+    missed = (y - target).square().mean(0)
+    return float(torch.where(missed > 0, missed / scale, 0.0).max())

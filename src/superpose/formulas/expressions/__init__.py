@@ -1,0 +1,1 @@
+"""Expressions: the Formula class, rewriting, constants, and the way to networks and code."""

@@ -1,0 +1,326 @@
+"""Formula: what a symbolic network says, in the user's units and names, and how wrong it is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from superpose.data import Dataset, read_features
+from superpose.data.arrays import root_mean_square
+from superpose.data.sampling import sample
+from superpose.formulas.expressions import constants, numpy_code, rewrite
+from superpose.formulas.expressions.splines import SplineEdge, absorbed, in_use
+from superpose.nn.model import KAN
+from superpose.nn.symbolic import torch_function
+
+if TYPE_CHECKING:
+    import sympy
+
+_MOST_SAMPLES = 2048
+
+
+@dataclass(frozen=True)
+class Formula:
+    """Formulas for the targets of a model, one SymPy expression each.
+
+    Make one with :meth:`of`.
+
+    Attributes:
+        expressions: one for each target, in symbols named like the columns.
+        symbols: of the columns, in the model's order.
+        feature_names, target_names: the columns.
+        splines: edges that stayed splines, by the names they have in the expressions.
+    """
+
+    expressions: tuple[sympy.Expr, ...]
+    symbols: tuple[sympy.Symbol, ...]
+    feature_names: tuple[str, ...]
+    target_names: tuple[str, ...]
+    splines: Mapping[str, SplineEdge] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of(cls, model: KAN, data: Dataset | None = None, *, deadline: float | None = None) -> Formula:
+        """The formula of a model.
+
+        Args:
+            model: its symbolic edges are written out, its splines become named functions.
+            data: if given, constants are refitted to the training and validation rows, brought to simple values
+                where these rows do not object, and the result is kept only if it is no worse than what it came from.
+            deadline: a time of :func:`time.monotonic` at which to stop simplifying.
+        """
+        import sympy
+
+        symbols = tuple(sympy.Symbol(name, real=True) for name in model.feature_names)
+        splines: dict[str, SplineEdge] = {}
+        raw = _written_out(model, symbols, splines)
+        formula = cls(raw, symbols, model.feature_names, model.target_names, splines)
+        if data is None:
+            return formula
+        return formula._simplified(data, math.inf if deadline is None else deadline)
+
+    @classmethod
+    def from_expressions(
+        cls, expressions: Sequence[sympy.Expr], data: Dataset, splines: Mapping[str, SplineEdge] | None = None
+    ) -> Formula:
+        """The formula that these expressions are, one for each target, in the real symbols of a table's columns."""
+        import sympy
+
+        symbols = tuple(sympy.Symbol(name, real=True) for name in data.feature_names)
+        return cls(tuple(expressions), symbols, data.feature_names, data.target_names, splines or {})
+
+    @classmethod
+    def read(cls, model: KAN, *, deadline: float | None = None) -> Formula:
+        """The simplified formula of a model alone, without data: its own values over its inputs' range stand in.
+
+        Meant for models whose constants were refitted to a simplified formula, as :func:`superpose.discover` does:
+        the same formula comes back.
+        """
+        generator = torch.Generator().manual_seed(0)
+        shares = torch.rand(4 * _MOST_SAMPLES, len(model.feature_names), generator=generator, dtype=torch.float64)
+        x = model.input_center.double().cpu() + (2 * shares - 1) * model.input_scale.double().cpu()
+        with torch.no_grad():
+            y = model(x.to(model.input_center.device)).double().cpu()
+        kept = torch.isfinite(y).all(-1)
+        if int(kept.sum()) < 100 or not bool((y[kept].std(0) > 0).all()):
+            return cls.of(model)
+        # Without the model's names, of which a column and a target may share one.
+        data = Dataset.from_arrays(x[kept], y[kept], test=0.0)
+        return cls.of(model, data, deadline=deadline)
+
+    def _simplified(self, data: Dataset, deadline: float) -> Formula:
+        rows = torch.cat([data.train, data.validation])
+        rows = rows[sample(torch.arange(len(rows))[:, None], _MOST_SAMPLES)[:, 0]]
+        found = []
+        splines = dict(self.splines)
+        for target, expression in enumerate(self.expressions):
+            plain, own = absorbed(expression, self.splines)
+            splines |= own
+            problem = constants.Problem(self.symbols, data.x[rows], data.y[rows, target], splines, deadline)
+            plain = rewrite.without_signs(plain, problem.sign)
+            forms = [rewrite.canonical(plain, multiply_out=flat) for flat in (False, True)]
+            forms = [form for form in dict.fromkeys(forms) if math.isfinite(problem.error(form))]
+            best = constants.simplest(problem, forms) if forms else None
+            # Judged on all rows that were not held out, as many as they are.
+            whole = constants.Problem(self.symbols, *_unheld(data, target), splines)
+            before = whole.error(expression)
+            better = best is not None and whole.error(best.expression) <= max(before * 1.02, 1e-20)
+            found.append(best.expression if best is not None and better else expression)
+        used, names = in_use(found, splines)
+        made = tuple(rewrite.renamed(expression, names) for expression in found)
+        return Formula(made, self.symbols, self.feature_names, self.target_names, used)
+
+    @property
+    def expression(self) -> sympy.Expr:
+        """The expression of the first target."""
+        return self.expressions[0]
+
+    @property
+    def complexity(self) -> int:
+        """Nodes of the expressions' trees."""
+        return sum(rewrite.complexity(expression) for expression in self.expressions)
+
+    def __str__(self) -> str:
+        texts = self.texts()
+        if len(texts) == 1:
+            return texts[0]
+        return "\n".join(f"{name} = {text}" for name, text in zip(self.target_names, texts, strict=True))
+
+    def texts(self, digits: int = 12) -> list[str]:
+        """The expressions of the targets as text, with so many digits to a number.
+
+        A name is that of a column if there is one, and a name before a bracket is a function's; so where a column is
+        called ``pi`` or ``E``, the constant of that name is written as a number. A name with anything but letters,
+        digits, underscores and dots stands between backticks.
+
+        >>> import sympy
+        >>> pi, x = sympy.Symbol("pi", real=True), sympy.Symbol("a-b", real=True)
+        >>> Formula((pi * sympy.sin(sympy.pi * x),), (pi, x), ("pi", "a-b"), ("y",)).texts(6)
+        ['pi*sin(3.14159*`a-b`)']
+        """
+        names = {symbol: _quoted(name) for symbol, name in zip(self.symbols, self.feature_names, strict=True)}
+        return [_text(_rounded(self._plain(expression), digits), names) for expression in self.expressions]
+
+    def short(self) -> list[str]:
+        """The expressions of the targets as text, with six digits to a number."""
+        return self.texts(6)
+
+    def _plain(self, expression: sympy.Expr) -> sympy.Expr:
+        """An expression with constants as numbers where a column has their name."""
+        import sympy
+
+        taken = {"π": "pi"}
+        names = {taken.get(name, name) for name in self.feature_names}
+        # E**u is the function exp, which stays.
+        constants = {one for one in expression.atoms(sympy.NumberSymbol) if str(one) in names}
+        return expression.xreplace({one: sympy.Float(one.evalf(17)) for one in constants})
+
+    def latex(self) -> str:
+        """LaTeX source, each target's formula on its own line."""
+
+        names = {symbol: _latex_name(name) for symbol, name in zip(self.symbols, self.feature_names, strict=True)}
+        printer = _latex_printer(names, spelt_out="e" in self.feature_names)
+        lines = []
+        for name, expression in zip(self.target_names, self.expressions, strict=True):
+            right = printer.doprint(_rounded(self._plain(expression), 6))
+            lines.append(f"{_latex_name(name)} = {right}")
+        return " \\\\\n".join(lines)
+
+    def python(self) -> str:
+        """Text of a standalone module with ``predict(**columns)`` that needs NumPy only."""
+        return numpy_code.module(self.expressions, self.symbols, self.feature_names, self.target_names, self.splines)
+
+    def torch(self, x: Tensor) -> Tensor:
+        """Values ``[N, n_out]`` at ``x [N, n_in]``, differentiable."""
+        columns = list(x.unbind(-1))
+        values = [torch_function(e, self.symbols, self.splines)(*columns) for e in self.expressions]
+        return torch.stack([value.expand(x.shape[:-1]) for value in values], -1)
+
+    def predict(self, table: Any) -> np.ndarray:
+        """Values ``[N, n_out]`` for a table, its columns taken by name; see :meth:`superpose.KAN.predict`."""
+        with torch.no_grad():
+            values: np.ndarray = self.torch(read_features(table, self.feature_names)).numpy()
+        return values
+
+    def rmse(self, data: Dataset, split: Any = "test") -> float:
+        """Root mean squared error in the target's units (over all targets); infinite where it is not defined."""
+        x, y = data.rows(split)
+        return _root_mean_square(self.torch(x) - y)
+
+    def constants(self, data: Dataset) -> list[dict[str, float]]:
+        """The constants that were fitted, with their standard errors on training and validation rows.
+
+        Integers, fractions and multiples of pi in a formula were chosen, not fitted, and are not listed. The errors are
+        those of least squares, from the Jacobian at the fitted values and the mean squared residual: they hold where
+        the formula is right and the residuals are independent noise of one size.
+
+        Returns:
+            ``{"value": ..., "standard_error": ...}`` of each, target by target, in the order of their size.
+        """
+        found = []
+        for target, expression in enumerate(self.expressions):
+            problem = constants.Problem(self.symbols, *_unheld(data, target), self.splines)
+            errors = problem.standard_errors(expression)
+            found += [{"value": value, "standard_error": errors[value]} for value in sorted(errors, key=abs)]
+        return found
+
+    def difference(self, model: KAN, x: Tensor) -> float:
+        """Root mean squared difference from a network on samples ``x [N, n_in]``, in the target's units."""
+        with torch.no_grad():
+            return _root_mean_square(self.torch(x) - model(x))
+
+
+def _root_mean_square(values: Tensor) -> float:
+    found = root_mean_square(values)
+    return found if math.isfinite(found) else math.inf
+
+
+def _unheld(data: Dataset, target: int) -> tuple[Tensor, Tensor]:
+    rows = torch.cat([data.train, data.validation])
+    return data.x[rows], data.y[rows, target]
+
+
+def _written_out(
+    model: KAN, symbols: tuple[sympy.Symbol, ...], splines: dict[str, SplineEdge]
+) -> tuple[sympy.Expr, ...]:
+    """Expressions of the outputs in the user's units, constants as floats."""
+    import sympy
+
+    def number(value: float) -> sympy.Expr:
+        return sympy.Float(value)
+
+    def affine(scale: float, inner: sympy.Expr, shift: float) -> sympy.Expr:
+        # Into a sum, but not into products of sums, which stay as they are.
+        terms = [number(scale) * term for term in sympy.Add.make_args(inner)]
+        return sympy.Add(*terms) + (number(shift) if shift else 0)
+
+    def unit(scale: float, inner: sympy.Expr, shift: float) -> sympy.Expr:
+        """As ``affine``, with scales of one and shifts of zero left out."""
+        return inner if scale == 1 and shift == 0 else affine(scale, inner, shift)
+
+    centers, scales = model.input_center.tolist(), model.input_scale.tolist()
+    nodes = [unit(1 / s, x, -c / s) for x, c, s in zip(symbols, centers, scales, strict=True)]
+    for n, layer in enumerate(model.kan_layers()):
+        table, rows = layer.symbolic_table(), layer.rows().detach()
+        sums: list[list[sympy.Expr]] = [[] for _ in range(layer.sum_count)]
+        for i, o in torch.nonzero(layer.mask).tolist():
+            if (i, o) in table:
+                _, (a, b, c, d) = table[i, o]
+                function = layer.symbolic.functions[layer.symbolic.edges.index((i, o))] if layer.symbolic else None
+                assert function is not None
+                value = number(c) * function.at(affine(a, nodes[i], b)) + number(d)
+                if function.name == "x":
+                    value = affine(c * a, nodes[i], c * b + d)
+                elif function.name == "0":
+                    value = number(d)
+            else:
+                made = SplineEdge(f"spline_{n}_{i}_{o}", layer.knots[i], rows[i, :, o], layer.degree, layer.base)
+                splines[made.name] = made
+                value = sympy.Function(made.name, real=True)(nodes[i])
+            # A root of a negative constant, say: the network has no value there, and neither has its formula.
+            sums[o].append(sympy.nan if value.has(sympy.I) else value)
+        factors: list[list[sympy.Expr]] = [[] for _ in range(layer.out_features)]
+        for owner, parts in zip(layer.owners, sums, strict=True):
+            factors[owner].append(sympy.Add(*parts))
+        nodes = [sympy.Mul(*parts) for parts in factors]
+    ends = zip(nodes, model.output_center.tolist(), model.output_scale.tolist(), strict=True)
+    return tuple(unit(scale, node, center) for node, center, scale in ends)
+
+
+def _rounded(expression: sympy.Expr, digits: int = 12) -> sympy.Expr:
+    """The expression with floats of so many digits, for reading."""
+    import sympy
+
+    return expression.xreplace({number: sympy.Float(float(number), digits) for number in expression.atoms(sympy.Float)})
+
+
+def _text(expression: sympy.Expr, names: Mapping[sympy.Symbol, str]) -> str:
+    """An expression as text, its symbols under these names."""
+    from sympy.printing.str import StrPrinter
+
+    class Printer(StrPrinter):  # type: ignore[misc]
+        def _print_Symbol(self, symbol: sympy.Symbol) -> str:
+            return names.get(symbol, symbol.name)
+
+    text: str = Printer().doprint(expression)
+    return text
+
+
+def _quoted(name: str) -> str:
+    """A column's name in text: between backticks, as in pandas and SQL, if it could be read as anything else.
+
+    >>> _quoted("Solar.R"), _quoted("a-b"), _quoted("2"), _quoted("x`")
+    ('Solar.R', '`a-b`', '`2`', '`x```')
+    """
+    plain = bool(name) and all(part.isidentifier() for part in name.split("."))
+    return name if plain else "`" + name.replace("`", "``") + "`"
+
+
+def _latex_printer(names: Mapping[sympy.Symbol, str], *, spelt_out: bool) -> Any:
+    """A printer of LaTeX with these names of symbols; the exponential as exp if ``spelt_out``, else as a power of e."""
+    from sympy.printing.latex import LatexPrinter
+
+    class Printer(LatexPrinter):  # type: ignore[misc]
+        def _print_ExpBase(self, expression: Any, exp: Any = None) -> str:
+            text: str
+            if not spelt_out:
+                text = super()._print_ExpBase(expression, exp)
+                return text
+            text = rf"\exp{{\left({self._print(expression.args[0])} \right)}}"
+            return text if exp is None else rf"{text}^{{{exp}}}"
+
+    return Printer({"symbol_names": dict(names)})
+
+
+def _latex_name(name: str) -> str:
+    """A column's name in LaTeX: single letters in italics, anything else upright, every special character escaped."""
+    if len(name) == 1 and name.isalpha():
+        return name
+    special = {"\\": r"\backslash ", "^": r"\hat{}", "~": r"\sim ", " ": r"\ "}
+    escaped = "".join(special.get(c, "\\" + c if c in "_{}%$#&" else c) for c in name)
+    return rf"\mathrm{{{escaped}}}"

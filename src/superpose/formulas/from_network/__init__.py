@@ -1,0 +1,1 @@
+"""Formulas read from a trained network."""

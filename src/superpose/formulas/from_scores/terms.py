@@ -1,0 +1,258 @@
+"""Terms: functions of one column, their products and quotients, from which scores are put together.
+
+Values are kept beside the way each term is written, so that thousands are compared and few are made into expressions.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from superpose.formulas.expressions import rewrite
+
+if TYPE_CHECKING:
+    import sympy
+
+_CALL = 3
+# A term whose largest value is so many of its standard deviations says nothing but where its pole is.
+_MOST_PEAKED = 60.0
+_LARGEST_EXPONENT = 20.0
+# Factors of products; further functions stand alone.
+_FACTORS = ("x", "x^2", "1/x", "sqrt(x)")
+# With more columns than this, products are of those that tell most by themselves.
+_MOST_COLUMNS = 12
+# Sums in numerators and denominators are of these.
+_SUMMANDS = ("x", "x^2")
+_CHUNK = 4096
+# A column is far from zero if its middle is so many times its range away.
+_FAR = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Term:
+    """A term's values ``[N]``, a way to write it, and how many nodes that takes."""
+
+    values: Tensor
+    build: Callable[[], sympy.Expr]
+    columns: frozenset[int]
+    kind: str
+
+
+def weight(expression: sympy.Expr) -> int:
+    """What an expression costs: its nodes, and as many more for each of its functions as set sin(x) behind x**2."""
+    import sympy
+
+    calls = sum(isinstance(node, sympy.Function) for node in sympy.preorder_traversal(expression))
+    return rewrite.complexity(expression) + _CALL * calls
+
+
+@dataclass(frozen=True, eq=False)
+class Dictionary:
+    """Terms side by side, ready to be combined.
+
+    Attributes:
+        terms: as many as there are columns of values.
+        values: ``[S, T]``, each with mean 0 and variance 1.
+        centers, scales: ``[T]`` what the terms' own values were shifted and divided by.
+        costs: ``[T]`` what a term has to raise twice the log-likelihood by.
+        count: rows that the likelihood is of; those of the values are some of them.
+    """
+
+    terms: Sequence[Term]
+    values: Tensor
+    centers: Tensor
+    scales: Tensor
+    costs: Tensor
+    count: int
+
+    @classmethod
+    def of(cls, terms: Sequence[Term], count: int) -> Dictionary:
+        values = torch.stack([term.values for term in terms], 1)
+        centers, scales = values.mean(0), values.std(0)
+        # A term costs a node for itself and one for its factor beside those that it is made of.
+        costs = [math.log(count) * (2 + weight(term.build())) for term in terms]
+        values = (values - centers) / scales
+        return cls(terms, values, centers, scales, torch.tensor(costs, dtype=values.dtype), count)
+
+    def price(self, chosen: Sequence[int]) -> float:
+        """What these terms cost together."""
+        return float(self.costs[list(chosen)].sum())
+
+    def gains(self, chosen: Sequence[int], pull: Tensor, curvature: Tensor, least: float) -> Tensor:
+        """``[T]``: by how much the likelihood rises with each term beside those chosen, less its cost (score test).
+
+        Args:
+            chosen: terms that are there already.
+            pull, curvature: ``[S]`` first and second derivatives of the losses by the score.
+            least: what is left of a term beside the others is at least this share of the mean curvature.
+        """
+        root = curvature.sqrt()[:, None]
+        basis = torch.cat([torch.ones_like(root), self.values[:, list(chosen)]], 1) * root
+        q, _ = torch.linalg.qr(basis)
+        rest = self.values * root
+        rest = rest - q @ (q.T @ rest)
+        size = rest.square().sum(0).clamp(min=least * len(root) * float(curvature.mean()))
+        gain = (self.values.T @ pull).square() / size * (self.count / len(root)) - self.costs
+        gain[list(chosen)] = -math.inf
+        ranked: Tensor = gain.nan_to_num(-math.inf, neginf=-math.inf)
+        return ranked
+
+    def written(self, chosen: Sequence[int], theta: Tensor) -> sympy.Expr:
+        """The sum of a constant, ``theta[0]``, and terms with factors ``theta[1:]``, all for the values here."""
+        import sympy
+
+        own = list(chosen)
+        factors = theta[1:] / self.scales[own]
+        constant = float(theta[0] - (factors * self.centers[own]).sum())
+        parts = [sympy.Float(c) * self.terms[t].build() for c, t in zip(factors.tolist(), own, strict=True)]
+        return sympy.Add(*parts, sympy.Float(constant))
+
+
+def single(x: Tensor, symbols: Sequence[sympy.Symbol]) -> list[Term]:
+    """Functions of one column each, those that have finite values on all rows ``x [N, n]``."""
+    import sympy
+
+    found: list[Term] = []
+    for n, symbol in enumerate(symbols):
+        column = x[:, n]
+        positive = bool((column > 0).all())
+        apart = positive or bool((column < 0).all())
+        kinds: list[tuple[str, Tensor, sympy.Expr]] = [
+            ("x", column, symbol),
+            ("x^2", column.square(), symbol**2),
+            ("x^3", column**3, symbol**3),
+        ]
+        low, high = float(column.min()), float(column.max())
+        middle = low / 2 + high / 2
+        if abs(middle) > _FAR * (high - low):
+            # Far from zero a column and its square are all but the same: the square about the middle is not.
+            kinds.append(("(x-c)^2", (column - middle).square(), (symbol - sympy.Float(middle)) ** 2))
+        if apart:
+            kinds.append(("1/x", 1 / column, 1 / symbol))
+        else:
+            kinds.append(("abs(x)", column.abs(), sympy.Abs(symbol)))
+        if positive:
+            kinds += [("sqrt(x)", column.sqrt(), sympy.sqrt(symbol)), ("log(x)", column.log(), sympy.log(symbol))]
+        if float(column.abs().max()) < _LARGEST_EXPONENT:
+            kinds += [
+                ("exp(x)", column.exp(), sympy.exp(symbol)),
+                ("sin(x)", column.sin(), sympy.sin(symbol)),
+                ("cos(x)", column.cos(), sympy.cos(symbol)),
+            ]
+        for kind, values, expression in kinds:
+            if bool(_telling(values[:, None])[0]):
+                found.append(Term(values, _constant(expression), frozenset((n,)), kind))
+    return found
+
+
+def of_strongest(singles: Sequence[Term], targets: Tensor) -> list[Term]:
+    """The terms of the columns that scores ``targets [N, K]`` follow best, each score by its best term; all of few."""
+    columns = sorted({column for term in singles for column in term.columns})
+    if len(columns) <= _MOST_COLUMNS:
+        return list(singles)
+    values = torch.stack([term.values for term in singles], 1)
+    values = (values - values.mean(0)) / values.std(0)
+    targets = (targets - targets.mean(0)) / targets.std(0).clamp(min=1e-300)
+    follows = (values.T @ targets).abs().amax(1).tolist()
+    best = {column: max(f for f, term in zip(follows, singles, strict=True) if column in term.columns)
+            for column in columns}  # fmt: skip
+    kept = set(sorted(columns, key=lambda column: -best[column])[:_MOST_COLUMNS])
+    return [term for term in singles if term.columns <= kept]
+
+
+def pairs(singles: Sequence[Term]) -> list[Term]:
+    """Products and quotients of two columns."""
+    factors = [term for term in singles if term.kind in _FACTORS]
+    found = []
+    for left, right in itertools.combinations(factors, 2):
+        if left.columns != right.columns:
+            values = left.values * right.values
+            if bool(_telling(values[:, None])[0]):
+                found.append(Term(values, _product(left, right), left.columns | right.columns, "pair"))
+    return found
+
+
+def best_products(
+    singles: Sequence[Term], doubles: Sequence[Term], target: Tensor, weights: Tensor, count: int, *, deadline: float
+) -> list[Term]:
+    """Of all products and quotients of a term and a sum of two, those that ``target [N]`` follows best.
+
+    Followed best: with the largest correlation under ``weights [N]``. Those that were looked at until ``deadline``, a
+    time of :func:`time.monotonic`, are what there is to choose from.
+    """
+    sums = _sums([term for term in singles if term.kind in _SUMMANDS])
+    heads = [term for term in singles if term.kind in _FACTORS] + list(doubles)
+    if not sums or not heads:
+        return []
+    weights = weights / weights.sum()
+    root = weights.sqrt()
+    centred = root * (target - weights @ target)
+    centred = centred / centred.norm().clamp(min=1e-300)
+    tall = torch.stack([term.values for term in heads])
+    best: list[tuple[float, int, int, bool]] = []
+    for place, one in enumerate(sums):
+        if time.monotonic() > deadline:
+            break
+        for over in (False, True):
+            if over and not (bool((one.values > 0).all()) or bool((one.values < 0).all())):
+                continue
+            by = 1 / one.values if over else one.values
+            for start in range(0, len(tall), _CHUNK):
+                values = tall[start : start + _CHUNK] * by
+                good = _telling(values.T)
+                values = values - (values @ weights)[:, None]
+                values = values * root
+                follows = ((values @ centred) / values.norm(dim=1).clamp(min=1e-300)).abs()
+                follows = torch.where(good & torch.isfinite(follows), follows, 0.0)
+                top = follows.topk(min(3, len(follows)))
+                best += [
+                    (share, start + which, place, over)
+                    for share, which in zip(top.values.tolist(), top.indices.tolist(), strict=True)
+                ]
+    best.sort(key=lambda item: -item[0])
+    found = []
+    for _, which, place, over in best[:count]:
+        left, right = heads[which], sums[place]
+        values = left.values / right.values if over else left.values * right.values
+        found.append(Term(values, _product(left, right, over), left.columns | right.columns, "product"))
+    return found
+
+
+def _sums(parts: Sequence[Term]) -> list[Term]:
+    """Sums and differences of two columns, or of their squares, in equal shares."""
+    found = []
+    for left, right in itertools.combinations(parts, 2):
+        if left.columns == right.columns or left.kind != right.kind:
+            continue
+        for sign in (1, -1):
+            found.append(Term(left.values + sign * right.values, _sum(left, right, sign), left.columns, "sum"))
+    return found
+
+
+def _telling(values: Tensor) -> Tensor:
+    """``[T]`` which columns of ``values [N, T]`` have a finite variance and are more than a few outstanding values."""
+    spread = values.std(0)
+    peak = (values - values.mean(0)).abs().amax(0)
+    return torch.isfinite(values).all(0) & torch.isfinite(spread) & (spread > 0) & (peak < _MOST_PEAKED * spread)
+
+
+def _constant(expression: sympy.Expr) -> Callable[[], sympy.Expr]:
+    return lambda: expression
+
+
+def _product(left: Term, right: Term, over: bool = False) -> Callable[[], sympy.Expr]:
+    return lambda: left.build() / right.build() if over else left.build() * right.build()
+
+
+def _sum(left: Term, right: Term, sign: int) -> Callable[[], sympy.Expr]:
+    import sympy
+
+    # A free constant, to begin with in equal shares.
+    return lambda: left.build() + sympy.Float(sign) * right.build()

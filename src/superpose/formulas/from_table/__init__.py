@@ -1,0 +1,1 @@
+"""Laws searched for in a table itself: structure first, then terms, then constants."""

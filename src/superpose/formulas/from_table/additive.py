@@ -1,0 +1,197 @@
+"""Sums of functions of one column each, under a known outer function: a Kolmogorov-Arnold layer, one linear problem.
+
+Also products of functions of one column each, by their logarithm, the inverse of one of those outer functions.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from superpose.formulas.expressions.splines import SplineEdge
+from superpose.formulas.from_table.curve import curves
+from superpose.formulas.from_table.expansions import chosen
+from superpose.formulas.from_table.node import Guess, Node
+from superpose.formulas.from_table.outer import Outer, kept, outers
+from superpose.formulas.from_table.surrogate import solved
+from superpose.formulas.selection import SPLINE_SIZE
+from superpose.spline import grid, reference
+
+if TYPE_CHECKING:
+    import sympy
+
+_ROWS = 4000
+_DEGREE = 5
+# Intervals of each spline: to compare outer functions, and the best of them, as long as the error falls by half.
+_COARSE, _FINER = 24, (48, 96, 160)
+_FALLS = 0.5
+# Splines that err by so much more than the best may still be of the right form.
+_NEAR, _PROMISING = 3.0, 30.0
+_POINTS = 300
+_MOST_COMBINATIONS = 12
+# Seconds for reading one curve.
+_READING = 4.0
+
+
+@dataclass(frozen=True)
+class _Sum:
+    """``f^-1(y)`` as a sum of splines.
+
+    Attributes:
+        error: on held-out rows, in units of the original target's spread.
+        knots, coefficients: ``[n, G + 2k + 1]`` and ``[n, G + k]``.
+    """
+
+    error: float
+    outer: Outer
+    knots: Tensor
+    coefficients: Tensor
+
+    def curve(self, i: int) -> tuple[Tensor, Tensor]:
+        """Points ``[P]`` over the range of a column, and values there."""
+        ends = self.knots[i, _DEGREE], self.knots[i, -_DEGREE - 1]
+        points = torch.linspace(float(ends[0]), float(ends[1]), _POINTS, dtype=self.knots.dtype)
+        return points, self.spline(i)(points)
+
+    def spline(self, i: int, offset: float = 0.0) -> SplineEdge:
+        """The curve of a column plus an offset, as what stands in a formula for want of a symbol."""
+        return SplineEdge.unnamed(self.knots[i], self.coefficients[i] + offset, _DEGREE)
+
+
+def additive(node: Node, good: float, deadline: float) -> list[Guess]:
+    """Guesses of the form ``f(sum phi_i(x_i))`` with known ``f``, if a spline of that form is good enough.
+
+    A curve that no symbol gives stays a spline in the last of the guesses.
+
+    Args:
+        good: error, in units of the spread, that the splines must reach.
+    """
+    coarse = []
+    for outer in outers(node.y):
+        fitted = _fit(node, outer, _COARSE)
+        if fitted is not None:
+            coarse.append(fitted)
+    least = min((one.error for one in coarse), default=1.0)
+    promising = [one for one in coarse if one.error < max(_PROMISING * min(least, good), 0.1)]
+    fine = []
+    for one in sorted(promising, key=lambda one: one.error)[:5]:
+        if time.monotonic() > deadline:
+            break
+        fine.append(_refined(node, one))
+    fine = [one for one in fine if one.error <= good]
+    least = min((one.error for one in fine), default=1.0)
+    # Of outer functions that serve equally well the plainest is the true one.
+    fine = [one for one in fine if one.error <= max(_NEAR * least, 1e-9)]
+    found: list[Guess] = []
+    for one in sorted(fine, key=lambda one: one.outer.complexity)[:3]:
+        if time.monotonic() > deadline:
+            break
+        found += _read(node, one, deadline)
+    return found
+
+
+def _refined(node: Node, fitted: _Sum) -> _Sum:
+    for size in _FINER:
+        finer = _fit(node, fitted.outer, size)
+        if finer is None or finer.error > _FALLS * fitted.error:
+            break
+        fitted = finer
+    return fitted
+
+
+def _fit(node: Node, outer: Outer, size: int) -> _Sum | None:
+    """The sum of splines; None if rows are too few or not finite, or a column has one value only on them."""
+    rows = torch.arange(len(node.y)) if outer.rows is None else outer.rows
+    size = min(size, len(rows[:_ROWS]) // (4 * node.x.shape[1]) - _DEGREE)
+    if size < 4:
+        return None
+    x, goal, weight = kept(node.x, node.weight, outer, _ROWS)
+    low, high = x.amin(0), x.amax(0)
+    if bool((low == high).any()):
+        # The rows that an outer function leaves need not vary in every column, as those of the table do.
+        return None
+    knots = grid.uniform_knots(low, high, size, _DEGREE)
+    matrix = reference.dense_basis(knots, _DEGREE, "none", x)
+    # A constant can stand in any of the curves: it does in the first.
+    rest = matrix[:, 1:, 1:].flatten(1)
+    matrix = torch.cat([matrix[:, 0], rest], -1) * weight[:, None]
+    held = len(x) // 5
+    goal = goal * weight
+    if not bool(torch.isfinite(matrix).all()) or not bool(torch.isfinite(goal).all()):
+        return None
+    solution = solved(matrix[held:], goal[held:])
+    error = float((matrix @ solution - goal)[:held].square().mean().sqrt()) / node.spread
+    if not error < float("inf"):
+        return None
+    per = size + _DEGREE
+    others = solution[per:].view(x.shape[1] - 1, per - 1)
+    coefficients = torch.cat([solution[None, :per], torch.nn.functional.pad(others, (1, 0))])
+    return _Sum(error, outer, knots, coefficients)
+
+
+def _read(node: Node, fitted: _Sum, deadline: float) -> list[Guess]:
+    """The curves recognised, one by one, and put together in the most promising ways."""
+    import sympy
+
+    outer = fitted.outer
+    parts = [fitted.curve(i) for i in range(len(node.symbols))]
+    spread = max(float(values.std(correction=0)) for _, values in parts)
+    if not spread > 0:
+        # Splines that are all flat have nothing to be read: the best they can say is the mean.
+        return []
+    # A curve of the splines is only as good as they are.
+    enough = max(3 * fitted.error * node.spread / spread, 1e-12)
+    choices: list[list[tuple[int, Guess | None]]] = []
+    for i, ((points, values), symbol) in enumerate(zip(parts, node.symbols, strict=True)):
+        centred = values - values.mean()
+        if float(centred.std(correction=0)) < 1e-6 * spread:
+            continue
+        until = min(deadline, time.monotonic() + _READING)
+        guesses = _recognised((points, centred), symbol, spread, enough, outer.name == "exp", until)
+        own: list[tuple[int, Guess | None]] = [(i, guess) for guess in guesses[:3]]
+        if not guesses or guesses[0].error > _PROMISING * enough:
+            own = [(i, None), *own[:1]]
+        choices.append(own)
+    offset = sum(float(values.mean()) for _, values in parts)
+    found = []
+    for combination in itertools.islice(itertools.product(*choices), _MOST_COMBINATIONS):
+        terms, splines, rest = [], dict[str, SplineEdge](), offset
+        for i, guess in combination:
+            if guess is None:
+                # The constant goes into the spline, which has a place for it.
+                spline = fitted.spline(i, rest - float(parts[i][1].mean()))
+                splines[spline.name], rest = spline, 0.0
+                terms.append(sympy.Function(spline.name, real=True)(node.symbols[i]))
+            else:
+                terms.append(guess.expression)
+        inside = sympy.Add(*terms) if splines else sympy.Add(*terms, sympy.Float(rest or 1e-9))
+        errors = [enough if guess is None else guess.error for _, guess in combination]
+        size = outer.complexity + sum(SPLINE_SIZE if guess is None else guess.size for _, guess in combination)
+        total = sum(error**2 for error in errors) ** 0.5
+        make = functools.partial(node.lift, outer.outside(inside))
+        found.append(Guess(make, total, f"sum of curves, {outer.name}", size, splines))
+    return found
+
+
+def _recognised(
+    curve: tuple[Tensor, Tensor], symbol: sympy.Symbol, spread: float, enough: float, product: bool, deadline: float
+) -> list[Guess]:
+    """What a curve may be; under an exponential it is the logarithm of a factor, which can be read as well."""
+    import sympy
+
+    points, values = curve
+    order = torch.randperm(len(points), generator=torch.Generator().manual_seed(0))
+    points, values = points[order], values[order]
+    own = Node(points[:, None], values, torch.ones_like(values), [symbol], spread, lambda inner: inner)
+    guesses = curves(own, deadline, enough=enough)
+    if product and not (guesses and guesses[0].error < enough and guesses[0].size < 18):
+        factor = values.exp()
+        own = Node(points[:, None], factor, 1 / factor, [symbol], spread, sympy.log)
+        guesses = chosen([*guesses, *curves(own, deadline, enough=enough)])
+    return guesses

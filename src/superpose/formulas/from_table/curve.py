@@ -1,0 +1,251 @@
+"""Functions of one variable: the library on an edge, and powers times waves or exponentials of unknown rate."""
+
+from __future__ import annotations
+
+import functools
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from superpose.formulas.candidates import fit_curve
+from superpose.formulas.from_table.expansions import chosen, expansions
+from superpose.formulas.from_table.modes import modes
+from superpose.formulas.from_table.node import Guess, Node
+from superpose.formulas.from_table.outer import Outer, kept, outers
+from superpose.formulas.from_table.symmetries import Reduction
+from superpose.formulas.subsets import best_subsets
+from superpose.nn.symbolic import library
+
+if TYPE_CHECKING:
+    import sympy
+
+_ROWS, _SCANNED = 1500, 400
+_EXACT = 1e-12
+# Guesses of this size fit no smooth curve by chance.
+_PLAIN = 18.0
+_CHANCE = 0.3
+# Rates are refined on lattices of so many values to each side, from so wide a share to so fine a one; and what keeps
+# normal equations of terms that are nearly the same from being singular.
+_LATTICE, _NEAR_RATES, _FINEST, _RIDGE = 12, 0.045, 1e-8, 1e-13
+# The share of the squared goal that they leave where they see no more.
+_SOLVED = 1e-9
+# Twins of others in the library, but for constants.
+_TWINS = frozenset({"0", "cos", "arccos", "sigmoid", "x"})
+_OUTERS = ("x", "1/x", "exp", "sqrt", "log", "1/sqrt", "tanh")
+
+
+def curves(node: Node, deadline: float, *, enough: float = _EXACT) -> list[Guess]:
+    """Guesses for a table of one column, the best first.
+
+    Args:
+        enough: the error at which the search may stop: a curve that was made of splines is no better than they are.
+    """
+    found: list[Guess] = []
+    for number, batch in enumerate(stages(node, deadline)):
+        # Errors below what is enough are chance, and no reason for another term.
+        found += [replace(guess, error=max(guess.error, _CHANCE * enough)) for guess in batch]
+        # The library is asked in any case: an expansion may be as good, and a function of it plainer.
+        if number and any(guess.error < enough and guess.size < _PLAIN for guess in found):
+            break
+    return chosen(found)
+
+
+def stages(node: Node, deadline: float) -> Iterator[list[Guess]]:
+    """The same guesses batch by batch, from what is quick and likely to what is slow."""
+    other = _reciprocal(node)
+    makers: list[Callable[[], Iterable[Guess]]] = [
+        lambda: expansions(node, deadline, quick=True),
+        lambda: _library(node),
+        lambda: modes(node, deadline),
+        lambda: _library(other) if other else (),
+        lambda: _scanned(node, deadline),
+        lambda: _scanned(other, deadline) if other else (),
+        lambda: expansions(node, deadline),
+    ]
+    for make in makers:
+        found = []
+        for guess in make():
+            found.append(guess)
+            if guess.error < _EXACT and guess.size < _PLAIN:
+                break
+            if time.monotonic() > deadline:
+                break
+        yield found
+        if time.monotonic() > deadline:
+            return
+
+
+def _reciprocal(node: Node) -> Node | None:
+    """The table with one over its column: which of the two is natural is not for the reductions to know."""
+    import sympy
+
+    x = node.x
+    if float(x.abs().min()) < 1e-4 * float(x.abs().max()):
+        return None
+    turned = Reduction(0.0, 1 / x, [1 / node.symbols[0]], None, sympy.Integer(1), "reciprocal")
+    return node.reduced(turned)
+
+
+def _library(node: Node) -> Iterator[Guess]:
+    """``outer(c * f(a * x + b) + d)`` with every function of the library."""
+    import sympy
+
+    functions = {name: f for name, f in library().items() if name not in _TWINS}
+    for outer in outers(node.y):
+        if outer.name not in _OUTERS:
+            continue
+        x, y, weight = kept(node.x[:, 0], node.weight, outer, _ROWS)
+        if len(x) < 20:
+            continue
+        for candidate in fit_curve(x, y, functions)[:4]:
+            a, b, c, d = candidate.constants
+            function = functions[candidate.name]
+            inner = function.evaluate(a * x + b)
+            matrix = torch.stack([inner, torch.ones_like(inner)], -1) * weight[:, None]
+            if not bool(torch.isfinite(matrix).all()):
+                continue
+            solution = torch.linalg.lstsq(matrix, (y * weight)[:, None]).solution[:, 0]
+            residual = matrix @ solution - y * weight
+            error = float(residual.square().mean().sqrt()) / node.spread
+            if not math.isfinite(error):
+                continue
+            c, d = solution.tolist()
+            argument = sympy.Float(a) * node.symbols[0] + sympy.Float(b)
+            expression = outer.outside(sympy.Float(c) * function.at(argument) + sympy.Float(d))
+            size = outer.complexity + 8 + candidate.complexity
+            yield Guess(functools.partial(node.lift, expression), error, f"{outer.name} of {candidate.name}", size)
+
+
+def _scanned(node: Node, deadline: float) -> Iterator[Guess]:
+    """Few terms ``x^q h(a x)`` with ``h`` a wave or an exponential, its rate ``a`` tried at many values."""
+    for outer in outers(node.y):
+        if outer.name not in _OUTERS or time.monotonic() > deadline:
+            continue
+        x, y, weight = kept(node.x[:, 0], node.weight, outer, _SCANNED)
+        if len(x) < 50:
+            continue
+        reach = float(x.max() - x.min())
+        for kind, rates in (("wave", _rates(0.3, 70.0, 240)), ("exponential", _rates(0.1, 12.0, 60))):
+            yield from _scan(node, outer, (x, y, weight), kind, rates / reach, deadline)
+
+
+def _rates(low: float, high: float, count: int) -> Tensor:
+    return torch.logspace(math.log10(low), math.log10(high), count, dtype=torch.float64)
+
+
+def _atoms(x: Tensor, symbol: sympy.Expr, kind: str, rate: float) -> tuple[Tensor, list[sympy.Expr]]:
+    """The values ``[N, K]`` of all terms for one rate, and what they are."""
+    import sympy
+
+    a, powers = sympy.Float(rate), _powers(x)
+    inside: list[sympy.Expr] = [sympy.Integer(1)]
+    if kind == "wave":
+        inside += [sympy.sin(a * symbol), sympy.cos(a * symbol)]
+    else:
+        inside += [sympy.exp(a * symbol), sympy.exp(-a * symbol)]
+    return _values(x, kind, torch.tensor([rate], dtype=x.dtype))[0], [
+        symbol**q * part for q in powers for part in inside
+    ]
+
+
+def _powers(x: Tensor) -> list[int]:
+    return [0, 1, 2, -1, -2] if float(x.abs().min()) > 1e-4 * float(x.abs().max()) else [0, 1, 2]
+
+
+def _values(x: Tensor, kind: str, rates: Tensor) -> Tensor:
+    """The values ``[R, N, K]`` of all terms for each of the rates."""
+    inner = rates[:, None] * x
+    pair = (inner.sin(), inner.cos()) if kind == "wave" else (inner.exp(), (-inner).exp())
+    inside = torch.stack([torch.ones_like(inner), *pair], -1)
+    powers = torch.stack([x**q for q in _powers(x)], -1)
+    return (powers[None, :, :, None] * inside[:, :, None, :]).flatten(2)
+
+
+def _errors(x: Tensor, goal: Tensor, weight: Tensor, kind: str, rates: Tensor, count: int) -> Tensor:
+    """For each rate the least squared error of so many of the terms, as a share of the goal; infinite without values.
+
+    All choices are solved at once by their normal equations: good enough to choose a rate.
+    """
+    matrix = _values(x, kind, rates) * weight[:, None]
+    usable = torch.isfinite(matrix).all(-1).all(-1)
+    matrix = torch.where(usable[:, None, None], matrix, 1.0)
+    matrix = matrix / matrix.norm(dim=1, keepdim=True).clamp(min=1e-300)
+    goal = goal / goal.norm().clamp(min=1e-300)
+    choices = torch.combinations(torch.arange(matrix.shape[-1]), count)
+    gram, right = matrix.mT @ matrix, matrix.mT @ goal
+    some = gram[:, choices[:, :, None], choices[:, None, :]] + _RIDGE * torch.eye(count, dtype=gram.dtype)
+    pull = right[:, choices]
+    explained = (pull * torch.linalg.solve(some, pull)).sum(-1)
+    return torch.where(usable, (1 - explained.amax(-1)).clamp(min=0.0), math.inf)
+
+
+def _scan(
+    node: Node, outer: Outer, rows: tuple[Tensor, Tensor, Tensor], kind: str, rates: Tensor, deadline: float
+) -> Iterator[Guess]:
+    import sympy
+
+    x, y, weight = rows
+    symbol = node.symbols[0]
+    goal = y * weight
+    starts: list[tuple[int, float]] = []
+    # In noise three terms fit at many rates, and two at the right one.
+    for count in (2, 3):
+        errors = _errors(x, goal, weight, kind, rates, count)
+        wall = errors.new_full((1,), math.inf)
+        valley = (errors <= torch.cat([wall, errors[:-1]])) & (errors <= torch.cat([errors[1:], wall]))
+        errors = torch.where(valley, errors, math.inf)
+        starts += [(count, float(rates[k])) for k in errors.argsort()[:2].tolist() if math.isfinite(errors[k])]
+    for count, start in starts:
+        if time.monotonic() > deadline:
+            break
+        rate = _refined(node, rows, kind, start, count)
+        values, expressions = _atoms(x, symbol, kind, rate)
+        for subset in best_subsets(values * weight[:, None], goal, node.spread, most=4, beam=20, keep=2):
+            terms = zip(subset.columns, subset.coefficients.tolist(), strict=True)
+            inner = outer.outside(sympy.Add(*(sympy.Float(c) * expressions[k] for k, c in terms)))
+            size = outer.complexity + 7.0 * len(subset.columns)
+            yield Guess(functools.partial(node.lift, inner), subset.error, f"{outer.name} of {kind}s", size)
+
+
+def _refined(node: Node, rows: tuple[Tensor, Tensor, Tensor], kind: str, rate: float, count: int) -> float:
+    """The rate near one of the lattice that fits best, on finer and finer lattices."""
+    x, y, weight = rows
+    goal, width = y * weight, _NEAR_RATES
+    while width > _FINEST:
+        rates = rate * torch.linspace(1 - width, 1 + width, 2 * _LATTICE + 1, dtype=x.dtype)
+        errors = _errors(x, goal, weight, kind, rates, count)
+        rate = float(rates[errors.argmin()])
+        if float(errors.min()) < _SOLVED:
+            # Normal equations see no more; the terms themselves do.
+            return _by_sections(node, rows, kind, rate * (1 - width), rate * (1 + width))
+        width *= 2 / _LATTICE
+    return rate
+
+
+def _by_sections(node: Node, rows: tuple[Tensor, Tensor, Tensor], kind: str, low: float, high: float) -> float:
+    """The rate between two that fits best, by golden section."""
+    x, y, weight = rows
+
+    def error(value: float) -> float:
+        values, _ = _atoms(x, node.symbols[0], kind, value)
+        found = best_subsets(values * weight[:, None], y * weight, node.spread, most=3, beam=6, keep=1)
+        return min(s.error for s in found)
+
+    golden = (math.sqrt(5) - 1) / 2
+    left, right = high - golden * (high - low), low + golden * (high - low)
+    at_left, at_right = error(left), error(right)
+    for _ in range(30):
+        if at_left < at_right:
+            high, right, at_right = right, left, at_left
+            left = high - golden * (high - low)
+            at_left = error(left)
+        else:
+            low, left, at_left = left, right, at_right
+            right = low + golden * (high - low)
+            at_right = error(right)
+    return (low + high) / 2

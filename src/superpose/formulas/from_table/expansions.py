@@ -1,0 +1,146 @@
+"""Expansions: the target, or a function of it, as a sum of few terms, or as a quotient of two such sums."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from superpose.formulas.dictionary import Terms, terms
+from superpose.formulas.from_table.node import Guess, Node
+from superpose.formulas.from_table.outer import Outer, outers
+from superpose.formulas.subsets import Subset, best_subsets
+
+if TYPE_CHECKING:
+    import sympy
+
+_ROWS = 1200
+_MOST_TERMS = {1: 100, 2: 400, 3: 600, 4: 700, 5: 800, 6: 900}
+_MOST_QUOTIENT = 150
+_MOST_COLUMNS = 6
+_LEAST = 1e-13
+_EXACT = 1e-12
+_NODE = 0.02
+# Terms this much smaller than the largest are rounding.
+_NOTHING = 1e-10
+
+
+def expansions(node: Node, deadline: float, *, quick: bool = False) -> list[Guess]:
+    """Guesses for a table of at most six columns, the most promising first.
+
+    A quick look takes a third of the terms and finds most laws whose table is small enough.
+    """
+    count = node.x.shape[1]
+    if not 1 <= count <= max(_MOST_TERMS):
+        return []
+    x, y, weight = node.x[:_ROWS], node.y[:_ROWS], node.weight[:_ROWS]
+    dictionary = terms(x, list(node.symbols), most=_MOST_TERMS[count] // (3 if quick else 1))
+    plain = terms(x, list(node.symbols), most=_MOST_QUOTIENT // (3 if quick else 1), waves=count <= 2)
+    found: list[Guess] = []
+    for outer in outers(y):
+        if time.monotonic() > deadline:
+            break
+        rows = slice(None) if outer.rows is None else outer.rows
+        row_weight = weight[rows] * outer.weights
+        row_weight = row_weight.clamp(max=1e3 * float(row_weight.median()))
+        found += _sums(node, outer, dictionary, rows, row_weight, 100 if quick else 250)
+        if min((g.error for g in found), default=1.0) < _EXACT:
+            break
+        # With 1/y in the place of y, the quotient is turned upside down: nothing new.
+        if outer.name in ("x", "sqrt") or (count <= 2 and not outer.name.startswith("1/")):
+            found += _quotients(node, outer, plain, rows, row_weight)
+    return chosen(found)
+
+
+def chosen(found: list[Guess], most: int = 8) -> list[Guess]:
+    """The best of them, by error and complexity, each expression once."""
+    priced = sorted(found, key=price)
+    kept: list[Guess] = []
+    for guess in priced:
+        if all(guess.expression != other.expression for other in kept):
+            kept.append(guess)
+        if len(kept) == most:
+            break
+    return kept
+
+
+def price(guess: Guess) -> float:
+    """Powers of ten of the squared error, and a little for each node of the expression."""
+    return 2 * math.log10(max(guess.error, _LEAST)) + _NODE * guess.size
+
+
+def _sums(
+    node: Node, outer: Outer, dictionary: Terms, rows: slice | Tensor, weight: Tensor, triples: int
+) -> list[Guess]:
+    import sympy
+
+    matrix = dictionary.values[rows] * weight[:, None]
+    subsets = best_subsets(matrix, outer.values * weight, node.spread, most=_MOST_COLUMNS, triples=triples)
+    made = []
+    for subset in _worthwhile(subsets):
+        sizes = matrix[:, list(subset.columns)].square().mean(0).sqrt() * subset.coefficients.abs()
+        large = (sizes > _NOTHING * sizes.max()).tolist()
+        kept = [
+            (k, c) for k, c, stays in zip(subset.columns, subset.coefficients.tolist(), large, strict=True) if stays
+        ]
+        size = outer.complexity + sum(3 + dictionary.costs[k] for k, _ in kept)
+
+        def make(kept: list[tuple[int, float]] = kept) -> sympy.Expr:
+            inner = sympy.Add(*(sympy.Float(c) * dictionary.expression(k) for k, c in kept))
+            return node.lift(outer.outside(inner))
+
+        made.append(Guess(make, subset.error, f"sum of terms, {outer.name}", size))
+    return made
+
+
+def _quotients(node: Node, outer: Outer, dictionary: Terms, rows: slice | Tensor, weight: Tensor) -> list[Guess]:
+    """``f^-1(y) (1 + sum d_k q_k) = sum c_k p_k``: linear in all coefficients."""
+    import sympy
+
+    values = dictionary.values[rows]
+    count = values.shape[1]
+    matrix = torch.cat([values, -outer.values[:, None] * values[:, 1:]], -1) * weight[:, None]
+    # The plainest terms above and below come first.
+    order = sorted(range(matrix.shape[1]), key=lambda k: dictionary.costs[k if k < count else k - count + 1])
+    mixed = best_subsets(matrix[:, order], outer.values * weight, node.spread, most=5)
+    subsets = [replace(s, columns=tuple(order[k] for k in s.columns)) for s in mixed]
+    made = []
+    for subset in _worthwhile(subsets):
+        chosen_terms = list(zip(subset.columns, subset.coefficients.tolist(), strict=True))
+        over = [(k, c) for k, c in chosen_terms if k < count]
+        under = [(k - count + 1, c) for k, c in chosen_terms if k >= count]
+        bottom = torch.ones_like(outer.values)
+        for k, c in under:
+            bottom = bottom + c * values[:, k]
+        if not over or not under or bool((bottom.abs() < 1e-6 * bottom.abs().mean()).any()):
+            continue
+        residual = (matrix[:, list(subset.columns)] @ subset.coefficients - outer.values * weight) / bottom
+        error = float(residual.square().mean().sqrt()) / node.spread
+        size = outer.complexity + 4 + sum(3 + dictionary.costs[k] for k, _ in over + under)
+
+        def make(over: list[tuple[int, float]] = over, under: list[tuple[int, float]] = under) -> sympy.Expr:
+            top = sympy.Add(*(sympy.Float(c) * dictionary.expression(k) for k, c in over))
+            below = sympy.Add(1, *(sympy.Float(c) * dictionary.expression(k) for k, c in under))
+            return node.lift(outer.outside(top / below))
+
+        made.append(Guess(make, error, f"quotient of sums, {outer.name}", size))
+    return made
+
+
+def _worthwhile(subsets: list[Subset]) -> list[Subset]:
+    """Of each size those near the best, and only sizes that are much better than all smaller ones."""
+    kept: list[Subset] = []
+    best = float("inf")
+    for size in sorted({len(s.columns) for s in subsets}):
+        same = [s for s in subsets if len(s.columns) == size]
+        least = min(s.error for s in same)
+        if least < 0.7 * best or least < _EXACT:
+            kept += [s for s in same if s.error <= max(1.5 * least, _EXACT)]
+        best = min(best, least)
+        if best < _LEAST:
+            break
+    return kept

@@ -1,0 +1,166 @@
+"""Sums under an outer function that is not known: ``y = h(f(p) + g(q), the others)``.
+
+The slopes of such a target by the two columns have the ratio ``f'(p) / g'(q)`` whatever ``h`` is and whatever the other
+columns are. So ``y_p g'(q) - y_q f'(p) = 0``, which is linear in ``f'`` and ``g'``: as polynomials they are the null
+vector of one matrix. Their integrals are read as curves, and the two columns become one.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import Tensor
+
+from superpose.formulas.from_table.curve import curves
+from superpose.formulas.from_table.expansions import price
+from superpose.formulas.from_table.node import Guess, Node
+from superpose.formulas.from_table.symmetries import Reduction
+from superpose.nn.symbolic import torch_function
+
+if TYPE_CHECKING:
+    import sympy
+
+_DEGREE = 12
+_POINTS = 300
+# The null vector must leave so little, and the next one so much more.
+_SMALL, _APART = 1e-3, 20.0
+# A slope this much smaller than the largest says nothing about the ratio.
+_FLAT = 1e-3
+# A curve must be read as well as this, in units of its spread.
+_READ = 1e-3
+_MOST = 2
+# Curves of fewer nodes than this are plain.
+_PLAIN = 16.0
+# Seconds for reading one curve.
+_READING = 3.0
+
+
+class _Pair(NamedTuple):
+    misfit: float
+    places: tuple[int, int]
+    # Coefficients of Chebyshev polynomials over the columns' ranges.
+    slopes: tuple[Tensor, Tensor]
+
+
+def hidden_sums(node: Node, points: Tensor, gradient: Tensor, deadline: float) -> list[Reduction]:
+    """Reductions of two columns to one, the best two.
+
+    Args:
+        node: the table.
+        points: ``[S, n]`` where the slopes are known.
+        gradient: ``[S, n]`` derivatives of the target by every column there.
+    """
+    low, high = node.x.amin(0), node.x.amax(0)
+    inner = 2 * (points - low) / (high - low) - 1
+    bases = [_chebyshev(column) for column in inner.unbind(-1)]
+    size = gradient.square().mean(0).sqrt()
+    pairs = []
+    for i, j in itertools.combinations(range(points.shape[1]), 2):
+        if bool((size[[i, j]] > 1e-6 * size.max()).all()):
+            pairs.append(_null(bases, gradient / size, (i, j), float(size[i] / size[j])))
+    found: list[Reduction] = []
+    for pair in sorted(pairs, key=lambda pair: pair.misfit):
+        if pair.misfit > _SMALL or len(found) == _MOST or time.monotonic() > deadline:
+            break
+        made = _reduction(node, pair, (low, high), deadline)
+        if made is not None:
+            found.append(made)
+    return found
+
+
+def _chebyshev(inner: Tensor) -> Tensor:
+    columns = [torch.ones_like(inner), inner]
+    for _ in range(_DEGREE - 1):
+        columns.append(2 * inner * columns[-1] - columns[-2])
+    return torch.stack(columns, -1)
+
+
+def _null(bases: list[Tensor], gradient: Tensor, places: tuple[int, int], ratio: float) -> _Pair:
+    """The two derivatives up to a common factor, from slopes of mean square one; ``ratio`` is of their true sizes."""
+    i, j = places
+    weight = 1 / (gradient[:, i].square() + gradient[:, j].square() + _FLAT**2).sqrt()
+    # Unknown are g'(q), which the slope by p multiplies, and f'(p).
+    matrix = torch.cat([gradient[:, i, None] * bases[j], -gradient[:, j, None] * bases[i]], -1) * weight[:, None]
+    _, sizes, rows = torch.linalg.svd(matrix / math.sqrt(len(matrix)), full_matrices=False)
+    null, terms = rows[-1], bases[i].shape[1]
+    by_q, by_p = null[:terms], null[terms:]
+    misfit = float(sizes[-1]) if float(sizes[-2]) > _APART * float(sizes[-1]) else 1.0
+    return _Pair(misfit, places, (by_p * ratio, by_q))
+
+
+def _reduction(node: Node, pair: _Pair, ends: tuple[Tensor, Tensor], deadline: float) -> Reduction | None:
+    import sympy
+
+    read = [_curve(node, pair, n, ends, 1.0, deadline) for n in (0, 1)]
+    for n in (0, 1):
+        # Both share an unknown factor: what one of them is multiplied by, when it is plain, makes the other plain too.
+        first, other = read[n], read[1 - n]
+        factor = None if first is None or first.size > _PLAIN else _factor(first.expression)
+        if factor is not None and (other is None or other.size > _PLAIN):
+            again = _curve(node, pair, 1 - n, ends, factor, deadline)
+            read[1 - n] = min((guess for guess in (again, other) if guess), key=price, default=None)
+    known = [guess for guess in read if guess is not None]
+    if len(known) < 2:
+        return None
+    i, j = pair.places
+    total = sympy.Add(*(guess.expression for guess in known))
+    rough = 10 * max(pair.misfit, *(guess.error for guess in known))
+    column = torch_function(total, [node.symbols[i], node.symbols[j]])(node.x[:, i], node.x[:, j])
+    rest = [k for k in range(node.x.shape[1]) if k not in pair.places]
+    columns = torch.cat([column[:, None], node.x[:, rest]], -1)
+    note = f"{node.symbols[i]} and {node.symbols[j]} in one sum"
+    return Reduction(
+        pair.misfit, columns, [total, *(node.symbols[k] for k in rest)], None, sympy.Integer(1), note, rough
+    )
+
+
+def _curve(
+    node: Node, pair: _Pair, n: int, ends: tuple[Tensor, Tensor], factor: float, deadline: float
+) -> Guess | None:
+    """One of the two curves as a multiple of an expression, the factor given."""
+    place, slope = pair.places[n], pair.slopes[n] / factor
+    low, high = float(ends[0][place]), float(ends[1][place])
+    inner = 2 * torch.rand(_POINTS, generator=torch.Generator().manual_seed(0), dtype=slope.dtype) - 1
+    values = _integral(slope, inner) * (high - low) / 2
+    values = values - values.mean()
+    spread = float(values.std(correction=0))
+    if not spread > 0:
+        return None
+    symbol = node.symbols[place]
+    x = low + (high - low) * (inner + 1) / 2
+    own = Node(x[:, None], values, torch.ones_like(values), [symbol], spread, lambda expression: factor * expression)
+    enough = max(10 * pair.misfit, 1e-9)
+    guesses = curves(own, min(deadline, time.monotonic() + _READING), enough=enough)
+    return next((guess for guess in guesses if guess.error < max(_READ, enough)), None)
+
+
+def _factor(expression: sympy.Expr) -> float | None:
+    """What the only term that is no number is multiplied by; None if there are several."""
+    import sympy
+
+    terms = [term for term in sympy.Add.make_args(expression) if term.free_symbols]
+    return abs(float(terms[0].as_coeff_Mul()[0])) if len(terms) == 1 else None
+
+
+def _integral(slope: Tensor, inner: Tensor) -> Tensor:
+    """Values of the integral of a sum of Chebyshev polynomials."""
+    # The integral of T_n is T_(n+1) / 2(n+1) - T_(n-1) / 2(n-1).
+    count = len(slope)
+    coefficients = slope.new_zeros(count + 1)
+    for n, value in enumerate(slope.tolist()):
+        if n == 0:
+            coefficients[1] += value
+        elif n == 1:
+            coefficients[2] += value / 4
+        else:
+            coefficients[n + 1] += value / (2 * (n + 1))
+            coefficients[n - 1] -= value / (2 * (n - 1))
+    angle = torch.arccos(inner.clamp(-1, 1))
+    return (angle[:, None] * torch.arange(count + 1, dtype=slope.dtype)).cos() @ coefficients
+
+
+__all__ = ["hidden_sums"]

@@ -1,0 +1,182 @@
+"""Sums of exponentials and waves, damped or not, and a polynomial: all solutions of linear differential equations with
+constant coefficients, their rates found at once by the matrix pencil (Y. Hua and T. Sarkar, 1990). In the logarithm of
+a column they are sums of powers with any exponents, in its square waves that grow ever faster.
+
+A curve of that kind, taken at evenly spaced points, makes a Hankel matrix of low rank, and the eigenvalues of the shift
+within its row space are the exponentials of the rates.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from superpose.formulas.expressions import constants
+from superpose.formulas.from_table.node import Guess, Node
+from superpose.formulas.from_table.outer import Outer, kept, outers
+from superpose.formulas.from_table.symmetries import Reduction
+from superpose.nn.symbolic import torch_function
+from superpose.spline import grid, reference
+
+if TYPE_CHECKING:
+    import sympy
+
+_ROWS, _FIT_ROWS = 4000, 800
+_DEGREE, _MOST_INTERVALS = 5, 100
+# Evenly spaced points, and the columns of their Hankel matrix.
+_POINTS, _WINDOW = 240, 80
+_MOST_RATES = 8
+# Rates times the length of the curve: less is a polynomial, more is no mode but an end effect.
+_STILL, _STEEPEST = 0.7, 60.0
+_DAMPED = 1e-3
+_EXACT = 1e-12
+# Sums that err by more are not worth fitting, and of the others the best few are.
+_HOPELESS, _FITTED = 0.1, 2
+# A further mode must lower the error to this share.
+_WORTH = 0.3
+# Outer functions whose argument may be a sum of modes.
+_OUTERS = ("x", "1/x", "exp", "sqrt", "log", "1/sqrt")
+
+
+def modes(node: Node, deadline: float) -> Iterator[Guess]:
+    """Guesses for a table of one column: sums of few modes under an outer function, then those of other variables."""
+    import sympy
+
+    x, symbol = node.x[:, 0], node.symbols[0]
+    best = math.inf
+    for guess in _modes(node, deadline):
+        best = min(best, guess.error)
+        yield guess
+    for column, expression, usable in (
+        (x.log(), sympy.log(symbol), bool((x > 0).all())),
+        (x.square(), symbol**2, bool((x >= 0).all())),
+    ):
+        if usable and best > _EXACT:
+            made = Reduction(0.0, column[:, None], [expression], None, sympy.Integer(1), str(expression))
+            yield from _modes(node.reduced(made), deadline)
+
+
+def _modes(node: Node, deadline: float) -> Iterator[Guess]:
+    for outer in outers(node.y):
+        if outer.name not in _OUTERS or time.monotonic() > deadline:
+            continue
+        x, y, weight = kept(node.x[:, 0], node.weight, outer, _ROWS)
+        even = _evenly(x, y, weight)
+        if even is None:
+            continue
+        least = math.inf
+        found: list[tuple[float, sympy.Expr, int]] = []
+        for rates, powers in _rates(even, float(x.max() - x.min())):
+            basis = _basis(x, rates, powers) * weight[:, None]
+            goal = y * weight
+            if not bool(torch.isfinite(basis).all()):
+                continue
+            solution = torch.linalg.lstsq(basis, goal[:, None], driver="gelsy").solution[:, 0]
+            error = float((basis @ solution - goal).square().mean().sqrt()) / node.spread
+            if error > _WORTH * least:
+                continue
+            least = error
+            count = len(rates) + powers
+            if error < _HOPELESS:
+                found.append((error, _written(node.symbols[0], rates, powers, solution.tolist()), count))
+        for _, inner, count in sorted(found, key=lambda item: item[0] * 2 ** item[2])[:_FITTED]:
+            yield _fitted(node, outer, inner, count)
+
+
+def _evenly(x: Tensor, y: Tensor, weight: Tensor) -> Tensor | None:
+    """The curve at evenly spaced points, by a least-squares spline; None if the rows leave it open."""
+    count = min(_MOST_INTERVALS, len(x) // 10)
+    low, high = x.min(), x.max()
+    if count < 4 or not bool(high > low):
+        return None
+    knots = grid.uniform_knots(low[None], high[None], count, _DEGREE)
+    matrix = reference.dense_basis(knots, _DEGREE, "none", x[:, None])[:, 0] * weight[:, None]
+    matrix = torch.cat([matrix, 1e-9 * matrix.square().sum(0).max().sqrt() * torch.eye(matrix.shape[1]).to(matrix)])
+    goal = torch.cat([y * weight, y.new_zeros(matrix.shape[1])])
+    if not bool(torch.isfinite(matrix).all()) or not bool(torch.isfinite(goal).all()):
+        return None
+    solution = torch.linalg.lstsq(matrix, goal[:, None], driver="gelsy").solution[:, 0]
+    points = torch.linspace(float(low), float(high), _POINTS, dtype=x.dtype)
+    even: Tensor = reference.dense_basis(knots, _DEGREE, "none", points[:, None])[:, 0] @ solution
+    return even
+
+
+def _rates(even: Tensor, length: float) -> Iterator[tuple[list[complex], int]]:
+    """Rates, one of each conjugate pair, and how many powers of the variable stand beside them, few first."""
+    hankel = even.unfold(0, _WINDOW + 1, 1)
+    _, _, rows = torch.linalg.svd(hankel / even.abs().max().clamp(min=1e-300), full_matrices=False)
+    step = length / (len(even) - 1)
+    seen = set()
+    for count in range(1, _MOST_RATES + 1):
+        space = rows[:count].T
+        shift = torch.linalg.lstsq(space[:-1], space[1:]).solution
+        found = [complex(z) for z in torch.linalg.eigvals(shift).tolist() if abs(z) > 1e-6]
+        rates = [complex(math.log(abs(z)), math.atan2(z.imag, z.real)) / step for z in found]
+        if len(rates) < count or any(abs(rate.real) * length > _STEEPEST for rate in rates):
+            continue
+        powers = sum(1 for rate in rates if abs(rate) * length < _STILL)
+        kept_rates = sorted(
+            (rate for rate in rates if abs(rate) * length >= _STILL and rate.imag > -1e-9 / length), key=abs
+        )
+        # A constant may always stand beside them.
+        for still in dict.fromkeys((max(powers, 1), powers)):
+            key = (still, *(f"{rate:.6g}" for rate in kept_rates))
+            if key not in seen and still + len(kept_rates):
+                seen.add(key)
+                yield [_plain(rate, length) for rate in kept_rates], still
+
+
+def _plain(rate: complex, length: float) -> complex:
+    """Without a damping or a frequency that the rows do not show."""
+    real = 0.0 if abs(rate.real) * length < _DAMPED else rate.real
+    return complex(real, 0.0 if abs(rate.imag) * length < _DAMPED else rate.imag)
+
+
+def _basis(x: Tensor, rates: list[complex], powers: int) -> Tensor:
+    columns = [x**power for power in range(powers)]
+    for rate in rates:
+        size = (rate.real * x).exp()
+        if rate.imag:
+            columns += [size * (rate.imag * x).cos(), size * (rate.imag * x).sin()]
+        else:
+            columns.append(size)
+    return torch.stack(columns, -1)
+
+
+def _written(symbol: sympy.Expr, rates: list[complex], powers: int, solution: list[float]) -> sympy.Expr:
+    """The sum of modes, each wave with a phase."""
+    import sympy
+
+    amounts = iter(solution)
+    terms = [sympy.Float(next(amounts)) * symbol**power for power in range(powers)]
+    for rate in rates:
+        size = sympy.exp(sympy.Float(rate.real) * symbol) if rate.real else sympy.Integer(1)
+        if rate.imag:
+            even, odd = next(amounts), next(amounts)
+            wave = sympy.cos(sympy.Float(rate.imag) * symbol + sympy.Float(math.atan2(-odd, even)))
+            terms.append(sympy.Float(math.hypot(even, odd)) * size * wave)
+        else:
+            terms.append(sympy.Float(next(amounts)) * size)
+    return sympy.Add(*terms)
+
+
+def _fitted(node: Node, outer: Outer, inner: sympy.Expr, count: int) -> Guess:
+    """With the rates fitted to the rows themselves: those of the pencil are as good as the spline."""
+    symbol = node.symbols[0]
+    x, y, weight = node.x[:_FIT_ROWS], node.y[:_FIT_ROWS], node.weight[:_FIT_ROWS]
+    whole = constants.Problem((symbol,), x, y, {}).fit(outer.outside(inner), steps=12).expression
+    residual = (torch_function(whole, [symbol])(x[:, 0]) - y) * weight
+    error = float(residual.square().mean().sqrt()) / node.spread
+    lifted = functools.partial(node.lift, whole)
+    return Guess(
+        lifted, error if math.isfinite(error) else math.inf, f"{outer.name} of modes", outer.complexity + 7.0 * count
+    )
+
+
+__all__ = ["modes"]

@@ -1,0 +1,83 @@
+"""A table on the way: columns made of the original ones, a target made of the original one, and the way back."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from superpose.formulas.expressions.splines import SplineEdge
+from superpose.formulas.from_table.symmetries import Reduction
+
+if TYPE_CHECKING:
+    import sympy
+
+
+@dataclass(frozen=True)
+class Guess:
+    """An expression for the original target in the original columns, its constants only roughly known.
+
+    Attributes:
+        make: writes it out; most guesses are never looked at, and writing them all out would take most of the time.
+        error: root mean squared error in units of the original target's spread, as far as it is known.
+        note: where it comes from.
+        size: about as many nodes as the expression has beside those that all guesses of its table share.
+        splines: the functions in it that are no symbols, by their names.
+    """
+
+    make: Callable[[], sympy.Expr] = field(repr=False)
+    error: float
+    note: str
+    size: float
+    splines: Mapping[str, SplineEdge] = field(default_factory=dict)
+
+    @functools.cached_property
+    def expression(self) -> sympy.Expr:
+        """Of the original symbols."""
+        return self.make()
+
+
+@dataclass(frozen=True)
+class Node:
+    """A table.
+
+    Attributes:
+        x: ``[N, n]`` columns.
+        y: ``[N]`` target.
+        weight: ``[N]`` how the original target moves with this one.
+        symbols: of the columns.
+        spread: standard deviation of the original target: errors are measured by it.
+        lift: from an expression of the symbols for this target to one of the original symbols for the original.
+        notes: the reductions that led here.
+    """
+
+    x: Tensor
+    y: Tensor
+    weight: Tensor
+    symbols: list[sympy.Symbol]
+    spread: float
+    lift: Callable[[sympy.Expr], sympy.Expr]
+    notes: tuple[str, ...] = ()
+
+    def reduced(self, reduction: Reduction) -> Node:
+        """The smaller table of a reduction."""
+        import sympy
+
+        depth = len(self.notes) + 1
+        symbols = [sympy.Symbol(f"_{depth}_{n}", real=True) for n in range(len(reduction.expressions))]
+        back = dict(zip(symbols, reduction.expressions, strict=True))
+        y, weight = self.y, self.weight
+        if reduction.term is not None:
+            y = y - reduction.term
+        if reduction.factor is not None:
+            y, weight = y / reduction.factor, weight * reduction.factor.abs()
+
+        def lift(expression: sympy.Expr) -> sympy.Expr:
+            made = reduction.factor_expression * expression.xreplace(back)
+            return self.lift(made if reduction.term_expression is None else reduction.term_expression + made)
+
+        notes = (*self.notes, reduction.note)
+        return Node(reduction.columns, y, weight, symbols, self.spread, lift, notes)

@@ -1,0 +1,54 @@
+"""Whether residuals have structure: then there is more to explain; else they are noise."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from superpose.formulas.from_table.surrogate import held_out, smooth
+
+# Rows whose neighbours are asked, how many of these, and the share that chance does not reach.
+_NEAR_ROWS, _NEIGHBOURS, _NEAR_SHARE = 2000, 6, 0.1
+
+
+def structure(x: Tensor, residual: Tensor, used: list[int]) -> float:
+    """The share of squared residuals that a polynomial, or the nearest rows, predict; noise gives 0.
+
+    Args:
+        x: ``[N, n]`` columns, rows in random order.
+        residual: ``[N]``.
+        used: the columns that stand in the law: with these alone, a polynomial of the same size sees more.
+    """
+    size = float(residual.square().mean().sqrt())
+    if not size > 0:
+        return 0.0
+    # Beside the same held-out rows' own size, so that chance in their choice cancels.
+    own = float((residual[: held_out(len(residual))] / size).square().mean())
+    if not own > 0:
+        return 0.0
+    found = 0.0
+    for columns in {tuple(range(x.shape[1])), tuple(used)} - {()}:
+        most = max(len(columns) + 1, min(200, len(x) // 25))
+        error = smooth(x[:, columns], residual / size, torch.ones_like(residual), 1.0, most=most).error
+        found = max(found, 1 - error**2 / own, _neighbours(x[:, columns], residual / size))
+    return found
+
+
+def _neighbours(x: Tensor, residual: Tensor) -> float:
+    """The share of squared residuals that those of the nearest rows predict, where it is much; noise gives 0.
+
+    It sees what waves or jumps too much for polynomials.
+    """
+    some, values = x[:_NEAR_ROWS], residual[:_NEAR_ROWS]
+    scaled = (some - some.mean(0)) / some.std(0).clamp(min=1e-300)
+    distance = torch.cdist(scaled, scaled)
+    distance.fill_diagonal_(math.inf)
+    nearest = distance.topk(min(_NEIGHBOURS, len(some) - 1), largest=False).indices
+    left = float((values - values[nearest].mean(-1)).square().mean())
+    share = 1 - left / float(values.square().mean())
+    return share if share > _NEAR_SHARE else 0.0
+
+
+__all__ = ["structure"]

@@ -1,0 +1,89 @@
+"""Functions of one product of powers, or of one sum, of all columns, however much they wave.
+
+Where a function is too lively for a smooth stand-in, sorting tells: if the target depends on ``u`` alone, neighbours in
+the order of ``u`` have nearly the same value (J. von Neumann's ratio of successive differences).
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from superpose.formulas.from_table.symmetries import Reduction
+
+if TYPE_CHECKING:
+    import sympy
+
+_ROWS = 3000
+_MOST = 3000
+_GOOD = 0.5
+_MOST_COLUMNS = 7
+
+
+def ridges(x: Tensor, y: Tensor, symbols: list[sympy.Expr]) -> Iterator[Reduction]:
+    """Reductions to a single column, the best three."""
+    import sympy
+
+    some, goal = x[:_ROWS], y[:_ROWS]
+    variance = float(goal.var()) or 1.0
+    found = []
+    if x.shape[1] > _MOST_COLUMNS:
+        return
+    for exponents in _exponents(x.shape[1]):
+        u = _monomial(some, exponents)
+        found.append((_roughness(u, goal) / variance, exponents, "product"))
+    for signs in itertools.product((1, -1), repeat=x.shape[1] - 1):
+        for power in (1, 2):
+            found.append((_roughness(_sum(some, (1, *signs), power), goal) / variance, (1, *signs, power), "sum"))
+    found.sort(key=lambda item: item[0])
+    for ratio, numbers, kind in found[:3]:
+        if ratio > _GOOD:
+            return
+        if kind == "product":
+            column = _monomial(x, numbers)
+            expression = sympy.Mul(*(s**n for s, n in zip(symbols, numbers, strict=True)))
+        else:
+            signs, power = numbers[:-1], numbers[-1]
+            column = _sum(x, signs, power)
+            expression = sympy.Add(*(n * s**power for s, n in zip(symbols, signs, strict=True)))
+        yield Reduction(
+            math.sqrt(ratio) / 10, column[:, None], [expression], None, sympy.Integer(1), f"one {kind} of all columns"
+        )
+
+
+def _exponents(count: int) -> list[tuple[int, ...]]:
+    largest = 2 if count <= 5 else 1
+    every = itertools.product(range(-largest, largest + 1), repeat=count)
+    kept = []
+    for exponents in every:
+        first = next((n for n in exponents if n), 0)
+        if first > 0 and math.gcd(*exponents) == 1:
+            kept.append(exponents)
+    kept.sort(key=lambda e: sum(map(abs, e)))
+    return kept[:_MOST]
+
+
+def _monomial(x: Tensor, exponents: tuple[int, ...]) -> Tensor:
+    value = torch.ones_like(x[:, 0])
+    for column, exponent in zip(x.unbind(-1), exponents, strict=True):
+        if exponent:
+            value = value * column**exponent
+    return value
+
+
+def _sum(x: Tensor, signs: tuple[int, ...], power: int) -> Tensor:
+    value = torch.zeros_like(x[:, 0])
+    for column, sign in zip(x.unbind(-1), signs, strict=True):
+        value = value + sign * column**power
+    return value
+
+
+def _roughness(u: Tensor, y: Tensor) -> float:
+    """Mean squared difference of neighbours in the order of ``u``, halved: the variance of what ``u`` leaves open."""
+    steps = y[u.argsort()].diff()
+    return float(steps.square().mean()) / 2

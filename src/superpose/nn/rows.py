@@ -1,0 +1,37 @@
+"""Rows of a table as a model takes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from superpose.data.dataset import Dataset, read_features
+from superpose.errors import DataError
+from superpose.nn.model import KAN
+
+
+def samples(model: KAN, x: Tensor | Dataset) -> Tensor:
+    """The samples ``[B, n_in]`` that stand for ``x``, on the model's device.
+
+    Raises:
+        DataError: if there are fewer than two.
+    """
+    if isinstance(x, Dataset):
+        same = x.feature_names == model.feature_names
+        table = x.x if same else read_features(x, model.feature_names)
+        x = table[x.train]
+    rows = x.to(model.input_center.device)
+    if rows.dim() != 2 or rows.shape[0] < 2:
+        raise DataError(
+            f"scores are taken over samples of shape [B, {model.widths[0]}] with B of 2 or more, "
+            f"but these have shape {tuple(rows.shape)}; pass more rows"
+        )
+    return rows
+
+
+def scaled_rows(model: KAN, data: Dataset, split: Any = "train") -> tuple[Tensor, Tensor]:
+    """Inputs and targets of a split in the model's scaled units and dtype."""
+    x, y = data.rows(split)
+    device = model.input_center.device
+    return model.scale_inputs(x.to(device)), model.scale_targets(y.to(device))

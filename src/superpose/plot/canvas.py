@@ -1,0 +1,228 @@
+"""Figures without pyplot and without anybody's settings, and how they become files."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import io
+import os
+import re
+import unicodedata
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from superpose.data.tables import quoted
+from superpose.errors import OptionError
+from superpose.files import write_atomically
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.text import Text
+
+INK = "#1b2a41"
+GREY = "#64707d"
+LIGHT = "#c9d1d9"
+# Symbolic edges. White letters on it have a contrast above 5 (WCAG asks for 4.5); told apart from
+# INK by every common kind of colour vision.
+ACCENT = "#c2410c"
+SECOND = "#0f766e"
+
+FORMATS = (".svg", ".png", ".pdf")
+_PNG_DPI = 160
+_MOST_PIXELS = 12_000
+# What would make two files of one picture differ.
+_METADATA: dict[str, dict[str, Any]] = {
+    "svg": {"Date": None, "Creator": "superpose"},
+    "pdf": {"CreationDate": None, "Creator": "superpose"},
+    "png": {"Software": "superpose"},
+}
+# Letters stay letters in an SVG: they can be searched, and a browser has fonts for all scripts.
+_SETTINGS = {"svg.fonttype": "none", "svg.hashsalt": "superpose", "pdf.fonttype": 42}
+
+
+@contextlib.contextmanager
+def settings() -> Iterator[None]:
+    """matplotlib's own settings and ours, whatever a person has set; theirs are back afterwards."""
+    import matplotlib.style
+
+    with matplotlib.style.context(["default", _SETTINGS]), warnings.catch_warnings():
+        # A name in a script that the font lacks is drawn as boxes in PNG and in full in SVG.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        yield
+
+
+@functools.cache
+def _figure_class() -> type[Figure]:
+    from matplotlib.figure import Figure
+
+    class Picture(Figure):
+        """A figure that a notebook shows without pyplot or magic commands."""
+
+        def _repr_png_(self) -> bytes:
+            return render(self, "png")
+
+        def __reduce__(self) -> tuple[Any, ...]:
+            # A class inside a function cannot be found by name.
+            return _empty, (), self.__getstate__()
+
+    return Picture
+
+
+def _empty() -> Figure:
+    """A figure that waits for its state."""
+    kind = _figure_class()
+    return kind.__new__(kind)
+
+
+def figure(width: float, height: float) -> Figure:
+    """An empty white figure of that size in inches."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    made = _figure_class()(figsize=(width, height), facecolor="white")
+    FigureCanvasAgg(made)
+    return made
+
+
+def render(figure: Figure, format: str) -> bytes:
+    """The bytes of an ``svg``, ``png`` or ``pdf`` file; the same for the same picture, always.
+
+    Raises:
+        OptionError: if the format is another one, or the picture is none.
+    """
+    from matplotlib.figure import Figure
+
+    if not isinstance(figure, Figure):
+        raise OptionError(f"a picture is a figure that superpose.plot drew, not a {type(figure).__name__}")
+    if f".{format}" not in FORMATS:
+        raise OptionError(f"format must be one of svg, png, pdf, not {format!r}")
+    buffer = io.BytesIO()
+    dpi = min(_PNG_DPI, _MOST_PIXELS / max(figure.get_size_inches()))
+    with settings():
+        figure.savefig(buffer, format=format, dpi=dpi, metadata=_METADATA[format])
+    return buffer.getvalue()
+
+
+def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
+    """Write a figure as SVG, PNG or PDF, told by the suffix; the file appears whole or not at all.
+
+    >>> from matplotlib.figure import Figure
+    >>> save_figure(Figure(), "picture.jpg")
+    Traceback (most recent call last):
+        ...
+    superpose.errors.OptionError: 'picture.jpg' is no kind of picture that superpose writes; let \
+the name end in .svg, .png or .pdf
+
+    Raises:
+        OptionError: if the suffix is another one.
+        FileError: if the file cannot be written.
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise OptionError(f"a picture is written to a path, not to a {type(path).__name__}")
+    suffix = Path(path).suffix.lower()
+    if suffix not in FORMATS:
+        raise OptionError(
+            f"{quoted(os.fspath(path), 120)} is no kind of picture that superpose writes; let the "
+            "name end in .svg, .png or .pdf"
+        )
+    write_atomically(path, render(figure, suffix[1:]))
+
+
+def clean(name: str) -> str:
+    """A name as it can stand in a picture: one line, nothing that XML cannot hold.
+
+    >>> clean("a\\nb\\x00c")
+    'a b\ufffdc'
+    """
+    return "".join(c if c.isprintable() else " " if c.isspace() else "\ufffd" for c in str(name))
+
+
+def shortened(name: str, length: int = 24) -> str:
+    """A name of at most ``length`` characters, its beginning and its end kept.
+
+    >>> shortened("a_measurement_that_somebody_took_im", 17)
+    'a_measur…_took_im'
+    """
+    name = clean(name)
+    if len(name) <= length:
+        return name
+    tail = (length - 1) // 2
+    return f"{name[: length - 1 - tail]}…{name[-tail:]}"
+
+
+def typeset(symbol: str) -> str:
+    """A function's name as it is drawn.
+
+    >>> typeset("1/x^2"), typeset("x^1.5"), typeset("gaussian")
+    ('1/x²', 'x^1.5', 'gaussian')
+    """
+    raised = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+    return re.sub(r"\^(\d)$", lambda found: found[1].translate(raised), clean(symbol))
+
+
+def text_size(text: str, size: float, **font: Any) -> tuple[float, float]:
+    """Width and height in inches of a text of that size in points."""
+    from matplotlib.backends.backend_agg import RendererAgg
+    from matplotlib.font_manager import FontProperties
+
+    renderer = RendererAgg(8, 8, 72)  # type: ignore[no-untyped-call]
+    properties = FontProperties(size=size, **font)
+    width, height, _ = renderer.get_text_width_height_descent(  # type: ignore[no-untyped-call]
+        text, properties, ismath=False
+    )
+    # The font lacks the wide letters of East Asia, and stands boxes of 0.6 em in for them.
+    wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in text)
+    return (width + 0.4 * size * wide) / 72, height / 72
+
+
+def write_text(axes: Axes, x: float, y: float, text: str, **properties: Any) -> Text:
+    """A text in which ``$``, ``_`` and ``\\`` mean themselves."""
+    return axes.text(x, y, text, parse_math=False, **properties)
+
+
+def plain_axes(axes: Axes) -> None:
+    """Quiet axes: two spines, a light grid, small labels."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(LIGHT)
+    # The minor ones have labels too, on a logarithmic axis of less than a decade.
+    axes.tick_params(which="both", colors=GREY, labelsize=9)
+    axes.tick_params(length=3)
+    axes.grid(True, color=LIGHT, linewidth=0.5, alpha=0.6)
+    axes.set_axisbelow(True)
+
+
+def make_room_at_the_left(axes: Axes) -> None:
+    """Narrow the axes until the labels at their left are on the picture: 4.2×10⁻² is longer than 10⁻²."""
+    figure = axes.get_figure(root=True)
+    labels = axes.yaxis.get_tightbbox()
+    assert figure is not None and labels is not None
+    lacking = 0.08 - labels.x0 / figure.dpi
+    if lacking > 0:
+        x, y, width, height = axes.get_position().bounds
+        share = lacking / figure.get_size_inches()[0]
+        axes.set_position((x + share, y, width - share, height))
+
+
+def heading(axes: Axes, text: str, *more: str) -> None:
+    """The title above the axes, at the left, and quieter lines under it."""
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    left = axes.get_position().x0
+    # Left of the axes, over their labels: long lines have room.
+    start = -72 * (left * figure.get_size_inches()[0] - 0.14)
+    for k, line in enumerate(reversed((text, *more))):
+        title = k == len(more)
+        axes.annotate(
+            line,
+            (0, 1),
+            xytext=(start, 8 + 13.5 * k),
+            xycoords="axes fraction",
+            textcoords="offset points",
+            annotation_clip=False,
+            parse_math=False,
+            color=INK if title else GREY,
+            size=11 if title else 9,
+            weight="bold" if title else "normal",
+        )

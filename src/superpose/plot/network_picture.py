@@ -1,0 +1,336 @@
+"""The network diagram: every edge with its function drawn on it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from numbers import Real
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from superpose.data.tables import counted
+from superpose.edit.attribution import Scores
+from superpose.errors import OptionError
+from superpose.nn import KAN
+from superpose.nn.model import Edge, Trace
+from superpose.plot import canvas, label_layout
+from superpose.plot.layout import Layout, arrange
+from superpose.plot.samples import ends, magnitudes, traced
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# More boxes than that in one layer tell nobody anything; the strongest are drawn, and it says so.
+MOST_EDGES = 300
+_MOST_IDLE_INPUTS = 40
+_CURVE_POINTS = 101
+_PADDING = 0.18
+# How faint the faintest line, frame and curve are: the curve of a weak edge can still be read.
+_LINE, _FRAME, _CURVE, _TAG = 0.08, 0.22, 0.3, 0.55
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """One edge of the diagram: what is drawn on it, and how strongly from 0 to 1."""
+
+    x: np.ndarray
+    y: np.ndarray
+    strength: float
+    symbol: str | None
+
+
+def network(
+    model: KAN,
+    x: Tensor | Any,
+    *,
+    beta: float = 3.0,
+    scores: Scores | Sequence[Tensor] | None = None,
+    title: str | None = None,
+) -> Figure:
+    """Draw a network: inputs below, outputs above, and on every edge a box with its function.
+
+    An edge is drawn over the range of activations that the samples reach, and fades with
+    tanh(beta * score). Symbolic edges have another colour and their name. A product is a circle with
+    a cross, above its factors, at which their edges end. Edges that were removed and hidden nodes
+    without edges are left out; an input without edges is faint.
+
+    Args:
+        model: any model.
+        x: samples in the user's units: an array or tensor ``[B, n_in]``, a :class:`~superpose.Dataset`, a data frame
+            or the path of a table, whose columns are taken by name; of more than 10,000 rows an even selection is
+            taken.
+        beta: how soon edges are drawn in full; the larger, the sooner.
+        scores: :func:`superpose.edit.scores` of the model, or for each layer a tensor ``[I, O]``; by default the
+            standard deviation of each edge in units of its node's.
+        title: at the top.
+
+    Raises:
+        OptionError: if ``beta`` is not positive, or the scores do not belong to the model.
+        DataError, ShapeError: if the samples do not.
+
+    >>> picture = network(KAN([2, 5, 1]), torch.zeros(1, 2))
+    >>> type(picture).__mro__[1].__name__
+    'Figure'
+    """
+    if isinstance(beta, bool) or not isinstance(beta, Real) or not 0 < beta < math.inf:
+        raise OptionError(f"beta must be a positive number, not {beta!r}")
+    trace = traced(model, x)
+    if scores is None:
+        scores = magnitudes(trace)
+    strengths = _strengths(model, scores.edges if isinstance(scores, Scores) else scores, beta)
+    edges, hidden_edges = _strongest(model, strengths)
+    levels, hidden_inputs = _levels(model, edges)
+    drawn = _curves(model, trace, edges, strengths)
+    with canvas.settings():
+        layout = arrange(
+            levels,
+            edges,
+            tagged={edge for edge in edges if drawn[edge].symbol},
+            owners=[layer.owners for layer in model.kan_layers()],
+            least_width=label_layout.room(model, levels),
+        )
+        return _draw(model, layout, drawn, title, _remarks(drawn, hidden_edges, hidden_inputs))
+
+
+def _strengths(model: KAN, scores: Sequence[Tensor], beta: float) -> list[np.ndarray]:
+    shapes = [tuple(layer.mask.shape) for layer in model.kan_layers()]
+    listed = isinstance(scores, Sequence) and all(isinstance(score, Tensor) for score in scores)
+    given = [tuple(score.shape) for score in scores] if listed else type(scores).__name__
+    if given != shapes:
+        raise OptionError(
+            f"scores need one tensor for each layer, of shapes {shapes}, and are {given}; "
+            "superpose.edit.scores(model, x).edges are such"
+        )
+    return [np.nan_to_num(torch.tanh(beta * score.detach().cpu()).numpy()) for score in scores]
+
+
+def _strongest(model: KAN, strengths: Sequence[np.ndarray]) -> tuple[list[Edge], int]:
+    """The edges to draw, and how many are not."""
+    active, kept = model.active_edges(), []
+    for n in range(len(strengths)):
+        layer = [edge for edge in active if edge[0] == n]
+        if len(layer) > MOST_EDGES:
+            layer.sort(key=lambda edge: -strengths[edge[0]][edge[1:]])
+        kept += layer[:MOST_EDGES]
+    return sorted(kept), len(active) - len(kept)
+
+
+def _levels(model: KAN, edges: Sequence[Edge]) -> tuple[list[list[int]], int]:
+    """The nodes to draw on each level, and how many inputs are not drawn."""
+    widths = model.widths
+    used: list[set[int]] = [set() for _ in widths]
+    for n, i, o in edges:
+        used[n].add(i)
+        used[n + 1].add(model.layer(n).owners[o])
+    idle = widths[0] - len(used[0])
+    if idle <= _MOST_IDLE_INPUTS:
+        used[0], idle = set(range(widths[0])), 0
+    used[-1] = set(range(widths[-1]))
+    return [sorted(level) or [0] for level in used], idle
+
+
+@torch.no_grad()
+def _curves(model: KAN, trace: Trace, edges: Sequence[Edge], strengths: Sequence[np.ndarray]) -> dict[Edge, _Drawn]:
+    """Each edge's curve, scaled to -1 ... 1 both ways."""
+    drawn = {}
+    places = np.linspace(-1, 1, _CURVE_POINTS)
+    for n, layer in enumerate(model.kan_layers()):
+        low, high = ends(trace.layers[n].inputs)
+        share = torch.linspace(0, 1, _CURVE_POINTS, dtype=low.dtype)[:, None]
+        values = layer.edges((low + share * (high - low)).to(layer.knots)).cpu().numpy()
+        node = trace.layers[n].sums.std(0, correction=0).numpy()
+        names = {} if layer.symbolic is None else layer.symbolic.names
+        for _, i, o in (edge for edge in edges if edge[0] == n):
+            curve = _scaled(values[:, i, o], node[o])
+            drawn[n, i, o] = _Drawn(places, curve, float(strengths[n][i, o]), names.get((i, o)))
+    return drawn
+
+
+def _scaled(values: np.ndarray, node: float) -> np.ndarray:
+    """A curve between -1 and 1; what shoots far out is cut, and what is flat stays flat."""
+    finite = values[np.isfinite(values)]
+    if not finite.size:
+        return np.full_like(values, np.nan)
+    low, high = np.quantile(finite, [0.03, 0.97])
+    around = 0.4 * (high - low)
+    low, high = max(low - around, finite.min()), min(high + around, finite.max())
+    if high - low <= 1e-9 * (np.abs(finite).max() + node):
+        return np.where(np.isfinite(values), 0.0, np.nan)
+    scaled = (2 * values - low - high) / (high - low)
+    return np.where(np.abs(scaled) <= 1 + 1e-9, scaled, np.nan)
+
+
+def _remarks(drawn: Mapping[Edge, _Drawn], edges: int, inputs: int) -> list[str]:
+    said = []
+    if edges:
+        said.append(f"{counted(edges, 'weaker edge')} not drawn")
+    if inputs:
+        said.append(f"{counted(inputs, 'input')} without edges not drawn")
+    return said
+
+
+def _draw(model: KAN, layout: Layout, drawn: Mapping[Edge, _Drawn], title: str | None, remarks: list[str]) -> Figure:
+    owners = [layer.owners for layer in model.kan_layers()]
+    labels = label_layout.arrange(
+        model, layout, {(n, i) for n, i, _ in drawn} | {(n + 1, owners[n][o]) for n, _, o in drawn}
+    )
+    left = min(0.0, *(label.corners[0][0] for label in labels)) - _PADDING
+    right = max(layout.width, *(label.corners[1][0] for label in labels)) + _PADDING
+    bottom = min(label.corners[0][1] for label in labels) - _PADDING
+    top = max(label.corners[1][1] for label in labels) + _PADDING
+    legend = bool({d.symbol is None for d in drawn.values()} == {True, False}) or bool(remarks)
+    bottom -= 0.3 * legend
+    if title:
+        title = canvas.shortened(title, 80)
+        wide, high = canvas.text_size(title, 13, weight="bold")
+        top += high + 0.15
+        lacking = max(0.0, wide + 2 * _PADDING - (right - left))
+        left, right = left - lacking / 2, right + lacking / 2
+    figure = canvas.figure(right - left, top - bottom)
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set_axis_off()
+    axes.set(xlim=(left, right), ylim=(bottom, top))
+    if title:
+        canvas.write_text(
+            axes,
+            left + _PADDING,
+            top - 0.12,
+            title,
+            size=13,
+            weight="bold",
+            va="top",
+            color=canvas.INK,
+        )
+    for edge in sorted(drawn, key=lambda edge: drawn[edge].strength):
+        _draw_edge(axes, layout, edge, drawn[edge])
+    _draw_nodes(axes, layout, drawn, owners)
+    for label in labels:
+        label_layout.draw(axes, label)
+    if legend:
+        _draw_legend(axes, left + _PADDING, bottom + 0.2, drawn, remarks)
+    return figure
+
+
+def _faded(color: str, strength: float, least: float) -> tuple[float, float, float]:
+    """A colour on white; not transparent, so that crossing lines do not add up."""
+    from matplotlib.colors import to_rgb
+
+    share = least + (1 - least) * min(max(strength, 0.0), 1.0)
+    red, green, blue = (1 - share * (1 - part) for part in to_rgb(color))
+    return red, green, blue
+
+
+def _draw_edge(axes: Axes, layout: Layout, edge: Edge, drawn: _Drawn) -> None:
+    from matplotlib.patches import Rectangle
+
+    n, i, o = edge
+    name = f"{n}-{i}-{o}"
+    color = canvas.ACCENT if drawn.symbol else canvas.INK
+    x, y = layout.boxes[edge]
+    half = layout.box / 2
+    foot = y - half - (layout.tag if drawn.symbol else 0.0)
+    for corners in layout.lines[edge]:
+        axes.plot(
+            *zip(*corners, strict=True),
+            color=_faded(color, drawn.strength, _LINE),
+            linewidth=0.6 + 0.8 * drawn.strength,
+            zorder=1 + drawn.strength / 2,
+            solid_capstyle="round",
+            solid_joinstyle="round",
+        )
+    frame = _faded(color, drawn.strength, _FRAME)
+    axes.add_patch(
+        Rectangle(
+            (x - half, y - half),
+            layout.box,
+            layout.box,
+            facecolor="white",
+            edgecolor=frame,
+            linewidth=0.9,
+            zorder=2,
+            gid=f"edge-{name}",
+        )
+    )
+    reach = 0.8 * half
+    axes.plot(
+        x + reach * drawn.x,
+        y + reach * drawn.y,
+        color=_faded(color, drawn.strength, _CURVE),
+        linewidth=max(1.0, min(1.8, 2.2 * layout.box)),
+        zorder=3,
+        solid_capstyle="round",
+        gid=f"curve-{name}",
+    )
+    if drawn.symbol:
+        fill = _faded(color, drawn.strength, _TAG)
+        axes.add_patch(
+            Rectangle(
+                (x - half, foot),
+                layout.box,
+                layout.tag,
+                facecolor=fill,
+                edgecolor=fill,
+                linewidth=0.9,
+                zorder=2,
+            )
+        )
+        _draw_symbol(axes, x, foot + layout.tag / 2, layout, drawn.symbol)
+
+
+def _draw_symbol(axes: Axes, x: float, y: float, layout: Layout, symbol: str) -> None:
+    """A function's name in the strip under its box, as large as fits."""
+    text = canvas.shortened(canvas.typeset(symbol))
+    size = min(10.0, 72 * layout.tag * 0.68)
+    wide = canvas.text_size(text, size)[0]
+    room = 0.92 * layout.box
+    if wide > room:
+        size = max(5.0, size * room / wide)
+    while (wide := canvas.text_size(text, size)[0]) > room and len(text) > 3:
+        text = canvas.shortened(text, len(text) - 1)
+    canvas.write_text(axes, x, y, text, size=size, color="white", ha="center", va="center_baseline", zorder=4)
+
+
+def _draw_nodes(axes: Axes, layout: Layout, drawn: Mapping[Edge, _Drawn], owners: Sequence[Sequence[int]]) -> None:
+    strongest: dict[tuple[int, int], float] = {}
+    factors: dict[tuple[int, int], float] = {}
+    for (n, i, o), edge in drawn.items():
+        for node in ((n, i), (n + 1, owners[n][o])):
+            strongest[node] = max(strongest.get(node, 0.0), edge.strength)
+        factors[n + 1, o] = max(factors.get((n + 1, o), 0.0), edge.strength)
+    products = set()
+    for (level, o), (x, y) in layout.factors.items():
+        node = level, owners[level - 1][o]
+        products.add(node)
+        color = _faded(canvas.INK, factors.get((level, o), 0.0), 0.2)
+        top_x, top_y = layout.nodes[node]
+        axes.plot([x, top_x], [y, top_y], color=color, linewidth=1.0, zorder=4.5)
+        _draw_dot(axes, x, y, 4.0, color, f"factor-{level}-{o}")
+    for node, (x, y) in layout.nodes.items():
+        color = _faded(canvas.INK, strongest.get(node, 0.0), 0.2)
+        gid = f"node-{node[0]}-{node[1]}"
+        if node not in products:
+            _draw_dot(axes, x, y, 5.5, color, gid)
+            continue
+        axes.plot([x], [y], "o", markersize=11, color="white", markeredgecolor=color, zorder=5, gid=gid)
+        axes.plot([x], [y], "x", markersize=5, color=color, markeredgewidth=1.2, zorder=5)
+
+
+def _draw_dot(axes: Axes, x: float, y: float, size: float, color: tuple[float, float, float], gid: str) -> None:
+    axes.plot([x], [y], "o", markersize=size, color=color, markeredgecolor="white", zorder=5, gid=gid)
+
+
+def _draw_legend(axes: Axes, x: float, y: float, drawn: Mapping[Edge, _Drawn], remarks: Sequence[str]) -> None:
+    entries: list[tuple[str | None, str]] = [(None, remark) for remark in remarks]
+    if {d.symbol is None for d in drawn.values()} == {True, False}:
+        entries = [(canvas.INK, "spline"), (canvas.ACCENT, "symbolic"), *entries]
+    for color, text in entries:
+        if color is not None:
+            axes.plot((x, x + 0.22), (y, y), color=color, linewidth=1.6)
+            x += 0.3
+        canvas.write_text(axes, x, y, text, size=9, color=canvas.GREY, va="center")
+        x += canvas.text_size(text, 9)[0] + 0.3

@@ -1,0 +1,87 @@
+"""What ``superpose relations`` leaves in its folder."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from superpose import plot
+from superpose.data.tables import counted, quoted
+from superpose.errors import FileError
+from superpose.files import write_atomically
+from superpose.files.json_numbers import finite
+from superpose.plot.relations import draw
+from superpose.tasks.relations.result import Relation, Relations
+
+FILES = ("relations.json", "relations.md", "relations.svg", "relations.png")
+_HEAD = ("columns", "relation", "explained", "formula's error", "real nearer than permuted", "confirmed")
+
+
+def write(relations: Relations, folder: str | os.PathLike[str]) -> dict[str, Path]:
+    """Write the relations as JSON, as a page and as a picture into a folder, which is made if need be.
+
+    Raises:
+        FileError: if the folder or a file cannot be written.
+    """
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        label = quoted(os.fspath(folder), 120)
+        raise FileError(f"{label} cannot be made: {error.strerror or error}; choose another folder") from None
+    document = json.dumps(finite(relations.to_dict()), indent=2, ensure_ascii=False, allow_nan=False)
+    picture = draw(relations)
+    contents = (f"{document}\n".encode(), page(relations).encode(), plot.render(picture, "svg"),
+                plot.render(picture, "png"))  # fmt: skip
+    for name, content in zip(FILES, contents, strict=True):
+        write_atomically(folder / name, content)
+    return {name: folder / name for name in FILES}
+
+
+def page(relations: Relations) -> str:
+    """The relations as Markdown."""
+    lines = ["# Relations", "", f"{relations.summary()}.", ""]
+    if relations.found:
+        lines += ["![Which columns belong together](relations.svg)", "", _row(_HEAD), _row(["---"] * len(_HEAD))]
+        lines += [_row(_cells(relation)) for relation in relations.found]
+        lines += ["", "Shares and errors are on rows that were held out; an error is in units of the target's standard "
+                  "deviation.", ""]  # fmt: skip
+        lines += [line for relation in relations.found for line in _inner(relation)]
+    else:
+        lines += [f"No relation explains {100 * relations.threshold:g}% of a column.", ""]
+    if relations.free:
+        lines += [f"In no relation: {', '.join(map(_code, relations.free))}.", ""]
+    if relations.left_out:
+        lines += [f"Not looked at (text, or one value only): {', '.join(map(_code, relations.left_out))}.", ""]
+    return "\n".join(lines)
+
+
+def _cells(relation: Relation) -> list[str]:
+    if relation.text is not None:
+        what = _code(relation.text)
+    elif relation.implicit:
+        what = f"{', '.join(map(_code, relation.columns))} lie on a curve or a surface"
+    else:
+        what = f"{_code(relation.target)} depends on {', '.join(map(_code, relation.features))}"
+    error = "" if relation.error is None else f"{relation.error:.2g}"
+    share = f"{relation.seeds_agreeing} of {relation.seeds}"
+    strength = relation.told_strength().removesuffix(" explained")
+    return [", ".join(map(_code, relation.columns)), what, strength, error, f"{relation.separation:.3f}", share]
+
+
+def _inner(relation: Relation) -> list[str]:
+    if not relation.inner:
+        return []
+    parts = ", ".join(f"{_code(one.name)} of {_code(one.column)} (R² {one.r2:.4f})" for one in relation.inner)
+    return [f"Functions whose sum is constant look like {parts}: {counted(len(relation.inner), 'column')}.", ""]
+
+
+def _code(text: str) -> str:
+    """A name or a formula as Markdown shows it letter by letter."""
+    plain = " ".join(text.split()).replace("`", "'").replace("|", "\\|")
+    return f"`{plain}`"
+
+
+def _row(cells: list[str] | tuple[str, ...]) -> str:
+    return f"| {' | '.join(cells)} |"

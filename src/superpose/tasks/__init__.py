@@ -1,0 +1,1 @@
+"""What a table is used for: regression, classification, relations among columns, differential equations."""

@@ -1,0 +1,254 @@
+"""Labels: a table's column of classes, as text or numbers, beside its columns of numbers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from superpose.data import Affine, Dataset
+from superpose.data.arrays import column_names, feature_matrix
+from superpose.data.dataset import _dataset
+from superpose.data.reading import read_table
+from superpose.data.tables import NUMBER, Column, Table, counted, quoted, table_from_frame
+from superpose.errors import DataError, OptionError
+from superpose.nn.head import Head
+from superpose.short_repr import brief
+
+if TYPE_CHECKING:
+    import pandas
+
+# A column with more different labels is a quantity or a name.
+MOST_CLASSES = 100
+# Shares of the rows that are held out to judge networks, and for the test at the end.
+VALIDATION, TEST = 0.15, 0.2
+# Numbers whose squares are no smaller and no larger than this allows are of an ordinary size.
+_LEAST_UNIT = 1e-100
+
+
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """A table of features and classes.
+
+    Make one with :func:`read_labelled`, :meth:`from_frame` or :meth:`from_arrays`.
+
+    Attributes:
+        data: features and split; its target holds each row's class by number, or a share between 0 and 1.
+        classes: the classes' names, numbers in ascending order, text in alphabetical order.
+        numeric: whether all of them are numbers.
+        soft: whether the target is a share of the second of two classes instead of a class.
+    """
+
+    __repr__ = brief
+
+    data: Dataset
+    classes: tuple[str, ...]
+    numeric: bool
+    soft: bool = False
+
+    @property
+    def target(self) -> str:
+        """The column's name."""
+        return self.data.target_names[0]
+
+    @property
+    def indices(self) -> Tensor:
+        """``[N]`` the class of each row, by number."""
+        return (self.data.y[:, 0] > 0.5).long() if self.soft else self.data.y[:, 0].long()
+
+    def counts(self, rows: Tensor | None = None) -> Tensor:
+        """``[K]`` rows of each class."""
+        index = self.indices if rows is None else self.indices[rows]
+        return torch.bincount(index, minlength=len(self.classes))
+
+    def scored(self, head: Head) -> Dataset:
+        """The data set that a network with this head is trained on, one target for each score, in no other units."""
+        y = self.data.y if self.soft else head.targets(self.indices)
+        count = y.shape[1]
+        unit = Affine(torch.zeros(count, dtype=torch.float64), torch.ones(count, dtype=torch.float64))
+        return replace(self.data, y=y, target_names=head.score_names, y_scale=unit)
+
+    @classmethod
+    def from_frame(
+        cls,
+        frame: pandas.DataFrame,
+        *,
+        target: str,
+        features: Sequence[str] | None = None,
+        soft: bool = False,
+        validation: float = VALIDATION,
+        test: float = TEST,
+        seed: int = 0,
+    ) -> Labelled:
+        """Take the features and the labels of a data frame; see :func:`read_labelled`."""
+        return _labelled(table_from_frame(frame, "the data frame"), target, features, soft, (validation, test, seed))
+
+    @classmethod
+    def from_arrays(
+        cls,
+        x: Any,
+        labels: Any,
+        *,
+        feature_names: Sequence[str] | None = None,
+        target_name: str = "class",
+        soft: bool = False,
+        validation: float = VALIDATION,
+        test: float = TEST,
+        seed: int = 0,
+    ) -> Labelled:
+        """Take features ``[N, n]`` and ``N`` labels, text or numbers.
+
+        >>> data = Labelled.from_arrays([[n / 10] for n in range(20)], ["low"] * 10 + ["high"] * 10)
+        >>> data.classes, data.counts().tolist()
+        (('high', 'low'), [10, 10])
+        """
+        import pandas
+
+        features = feature_matrix(x)
+        names = column_names(feature_names, x, features.shape[1], "x")
+        frame = pandas.DataFrame(features, columns=list(names))
+        column = list(np.asarray(labels, dtype=object).reshape(-1))
+        if len(column) != len(frame):
+            raise DataError(
+                f"there are {counted(len(column), 'label')} for {counted(len(frame), 'row')}; give one each"
+            )
+        if target_name in frame:
+            raise DataError(f"{quoted(target_name)} names a feature and the labels at once; pass another target_name")
+        frame[target_name] = pandas.Series(column).infer_objects()
+        return cls.from_frame(frame, target=target_name, soft=soft, validation=validation, test=test, seed=seed)
+
+
+def read_labelled(
+    path: str | os.PathLike[str],
+    *,
+    target: str,
+    features: Sequence[str] | None = None,
+    soft: bool = False,
+    validation: float = VALIDATION,
+    test: float = TEST,
+    seed: int = 0,
+) -> Labelled:
+    """Read a table whose target is a class: text, or numbers of which there are few.
+
+    Args:
+        path: as for :func:`superpose.read_csv`, and so are ``features`` and ``seed``.
+        target: the column of classes.
+        soft: whether the target may lie anywhere from 0 to 1: the share of the class ``1``.
+        validation, test: shares of the rows that are held out.
+
+    Raises:
+        DataError: if a label is missing, all are the same, a class has one row only or there are more than 100.
+        FileError: if the file cannot be read.
+
+    >>> data = read_labelled("examples/data/knots.csv", target="signature")
+    >>> data.classes
+    ('-8', '-6', '-4', '-2', '0', '2', '4', '6', '8', '10')
+    """
+    return _labelled(read_table(path), target, features, soft, (validation, test, seed), os.fspath(path))
+
+
+def _labelled(
+    table: Table,
+    target: str,
+    features: Sequence[str] | None,
+    soft: bool,
+    split: tuple[float, float, int],
+    source: str | None = None,
+) -> Labelled:
+    if not isinstance(target, str):
+        raise OptionError(f"the target of a classification is the name of one column, not {target!r}")
+    table.require(target, "the target")
+    column = table.columns[table.names.index(target)]
+    if soft:
+        values = table.numbers(target)
+        if float(values.min()) < 0 or float(values.max()) > 1:
+            raise DataError(f"{table.label}: a target of shares lies from 0 to 1, and {quoted(target)} goes beyond")
+        data = _dataset(table, target, features, split, source)
+        return Labelled(data, ("0", "1"), True, soft=bool(((values > 0) & (values < 1)).any()))
+    _refuse_missing(table, target, column)
+    classes, index, numeric = _classes(column)
+    _refuse_classes(table, target, classes, index)
+    columns = list(table.columns)
+    columns[table.names.index(target)] = index.astype(np.float64)
+    data = _dataset(replace(table, columns=tuple(columns)), target, features, split, source)
+    return Labelled(_each_in_training(data), classes, numeric)
+
+
+def _refuse_missing(table: Table, target: str, column: Column) -> None:
+    missing = np.array([not np.isfinite(cell) if isinstance(cell, float) else cell in ("", "nan") for cell in column])
+    if missing.any():
+        row = int(missing.argmax())
+        raise DataError(
+            f"{table.label}, {table.place(row)}: column {quoted(target)} has no label "
+            f"({counted(int(missing.sum()), 'row')} without one); fill it in, or leave out the row"
+        )
+
+
+def _classes(column: Column) -> tuple[tuple[str, ...], np.ndarray, bool]:
+    """The classes' names, each row's number, and whether all are numbers."""
+    cells = column
+    if not isinstance(cells, np.ndarray) and all(NUMBER.fullmatch(cell) for cell in cells):
+        cells = np.array([float(cell) for cell in cells])
+    values, index = np.unique(np.asarray(cells), return_inverse=True)
+    numeric = isinstance(cells, np.ndarray)
+    names = tuple(_written(float(value)) if numeric else str(value) for value in values)
+    return names, index, numeric
+
+
+def _written(value: float) -> str:
+    return str(int(value)) if value == int(value) and abs(value) < 2**53 else repr(value)
+
+
+def _refuse_classes(table: Table, target: str, classes: tuple[str, ...], index: np.ndarray) -> None:
+    where = f"{table.label}: column {quoted(target)}"
+    if len(classes) < 2:
+        raise DataError(f"{where} holds one label only, {quoted(classes[0])}; choose a column with two or more classes")
+    counts = np.bincount(index)
+    if len(classes) > min(MOST_CLASSES, max(2, len(index) // 2)):
+        raise DataError(
+            f"{where} holds {len(classes)} different labels in {counted(len(index), 'row')}; a class needs several "
+            "rows: learn it as a number (leave out the task), or join classes"
+        )
+    if counts.min() < 2:
+        rare = int(counts.argmin())
+        row = int((index == rare).argmax())
+        raise DataError(
+            f"{where} holds the label {quoted(classes[rare])} once only, {table.place(row)}; a class needs two rows or "
+            "more: leave out the row, or give it to another class"
+        )
+
+
+def _each_in_training(data: Dataset) -> Dataset:
+    """The data set, with all rows of a class moved to training where it had none there."""
+    index = data.y[:, 0]
+    lacking = [value for value in torch.unique(index) if not bool((index[data.train] == value).any())]
+    if not lacking:
+        return data
+    moved = torch.isin(index, torch.stack(lacking))
+    train = torch.cat([data.train, moved.nonzero().flatten()]).sort().values
+    validation, test = (rows[~moved[rows]] for rows in (data.validation, data.test))
+    return replace(data, train=train, validation=validation, test=test)
+
+
+def spread(labelled: Labelled) -> float | None:
+    """The standard deviation of labels that are numbers; None where their squares are beyond what a number can hold."""
+    values = torch.tensor([float(name) for name in labelled.classes], dtype=torch.float64)
+    found = float(values[labelled.indices].std())
+    return found if _LEAST_UNIT < found < 1 / _LEAST_UNIT else None
+
+
+def usual_class(labelled: Labelled) -> int:
+    """The class that most training rows have."""
+    return int(labelled.counts(labelled.data.train).argmax())
+
+
+def entropy(labelled: Labelled) -> float:
+    """Cross-entropy of the classes' shares alone."""
+    shares = labelled.counts(labelled.data.train).double()
+    shares = shares[shares > 0] / shares.sum()
+    return -float((shares * shares.log()).sum())

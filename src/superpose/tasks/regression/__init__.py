@@ -1,0 +1,6 @@
+"""From a table to a network and a formula for a numeric target."""
+
+from superpose.tasks.regression.options import DiscoverOptions
+from superpose.tasks.regression.search import Result, discover
+
+__all__ = ["DiscoverOptions", "Result", "discover"]

@@ -1,0 +1,126 @@
+"""What a person may say to :func:`superpose.discover`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from numbers import Real
+from typing import Literal
+
+from superpose.data import Dataset
+from superpose.edit.combining import Pair
+from superpose.errors import OptionError, nearest
+from superpose.formulas.expressions import functions
+from superpose.nn.products import Width, read_width
+from superpose.train.settings import OPTIMIZERS
+
+
+@dataclass(frozen=True)
+class DiscoverOptions:
+    """Options of :func:`discover`.
+
+    Attributes:
+        shape: ``"auto"`` or the widths after the inputs, such as ``(5, 1)``: five hidden nodes and one output; as in
+            :class:`~superpose.KAN`, ``((3, (2, 4)), 1)`` has three hidden sums, a product of two and one of four.
+        grid_size: intervals of the final network's grids; None doubles them while the validation error falls.
+        degree: of the splines; if None 3, and for a network whose shape is searched for without a formula what
+            :func:`superpose.search` takes.
+        optimizer: ``"lm"``, ``"lbfgs"`` or ``"adamw"``.
+        time_limit: seconds for everything.
+        seed: of every random choice.
+        formula: whether to look for a formula; if not, only a network is fitted, and its shape and grid are searched
+            for within the time limit unless they are given; see :func:`superpose.search`.
+        parameters: the most free constants of that network; None for no limit.
+        functions: names of the functions that formulas may hold beside sums and products (see
+            :func:`superpose.library`); any if None.
+        linear: columns that enter linearly: formulas are of the form ``A + column * B``, and a network's edges from
+            such a column are straight lines.
+        combine: pairs of columns that enter together, such as ``("x/y", "u-v")``; see :func:`superpose.edit.combine`.
+    """
+
+    shape: Literal["auto"] | tuple[Width, ...] = "auto"
+    grid_size: int | None = None
+    degree: int | None = None
+    optimizer: str = "lm"
+    time_limit: float = 45.0
+    seed: int = 0
+    formula: bool = True
+    parameters: int | None = None
+    functions: tuple[str, ...] | None = None
+    linear: tuple[str, ...] = ()
+    combine: tuple[str, ...] = ()
+
+    @property
+    def spline_degree(self) -> int:
+        """That of networks whose shape is not searched for alone."""
+        return 3 if self.degree is None else self.degree
+
+    def check(self, data: Dataset) -> None:
+        """Raise :class:`OptionError` for what makes no sense with these data."""
+        if self.shape != "auto":
+            counts = _node_counts(self.shape)
+            if not counts or counts[-1] != data.n_targets:
+                plain = bool(counts) and counts == list(self.shape)
+                shown = ",".join(map(str, self.shape)) if plain else repr(self.shape)
+                raise OptionError(
+                    f"the shape must end with {data.n_targets}, the number of targets, and have positive widths "
+                    f"that are whole numbers (5,1 means 5 hidden nodes and 1 output), not {shown}"
+                )
+        if self.optimizer not in OPTIMIZERS:
+            raise OptionError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, not {self.optimizer!r}")
+        if self.grid_size is not None and not _is_whole(self.grid_size, 1):
+            raise OptionError(f"grid_size must be a whole number of at least 1, or None, not {self.grid_size!r}")
+        if self.degree is not None and (not _is_whole(self.degree, 0) or self.degree > 5):
+            raise OptionError(f"degree must be a whole number from 0 to 5, or None, not {self.degree!r}")
+        if self.parameters is not None:
+            if not _is_whole(self.parameters, 1):
+                raise OptionError(f"parameters must be a whole number of at least 1, or None, not {self.parameters!r}")
+            if not self.searches_for_a_network():
+                raise OptionError(
+                    "parameters limits the search for a network; it needs formula=False, optimizer 'lm' and no shape "
+                    "or grid_size"
+                )
+        self._check_forms(data)
+        if not _is_whole(self.seed, 0) or self.seed >= 2**63:
+            raise OptionError(f"seed={self.seed!r} is no seed; use an integer from 0 to 2**63 - 1")
+        limit = self.time_limit
+        if not isinstance(limit, Real) or not (math.isfinite(limit) and limit > 0):
+            raise OptionError(f"time_limit must be a positive number of seconds, not {limit!r}")
+
+    def _check_forms(self, data: Dataset) -> None:
+        if self.functions is not None:
+            functions.chosen(self.functions)
+        for name, value in (("linear", self.linear), ("combine", self.combine)):
+            if isinstance(value, str):
+                raise OptionError(f"{name} is a list; write {name}=({value!r},)")
+        pairs = [Pair.read(text, data.feature_names) for text in self.combine]
+        for column in self.linear:
+            if column not in data.feature_names:
+                known = nearest(column, data.feature_names)
+                raise OptionError(f"there is no column {column!r} to enter linearly{known}")
+            for pair in pairs:
+                if column in (pair.left, pair.right):
+                    raise OptionError(
+                        f"column {column!r} enters as a part of {pair.name!r} and linearly at once; choose one"
+                    )
+
+    def searches_for_a_network(self) -> bool:
+        """Whether only a network is wanted, its shape and grid searched for."""
+        given = self.formula or self.shape != "auto" or self.grid_size is not None or bool(self.linear)
+        return not given and self.optimizer == "lm"
+
+
+def _node_counts(shape: object) -> list[int]:
+    """How many nodes each layer has; nothing for what is no shape."""
+    if not isinstance(shape, Sequence) or isinstance(shape, str):
+        return []
+    try:
+        counts = [read_width(width)[0] for width in shape]
+    except OptionError:
+        return []
+    return counts if min(counts, default=0) > 0 else []
+
+
+def _is_whole(value: object, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least

@@ -1,0 +1,94 @@
+"""The last test of a relation: other divisions of the rows, and real rows against permuted ones."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from superpose.tasks.relations.additive import Additive, Group, adds
+from superpose.tasks.relations.columns import Columns
+from superpose.tasks.relations.directed import Function, learn, predictions
+
+_MOST_ROWS = 4000
+# Real rows have to come nearer to the relation than permuted ones by so many standard errors of that share.
+_SIGNIFICANT = 4.0
+
+
+@dataclass(frozen=True)
+class Confirmed:
+    """What a relation is worth on all divisions of the rows together.
+
+    Attributes:
+        unexplained: share of the target's variance, over the held-out rows of all divisions.
+        separation: probability that a real row comes nearer to the relation than a row of permuted columns.
+        agreeing: divisions on which the relation reaches the threshold, is told from chance, and needs every column.
+        seeds: how many divisions there were.
+    """
+
+    unexplained: float
+    separation: float
+    agreeing: int
+    seeds: int
+
+
+def of_function(
+    columns: Columns, first: Function, seeds: Sequence[int], threshold: float, deadline: float
+) -> Confirmed:
+    """A function learnt again on every division; ``first`` is what the first one gave."""
+    errors = total = 0.0
+    separations, agreeing, done = [], 0, 0
+    for n, seed in enumerate(seeds):
+        if n and time.monotonic() > deadline:
+            break
+        found = first if n == 0 else learn(columns, first.target, first.features, seed=seed, deadline=deadline)
+        if found is None:
+            break
+        separation, significant = _of_residuals(found, seed)
+        needed = all(adds(found.unexplained, without) for without in found.importances)
+        agreeing += significant and needed and 1 - found.unexplained >= threshold
+        errors, total, done = errors + found.residuals[0], total + found.residuals[1], done + 1
+        separations.append(separation)
+    return Confirmed(errors / total, sum(separations) / done, agreeing, done)
+
+
+def of_sum(columns: Columns, sums: Sequence[Additive], group: Group, threshold: float) -> Confirmed:
+    """The sum of the same columns on every division."""
+    left, separations, agreeing = 0.0, [], 0
+    for seed, one in enumerate(sums):
+        (found,) = one.evaluate([group])
+        rows = columns.values[columns.sample(_MOST_ROWS, seed)]
+        separation, significant = _nearer(
+            one.curves(group, rows).sum(-1), one.curves(group, _permuted(rows, seed)).sum(-1)
+        )
+        left += found.unexplained / len(sums)
+        agreeing += significant and 1 - found.unexplained >= threshold
+        separations.append(separation)
+    return Confirmed(left, sum(separations) / len(sums), agreeing, len(sums))
+
+
+def _of_residuals(found: Function, seed: int) -> tuple[float, bool]:
+    x, y = found.held_out
+    joined = _permuted(torch.cat([x, y[:, None]], 1), seed)
+    real = y - predictions(found.model, x, found.data)
+    permuted = joined[:, -1] - predictions(found.model, joined[:, :-1], found.data)
+    return _nearer(real, permuted)
+
+
+def _permuted(rows: Tensor, seed: int) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.stack([column[torch.randperm(len(rows), generator=generator)] for column in rows.T], -1)
+
+
+def _nearer(real: Tensor, permuted: Tensor) -> tuple[float, bool]:
+    """The share of pairs in which the real row's residual is the smaller one, and whether that is no chance."""
+    real, permuted = real.abs(), permuted.abs().sort().values
+    larger = len(permuted) - torch.searchsorted(permuted, real, right=True)
+    equal = torch.searchsorted(permuted, real, right=True) - torch.searchsorted(permuted, real)
+    share = float((larger + equal / 2).double().mean()) / len(permuted)
+    # The variance of the rank-sum statistic without a relation (Mann and Whitney, 1947).
+    deviation = ((2 * len(real) + 1) / (12 * len(real) ** 2)) ** 0.5
+    return share, share - 0.5 > _SIGNIFICANT * deviation

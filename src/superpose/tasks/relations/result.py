@@ -1,0 +1,221 @@
+"""What ``relations`` returns."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+from superpose.data.tables import counted
+from superpose.formulas.expressions.formula import Formula
+from superpose.short_repr import brief
+
+if TYPE_CHECKING:
+    import pandas
+
+# Unexplained shares below this are rounding, or the last digits of a spline.
+EXACT = 1e-6
+
+
+@dataclass(frozen=True, eq=False)
+class Inner:
+    """One function of a relation that is a sum of functions of single columns.
+
+    Attributes:
+        column: whose function it is.
+        x: ``[S]`` values of the column, ascending, in its units.
+        values: ``[S]`` of the function, in units of the sum's spread on permuted rows.
+        name: of the function in :func:`superpose.library` that it looks most like.
+        r2: share of the function's variance that this one explains.
+    """
+
+    __repr__ = brief
+
+    column: str
+    x: Tensor
+    values: Tensor
+    name: str
+    r2: float
+
+
+@dataclass(frozen=True, eq=False)
+class Relation:
+    """Columns that depend on one another.
+
+    Attributes:
+        columns: in the order of the table.
+        target: the column that is best written as a function of the others.
+        implicit: whether no column is a function of the others, as on a circle; then ``strength`` is that of the
+            target's inner function, and a formula gives a function of the target.
+        strength: share of the target's variance that the others explain, on held-out rows; 1 for an exact relation.
+        unexplained: the rest of it, with all its digits.
+        formula: for the target, or None if none was found.
+        error: of the formula: root mean squared error on held-out rows, in units of the target's standard deviation.
+        text: the formula as an equation, or None.
+        separation: how well the relation tells rows from rows whose columns were permuted independently: the
+            probability that a real row comes nearer to it than a permuted one; 0.5 is chance.
+        seeds_agreeing: on how many of ``seeds`` divisions into training and held-out rows it was confirmed.
+        seeds: how many there were.
+        inner: functions whose sum is constant, one for each column; empty for relations that are no such sum.
+    """
+
+    __repr__ = brief
+
+    columns: tuple[str, ...]
+    target: str
+    implicit: bool
+    strength: float
+    unexplained: float
+    formula: Formula | None
+    error: float | None
+    text: str | None
+    separation: float
+    seeds_agreeing: int
+    seeds: int
+    inner: tuple[Inner, ...] = ()
+
+    @property
+    def exact(self) -> bool:
+        """Whether less than a millionth of the target's variance is left unexplained."""
+        return self.unexplained < EXACT
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The columns but the target."""
+        return tuple(name for name in self.columns if name != self.target)
+
+    @property
+    def unsaid(self) -> tuple[str, ...]:
+        """Features that belong to the relation and do not stand in its formula; none without a formula."""
+        if self.formula is None:
+            return ()
+        said = {symbol.name for one in self.formula.expressions for symbol in one.free_symbols}
+        return tuple(name for name in self.features if name not in said)
+
+    def __str__(self) -> str:
+        what = self.text or f"{self.target} depends on {', '.join(self.features)}"
+        if self.text is None and self.implicit:
+            what = f"{', '.join(self.columns)} lie on a curve or a surface"
+        unsaid = f"; the formula leaves out {', '.join(self.unsaid)}" if self.unsaid else ""
+        return f"{what}  ({self.told_strength()}{unsaid})"
+
+    def told_strength(self) -> str:
+        """How strong it is, in words: ``exact``, or the share explained."""
+        if self.exact:
+            return "exact"
+        return f"{100 * self.strength:.{1 if self.strength < 0.995 else 3}f}% explained"
+
+    def to_dict(self) -> dict[str, Any]:
+        """What JSON can hold of it."""
+        return {
+            "columns": list(self.columns),
+            "target": self.target,
+            "implicit": self.implicit,
+            "exact": self.exact,
+            "strength": self.strength,
+            "unexplained": self.unexplained,
+            "formula": self.text,
+            "formula_error": self.error,
+            "separation": self.separation,
+            "seeds_agreeing": self.seeds_agreeing,
+            "seeds": self.seeds,
+            "inner": [{"column": one.column, "looks_like": one.name, "r2": one.r2} for one in self.inner],
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Relations:
+    """The relations of a table, exact ones first; a sequence of :class:`~superpose.tasks.relations.Relation`.
+
+    Attributes:
+        found: the relations.
+        columns: names of the columns that were looked at.
+        left_out: columns that hold text or a single value.
+        rows: of the table.
+        threshold: the least strength.
+        reason: why the search ended.
+        interrupted: whether a person ended it.
+        seconds: wall-clock time.
+    """
+
+    __repr__ = brief
+
+    found: tuple[Relation, ...]
+    columns: tuple[str, ...]
+    left_out: tuple[str, ...]
+    rows: int
+    threshold: float
+    reason: str
+    interrupted: bool = False
+    seconds: float = 0.0
+    source: str = field(default="")
+
+    def __len__(self) -> int:
+        return len(self.found)
+
+    def __iter__(self) -> Iterator[Relation]:
+        return iter(self.found)
+
+    def __getitem__(self, position: int) -> Relation:
+        return self.found[position]
+
+    @property
+    def free(self) -> tuple[str, ...]:
+        """Columns that stand in no relation."""
+        related = {name for relation in self.found for name in relation.columns}
+        return tuple(name for name in self.columns if name not in related)
+
+    @property
+    def clusters(self) -> list[tuple[str, ...]]:
+        """Columns that hang together by relations, directly or through others, largest first."""
+        groups: list[set[str]] = []
+        for relation in self.found:
+            joined = set(relation.columns).union(*(g for g in groups if g & set(relation.columns)))
+            groups = [g for g in groups if not g & joined] + [joined]
+        ordered = [tuple(name for name in self.columns if name in group) for group in groups]
+        return sorted(ordered, key=lambda group: -len(group))
+
+    def __str__(self) -> str:
+        if not self.found:
+            return f"no relation explains {100 * self.threshold:g}% of a column"
+        lines = [str(relation) for relation in self.found]
+        if self.free:
+            lines.append(f"in no relation: {', '.join(self.free)}")
+        return "\n".join(lines)
+
+    def to_frame(self) -> pandas.DataFrame:
+        """One row for each relation."""
+        import pandas
+
+        names = ("columns", "target", "implicit", "exact", "strength", "unexplained", "formula", "formula_error",
+                 "separation", "seeds_agreeing", "seeds")  # fmt: skip
+        rows = [{name: relation.to_dict()[name] for name in names} for relation in self.found]
+        for row in rows:
+            row["columns"] = ", ".join(row["columns"])
+        return pandas.DataFrame(rows, columns=list(names))
+
+    def to_dict(self) -> dict[str, Any]:
+        """What JSON can hold."""
+        return {
+            "relations": [relation.to_dict() for relation in self.found],
+            "clusters": [list(cluster) for cluster in self.clusters],
+            "free": list(self.free),
+            "columns": list(self.columns),
+            "left_out": list(self.left_out),
+            "rows": self.rows,
+            "threshold": self.threshold,
+            "reason": self.reason,
+            "interrupted": self.interrupted,
+            "seconds": self.seconds if math.isfinite(self.seconds) else None,
+        }
+
+    def summary(self) -> str:
+        """One line that says how many there are."""
+        exact = sum(relation.exact for relation in self.found)
+        return (
+            f"{counted(len(self.found), 'relation')} among {counted(len(self.columns), 'column')}, {exact} exact; "
+            f"{self.reason}"
+        )

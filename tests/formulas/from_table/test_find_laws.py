@@ -1,0 +1,192 @@
+"""find_laws: the law that made a table, whatever stands beside it."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+
+import pytest
+import sympy
+import torch
+from torch import Tensor
+
+from superpose.data import Dataset
+from superpose.formulas import Formula, find_laws
+from superpose.nn.symbolic import register
+
+DOUBLE = torch.float64
+Function = Callable[..., Tensor]
+
+
+def table(
+    function: Function,
+    ranges: list[tuple[float, float]],
+    *,
+    count: int = 600,
+    noise: float = 0.0,
+    idle: int = 0,
+    seed: int = 0,
+) -> Dataset:
+    generator = torch.Generator().manual_seed(seed)
+    columns = [low + (high - low) * torch.rand(count, generator=generator, dtype=DOUBLE) for low, high in ranges]
+    y = function(*columns)
+    y = y + noise * y.std() * torch.randn(count, generator=generator, dtype=DOUBLE)
+    columns += [torch.randn(count, generator=generator, dtype=DOUBLE) for _ in range(idle)]
+    names = [*"abcdefgh"[: len(ranges)], *(f"idle{n}" for n in range(idle))]
+    return Dataset.from_arrays(torch.stack(columns, -1), y, feature_names=names, target_names=["target"])
+
+
+def misses(data: Dataset, function: Function, ranges: list[tuple[float, float]], limit: float = 120.0) -> float:
+    """How far the recommended law is from the truth on wider ranges, in units of the truth's spread."""
+    found = find_laws(data, time_limit=limit)
+    assert found.best is not None
+    wider = [(low, high + (high - low) / 4) for low, high in ranges]
+    fresh = table(function, wider, count=400, idle=data.n_features - len(ranges), seed=7)
+    formula = Formula.from_expressions([found.best.expression], data)
+    return formula.rmse(fresh, "all") / float(fresh.y.std())
+
+
+UNIT, POSITIVE = (-1.0, 1.0), (1.0, 3.0)
+LAWS: dict[str, tuple[Function, list[tuple[float, float]]]] = {
+    "a*b": (lambda a, b: a * b, [UNIT] * 2),
+    "a product of three sums": (lambda a, b, c, d, e, f: (a + b) * (c + d) * (e + f), [UNIT] * 6),
+    "a distance": (lambda a, b, c, d: torch.sqrt((a - b) ** 2 + (c - d) ** 2), [UNIT] * 4),
+    "velocities": (lambda a, b: (a + b) / (1 + a * b), [(0.0, 0.9)] * 2),
+    "log(a/b) + c^2": (lambda a, b, c: torch.log(a / b) + c**2, [POSITIVE, POSITIVE, UNIT]),
+    "a well": (lambda a, b, c: torch.tanh(5 * (a**4 + b**4 + c**4 - 1)), [UNIT] * 3),
+    "radiation": (lambda a, b: a**3 / (torch.exp(a / b) - 1), [POSITIVE] * 2),
+    "a wave": (lambda a, b, c: c * torch.cos(3 * a - 2 * b), [(0.0, 6.0), (0.0, 6.0), POSITIVE]),
+    "saturation": (lambda a, b, c: a * b / (c + b), [POSITIVE] * 3),
+    "a damped wave": (lambda a: 2.3 * torch.exp(-0.3 * a) * torch.cos(2.5 * a + 0.4), [(0.0, 10.0)]),
+    "many wells": (lambda a, b: a**2 - 10 * torch.cos(6 * a) + b**2 - 10 * torch.cos(6 * b), [(-2.0, 2.0)] * 2),
+    "an unknown outer function": (lambda a, b: torch.sin(a.exp() + torch.log(1 + b**2)), [(0.5, 2.0)] * 2),
+    "two high powers": (lambda a, b, c: 4 * a * ((b / c) ** 12 - (b / c) ** 6), [POSITIVE, (1.0, 2.0), (1.2, 3.0)]),
+    "a sum of two compositions": (
+        lambda a, b, c, d: torch.sin(b + 3 * a.exp()) + c * torch.log(1 + c * d**2),
+        [(0.2, 1.0)] * 4,
+    ),
+    "a constant before a law": (lambda a, b, c: 3.7 + c * torch.sin(3 * a / b), [(0.2, 1.0)] * 3),
+    "the larger of two": (lambda a, b, c: c * torch.maximum(a, b), [(-1.0, 1.0), (-1.0, 1.0), POSITIVE]),
+    "the smaller of two": (lambda a, b: 1 + 2 * torch.minimum(a, b), [(-1.0, 2.0)] * 2),
+    "odd powers": (lambda a, b: 2.3 * a**0.7 * b**-1.2, [POSITIVE] * 2),
+}
+
+
+@pytest.mark.parametrize("name", LAWS)
+def test_the_law_is_found_and_holds_beyond_the_table(name: str) -> None:
+    function, ranges = LAWS[name]
+    assert misses(table(function, ranges, count=3000), function, ranges) < 1e-6
+
+
+@pytest.mark.parametrize("name", ["a*b", "velocities", "saturation"])
+def test_noise_and_idle_columns_do_not_change_the_law(name: str) -> None:
+    function, ranges = LAWS[name]
+    data = table(function, ranges, count=2000, noise=0.01, idle=2)
+    assert misses(data, function, ranges) < 3e-3
+
+
+@pytest.mark.parametrize(
+    ("function", "ranges"),
+    [
+        (lambda a, b: a / ((a * b).exp() - 1), [(1.0, 3.0), (0.2, 1.0)]),
+        (lambda a, b: 1 + a * b / (1 - a * b / 3), [(0.0, 1.0)] * 2),
+        (lambda a, b, c: c * (1 + a / b) / (1 - (a / b) ** 2).sqrt(), [(1.0, 2.0), (3.0, 10.0), POSITIVE]),
+    ],
+)
+def test_in_noise_the_right_form_is_told_from_those_that_fit(
+    function: Function, ranges: list[tuple[float, float]]
+) -> None:
+    # Several curves of two or three constants come within a tenth of the noise of each of these.
+    assert misses(table(function, ranges, count=8000, noise=1e-3), function, ranges) < 3e-4
+
+
+def test_units_do_not_matter() -> None:
+    ranges = [(1e-30, 5e-30), (1e8, 9e8)]
+    assert misses(table(lambda a, b: a * b**2, ranges), lambda a, b: a * b**2, ranges) < 1e-9
+    found = find_laws(table(lambda a, b: a * b**2 / 2, ranges), time_limit=60)
+    a, b = sympy.symbols("a b", real=True)
+    assert found.best is not None and found.best.expression == a * b**2 / 2
+
+
+def test_noise_alone_is_explained_by_nothing_and_says_so() -> None:
+    generator = torch.Generator().manual_seed(0)
+    x, y = torch.rand(400, 2, generator=generator, dtype=DOUBLE), torch.randn(400, generator=generator, dtype=DOUBLE)
+    found = find_laws(Dataset.from_arrays(x, y), time_limit=6)
+    assert found.best is None or found.best.error > 0.8
+
+
+def test_the_time_limit_holds_where_nothing_is_found() -> None:
+    generator = torch.Generator().manual_seed(0)
+    x = torch.rand(2000, 5, generator=generator, dtype=DOUBLE)
+    steps = torch.floor(7 * torch.sin(9 * x[:, 0] * x[:, 1]) + 3 * torch.cos(8 * x[:, 2] * x[:, 3] - x[:, 4]))
+    began = time.monotonic()
+    find_laws(Dataset.from_arrays(x, steps), time_limit=6)
+    assert time.monotonic() - began < 12
+
+
+def test_laws_come_from_simple_to_accurate_and_the_best_is_among_them() -> None:
+    data = table(lambda a, b: torch.exp(torch.sin(math.pi * a) + b**2), [UNIT] * 2, count=1000)
+    found = find_laws(data, time_limit=40)
+    assert found.complete and found.best in found.laws
+    a, b = sympy.symbols("a b", real=True)
+    assert found.best is not None and found.best.expression == sympy.exp(b**2 + sympy.sin(sympy.pi * a))
+    errors = [law.error for law in found.laws]
+    assert errors == sorted(errors, reverse=True)
+
+
+def test_standard_errors_cover_the_truth_at_their_nominal_rate() -> None:
+    inside, drawn = 0, 60
+    for seed in range(drawn):
+        data = table(lambda a, b: 2.345 * a + 0.617 * torch.exp(b), [UNIT] * 2, count=100, noise=0.05, seed=seed)
+        a, b = sympy.symbols("a b", real=True)
+        problem_errors = Formula.from_expressions(
+            [_fitted(sympy.Float(2.0) * a + sympy.Float(1.0) * sympy.exp(b), data)], data
+        ).constants(data)
+        truths = (0.617, 2.345)
+        inside += sum(
+            abs(constant["value"] - truth) < 1.96 * constant["standard_error"]
+            for constant, truth in zip(problem_errors, truths, strict=True)
+        )
+    # 95% of 120 is 114; three standard deviations of that count are 7.
+    assert 2 * drawn - 13 <= inside
+
+
+def _fitted(expression: sympy.Expr, data: Dataset) -> sympy.Expr:
+    from superpose.formulas.expressions.constants import Problem
+
+    rows = torch.cat([data.train, data.validation])
+    symbols = tuple(sympy.Symbol(name, real=True) for name in data.feature_names)
+    return Problem(symbols, data.x[rows], data.y[rows, 0], {}).fit(expression).expression
+
+
+def bessel(a: Tensor, b: Tensor) -> Tensor:
+    return torch.exp(torch.special.bessel_j0(20 * a) + b**2)
+
+
+def test_a_curve_without_a_symbol_stays_a_spline_and_the_rest_is_read() -> None:
+    data = table(bessel, [UNIT, UNIT], count=4000)
+    found = find_laws(data, time_limit=60)
+    a, b = sympy.symbols("a b", real=True)
+    (name,) = found.splines
+    assert found.best is not None
+    assert found.best.expression == sympy.exp(b**2 + sympy.Function(name, real=True)(a))
+    assert found.best.error < 1e-4
+    assert "spline" in found.reason
+    inside = torch.linspace(-0.9, 0.9, 100, dtype=DOUBLE)
+    difference = found.splines[name](inside) - torch.special.bessel_j0(20 * inside)
+    assert float(difference.abs().max()) < 1e-3
+
+
+def test_a_registered_function_is_found_where_a_spline_stood(own_functions: None) -> None:
+    z = sympy.Symbol("z", real=True)
+    register(
+        "J0",
+        sympy.besselj(0, z),
+        evaluate=torch.special.bessel_j0,
+        derivative=lambda x: -torch.special.bessel_j1(x),
+    )
+    found = find_laws(table(bessel, [UNIT, UNIT], count=4000), time_limit=60)
+    a, b = sympy.symbols("a b", real=True)
+    assert found.best is not None
+    assert found.best.expression == sympy.exp(b**2 + sympy.besselj(0, 20 * a))
