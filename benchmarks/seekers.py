@@ -18,7 +18,7 @@ from benchmarks.problems import Law
 from benchmarks.problems.problem import FloatArray
 from superpose.data import Dataset
 from superpose.errors import OptionError
-from superpose.formulas.expressions.constants import Problem as Fitting
+from superpose.formulas.expressions.constants import ConstantFit
 from superpose.tasks.regression.search import DiscoverOptions, discover
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def polished(
     found = [expression]
     for form in (expression, rest) if offset else (expression,):
         if isinstance(form, sympy.Expr) and form.free_symbols:
-            fitting = Fitting(symbols, torch.as_tensor(x), torch.as_tensor(y), {}, time.monotonic() + _POLISHING)
+            fitting = ConstantFit(symbols, torch.as_tensor(x), torch.as_tensor(y), {}, time.monotonic() + _POLISHING)
             # SymPy may have simplified it into a function that torch does not have; it stands as it is then.
             with contextlib.suppress(OptionError):
                 fitted = fitting.fit(form)

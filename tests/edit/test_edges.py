@@ -10,7 +10,7 @@ from helpers import is_one_sentence
 from superpose.data import Dataset
 from superpose.data.sampling import sample
 from superpose.edit import fix, refit, release, suggest
-from superpose.edit.edges import edge_samples
+from superpose.edit.edge_curves import edge_samples
 from superpose.errors import OptionError
 from superpose.nn import KAN
 

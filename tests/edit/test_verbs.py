@@ -19,7 +19,7 @@ from superpose.edit import compare, fix, linear, merge, prune, refit, release, r
 from superpose.errors import DataError, OptionError
 from superpose.files import load, save
 from superpose.formulas import Formula, symbolify
-from superpose.formulas.expressions.functions import chosen, named, uses_only
+from superpose.formulas.expressions.functions import resolve_function, resolve_names, uses_only
 from superpose.nn import KAN
 from superpose.nn.surgery import slice_model
 from superpose.train import fit
@@ -190,15 +190,15 @@ def test_a_column_is_made_linear() -> None:
     [("asin", "arcsin"), ("Abs", "abs"), ("x^(2/3)", "x^(2/3)"), (sympy.sin, "sin"), (1 / Z, "1/x"), (Z**7, "x^7")],
 )
 def test_functions_by_any_name(function: Any, name: str) -> None:
-    assert named(function).name == name
-    assert chosen([name, name]) == (name,)
+    assert resolve_function(function).name == name
+    assert resolve_names([name, name]) == (name,)
 
 
 def test_registered_functions_are_found_by_expression(own_functions: None) -> None:
     from superpose.nn import register
 
     register("softplus", sympy.log(1 + sympy.exp(Z)))
-    assert named(sympy.log(1 + sympy.exp(sympy.Symbol("other")))).name == "softplus"
+    assert resolve_function(sympy.log(1 + sympy.exp(sympy.Symbol("other")))).name == "softplus"
     assert fix(network(), table(), (0, 0, 0), "softplus").layer(0).symbolic_table()[0, 0][0] == "softplus"
 
 
@@ -272,8 +272,8 @@ def test_a_split_without_rows_has_no_error() -> None:
         (lambda m, d: replace(m, d, (0, 0, 0), sympy.gamma(Z)), OptionError),
         (lambda m, d: replace(m, d, (0, 0, 0), torch.sin), OptionError),
         (lambda m, d: remove(m, d, (0, 0, 9)), OptionError),
-        (lambda m, d: chosen([]), OptionError),
-        (lambda m, d: chosen("sin"), OptionError),
+        (lambda m, d: resolve_names([]), OptionError),
+        (lambda m, d: resolve_names("sin"), OptionError),
     ],
 )
 def test_mistakes_are_one_sentence(call: Any, error: type[Exception]) -> None:

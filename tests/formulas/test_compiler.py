@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -259,6 +260,9 @@ def test_splines_that_one_layer_cannot_hold_are_refused() -> None:
         compile_formula(bend(a) + curl(b), splines={"bend": some_spline(), "curl": some_spline("curl", 9)})
     with pytest.raises(OptionError, match="two splines of one column must have the same knots"):
         compile_formula(bend(a) * bend(2 * a), splines={"bend": some_spline()})
+    based = replace(some_spline(), rows=torch.ones(11, dtype=DOUBLE), base="silu")
+    with pytest.raises(OptionError, match="bend has a base function"):
+        compile_formula(bend(a), splines={"bend": based})
 
 
 @pytest.mark.parametrize(

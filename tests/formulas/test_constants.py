@@ -10,7 +10,7 @@ import sympy
 import torch
 from torch import Tensor
 
-from superpose.formulas.expressions.constants import Problem, simplest
+from superpose.formulas.expressions.constants import ConstantFit, simplest
 
 DOUBLE = torch.float64
 x, y = sympy.symbols("x y", real=True)
@@ -25,13 +25,13 @@ def normal(count: int, *, seed: int = 1) -> Tensor:
     return torch.randn(count, generator=torch.Generator().manual_seed(seed), dtype=DOUBLE)
 
 
-def problem(truth: sympy.Expr, noise: float = 0.0, count: int = 400) -> Problem:
+def problem(truth: sympy.Expr, noise: float = 0.0, count: int = 400) -> ConstantFit:
     from superpose.nn.symbolic import torch_function
 
     columns = random(count)
     target = torch_function(truth, (x, y))(*columns.unbind(-1)).expand(count)
     target = target + noise * float(target.std()) * normal(count)
-    return Problem((x, y), columns, target, {})
+    return ConstantFit((x, y), columns, target, {})
 
 
 EXACT = (
@@ -79,7 +79,7 @@ def test_noisy_constants_are_within_their_errors(noise: float, seed: int) -> Non
     columns = random(500)
     truth = 0.7234 * torch.sin(2.347 * columns[:, 0]) + 1.2711 * columns[:, 1]
     target = truth + noise * float(truth.std()) * normal(500, seed=seed)
-    fit = Problem((x, y), columns, target, {}).fit(0.8 * sympy.sin(2.2 * x) + 1.1 * y)
+    fit = ConstantFit((x, y), columns, target, {}).fit(0.8 * sympy.sin(2.2 * x) + 1.1 * y)
     assert len(fit.errors) == 3
     for value, width in fit.errors.items():
         wanted = min((0.7234, 2.347, 1.2711), key=lambda w: abs(w - value))
@@ -115,7 +115,7 @@ def test_what_may_be_no_root_stays_a_number(value: float, noise: float) -> None:
 def test_a_poor_fit_is_not_dressed_up() -> None:
     # Pure noise: no constant is known to more than a digit, so nothing finer than halves may be claimed for it.
     columns = random(200)
-    found = Problem((x, y), columns, normal(200), {}).snapped(0.13 * sympy.sin(1.7 * x) + 0.21 * y + 0.04)
+    found = ConstantFit((x, y), columns, normal(200), {}).snapped(0.13 * sympy.sin(1.7 * x) + 0.21 * y + 0.04)
     assert found.expression.atoms(sympy.NumberSymbol) == set()
     for number in found.expression.atoms(sympy.Rational):
         assert number.q <= 4
@@ -163,5 +163,5 @@ def test_a_simple_value_is_taken_within_three_standard_errors(distance: float, w
     # Noise that pulls the slope nowhere: the best one is known, and so is its standard error.
     noise = 0.2 * (noise - point * (noise @ point) / (point @ point))
     width = float((noise.square().mean() / (point @ point)).sqrt())
-    found = Problem((x, y), columns, (2 + distance * width) * point + noise, {}).snapped(1.9 * x)
+    found = ConstantFit((x, y), columns, (2 + distance * width) * point + noise, {}).snapped(1.9 * x)
     assert (found.expression == 2 * x) == wanted, found.expression

@@ -2,16 +2,19 @@
 
 from superpose.edit.attribution import Scores, scores
 from superpose.edit.combining import Combined, combine
-from superpose.edit.comparison import Compared, Comparison, compare
-from superpose.edit.edges import fix, linear, refit, release, remove, replace, suggest
+from superpose.edit.comparison import Comparison, ComparisonRow, compare
+from superpose.edit.edge_curves import suggest
 from superpose.edit.merging import merge
-from superpose.edit.pruning import prune
+from superpose.edit.pruning import prune, remove
+from superpose.edit.refitting import refit
+from superpose.edit.releasing import release
+from superpose.edit.setting_functions import fix, linear, replace
 from superpose.edit.straightening import straighten
 
 __all__ = [
     "Combined",
-    "Compared",
     "Comparison",
+    "ComparisonRow",
     "Scores",
     "combine",
     "compare",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Compared:
+class ComparisonRow:
     """One model of a :class:`Comparison`.
 
     Attributes:
@@ -48,20 +48,20 @@ class Comparison:
     """What :func:`compare` returns: one row for each model, in their order.
 
     Attributes:
-        rows: see :class:`Compared`.
+        rows: see :class:`ComparisonRow`.
     """
 
     __repr__ = brief
 
-    rows: tuple[Compared, ...]
+    rows: tuple[ComparisonRow, ...]
 
-    def __iter__(self) -> Iterator[Compared]:
+    def __iter__(self) -> Iterator[ComparisonRow]:
         return iter(self.rows)
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, name: str) -> Compared:
+    def __getitem__(self, name: str) -> ComparisonRow:
         """The row of a model by its name."""
         for row in self.rows:
             if row.name == name:
@@ -108,7 +108,7 @@ def compare(models: Mapping[str, KAN | Formula] | Sequence[KAN | Formula], data:
     return Comparison(tuple(_compared(str(name), model, data) for name, model in named.items()))
 
 
-def _compared(name: str, model: KAN | Formula, data: Dataset) -> Compared:
+def _compared(name: str, model: KAN | Formula, data: Dataset) -> ComparisonRow:
     if not isinstance(model, KAN | Formula):
         raise OptionError(f"{name!r} is a {type(model).__name__}, and compare takes models and formulas")
     if tuple(model.feature_names) != tuple(data.feature_names) or len(model.target_names) != data.n_targets:
@@ -119,11 +119,11 @@ def _compared(name: str, model: KAN | Formula, data: Dataset) -> Compared:
     splits: tuple[Split, ...] = ("train", "validation", "test")
     train, validation, test = (_error(model, data, split) for split in splits)
     if isinstance(model, Formula):
-        return Compared(name, None, None, None, None, train, validation, test, model.complexity)
+        return ComparisonRow(name, None, None, None, None, train, validation, test, model.complexity)
     symbolic = sum(len(layer.symbolic_table()) for layer in model.kan_layers())
     nodes = Formula.of(model).complexity
     edges = len(model.active_edges())
-    return Compared(name, model.shape, model.parameter_count(), edges, symbolic, train, validation, test, nodes)
+    return ComparisonRow(name, model.shape, model.parameter_count(), edges, symbolic, train, validation, test, nodes)
 
 
 @torch.no_grad()

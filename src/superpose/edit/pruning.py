@@ -10,6 +10,7 @@ from torch import Tensor
 
 from superpose.data import Dataset
 from superpose.edit.attribution import Scores, scores
+from superpose.edit.edge_curves import check_edge
 from superpose.errors import OptionError, nearest
 from superpose.nn.layer import KANLayer
 from superpose.nn.model import KAN, Edge
@@ -79,7 +80,22 @@ def prune(
     return _without(model, alive, found)
 
 
-# -- what goes
+def remove(model: KAN, data: Tensor | Dataset, edge: Sequence[int]) -> KAN:
+    """A new model without one edge, whose mean over the samples another edge of its node takes up.
+
+    Hidden nodes that are left without edges are removed too; see :func:`prune`, which takes several edges at once.
+
+    Raises:
+        OptionError: if the edge is not there, or without it an output would depend on no input.
+
+    >>> x = 2 * torch.rand(100, 2, generator=torch.Generator().manual_seed(0)) - 1
+    >>> remove(KAN([2, 1], seed=0), x, (0, 1, 0)).active_edges()
+    [(0, 0, 0)]
+    """
+    return prune(model, data, edges=[check_edge(model, edge)])
+
+
+# -- which edges are removed
 
 
 def _named_edges(
@@ -197,7 +213,7 @@ def _drop_dead_ends(layers: Sequence[KANLayer], alive: list[Tensor], essential: 
         alive[n] &= alive[n + 1].any(1)[list(layers[n].owners)]
 
 
-# -- taking it out
+# -- removing them
 
 
 @torch.no_grad()

@@ -14,7 +14,7 @@ from torch import Tensor
 from superpose.data import Dataset
 from superpose.formulas import Law, find_laws
 from superpose.formulas.expressions import rewrite
-from superpose.formulas.expressions.constants import Problem
+from superpose.formulas.expressions.constants import ConstantFit
 from superpose.formulas.from_table.engine import Engine
 from superpose.formulas.from_table.laws import _evidence, _front, _measured
 from superpose.formulas.from_table.node import Guess
@@ -216,7 +216,7 @@ def test_a_law_is_written_as_a_person_would(law: sympy.Expr, written: sympy.Expr
     x = random(400, 2)
     x[:, 0] *= -1
     y = torch_function(law, (a, b), {})(*x.unbind(-1))
-    found = tidied(law, Problem((a, b), x, y, {}))
+    found = tidied(law, ConstantFit((a, b), x, y, {}))
     assert math.sqrt(found.error) < 1e-10
     assert sympy.simplify(found.expression - written) == 0
     assert rewrite.complexity(found.expression) <= rewrite.complexity(written) + 2

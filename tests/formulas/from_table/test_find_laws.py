@@ -153,11 +153,11 @@ def test_standard_errors_cover_the_truth_at_their_nominal_rate() -> None:
 
 
 def _fitted(expression: sympy.Expr, data: Dataset) -> sympy.Expr:
-    from superpose.formulas.expressions.constants import Problem
+    from superpose.formulas.expressions.constants import ConstantFit
 
     rows = torch.cat([data.train, data.validation])
     symbols = tuple(sympy.Symbol(name, real=True) for name in data.feature_names)
-    return Problem(symbols, data.x[rows], data.y[rows, 0], {}).fit(expression).expression
+    return ConstantFit(symbols, data.x[rows], data.y[rows, 0], {}).fit(expression).expression
 
 
 def bessel(a: Tensor, b: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import pytest
 import sympy
 import torch
 
-from superpose.formulas.expressions.constants import Problem
+from superpose.formulas.expressions.constants import ConstantFit
 from superpose.formulas.expressions.rewrite import complexity
 from superpose.formulas.from_table.hidden_sums import hidden_sums
 from superpose.formulas.from_table.modes import modes
@@ -92,7 +92,7 @@ def test_every_outer_function_undoes_what_it_says() -> None:
 def test_forms_that_torch_cannot_evaluate_are_passed_over() -> None:
     x = sympy.Symbol("x", real=True)
     points = random(100, 1, low=0.5, high=1.0)
-    problem = Problem((x,), points, 1 / points[:, 0].tan(), {})
+    problem = ConstantFit((x,), points, 1 / points[:, 0].tan(), {})
     assert not _is_usable(sympy.cot(x), problem) and not _is_usable(sympy.sqrt(-x), problem)
     assert _is_usable(1 / sympy.tan(x), problem)
     found = tidied(sympy.cos(x) / sympy.sin(x), problem)
@@ -185,7 +185,7 @@ a_, b_ = sympy.symbols("a b", real=True)
 def test_constants_go_where_they_are_plain(raw: sympy.Expr, plain: sympy.Expr | None) -> None:
     x = random(800, 2)
     y = torch_function(raw, [a_, b_])(*x.unbind(-1))
-    found = tidied(raw, Problem((a_, b_), x, y, {}))
+    found = tidied(raw, ConstantFit((a_, b_), x, y, {}))
     assert found.error < 1e-18
     if plain is None:
         # 1.5/4 (s - 2)^2 + 1.5 s = 3/8 s^2 + 3/2
@@ -215,7 +215,7 @@ def test_noisy_constants_that_are_plain_together_become_plain(raw: sympy.Expr, t
         x = random(1500, 2, seed=seed, low=1.2)
         y = torch_function(truth, [a_, b_])(*x.unbind(-1))
         noise = torch.randn(len(y), generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-        found = tidied(raw, Problem((a_, b_), x, y + 1e-3 * y.std() * noise, {}))
+        found = tidied(raw, ConstantFit((a_, b_), x, y + 1e-3 * y.std() * noise, {}))
         assert sympy.simplify(found.expression / truth) == 1, (seed, found.expression)
 
 
@@ -227,7 +227,7 @@ def test_a_shift_by_a_quarter_turn_is_no_end() -> None:
         (1 / sympy.tan(2.0 * a_) + 0.3 * b_, 1 / sympy.tan(2 * a_) + 3 * b_ / 10),
     ):
         y = torch_function(truth, [a_, b_])(*x.unbind(-1))
-        found = tidied(raw, Problem((a_, b_), x, y, {}))
+        found = tidied(raw, ConstantFit((a_, b_), x, y, {}))
         assert found.error < 1e-18 and found.expression == truth
 
 

@@ -288,6 +288,11 @@ class _Builder:
         found = []
         for nodes in edges:
             names = {edge.function for node in nodes for part in node for edge in part}
+            based = [name for name, s in self.splines.items() if name in names and s.base != "none"]
+            if based:
+                raise OptionError(
+                    f"{based[0]} has a base function beside its spline, and only splines without one can be compiled"
+                )
             shapes = {(len(s.rows) - s.degree, s.degree) for name, s in self.splines.items() if name in names}
             if len(shapes) > 1:
                 raise OptionError(

@@ -50,7 +50,7 @@ class Fitted:
     errors: dict[float, float]
 
 
-class Problem:
+class ConstantFit:
     """Samples of the columns and the target that constants are fitted to.
 
     Args:
@@ -363,7 +363,7 @@ def _rationals(value: float, denominators: tuple[int, ...], width: float = 0.0) 
     return [sympy.Rational(round(value * q), q) for q in some]
 
 
-def simplest(problem: Problem, candidates: list[sympy.Expr]) -> Fitted:
+def simplest(problem: ConstantFit, candidates: list[sympy.Expr]) -> Fitted:
     """The simplest of several forms after fitting and snapping, among those whose error is no worse."""
     fitted: list[Fitted] = []
     for expression in candidates:

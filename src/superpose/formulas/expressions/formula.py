@@ -101,13 +101,13 @@ class Formula:
         for target, expression in enumerate(self.expressions):
             plain, own = absorbed(expression, self.splines)
             splines |= own
-            problem = constants.Problem(self.symbols, data.x[rows], data.y[rows, target], splines, deadline)
+            problem = constants.ConstantFit(self.symbols, data.x[rows], data.y[rows, target], splines, deadline)
             plain = rewrite.without_signs(plain, problem.sign)
             forms = [rewrite.canonical(plain, multiply_out=flat) for flat in (False, True)]
             forms = [form for form in dict.fromkeys(forms) if math.isfinite(problem.error(form))]
             best = constants.simplest(problem, forms) if forms else None
             # Judged on all rows that were not held out, as many as they are.
-            whole = constants.Problem(self.symbols, *_unheld(data, target), splines)
+            whole = constants.ConstantFit(self.symbols, *_unheld(data, target), splines)
             before = whole.error(expression)
             better = best is not None and whole.error(best.expression) <= max(before * 1.02, 1e-20)
             found.append(best.expression if best is not None and better else expression)
@@ -204,7 +204,7 @@ class Formula:
         """
         found = []
         for target, expression in enumerate(self.expressions):
-            problem = constants.Problem(self.symbols, *_unheld(data, target), self.splines)
+            problem = constants.ConstantFit(self.symbols, *_unheld(data, target), self.splines)
             errors = problem.standard_errors(expression)
             found += [{"value": value, "standard_error": errors[value]} for value in sorted(errors, key=abs)]
         return found

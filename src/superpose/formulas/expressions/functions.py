@@ -1,4 +1,4 @@
-"""Which symbolic function a person means, and whether an expression is made of functions that a person allows."""
+"""Names of symbolic functions resolved, and expressions checked against a list of allowed functions."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ if TYPE_CHECKING:
 
 # What SymPy and torch call some of the library's functions.
 _ALIASES = {"asin": "arcsin", "acos": "arccos", "atan": "arctan", "atanh": "arctanh", "Abs": "abs", "ln": "log"}
-# The same functions but for the constants: who allows one of them allows the other.
-_TWINS = {"sin": "cos", "cos": "sin", "asin": "acos", "acos": "asin"}
+# Functions that another function of the library equals on an edge c*f(a*x + b) + d: cos(x) = sin(x + pi/2),
+# arccos(x) = pi/2 - arcsin(x), sigmoid(x) = (1 + tanh(x/2))/2.
+EQUIVALENT = {"cos": "sin", "arccos": "arcsin", "sigmoid": "tanh"}
+# ("function", its name in SymPy) or ("power", its exponent).
 _Head = tuple[str, Any]
 
 
-def named(function: str | SymbolicFunction | Any) -> SymbolicFunction:
+def resolve_function(function: str | SymbolicFunction | Any) -> SymbolicFunction:
     """The symbolic function that is meant by a name, or by a SymPy function or expression of one symbol.
 
     Raises:
@@ -27,7 +29,7 @@ def named(function: str | SymbolicFunction | Any) -> SymbolicFunction:
 
     >>> import sympy
     >>> z = sympy.Symbol("z")
-    >>> [named(f).name for f in ("asin", sympy.sin, z**2, sympy.exp(-(z**2)), library()["tanh"])]
+    >>> [resolve_function(f).name for f in ("asin", sympy.sin, z**2, sympy.exp(-(z**2)), library()["tanh"])]
     ['arcsin', 'sin', 'x^2', 'gaussian', 'tanh']
     """
     if isinstance(function, SymbolicFunction):
@@ -54,7 +56,7 @@ def named(function: str | SymbolicFunction | Any) -> SymbolicFunction:
     raise OptionError(f"no function of superpose.library() is {made}; give it a name with superpose.register first")
 
 
-def chosen(functions: Iterable[str]) -> tuple[str, ...]:
+def resolve_names(functions: Iterable[str]) -> tuple[str, ...]:
     """Names of functions as the library has them, each once.
 
     Raises:
@@ -62,18 +64,36 @@ def chosen(functions: Iterable[str]) -> tuple[str, ...]:
     """
     if isinstance(functions, str):
         raise OptionError(f"functions is a list of names; write functions=[{functions!r}]")
-    names = tuple(dict.fromkeys(named(name).name for name in functions))
+    names = tuple(dict.fromkeys(resolve_function(name).name for name in functions))
     if not names:
         raise OptionError("functions is empty; name at least one, such as ['x^2', 'sin'], or leave it out")
     return names
 
 
+def candidate_functions(functions: Iterable[str] | None = None) -> dict[str, SymbolicFunction]:
+    """The functions that a search tries on an edge, by name: those asked for, or those of the library that differ.
+
+    Of functions that equal one another but for the constants of an edge (:data:`EQUIVALENT`) a search needs one, and
+    the function "0" is a removed edge, which a search tries anyway.
+
+    Raises:
+        OptionError: for a name that is not known, or no name at all.
+    """
+    if functions is not None:
+        return {name: find(name) for name in resolve_names(functions)}
+    return {name: function for name, function in library().items() if name != "0" and name not in EQUIVALENT}
+
+
 def uses_only(expression: sympy.Expr, functions: Iterable[str], *, beside: Collection[str] = ()) -> bool:
-    """Whether an expression is made of sums and products and of these functions only, and of those ``beside`` them that
-    SymPy knows by name alone, such as splines.
+    """Whether an expression consists of sums, products and these functions only.
 
     Of functions that are the same but for their constants, such as sine and cosine, one allows the other. A quotient
     needs ``1/x``, and a square ``x^2``, though it is a product too.
+
+    Args:
+        expression: any.
+        functions: names of functions of the library.
+        beside: names of further allowed functions without a symbol, such as splines.
 
     >>> import sympy
     >>> x, y = sympy.symbols("x y")
@@ -101,7 +121,11 @@ def linear_in(expression: sympy.Expr, symbol: sympy.Symbol) -> bool:
 @functools.lru_cache(maxsize=64)
 def _allowed(functions: tuple[str, ...]) -> frozenset[_Head]:
     found = {head for name in functions for head in _heads(find(name).expression)}
-    found |= {("function", _TWINS[name]) for kind, name in found if kind == "function" and name in _TWINS}
+    for name, other in EQUIVALENT.items():
+        pair = _heads(find(name).expression), _heads(find(other).expression)
+        # A sigmoid is written with exp, which tanh does not allow.
+        if all(len(heads) == 1 for heads in pair) and any(heads <= found for heads in pair):
+            found |= pair[0] | pair[1]
     return frozenset(found)
 
 

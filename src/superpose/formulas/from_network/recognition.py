@@ -16,10 +16,14 @@ import torch
 
 from superpose.data import Dataset
 from superpose.data.sampling import sample
-from superpose.edit.edges import _chosen, edge_samples, fix_all, polish, release
+from superpose.edit.edge_curves import edge_samples
 from superpose.edit.pruning import prune
+from superpose.edit.refitting import polish
+from superpose.edit.releasing import release
+from superpose.edit.setting_functions import set_functions
 from superpose.edit.straightening import straighten
 from superpose.formulas.candidates import SIMPLICITY, Candidate, fit_curve
+from superpose.formulas.expressions.functions import candidate_functions
 from superpose.nn.model import KAN, Edge
 from superpose.nn.rows import scaled_rows
 from superpose.nn.symbolic import SymbolicFunction, library
@@ -32,8 +36,6 @@ ROUNDING = 1e-22
 EXACT = 1e-20
 # Straightened curves still bend a little: shares of a curve's variance that are not worth a more complex function.
 _FLOORS = (2e-2, 3e-3, 1e-4)
-# The same functions as sin, arcsin and tanh, but for the constants.
-_TWINS = frozenset({"0", "cos", "arccos", "sigmoid"})
 _CANDIDATES, _PASSES = 4, 3
 # Intervals on which curves are read that are sure to be the right ones.
 _FINE_GRID = 20
@@ -66,8 +68,7 @@ def symbolify(
     Raises:
         OptionError: if a function in ``functions`` does not exist.
     """
-    chosen = {name: f for name, f in _chosen(functions).items() if functions is not None or name not in _TWINS}
-    search = _Search(model, data, chosen, simplicity, deadline)
+    search = _Search(model, data, candidate_functions(functions), simplicity, deadline)
     if noise is None:
         noise = math.sqrt(search.error(model))
     best = search.run(model, noise)
@@ -193,7 +194,7 @@ class _Search:
             if table not in tables:
                 tables.append(table)
         for table in tables:
-            trial = self.refitted(fix_all(model, table), 2 * _FULL)
+            trial = self.refitted(set_functions(model, table), 2 * _FULL)
             if self.error(trial) <= max(10 * noise, 1e-5) ** 2:
                 trial = self.refitted(prune(trial, self.data).refine(_FINE_GRID), _FULL)
                 # What the grids cannot represent is left on the curves too.
@@ -214,7 +215,7 @@ class _Search:
                     if found:
                         best = min(found, key=lambda c: _floored(c, floor, self.simplicity))
                         table[edge] = best.name, best.constants
-            model = self.refitted(fix_all(model, table), _FULL)
+            model = self.refitted(set_functions(model, table), _FULL)
         return model
 
     def improved(self, best: KAN, best_cost: float) -> KAN:
@@ -253,7 +254,7 @@ class _Search:
         for candidate in self.candidates(freed, edge)[:_CANDIDATES]:
             simpler = present is None or candidate.complexity < present.complexity
             if candidate.name != (present.name if present else "") and (simpler or not exact):
-                yield fix_all(freed, {edge: (candidate.name, candidate.constants)})
+                yield set_functions(freed, {edge: (candidate.name, candidate.constants)})
 
     def partial(self, model: KAN, noise: float) -> KAN:
         """Only those edges symbolic that cost little: the clearest first, each refitted with the rest as splines."""
@@ -264,7 +265,7 @@ class _Search:
             if self.late():
                 break
             for candidate in lists[edge][:2]:
-                trial = self.refitted(fix_all(best, {edge: (candidate.name, candidate.constants)}))
+                trial = self.refitted(set_functions(best, {edge: (candidate.name, candidate.constants)}))
                 if self.error(trial) <= allowed:
                     best = trial
                     break

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from superpose.formulas.expressions.constants import Fitted, Problem, _float, _jacobian, _with_slots
+from superpose.formulas.expressions.constants import ConstantFit, Fitted, _float, _jacobian, _with_slots
 from superpose.nn.head import Head
 from superpose.nn.symbolic import torch_function
 
@@ -30,7 +30,7 @@ def against(scores: Tensor, which: int) -> Tensor:
     return -torch.logsumexp(others, 1)
 
 
-class ScoreProblem(Problem):
+class ScoreProblem(ConstantFit):
     """Rows of columns and classes that the constants of one score are fitted to.
 
     The score is ``factor * expression``. Where the class is all that was seen only the factor's sign and its size

@@ -13,13 +13,13 @@ import torch
 from torch import Tensor
 
 from superpose.formulas.candidates import fit_curve
+from superpose.formulas.expressions.functions import candidate_functions
 from superpose.formulas.from_table.expansions import chosen, expansions
 from superpose.formulas.from_table.modes import modes
 from superpose.formulas.from_table.node import Guess, Node
 from superpose.formulas.from_table.outer import Outer, kept, outers
 from superpose.formulas.from_table.symmetries import Reduction
 from superpose.formulas.subsets import best_subsets
-from superpose.nn.symbolic import library
 
 if TYPE_CHECKING:
     import sympy
@@ -34,8 +34,6 @@ _CHANCE = 0.3
 _LATTICE, _NEAR_RATES, _FINEST, _RIDGE = 12, 0.045, 1e-8, 1e-13
 # The share of the squared goal that they leave where they see no more.
 _SOLVED = 1e-9
-# Twins of others in the library, but for constants.
-_TWINS = frozenset({"0", "cos", "arccos", "sigmoid", "x"})
 _OUTERS = ("x", "1/x", "exp", "sqrt", "log", "1/sqrt", "tanh")
 
 
@@ -95,7 +93,8 @@ def _library(node: Node) -> Iterator[Guess]:
     """``outer(c * f(a * x + b) + d)`` with every function of the library."""
     import sympy
 
-    functions = {name: f for name, f in library().items() if name not in _TWINS}
+    # A straight line is among the expansions.
+    functions = {name: f for name, f in candidate_functions().items() if name != "x"}
     for outer in outers(node.y):
         if outer.name not in _OUTERS:
             continue

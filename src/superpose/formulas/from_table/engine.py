@@ -418,8 +418,8 @@ class Engine:
         self.tell(f"{guess.note}: error {error:.1e} of the target's spread")
         return Law(fitted.expression, error, guess.note)
 
-    def _problem(self, rows: int) -> constants.Problem:
-        return constants.Problem(self.symbols, self.x[:rows], self.y[:rows], self.splines, self.deadline)
+    def _problem(self, rows: int) -> constants.ConstantFit:
+        return constants.ConstantFit(self.symbols, self.x[:rows], self.y[:rows], self.splines, self.deadline)
 
     def found(self) -> bool:
         """Whether a law leaves nothing to explain."""

@@ -15,7 +15,7 @@ from superpose.data import Dataset
 from superpose.errors import OptionError, nearest
 from superpose.formulas.dictionary import terms
 from superpose.formulas.expressions import constants, rewrite
-from superpose.formulas.expressions.functions import chosen, linear_in, uses_only
+from superpose.formulas.expressions.functions import linear_in, resolve_names, uses_only
 from superpose.formulas.expressions.splines import SplineEdge, absorbed
 from superpose.formulas.from_table.engine import Engine, Law
 from superpose.formulas.from_table.node import Guess
@@ -115,7 +115,7 @@ def find_laws(
     rows = torch.cat([data.train, data.validation])
     symbols = tuple(sympy.Symbol(name, real=True) for name in data.feature_names)
     x, y, back, unit = _measured(data.x[rows], data.y[rows, target], symbols)
-    allowed = _Allowed(symbols, None if functions is None else chosen(functions), tuple(linear))
+    allowed = _Allowed(symbols, None if functions is None else resolve_names(functions), tuple(linear))
     engine = _Choosy(x, y, symbols, deadline=began + _SEARCH * time_limit, seed=seed, listener=listener)
     engine.allowed = allowed
     reason = engine.run()
@@ -261,9 +261,10 @@ def _tidied(engine: _Choosy, law: Law, deadline: float) -> Law:
         expression, made = absorbed(law.expression, engine.splines)
         engine.splines |= made
         law = replace(law, expression=expression)
-    problem = constants.Problem(engine.symbols, engine.x[:_ROWS], engine.y[:_ROWS], engine.splines, deadline)
+    problem = constants.ConstantFit(engine.symbols, engine.x[:_ROWS], engine.y[:_ROWS], engine.splines, deadline)
     simple = tidied(law.expression, problem)
-    everything = constants.Problem(engine.symbols, engine.x[:_ALL_ROWS], engine.y[:_ALL_ROWS], engine.splines, deadline)
+    rows = engine.x[:_ALL_ROWS], engine.y[:_ALL_ROWS]
+    everything = constants.ConstantFit(engine.symbols, *rows, engine.splines, deadline)
     fitted = everything.fit(simple.expression, steps=8)
     error = math.sqrt(everything.error(fitted.expression))
     # The error of a spline is no noise, and one constant moves it more than another.

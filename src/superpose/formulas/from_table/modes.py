@@ -170,7 +170,7 @@ def _fitted(node: Node, outer: Outer, inner: sympy.Expr, count: int) -> Guess:
     """With the rates fitted to the rows themselves: those of the pencil are as good as the spline."""
     symbol = node.symbols[0]
     x, y, weight = node.x[:_FIT_ROWS], node.y[:_FIT_ROWS], node.weight[:_FIT_ROWS]
-    whole = constants.Problem((symbol,), x, y, {}).fit(outer.outside(inner), steps=12).expression
+    whole = constants.ConstantFit((symbol,), x, y, {}).fit(outer.outside(inner), steps=12).expression
     residual = (torch_function(whole, [symbol])(x[:, 0]) - y) * weight
     error = float(residual.square().mean().sqrt()) / node.spread
     lifted = functools.partial(node.lift, whole)

@@ -31,7 +31,7 @@ _MOST_DROPPED = 12
 _RULE_TIME = 2.0
 
 
-def tidied(law: sympy.Expr, problem: constants.Problem) -> constants.Fitted:
+def tidied(law: sympy.Expr, problem: constants.ConstantFit) -> constants.Fitted:
     """The simplest form of an expression after fitting and snapping its constants, with its error and theirs.
 
     Args:
@@ -194,7 +194,7 @@ def _preorder(expression: sympy.Expr) -> Iterator[sympy.Expr]:
 
 
 def _fewer_terms(
-    expression: sympy.Expr, problem: constants.Problem, usable: Callable[[constants.Fitted], bool]
+    expression: sympy.Expr, problem: constants.ConstantFit, usable: Callable[[constants.Fitted], bool]
 ) -> constants.Fitted | None:
     """A form without one of the terms that stand in sums, its floats fitted and snapped again; None if all are needed.
 
@@ -215,7 +215,7 @@ def _fewer_terms(
 
 
 def _shorter(
-    expression: sympy.Expr, problem: constants.Problem, usable: Callable[[constants.Fitted], bool]
+    expression: sympy.Expr, problem: constants.ConstantFit, usable: Callable[[constants.Fitted], bool]
 ) -> constants.Fitted | None:
     """A form with fewer nodes and the same values, its floats fitted and snapped again; None if there is none."""
     size = _plainness(expression)
@@ -229,7 +229,7 @@ def _shorter(
     return None
 
 
-def _forms(expression: sympy.Expr, problem: constants.Problem) -> list[sympy.Expr]:
+def _forms(expression: sympy.Expr, problem: constants.ConstantFit) -> list[sympy.Expr]:
     """The expression after each of several rules of algebra."""
     import sympy
 
@@ -274,7 +274,7 @@ def _forms(expression: sympy.Expr, problem: constants.Problem) -> list[sympy.Exp
     return [form for form in dict.fromkeys(forms) if _is_usable(form, problem)]
 
 
-def _is_usable(form: sympy.Expr, problem: constants.Problem) -> bool:
+def _is_usable(form: sympy.Expr, problem: constants.ConstantFit) -> bool:
     """Whether a form has values: algebra may write functions that torch does not have, or numbers that are not real."""
     try:
         return math.isfinite(problem.error(form))
@@ -295,7 +295,9 @@ def _everywhere(expression: sympy.Expr, rule: Callable[[sympy.Expr], sympy.Expr]
     return made
 
 
-def _unrooted(expression: sympy.Expr, back: dict[sympy.Dummy, sympy.Symbol], problem: constants.Problem) -> sympy.Expr:
+def _unrooted(
+    expression: sympy.Expr, back: dict[sympy.Dummy, sympy.Symbol], problem: constants.ConstantFit
+) -> sympy.Expr:
     """``sqrt(a b^2) = b sqrt(a)``, with the sign that ``b`` has on most rows: the error on all of them judges."""
     import sympy
 

@@ -90,7 +90,7 @@ class DiscoverOptions:
 
     def _check_forms(self, data: Dataset) -> None:
         if self.functions is not None:
-            functions.chosen(self.functions)
+            functions.resolve_names(self.functions)
         for name, value in (("linear", self.linear), ("combine", self.combine)):
             if isinstance(value, str):
                 raise OptionError(f"{name} is a list; write {name}=({value!r},)")

@@ -24,7 +24,7 @@ from superpose.data.arrays import root_mean_square
 from superpose.data.sampling import sample
 from superpose.data.tables import counted
 from superpose.edit.combining import combine
-from superpose.edit.edges import polish
+from superpose.edit.refitting import polish
 from superpose.errors import DataError, OptionError
 from superpose.formulas.expressions import functions, rewrite
 from superpose.formulas.expressions.compiler import compiled
@@ -358,7 +358,7 @@ class _Discovery:
         """Whether a formula is of the form that was asked for."""
         known, linear = self.options.functions, self.options.linear
         if known is not None:
-            names = functions.chosen(known)
+            names = functions.resolve_names(known)
             if not all(functions.uses_only(one, names, beside=formula.splines) for one in formula.expressions):
                 return False
         columns = [symbol for symbol in formula.symbols if symbol.name in linear]
@@ -397,7 +397,7 @@ class _Discovery:
         share = self.search_ends - time.monotonic()
         deadline = time.monotonic() + max(2.0, 0.6 * share)
         known = self.options.functions
-        names = None if known is None else functions.chosen(("0", "x", *known))
+        names = None if known is None else functions.resolve_names(("0", "x", *known))
         model = symbolify(network.model, self.data, functions=names, noise=network.error, deadline=deadline)
         # A formula that was not simplified is of little use: it may take time from what comes after the search.
         now = time.monotonic()
