@@ -21,7 +21,7 @@ import superpose
 from helpers import is_one_sentence, run_python
 from superpose import KAN, Dataset, Formula, KANLayer, plot
 from superpose.edit.combining import combine
-from superpose.formulas.selection import Finding
+from superpose.formulas.recommendation import Finding
 from superpose.nn.symbolic import SymbolicFunction, find, power
 from superpose.tasks.classification import Classification, Labelled, ScoreFormula
 from superpose.tasks.pde import Box, Solution, SolveRecord, SolveSettings

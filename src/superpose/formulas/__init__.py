@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from superpose.formulas.from_network.recognition import symbolify
     from superpose.formulas.from_table.engine import Law
     from superpose.formulas.from_table.laws import Found, find_laws
-    from superpose.formulas.selection import Finding
+    from superpose.formulas.recommendation import Finding
 
 _HOME = {
     "Candidate": "superpose.formulas.candidates",
-    "Finding": "superpose.formulas.selection",
+    "Finding": "superpose.formulas.recommendation",
     "Formula": "superpose.formulas.expressions.formula",
     "Found": "superpose.formulas.from_table.laws",
     "Law": "superpose.formulas.from_table.engine",

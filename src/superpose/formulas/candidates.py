@@ -15,12 +15,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from superpose.formulas import selection
 from superpose.nn.symbolic import SymbolicFunction
 
-# A score falls by one for each factor 10 in unexplained variance and rises by this for each unit of complexity.
-SIMPLICITY = 0.3
-# Unexplained shares of the variance below this are equally good.
-_LEAST_UNEXPLAINED = 1e-14
+SIMPLICITY = selection.WEIGHTS.curve
 _COARSE_SAMPLES, _FINE_SAMPLES = 48, 256
 # So many functions, the best after a few steps, are fitted to the end.
 _FINISHED = 10
@@ -177,4 +175,4 @@ def fit_curve(
 
 
 def _score(left: float, function: SymbolicFunction, simplicity: float) -> float:
-    return math.log10(max(left, _LEAST_UNEXPLAINED)) + simplicity * function.complexity
+    return selection.score(math.sqrt(left), function.complexity, floor=selection.FLOORS.curve, weight=simplicity)

@@ -1,142 +1,141 @@
-"""Formulas that were found on the way: which of them no simpler one surpasses, and why one is recommended."""
+"""Selection: how error is weighed against complexity, with the same constants whoever asks.
+
+A formula is a code for a target: its text, and then what it leaves on the ``N`` rows. The shortest code is the best
+formula (minimum description length, J. Rissanen, 1978). Twice its length, in nats, is
+
+    ``-2 ln L + 4 * nodes + ln(N) * constants``
+
+- ``L`` is the likelihood of the rows. For Gaussian residuals, ``-2 ln L = N ln(error^2)`` and a constant; for classes
+  it is the deviance.
+- A node of the expression tree is one of some seven equally likely symbols: a column, a number, a sum, a product, a
+  power, a function. That takes ``ln(7)`` nats, ``2 ln(7) = 4``.
+- A constant that is fitted to ``N`` rows is known to ``1 / sqrt(N)`` of its range, which takes ``ln(N) / 2`` nats. This
+  is the term of the Bayesian information criterion (G. Schwarz, 1978).
+
+There are two regimes, since the first term holds only where residuals are independent from row to row:
+
+- **noise**: :func:`description_length`, the formula above. More rows tell smaller differences apart.
+- **approximation**: :func:`score`. What a wrong formula leaves without noise is a smooth function of the columns, so
+  more rows repeat what fewer rows say. The length is divided by ``N ln 10``, which gives decades of squared error, and
+  its weight of a node stays what it is for 174 independent rows, ``4 / (174 ln 10) = 0.01``. Constants are nodes.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-
-from superpose.formulas.expressions.formula import Formula
-from superpose.nn.model import KAN
-from superpose.short_repr import brief
-
-# What a spline in a formula counts, in nodes.
-SPLINE_SIZE = 25.0
-# Errors are root mean squares in units of the target's standard deviation; below this they do not matter.
-EXACT = 1e-9
-# An error on the rows held out for the test that is more than so many times that on the others is no chance: of the
-# ratio of two estimates of one variance, one from two rows and one from twenty, the 99.9% quantile is 9.95.
-SURPRISE = 3.2
-# In the price of a formula, a node of its tree weighs as much as 2.3% of its squared error.
-_NODE = 0.01
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One formula that was found on the way.
+class Weights:
+    """What complexity weighs against error.
 
     Attributes:
-        formula: with its constants fitted and simplified.
-        model: the symbolic network it was read from.
-        error: the larger of the root mean squared errors on training and on validation rows, in units of the target's
-            standard deviation.
-        validation_error: that on the validation rows by which networks are judged too.
+        noise_node: of a node against ``-2 ln L``: twice the nats for one of seven symbols. Chosen on the AI Feynman
+            equations with 0.1% of noise.
+        node: of a node in decades of squared error, without noise: a node must lower the squared error by 2.3%.
+            Chosen on the AI Feynman equations.
+        function: nodes that a function counts beside its own: ``tanh(artanh(a) + artanh(b))`` has fewer nodes than
+            ``(a + b)/(1 + a*b)``, which has values on more rows. Chosen on the AI Feynman equations with noise.
+        spline: nodes that a spline in a formula counts. A round number of the order of its coefficients.
+        edge: of a unit of an edge's complexity in decades of squared error, while a network is read. A unit is less
+            than a node, since the constants on an edge repeat those on others until formulas are simplified.
+            The Bayesian information criterion adds what a further constant costs. Not compared with other values.
+        curve: of a unit of complexity in decades of unexplained variance, for one curve of a network by itself: a unit
+            must halve what is unexplained. A curve is what training made of an edge and not data, so that a slightly
+            smaller misfit is no evidence. The default of the option ``simplicity``.
+        class_function: as ``function``, for scores of classes: three nodes set ``sin(x)`` behind ``x**2``. A node there
+            costs as much as a constant: labels say little about the form, and the simplest one is wanted.
+        across_targets: of a node in decades of squared error, between formulas of different columns for one relation.
+            Solving a relation for another column scales its error, so that a smaller error is weak evidence:
+            20 nodes weigh as much as a factor of 10 in the error.
     """
 
-    __repr__ = brief
-
-    formula: Formula
-    model: KAN
-    error: float
-    validation_error: float
-
-    @property
-    def price(self) -> float:
-        """What is minimised, the powers of ten of the squared error and a little for each of the formula's nodes.
-
-        A spline counts as many.
-        """
-        nodes = self.formula.complexity + SPLINE_SIZE * len(self.formula.splines)
-        return 2 * math.log10(max(self.error, EXACT)) + _NODE * nodes
+    noise_node: float = 4.0
+    node: float = 0.01
+    function: float = 2.0
+    spline: float = 25.0
+    edge: float = 0.005
+    curve: float = 0.3
+    class_function: float = 3.0
+    across_targets: float = 0.1
 
 
-def front(findings: Sequence[Finding], chosen: Finding | None) -> list[Finding]:
-    """Those that no simpler one surpasses, from simple to accurate, and the recommended one."""
-    found: list[Finding] = []
-    for finding in sorted(findings, key=lambda f: (f.formula.complexity, f.error)):
-        if finding is chosen or not found or finding.error < min(f.error for f in found):
-            found.append(finding)
-    return found
+@dataclass(frozen=True)
+class Floors:
+    """Root mean squared errors, in units of the target's standard deviation, below which a smaller one is not better.
+
+    Powers of ten, chosen between the rounding in each place and the errors that still count there.
+
+    Attributes:
+        rounding: of an expression of a table. Double precision has 2e-16, and operations that cancel lose some digits.
+        constants: while constants are fitted: standard errors are taken to be no smaller than this allows.
+        exact: of a formula of a run, whose error is also measured on its network in scaled units.
+        network: of a network with symbolic edges, in scaled units.
+        relation: of a formula for one column of a relation: below this the simpler formula is the better one.
+        curve: of a function that is fitted to one curve: the square root of the unexplained share of its variance.
+    """
+
+    rounding: float = 1e-12
+    exact: float = 1e-9
+    constants: float = 1e-10
+    network: float = 1e-10
+    relation: float = 1e-7
+    curve: float = 1e-7
 
 
-def reason(
-    listed: Sequence[tuple[int, float]],
-    place: int,
-    *,
-    complete: bool = False,
-    error: str = "errs",
-    test_error: float = 0.0,
-    splines: Sequence[str] = (),
-) -> str:
-    """Why one of the formulas of a front is recommended, in one sentence.
+WEIGHTS = Weights()
+FLOORS = Floors()
+
+
+def size(nodes: float, *, functions: int = 0, splines: int = 0) -> float:
+    """Nodes of an expression, with what its functions and splines count beside their own."""
+    return nodes + WEIGHTS.function * functions + WEIGHTS.spline * splines
+
+
+def score(error: float, nodes: float, *, floor: float = FLOORS.rounding, weight: float = WEIGHTS.node) -> float:
+    """Decades of squared error and complexity together, where no noise is: less is better.
 
     Args:
-        listed: nodes and error of each, from simple to accurate.
-        place: which of them.
-        complete: whether its residuals show no structure.
-        error: the verb, with what is compared.
-        test_error: its error on the rows held out for the test, in the units of the others; said if it surprises.
-        splines: names of the functions in it that are splines.
+        error: root mean squared error, in units of the target's standard deviation.
+        nodes: of the formula, or what its complexity is counted in.
+        floor: errors below this are equally good; one of :class:`Floors`.
+        weight: of a node; one of :class:`Weights`.
 
-    >>> reason([(3, 0.5), (9, 0.01), (20, 0.0099)], 1)
-    'recommended because the next simpler one errs 50 times as much, and the next larger one 1% less with 11 more nodes'
-    >>> reason([(9, 1e-15)], 0)
-    "recommended because it gives every row to 1e-09 of the target's spread"
-    >>> reason([(3, 0.5), (9, 0.01)], 1, complete=True, test_error=0.12)
-    "recommended because the next simpler one errs 50 times as much, and none that was found does better; on the rows \
-held out for the test it errs by 0.12 of the target's spread, 12 times as much"
-    >>> reason([(9, 0.01)], 0, splines=["spline_0_0_0"])
-    'recommended because it is the only one that was found; it is no closed formula, since spline_0_0_0 is a spline'
+    >>> score(0.1, 5) < score(0.099, 6) < score(0.1, 6)
+    True
     """
-    nodes, own = listed[place]
-    parts = []
-    exact, fails = own < EXACT, surprises(test_error, own)
-    if exact and fails:
-        parts.append(f"it gives every row that it was fitted to, to {EXACT:.0e} of the target's spread")
-    elif exact:
-        parts.append(f"it gives every row to {EXACT:.0e} of the target's spread")
-    elif complete and not fails:
-        parts.append("its residuals show no structure")
-    if place:
-        parts.append(f"the next simpler one {error} {_compared(listed[place - 1][1], own)}")
-    if place + 1 < len(listed) and not exact:
-        more, other = listed[place + 1]
-        verb = "" if place else f"{error} "
-        parts.append(f"the next larger one {verb}{_compared(other, own)} with {more - nodes} more nodes")
-    elif place and not exact:
-        parts.append("none that was found does better")
-    if not parts:
-        parts.append("it is the only one that was found")
-    text = f"recommended because {', and '.join([', '.join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)}"
-    if fails:
-        text += f"; on the rows held out for the test it {error} by {test_error:.2g} of the target's spread"
-        text += "" if exact else f", {_compared(test_error, own)}"
-    if splines:
-        names = ", ".join(splines[:3]) + (f" and {len(splines) - 3} more" if len(splines) > 3 else "")
-        text += f"; it is no closed formula, since {names} {'is a spline' if len(splines) == 1 else 'are splines'}"
-    return text
+    return 2 * math.log10(max(error, floor)) + weight * nodes
 
 
-def surprises(test_error: float, error: float) -> bool:
-    """Whether an error on the rows held out for the test is more than chance makes of that on the others."""
-    return not test_error <= SURPRISE * max(error, EXACT)
+def description_length(deviance: float, nodes: float, constants: int, rows: int) -> float:
+    """Twice the length of a formula and of what it leaves, in nats, where residuals are noise: less is better.
 
-
-def _compared(other: float, own: float) -> str:
-    """How an error compares with another one.
-
-    >>> _compared(3.0, 1.0), _compared(1.2, 1.0), _compared(0.5, 1.0), _compared(float("inf"), 1.0), _compared(1.0, 1.0)
-    ('3 times as much', '20% more', '50% less', 'without end', 'as much')
-    >>> _compared(1.0014, 1.0)
-    '0.1% more'
+    Args:
+        deviance: minus twice the logarithm of the likelihood of all rows, up to a constant; see :func:`gaussian`.
+        nodes: of the formula; see :func:`size`.
+        constants: how many of its numbers were fitted.
+        rows: how many rows they were fitted to.
     """
-    ratio = other / own if own > 0 else math.inf
-    if not math.isfinite(ratio):
-        return "without end"
-    if ratio >= 2:
-        return f"{ratio:.2g} times as much" if ratio < 1e3 else f"{ratio:.0e} times as much"
-    change = 100 * abs(ratio - 1)
-    if change < 5e-4:
-        return "as much"
-    text = f"{change:.0f}" if change >= 1 else f"{change:.1g}"
-    return f"{text}% {'more' if ratio > 1 else 'less'}"
+    return deviance + WEIGHTS.noise_node * nodes + math.log(rows) * constants
+
+
+def class_size(nodes: float, functions: int) -> float:
+    """Nodes of a formula of a class's score, with what its functions count beside their own."""
+    return nodes + WEIGHTS.class_function * functions
+
+
+def class_description_length(deviance: float, size: float, rows: int) -> float:
+    """The same for a formula of a class's score, in which each node costs as much as a constant.
+
+    Args:
+        deviance: minus twice the logarithm of the likelihood of all rows.
+        size: of the formula; see :func:`class_size`.
+        rows: how many rows the deviance is of.
+    """
+    return deviance + math.log(rows) * size
+
+
+def gaussian(error: float, rows: int, *, floor: float = FLOORS.rounding) -> float:
+    """Minus twice the logarithm of the likelihood of Gaussian residuals, up to a constant."""
+    return 2 * rows * math.log(max(error, floor))

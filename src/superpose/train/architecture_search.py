@@ -12,6 +12,7 @@ from superpose.data import Dataset
 from superpose.errors import DataError, OptionError
 from superpose.nn.model import KAN
 from superpose.nn.products import Width, read_width
+from superpose.pareto import pareto_front
 from superpose.short_repr import brief
 from superpose.train import endpoint_singularities
 from superpose.train.budget import Budget
@@ -109,11 +110,7 @@ class SearchResult:
     @property
     def front(self) -> list[Tried]:
         """The Pareto front, which no other network with as few parameters surpasses, from small to large."""
-        front: list[Tried] = []
-        for one in sorted(self.tried, key=lambda t: (t.parameters, t.validation_rmse)):
-            if not front or one.validation_rmse < front[-1].validation_rmse:
-                front.append(one)
-        return front
+        return pareto_front(self.tried, size=lambda t: t.parameters, error=lambda t: t.validation_rmse)
 
 
 def search(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from superpose.formulas import selection
 from superpose.formulas.expressions.rewrite import complexity, without_reciprocals
 from superpose.nn.symbolic import torch_function
 
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
 
 # A simpler constant is taken if it raises the sum of squares by less than this many variances (three standard errors).
 _ALLOWED = 9.0
-# Errors below this share of the target's spread are rounding: exact data.
-_EXACT = 1e-10
+_EXACT = selection.FLOORS.constants
 _QUICK_CONSTANTS = 12
 _MOST_CONSTANTS = 60
 # Beside splines, standard errors count so many times, and a squared error so much larger is as good.

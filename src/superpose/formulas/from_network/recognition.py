@@ -22,18 +22,14 @@ from superpose.edit.refitting import polish
 from superpose.edit.releasing import release
 from superpose.edit.setting_functions import set_functions
 from superpose.edit.straightening import straighten
+from superpose.formulas import selection
 from superpose.formulas.candidates import SIMPLICITY, Candidate, fit_curve
 from superpose.formulas.expressions.functions import candidate_functions
 from superpose.nn.model import KAN, Edge
 from superpose.nn.rows import scaled_rows
 from superpose.nn.symbolic import SymbolicFunction, library
 
-# A unit of complexity must lower the squared error by this many powers of ten (1.2%), and by as much again as the
-# Bayesian information criterion asks of a further constant.
-PRICE = 0.005
-# Squared errors below this, in units of the targets' variance, are rounding.
-ROUNDING = 1e-22
-EXACT = 1e-20
+EXACT = selection.FLOORS.network**2
 # Straightened curves still bend a little: shares of a curve's variance that are not worth a more complex function.
 _FLOORS = (2e-2, 3e-3, 1e-4)
 _CANDIDATES, _PASSES = 4, 3
@@ -92,7 +88,8 @@ class _Search:
         self.simplicity = simplicity
         self.deadline = math.inf if deadline is None else deadline
         count = len(data.train) + len(data.validation)
-        self.price = PRICE + math.log10(count) / count
+        # As much again as the Bayesian information criterion asks of a further constant.
+        self.weight = selection.WEIGHTS.edge + math.log10(count) / count
         self.known: dict[tuple[KAN, Edge], list[Candidate]] = {}
         # So few constants do not overfit: the validation rows are fitted too, and judge together with the rest.
         parts = [scaled_rows(model, data, split) for split in ("train", "validation")]
@@ -112,11 +109,9 @@ class _Search:
         return value if math.isfinite(value) else math.inf
 
     def cost(self, model: KAN) -> float:
-        """What is minimised: powers of ten of the squared error, and the price of complexity."""
-        error = self.error(model)
-        if error == math.inf:
-            return math.inf
-        return math.log10(error + ROUNDING) + self.price * complexity(model)
+        """What is minimised: error and complexity together. See :mod:`superpose.formulas.selection`."""
+        error = math.sqrt(self.error(model))
+        return selection.score(error, complexity(model), floor=selection.FLOORS.network, weight=self.weight)
 
     def refitted(self, model: KAN, steps: int = _QUICK) -> KAN:
         polish(model, *self.train, steps=steps)

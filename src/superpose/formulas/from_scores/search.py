@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from superpose.formulas import selection
 from superpose.formulas.expressions import rewrite
 from superpose.formulas.expressions.constants import Fitted
 from superpose.formulas.from_scores import terms
 from superpose.formulas.from_scores.label_noise import Noisy
 from superpose.formulas.from_scores.problem import ScoreProblem
-from superpose.formulas.from_scores.terms import Dictionary, Term, weight
+from superpose.formulas.from_scores.terms import Dictionary, Term, expression_size
 from superpose.nn.head import Head
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def score_formulas(
 
 def formula(fitted: Fitted, factor: float, count: int) -> ScoreFormula:
     """What was fitted as a formula of a score, for a table of so many rows."""
-    price = count * fitted.error + math.log(count) * weight(fitted.expression)
+    price = selection.class_description_length(count * fitted.error, expression_size(fitted.expression), count)
     return ScoreFormula(fitted.expression, factor, fitted.error, rewrite.complexity(fitted.expression), price)
 
 
@@ -161,7 +162,7 @@ class _Search:
     def nothing(self) -> float:
         """The price of a constant: what costs as much says nothing."""
         deviance, _ = self.linear(self.x[:, :0], torch.ones_like(self.smooth))
-        return self.count * deviance + math.log(self.count)
+        return selection.class_description_length(self.count * deviance, 1, self.count)
 
     def note(
         self, found: dict[sympy.Expr, ScoreFormula], expression: sympy.Expr, *, simplify: bool, factor: float = 1.0

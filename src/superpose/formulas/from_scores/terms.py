@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from superpose.formulas import selection
 from superpose.formulas.expressions import rewrite
 
 if TYPE_CHECKING:
     import sympy
 
-_CALL = 3
 # A term whose largest value is so many of its standard deviations says nothing but where its pole is.
 _MOST_PEAKED = 60.0
 _LARGEST_EXPONENT = 20.0
@@ -45,12 +45,12 @@ class Term:
     kind: str
 
 
-def weight(expression: sympy.Expr) -> int:
-    """What an expression costs: its nodes, and as many more for each of its functions as set sin(x) behind x**2."""
+def expression_size(expression: sympy.Expr) -> float:
+    """Nodes of an expression, and more for each of its functions."""
     import sympy
 
     calls = sum(isinstance(node, sympy.Function) for node in sympy.preorder_traversal(expression))
-    return rewrite.complexity(expression) + _CALL * calls
+    return selection.class_size(rewrite.complexity(expression), calls)
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +77,7 @@ class Dictionary:
         values = torch.stack([term.values for term in terms], 1)
         centers, scales = values.mean(0), values.std(0)
         # A term costs a node for itself and one for its factor beside those that it is made of.
-        costs = [math.log(count) * (2 + weight(term.build())) for term in terms]
+        costs = [math.log(count) * (2 + expression_size(term.build())) for term in terms]
         values = (values - centers) / scales
         return cls(terms, values, centers, scales, torch.tensor(costs, dtype=values.dtype), count)
 

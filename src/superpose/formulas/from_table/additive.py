@@ -20,7 +20,7 @@ from superpose.formulas.from_table.expansions import chosen
 from superpose.formulas.from_table.node import Guess, Node
 from superpose.formulas.from_table.outer import Outer, kept, outers
 from superpose.formulas.from_table.surrogate import solved
-from superpose.formulas.selection import SPLINE_SIZE
+from superpose.formulas.selection import WEIGHTS
 from superpose.spline import grid, reference
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ def _read(node: Node, fitted: _Sum, deadline: float) -> list[Guess]:
                 terms.append(guess.expression)
         inside = sympy.Add(*terms) if splines else sympy.Add(*terms, sympy.Float(rest or 1e-9))
         errors = [enough if guess is None else guess.error for _, guess in combination]
-        size = outer.complexity + sum(SPLINE_SIZE if guess is None else guess.size for _, guess in combination)
+        size = outer.complexity + sum(WEIGHTS.spline if guess is None else guess.size for _, guess in combination)
         total = sum(error**2 for error in errors) ** 0.5
         make = functools.partial(node.lift, outer.outside(inside))
         found.append(Guess(make, total, f"sum of curves, {outer.name}", size, splines))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from superpose.formulas import selection
 from superpose.formulas.candidates import fit_curve
 from superpose.formulas.expressions.functions import candidate_functions
 from superpose.formulas.from_table.expansions import chosen, expansions
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     import sympy
 
 _ROWS, _SCANNED = 1500, 400
-_EXACT = 1e-12
+_EXACT = selection.FLOORS.rounding
 # Guesses of this size fit no smooth curve by chance.
 _PLAIN = 18.0
 _CHANCE = 0.3

@@ -19,11 +19,12 @@ import torch
 from torch import Tensor
 
 from superpose.errors import OptionError
+from superpose.formulas import selection
 from superpose.formulas.expressions import constants, rewrite
 from superpose.formulas.expressions.splines import SplineEdge
 from superpose.formulas.from_table.additive import additive
 from superpose.formulas.from_table.curve import stages
-from superpose.formulas.from_table.expansions import chosen, expansions, price
+from superpose.formulas.from_table.expansions import chosen, expansions
 from superpose.formulas.from_table.hidden_sums import hidden_sums
 from superpose.formulas.from_table.node import Guess, Node
 from superpose.formulas.from_table.residual_structure import structure
@@ -33,7 +34,7 @@ from superpose.formulas.from_table.splits import splits, without
 from superpose.formulas.from_table.surrogate import Smooth, smooth
 from superpose.formulas.from_table.symmetries import Reduction, reductions
 from superpose.formulas.from_table.trials import leading, trials
-from superpose.formulas.selection import SPLINE_SIZE
+from superpose.pareto import pareto_front
 
 if TYPE_CHECKING:
     import sympy
@@ -41,9 +42,8 @@ if TYPE_CHECKING:
 Listener = Callable[[str], None]
 
 # Errors are root mean squares in units of the target's standard deviation.
-_EXACT = 1e-12
+_EXACT = selection.FLOORS.rounding
 _ROWS, _POINTS, _FIT_ROWS = 6000, 700, 1500
-_NODE = 0.01
 # A stand-in that errs more than this shows no derivatives.
 _ROUGH = 0.3
 # One that errs more than this may be waving too fast for polynomials.
@@ -72,6 +72,8 @@ _TRIALS = 8.0
 _MANY = 3
 # Residuals of which a polynomial explains less than this are noise.
 _STRUCTURE = 0.02
+# A larger law on the front must leave less than this share of what a smaller one leaves.
+_CLEARLY = 0.7
 # Guesses of one table that are fitted at once.
 _FITTED = 4
 _CHILDREN, _NOISY_CHILDREN, _DEPTH, _TOLERANCE = 5, 14, 8, 0.2
@@ -94,10 +96,10 @@ class Law:
     errors: Mapping[float, float] = field(default_factory=dict)
 
     @property
-    def price(self) -> float:
-        """Powers of ten of the squared error, and a little for each node of the tree; splines count as many nodes."""
-        nodes = rewrite.complexity(self.expression) + SPLINE_SIZE * len(self.splines)
-        return 2 * math.log10(max(self.error, _EXACT)) + _NODE * nodes
+    def score(self) -> float:
+        """Error and complexity together; less is better. See :mod:`superpose.formulas.selection`."""
+        nodes = selection.size(rewrite.complexity(self.expression), splines=len(self.splines))
+        return selection.score(self.error, nodes)
 
     @property
     def splines(self) -> set[str]:
@@ -227,7 +229,7 @@ class Engine:
         if self.found():
             # In noise a plainer law may do as well: the search goes on for as long as it took so far. One with many
             # constants is likely to be an expansion of the right one.
-            best = min(self.laws, key=lambda law: law.price)
+            best = min(self.laws, key=lambda law: law.score)
             patience = _PATIENT if floats(best.expression) > _PLAIN else 1.0
             again = time.monotonic() + patience * max(_AGAIN, time.monotonic() - self.began)
             self.again = min(self.again, again)
@@ -338,7 +340,7 @@ class Engine:
         usable = [law for law in inner.laws if not law.splines]
         best = min(
             usable,
-            key=lambda law: replace(law, error=max(law.error, enough)).price,
+            key=lambda law: replace(law, error=max(law.error, enough)).score,
             default=None,
         )
         if inner.interrupted:
@@ -374,7 +376,7 @@ class Engine:
 
     def settle(self, most: int) -> None:
         """Fit the best of the guesses that waited."""
-        for guess in sorted(self.poor, key=price)[:most]:
+        for guess in sorted(self.poor, key=lambda guess: guess.score)[:most]:
             law = self.fitted(guess)
             if law is not None:
                 self.laws.append(law)
@@ -383,22 +385,22 @@ class Engine:
         """Laws with fewer nodes than the best, none surpassed by a simpler one."""
         nodes = rewrite.complexity(best.expression)
         # By sizes that are only about right, so that few have to be written out.
-        promising: list[Guess] = []
-        for guess in sorted(self.poor, key=lambda guess: (guess.size, guess.error)):
-            if guess.error < 0.7 * min((one.error for one in promising), default=1.0):
-                promising.append(guess)
-        items: list[Law | Guess] = [*self.laws, *promising]
-        sized = [(rewrite.complexity(item.expression), item.error, item) for item in items]
+        promising = pareto_front(
+            (guess for guess in self.poor if guess.error < _CLEARLY),
+            size=lambda guess: guess.size,
+            error=lambda guess: guess.error,
+            margin=_CLEARLY,
+        )
+        every: list[Law | Guess] = [*self.laws, *promising]
+        items = [(size, item) for item in every if (size := rewrite.complexity(item.expression)) < nodes]
+        front = pareto_front(items, size=lambda pair: pair[0], error=lambda pair: pair[1].error, margin=_CLEARLY)
         found: list[Law] = []
-        least = 1.0
-        for size, error, item in sorted(sized, key=lambda entry: entry[:2]):
-            if size >= nodes or len(found) == most or self.late():
+        for _, item in front:
+            if len(found) == most or self.late():
                 break
-            if error < 0.7 * least:
-                law = item if isinstance(item, Law) else self.fitted(item)
-                if law is not None:
-                    found.append(law)
-                    least = min(error, law.error)
+            law = item if isinstance(item, Law) else self.fitted(item)
+            if law is not None and law.error < _CLEARLY * min((one.error for one in found), default=1.0):
+                found.append(law)
         return found
 
     def fitted(self, guess: Guess) -> Law | None:
@@ -425,7 +427,7 @@ class Engine:
         """Whether a law leaves nothing to explain."""
         if not self.laws:
             return False
-        best = min(self.laws, key=lambda law: law.price)
+        best = min(self.laws, key=lambda law: law.score)
         if best.splines:
             # There may be symbols for them yet.
             return False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from superpose.formulas import selection
 from superpose.formulas.dictionary import Terms, terms
 from superpose.formulas.from_table.node import Guess, Node
 from superpose.formulas.from_table.outer import Outer, outers
@@ -23,8 +23,7 @@ _MOST_TERMS = {1: 100, 2: 400, 3: 600, 4: 700, 5: 800, 6: 900}
 _MOST_QUOTIENT = 150
 _MOST_COLUMNS = 6
 _LEAST = 1e-13
-_EXACT = 1e-12
-_NODE = 0.02
+_EXACT = selection.FLOORS.rounding
 # Terms this much smaller than the largest are rounding.
 _NOTHING = 1e-10
 
@@ -58,19 +57,13 @@ def expansions(node: Node, deadline: float, *, quick: bool = False) -> list[Gues
 
 def chosen(found: list[Guess], most: int = 8) -> list[Guess]:
     """The best of them, by error and complexity, each expression once."""
-    priced = sorted(found, key=price)
     kept: list[Guess] = []
-    for guess in priced:
+    for guess in sorted(found, key=lambda guess: guess.score):
         if all(guess.expression != other.expression for other in kept):
             kept.append(guess)
         if len(kept) == most:
             break
     return kept
-
-
-def price(guess: Guess) -> float:
-    """Powers of ten of the squared error, and a little for each node of the expression."""
-    return 2 * math.log10(max(guess.error, _LEAST)) + _NODE * guess.size
 
 
 def _sums(

@@ -16,7 +16,6 @@ import torch
 from torch import Tensor
 
 from superpose.formulas.from_table.curve import curves
-from superpose.formulas.from_table.expansions import price
 from superpose.formulas.from_table.node import Guess, Node
 from superpose.formulas.from_table.symmetries import Reduction
 from superpose.nn.symbolic import torch_function
@@ -102,7 +101,7 @@ def _reduction(node: Node, pair: _Pair, ends: tuple[Tensor, Tensor], deadline: f
         factor = None if first is None or first.size > _PLAIN else _factor(first.expression)
         if factor is not None and (other is None or other.size > _PLAIN):
             again = _curve(node, pair, 1 - n, ends, factor, deadline)
-            read[1 - n] = min((guess for guess in (again, other) if guess), key=price, default=None)
+            read[1 - n] = min((guess for guess in (again, other) if guess), key=lambda guess: guess.score, default=None)
     known = [guess for guess in read if guess is not None]
     if len(known) < 2:
         return None

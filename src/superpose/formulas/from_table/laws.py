@@ -13,6 +13,7 @@ from torch import Tensor
 
 from superpose.data import Dataset
 from superpose.errors import OptionError, nearest
+from superpose.formulas import selection
 from superpose.formulas.dictionary import terms
 from superpose.formulas.expressions import constants, rewrite
 from superpose.formulas.expressions.functions import linear_in, resolve_names, uses_only
@@ -20,8 +21,8 @@ from superpose.formulas.expressions.splines import SplineEdge, absorbed
 from superpose.formulas.from_table.engine import Engine, Law
 from superpose.formulas.from_table.node import Guess
 from superpose.formulas.from_table.simplification import floats, tidied
-from superpose.formulas.selection import SPLINE_SIZE
 from superpose.formulas.subsets import best_subsets
+from superpose.pareto import pareto_front
 from superpose.short_repr import brief
 
 if TYPE_CHECKING:
@@ -39,14 +40,12 @@ _MOST_ON_FRONT = 6
 # Guesses that waited are fitted in the end where nothing better was found.
 _SETTLED = 4
 # A law this near to the best is as good: then the simpler one is taken.
-_EXACT = 1e-12
+_EXACT = selection.FLOORS.rounding
 _SPLINE_MORE = 1.1
 # So many laws, whose prices differ by so little, are simplified before one is recommended.
 _CONTENDERS, _CLOSE, _CLOSE_IN_NOISE = 4, 0.3, 60.0
-# What a node of the tree has to bring in noise, in units of twice the logarithm of the likelihood.
-_NODE_IN_NOISE = 4.0
-# So many nodes does a function count beside sums and products.
-_FUNCTION = 2
+# A law must leave less than this share of what a smaller one leaves: 2% is what constants do that are not yet simple.
+_FRONT_MARGIN = 0.98
 # Columns within so many powers of ten of 1 keep their units.
 _ORDINARY = 3
 
@@ -129,11 +128,11 @@ def find_laws(
     if not engine.laws:
         return Found((), None, False, reason, engine.floor, engine.interrupted)
     found = engine.found()
-    raw = min(engine.laws, key=lambda law: law.price)
+    raw = min(engine.laws, key=lambda law: law.score)
     noisy = found and raw.error >= _EXACT
 
     def rank(law: Law) -> float:
-        return _evidence(law, len(engine.y)) if noisy else law.price
+        return _evidence(law, len(engine.y)) if noisy else law.score
 
     ranked = sorted(engine.laws, key=rank)
     raw = ranked[0]
@@ -294,20 +293,23 @@ def _evidence(law: Law, rows: int) -> float:
     """
     import sympy
 
-    # tanh(artanh(a) + artanh(b)) has fewer nodes than (a + b)/(1 + ab), and fewer rows on which it has values.
-    functions, splines = len(law.expression.atoms(sympy.Function)), len(law.splines)
-    nodes = rewrite.complexity(law.expression) + _FUNCTION * functions + SPLINE_SIZE * splines
-    size = _NODE_IN_NOISE * nodes + math.log(rows) * floats(law.expression)
-    return 2 * rows * math.log(max(law.error, _EXACT)) + size
+    nodes = selection.size(
+        rewrite.complexity(law.expression),
+        functions=len(law.expression.atoms(sympy.Function)),
+        splines=len(law.splines),
+    )
+    return selection.description_length(selection.gaussian(law.error, rows), nodes, floats(law.expression), rows)
 
 
 def _front(laws: list[Law], best: Law) -> list[Law]:
-    """Those that no simpler one surpasses, from simple to accurate; the best one stays whatever stands beside it."""
-    front: list[Law] = []
-    for law in sorted(laws, key=lambda law: (rewrite.complexity(law.expression), law.error)):
-        if law is best or not front or law.error < 0.98 * min(one.error for one in front):
-            front.append(law)
-    return front
+    """The laws that no simpler one surpasses, from simple to accurate, and the best one."""
+    return pareto_front(
+        laws,
+        size=lambda law: rewrite.complexity(law.expression),
+        error=lambda law: law.error,
+        keep=best,
+        margin=_FRONT_MARGIN,
+    )
 
 
 def _why(best: Law, complete: bool) -> str:

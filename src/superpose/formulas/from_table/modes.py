@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from superpose.formulas import selection
 from superpose.formulas.expressions import constants
 from superpose.formulas.from_table.node import Guess, Node
 from superpose.formulas.from_table.outer import Outer, kept, outers
@@ -35,7 +36,7 @@ _MOST_RATES = 8
 # Rates times the length of the curve: less is a polynomial, more is no mode but an end effect.
 _STILL, _STEEPEST = 0.7, 60.0
 _DAMPED = 1e-3
-_EXACT = 1e-12
+_EXACT = selection.FLOORS.rounding
 # Sums that err by more are not worth fitting, and of the others the best few are.
 _HOPELESS, _FITTED = 0.1, 2
 # A further mode must lower the error to this share.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from superpose.formulas import selection
 from superpose.formulas.expressions.splines import SplineEdge
 from superpose.formulas.from_table.symmetries import Reduction
 
@@ -33,6 +34,11 @@ class Guess:
     note: str
     size: float
     splines: Mapping[str, SplineEdge] = field(default_factory=dict)
+
+    @property
+    def score(self) -> float:
+        """Error and complexity together, as far as they are known; less is better."""
+        return selection.score(self.error, self.size)
 
     @functools.cached_property
     def expression(self) -> sympy.Expr:

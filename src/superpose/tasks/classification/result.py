@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,6 +15,7 @@ from superpose.formulas.expressions.formula import Formula
 from superpose.formulas.from_scores.search import ScoreFormula
 from superpose.nn.head import Head
 from superpose.nn.model import KAN
+from superpose.pareto import pareto_front
 from superpose.short_repr import brief
 from superpose.tasks.classification import networks
 from superpose.tasks.classification.labels import Labelled
@@ -81,12 +81,9 @@ class Classification:
         if self.formula is None or len(self.formulas) > 1:
             return []
         (found,) = self.formulas
-        kept: list[ScoreFormula] = []
         columns = set(self.data.feature_names)
         usable = [one for one in found if {symbol.name for symbol in one.score.free_symbols} <= columns]
-        for one in sorted(usable, key=lambda one: (one.complexity, one.deviance)):
-            if one is found[0] or one.deviance < min((other.deviance for other in kept), default=math.inf):
-                kept.append(one)
+        kept = pareto_front(usable, size=lambda one: one.complexity, error=lambda one: one.deviance, keep=found[0])
         data = self.data
         return [self.formula if one is found[0] else Formula.from_expressions([one.score], data) for one in kept]
 

@@ -32,7 +32,7 @@ from superpose.formulas.expressions.formula import Formula
 from superpose.formulas.expressions.splines import SplineEdge
 from superpose.formulas.from_network.recognition import symbolify
 from superpose.formulas.from_table.laws import Found, find_laws
-from superpose.formulas.selection import EXACT, Finding, front, reason, surprises
+from superpose.formulas.recommendation import EXACT, Finding, front, reason, surprises
 from superpose.nn.model import KAN
 from superpose.nn.products import Width
 from superpose.nn.products import fixed as fixed_width
@@ -193,7 +193,7 @@ class _Discovery:
         if self.law is not None and all(law.complete for law in self.laws):
             # Of those that leave noise only, the search for laws knows which one is the likeliest.
             return self.law
-        return min(self.findings, key=lambda finding: finding.price, default=None)
+        return min(self.findings, key=lambda finding: finding.score, default=None)
 
     def _network_only(self) -> Result:
         options = self.options

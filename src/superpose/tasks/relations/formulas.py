@@ -13,6 +13,7 @@ from torch import Tensor
 
 from superpose.data import Dataset
 from superpose.errors import SuperposeError
+from superpose.formulas import selection
 from superpose.formulas.candidates import fit_curve
 from superpose.formulas.expressions.formula import Formula
 from superpose.nn.symbolic import library
@@ -24,10 +25,7 @@ Listener = Callable[[str], None]
 
 _MOST_ROWS = 20_000
 _CURVE_POINTS = 200
-# Errors below this are rounding: then the simpler formula is the better one.
-_EXACT = 1e-7
-# In the choice among a relation's columns, a node of a formula weighs as much as a tenth of its error.
-_NODE = 0.05
+_EXACT = selection.FLOORS.relation
 # An exact formula of so few nodes for each column is taken at once.
 _SHORT = 2.5
 # What a function of a target may be where no column is a function of the others: x^2 on a circle.
@@ -52,8 +50,10 @@ class Found:
     text: str
 
     @property
-    def price(self) -> float:
-        return math.log10(max(self.error, _EXACT)) + _NODE * self.formula.complexity
+    def score(self) -> float:
+        """Error and complexity together; less is better. See :mod:`superpose.formulas.selection`."""
+        weight = selection.WEIGHTS.across_targets
+        return selection.score(self.error, self.formula.complexity, floor=_EXACT, weight=weight)
 
 
 def explicit(
@@ -78,7 +78,7 @@ def explicit(
             found.append(one)
             if one.error < _EXACT and one.formula.complexity <= _SHORT * len(group):
                 break
-    return min(found, key=lambda one: one.price, default=None)
+    return min(found, key=lambda one: one.score, default=None)
 
 
 def implicit(
@@ -122,7 +122,7 @@ def implicit(
             found.append(made)
             if made.error < _EXACT:
                 break
-    return min(found, key=lambda one: one.price, default=None)
+    return min(found, key=lambda one: one.score, default=None)
 
 
 def _middle(

@@ -1,0 +1,133 @@
+"""The formulas of a run: those on the front of size and error, and why one of them is recommended."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from superpose.formulas import selection
+from superpose.formulas.expressions.formula import Formula
+from superpose.nn.model import KAN
+from superpose.pareto import pareto_front
+from superpose.short_repr import brief
+
+# Errors are root mean squares in units of the target's standard deviation; below this a smaller one is not better.
+EXACT = selection.FLOORS.exact
+# An error on the rows held out for the test that is more than so many times that on the others is no chance: of the
+# ratio of two estimates of one variance, one from two rows and one from twenty, the 99.9% quantile is 9.95.
+SURPRISE = 3.2
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A formula that a run found.
+
+    Attributes:
+        formula: with its constants fitted and simplified.
+        model: the symbolic network that has the formula on its edges.
+        error: the larger of the root mean squared errors on training and on validation rows, in units of the target's
+            standard deviation.
+        validation_error: the error on the validation rows, by which networks are judged too.
+    """
+
+    __repr__ = brief
+
+    formula: Formula
+    model: KAN
+    error: float
+    validation_error: float
+
+    @property
+    def score(self) -> float:
+        """Error and complexity together; less is better. See :mod:`superpose.formulas.selection`."""
+        nodes = selection.size(self.formula.complexity, splines=len(self.formula.splines))
+        return selection.score(self.error, nodes, floor=EXACT)
+
+
+def front(findings: Sequence[Finding], chosen: Finding | None) -> list[Finding]:
+    """The findings that no simpler one surpasses, from simple to accurate, and the recommended one."""
+    return pareto_front(findings, size=lambda f: f.formula.complexity, error=lambda f: f.error, keep=chosen)
+
+
+def reason(
+    listed: Sequence[tuple[int, float]],
+    place: int,
+    *,
+    complete: bool = False,
+    error: str = "errs",
+    test_error: float = 0.0,
+    splines: Sequence[str] = (),
+) -> str:
+    """Why one of the formulas of a front is recommended, in one sentence.
+
+    Args:
+        listed: nodes and error of each, from simple to accurate.
+        place: which of them.
+        complete: whether its residuals show no structure.
+        error: the verb, with what is compared.
+        test_error: its error on the rows held out for the test, in the units of the others; said if it surprises.
+        splines: names of the functions in it that are splines.
+
+    >>> reason([(3, 0.5), (9, 0.01), (20, 0.0099)], 1)
+    'recommended because the next simpler one errs 50 times as much, and the next larger one 1% less with 11 more nodes'
+    >>> reason([(9, 1e-15)], 0)
+    "recommended because it gives every row to 1e-09 of the target's spread"
+    >>> reason([(3, 0.5), (9, 0.01)], 1, complete=True, test_error=0.12)
+    "recommended because the next simpler one errs 50 times as much, and none that was found does better; on the rows \
+held out for the test it errs by 0.12 of the target's spread, 12 times as much"
+    >>> reason([(9, 0.01)], 0, splines=["spline_0_0_0"])
+    'recommended because it is the only one that was found; it is no closed formula, since spline_0_0_0 is a spline'
+    """
+    nodes, own = listed[place]
+    parts = []
+    exact, fails = own < EXACT, surprises(test_error, own)
+    if exact and fails:
+        parts.append(f"it gives every row that it was fitted to, to {EXACT:.0e} of the target's spread")
+    elif exact:
+        parts.append(f"it gives every row to {EXACT:.0e} of the target's spread")
+    elif complete and not fails:
+        parts.append("its residuals show no structure")
+    if place:
+        parts.append(f"the next simpler one {error} {_compared(listed[place - 1][1], own)}")
+    if place + 1 < len(listed) and not exact:
+        more, other = listed[place + 1]
+        verb = "" if place else f"{error} "
+        parts.append(f"the next larger one {verb}{_compared(other, own)} with {more - nodes} more nodes")
+    elif place and not exact:
+        parts.append("none that was found does better")
+    if not parts:
+        parts.append("it is the only one that was found")
+    text = f"recommended because {', and '.join([', '.join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)}"
+    if fails:
+        text += f"; on the rows held out for the test it {error} by {test_error:.2g} of the target's spread"
+        text += "" if exact else f", {_compared(test_error, own)}"
+    if splines:
+        names = ", ".join(splines[:3]) + (f" and {len(splines) - 3} more" if len(splines) > 3 else "")
+        text += f"; it is no closed formula, since {names} {'is a spline' if len(splines) == 1 else 'are splines'}"
+    return text
+
+
+def surprises(test_error: float, error: float) -> bool:
+    """Whether an error on the rows held out for the test is more than chance makes of that on the others."""
+    return not test_error <= SURPRISE * max(error, EXACT)
+
+
+def _compared(other: float, own: float) -> str:
+    """How an error compares with another one.
+
+    >>> _compared(3.0, 1.0), _compared(1.2, 1.0), _compared(0.5, 1.0), _compared(float("inf"), 1.0), _compared(1.0, 1.0)
+    ('3 times as much', '20% more', '50% less', 'without end', 'as much')
+    >>> _compared(1.0014, 1.0)
+    '0.1% more'
+    """
+    ratio = other / own if own > 0 else math.inf
+    if not math.isfinite(ratio):
+        return "without end"
+    if ratio >= 2:
+        return f"{ratio:.2g} times as much" if ratio < 1e3 else f"{ratio:.0e} times as much"
+    change = 100 * abs(ratio - 1)
+    if change < 5e-4:
+        return "as much"
+    text = f"{change:.0f}" if change >= 1 else f"{change:.1g}"
+    return f"{text}% {'more' if ratio > 1 else 'less'}"
