@@ -14,7 +14,6 @@ import typer
 
 from superpose.cli import console, parsing
 from superpose.errors import OptionError
-from superpose.files.json_numbers import finite
 
 if TYPE_CHECKING:
     from superpose.tasks.regression.search import Result
@@ -68,6 +67,7 @@ class Job(ABC):
         """Read, search, write, and say what was found."""
         console.one_thread()
         from superpose import report
+        from superpose.files.json_numbers import finite
 
         with console.progress(self.quiet, "reading the table") as listener:
             result, options = self.learn(listener)

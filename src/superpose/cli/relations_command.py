@@ -13,7 +13,6 @@ import typer
 
 from superpose.cli import console, parsing
 from superpose.errors import OptionError
-from superpose.files.json_numbers import finite
 
 if TYPE_CHECKING:
     from superpose.tasks.relations import Relations
@@ -87,6 +86,7 @@ class _Run:
 
     def run(self) -> None:
         console.one_thread()
+        from superpose.files.json_numbers import finite
         from superpose.report.relations import write
         from superpose.tasks.relations import relations
 
