@@ -21,7 +21,7 @@ from superpose import plot
 from superpose.data import Affine, Dataset
 from superpose.errors import DataError, FileError, OptionError, ShapeError
 from superpose.nn import KAN
-from superpose.plot import network_picture
+from superpose.plot import edge_picture, network_picture
 from superpose.plot.layout import Layout, arrange
 from superpose.plot.samples import traced
 from superpose.train import History, Record
@@ -319,6 +319,30 @@ def test_an_edge_that_is_not_there_is_one_sentence(which: tuple[int, int, int]) 
 def staircase_history(grids: list[int], validation: float = 2.0) -> History:
     records = [Record(step, "", grid, 0.5**step, validation * 0.5**step, 0.1 * step) for step, grid in enumerate(grids)]
     return History(records, "lm", "it ended", False, 0.1, 0.2, 1.0)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [1.0, 1.0 + 2**-52],
+        [1e9, 1e9 + 1e-6, 1e9 + 2e-6],
+        [1e16, 1e16 + 2, 1e16 + 4],
+        [-1e300, 1e300],
+        [3e-310, 5e-310],
+        [0.0, 0.0],
+        [0.0, 1.0, 1e15],
+    ],
+)
+def test_the_samples_under_an_edge_are_drawn_wherever_they_lie(values: list[float]) -> None:
+    canvas = Figure()
+    axes = canvas.add_subplot()
+    edge_picture._draw_histogram(axes, numpy.array(values))
+    (bars,) = axes.patches
+    counts, edges, _ = bars.get_data()  # type: ignore[attr-defined]
+    assert counts.sum() == len(values) and bool(numpy.isfinite(edges).all())
+    assert edges[0] <= min(values) and edges[-1] >= max(values)
+    # Each bar has a width, so that it is seen.
+    assert bool((numpy.diff(edges) > 0).all())
 
 
 def test_the_staircase_marks_each_refinement_with_its_grid() -> None:

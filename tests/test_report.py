@@ -315,3 +315,38 @@ def test_a_network_that_ends_in_a_product_has_its_report(tmp_path: Path) -> None
     result = discover(Dataset.from_arrays(x, x[:, 0] * x[:, 1], target_names=["area"]))
     assert result.model.shape == [2, [0, [2]]]
     assert "area" in report.write(result, tmp_path / "out")["report.html"].read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("drawing", ["network", "front", "staircase", "parity", "close_up", "render"])
+def test_what_cannot_be_drawn_is_a_sentence_and_everything_else_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, drawing: str
+) -> None:
+    failures = []
+
+    def fails(*given: Any, **options: Any) -> Any:
+        failures.append(given)
+        raise OverflowError("Exceeded cell block limit")
+
+    if drawing == "render":
+        render = canvas.render
+        # Some faults show only when a figure is written.
+        monkeypatch.setattr(canvas, "render", lambda *given: render(*given) if failures else fails(*given))
+    else:
+        monkeypatch.setattr(report if drawing == "close_up" else plot, drawing, fails)
+    made = result()
+    paths = report.write(made, tmp_path)
+    assert set(paths) == set(report.FILES) and failures
+    assert json.loads(paths["metrics.json"].read_text()) == made.metrics
+    assert load(paths["model.safetensors"]).widths == made.model.widths
+    drawn = [ElementTree.fromstring(paths["front.svg"].read_text()), *page(tmp_path).pictures]
+    pictures = [" ".join(" ".join(one.itertext()).split()) for one in drawn]
+    assert any("OverflowError: Exceeded cell block limit" in words for words in pictures)
+
+
+def test_a_model_without_a_finite_value_is_written_all_the_same(tmp_path: Path) -> None:
+    made = result(formula=None)
+    made.model.layer(0).set_symbolic({(0, 0): ("log", (0.0, -1.0, 1.0, 0.0))})
+    assert not bool(made.model(made.data.x).isfinite().any())
+    paths = report.write(made, tmp_path)
+    assert {"model.safetensors", "metrics.json", "network.svg", "report.html"} <= set(paths)
+    assert "there is nothing to draw" in " ".join(paths["network.svg"].read_text().split())

@@ -9,12 +9,13 @@ import os
 import re
 import unicodedata
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from superpose.data.tables import quoted
-from superpose.errors import OptionError
+from superpose.errors import OptionError, SuperposeError
 from superpose.files import write_atomically
 
 if TYPE_CHECKING:
@@ -86,6 +87,21 @@ def figure(width: float, height: float) -> Figure:
     return made
 
 
+def notice(title: str, sentence: str) -> Figure:
+    """A picture that holds a sentence, for one that cannot be drawn."""
+    import textwrap
+
+    lines = textwrap.wrap(clean(sentence), 60)[:8]
+    with settings():
+        made = figure(4.4, 0.7 + 0.2 * len(lines))
+        axes = made.add_axes((0.03, 0, 0.97, 1))
+        axes.axis("off")
+        write_text(axes, 0, 0.92, shortened(title, 60), va="top", size=11, weight="bold", color=INK)
+        below = 1 - 0.5 / made.get_size_inches()[1]
+        write_text(axes, 0, below, "\n".join(lines), va="top", size=9, color=GREY)
+        return made
+
+
 def render(figure: Figure, format: str) -> bytes:
     """The bytes of an ``svg``, ``png`` or ``pdf`` file; the same for the same picture, always.
 
@@ -103,6 +119,31 @@ def render(figure: Figure, format: str) -> bytes:
     with settings():
         figure.savefig(buffer, format=format, dpi=dpi, metadata=_METADATA[format])
     return buffer.getvalue()
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A figure as the bytes of its files, by their kinds, and its width in inches."""
+
+    files: Mapping[str, bytes]
+    width: float
+
+
+def drawn(make: Callable[[], Any], title: str, kinds: Sequence[str] = ("svg",)) -> Drawn:
+    """A figure, or a sentence in its place: what cannot be drawn must not cost what was found.
+
+    Whatever goes wrong is caught: numbers that a picture cannot hold fail in many ways, some only when a figure is
+    written.
+    """
+    try:
+        return rendered(make(), kinds)
+    except Exception as error:
+        said = str(error) if isinstance(error, SuperposeError) else f"{type(error).__name__}: {error}"
+        return rendered(notice(title, f"This cannot be drawn: {said}"), kinds)
+
+
+def rendered(figure: Any, kinds: Sequence[str]) -> Drawn:
+    return Drawn({kind: render(figure, kind) for kind in kinds}, float(figure.get_size_inches()[0]))
 
 
 def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:

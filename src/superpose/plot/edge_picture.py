@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_CURVE_POINTS = 401
+_CURVE_POINTS, _BINS = 401, 40
 
 
 def edge(model: KAN, x: Tensor | Any, layer: int, i: int, o: int) -> Figure:
@@ -64,7 +64,7 @@ def close_up(model: KAN, trace: Trace, which: Edge) -> Figure:
         for part in (axes, strip):
             canvas.plain_axes(part)
         axes.plot(into(places), _trimmed(out(curve)), color=color, linewidth=2, zorder=3, gid="curve")
-        strip.hist(into(inputs[:, i]), bins=40, color=canvas.LIGHT)
+        _draw_histogram(strip, into(inputs[:, i]))
         strip.set(yticks=[])
         strip.spines["left"].set_visible(False)
         axes.tick_params(labelbottom=False)
@@ -147,6 +147,18 @@ def _trimmed(values: np.ndarray) -> np.ndarray:
     low, high = np.quantile(finite, [0.02, 0.98])
     around = 0.5 * (high - low)
     return np.where((values >= low - around) & (values <= high + around), values, np.nan)
+
+
+def _draw_histogram(axes: Axes, values: np.ndarray) -> None:
+    """How many samples lie where; a single bar where they are too near one another to be told apart in bins."""
+    low, high = float(values.min()), float(values.max())
+    edges = np.linspace(low, high, _BINS + 1)
+    if not (np.diff(edges) > 0).all():
+        around = 0.5 * max(abs(low), abs(high)) or 0.5
+        edges = np.array([low - 0.02 * around, high + 0.02 * around])
+    counts, _ = np.histogram(values, edges)
+    axes.stairs(counts, edges, fill=True, color=canvas.LIGHT, gid="histogram")
+    axes.set_ylim(bottom=0)
 
 
 def _draw_knots(axes: Axes, knots: np.ndarray) -> None:

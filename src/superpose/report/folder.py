@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import functools
 import itertools
 import json
 import math
@@ -24,7 +25,7 @@ import torch
 from superpose import plot
 from superpose.data import Split
 from superpose.data.tables import counted, quoted
-from superpose.errors import FileError
+from superpose.errors import DataError, FileError
 from superpose.files import save
 from superpose.formulas.expressions.formula import Formula
 from superpose.nn.head import GAUSSIAN_EDGE, Head
@@ -130,12 +131,13 @@ def _write_all(result: Result | Classification, folder: Path, settings: Mapping[
     metrics = json.dumps(_plain(result.metrics), indent=2, ensure_ascii=False, allow_nan=False)
     _write_text(folder / "metrics.json", f"{metrics}\n")
     result.history.to_csv(folder / "history.csv")
-    trade_off = _trade_off(result)
-    if trade_off is not None:
-        plot.save_figure(trade_off, folder / "front.svg")
-    diagram = plot.network(result.model, result.data)
-    plot.save_figure(diagram, folder / "network.svg")
-    plot.save_figure(diagram, folder / "network.png")
+    trade_off = None
+    if _front_rows(result):
+        trade_off = canvas.drawn(lambda: _trade_off(result), "Errors of the formulas by their size")
+        (folder / "front.svg").write_bytes(trade_off.files["svg"])
+    diagram = canvas.drawn(lambda: plot.network(result.model, result.data), "The network", ("svg", "png"))
+    for kind, content in diagram.files.items():
+        (folder / f"network.{kind}").write_bytes(content)
     _write_text(folder / "report.html", _page(result, diagram, trade_off, settings))
 
 
@@ -176,7 +178,12 @@ class _EdgeCard:
     picture: _Picture
 
 
-def _page(result: Result | Classification, diagram: Any, trade_off: Any, settings: Mapping[str, Any]) -> str:
+def _page(
+    result: Result | Classification,
+    diagram: canvas.Drawn,
+    trade_off: canvas.Drawn | None,
+    settings: Mapping[str, Any],
+) -> str:
     import jinja2
 
     environment = jinja2.Environment(
@@ -203,7 +210,9 @@ def _page(result: Result | Classification, diagram: Any, trade_off: Any, setting
         used=_used(result.model),
         interrupted=bool(result.metrics.get("interrupted")),
         diagram=_picture(diagram, f"The network that predicts {', '.join(names)}"),
-        staircase=_picture(plot.staircase(result.history), "Errors during training, against steps"),
+        staircase=_picture(
+            canvas.drawn(lambda: plot.staircase(result.history), "Training"), "Errors during training, against steps"
+        ),
         reason=result.history.reason,
         parities=[] if classes else _parities(result),
         edges=cards,
@@ -282,11 +291,10 @@ def _title(names: Sequence[str]) -> str:
     return ", ".join(map(canvas.clean, names))
 
 
-def _picture(figure: Any, text: str) -> _Picture:
+def _picture(drawn: canvas.Drawn, text: str) -> _Picture:
     # An image, not part of the page: what two pictures call by the same name stays apart.
-    data = base64.b64encode(plot.render(figure, "svg")).decode("ascii")
-    width = float(figure.get_size_inches()[0])
-    return _Picture(f"data:image/svg+xml;base64,{data}", canvas.clean(text), width)
+    data = base64.b64encode(drawn.files["svg"]).decode("ascii")
+    return _Picture(f"data:image/svg+xml;base64,{data}", canvas.clean(text), drawn.width)
 
 
 def _formulas(result: Result | Classification) -> list[tuple[str, str]]:
@@ -319,8 +327,8 @@ def _typeset(formula: Formula, most: float = _MOST_FORMULA_WIDTH, *, named: bool
                 return None
             figure.set_size_inches(width, height)
             text.set_position((0.05 / width, (0.05 - extent.y0 / figure.dpi) / height))
-        return _picture(figure, str(formula))
-    except ValueError:
+        return _picture(canvas.rendered(figure, ("svg",)), str(formula))
+    except (ValueError, ArithmeticError):
         return None
 
 
@@ -350,19 +358,17 @@ def _front_rows(result: Result | Classification) -> list[dict[str, Any]]:
 
 
 def _trade_off(result: Result | Classification) -> Any:
-    """The picture of the front; None if there is none."""
+    """The picture of the front."""
     rows = _front_rows(result)
-    if not rows:
-        return None
     if "cross_entropy" in rows[0]:
         return plot.front(rows, error="cross_entropy")
     return plot.front(rows, spread=result.metrics.get("target_std"))
 
 
-def _front(result: Result | Classification, trade_off: Any) -> _Front | None:
+def _front(result: Result | Classification, trade_off: canvas.Drawn | None) -> _Front | None:
     """The table of the front; None where it would hold no more than the formula at the top of the page."""
     rows = _front_rows(result)
-    if len(rows) < 2:
+    if len(rows) < 2 or trade_off is None:
         return None
     formulas = [one if isinstance(one, Formula) else one.formula for one in result.front]
     classes = "cross_entropy" in rows[0]
@@ -404,31 +410,35 @@ def _parities(result: Result | Classification) -> list[_Picture]:
             predicted = result.model(x.to(result.model.input_center.device)).cpu()
         else:
             predicted = result.formula.torch(x)
-    return [
-        _picture(
-            plot.parity(y[:, k], predicted[:, k], name=name, model=f"{source} on {split} rows"),
-            f"{name}, measured against predicted",
-        )
-        for k, name in enumerate(result.model.target_names[:_MOST_PARITIES])
-    ]
+    made = []
+    for k, name in enumerate(result.model.target_names[:_MOST_PARITIES]):
+        draw = functools.partial(plot.parity, y[:, k], predicted[:, k], name=name, model=f"{source} on {split} rows")
+        text = f"{name}, measured against predicted"
+        made.append(_picture(canvas.drawn(draw, text), text))
+    return made
 
 
 def _edge_cards(result: Result | Classification) -> tuple[list[_EdgeCard], int]:
     """A close-up of each edge, the strongest of very many, and how many have none."""
     model = result.model
-    trace = traced(model, result.data)
+    active = model.active_edges()
+    try:
+        trace = traced(model, result.data)
+    except DataError:
+        # There are no samples to draw; the picture of the network says so.
+        return [], len(active)
     scores = magnitudes(trace)
 
     def strength(edge: Edge) -> float:
         n, i, o = edge
         return -float(scores[n][i, o])
 
-    active = model.active_edges()
     chosen = sorted(sorted(active, key=strength)[:_MOST_CLOSE_UPS])
     cards = []
     for edge in chosen:
         title = " → ".join(map(canvas.clean, ends_of(model, edge)))
-        picture = _picture(close_up(model, trace, edge), f"The function from {title}")
+        draw = functools.partial(close_up, model, trace, edge)
+        picture = _picture(canvas.drawn(draw, title), f"The function from {title}")
         cards.append(_EdgeCard(title, described(model, edge), picture))
     return cards, len(active) - len(chosen)
 

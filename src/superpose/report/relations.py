@@ -6,11 +6,11 @@ import json
 import os
 from pathlib import Path
 
-from superpose import plot
 from superpose.data.tables import counted, quoted
 from superpose.errors import FileError
 from superpose.files import write_atomically
 from superpose.files.json_numbers import finite
+from superpose.plot import canvas
 from superpose.plot.relations import draw
 from superpose.tasks.relations.result import Relation, Relations
 
@@ -31,9 +31,8 @@ def write(relations: Relations, folder: str | os.PathLike[str]) -> dict[str, Pat
         label = quoted(os.fspath(folder), 120)
         raise FileError(f"{label} cannot be made: {error.strerror or error}; choose another folder") from None
     document = json.dumps(finite(relations.to_dict()), indent=2, ensure_ascii=False, allow_nan=False)
-    picture = draw(relations)
-    contents = (f"{document}\n".encode(), page(relations).encode(), plot.render(picture, "svg"),
-                plot.render(picture, "png"))  # fmt: skip
+    picture = canvas.drawn(lambda: draw(relations), "Relations", ("svg", "png")).files
+    contents = (f"{document}\n".encode(), page(relations).encode(), picture["svg"], picture["png"])
     for name, content in zip(FILES, contents, strict=True):
         write_atomically(folder / name, content)
     return {name: folder / name for name in FILES}
