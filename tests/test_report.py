@@ -16,12 +16,13 @@ import pytest
 import torch
 
 from helpers import is_one_sentence
-from superpose import plot, report
+from superpose import plot
 from superpose.data import Affine, Dataset
 from superpose.errors import FileError, OptionError
 from superpose.files import load
 from superpose.nn import KAN
 from superpose.plot import canvas
+from superpose.report import folder as report
 from superpose.train import History, Record
 
 FORMULA_FILES = {"formula.txt", "formula.tex", "formula.py", "front.svg", "network.safetensors"}
