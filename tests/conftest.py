@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import time
 from collections.abc import Iterator
 
 # Read when torch is first imported: two test processes share the machine's cores.
@@ -16,6 +17,8 @@ import hypothesis
 import numpy
 import pytest
 import torch
+
+from helpers import CountingClock
 
 torch.set_num_threads(1)
 
@@ -33,6 +36,14 @@ def own_functions() -> Iterator[None]:
     yield
     symbolic._REGISTERED.clear()
     symbolic._REGISTERED.update(before)
+
+
+@pytest.fixture
+def counted_time(monkeypatch: pytest.MonkeyPatch) -> CountingClock:
+    """Time limits in steps and evaluations, the same on every machine; see :class:`helpers.CountingClock`."""
+    clock = CountingClock()
+    monkeypatch.setattr(time, "monotonic", clock)
+    return clock
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import json
 import math
 import os
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -255,7 +254,6 @@ def test_processes_that_hang_or_crash_cost_their_own_result(
     tasks = [{"name": n, "do": do} for n, do in enumerate(["ok", "hang", "ok", "die", "ok", "crash", "ok", "ok"])]
     started: list[int] = []
     answers: dict[int, tuple[Any, str]] = {}
-    began = time.monotonic()
     workers.work_off(
         tasks,
         jobs=jobs,
@@ -263,7 +261,6 @@ def test_processes_that_hang_or_crash_cost_their_own_result(
         started=lambda task: started.append(task["name"]),
         done=lambda task, answer, reason: answers.update({task["name"]: (answer, reason)}),
     )
-    assert time.monotonic() - began < 20
     assert started == list(range(8)) and sorted(answers) == started
     assert [answers[n][1] for n in (1, 3, 5)] == [
         "it was ended after 1 s", "its process ended with status 3", "its process ended by signal 11"

@@ -339,11 +339,12 @@ def test_wrong_options_are_one_sentence(options: dict[str, Any], named: str) -> 
     assert named in str(caught.value) and is_one_sentence(str(caught.value))
 
 
+@pytest.mark.usefixtures("counted_time")
 def test_without_a_formula_the_shape_is_searched_for_within_a_number_of_constants() -> None:
     generator = torch.Generator().manual_seed(3)
     x = 2 * torch.rand(200, 2, generator=generator, dtype=DOUBLE) - 1
     data = Dataset.from_arrays(x, x.prod(1))
-    result = discover(data, DiscoverOptions(formula=False, parameters=100, time_limit=3.0))
+    result = discover(data, DiscoverOptions(formula=False, parameters=100, time_limit=30.0))
     assert result.formula is None and result.model is result.network
     assert result.model.parameter_count() <= 100 and result.metrics["network_rmse"] < 0.05
     front = result.metrics["front"]

@@ -52,7 +52,7 @@ def error(guess: Guess, node: Node) -> float:
 
 
 def soon() -> float:
-    return time.monotonic() + 30
+    return time.monotonic() + 600
 
 
 # -- terms and subsets

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 import superpose
+from helpers import CountingClock
 from superpose import Classification, ClassifyOptions, Formula, OptionError, classify, cli
 from superpose.formulas.from_scores.label_noise import Noisy
-from superpose.nn import Head
 from superpose.tasks.classification import Labelled, networks
 
 QUICK = ClassifyOptions(time_limit=20.0)
@@ -123,7 +123,7 @@ def test_options_that_make_no_sense_are_refused() -> None:
             classify(data, options)
 
 
-def test_time_limits_are_kept() -> None:
+def test_time_limits_are_kept(counted_time: CountingClock) -> None:
     x = points(3000, 6)
     result = found(x, [f"{int(2 * a)} {b > c}" for a, b, c, *_ in x.tolist()], ClassifyOptions(time_limit=5.0))
     assert result.metrics["seconds"] < 7.0

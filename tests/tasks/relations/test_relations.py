@@ -15,7 +15,7 @@ import sympy
 import torch
 
 import superpose
-from helpers import EXAMPLES, is_one_sentence
+from helpers import EXAMPLES, CountingClock, is_one_sentence
 from superpose import Dataset, Formula, cli
 from superpose.plot import relations as picture
 from superpose.report import relations as pages
@@ -62,7 +62,7 @@ def test_both_groups_of_the_six_columns_and_not_the_sixth() -> None:
 
 def test_formulas_stand_in_the_result(tmp_path: Path) -> None:
     frame = table(e=lambda t: t.a * 3 - 1)[["a", "b", "e"]]
-    found = superpose.relations(frame, time_limit=30)
+    found = superpose.relations(frame, time_limit=600)
     assert [relation.text for relation in found] == ["e = 3*a - 1"]
     assert found[0].error is not None and found[0].error < 1e-9
     assert found[0].target == "e"
@@ -106,7 +106,7 @@ def test_noise_lowers_the_strength_and_keeps_the_group() -> None:
 def test_a_circle_is_a_relation_without_a_function() -> None:
     angle = np.random.default_rng(0).uniform(0, 2 * np.pi, 400)
     frame = table(x=lambda t: 2 + np.cos(angle), y=lambda t: np.sin(angle))
-    found = superpose.relations(frame, time_limit=40)
+    found = superpose.relations(frame, time_limit=600)
     assert [relation.columns for relation in found] == [("x", "y")]
     assert found[0].implicit and found[0].exact
     assert found[0].text == "(x - 2)**2 = 1 - y**2"
@@ -180,10 +180,10 @@ def test_interrupting_keeps_what_was_found() -> None:
         superpose.relations(frame, listener=at_once)
 
 
-def test_the_time_limit_is_kept() -> None:
+def test_the_time_limit_is_kept(counted_time: CountingClock) -> None:
     frame = pandas.DataFrame(uniform(30, 1000))
-    found = superpose.relations(frame, time_limit=2.0)
-    assert found.seconds < 6 and found.reason == "the time was over"
+    found = superpose.relations(frame, time_limit=1.0)
+    assert found.seconds < 3 and found.reason == "the time was over"
 
 
 @pytest.mark.parametrize(
@@ -301,7 +301,7 @@ def test_what_a_basis_leaves_of_each_column() -> None:
 
 def test_a_function_is_judged_on_rows_held_out_and_predicts_near_its_range_only() -> None:
     columns = read_columns(table(e=lambda t: np.exp(2 * t.a) + t.b)[["a", "b", "c", "e"]], None)
-    found = learn(columns, 3, [2, 0, 1], seed=0, deadline=time.monotonic() + 30)
+    found = learn(columns, 3, [2, 0, 1], seed=0, deadline=time.monotonic() + 6000)
     assert found is not None and found.features == (0, 1, 2) and found.columns == (0, 1, 2, 3)
     errors, total, count = found.residuals
     assert found.unexplained == errors / total < 1e-3 and count == len(found.data.test) == 80
@@ -315,7 +315,7 @@ def test_a_function_is_judged_on_rows_held_out_and_predicts_near_its_range_only(
 def test_rows_of_a_large_table_that_no_network_sees_judge_it() -> None:
     frame = table(rows=5000, e=lambda t: np.exp(t.a) + 0.1 * t.b)
     columns = read_columns(frame, None)
-    found = learn(columns, 4, [0, 1], seed=3, deadline=time.monotonic() + 30)
+    found = learn(columns, 4, [0, 1], seed=3, deadline=time.monotonic() + 6000)
     assert found is not None and found.residuals[2] == 600 + 2000 == len(found.held_out[1])
     trained = {tuple(row) for row in found.data.x[found.data.train].tolist()}
     assert not trained & {tuple(row) for row in found.held_out[0].tolist()}
@@ -327,7 +327,7 @@ def test_a_function_gets_the_further_column_that_adds_most() -> None:
     # The fifth column is the second with noise: both tell of the target, and one is enough.
     noise = 0.3 * np.random.default_rng(1).normal(size=400)
     frame = table(copy=lambda t: t.b + noise, y=lambda t: np.sin(2 * t.a) + t.b**3)
-    columns, deadline = read_columns(frame, None), time.monotonic() + 60
+    columns, deadline = read_columns(frame, None), time.monotonic() + 600
     first = learn(columns, 5, [0], seed=0, deadline=deadline)
     assert first is not None
     more = _with_further(columns, first, [4, 0, 2, 1, 3], seed=0, deadline=deadline)
@@ -339,7 +339,7 @@ def test_a_function_gets_the_further_column_that_adds_most() -> None:
 def test_a_column_more_that_adds_little_is_not_told(larger: float, told: set[tuple[int, ...]]) -> None:
     noise = 0.25 * np.random.default_rng(2).normal(size=400)
     columns = read_columns(table(c=lambda t: t.a + 0.5 * t.b + noise), None)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 600
     ties = []
     for target, features, left in ((2, [0, 1], 0.1), (0, [1, 2, 3], larger)):
         found = learn(columns, target, features, seed=0, deadline=deadline)
