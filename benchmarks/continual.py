@@ -22,7 +22,8 @@ from benchmarks.functions import check_names
 from benchmarks.settings import Settings
 from benchmarks.store import Row, Store, as_csv
 from superpose.data import Affine, Dataset
-from superpose.errors import OptionError, nearest
+from superpose.errors import OptionError
+from superpose.messages import nearest
 from superpose.nn import KAN
 from superpose.plot import render
 from superpose.train import Memory, fit, remember

@@ -18,7 +18,8 @@ from benchmarks.problems.problem import FloatArray
 from benchmarks.settings import Settings
 from benchmarks.store import Row, Store, as_csv
 from superpose.cli.parsing import quoted
-from superpose.errors import OptionError, nearest
+from superpose.errors import OptionError
+from superpose.messages import nearest
 from superpose.plot import render
 
 TITLES = {

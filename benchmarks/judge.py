@@ -24,8 +24,9 @@ from torch import Tensor
 
 from benchmarks import problems
 from benchmarks.problems import Law
-from superpose.errors import OptionError, nearest
+from superpose.errors import OptionError
 from superpose.formulas.expressions.rewrite import canonical, complexity
+from superpose.messages import nearest
 from superpose.nn.symbolic import torch_function
 
 if TYPE_CHECKING:

@@ -17,7 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.burgers_reference import burgers_solution
-from superpose.errors import OptionError, nearest
+from superpose.errors import OptionError
+from superpose.messages import nearest
 from superpose.nn.model import KAN
 from superpose.tasks.pde.problem import Field, Problem, Residual
 from superpose.tasks.pde.regions import Box, Image, Part, Region, Union

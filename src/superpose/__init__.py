@@ -1,8 +1,7 @@
 """superpose: Kolmogorov-Arnold networks that are fast, accurate and readable.
 
-The names that most programs need are here. Everything else is in the public submodules ``data``, ``edit``, ``files``,
-``formulas``, ``nn``, ``plot``, ``spline``, ``tasks`` and ``train``. Names and submodules are imported when they are
-first asked for.
+The names that most programs need are here. Everything else is in the public
+submodules that ``__all__`` lists. Names and submodules are imported when they are first asked for.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from superpose import data, edit, errors, files, formulas, nn, plot, spline, tasks, train
+    from superpose import data, edit, errors, files, formulas, nn, optim, plot, report, spline, tasks, train
     from superpose.data import Dataset, read_csv
     from superpose.edit import prune
     from superpose.errors import BackendWarning, DataError, FileError, OptionError, ShapeError, SuperposeError
@@ -78,7 +77,20 @@ _ROOMS = {
     ),
 }
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}
-_SUBMODULES = ("data", "edit", "errors", "files", "formulas", "nn", "plot", "spline", "tasks", "train")
+_SUBMODULES = (
+    "data",
+    "edit",
+    "errors",
+    "files",
+    "formulas",
+    "nn",
+    "optim",
+    "plot",
+    "report",
+    "spline",
+    "tasks",
+    "train",
+)
 
 __all__ = [
     "KAN",
@@ -111,11 +123,13 @@ __all__ = [
     "library",
     "load",
     "nn",
+    "optim",
     "plot",
     "prune",
     "read_csv",
     "register",
     "relations",
+    "report",
     "save",
     "search",
     "spline",

@@ -11,10 +11,7 @@ and ``except OSError`` keep working.
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable
-
-__all__ = ["BackendWarning", "DataError", "FileError", "OptionError", "ShapeError", "SuperposeError", "nearest"]
+__all__ = ["BackendWarning", "DataError", "FileError", "OptionError", "ShapeError", "SuperposeError"]
 
 
 class SuperposeError(Exception):
@@ -39,18 +36,3 @@ class ShapeError(SuperposeError, ValueError):
 
 class BackendWarning(UserWarning):
     """Plain torch computes, because the compiled kernels are not there."""
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Return a hint at the known name closest to ``name``, or an empty string.
-
-    >>> nearest("longitud", ["longitude", "volume"])
-    "; did you mean 'longitude'?"
-    >>> nearest("VOLUME", ["longitude", "volume"])
-    "; did you mean 'volume'?"
-    >>> nearest("xyz", ["longitude", "volume"])
-    ''
-    """
-    by_lower_case = {candidate.lower(): candidate for candidate in known}
-    matches = difflib.get_close_matches(name.lower(), by_lower_case, n=1)
-    return f"; did you mean {by_lower_case[matches[0]]!r}?" if matches else ""

@@ -73,6 +73,7 @@ class Job(ABC):
             result, options = self.learn(listener)
             report.write(result, self.folder, settings=asdict(options))
         where = {"left_out": list(result.data.left_out), "out": str(self.folder)}
+
         summary = finite(result.metrics | where)
         if self.as_json:
             print(json.dumps(summary, allow_nan=False))

@@ -13,6 +13,7 @@ import typer
 from superpose.cli import parsing
 from superpose.cli.fit_command import TableArgument
 from superpose.errors import OptionError
+from superpose.messages import counted, quoted
 
 if TYPE_CHECKING:
     from superpose.data.tables import Table
@@ -81,8 +82,6 @@ def _predict(model_path: str, table: str, out: str | None, probabilities: bool) 
 def _warn_of_undefined(model: KAN, predictions: Any, table: Table) -> None:
     """Say on stderr in which rows a prediction is no finite number; the others are of use, so that is no failure."""
     import numpy
-
-    from superpose.data.tables import counted, quoted
 
     rows = numpy.flatnonzero(~numpy.isfinite(predictions).all(1)).tolist()
     if not rows:

@@ -18,7 +18,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from superpose.errors import FileError, OptionError, SuperposeError, nearest
+from superpose.errors import FileError, OptionError, SuperposeError
+from superpose.messages import nearest
 
 _MOST_NODES = 1000
 _MOST_LAYERS = 20

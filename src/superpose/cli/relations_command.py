@@ -94,6 +94,8 @@ class _Run:
             found = relations(self.table, **self.options, listener=listener)
             write(found, self.folder)
         if self.as_json:
+            from superpose.files.json_numbers import finite
+
             print(json.dumps(finite(found.to_dict() | {"out": str(self.folder)}), allow_nan=False))
             return
         if sys.stdout.isatty() and len(found):

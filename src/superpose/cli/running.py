@@ -19,7 +19,8 @@ import typer
 import typer.core
 
 from superpose.cli import parsing
-from superpose.errors import OptionError, SuperposeError, nearest
+from superpose.errors import OptionError, SuperposeError
+from superpose.messages import nearest
 
 Work = Callable[[], None]
 

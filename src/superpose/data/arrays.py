@@ -12,8 +12,9 @@ from typing import Any
 import numpy
 import torch
 
-from superpose.data.tables import FloatArray, counted, quoted, table_from_frame
+from superpose.data.tables import FloatArray, table_from_frame
 from superpose.errors import DataError, OptionError
+from superpose.messages import counted, quoted
 
 
 def root_mean_square(values: torch.Tensor) -> float:

@@ -34,8 +34,9 @@ from superpose.data.arrays import (
     target_matrix,
 )
 from superpose.data.reading import read_table
-from superpose.data.tables import REMARK, FloatArray, Table, counted, listed, quoted, table_from_frame
+from superpose.data.tables import REMARK, FloatArray, Table, table_from_frame
 from superpose.errors import DataError, OptionError
+from superpose.messages import counted, listed, quoted
 from superpose.short_repr import brief
 
 if TYPE_CHECKING:

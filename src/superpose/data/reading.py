@@ -22,18 +22,9 @@ from pathlib import Path
 
 import numpy
 
-from superpose.data.tables import (
-    COMMA_NUMBER,
-    NUMBER,
-    REMARK,
-    Column,
-    Table,
-    counted,
-    is_numeric,
-    quoted,
-    table_from_frame,
-)
-from superpose.errors import DataError, FileError, nearest
+from superpose.data.tables import COMMA_NUMBER, NUMBER, REMARK, Column, Table, is_numeric, table_from_frame
+from superpose.errors import DataError, FileError
+from superpose.messages import counted, nearest, quoted
 
 _DELIMITERS = (",", ";", "\t", "|")
 _WHITESPACE = " "

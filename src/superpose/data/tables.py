@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy
 import numpy.typing
 
-from superpose.errors import DataError, nearest
+from superpose.errors import DataError
+from superpose.messages import listed, nearest, quoted, row_place
 
 if TYPE_CHECKING:
     import pandas
@@ -26,36 +27,6 @@ PERCENT = re.compile(r"[+-]?[0-9]*[.,]?[0-9]+ ?%")
 # What is wrong where a line that begins with # was read as one of the table's.
 REMARK = "lines that begin with # are read as rows here, remove them (or only the # before the columns' names)"
 _NOT_FINITE = re.compile(r"[+-]?(?:nan|inf|infinity)", re.IGNORECASE)
-
-
-def quoted(text: object, length: int = 40) -> str:
-    """Return a cell or a name as it may stand in a one-line message."""
-    text = str(text)
-    return repr(text if len(text) <= length else text[: length - 3] + "...")
-
-
-def listed(names: Sequence[str], most: int = 8) -> str:
-    """Return names as a phrase for a message.
-
-    >>> listed(["x", "y"])
-    "'x', 'y'"
-    """
-    phrase = ", ".join(quoted(name) for name in names[:most])
-    return phrase if len(names) <= most else f"{phrase} and {len(names) - most} more"
-
-
-def counted(n: int, noun: str) -> str:
-    """Return a number with its noun.
-
-    >>> counted(1, "row"), counted(3, "row")
-    ('1 row', '3 rows')
-    """
-    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
-
-
-def row_place(row: int) -> str:
-    """Return how a person finds a row of an array or a data frame."""
-    return f"row {row + 1} (counting from 1)"
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from superpose.data import Affine, Dataset
-from superpose.data.tables import quoted
-from superpose.errors import DataError, OptionError, nearest
+from superpose.errors import DataError, OptionError
 from superpose.formulas.expressions.formula import Formula
+from superpose.messages import nearest, quoted
 from superpose.nn.layer import KANLayer
 from superpose.nn.model import KAN
 from superpose.nn.symbolic import CONSTANTS

@@ -11,7 +11,8 @@ from torch import Tensor
 from superpose.data import Dataset
 from superpose.edit.attribution import Scores, scores
 from superpose.edit.edge_curves import check_edge
-from superpose.errors import OptionError, nearest
+from superpose.errors import OptionError
+from superpose.messages import nearest
 from superpose.nn.layer import KANLayer
 from superpose.nn.model import KAN, Edge
 from superpose.nn.surgery import cut_sums, scale_sum, slice_model

@@ -16,9 +16,10 @@ from superpose.edit.edge_curves import check_edge, edge_samples
 from superpose.edit.pruning import input_index
 from superpose.edit.refitting import polish, refit
 from superpose.edit.releasing import release
-from superpose.errors import OptionError, nearest
+from superpose.errors import OptionError
 from superpose.formulas.candidates import fit_curve
 from superpose.formulas.expressions.functions import resolve_function
+from superpose.messages import nearest
 from superpose.nn.model import KAN, Edge
 from superpose.nn.rows import scaled_rows
 from superpose.nn.symbolic import CONSTANTS, SymbolicFunction

@@ -16,10 +16,10 @@ from typing import Any, BinaryIO, NoReturn
 import torch
 from torch import Tensor
 
-from superpose.data.tables import counted, quoted
-from superpose.errors import FileError, nearest
+from superpose.errors import FileError
 from superpose.files.schema import Spec
 from superpose.files.values import Refusal, as_array, as_object, as_whole, damaged, refused
+from superpose.messages import counted, nearest, quoted
 
 KEY = "superpose"
 HEADER_LIMIT = 16 << 20

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from superpose.data.tables import listed, quoted
-from superpose.errors import OptionError, nearest
+from superpose.errors import OptionError
 from superpose.files.values import LARGEST, Refusal, as_array, as_object, as_whole, check_finite, damaged
+from superpose.messages import listed, nearest, quoted
 from superpose.nn import KAN, Head, KANLayer, library
 from superpose.nn.symbolic import CONSTANTS, find, is_known
 from superpose.spline import reference

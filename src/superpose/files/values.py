@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from superpose.data.tables import listed, quoted
 from superpose.errors import FileError
+from superpose.messages import listed, quoted
 
 # Numbers in the description stay below it, so that none is an infinity written out.
 LARGEST = 1e300

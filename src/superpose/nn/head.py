@@ -22,7 +22,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid, one_hot, softplus
 
-from superpose.errors import OptionError, nearest
+from superpose.errors import OptionError
+from superpose.messages import nearest
 
 HEADS = ("sigmoid", "gaussian", "softmax", "ordinal")
 # Probabilities below this count as it: what is surely wrong pulls no harder, and no weight is zero.

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from superpose.errors import DataError, OptionError, ShapeError, nearest
+from superpose.errors import DataError, OptionError, ShapeError
+from superpose.messages import nearest
 from superpose.nn import products as product_nodes
 from superpose.nn.symbolic import SymbolicEdges
 from superpose.spline import backend, fitting, grid, ops, reference

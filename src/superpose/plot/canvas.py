@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from superpose.data.tables import quoted
 from superpose.errors import OptionError, SuperposeError
 from superpose.files import write_atomically
+from superpose.messages import quoted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -12,8 +12,8 @@ import torch
 
 from superpose.data import Dataset
 from superpose.data.arrays import real_array, root_mean_square
-from superpose.data.tables import counted
 from superpose.errors import OptionError
+from superpose.messages import counted
 from superpose.plot import canvas
 from superpose.train import History, Record
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
-from superpose.data.tables import counted
-from superpose.errors import OptionError, nearest
+from superpose.errors import OptionError
+from superpose.messages import counted, nearest
 from superpose.plot import canvas
 
 if TYPE_CHECKING:

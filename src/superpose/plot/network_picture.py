@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from superpose.data.tables import counted
 from superpose.edit.attribution import Scores
 from superpose.errors import OptionError
+from superpose.messages import counted
 from superpose.nn import KAN
 from superpose.nn.model import Edge, Trace
 from superpose.plot import canvas, label_layout

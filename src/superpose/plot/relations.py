@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from superpose.data.tables import counted
+from superpose.messages import counted
 from superpose.plot import canvas
 from superpose.tasks.relations.result import Relation, Relations
 

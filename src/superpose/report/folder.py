@@ -24,10 +24,10 @@ import torch
 
 from superpose import plot
 from superpose.data import Split
-from superpose.data.tables import counted, quoted
 from superpose.errors import DataError, FileError
 from superpose.files import save
 from superpose.formulas.expressions.formula import Formula
+from superpose.messages import counted, quoted
 from superpose.nn.head import GAUSSIAN_EDGE, Head
 from superpose.nn.model import KAN, Edge
 from superpose.plot import canvas

@@ -6,10 +6,10 @@ import json
 import os
 from pathlib import Path
 
-from superpose.data.tables import counted, quoted
 from superpose.errors import FileError
 from superpose.files import write_atomically
 from superpose.files.json_numbers import finite
+from superpose.messages import counted, quoted
 from superpose.plot import canvas
 from superpose.plot.relations import draw
 from superpose.tasks.relations.result import Relation, Relations

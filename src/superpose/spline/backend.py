@@ -23,7 +23,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from superpose.errors import BackendWarning, OptionError, nearest
+from superpose.errors import BackendWarning, OptionError
+from superpose.messages import nearest
 from superpose.spline import reference
 
 VARIABLE = "SUPERPOSE_BACKEND"

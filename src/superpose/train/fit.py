@@ -6,7 +6,8 @@ from dataclasses import fields
 from typing import Any
 
 from superpose.data import Dataset
-from superpose.errors import DataError, OptionError, ShapeError, nearest
+from superpose.errors import DataError, OptionError, ShapeError
+from superpose.messages import nearest
 from superpose.nn.model import KAN
 from superpose.spline.backend import full_precision
 from superpose.train.history import History

@@ -10,7 +10,8 @@ from typing import Any
 
 from torch import Tensor
 
-from superpose.errors import OptionError, nearest
+from superpose.errors import OptionError
+from superpose.messages import nearest
 from superpose.nn.head import Head
 from superpose.train.memory import Memory
 

@@ -18,6 +18,7 @@ import superpose
 from helpers import CountingClock
 from superpose import Classification, ClassifyOptions, Formula, OptionError, classify, cli
 from superpose.formulas.from_scores.label_noise import Noisy
+from superpose.nn import Head
 from superpose.tasks.classification import Labelled, networks
 
 QUICK = ClassifyOptions(time_limit=20.0)

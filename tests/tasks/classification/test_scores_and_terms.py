@@ -19,6 +19,8 @@ from superpose.formulas.from_scores.joint import joint_formulas
 from superpose.formulas.from_scores.problem import against
 from superpose.formulas.from_scores.search import ScoreFormula, score_formulas
 from superpose.formulas.from_scores.terms import Dictionary
+from superpose.nn import Head
+from superpose.nn.symbolic import torch_function
 from superpose.tasks.classification import Labelled, networks
 from superpose.tasks.classification.metrics import boundaries
 

@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 
 from superpose.data import Affine, Dataset
-from superpose.errors import DataError, OptionError, nearest
+from superpose.errors import DataError, OptionError
 from superpose.formulas.expressions.splines import SplineEdge
+from superpose.messages import nearest
 from superpose.nn.layer import KANLayer
 from superpose.nn.model import KAN, Edge
 from superpose.nn.rows import samples

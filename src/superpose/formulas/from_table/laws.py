@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from superpose.data import Dataset
-from superpose.errors import OptionError, nearest
+from superpose.errors import OptionError
 from superpose.formulas import selection
 from superpose.formulas.dictionary import terms
 from superpose.formulas.expressions import constants, rewrite
@@ -22,6 +22,7 @@ from superpose.formulas.from_table.engine import Engine, Law
 from superpose.formulas.from_table.node import Guess
 from superpose.formulas.from_table.simplification import floats, tidied
 from superpose.formulas.subsets import best_subsets
+from superpose.messages import nearest
 from superpose.pareto import pareto_front
 from superpose.short_repr import brief
 

@@ -15,8 +15,9 @@ from superpose.data import Affine, Dataset
 from superpose.data.arrays import column_names, feature_matrix
 from superpose.data.dataset import _dataset
 from superpose.data.reading import read_table
-from superpose.data.tables import NUMBER, Column, Table, counted, quoted, table_from_frame
+from superpose.data.tables import NUMBER, Column, Table, table_from_frame
 from superpose.errors import DataError, OptionError
+from superpose.messages import counted, quoted
 from superpose.nn.head import Head
 from superpose.short_repr import brief
 

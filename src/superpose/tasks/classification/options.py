@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Literal
 
-from superpose.data.tables import quoted
-from superpose.errors import OptionError, nearest
+from superpose.errors import OptionError
+from superpose.messages import nearest, quoted
 from superpose.nn.head import HEADS, Head
 from superpose.tasks.classification.labels import Labelled, spread
 

@@ -22,7 +22,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from superpose.errors import OptionError, ShapeError, nearest
+from superpose.errors import OptionError, ShapeError
+from superpose.messages import nearest
 from superpose.nn.layer import KANLayer
 from superpose.nn.model import KAN
 from superpose.nn.symbolic import SymbolicFunction

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from superpose.errors import DataError, OptionError, ShapeError, nearest
+from superpose.errors import DataError, OptionError, ShapeError
+from superpose.messages import nearest
 from superpose.nn.model import KAN
 from superpose.short_repr import brief
 from superpose.tasks.pde.operators import Derivatives, NestedDerivatives, index_of

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
 
-from superpose.errors import OptionError, nearest
+from superpose.errors import OptionError
+from superpose.messages import nearest
 from superpose.short_repr import brief
 
 OPTIMIZERS = ("lm", "lbfgs", "adamw")

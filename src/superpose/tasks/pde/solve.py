@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from superpose.data import Affine
-from superpose.errors import OptionError, nearest
+from superpose.errors import OptionError
+from superpose.messages import nearest
 from superpose.nn.model import KAN
 from superpose.optim.penalty import roughness
 from superpose.spline import grid

@@ -10,8 +10,9 @@ from typing import Literal
 
 from superpose.data import Dataset
 from superpose.edit.combining import Pair
-from superpose.errors import OptionError, nearest
+from superpose.errors import OptionError
 from superpose.formulas.expressions import functions
+from superpose.messages import nearest
 from superpose.nn.products import Width, read_width
 from superpose.train.settings import OPTIMIZERS
 

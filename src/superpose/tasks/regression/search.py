@@ -22,7 +22,6 @@ import torch
 from superpose.data import Dataset, Split
 from superpose.data.arrays import root_mean_square
 from superpose.data.sampling import sample
-from superpose.data.tables import counted
 from superpose.edit.combining import combine
 from superpose.edit.refitting import polish
 from superpose.errors import DataError, OptionError

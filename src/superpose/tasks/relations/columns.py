@@ -15,8 +15,9 @@ from superpose.data import Dataset
 from superpose.data.arrays import chosen_names, column_names, feature_matrix, is_frame
 from superpose.data.dataset import is_constant
 from superpose.data.reading import read_table
-from superpose.data.tables import Table, counted, listed, quoted, table_from_frame
+from superpose.data.tables import Table, table_from_frame
 from superpose.errors import DataError
+from superpose.messages import counted, listed, quoted
 
 # Fewer rows leave too few to hold out: then chance looks like a relation.
 LEAST_ROWS = 30

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from superpose.data.tables import counted
 from superpose.formulas.expressions.formula import Formula
+from superpose.messages import counted
 from superpose.short_repr import brief
 
 if TYPE_CHECKING:
