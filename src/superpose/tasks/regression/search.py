@@ -32,6 +32,7 @@ from superpose.formulas.expressions.splines import SplineEdge
 from superpose.formulas.from_network.recognition import symbolify
 from superpose.formulas.from_table.laws import Found, find_laws
 from superpose.formulas.recommendation import EXACT, Finding, front, reason, surprises
+from superpose.messages import counted
 from superpose.nn.model import KAN
 from superpose.nn.products import Width
 from superpose.nn.products import fixed as fixed_width
