@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from superpose.formulas import selection
-from superpose.nn.symbolic import SymbolicFunction
+from superpose.nn.symbolic_functions import SymbolicFunction
 
 SIMPLICITY = selection.WEIGHTS.curve
 _COARSE_SAMPLES, _FINE_SAMPLES = 48, 256
