@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.store import Row, Store, median
-from superpose.plot import canvas
+from superpose.plot import canvas, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -73,7 +73,7 @@ def curves(rows: Sequence[Row], problem: dict[str, Any]) -> Figure:
     """
     centers = [center for (center,) in problem["centers"]]
     half = problem["half_side"]
-    with canvas.settings():
+    with canvas.default_style():
         height = 1.45 * len(rows) + 0.9
         figure = canvas.figure(2.0 * len(centers) + 0.6, height)
         spaces = {"left": 0.05, "right": 0.99, "top": 1 - 0.86 / height, "bottom": 0.28 / height}
@@ -85,9 +85,11 @@ def curves(rows: Sequence[Row], problem: dict[str, Any]) -> Figure:
                 axes = figure.add_subplot(grid[line, phase])
                 canvas.plain_axes(axes)
                 axes.tick_params(labelsize=7, labelleft=phase == 0)
-                axes.axvspan(centers[phase] - half, centers[phase] + half, color=canvas.LIGHT, alpha=0.45, linewidth=0)
-                axes.plot(x, target, color=canvas.GREY, linewidth=1.0)
-                axes.plot(np.linspace(-1, 1, len(curve)), curve, color=canvas.ACCENT, linewidth=1.4)
+                axes.axvspan(
+                    centers[phase] - half, centers[phase] + half, color=style.LIGHT_GREY, alpha=0.45, linewidth=0
+                )
+                axes.plot(x, target, color=style.GREY, linewidth=1.0)
+                axes.plot(np.linspace(-1, 1, len(curve)), curve, color=style.ORANGE, linewidth=1.4)
                 axes.set(xlim=(-1, 1), ylim=(-0.6, 1.6), xticks=[-0.5, 0, 0.5], yticks=[0, 1])
                 if phase == 0:
                     note = f"{row['competitor']}, {row['parameters']} constants; earlier peaks' RMSE changed by at most"
@@ -105,7 +107,7 @@ def tables(rows: Sequence[Row], problem: dict[str, Any]) -> Figure:
         rows: of one seed.
         problem: what the store holds of it.
     """
-    with canvas.settings():
+    with canvas.default_style():
         lines = math.ceil(len(rows) / 2)
         height = 1.9 * lines + 0.7
         figure = canvas.figure(8.0, height)
@@ -123,11 +125,11 @@ def _table(axes: Axes, row: Row) -> None:
     for phase, errors in enumerate(row["rmse"]):
         for peak, value in enumerate(errors):
             weight = "bold" if peak <= phase else "normal"
-            color = "white" if sizes[phase][peak] > -0.9 else canvas.INK
+            color = "white" if sizes[phase][peak] > -0.9 else style.INK
             axes.text(peak, phase, f"{value:.1e}", ha="center", va="center", size=8, color=color, weight=weight)
     ticks = range(len(sizes))
-    axes.set_xticks(ticks, [f"peak {n + 1}" for n in ticks], size=7, color=canvas.GREY)
-    axes.set_yticks(ticks, [f"phase {n + 1}" for n in ticks], size=7, color=canvas.GREY)
+    axes.set_xticks(ticks, [f"peak {n + 1}" for n in ticks], size=7, color=style.GREY)
+    axes.set_yticks(ticks, [f"phase {n + 1}" for n in ticks], size=7, color=style.GREY)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     _label(axes, f"{row['competitor']} ({row['parameters']})")
@@ -135,7 +137,7 @@ def _table(axes: Axes, row: Row) -> None:
 
 def _title(figure: Figure, text: str) -> None:
     y = 1 - 0.12 / figure.get_size_inches()[1]
-    figure.suptitle(text, x=0.02, y=y, ha="left", va="top", size=11, weight="bold", color=canvas.INK)
+    figure.suptitle(text, x=0.02, y=y, ha="left", va="top", size=11, weight="bold", color=style.INK)
 
 
 def _label(axes: Axes, text: str, *, center: bool = False) -> None:
@@ -150,5 +152,5 @@ def _label(axes: Axes, text: str, *, center: bool = False) -> None:
         annotation_clip=False,
         parse_math=False,
         size=9 if center else 8,
-        color=canvas.GREY if center else canvas.INK,
+        color=style.GREY if center else style.INK,
     )

@@ -10,7 +10,7 @@ from benchmarks.competitors import OURS
 from benchmarks.pages import LOOKS
 from benchmarks.peers import SEEKERS
 from benchmarks.store import Row, Store
-from superpose.plot import canvas
+from superpose.plot import canvas, style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -140,28 +140,28 @@ def picture(title: str, store: Store) -> Figure:
     noises, names = noises_of(rows), competitors_of(rows)
     limit = store.document()["settings"]["time_limit"]
     width = max(0.9 + 2.9 * len(noises), 4.4)
-    with canvas.settings():
+    with canvas.default_style():
         figure = canvas.figure(width, 3.6)
         panels: Any = figure.subplots(1, len(noises), squeeze=False, sharey=True)[0]
         figure.subplots_adjust(left=0.75 / width, right=1 - 0.2 / width, bottom=0.14, top=0.74, wspace=0.12)
         most = max(len(some(rows, noise=noise, competitor=name)) for noise in noises for name in names)
         for axes, noise in zip(panels, noises, strict=True):
             canvas.plain_axes(axes)
-            axes.set_title(f"noise {_percent(noise)}", loc="left", size=9, color=canvas.GREY)
+            axes.set_title(f"noise {_percent(noise)}", loc="left", size=9, color=style.GREY)
             axes.set_ylim(0, 1.03 * most)
             axes.set_xlim(0, 1.05 * limit)
-            axes.set_xlabel("seconds", size=10, color=canvas.INK)
+            axes.set_xlabel("seconds", size=10, color=style.INK)
             for name in names:
                 own = some(rows, noise=noise, competitor=name, recovered=True)
                 seconds = sorted(row["seconds"] for row in own)
                 steps = [0.0, *seconds, 1.05 * limit]
                 counts = [*range(len(seconds) + 1), len(seconds)]
                 axes.step(steps, counts, where="post", color=_COLORS[name], linewidth=1.6, label=name)
-        panels[0].set_ylabel("recovered", size=10, color=canvas.INK)
+        panels[0].set_ylabel("recovered", size=10, color=style.INK)
         panels[0].legend(
             frameon=False,
             fontsize=9,
-            labelcolor=canvas.GREY,
+            labelcolor=style.GREY,
             ncols=len(names),
             loc="lower left",
             bbox_to_anchor=(-0.05, 1.08),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.competitors import OURS
 from benchmarks.peers import DISCOVER, PEERS
 from benchmarks.store import Row, Store, median
-from superpose.plot import canvas
+from superpose.plot import canvas, style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -178,7 +178,7 @@ def dots(title: str, store: Store) -> Figure:
     names = competitors_of(rows)
     problems = list(store.problems)
     height = 1.15 + 0.3 * len(problems)
-    with canvas.settings():
+    with canvas.default_style():
         figure = canvas.figure(7.6, height)
         axes = figure.add_axes((0.19, 0.5 / height, 0.78, 1 - 1.1 / height))
         canvas.plain_axes(axes)
@@ -194,11 +194,11 @@ def dots(title: str, store: Store) -> Figure:
             )
         axes.set_yticks(range(len(problems)), [canvas.shortened(problem, 18) for problem in problems])
         axes.set_ylim(len(problems) - 0.4, -0.6)
-        axes.set_xlabel("RMSE on fresh points", size=10, color=canvas.INK)
+        axes.set_xlabel("RMSE on fresh points", size=10, color=style.INK)
         axes.legend(
             frameon=False,
             fontsize=9,
-            labelcolor=canvas.GREY,
+            labelcolor=style.GREY,
             ncols=len(names) + 1,
             loc="lower left",
             bbox_to_anchor=(-0.2, 1.0),

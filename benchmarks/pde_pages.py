@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.store import Row, Store, median
-from superpose.plot import canvas
+from superpose.plot import canvas, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _FIGURES = ("parameters", "seconds", "squared_l2", "squared_h1", "relative_l2")
-_COLORS = {"superpose": canvas.ACCENT, "mlp": canvas.SECOND}
+_COLORS = {"superpose": style.ORANGE, "mlp": style.TEAL}
 
 
 def _medians(store: Store) -> Iterator[tuple[str, str, list[float]]]:
@@ -73,7 +73,7 @@ def picture(
         exact: ``[M]``.
         rows: of this problem.
     """
-    with canvas.settings():
+    with canvas.default_style():
         figure = canvas.figure(11.0, 3.5)
         left, middle, right = figure.subplots(
             1, 3, gridspec_kw={"left": 0.06, "right": 0.98, "top": 0.8, "bottom": 0.15, "wspace": 0.32}
@@ -86,12 +86,12 @@ def picture(
         for row in rows:
             seconds, errors = zip(*((a, b) for a, b in row["history"] if b is not None), strict=True)
             name = row["competitor"] if row["seed"] == rows[0]["seed"] else None
-            right.semilogy(seconds, errors, color=_COLORS.get(row["competitor"], canvas.INK), label=name)
-        right.set_xlabel("seconds", color=canvas.GREY)
-        right.set_title("relative L2 error", loc="left", size=9, color=canvas.INK)
+            right.semilogy(seconds, errors, color=_COLORS.get(row["competitor"], style.INK), label=name)
+        right.set_xlabel("seconds", color=style.GREY)
+        right.set_title("relative L2 error", loc="left", size=9, color=style.INK)
         right.legend(frameon=False, fontsize=8)
         canvas.plain_axes(right)
-        figure.suptitle(canvas.clean(title), x=0.05, ha="left", size=11, weight="bold", color=canvas.INK)
+        figure.suptitle(canvas.clean(title), x=0.05, ha="left", size=11, weight="bold", color=style.INK)
     return figure
 
 
@@ -108,8 +108,8 @@ def _field(
     drawn = axes.scatter(points[:, 0], points[:, 1], c=values, s=side**2, marker="s", linewidths=0, cmap=colors)
     drawn.set_rasterized(True)
     axes.margins(0)
-    axes.tick_params(labelsize=8, colors=canvas.GREY)
+    axes.tick_params(labelsize=8, colors=style.GREY)
     axes.figure.colorbar(drawn, ax=axes, pad=0.03)
-    axes.set_xlabel(variables[0], color=canvas.GREY)
-    axes.set_ylabel(variables[1], color=canvas.GREY)
-    axes.set_title(title, loc="left", size=9, color=canvas.INK)
+    axes.set_xlabel(variables[0], color=style.GREY)
+    axes.set_ylabel(variables[1], color=style.GREY)
+    axes.set_title(title, loc="left", size=9, color=style.INK)

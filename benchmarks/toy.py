@@ -14,7 +14,7 @@ from benchmarks.problems import Problem
 from benchmarks.settings import Settings
 from benchmarks.store import Row, Store, as_csv, median
 from superpose.nn import KAN
-from superpose.plot import canvas, render
+from superpose.plot import canvas, render, style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -155,20 +155,20 @@ def picture(rows: list[Row]) -> Figure:
     """Test error against the grid, a panel for each problem, beside the slopes -4 and -3."""
     problems = list(dict.fromkeys(row["problem"] for row in rows))
     width = 0.75 + 2.6 * len(problems)
-    with canvas.settings():
+    with canvas.default_style():
         figure = canvas.figure(max(width, 4.0), 4.2)
         panels: Any = figure.subplots(1, len(problems), squeeze=False, sharey=True)[0]
         figure.subplots_adjust(left=0.75 / max(width, 4.0), right=0.98, bottom=0.285, top=0.84, wspace=0.1)
         for axes, problem in zip(panels, problems, strict=True):
             _panel(axes, problem, [row for row in rows if row["problem"] == problem])
-        panels[0].set_ylabel("RMSE on fresh points", size=10, color=canvas.INK)
+        panels[0].set_ylabel("RMSE on fresh points", size=10, color=style.INK)
         canvas.heading(panels[0], "Error against grid size", "")
         return figure
 
 
 def _panel(axes: Any, problem: str, rows: list[Row]) -> None:
     canvas.plain_axes(axes)
-    axes.set_title(problem, loc="left", size=9, color=canvas.GREY)
+    axes.set_title(problem, loc="left", size=9, color=style.GREY)
     axes.set_xscale("log")
     axes.set_yscale("log")
     first = min(row["seed"] for row in rows)
@@ -182,11 +182,11 @@ def _panel(axes: Any, problem: str, rows: list[Row]) -> None:
             _references(axes, row)
     axes.set_xticks(GRIDS, [str(size) for size in GRIDS])
     axes.minorticks_off()
-    axes.set_xlabel("grid intervals G", size=10, color=canvas.INK)
+    axes.set_xlabel("grid intervals G", size=10, color=style.INK)
     axes.legend(
         frameon=False,
         fontsize=7.5,
-        labelcolor=canvas.GREY,
+        labelcolor=style.GREY,
         loc="upper left",
         bbox_to_anchor=(-0.1, -0.17),
         ncols=2,
@@ -199,7 +199,7 @@ def _references(axes: Any, row: Row) -> None:
     """The claimed and the paper's measured slope, from where the cubic splines' error begins to fall."""
     start = row["grids"].index(row["grids_used"][0])
     sizes, error = GRIDS[start:], row["test_rmse"][start]
-    for power, style, whose in ((-4, (0, (4, 2)), "claim"), (-3, (0, (1, 2)), "paper")):
+    for power, dashes, whose in ((-4, (0, (4, 2)), "claim"), (-3, (0, (1, 2)), "paper")):
         values = [error * (size / sizes[0]) ** power for size in sizes]
         label = f"G^{power} ({whose})"
-        axes.plot(sizes, values, color=canvas.GREY, linestyle=style, linewidth=1, label=label, zorder=1)
+        axes.plot(sizes, values, color=style.GREY, linestyle=dashes, linewidth=1, label=label, zorder=1)

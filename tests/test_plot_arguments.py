@@ -62,7 +62,7 @@ def awkward_calls() -> dict[str, Callable[[KAN, Any, Any], Any]]:
         "a format": lambda model, x, wrong: plot.render(picture, "jpg"),
         "no path": lambda model, x, wrong: plot.save_figure(picture, None),  # type: ignore[arg-type]
         "an error that is text": lambda model, x, wrong: plot.front([{"complexity": 1, "rmse": "x"}]),
-        "a spread that is text": lambda model, x, wrong: plot.front([], spread="x"),  # type: ignore[arg-type]
+        "a target_std that is text": lambda model, x, wrong: plot.front([], target_std="x"),  # type: ignore[arg-type]
         "complex numbers": lambda model, x, wrong: plot.parity(x[:, 0] + 1j, x[:, 0]),
         "samples as model": lambda model, x, wrong: plot.network(x, model),
     }

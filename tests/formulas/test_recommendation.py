@@ -138,11 +138,11 @@ def shown(figure: Any) -> str:
 
 
 def test_the_picture_has_a_point_for_each_formula_and_fills_the_recommended_one() -> None:
-    text = shown(plot.front(ROWS, spread=0.5))
+    text = shown(plot.front(ROWS, target_std=0.5))
     assert text.count('id="formula"') == 2 and text.count('id="recommended"') == 1
-    assert "x*sin(y) + 1" in text and "spread of the target" in text
+    assert "x*sin(y) + 1" in text and "standard deviation of the target" in text
     alone = shown(plot.front([row(4, 0.0, best=True)]))
-    assert alone.count('id="recommended"') == 1 and "spread of the target" not in alone
+    assert alone.count('id="recommended"') == 1 and "standard deviation of the target" not in alone
     assert "no formula was found" in shown(plot.front([]))
     assert "1 formula without finite errors left out" in shown(plot.front([*ROWS, row(50, None)]))
     entropies = [{**one, "cross_entropy": 0.3} for one in ROWS]

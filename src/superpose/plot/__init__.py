@@ -16,8 +16,8 @@ first picture is drawn; its settings are neither read nor changed, and pyplot is
 
 from superpose.plot.canvas import render, save_figure
 from superpose.plot.charts import parity, staircase
-from superpose.plot.edge_picture import edge
-from superpose.plot.front_picture import front
-from superpose.plot.network_picture import network
+from superpose.plot.edge_closeup import edge
+from superpose.plot.network_diagram import network
+from superpose.plot.pareto_front import front
 
 __all__ = ["edge", "front", "network", "parity", "render", "save_figure", "staircase"]

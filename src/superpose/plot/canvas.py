@@ -1,4 +1,4 @@
-"""Figures without pyplot and without anybody's settings, and how they become files."""
+"""Figures that use neither pyplot nor the user's matplotlib settings, and their files."""
 
 from __future__ import annotations
 
@@ -17,24 +17,19 @@ from typing import TYPE_CHECKING, Any
 from superpose.errors import OptionError, SuperposeError
 from superpose.files import write_atomically
 from superpose.messages import quoted
+from superpose.plot import style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.text import Text
 
-INK = "#1b2a41"
-GREY = "#64707d"
-LIGHT = "#c9d1d9"
-# Symbolic edges. White letters on it have a contrast above 5 (WCAG asks for 4.5); told apart from
-# INK by every common kind of colour vision.
-ACCENT = "#c2410c"
-SECOND = "#0f766e"
-
 FORMATS = (".svg", ".png", ".pdf")
+# A design choice: a diagram 7 inches wide has 1,120 pixels.
 _PNG_DPI = 160
-_MOST_PIXELS = 12_000
-# What would make two files of one picture differ.
+# Of a PNG's longer side. A square one takes 12,000^2 * 4 bytes = 576 MB while it is drawn. A round number.
+_MAX_PIXELS = 12_000
+# Dates and versions are left out: they would make two files of one picture differ.
 _METADATA: dict[str, dict[str, Any]] = {
     "svg": {"Date": None, "Creator": "superpose"},
     "pdf": {"CreationDate": None, "Creator": "superpose"},
@@ -45,8 +40,8 @@ _SETTINGS = {"svg.fonttype": "none", "svg.hashsalt": "superpose", "pdf.fonttype"
 
 
 @contextlib.contextmanager
-def settings() -> Iterator[None]:
-    """matplotlib's own settings and ours, whatever a person has set; theirs are back afterwards."""
+def default_style() -> Iterator[None]:
+    """Draw with matplotlib's defaults, whatever the user has set; the user's settings are restored afterwards."""
     import matplotlib.style
 
     with matplotlib.style.context(["default", _SETTINGS]), warnings.catch_warnings():
@@ -73,7 +68,7 @@ def _figure_class() -> type[Figure]:
 
 
 def _empty() -> Figure:
-    """A figure that waits for its state."""
+    """A figure without content, which unpickling fills."""
     kind = _figure_class()
     return kind.__new__(kind)
 
@@ -92,21 +87,21 @@ def notice(title: str, sentence: str) -> Figure:
     import textwrap
 
     lines = textwrap.wrap(clean(sentence), 60)[:8]
-    with settings():
+    with default_style():
         made = figure(4.4, 0.7 + 0.2 * len(lines))
         axes = made.add_axes((0.03, 0, 0.97, 1))
         axes.axis("off")
-        write_text(axes, 0, 0.92, shortened(title, 60), va="top", size=11, weight="bold", color=INK)
+        write_text(axes, 0, 0.92, shortened(title, 60), va="top", size=11, weight="bold", color=style.TEXT)
         below = 1 - 0.5 / made.get_size_inches()[1]
-        write_text(axes, 0, below, "\n".join(lines), va="top", size=9, color=GREY)
+        write_text(axes, 0, below, "\n".join(lines), va="top", size=9, color=style.QUIET_TEXT)
         return made
 
 
 def render(figure: Figure, format: str) -> bytes:
-    """The bytes of an ``svg``, ``png`` or ``pdf`` file; the same for the same picture, always.
+    """The bytes of an ``svg``, ``png`` or ``pdf`` file; equal pictures give equal bytes.
 
     Raises:
-        OptionError: if the format is another one, or the picture is none.
+        OptionError: for another format, or if ``figure`` is no matplotlib figure.
     """
     from matplotlib.figure import Figure
 
@@ -115,8 +110,8 @@ def render(figure: Figure, format: str) -> bytes:
     if f".{format}" not in FORMATS:
         raise OptionError(f"format must be one of svg, png, pdf, not {format!r}")
     buffer = io.BytesIO()
-    dpi = min(_PNG_DPI, _MOST_PIXELS / max(figure.get_size_inches()))
-    with settings():
+    dpi = min(_PNG_DPI, _MAX_PIXELS / max(figure.get_size_inches()))
+    with default_style():
         figure.savefig(buffer, format=format, dpi=dpi, metadata=_METADATA[format])
     return buffer.getvalue()
 
@@ -147,7 +142,7 @@ def rendered(figure: Any, kinds: Sequence[str]) -> Drawn:
 
 
 def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
-    """Write a figure as SVG, PNG or PDF, told by the suffix; the file appears whole or not at all.
+    """Write a figure as SVG, PNG or PDF, by the suffix of the path; the file appears whole or not at all.
 
     >>> from matplotlib.figure import Figure
     >>> save_figure(Figure(), "picture.jpg")
@@ -157,7 +152,7 @@ def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
 the name end in .svg, .png or .pdf
 
     Raises:
-        OptionError: if the suffix is another one.
+        OptionError: for another suffix.
         FileError: if the file cannot be written.
     """
     if not isinstance(path, str | os.PathLike):
@@ -172,7 +167,7 @@ the name end in .svg, .png or .pdf
 
 
 def clean(name: str) -> str:
-    """A name as it can stand in a picture: one line, nothing that XML cannot hold.
+    """A name on one line, without characters that XML cannot hold.
 
     >>> clean("a\\nb\\x00c")
     'a b\ufffdc'
@@ -181,7 +176,7 @@ def clean(name: str) -> str:
 
 
 def shortened(name: str, length: int = 24) -> str:
-    """A name of at most ``length`` characters, its beginning and its end kept.
+    """A name of at most ``length`` characters: the middle of a longer one becomes an ellipsis.
 
     >>> shortened("a_measurement_that_somebody_took_im", 17)
     'a_measur…_took_im'
@@ -194,7 +189,7 @@ def shortened(name: str, length: int = 24) -> str:
 
 
 def typeset(symbol: str) -> str:
-    """A function's name as it is drawn.
+    """A function's name with a raised last digit.
 
     >>> typeset("1/x^2"), typeset("x^1.5"), typeset("gaussian")
     ('1/x²', 'x^1.5', 'gaussian')
@@ -204,7 +199,7 @@ def typeset(symbol: str) -> str:
 
 
 def text_size(text: str, size: float, **font: Any) -> tuple[float, float]:
-    """Width and height in inches of a text of that size in points."""
+    """Width and height in inches of a text; ``size`` is in points."""
     from matplotlib.backends.backend_agg import RendererAgg
     from matplotlib.font_manager import FontProperties
 
@@ -213,29 +208,29 @@ def text_size(text: str, size: float, **font: Any) -> tuple[float, float]:
     width, height, _ = renderer.get_text_width_height_descent(  # type: ignore[no-untyped-call]
         text, properties, ismath=False
     )
-    # The font lacks the wide letters of East Asia, and stands boxes of 0.6 em in for them.
-    wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in text)
-    return (width + 0.4 * size * wide) / 72, height / 72
+    # matplotlib's font lacks East Asian letters and measures a box of 0.6 em instead; these letters are 1 em wide.
+    full_width = sum(unicodedata.east_asian_width(letter) in "WF" for letter in text)
+    return (width + 0.4 * size * full_width) / 72, height / 72
 
 
 def write_text(axes: Axes, x: float, y: float, text: str, **properties: Any) -> Text:
-    """A text in which ``$``, ``_`` and ``\\`` mean themselves."""
+    """Write a text literally: ``$``, ``_`` and ``\\`` are no markup."""
     return axes.text(x, y, text, parse_math=False, **properties)
 
 
 def plain_axes(axes: Axes) -> None:
-    """Quiet axes: two spines, a light grid, small labels."""
+    """Reduce axes to two spines, a light grid and small labels."""
     axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(LIGHT)
-    # The minor ones have labels too, on a logarithmic axis of less than a decade.
-    axes.tick_params(which="both", colors=GREY, labelsize=9)
+    axes.spines[["left", "bottom"]].set_color(style.GRID_LINE)
+    # On a logarithmic axis of less than a decade the minor ticks have labels too.
+    axes.tick_params(which="both", colors=style.QUIET_TEXT, labelsize=9)
     axes.tick_params(length=3)
-    axes.grid(True, color=LIGHT, linewidth=0.5, alpha=0.6)
+    axes.grid(True, color=style.GRID_LINE, linewidth=0.5, alpha=0.6)
     axes.set_axisbelow(True)
 
 
-def make_room_at_the_left(axes: Axes) -> None:
-    """Narrow the axes until the labels at their left are on the picture: 4.2×10⁻² is longer than 10⁻²."""
+def fit_left_labels(axes: Axes) -> None:
+    """Narrow the axes until the tick labels at their left lie on the figure: 4.2×10⁻² is longer than 10⁻²."""
     figure = axes.get_figure(root=True)
     labels = axes.yaxis.get_tightbbox()
     assert figure is not None and labels is not None
@@ -247,11 +242,11 @@ def make_room_at_the_left(axes: Axes) -> None:
 
 
 def heading(axes: Axes, text: str, *more: str) -> None:
-    """The title above the axes, at the left, and quieter lines under it."""
+    """Write a title and quieter lines above the axes."""
     figure = axes.get_figure(root=True)
     assert figure is not None
     left = axes.get_position().x0
-    # Left of the axes, over their labels: long lines have room.
+    # The text starts left of the axes, above the tick labels, so that long lines fit.
     start = -72 * (left * figure.get_size_inches()[0] - 0.14)
     for k, line in enumerate(reversed((text, *more))):
         title = k == len(more)
@@ -263,7 +258,7 @@ def heading(axes: Axes, text: str, *more: str) -> None:
             textcoords="offset points",
             annotation_clip=False,
             parse_math=False,
-            color=INK if title else GREY,
+            color=style.TEXT if title else style.QUIET_TEXT,
             size=11 if title else 9,
             weight="bold" if title else "normal",
         )

@@ -1,4 +1,4 @@
-"""The loss staircase, and measured against predicted."""
+"""Two charts: losses against training steps, and predictions against measurements."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from superpose.data import Dataset
 from superpose.data.arrays import real_array, root_mean_square
 from superpose.errors import OptionError
 from superpose.messages import counted
-from superpose.plot import canvas
+from superpose.plot import canvas, style
 from superpose.train import History, Record
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# More points than that are drawn as pixels inside an SVG, which would be megabytes otherwise.
-_MOST_VECTOR_POINTS = 2_000
+# More points are drawn as one image: as vectors they would make an SVG of megabytes. A round number.
+_MAX_VECTOR_POINTS = 2_000
 
 
 @dataclass(frozen=True)
 class _Stage:
-    """Consecutive records with one grid size, from one place on the axis to another."""
+    """Consecutive records with one grid size; ``start`` and ``end`` are positions on the axis of steps."""
 
     start: float
     end: float
@@ -35,39 +35,33 @@ class _Stage:
 
 
 def staircase(history: History) -> Figure:
-    """Draw the errors on training and validation rows against steps, with the grid of each stage.
+    """Draw the errors on training and validation rows against steps, with the grid size of each stage.
 
-    Errors are those of the records: root mean squares in units of the scaled target.
+    The errors fall in steps where the grid is refined (Liu et al. 2024, "KAN: Kolmogorov-Arnold Networks", section
+    2.4). They are root mean squares in units of the scaled target, as in the records.
 
     Raises:
-        OptionError: if it is no history.
+        OptionError: if ``history`` is no :class:`~superpose.History`.
     """
     if not isinstance(history, History):
         raise OptionError(
             f"the staircase is drawn of a History, not of a {type(history).__name__}; superpose.fit returns one, and "
             "what discover, classify and search return holds one as its history"
         )
-    with canvas.settings():
+    with canvas.default_style():
         figure = canvas.figure(7.0, 3.8)
         axes = figure.add_axes((0.105, 0.14, 0.845, 0.68))
         canvas.plain_axes(axes)
-        axes.set_xlabel("step", size=10, color=canvas.INK)
-        axes.set_ylabel("RMSE, scaled target", size=10, color=canvas.INK)
+        axes.set_xlabel("step", size=10, color=style.TEXT)
+        axes.set_ylabel("RMSE, scaled target", size=10, color=style.TEXT)
         records = history.records
         curves = [
-            ("validation", canvas.ACCENT, [record.validation_loss for record in records]),
-            ("training", canvas.INK, [record.train_loss for record in records]),
+            ("validation", style.VALIDATION_CURVE, [record.validation_loss for record in records]),
+            ("training", style.TRAINING_CURVE, [record.train_loss for record in records]),
         ]
         drawable = [_positive(values) for _, _, values in curves]
         if not any(np.isfinite(values).any() for values in drawable):
-            axes.text(
-                0.5,
-                0.5,
-                "no steps were taken",
-                transform=axes.transAxes,
-                ha="center",
-                color=canvas.GREY,
-            )
+            axes.text(0.5, 0.5, "no steps were taken", transform=axes.transAxes, ha="center", color=style.QUIET_TEXT)
             axes.set(xticks=[], yticks=[])
             canvas.heading(axes, "Training")
             return figure
@@ -76,23 +70,15 @@ def staircase(history: History) -> Figure:
         for (name, color, _), values in zip(curves, drawable, strict=True):
             seen = np.flatnonzero(np.isfinite(values))
             if seen.size:
-                axes.plot(
-                    steps,
-                    values,
-                    color=color,
-                    linewidth=1.6,
-                    label=name,
-                    gid=f"curve-{name}",
-                    zorder=3,
-                )
+                axes.plot(steps, values, color=color, linewidth=1.6, label=name, gid=f"curve-{name}", zorder=3)
                 last = seen[-1]
                 axes.plot([steps[last]], [values[last]], "o", color=color, markersize=4, zorder=4)
         axes.set_xlim(steps[0] - 0.5, steps[-1] + 0.5)
         # Room for the grid sizes above the curves.
         bottom, top = np.log10(axes.get_ylim())
         axes.set_ylim(10**bottom, 10 ** (top + 0.09 * (top - bottom)))
-        canvas.make_room_at_the_left(axes)
-        axes.legend(frameon=False, fontsize=9, loc="best", labelcolor=canvas.GREY, reverse=True)
+        canvas.fit_left_labels(axes)
+        axes.legend(frameon=False, fontsize=9, loc="best", labelcolor=style.QUIET_TEXT, reverse=True)
         _label_stages(figure, axes, _stages(records))
         kept = (
             f"RMSE in the target's units: {history.train_rmse:.3g} on training rows, "
@@ -103,7 +89,7 @@ def staircase(history: History) -> Figure:
 
 
 def _positive(values: Sequence[float]) -> np.ndarray:
-    """Values that a logarithmic scale can show; the others are gaps."""
+    """Values that a logarithmic scale can show; the others become NaN, which leaves gaps."""
     array = np.asarray(values, dtype=float)
     return np.where(np.isfinite(array) & (array > 0), array, np.nan)
 
@@ -122,14 +108,14 @@ def _stages(records: Sequence[Record]) -> list[_Stage]:
 
 
 def _label_stages(figure: Figure, axes: Axes, stages: Sequence[_Stage]) -> None:
-    """A line at each refinement, and the grid size over each stage that has room for it."""
+    """Draw a line at each refinement, and the grid size above each stage that is wide enough for it."""
     low, high = axes.get_xlim()
     inches = axes.get_position().width * figure.get_size_inches()[0] / (high - low)
     for n, stage in enumerate(stages):
         if n:
             axes.axvline(
                 stage.start,
-                color=canvas.GREY,
+                color=style.QUIET_TEXT,
                 linewidth=0.7,
                 linestyle=(0, (2, 2)),
                 zorder=1,
@@ -146,24 +132,24 @@ def _label_stages(figure: Figure, axes: Axes, stages: Sequence[_Stage]) -> None:
                 textcoords="offset points",
                 ha="center",
                 size=8,
-                color=canvas.GREY,
+                color=style.QUIET_TEXT,
                 gid=f"grid-{stage.grid_size}",
             )
 
 
 def parity(measured: Any, predicted: Any, *, name: str = "target", model: str = "network") -> Figure:
-    """Draw predictions against measurements, with the root mean square of what is left between.
+    """Draw predictions against measurements, with the root mean square of their differences.
 
-    For a model and a data set these are ``data.y`` and ``model.predict(data)``.
+    For a model and a data set the two are ``data.y`` and ``model.predict(data)``.
 
     Args:
-        measured, predicted: arrays, tensors or pandas columns of numbers, ``[N]`` or ``[N, 1]``, in its units.
-        name: the column's.
-        model: what predicted, for the label.
+        measured, predicted: arrays, tensors or pandas columns of numbers, ``[N]`` or ``[N, 1]``, in the target's units.
+        name: the target's name, for the labels of the axes.
+        model: the name of the model, for the title.
 
     Raises:
         OptionError: if the two are no columns of the same number of values.
-        DataError: if they hold something else than real numbers.
+        DataError: if they do not hold real numbers.
 
     >>> picture = parity([1.0, 2.0], [1.0, 2.5], name="volume")
     >>> "RMSE 0.354" in canvas.render(picture, "svg").decode()
@@ -174,28 +160,28 @@ def parity(measured: Any, predicted: Any, *, name: str = "target", model: str = 
         raise OptionError(f"measured has {counted(x.size, 'value')} and predicted {y.size}; pass the same rows of both")
     finite = np.isfinite(x) & np.isfinite(y)
     shown, lost = (x[finite], y[finite]), int((~finite).sum())
-    with canvas.settings():
+    with canvas.default_style():
         figure = canvas.figure(4.8, 5.0)
         axes = figure.add_axes((0.17, 0.12, 0.78, 0.75))
         canvas.plain_axes(axes)
         rmse = root_mean_square(torch.from_numpy(shown[1] - shown[0]))
         low, high = _limits(np.concatenate(shown))
-        axes.plot((low, high), (low, high), color=canvas.GREY, linewidth=1, zorder=2)
+        axes.plot((low, high), (low, high), color=style.QUIET_TEXT, linewidth=1, zorder=2)
         axes.plot(
             *shown,
             "o",
-            color=canvas.ACCENT,
+            color=style.PREDICTION,
             markersize=max(1.5, min(4.5, 120 / max(1.0, x.size) ** 0.5)),
             alpha=max(0.15, min(0.6, 150 / max(1.0, x.size) ** 0.7)),
             markeredgewidth=0,
-            rasterized=x.size > _MOST_VECTOR_POINTS,
+            rasterized=x.size > _MAX_VECTOR_POINTS,
             zorder=3,
             gid="points",
         )
         axes.set(xlim=(low, high), ylim=(low, high), aspect="equal")
         label = canvas.shortened(name, 40)
-        axes.set_xlabel(f"measured {label}", size=10, color=canvas.INK, parse_math=False)
-        axes.set_ylabel(f"predicted {label}", size=10, color=canvas.INK, parse_math=False)
+        axes.set_xlabel(f"measured {label}", size=10, color=style.TEXT, parse_math=False)
+        axes.set_ylabel(f"predicted {label}", size=10, color=style.TEXT, parse_math=False)
         missing = f", {lost} not finite left out" if lost else ""
         canvas.heading(axes, f"RMSE {rmse:.3g}", f"{model}, {counted(x.size, 'row')}{missing}")
         return figure
@@ -208,7 +194,7 @@ def _column(option: str, values: Any) -> np.ndarray:
             "pass data.y and model.predict(data)"
         )
     if hasattr(values, "iloc"):
-        # Unlike a table's, a picture's rows may lack a number: they are left out.
+        # A row without a number is left out of the picture, while a table with one is refused.
         with contextlib.suppress(TypeError, ValueError):
             values = values.to_numpy(dtype=float, na_value=np.nan)
     array = real_array(values, option)

@@ -1,4 +1,4 @@
-"""Samples for pictures, and what a model does with them."""
+"""Rows for pictures, and the activations of a model on them."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from superpose.errors import DataError, OptionError, ShapeError
 from superpose.nn import KAN
 from superpose.nn.model import Trace
 
-# A picture shows no more than that many samples tell; they are taken evenly over the rows.
-_MOST_ROWS = 10_000
-# Activations of the widest layer, [B, I, O], in float64: 128 MiB.
-_MOST_ELEMENTS = 1 << 24
+# Ranges, standard deviations and histograms of 40 bins hardly change with more rows. A round number.
+_MAX_ROWS = 10_000
+# Activations of the widest layer, [B, I, O]: 128 MiB in float64.
+_MAX_ELEMENTS = 1 << 24
 
 
 @torch.no_grad()
@@ -26,8 +26,8 @@ def traced(model: KAN, x: Tensor | Dataset | Any) -> Trace:
     """The activations of a model on samples in the user's units, on the CPU, finite rows only.
 
     Raises:
-        OptionError: if the model is none.
-        DataError: if there is no row on which the model is finite, or the samples are no numbers or lack a column.
+        OptionError: if ``model`` is no :class:`~superpose.KAN`.
+        DataError: if there is no row on which the model is finite, or the samples hold no numbers or lack a column.
         ShapeError: if the samples do not have the model's number of features.
     """
     if not isinstance(model, KAN):
@@ -36,11 +36,11 @@ def traced(model: KAN, x: Tensor | Dataset | Any) -> Trace:
             "what discover and classify return holds a KAN as its model"
         )
     rows = _rows(model, x)
-    # Not to the model's dtype, in which a wide offset would leave few digits of them.
+    # The rows keep their dtype: in float32 a large offset would leave them few digits.
     rows = rows.to(model.input_center.device)
     model.scale_inputs(rows[:0])
     widest = max(layer.in_features * layer.sum_count for layer in model.kan_layers())
-    most = max(2, min(_MOST_ROWS, _MOST_ELEMENTS // widest))
+    most = max(2, min(_MAX_ROWS, _MAX_ELEMENTS // widest))
     if rows.shape[0] > most:
         rows = rows[torch.linspace(0, rows.shape[0] - 1, most, device=rows.device).round().long()]
     trace = model.trace(rows)
@@ -68,7 +68,7 @@ def traced(model: KAN, x: Tensor | Dataset | Any) -> Trace:
 
 
 def _rows(model: KAN, x: Any) -> Tensor:
-    """Samples ``[B, n_in]`` of any kind; columns with names are taken by them."""
+    """Samples ``[B, n_in]`` from a table or an array; named columns are taken by name."""
     if isinstance(x, Dataset) and x.feature_names == model.feature_names:
         return x.x
     if isinstance(x, Dataset | str | os.PathLike) or is_frame(x):
@@ -82,8 +82,8 @@ def _rows(model: KAN, x: Any) -> Tensor:
     return rows
 
 
-def ends(inputs: Tensor) -> tuple[Tensor, Tensor]:
-    """The range of each column ``[B, I]``; a column that is constant gets one around it."""
+def input_ranges(inputs: Tensor) -> tuple[Tensor, Tensor]:
+    """Lower and upper bounds ``[I]`` of the columns ``[B, I]``; the range of a constant column is widened."""
     low, high = inputs.min(0).values, inputs.max(0).values
     flat = high - low <= 1e-12 * torch.maximum(low.abs(), high.abs())
     around = torch.where(flat, torch.maximum(0.5 * low.abs(), torch.full_like(low, 0.5)), 0.0)
@@ -91,12 +91,12 @@ def ends(inputs: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def magnitudes(trace: Trace) -> tuple[Tensor, ...]:
-    """For each layer ``[I, O]``: standard deviation of the edge's output in units of its sum's."""
+    """For each layer ``[I, O]``: the standard deviation of each edge's output, in units of that of its sum."""
     found = []
     for layer in trace.layers:
-        spread = layer.edges.std(0, correction=0)
+        deviation = layer.edges.std(0, correction=0)
         node = layer.sums.std(0, correction=0)
-        # Edges that cancel one another leave rounding errors: they matter as much as each other.
-        whole = torch.maximum(node, 1e-9 * spread.sum(0))
-        found.append(torch.where(whole > 0, spread / whole.where(whole > 0, torch.ones_like(whole)), 0.0))
+        # The sum of edges that cancel is a rounding error; without a lower bound their quotients would be huge.
+        whole = torch.maximum(node, 1e-9 * deviation.sum(0))
+        found.append(torch.where(whole > 0, deviation / whole.where(whole > 0, torch.ones_like(whole)), 0.0))
     return tuple(found)

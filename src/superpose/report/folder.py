@@ -30,8 +30,8 @@ from superpose.formulas.expressions.formula import Formula
 from superpose.messages import counted, quoted
 from superpose.nn.head import GAUSSIAN_EDGE, Head
 from superpose.nn.model import KAN, Edge
-from superpose.plot import canvas
-from superpose.plot.edge_picture import close_up, described, ends_of
+from superpose.plot import canvas, style
+from superpose.plot.edge_closeup import close_up, described, node_names
 from superpose.plot.samples import magnitudes, traced
 
 if TYPE_CHECKING:
@@ -319,8 +319,8 @@ def _typeset(formula: Formula, most: float = _MOST_FORMULA_WIDTH, *, named: bool
         return None
     figure = canvas.figure(1, 1)
     try:
-        with canvas.settings():
-            text = figure.text(0, 0, f"${latex}$", size=16, color=canvas.INK)
+        with canvas.default_style():
+            text = figure.text(0, 0, f"${latex}$", size=16, color=style.INK)
             extent = text.get_window_extent()
             width, height = extent.width / figure.dpi + 0.1, extent.height / figure.dpi + 0.1
             if not 0 < width <= most:
@@ -362,7 +362,7 @@ def _trade_off(result: Result | Classification) -> Any:
     rows = _front_rows(result)
     if "cross_entropy" in rows[0]:
         return plot.front(rows, error="cross_entropy")
-    return plot.front(rows, spread=result.metrics.get("target_std"))
+    return plot.front(rows, target_std=result.metrics.get("target_std"))
 
 
 def _front(result: Result | Classification, trade_off: canvas.Drawn | None) -> _Front | None:
@@ -436,7 +436,7 @@ def _edge_cards(result: Result | Classification) -> tuple[list[_EdgeCard], int]:
     chosen = sorted(sorted(active, key=strength)[:_MOST_CLOSE_UPS])
     cards = []
     for edge in chosen:
-        title = " → ".join(map(canvas.clean, ends_of(model, edge)))
+        title = " → ".join(map(canvas.clean, node_names(model, edge)))
         draw = functools.partial(close_up, model, trace, edge)
         picture = _picture(canvas.drawn(draw, title), f"The function from {title}")
         cards.append(_EdgeCard(title, described(model, edge), picture))

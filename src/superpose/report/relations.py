@@ -11,7 +11,7 @@ from superpose.files import write_atomically
 from superpose.files.json_numbers import finite
 from superpose.messages import counted, quoted
 from superpose.plot import canvas
-from superpose.plot.relations import draw
+from superpose.plot.relations_chart import draw
 from superpose.tasks.relations.result import Relation, Relations
 
 FILES = ("relations.json", "relations.md", "relations.svg", "relations.png")

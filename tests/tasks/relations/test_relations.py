@@ -17,7 +17,7 @@ import torch
 import superpose
 from helpers import EXAMPLES, CountingClock, is_one_sentence
 from superpose import Dataset, Formula, cli
-from superpose.plot import relations as picture
+from superpose.plot import relations_chart
 from superpose.report import relations as pages
 from superpose.tasks.relations.additive import Additive, candidates
 from superpose.tasks.relations.candidates import Tie
@@ -261,7 +261,7 @@ def test_command_answers_a_mistake_in_an_option(
 def test_picture_of_no_relation_and_of_many_columns() -> None:
     found = superpose.relations(uniform(3, 60), formulas=False, seeds=1)
     for relations in (found, superpose.Relations((), tuple(f"column {n}" for n in range(200)), (), 10, 0.5, "")):
-        assert picture.draw(relations).get_size_inches()[0] < 40
+        assert relations_chart.draw(relations).get_size_inches()[0] < 40
     assert "No relation explains 50% of a column." in pages.page(found)
 
 

@@ -1,4 +1,4 @@
-"""One edge close up: its curve, its samples, its knots."""
+"""One edge in detail: its function, its knots, and a histogram of its inputs."""
 
 from __future__ import annotations
 
@@ -12,58 +12,58 @@ from superpose.errors import OptionError
 from superpose.messages import counted
 from superpose.nn import KAN
 from superpose.nn.model import Edge, Trace
-from superpose.plot import canvas
+from superpose.plot import canvas, style
 from superpose.plot.canvas import typeset
-from superpose.plot.samples import ends, traced
+from superpose.plot.samples import input_ranges, traced
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_CURVE_POINTS, _BINS = 401, 40
+_BINS = 40
+# Enough for a smooth line on 3.6 inches at 160 dots per inch.
+_CURVE_POINTS = 401
 
 
 def edge(model: KAN, x: Tensor | Any, layer: int, i: int, o: int) -> Figure:
-    """Draw one edge: its curve over the samples' activations, these as a histogram, and the knots.
+    """Draw the function of one edge over the range of its inputs, its knots, and a histogram of the inputs.
 
-    Inputs are in the user's units on the first layer, outputs on the last; what lies between is in
-    the network's own.
+    The inputs of the first layer and the outputs of the last layer are in the user's units; all other values are in
+    the network's scaled units.
 
     Args:
         model: any model.
         x: samples in the user's units, as for :func:`network`.
-        layer, i, o: which edge.
+        layer, i, o: layer, input and output of the edge, from zero.
 
     Raises:
-        OptionError: if the model has no such edge, or it was removed.
+        OptionError: if the model has no such edge, or the edge was pruned.
     """
     return close_up(model, traced(model, x), (layer, i, o))
 
 
 def close_up(model: KAN, trace: Trace, which: Edge) -> Figure:
-    """:func:`edge` for activations that are at hand."""
+    """:func:`edge` for activations that are known already."""
     n, i, o = which
     if which not in set(model.active_edges()):
-        raise OptionError(
-            f"there is no edge {i} -> {o} in layer {n} to draw; model.active_edges() lists those that there are"
-        )
+        raise OptionError(f"there is no edge {i} -> {o} in layer {n} to draw; model.active_edges() lists the edges")
     layer = model.layer(n)
     into, out = _units(model, which)
     inputs = trace.layers[n].inputs
-    low, high = (end[i].item() for end in ends(inputs))
+    low, high = (bound[i].item() for bound in input_ranges(inputs))
     around = 0.03 * (high - low)
     places = torch.linspace(low - around, high + around, _CURVE_POINTS, dtype=torch.float64)
     with torch.no_grad():
         curve = layer.edge_function(i, o, places.to(layer.knots)).cpu()
     symbol = None if layer.symbolic is None else layer.symbolic.names.get((i, o))
-    color = canvas.ACCENT if symbol else canvas.INK
-    with canvas.settings():
+    color = style.SYMBOLIC_EDGE if symbol else style.SPLINE_EDGE
+    with canvas.default_style():
         figure = canvas.figure(4.4, 3.7)
         axes = figure.add_axes((0.15, 0.325, 0.815, 0.48))
         strip = figure.add_axes((0.15, 0.16, 0.815, 0.13), sharex=axes)
         for part in (axes, strip):
             canvas.plain_axes(part)
-        axes.plot(into(places), _trimmed(out(curve)), color=color, linewidth=2, zorder=3, gid="curve")
+        axes.plot(into(places), _without_poles(out(curve)), color=color, linewidth=2, zorder=3, gid="curve")
         _draw_histogram(strip, into(inputs[:, i]))
         strip.set(yticks=[])
         strip.spines["left"].set_visible(False)
@@ -71,17 +71,17 @@ def close_up(model: KAN, trace: Trace, which: Edge) -> Figure:
         axes.set_xlim(*into(places[[0, -1]]))
         if symbol is None:
             _draw_knots(axes, into(layer.knots[i, layer.degree : layer.knots.shape[1] - layer.degree].cpu()))
-        from_name, to_name = ends_of(model, which)
-        strip.set_xlabel(canvas.shortened(from_name, 40), size=10, color=canvas.INK, parse_math=False)
+        from_name, to_name = node_names(model, which)
+        strip.set_xlabel(canvas.shortened(from_name, 40), size=10, color=style.TEXT, parse_math=False)
         title = f"{canvas.shortened(from_name)} → {canvas.shortened(to_name)}"
         canvas.heading(axes, title, *described(model, which))
         return figure
 
 
 def described(model: KAN, which: Edge) -> list[str]:
-    """What stands on an edge, in words: a symbolic function with its constants, or a spline.
+    """The function of an edge in words: a symbolic function with its constants, or a spline.
 
-    The constants are those of the picture: in the user's units where its axes are.
+    The constants are in the units of the picture's axes.
 
     >>> described(KAN([1, 1], grid_size=5), (0, 0, 0))
     ['spline of degree 3 on 5 intervals']
@@ -105,24 +105,27 @@ def described(model: KAN, which: Edge) -> list[str]:
     ]
 
 
-def ends_of(model: KAN, which: Edge) -> tuple[str, str]:
-    """What an edge comes from and what it goes to, in words.
+def node_names(model: KAN, which: Edge) -> tuple[str, str]:
+    """The names of the nodes where an edge begins and ends.
 
-    >>> ends_of(KAN([2, 3, 1]), (0, 1, 2))
+    >>> node_names(KAN([2, 3, 1]), (0, 1, 2))
     ('x2', 'node 3 of layer 1')
-    >>> ends_of(KAN([2, [0, [2]]]), (0, 1, 1))
+    >>> node_names(KAN([2, [0, [2]]]), (0, 1, 1))
     ('x2', 'y')
     """
     n, i, o = which
     last = n == len(model.layers) - 1
     start = model.feature_names[i] if n == 0 else f"node {i + 1} of layer {n}"
-    # Edges lead to sums, of which several may belong to one product.
+    # Edges end at sums, and several sums may be factors of one product node.
     node = model.layer(n).owners[o]
     return start, model.target_names[node] if last else f"node {node + 1} of layer {n + 1}"
 
 
 def _units(model: KAN, which: Edge) -> tuple[Any, Any]:
-    """From scaled inputs and outputs of an edge to what is drawn, in float64, which has digits for an offset too."""
+    """Maps from an edge's scaled inputs and outputs to the units of the axes.
+
+    In float64: float32 has too few digits for a small range about a large offset.
+    """
     n, i, o = which
 
     def into(values: Tensor) -> np.ndarray:
@@ -139,8 +142,11 @@ def _units(model: KAN, which: Edge) -> tuple[Any, Any]:
     return into, out
 
 
-def _trimmed(values: np.ndarray) -> np.ndarray:
-    """A curve without what shoots far out of the rest, as 1/x does at its pole."""
+def _without_poles(values: np.ndarray) -> np.ndarray:
+    """The curve with NaN where it leaves the range of its central 96% by more than half that range, as at a pole.
+
+    A design choice; otherwise the pole of 1/x would flatten the rest of the curve.
+    """
     finite = values[np.isfinite(values)]
     if not finite.size:
         return values
@@ -157,12 +163,12 @@ def _draw_histogram(axes: Axes, values: np.ndarray) -> None:
         around = 0.5 * max(abs(low), abs(high)) or 0.5
         edges = np.array([low - 0.02 * around, high + 0.02 * around])
     counts, _ = np.histogram(values, edges)
-    axes.stairs(counts, edges, fill=True, color=canvas.LIGHT, gid="histogram")
+    axes.stairs(counts, edges, fill=True, color=style.HISTOGRAM, gid="histogram")
     axes.set_ylim(bottom=0)
 
 
 def _draw_knots(axes: Axes, knots: np.ndarray) -> None:
-    """Where the pieces of the spline meet, as ticks on the lower edge."""
+    """Draw the knots as ticks on the lower edge of the axes."""
     low, high = axes.get_xlim()
     seen = knots[(knots >= low) & (knots <= high)]
     axes.plot(
@@ -170,7 +176,7 @@ def _draw_knots(axes: Axes, knots: np.ndarray) -> None:
         np.zeros_like(seen),
         "|",
         transform=axes.get_xaxis_transform(),
-        color=canvas.SECOND,
+        color=style.KNOT,
         markersize=9,
         markeredgewidth=1.2,
         clip_on=False,

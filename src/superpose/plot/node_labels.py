@@ -8,23 +8,46 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from superpose.nn import KAN
-from superpose.plot import canvas
-from superpose.plot.layout import Layout
+from superpose.plot import canvas, style
+from superpose.plot.network_layout import Layout
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_LABEL_SIZES = (10.0, 13.0)
-# Names are slanted where they would fill more than this share of the room for one, or where the
-# diagram would have to be wider than that many inches for them.
-_LEVEL = 0.88
-_MOST_LABEL_ROOM = 9.0
-_ROTATION = 40
+
+@dataclass(frozen=True)
+class LabelStyle:
+    """Sizes of labels. All are design choices; nothing was measured.
+
+    Attributes:
+        sizes: smallest and largest size in points; labels grow with the diagram.
+        fill: labels are horizontal if none fills more than this share of the space between two nodes.
+        max_width: inches; a diagram is not made wider than this for horizontal labels.
+        rotation: degrees of slanted labels.
+    """
+
+    sizes: tuple[float, float] = (10.0, 13.0)
+    fill: float = 0.88
+    max_width: float = 9.0
+    rotation: float = 40.0
+
+
+_STYLE = LabelStyle()
 
 
 @dataclass(frozen=True)
 class Label:
-    """A name at a node: its lower left and upper right corners are what must not be cut off."""
+    """A name at a node.
+
+    Attributes:
+        text: the name, shortened.
+        x, y: the anchor of the text.
+        size: in points.
+        rotation: in degrees.
+        top: whether it belongs to an output.
+        corners: lower left and upper right corner, which the figure has to contain.
+        idle: whether the node has no edge.
+    """
 
     text: str
     x: float
@@ -36,44 +59,45 @@ class Label:
     idle: bool
 
 
-def room(model: KAN, levels: Sequence[Sequence[int]]) -> float:
-    """The width at which names stand level, if that is not too wide."""
+def preferred_width(model: KAN, levels: Sequence[Sequence[int]]) -> float:
+    """The width of a diagram at which the names fit horizontally, or its smallest width if that is too wide."""
     needed = [2.4]
     for level, names in ((levels[0], model.feature_names), (levels[-1], model.target_names)):
-        wide = max(canvas.text_size(canvas.shortened(names[i]), _LABEL_SIZES[0])[0] for i in level)
-        needed.append(len(level) * (wide + 0.02) / _LEVEL)
-    return max(room for room in needed if room <= _MOST_LABEL_ROOM)
+        wide = max(canvas.text_size(canvas.shortened(names[i]), _STYLE.sizes[0])[0] for i in level)
+        needed.append(len(level) * (wide + 0.02) / _STYLE.fill)
+    return max(width for width in needed if width <= _STYLE.max_width)
 
 
 def arrange(model: KAN, layout: Layout, connected: set[tuple[int, int]]) -> list[Label]:
-    """The names of inputs and outputs: level if there is room, else slanted."""
+    """Labels of inputs and outputs: horizontal where they fit, slanted otherwise."""
     last = max(n for n, _ in layout.nodes)
-    small, large = _LABEL_SIZES
+    small, large = _STYLE.sizes
     size = min(max(small, small + (layout.width - 7) * 0.35), large)
     made = []
     for level, names in ((0, model.feature_names), (last, model.target_names)):
         top = level == last
         shown = {node: canvas.shortened(names[node[1]]) for node in layout.nodes if node[0] == level}
         sizes = {node: canvas.text_size(text, size) for node, text in shown.items()}
-        level_fits = max(wide for wide, _ in sizes.values()) <= _LEVEL * layout.spacing(level)
+        horizontal = max(wide for wide, _ in sizes.values()) <= _STYLE.fill * layout.spacing(level)
         for node, text in shown.items():
             (x, y), (wide, high) = layout.nodes[node], sizes[node]
             y += 0.13 if top else -0.13
-            angle = 0.0 if level_fits else math.radians(_ROTATION)
+            angle = 0.0 if horizontal else math.radians(_STYLE.rotation)
             across = wide * math.cos(angle) + high * math.sin(angle)
             up = wide * math.sin(angle) + high * math.cos(angle)
-            before = across / 2 if level_fits else 0.1 if top else across
+            before = across / 2 if horizontal else 0.1 if top else across
             corner = (x - before, y if top else y - up)
             opposite = (
-                corner[0] + across + (0.0 if level_fits or not top else 0.05),
+                corner[0] + across + (0.0 if horizontal or not top else 0.05),
                 corner[1] + up,
             )
-            rotation = 0.0 if level_fits else float(_ROTATION)
+            rotation = 0.0 if horizontal else _STYLE.rotation
             made.append(Label(text, x, y, size, rotation, top, (corner, opposite), node not in connected))
     return made
 
 
 def draw(axes: Axes, label: Label) -> None:
+    """Draw one label."""
     slanted = label.rotation > 0
     across = "center" if not slanted else "left" if label.top else "right"
     canvas.write_text(
@@ -82,7 +106,7 @@ def draw(axes: Axes, label: Label) -> None:
         label.y,
         label.text,
         size=label.size,
-        color=canvas.GREY if label.idle else canvas.INK,
+        color=style.QUIET_TEXT if label.idle else style.TEXT,
         alpha=0.65 if label.idle else 1.0,
         ha=across,
         va="bottom" if label.top else "top",

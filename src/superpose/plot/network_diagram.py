@@ -1,4 +1,4 @@
-"""The network diagram: every edge with its function drawn on it."""
+"""The network diagram: nodes, and on every edge a box with the curve of its function."""
 
 from __future__ import annotations
 
@@ -17,26 +17,49 @@ from superpose.errors import OptionError
 from superpose.messages import counted
 from superpose.nn import KAN
 from superpose.nn.model import Edge, Trace
-from superpose.plot import canvas, label_layout
-from superpose.plot.layout import Layout, arrange
-from superpose.plot.samples import ends, magnitudes, traced
+from superpose.plot import canvas, node_labels, style
+from superpose.plot.network_layout import Layout, arrange
+from superpose.plot.samples import input_ranges, magnitudes, traced
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# More boxes than that in one layer tell nobody anything; the strongest are drawn, and it says so.
-MOST_EDGES = 300
-_MOST_IDLE_INPUTS = 40
+# Boxes in one layer: 300 fill ten rows of the smallest boxes. Of more edges the strongest are drawn, with a remark.
+MAX_EDGES = 300
+# Inputs without edges: more of them are left out, with a remark. A round number.
+_MAX_IDLE_INPUTS = 40
+# Enough for a smooth curve in a box of at most 0.95 inches at 160 dots per inch.
 _CURVE_POINTS = 101
 _PADDING = 0.18
-# How faint the faintest line, frame and curve are: the curve of a weak edge can still be read.
-_LINE, _FRAME, _CURVE, _TAG = 0.08, 0.22, 0.3, 0.55
 
 
 @dataclass(frozen=True)
-class _Drawn:
-    """One edge of the diagram: what is drawn on it, and how strongly from 0 to 1."""
+class _Faintest:
+    """The share of its full colour that an edge of strength 0 keeps, for each part of it.
+
+    Chosen by eye: the lines of weak edges recede, while their curves and names can still be read.
+    """
+
+    line: float = 0.08
+    frame: float = 0.22
+    curve: float = 0.3
+    tag: float = 0.55
+    node: float = 0.2
+
+
+_FAINTEST = _Faintest()
+
+
+@dataclass(frozen=True)
+class _DrawnEdge:
+    """One edge of the diagram.
+
+    Attributes:
+        x, y: the curve, scaled to -1 ... 1 both ways.
+        strength: of the colour, from 0 to 1.
+        symbol: the name of a symbolic function; None for a spline.
+    """
 
     x: np.ndarray
     y: np.ndarray
@@ -54,24 +77,24 @@ def network(
 ) -> Figure:
     """Draw a network: inputs below, outputs above, and on every edge a box with its function.
 
-    An edge is drawn over the range of activations that the samples reach, and fades with
-    tanh(beta * score). Symbolic edges have another colour and their name. A product is a circle with
-    a cross, above its factors, at which their edges end. Edges that were removed and hidden nodes
-    without edges are left out; an input without edges is faint.
+    The function is drawn over the range of the edge's inputs. The strength of an edge's colour is tanh(beta * score),
+    as in Liu et al. 2024, "KAN: Kolmogorov-Arnold Networks", section 2.5.1. Symbolic edges have another colour, and
+    the name of the function under the box. A product node is a circle with a cross above its factors, at which edges
+    end. Pruned edges and hidden nodes without edges are left out; an input without edges is faint.
 
     Args:
         model: any model.
         x: samples in the user's units: an array or tensor ``[B, n_in]``, a :class:`~superpose.Dataset`, a data frame
-            or the path of a table, whose columns are taken by name; of more than 10,000 rows an even selection is
-            taken.
-        beta: how soon edges are drawn in full; the larger, the sooner.
+            or the path of a table, whose columns are taken by name; of more than 10,000 rows an evenly spaced
+            selection is taken.
+        beta: with a larger value, weaker edges are drawn in full colour.
         scores: :func:`superpose.edit.scores` of the model, or for each layer a tensor ``[I, O]``; by default the
             standard deviation of each edge in units of its node's.
-        title: at the top.
+        title: text above the diagram.
 
     Raises:
         OptionError: if ``beta`` is not positive, or the scores do not belong to the model.
-        DataError, ShapeError: if the samples do not.
+        DataError, ShapeError: if the samples do not belong to the model.
 
     >>> picture = network(KAN([2, 5, 1]), torch.zeros(1, 2))
     >>> type(picture).__mro__[1].__name__
@@ -86,13 +109,13 @@ def network(
     edges, hidden_edges = _strongest(model, strengths)
     levels, hidden_inputs = _levels(model, edges)
     drawn = _curves(model, trace, edges, strengths)
-    with canvas.settings():
+    with canvas.default_style():
         layout = arrange(
             levels,
             edges,
             tagged={edge for edge in edges if drawn[edge].symbol},
             owners=[layer.owners for layer in model.kan_layers()],
-            least_width=label_layout.room(model, levels),
+            min_width=node_labels.preferred_width(model, levels),
         )
         return _draw(model, layout, drawn, title, _remarks(drawn, hidden_edges, hidden_inputs))
 
@@ -110,49 +133,52 @@ def _strengths(model: KAN, scores: Sequence[Tensor], beta: float) -> list[np.nda
 
 
 def _strongest(model: KAN, strengths: Sequence[np.ndarray]) -> tuple[list[Edge], int]:
-    """The edges to draw, and how many are not."""
+    """The edges to draw, and the number of edges that are left out."""
     active, kept = model.active_edges(), []
     for n in range(len(strengths)):
         layer = [edge for edge in active if edge[0] == n]
-        if len(layer) > MOST_EDGES:
+        if len(layer) > MAX_EDGES:
             layer.sort(key=lambda edge: -strengths[edge[0]][edge[1:]])
-        kept += layer[:MOST_EDGES]
+        kept += layer[:MAX_EDGES]
     return sorted(kept), len(active) - len(kept)
 
 
 def _levels(model: KAN, edges: Sequence[Edge]) -> tuple[list[list[int]], int]:
-    """The nodes to draw on each level, and how many inputs are not drawn."""
+    """The nodes to draw on each level, and the number of inputs that are left out."""
     widths = model.widths
     used: list[set[int]] = [set() for _ in widths]
     for n, i, o in edges:
         used[n].add(i)
         used[n + 1].add(model.layer(n).owners[o])
     idle = widths[0] - len(used[0])
-    if idle <= _MOST_IDLE_INPUTS:
+    if idle <= _MAX_IDLE_INPUTS:
         used[0], idle = set(range(widths[0])), 0
     used[-1] = set(range(widths[-1]))
     return [sorted(level) or [0] for level in used], idle
 
 
 @torch.no_grad()
-def _curves(model: KAN, trace: Trace, edges: Sequence[Edge], strengths: Sequence[np.ndarray]) -> dict[Edge, _Drawn]:
+def _curves(model: KAN, trace: Trace, edges: Sequence[Edge], strengths: Sequence[np.ndarray]) -> dict[Edge, _DrawnEdge]:
     """Each edge's curve, scaled to -1 ... 1 both ways."""
     drawn = {}
     places = np.linspace(-1, 1, _CURVE_POINTS)
     for n, layer in enumerate(model.kan_layers()):
-        low, high = ends(trace.layers[n].inputs)
+        low, high = input_ranges(trace.layers[n].inputs)
         share = torch.linspace(0, 1, _CURVE_POINTS, dtype=low.dtype)[:, None]
         values = layer.edges((low + share * (high - low)).to(layer.knots)).cpu().numpy()
         node = trace.layers[n].sums.std(0, correction=0).numpy()
         names = {} if layer.symbolic is None else layer.symbolic.names
         for _, i, o in (edge for edge in edges if edge[0] == n):
             curve = _scaled(values[:, i, o], node[o])
-            drawn[n, i, o] = _Drawn(places, curve, float(strengths[n][i, o]), names.get((i, o)))
+            drawn[n, i, o] = _DrawnEdge(places, curve, float(strengths[n][i, o]), names.get((i, o)))
     return drawn
 
 
 def _scaled(values: np.ndarray, node: float) -> np.ndarray:
-    """A curve between -1 and 1; what shoots far out is cut, and what is flat stays flat."""
+    """A curve between -1 and 1, with NaN near poles; a constant function becomes zero.
+
+    Poles are values outside the range of the central 94%, widened by 40% on both sides. A design choice.
+    """
     finite = values[np.isfinite(values)]
     if not finite.size:
         return np.full_like(values, np.nan)
@@ -165,18 +191,20 @@ def _scaled(values: np.ndarray, node: float) -> np.ndarray:
     return np.where(np.abs(scaled) <= 1 + 1e-9, scaled, np.nan)
 
 
-def _remarks(drawn: Mapping[Edge, _Drawn], edges: int, inputs: int) -> list[str]:
-    said = []
+def _remarks(drawn: Mapping[Edge, _DrawnEdge], edges: int, inputs: int) -> list[str]:
+    remarks = []
     if edges:
-        said.append(f"{counted(edges, 'weaker edge')} not drawn")
+        remarks.append(f"{counted(edges, 'weaker edge')} not drawn")
     if inputs:
-        said.append(f"{counted(inputs, 'input')} without edges not drawn")
-    return said
+        remarks.append(f"{counted(inputs, 'input')} without edges not drawn")
+    return remarks
 
 
-def _draw(model: KAN, layout: Layout, drawn: Mapping[Edge, _Drawn], title: str | None, remarks: list[str]) -> Figure:
+def _draw(
+    model: KAN, layout: Layout, drawn: Mapping[Edge, _DrawnEdge], title: str | None, remarks: list[str]
+) -> Figure:
     owners = [layer.owners for layer in model.kan_layers()]
-    labels = label_layout.arrange(
+    labels = node_labels.arrange(
         model, layout, {(n, i) for n, i, _ in drawn} | {(n + 1, owners[n][o]) for n, _, o in drawn}
     )
     left = min(0.0, *(label.corners[0][0] for label in labels)) - _PADDING
@@ -187,9 +215,9 @@ def _draw(model: KAN, layout: Layout, drawn: Mapping[Edge, _Drawn], title: str |
     bottom -= 0.3 * legend
     if title:
         title = canvas.shortened(title, 80)
-        wide, high = canvas.text_size(title, 13, weight="bold")
-        top += high + 0.15
-        lacking = max(0.0, wide + 2 * _PADDING - (right - left))
+        title_width, title_height = canvas.text_size(title, 13, weight="bold")
+        top += title_height + 0.15
+        lacking = max(0.0, title_width + 2 * _PADDING - (right - left))
         left, right = left - lacking / 2, right + lacking / 2
     figure = canvas.figure(right - left, top - bottom)
     axes = figure.add_axes((0, 0, 1, 1))
@@ -204,20 +232,20 @@ def _draw(model: KAN, layout: Layout, drawn: Mapping[Edge, _Drawn], title: str |
             size=13,
             weight="bold",
             va="top",
-            color=canvas.INK,
+            color=style.TEXT,
         )
     for edge in sorted(drawn, key=lambda edge: drawn[edge].strength):
         _draw_edge(axes, layout, edge, drawn[edge])
     _draw_nodes(axes, layout, drawn, owners)
     for label in labels:
-        label_layout.draw(axes, label)
+        node_labels.draw(axes, label)
     if legend:
         _draw_legend(axes, left + _PADDING, bottom + 0.2, drawn, remarks)
     return figure
 
 
 def _faded(color: str, strength: float, least: float) -> tuple[float, float, float]:
-    """A colour on white; not transparent, so that crossing lines do not add up."""
+    """A colour mixed with white. Not transparent: crossing lines would add up to a stronger colour."""
     from matplotlib.colors import to_rgb
 
     share = least + (1 - least) * min(max(strength, 0.0), 1.0)
@@ -225,25 +253,25 @@ def _faded(color: str, strength: float, least: float) -> tuple[float, float, flo
     return red, green, blue
 
 
-def _draw_edge(axes: Axes, layout: Layout, edge: Edge, drawn: _Drawn) -> None:
+def _draw_edge(axes: Axes, layout: Layout, edge: Edge, drawn: _DrawnEdge) -> None:
     from matplotlib.patches import Rectangle
 
     n, i, o = edge
     name = f"{n}-{i}-{o}"
-    color = canvas.ACCENT if drawn.symbol else canvas.INK
+    color = style.SYMBOLIC_EDGE if drawn.symbol else style.SPLINE_EDGE
     x, y = layout.boxes[edge]
     half = layout.box / 2
     foot = y - half - (layout.tag if drawn.symbol else 0.0)
     for corners in layout.lines[edge]:
         axes.plot(
             *zip(*corners, strict=True),
-            color=_faded(color, drawn.strength, _LINE),
+            color=_faded(color, drawn.strength, _FAINTEST.line),
             linewidth=0.6 + 0.8 * drawn.strength,
             zorder=1 + drawn.strength / 2,
             solid_capstyle="round",
             solid_joinstyle="round",
         )
-    frame = _faded(color, drawn.strength, _FRAME)
+    frame = _faded(color, drawn.strength, _FAINTEST.frame)
     axes.add_patch(
         Rectangle(
             (x - half, y - half),
@@ -260,14 +288,14 @@ def _draw_edge(axes: Axes, layout: Layout, edge: Edge, drawn: _Drawn) -> None:
     axes.plot(
         x + reach * drawn.x,
         y + reach * drawn.y,
-        color=_faded(color, drawn.strength, _CURVE),
+        color=_faded(color, drawn.strength, _FAINTEST.curve),
         linewidth=max(1.0, min(1.8, 2.2 * layout.box)),
         zorder=3,
         solid_capstyle="round",
         gid=f"curve-{name}",
     )
     if drawn.symbol:
-        fill = _faded(color, drawn.strength, _TAG)
+        fill = _faded(color, drawn.strength, _FAINTEST.tag)
         axes.add_patch(
             Rectangle(
                 (x - half, foot),
@@ -283,19 +311,19 @@ def _draw_edge(axes: Axes, layout: Layout, edge: Edge, drawn: _Drawn) -> None:
 
 
 def _draw_symbol(axes: Axes, x: float, y: float, layout: Layout, symbol: str) -> None:
-    """A function's name in the strip under its box, as large as fits."""
+    """Write a function's name in the strip under its box, in the largest size that fits."""
     text = canvas.shortened(canvas.typeset(symbol))
     size = min(10.0, 72 * layout.tag * 0.68)
-    wide = canvas.text_size(text, size)[0]
+    width = canvas.text_size(text, size)[0]
     room = 0.92 * layout.box
-    if wide > room:
-        size = max(5.0, size * room / wide)
-    while (wide := canvas.text_size(text, size)[0]) > room and len(text) > 3:
+    if width > room:
+        size = max(5.0, size * room / width)
+    while (width := canvas.text_size(text, size)[0]) > room and len(text) > 3:
         text = canvas.shortened(text, len(text) - 1)
     canvas.write_text(axes, x, y, text, size=size, color="white", ha="center", va="center_baseline", zorder=4)
 
 
-def _draw_nodes(axes: Axes, layout: Layout, drawn: Mapping[Edge, _Drawn], owners: Sequence[Sequence[int]]) -> None:
+def _draw_nodes(axes: Axes, layout: Layout, drawn: Mapping[Edge, _DrawnEdge], owners: Sequence[Sequence[int]]) -> None:
     strongest: dict[tuple[int, int], float] = {}
     factors: dict[tuple[int, int], float] = {}
     for (n, i, o), edge in drawn.items():
@@ -306,12 +334,12 @@ def _draw_nodes(axes: Axes, layout: Layout, drawn: Mapping[Edge, _Drawn], owners
     for (level, o), (x, y) in layout.factors.items():
         node = level, owners[level - 1][o]
         products.add(node)
-        color = _faded(canvas.INK, factors.get((level, o), 0.0), 0.2)
+        color = _faded(style.SPLINE_EDGE, factors.get((level, o), 0.0), _FAINTEST.node)
         top_x, top_y = layout.nodes[node]
         axes.plot([x, top_x], [y, top_y], color=color, linewidth=1.0, zorder=4.5)
         _draw_dot(axes, x, y, 4.0, color, f"factor-{level}-{o}")
     for node, (x, y) in layout.nodes.items():
-        color = _faded(canvas.INK, strongest.get(node, 0.0), 0.2)
+        color = _faded(style.SPLINE_EDGE, strongest.get(node, 0.0), _FAINTEST.node)
         gid = f"node-{node[0]}-{node[1]}"
         if node not in products:
             _draw_dot(axes, x, y, 5.5, color, gid)
@@ -324,13 +352,13 @@ def _draw_dot(axes: Axes, x: float, y: float, size: float, color: tuple[float, f
     axes.plot([x], [y], "o", markersize=size, color=color, markeredgecolor="white", zorder=5, gid=gid)
 
 
-def _draw_legend(axes: Axes, x: float, y: float, drawn: Mapping[Edge, _Drawn], remarks: Sequence[str]) -> None:
+def _draw_legend(axes: Axes, x: float, y: float, drawn: Mapping[Edge, _DrawnEdge], remarks: Sequence[str]) -> None:
     entries: list[tuple[str | None, str]] = [(None, remark) for remark in remarks]
     if {d.symbol is None for d in drawn.values()} == {True, False}:
-        entries = [(canvas.INK, "spline"), (canvas.ACCENT, "symbolic"), *entries]
+        entries = [(style.SPLINE_EDGE, "spline"), (style.SYMBOLIC_EDGE, "symbolic"), *entries]
     for color, text in entries:
         if color is not None:
             axes.plot((x, x + 0.22), (y, y), color=color, linewidth=1.6)
             x += 0.3
-        canvas.write_text(axes, x, y, text, size=9, color=canvas.GREY, va="center")
+        canvas.write_text(axes, x, y, text, size=9, color=style.QUIET_TEXT, va="center")
         x += canvas.text_size(text, 9)[0] + 0.3
