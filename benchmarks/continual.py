@@ -178,7 +178,7 @@ class _Network(Learner):
             options |= {"memory": self.memory, "adapt": False}
         history = fit(self.model, data, **options)
         # fit keeps its best state then and returns, but a benchmark wants whole runs.
-        if history.reason.startswith("interrupted"):
+        if history.interrupted:
             raise KeyboardInterrupt
         if self.strength is not None:
             self.memory = remember(self.model, data, self.memory, strength=self.strength)

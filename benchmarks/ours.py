@@ -65,6 +65,6 @@ def fitted(
 
 
 def _trained(model: KAN, history: History) -> Trained:
-    if history.reason.startswith("interrupted"):
+    if history.interrupted:
         raise KeyboardInterrupt
     return Trained.of(model, tuple(history.grids))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import sys
-import time
 
 import pytest
 
-from superpose.deadline import OutOfTime, until
+from superpose.deadline import Deadline, OutOfTime, until
 
 
 def endless() -> int:
@@ -21,14 +21,14 @@ def next_one(count: int) -> int:
 
 
 def test_an_endless_computation_ends_and_leaves_no_trace() -> None:
-    with pytest.raises(OutOfTime), until(time.monotonic() + 0.05):
+    with pytest.raises(OutOfTime), until(Deadline(0.05)):
         endless()
     assert sys.getprofile() is None
     assert next_one(1) == 2
 
 
 def test_what_ends_in_time_is_not_disturbed() -> None:
-    with until(time.monotonic() + 60):
+    with until(Deadline(60)):
         assert sum(next_one(n) for n in range(10)) == 55
     assert sys.getprofile() is None
 
@@ -37,8 +37,16 @@ def test_a_profiler_keeps_its_place() -> None:
     seen = []
     sys.setprofile(lambda frame, event, argument: seen.append(event))
     try:
-        with until(0.0):
+        with until(Deadline(0.0)):
             next_one(1)
     finally:
         sys.setprofile(None)
     assert "call" in seen
+
+
+def test_deadlines_nest() -> None:
+    whole = Deadline(60)
+    assert not whole.passed() and 59 < whole.left() <= 60 and 0 <= whole.elapsed() < 1
+    assert 29 < whole.share(0.5).left() <= 30 and whole.sub(5).left() <= 5
+    assert whole.sub(100).left() <= 60 and Deadline(0).passed() and Deadline(-1).left() == 0
+    assert Deadline(None).left() == Deadline(math.inf).share(0.5).left() == math.inf

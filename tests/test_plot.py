@@ -318,7 +318,7 @@ def test_an_edge_that_is_not_there_is_one_sentence(which: tuple[int, int, int]) 
 
 def staircase_history(grids: list[int], validation: float = 2.0) -> History:
     records = [Record(step, "", grid, 0.5**step, validation * 0.5**step, 0.1 * step) for step, grid in enumerate(grids)]
-    return History(records, "lm", "it ended", False, 0.1, 0.2, 1.0)
+    return History(records, "lm", reason="it ended", train_rmse=0.1, validation_rmse=0.2, seconds=1.0)
 
 
 @pytest.mark.parametrize(
@@ -373,7 +373,7 @@ def test_short_histories_are_drawn(history: History) -> None:
 def test_all_labels_of_losses_are_on_the_picture(low: float, high: float) -> None:
     losses = numpy.geomspace(high, low, 12)
     records = [Record(step, "", 3, loss, 1.1 * loss, 0.1) for step, loss in enumerate(losses)]
-    figure = plot.staircase(History(records, "lm", "it ended", False, 0.1, 0.2, 1.0))
+    figure = plot.staircase(History(records, "lm", reason="it ended", train_rmse=0.1, validation_rmse=0.2, seconds=1.0))
     plot.render(figure, "png")
     (axes,) = figure.axes
     assert axes.yaxis.get_tightbbox().x0 >= 0 and axes.get_tightbbox().x1 <= figure.bbox.x1

@@ -22,7 +22,8 @@ from helpers import is_one_sentence, run_python
 from superpose import KAN, Dataset, Formula, KANLayer, plot
 from superpose.edit.combining import combine
 from superpose.formulas.recommendation import Finding
-from superpose.nn.symbolic_functions import SymbolicFunction, find, power
+from superpose.nn.symbolic import SymbolicFunction, find, power
+from superpose.stopping import StopReason
 from superpose.tasks.classification import Classification, Labelled, ScoreFormula
 from superpose.tasks.pde import Box, Solution, SolveRecord, SolveSettings
 from superpose.tasks.regression.search import Result
@@ -111,7 +112,7 @@ def examples() -> dict[str, Any]:
         "variable": benchmarks.problems.feynman()["I.12.11"].variables[0],
         "problem with a law": next(iter(benchmarks.problems.laws().values())),
         "box": Box((0, 0), (1, 1)),
-        "solution": Solution((record,) * 50, "lm", "it converged", False, 1e-9, {"equation": 1e-9}, 1.0),
+        "solution": Solution((record,) * 50, "lm", StopReason.CONVERGED, "it converged", 1e-9, {"equation": 1e-9}, 1.0),
         "record of a solution": record,
         "solver settings": SolveSettings(),
         "error": superpose.DataError("'t.csv' has no column 'a'; name another"),
@@ -190,7 +191,7 @@ def test_a_function_is_found_by_its_name(own_functions: None) -> None:
     mine = superpose.register("my-function", z / (1 + z**2))
     assert by_pickle(mine) is find("my-function")
     text = pickle.dumps(mine)
-    superpose.nn.symbolic_functions._REGISTERED.clear()
+    superpose.nn.symbolic._REGISTERED.clear()
     with pytest.raises(superpose.OptionError) as caught:
         pickle.loads(text)  # noqa: S301  (its own)
     assert is_one_sentence(str(caught.value)) and "register" in str(caught.value)

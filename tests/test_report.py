@@ -78,7 +78,9 @@ def result(
     made = {
         "model": model,
         "network": model if "formula" in changes and changes["formula"] is None else model.refine(9),
-        "history": History(records, "lm", "the schedule ended", False, 0.1, 0.2, 1.0),
+        "history": History(
+            records, "lm", reason="the schedule ended", train_rmse=0.1, validation_rmse=0.2, seconds=1.0
+        ),
         "formula": FormulaStandIn(),
         "data": data,
         "metrics": {

@@ -1,8 +1,9 @@
-"""An end to computations that know no time limit of their own."""
+"""Deadlines: public functions take ``time_limit`` in seconds, and pass on a :class:`Deadline` made from it."""
 
 from __future__ import annotations
 
 import contextlib
+import math
 import sys
 import time
 from collections.abc import Iterator
@@ -10,27 +11,65 @@ from types import FrameType
 from typing import Any
 
 
+class Deadline:
+    """A moment at which a computation has to end.
+
+    Args:
+        time_limit: seconds from now; None or infinity for no limit.
+
+    >>> search = Deadline(60)
+    >>> search.passed(), search.share(0.5).left() < 30.1, search.sub(3).left() <= 3, Deadline(None).left()
+    (False, True, True, inf)
+    """
+
+    __slots__ = ("_at", "_began")
+
+    def __init__(self, time_limit: float | None = None) -> None:
+        self._began = time.monotonic()
+        self._at = math.inf if time_limit is None else self._began + time_limit
+
+    def left(self) -> float:
+        """Seconds until the deadline; 0 if it has passed."""
+        return max(0.0, self._at - time.monotonic())
+
+    def elapsed(self) -> float:
+        """Seconds since this object was made."""
+        return time.monotonic() - self._began
+
+    def passed(self) -> bool:
+        """Whether the deadline has passed."""
+        return time.monotonic() >= self._at
+
+    def share(self, fraction: float) -> Deadline:
+        """A deadline after this fraction of the time that is left."""
+        return Deadline(fraction * self.left())
+
+    def sub(self, seconds: float) -> Deadline:
+        """A deadline after these seconds, or this one if it is earlier."""
+        return Deadline(min(seconds, self.left()))
+
+
 class OutOfTime(Exception):
-    """A computation was ended because its time was over."""
+    """The deadline of :func:`until` passed."""
 
 
 @contextlib.contextmanager
-def until(deadline: float) -> Iterator[None]:
-    """End what runs inside at a time of :func:`time.monotonic`, by :class:`OutOfTime`.
+def until(deadline: Deadline) -> Iterator[None]:
+    """Raise :class:`OutOfTime` inside the block when the deadline passes.
 
-    For pure Python code of this thread, such as SymPy's: the clock is looked at whenever a function is called, which
-    costs about a quarter of the speed. Where a profiler is at work, it is left alone and nothing is ended.
+    For pure Python code of this thread that takes no time limit, such as SymPy's. The clock is read at every function
+    call, which slows the code down by about a quarter. Under a profiler the block runs without a limit.
     """
     if sys.getprofile() is not None:
         yield
         return
 
-    def look(frame: FrameType, event: str, argument: Any) -> None:
-        if event == "call" and time.monotonic() > deadline:
+    def check(frame: FrameType, event: str, argument: Any) -> None:
+        if event == "call" and deadline.passed():
             sys.setprofile(None)
             raise OutOfTime
 
-    sys.setprofile(look)
+    sys.setprofile(check)
     try:
         yield
     finally:

@@ -38,7 +38,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[search.DiscoverOptions]:
         if listener is not None:
             listener("searching [for] a formula")
         model = symbolic_model(feature_names=data.feature_names, target_names=data.target_names)
-        history = History([Record(0, "start", 3, 1.0, 1.0, 0.0)], "lm", "it was found", seconds=0.1)
+        history = History([Record(0, "start", 3, 1.0, 1.0, 0.0)], "lm", reason="it was found", seconds=0.1)
         formula = Formula.of(model) if options.formula else None
         metrics = {
             "formula": None if formula is None else str(formula),

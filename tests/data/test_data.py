@@ -267,7 +267,7 @@ BROKEN_TABLES: list[tuple[str, str | bytes, str, dict[str, Any]]] = [
     ("damaged parquet", b"PAR1" + bytes(100), "is a damaged Parquet file", {}),
     ("bad share", GOOD, "validation=1.5 is no share of the rows", {"validation": 1.5}),
     ("shares too large", GOOD, "leave 0 of 20 rows", {"validation": 0.5, "test": 0.5}),
-    ("bad seed", GOOD, "seed=-1 is no seed", {"seed": -1}),
+    ("bad seed", GOOD, "seed must be a whole number from 0 to 2**63 - 1, not -1", {"seed": -1}),
 ]  # fmt: skip
 
 

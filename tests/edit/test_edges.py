@@ -8,7 +8,7 @@ from torch import Tensor
 
 from helpers import is_one_sentence
 from superpose.data import Dataset
-from superpose.data.sampling import sample
+from superpose.data.sampling import training_sample
 from superpose.edit import fix, refit, release, suggest
 from superpose.edit.edge_curves import edge_samples
 from superpose.errors import OptionError
@@ -176,7 +176,7 @@ def test_functions_that_are_not_there_are_named() -> None:
 
 def test_samples_are_spread_over_the_table_and_few() -> None:
     rows = torch.arange(100_000, dtype=DOUBLE)[:, None]
-    picked = sample(rows, 1000)[:, 0]
+    picked = training_sample(rows, 1000)[:, 0]
     assert len(picked) == 1000 and picked[0] == 0 and picked[-1] == 99_999
     assert float(picked.diff().max()) < 110
-    assert torch.equal(sample(rows[:10], 1000), rows[:10])
+    assert torch.equal(training_sample(rows[:10], 1000), rows[:10])

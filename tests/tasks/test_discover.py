@@ -319,7 +319,7 @@ def test_an_interruption_before_anything_was_found_is_the_callers(monkeypatch: p
         ({"shape": 5}, "shape"),
         ({"shape": (2.5, 1)}, "whole numbers"),
         ({"optimizer": "adam"}, "optimizer must be one of lm, lbfgs, adamw"),
-        ({"time_limit": 0}, "time_limit must be a positive number"),
+        ({"time_limit": 0}, "time_limit must be a positive finite number"),
         ({"time_limit": math.nan}, "time_limit must be"),
         ({"time_limit": "long"}, "time_limit must be"),
         ({"grid_size": 0}, "grid_size must be"),

@@ -19,6 +19,7 @@ from superpose.data import Dataset, read_csv
 from superpose.errors import DataError, OptionError, ShapeError
 from superpose.nn import KAN
 from superpose.spline import grid
+from superpose.stopping import StopReason
 from superpose.train import History, Record, fit, hidden_grids
 from superpose.train.hidden_grids import room
 
@@ -99,7 +100,7 @@ def test_without_a_schedule_the_grid_doubles_while_that_helps() -> None:
     data = table(200, noise=0.05)
     history = fit(KAN([2, 1], seed=0), data, progress=False)
     assert history.grids[0] == 5 and all(b == 2 * a for a, b in zip(history.grids, history.grids[1:], strict=False))
-    assert "gave no better validation error" in history.reason and not history.interrupted
+    assert "gave no better validation error" in history.reason and history.stop is StopReason.NO_IMPROVEMENT
     exact = fit(KAN([2, 1], seed=0), table(300), progress=False)
     assert exact.grids[:3] == [5, 10, 20] and exact.validation_rmse < 1e-5
 
@@ -326,7 +327,7 @@ def test_the_time_limit_stops_says_so_and_keeps_the_best(monkeypatch: pytest.Mon
 
     data, model = table(), KAN([2, 2, 1], seed=0)
     history = fit(model, data, grids=(3, 6, 12, 24), steps=50, time_limit=10.5, listener=tick, progress=False)
-    assert history.interrupted and "time limit" in history.reason and is_one_sentence(history.reason)
+    assert history.stop is StopReason.TIME_LIMIT and "time limit" in history.reason and is_one_sentence(history.reason)
     assert len(history.records) == 11
     assert rmse(model, data, "validation") == pytest.approx(history.validation_rmse, rel=1e-9)
     best = min(record.validation_loss for record in history.records)
@@ -358,6 +359,7 @@ def test_nan_stops_with_a_sentence_and_the_best_state(optimizer: str) -> None:
 
     data, model = table(), KAN([2, 1], seed=0)
     history = fit(model, data, optimizer=optimizer, loss=loss, progress=False)
+    assert history.stop is StopReason.NAN_LOSS
     assert "became NaN at step" in history.reason and "lower learning_rate" in history.reason
     assert is_one_sentence(history.reason)
     assert all(bool(torch.isfinite(value).all()) for value in model.state_dict().values())
@@ -382,7 +384,7 @@ def test_a_learning_rate_that_blows_up_leaves_a_finite_model() -> None:
         ({"optimizer": "lm", "loss": torch.nn.functional.l1_loss}, "use 'lbfgs' or 'adamw'"),
         ({"step": 5}, "did you mean 'steps'"),
         ({"lamb": 0.1}, "fit has no option 'lamb'"),
-        ({"steps": 0}, "steps must be a whole number of at least 1, not 0"),
+        ({"steps": 0}, "steps must be a whole number of at least 1, or None, not 0"),
         ({"steps": 2.5}, "steps must be"),
         ({"steps": True}, "steps must be"),
         ({"starts": -1}, "starts must be"),

@@ -13,6 +13,7 @@ import pytest
 
 from helpers import is_one_sentence
 from superpose.errors import FileError
+from superpose.stopping import StopReason
 from superpose.train import History, Record
 
 
@@ -23,7 +24,7 @@ def history() -> History:
         Record(2, "refine", 6, 1e300, float("inf"), 0.2),
         Record(3, "", 6, 0.1, float("nan"), 123456.789),
     ]
-    return History(records, "lm", "the schedule ended")
+    return History(records, "lm", StopReason.GRIDS_EXHAUSTED, "the schedule ended")
 
 
 def test_a_csv_file_holds_the_records_to_the_last_bit(tmp_path: Path) -> None:

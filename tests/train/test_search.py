@@ -13,6 +13,7 @@ from torch import Tensor
 from helpers import is_one_sentence
 from superpose.data import Dataset
 from superpose.errors import DataError, OptionError
+from superpose.stopping import StopReason
 from superpose.train import SearchResult, search
 
 DOUBLE = torch.float64
@@ -112,7 +113,7 @@ def test_no_network_has_more_constants_than_the_budget() -> None:
 def test_time_ends_a_search_and_what_was_found_is_kept() -> None:
     data = product()
     found = search(data, time_limit=0.3)
-    assert found.reason == "the time was over" and found.history.interrupted is False
+    assert found.stop is found.history.stop is StopReason.TIME_LIMIT and not found.history.interrupted
     assert math.isfinite(rmse(found, data))
 
 
@@ -121,7 +122,7 @@ def test_steps_end_a_search_at_the_same_place_on_every_machine() -> None:
     for most in (3, 7):
         # Without hidden layers there is one start, and each step leaves a record.
         found = search(data, shapes=[()], steps=most, time_limit=FOREVER)
-        assert found.reason == "all steps were taken" and math.isfinite(rmse(found, data))
+        assert found.stop is StopReason.STEP_BUDGET and math.isfinite(rmse(found, data))
         assert sum(record.event == "" for record in found.history.records) == most
 
 

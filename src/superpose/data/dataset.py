@@ -18,13 +18,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from numbers import Integral, Real
+from numbers import Real
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy
 import torch
 from torch import Tensor
 
+from superpose.checks import check_seed
 from superpose.data.arrays import (
     chosen_names,
     column_names,
@@ -441,8 +442,7 @@ def _split(table: Table, validation: float, test: float, seed: int) -> tuple[Ten
     for option, share in (("validation", validation), ("test", test)):
         if isinstance(share, bool) or not isinstance(share, Real) or not 0 <= share < 1:
             raise OptionError(f"{option}={share!r} is no share of the rows; use a number from 0 up to below 1")
-    if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= seed < 2**63:
-        raise OptionError(f"seed={seed!r} is no seed; use an integer from 0 to 2**63 - 1")
+    generator = torch.Generator().manual_seed(check_seed(seed))
     n_validation, n_test = round(validation * table.n_rows), round(test * table.n_rows)
     n_train = table.n_rows - n_validation - n_test
     if n_train < _LEAST_TRAINING_ROWS:
@@ -451,7 +451,7 @@ def _split(table: Table, validation: float, test: float, seed: int) -> tuple[Ten
             f"{table.n_rows} rows for training; at least {_LEAST_TRAINING_ROWS} are needed, "
             "hold out fewer"
         )
-    order = torch.randperm(table.n_rows, generator=torch.Generator().manual_seed(int(seed)))
+    order = torch.randperm(table.n_rows, generator=generator)
     part = torch.empty_like(order)
     part[order] = torch.repeat_interleave(torch.tensor([n_train, n_validation, n_test]))
     train, held_out, final = ((part == which).nonzero().flatten() for which in range(3))

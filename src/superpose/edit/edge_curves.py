@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from superpose.data import Dataset
-from superpose.data.sampling import sample
+from superpose.data.sampling import training_sample
 from superpose.errors import OptionError
 from superpose.formulas.candidates import SIMPLICITY, Candidate, fit_curve
 from superpose.formulas.expressions.functions import resolve_names
 from superpose.nn.model import KAN, Edge
-from superpose.nn.symbolic_functions import find, library
+from superpose.nn.symbolic import find, library
 
 
 def check_edge(model: KAN, edge: Sequence[int]) -> Edge:
@@ -34,7 +34,7 @@ def check_edge(model: KAN, edge: Sequence[int]) -> Edge:
 def edge_samples(model: KAN, data: Dataset | Tensor, edge: Edge) -> tuple[Tensor, Tensor]:
     """The inputs that reach an edge on some rows and its outputs, each ``[S]``, in the layer's scaled units."""
     n, i, o = edge
-    h = model.scale_inputs(sample(data))
+    h = model.scale_inputs(training_sample(data))
     for layer in model.kan_layers()[:n]:
         h = layer(h)
     return h[:, i], model.layer(n).edge_function(i, o, h[:, i])

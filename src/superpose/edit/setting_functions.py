@@ -7,11 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import torch
 from torch import Tensor
 
 from superpose.data import Dataset
-from superpose.data.sampling import sample
+from superpose.data.sampling import EDGE_SAMPLES, evenly
 from superpose.edit.edge_curves import check_edge, edge_samples
 from superpose.edit.pruning import input_index
 from superpose.edit.refitting import polish, refit
@@ -22,8 +21,7 @@ from superpose.formulas.expressions.functions import resolve_function
 from superpose.messages import nearest
 from superpose.nn.model import KAN, Edge
 from superpose.nn.rows import scaled_rows
-from superpose.nn.symbolic_edges import CONSTANTS
-from superpose.nn.symbolic_functions import SymbolicFunction
+from superpose.nn.symbolic import CONSTANTS, SymbolicFunction
 
 Constants = tuple[float, float, float, float]
 
@@ -128,7 +126,7 @@ def replace(
         return fix(model, data, where, function, constants, frozen=frozen, units=units)
     known, letters = resolve_function(function), _frozen_letters(frozen)
     x, y = scaled_rows(model, data)
-    pick = sample(torch.arange(len(x))[:, None])[:, 0]
+    pick = evenly(len(x), EDGE_SAMPLES)
     n, i, o = where
     symbolic = (i, o) in model.layer(n).symbolic_table()
     freed = release(model, data, where) if symbolic else model.copy()

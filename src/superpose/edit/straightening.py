@@ -7,12 +7,9 @@ the symbolic library, can recognise: most become straight lines, and the rest ca
 
 from __future__ import annotations
 
-import time
-
-import torch
-
 from superpose.data import Dataset
-from superpose.data.sampling import sample
+from superpose.data.sampling import evenly
+from superpose.deadline import Deadline
 from superpose.nn.model import KAN
 from superpose.nn.rows import scaled_rows
 from superpose.optim import penalty
@@ -25,23 +22,24 @@ _CYCLES, _STEPS = 6, 4
 _SIZE_SHARE = 0.3
 
 
-def straighten(model: KAN, data: Dataset, *, least: float = 1e-4, deadline: float | None = None) -> KAN:
+def straighten(model: KAN, data: Dataset, *, least: float = 1e-4, time_limit: float | None = None) -> KAN:
     """A new model of nearly the same function whose edges are as straight and few as the data allow.
 
     Args:
         model: a fitted network.
         data: its training rows are used, at most 2048 of them.
         least: the last and weakest strength; raise it with the noise, in units of the targets' variance.
-        deadline: a time of :func:`time.monotonic` at which to stop.
+        time_limit: seconds after which the network so far is returned; no limit if left out.
     """
+    deadline = Deadline(time_limit)
     straight = model.copy()
     x, y = scaled_rows(straight, data)
-    pick = sample(torch.arange(len(x))[:, None], 2048)[:, 0]
+    pick = evenly(len(x), 2048)
     x, y = x[pick], y[pick]
     damping = 1e-2
     for strength in [s for s in _STRENGTHS if s > least] + [least]:
         for _ in range(_CYCLES):
-            if deadline is not None and time.monotonic() > deadline:
+            if deadline.passed():
                 return straight
             stepper = LevenbergMarquardt(straight, x, y, damping=damping)
             stepper.penalties = [

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from superpose.data.sampling import evenly_by_rank
 from superpose.formulas import selection
-from superpose.nn.symbolic_functions import SymbolicFunction
+from superpose.nn.symbolic import SymbolicFunction
 
 SIMPLICITY = selection.WEIGHTS.curve
 _COARSE_SAMPLES, _FINE_SAMPLES = 48, 256
@@ -115,10 +116,8 @@ def _solve_pair(first: Tensor, second: Tensor, residual: Tensor, damping: Tensor
 
 
 def _samples(x: Tensor, y: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """At most ``count`` samples, spread evenly over their ranks in ``x``."""
-    order = x.argsort()
-    if len(order) > count:
-        order = order[torch.linspace(0, len(order) - 1, count).round().long()]
+    """At most ``count`` samples, spaced evenly over their ranks in ``x``."""
+    order = evenly_by_rank(x, count)
     return x[order], y[order]
 
 

@@ -6,14 +6,14 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
+from superpose.checks import check_whole
 from superpose.errors import DataError, OptionError, ShapeError
 from superpose.messages import nearest
 from superpose.nn import products as product_nodes
-from superpose.nn.symbolic_edges import SymbolicEdges
+from superpose.nn.symbolic import SymbolicEdges
 from superpose.spline import backend, fitting, grid, ops, reference
 
 # The Legendre polynomials of degrees 1 to 3 in columns, in rows their factors of x, x^2 and x^3; and what is added.
@@ -356,11 +356,10 @@ def check_sizes(
     base: str,
 ) -> None:
     """Raise :class:`OptionError` for what no layer can be."""
-    check_count("in_features", in_features)
-    check_count("out_features", out_features)
-    check_count("grid_size", grid_size)
-    if isinstance(degree, bool) or not isinstance(degree, int | np.integer) or not 0 <= degree <= 5:
-        raise OptionError(f"degree must be a whole number from 0 to 5, not {degree!r}")
+    check_whole("in_features", in_features)
+    check_whole("out_features", out_features)
+    check_whole("grid_size", grid_size)
+    check_whole("degree", degree, least=0, most=5)
     if base not in reference.BASES:
         raise OptionError(
             f"base must be one of {', '.join(reference.BASES)}, not {base!r}{nearest(str(base), reference.BASES)}"
@@ -371,9 +370,3 @@ def check_sizes(
         low = high = math.nan
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise OptionError(f"grid_range must be two finite numbers, the lower first, not {grid_range!r}")
-
-
-def check_count(name: str, value: int) -> None:
-    """Raise :class:`OptionError` unless ``value`` can count nodes or intervals."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise OptionError(f"{name} must be a whole number of at least 1, not {value!r}")

@@ -11,11 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from superpose.checks import check_seed, check_whole
 from superpose.data import Affine, Dataset, read_features
 from superpose.errors import DataError, OptionError, ShapeError
-from superpose.nn.fused import FusedForward
+from superpose.nn.fused import Straight
 from superpose.nn.head import Head
-from superpose.nn.layer import KANLayer, buffer_of, check_count
+from superpose.nn.layer import KANLayer, buffer_of
 from superpose.nn.products import Width, read_width
 from superpose.short_repr import brief
 from superpose.spline import grid, ops
@@ -117,9 +118,7 @@ class KAN(nn.Module):
             _per_layer("grid_size", grid_size, depth),
             _per_layer("degree", degree, depth),
         )
-        if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**63:
-            raise OptionError(f"seed={seed!r} is no seed; use an integer from 0 to 2**63 - 1")
-        generator = torch.Generator(device=device or "cpu").manual_seed(int(seed))
+        generator = torch.Generator(device=device or "cpu").manual_seed(check_seed(seed))
         self.layers = nn.ModuleList(
             KANLayer(
                 counts[n],
@@ -140,7 +139,7 @@ class KAN(nn.Module):
         self.register_buffer("input_scale", torch.ones(counts[0], **made))
         self.register_buffer("output_center", torch.zeros(counts[-1], **made))
         self.register_buffer("output_scale", torch.ones(counts[-1], **made))
-        self._fused = FusedForward()
+        self._straight = Straight()
         self.register_buffer("scaled", torch.zeros((), dtype=torch.bool, device=device))
         self.feature_names = _names("feature_names", feature_names, counts[0], "x")
         self.target_names = _names("target_names", target_names, counts[-1], "y")
@@ -250,14 +249,14 @@ class KAN(nn.Module):
             DataError: if the inputs are complex.
         """
         # What is compiled has to stay right when the model changes later.
-        found = None if torch.compiler.is_compiling() else self._fused.plan(self)
-        if found is not None:
-            plan, unscaled = found
+        straight = None if torch.compiler.is_compiling() else self._straight.of(self)
+        if straight is not None:
+            links, unscaled = straight
             shape = x.shape
-            if not (unscaled and len(shape) == 2 and shape[1] == plan.inputs and x.dtype is plan.dtype):
+            if not (unscaled and len(shape) == 2 and shape[1] == links.inputs and x.dtype is links.dtype):
                 x = self.scale_inputs(x)
             if x.dim() == 2:
-                return ops.forward_chain(x, plan)
+                return ops.chain(x, links)
         else:
             x = self.scale_inputs(x)
         for layer in self.layers:
@@ -463,7 +462,7 @@ def _per_layer(name: str, value: int | Sequence[int], depth: int) -> list[int]:
 def _grid_sizes(grid_size: int | Sequence[int], depth: int) -> list[int]:
     sizes = _per_layer("grid_size", grid_size, depth)
     for size in sizes:
-        check_count("grid_size", size)
+        check_whole("grid_size", size)
     return [int(size) for size in sizes]
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from superpose.checks import check_positive
 from superpose.edit.attribution import Scores
 from superpose.errors import OptionError
 from superpose.messages import counted
@@ -100,8 +99,7 @@ def network(
     >>> type(picture).__mro__[1].__name__
     'Figure'
     """
-    if isinstance(beta, bool) or not isinstance(beta, Real) or not 0 < beta < math.inf:
-        raise OptionError(f"beta must be a positive number, not {beta!r}")
+    check_positive("beta", beta)
     trace = traced(model, x)
     if scores is None:
         scores = magnitudes(trace)

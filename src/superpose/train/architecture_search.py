@@ -8,12 +8,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from superpose.checks import check_whole
 from superpose.data import Dataset
 from superpose.errors import DataError, OptionError
 from superpose.nn.model import KAN
 from superpose.nn.products import Width, read_width
 from superpose.pareto import pareto_front
 from superpose.short_repr import brief
+from superpose.stopping import StopReason
 from superpose.train import endpoint_singularities
 from superpose.train.budget import Budget
 from superpose.train.endpoint_singularities import End
@@ -95,7 +97,8 @@ class SearchResult:
         model: the best network, trained.
         history: of its training.
         tried: every network on every grid, in the order in which they were tried.
-        reason: why the search ended.
+        stop: why the search ended.
+        reason: a sentence with the details of that.
         seconds: wall-clock time.
     """
 
@@ -104,6 +107,7 @@ class SearchResult:
     model: KAN
     history: History
     tried: list[Tried] = field(default_factory=list)
+    stop: StopReason = StopReason.NOT_RUN
     reason: str = ""
     seconds: float = 0.0
 
@@ -168,8 +172,7 @@ def search(
             raise DataError(f"search takes a Dataset or a pair of arrays (x, y), not {type(data).__name__}")
         data = Dataset.from_arrays(*data, seed=seed)
     FitSettings(time_limit=time_limit, steps=steps, seed=seed).checked("lm")
-    if parameters is not None and (isinstance(parameters, bool) or not isinstance(parameters, int) or parameters < 1):
-        raise OptionError(f"parameters must be a whole number of at least 1, or None, not {parameters!r}")
+    check_whole("parameters", parameters, optional=True)
     chosen = _FEW_INPUTS if data.n_features <= _FEW else _MORE_INPUTS
     if data.n_features in _SOME_INPUTS:
         # Before others, so that what it tells serves them.
@@ -224,17 +227,16 @@ class _Search:
         self.tried: list[Tried] = []
 
     def run(self) -> SearchResult:
-        interrupted = False
         try:
-            reason = self._rounds()
+            stop, reason = self._rounds()
         except KeyboardInterrupt:
             if not self.tried:
                 raise
-            reason, interrupted = "interrupted; the best network so far was kept", True
+            stop, reason = StopReason.INTERRUPTED, "interrupted; the best network so far was kept"
         best = self._best()
         history = best.run.finish()
-        history.reason, history.interrupted = reason, interrupted
-        return SearchResult(best.run.model, history, self.tried, reason, self.budget.elapsed())
+        history.stop, history.reason = stop, reason
+        return SearchResult(best.run.model, history, self.tried, stop, reason, self.budget.elapsed())
 
     def _best(self) -> Entrant:
         known = [entrant for entrant in self.entrants if math.isfinite(entrant.error)]
@@ -242,13 +244,13 @@ class _Search:
         near = [entrant for entrant in known if entrant.error <= max(_SAME * least, _EXACT)]
         return min(near, key=lambda entrant: entrant.constants(max(entrant.reached, default=FIRST_GRID)))
 
-    def _rounds(self) -> str:
+    def _rounds(self) -> tuple[StopReason, str]:
         while self.waiting and (not self.entrants or self.budget.used() < self._entry()):
             self._enter(self.waiting.pop(0), self.seed)
             if self._late():
-                return self.budget.end()
+                return self.budget.stop(), self.budget.end()
             if self.entrants and self.entrants[-1].error < _EXACT:
-                return "the data are learnt to the last digits"
+                return StopReason.EXACT, "the data are learnt to the last digits"
             self._doubt()
             if self.look:
                 self._look_for_sums()
@@ -262,25 +264,25 @@ class _Search:
             for better in self._ranked()[:kept]:
                 self._advance(better)
                 if self._late():
-                    return self.budget.end()
+                    return self.budget.stop(), self.budget.end()
             if number == 0:
                 for one in self._ranked()[:_FORKED]:
                     for degree in self._degrees(one.form.sums)[1:]:
                         self._enter(replace(one.form, degree=degree), one.seed)
                         if self._late():
-                            return self.budget.end()
+                            return self.budget.stop(), self.budget.end()
                 self.entrants += [one.forked() for one in self._ranked()[:_FORKED] if one.form.hidden and not one.over]
         return self._refine()
 
-    def _refine(self) -> str:
+    def _refine(self) -> tuple[StopReason, str]:
         """Train the best on finer grids; when that brings nothing any more, begin others."""
         for number in itertools.count(1):
             while (entrant := self._promising()) is not None:
                 self._advance(entrant)
                 if self._late():
-                    return self.budget.end()
+                    return self.budget.stop(), self.budget.end()
             if self._settled():
-                return "several shapes reach the same error"
+                return StopReason.CONVERGED, "several shapes reach the same error"
             if self.waiting:
                 self._enter(self.waiting.pop(0), self.seed)
             elif number <= _MOST_RESTARTS:
@@ -292,8 +294,8 @@ class _Search:
             else:
                 break
             if self._late():
-                return self.budget.end()
-        return "other shapes, starts and grids brought no better validation error"
+                return self.budget.stop(), self.budget.end()
+        return StopReason.NO_IMPROVEMENT, "other shapes, starts and grids brought no better validation error"
 
     def _promising(self) -> Entrant | None:
         """The best network that can go on and is as good as the best of all was with no more constants."""

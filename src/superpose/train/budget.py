@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import time
 
+from superpose.stopping import StopReason
+
 
 class Budget:
     """Seconds and optimiser steps that one training has, or several share.
@@ -40,6 +42,10 @@ class Budget:
         self.taken += 1
         return True
 
+    def stop(self) -> StopReason:
+        """Which of the two limits was reached."""
+        return StopReason.STEP_BUDGET if self.taken >= self.steps else StopReason.TIME_LIMIT
+
     def end(self) -> str:
         """Why it was over, as half a sentence."""
-        return "all steps were taken" if self.taken >= self.steps else "the time was over"
+        return "all steps were taken" if self.stop() is StopReason.STEP_BUDGET else "the time was over"

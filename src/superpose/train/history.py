@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from superpose.errors import FileError
 from superpose.short_repr import brief
+from superpose.stopping import StopReason
 
 if TYPE_CHECKING:
     import pandas
@@ -46,9 +47,9 @@ class History:
     Attributes:
         records: one :class:`~superpose.train.Record` for each step.
         optimizer: the optimiser's name; two where another took over.
-        reason: a sentence that says why training stopped.
+        stop: why training ended.
+        reason: a sentence with the details of that.
         notes: sentences on what was done otherwise than asked, such as a change of the optimiser.
-        interrupted: whether a person or the time limit stopped it.
         train_rmse, validation_rmse: of the model that was kept, in the target's units; for several targets the root
             of the mean over them.
         seconds: wall-clock time of the whole fit, starts included.
@@ -58,12 +59,17 @@ class History:
 
     records: list[Record] = field(default_factory=list)
     optimizer: str = ""
+    stop: StopReason = StopReason.NOT_RUN
     reason: str = ""
     notes: list[str] = field(default_factory=list)
-    interrupted: bool = False
     train_rmse: float = float("nan")
     validation_rmse: float = float("nan")
     seconds: float = 0.0
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether a user interrupted the training."""
+        return self.stop is StopReason.INTERRUPTED
 
     @property
     def grids(self) -> list[int]:

@@ -10,14 +10,13 @@ forgetting in neural networks*, 2017) with the whole matrix instead of its diago
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from superpose.checks import check_positive
 from superpose.data import Dataset
 from superpose.data.arrays import feature_matrix
 from superpose.errors import OptionError, ShapeError
@@ -139,8 +138,7 @@ def remember(model: KAN, data: Any, memory: Memory | None = None, *, strength: f
     >>> bool((model(left) - torch.sin(3 * left)).abs().max() < 1e-4)
     True
     """
-    if isinstance(strength, bool) or not isinstance(strength, Real) or not 0 < strength < math.inf:
-        raise OptionError(f"strength must be a positive finite number, not {strength!r}")
+    check_positive("strength", strength)
     if not bool(model.scaled):
         raise OptionError("the model was never fitted, so there is nothing to remember; call fit first")
     if memory is not None:

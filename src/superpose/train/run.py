@@ -21,6 +21,7 @@ from superpose.optim.levenberg_marquardt import FisherScoring, LevenbergMarquard
 from superpose.optim.parameters import Parameters
 from superpose.optim.smoothness import Edge, Smoothness
 from superpose.spline import grid
+from superpose.stopping import StopReason
 from superpose.train import hidden_grids
 from superpose.train.budget import Budget
 from superpose.train.history import History, Record
@@ -74,12 +75,10 @@ class Run:
             self.begin()
             self._schedule()
         except StopFit as stop:
-            self.history.reason, self.history.interrupted = str(stop), stop.interrupted
+            self.history.stop, self.history.reason = stop.stop, str(stop)
         except KeyboardInterrupt:
-            self.history.reason, self.history.interrupted = (
-                "interrupted; the best model so far was kept",
-                True,
-            )
+            self.history.stop = StopReason.INTERRUPTED
+            self.history.reason = "interrupted; the best model so far was kept"
         finally:
             if self.bar is not None:
                 self.bar.close()
@@ -195,6 +194,7 @@ class Run:
 
     def _schedule(self) -> None:
         waited, best_stage = 0, math.inf
+        self.history.stop = StopReason.GRIDS_EXHAUSTED
         automatic = self.settings.grids is None
         for size in self.grids():
             reached = self.visit(size)
@@ -203,9 +203,11 @@ class Run:
             else:
                 waited += 1
                 if waited >= self.settings.patience and automatic:
+                    self.history.stop = StopReason.NO_IMPROVEMENT
                     self.history.reason = f"a grid of {size} intervals gave no better validation error"
                     return
             if automatic and reached < 1e-11:
+                self.history.stop = StopReason.EXACT
                 break
         self.history.reason = f"the schedule of grids ended at {self._finest()} intervals"
 
@@ -246,8 +248,9 @@ class Run:
             result = stepper.step()
             if result.loss != result.loss:
                 raise StopFit(
+                    StopReason.NAN_LOSS,
                     f"the loss became NaN at step {len(self.history.records)} (grid {self._finest()}); the best model "
-                    "so far was kept; lower learning_rate, or use optimizer 'lm', which cannot take such a step"
+                    "so far was kept; lower learning_rate, or use optimizer 'lm', which cannot take such a step",
                 )
             losses.append(result.loss)
             if (number + 1) % every == 0 or number + 1 == steps:
@@ -411,7 +414,7 @@ class Run:
         if not self.budget.take():
             limit = self.settings.time_limit
             reason = self.budget.end() if limit is None else f"the time limit of {limit:g} seconds was reached"
-            raise StopFit(f"{reason}; the best model so far was kept", True)
+            raise StopFit(self.budget.stop(), f"{reason}; the best model so far was kept")
 
     def _report(self) -> None:
         for name, part in (("train_rmse", self.train), ("validation_rmse", self.validation)):
@@ -422,9 +425,11 @@ class Run:
 
 
 class StopFit(Exception):
-    def __init__(self, sentence: str, interrupted: bool = False) -> None:
+    """Training ended before its schedule did: why, and a sentence with the details."""
+
+    def __init__(self, stop: StopReason, sentence: str) -> None:
         super().__init__(sentence)
-        self.interrupted = interrupted
+        self.stop = stop
 
 
 Stepper = LevenbergMarquardt | FisherScoring | LBFGS | AdamW

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from numbers import Integral, Real
-from typing import Any
 
 from torch import Tensor
 
+from superpose.checks import check_grid_sizes, check_not_negative, check_positive, check_seed, check_whole, is_finite
 from superpose.errors import OptionError
 from superpose.messages import nearest
 from superpose.nn.head import Head
@@ -81,30 +79,20 @@ class FitSettings:
                 "optimizer 'lm' minimises squared errors, or what a superpose.nn.Head says; for another loss use "
                 "'lbfgs' or 'adamw'"
             )
-        for name, least in (("steps", 1), ("starts", 1), ("batch_size", 1), ("patience", 1)):
-            value = getattr(self, name)
-            if value is not None and not (_is_whole(value) and value >= least):
-                raise OptionError(f"{name} must be a whole number of at least {least}, not {value!r}")
+        for name in ("steps", "starts", "batch_size", "patience"):
+            check_whole(name, getattr(self, name), optional=name in ("steps", "starts"))
         for name in ("sparsity", "roughness"):
-            value = getattr(self, name)
-            if not ((value is None and name == "roughness") or (_is_finite(value) and value >= 0)):
-                raise OptionError(f"{name} must be a finite number that is not negative, not {value!r}")
+            check_not_negative(name, getattr(self, name), optional=name == "roughness")
         for name in ("learning_rate", "time_limit"):
-            value = getattr(self, name)
-            if value is not None and not (_is_finite(value) and value > 0):
-                raise OptionError(f"{name} must be a positive finite number, not {value!r}")
+            check_positive(name, getattr(self, name), optional=True)
         if self.split not in SPLITS:
             raise OptionError(f"split must be one of {', '.join(SPLITS)}, not {self.split!r}")
-        if not (_is_finite(self.blend) and 0 <= self.blend <= 1):
+        if not (is_finite(self.blend) and 0 <= self.blend <= 1):
             raise OptionError(f"blend must lie between 0 (uniform) and 1 (quantiles), not {self.blend!r}")
-        if not (_is_whole(self.seed) and 0 <= self.seed < 2**63):
-            raise OptionError(f"seed must be a whole number from 0 to 2**63 - 1, not {self.seed!r}")
+        check_seed(self.seed)
         if self.loss is not None and not callable(self.loss):
             raise OptionError(f"loss must be a torch loss of (prediction, target), not {self.loss!r}")
-        if self.grids is not None:
-            sizes = list(self.grids) if isinstance(self.grids, Iterable) else []
-            if not sizes or not all(_is_whole(s) and s >= 1 for s in sizes) or sizes != sorted(set(sizes)):
-                raise OptionError(f"grids must be growing whole numbers such as (3, 6, 12), not {self.grids!r}")
+        check_grid_sizes("grids", self.grids)
         if self.memory is not None:
             if not isinstance(self.memory, Memory):
                 raise OptionError(
@@ -116,11 +104,3 @@ class FitSettings:
                     "with memory pass adapt=False, leave out grids, and leave starts at 1"
                 )
         return self
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool)
-
-
-def _is_finite(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)

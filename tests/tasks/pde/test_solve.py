@@ -15,6 +15,7 @@ from benchmarks.pde_cases import CASES, case, errors, solve_case
 from helpers import CountingClock
 from superpose import KAN
 from superpose.errors import DataError, OptionError
+from superpose.stopping import StopReason
 from superpose.tasks.pde import Box, Problem, Residual, SolveRecord, derivative, solve
 from superpose.tasks.pde.ranges import follow_activations
 
@@ -103,7 +104,7 @@ def test_the_same_seed_gives_the_same_solution() -> None:
 def test_the_time_limit_is_kept_and_said(counted_time: CountingClock) -> None:
     model = KAN([1, 6, 1], degree=5, seed=0)
     found = solve(model, oscillator(), grids=(5, 10, 20, 40, 80), time_limit=0.2)
-    assert counted_time.now < 0.5 and found.interrupted
+    assert counted_time.now < 0.5 and found.stop is StopReason.TIME_LIMIT
     assert found.reason == "the time limit of 0.2 seconds was reached; the best model so far was kept"
     assert math.isfinite(error(model))
 

@@ -13,11 +13,11 @@ from torch import Tensor
 
 from superpose.data import Dataset, read_features
 from superpose.data.arrays import root_mean_square
-from superpose.data.sampling import sample
+from superpose.data.sampling import evenly
 from superpose.formulas.expressions import constants, numpy_code, rewrite
 from superpose.formulas.expressions.splines import SplineEdge, absorbed, in_use
 from superpose.nn.model import KAN
-from superpose.nn.symbolic_functions import torch_function
+from superpose.nn.symbolic import torch_function
 
 if TYPE_CHECKING:
     import sympy
@@ -95,7 +95,7 @@ class Formula:
 
     def _simplified(self, data: Dataset, deadline: float) -> Formula:
         rows = torch.cat([data.train, data.validation])
-        rows = rows[sample(torch.arange(len(rows))[:, None], _MOST_SAMPLES)[:, 0]]
+        rows = rows[evenly(len(rows), _MOST_SAMPLES)]
         found = []
         splines = dict(self.splines)
         for target, expression in enumerate(self.expressions):

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import torch
 
 from superpose.data import Dataset
-from superpose.data.sampling import sample
+from superpose.data.sampling import evenly
 from superpose.edit.edge_curves import edge_samples
 from superpose.edit.pruning import prune
 from superpose.edit.refitting import polish
@@ -27,7 +27,7 @@ from superpose.formulas.candidates import SIMPLICITY, Candidate, fit_curve
 from superpose.formulas.expressions.functions import candidate_functions
 from superpose.nn.model import KAN, Edge
 from superpose.nn.rows import scaled_rows
-from superpose.nn.symbolic_functions import SymbolicFunction, library
+from superpose.nn.symbolic import SymbolicFunction, library
 
 EXACT = selection.FLOORS.network**2
 # Straightened curves still bend a little: shares of a curve's variance that are not worth a more complex function.
@@ -95,7 +95,7 @@ class _Search:
         parts = [scaled_rows(model, data, split) for split in ("train", "validation")]
         self.judge = torch.cat([x for x, _ in parts]), torch.cat([y for _, y in parts])
         rows = torch.cat([data.train, data.validation])
-        pick = sample(torch.arange(len(rows))[:, None], 2048)[:, 0]
+        pick = evenly(len(rows), 2048)
         self.train = self.judge[0][pick], self.judge[1][pick]
         self.samples = data.x[rows[pick]]
 
@@ -160,7 +160,7 @@ class _Search:
         if max(model.widths[1:]) == 1:
             yield prune(model, self.data), (least,)
         yield from self.squared(model, noise)
-        straight = straighten(model, self.data, least=max(1e-4, noise**2), deadline=self.deadline)
+        straight = straighten(model, self.data, least=max(1e-4, noise**2), time_limit=self.deadline - time.monotonic())
         # A network that errs more than every floor allows is read too: as plainly as its own error asks for.
         yield prune(straight, self.data), tuple(floor for floor in _FLOORS if floor > least) or (min(least, 1.0),)
         yield from self.squared(straight, noise)

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from superpose.data.sampling import evenly
 from superpose.formulas.from_scores import terms
 from superpose.formulas.from_scores.problem import ScoreProblem, against
-from superpose.formulas.from_scores.search import ScoreFormula, formula, normalised, spread
+from superpose.formulas.from_scores.search import ScoreFormula, formula, normalised
 from superpose.formulas.from_scores.terms import Dictionary, Term
 from superpose.nn.head import Head
 
@@ -67,7 +68,7 @@ def joint_formulas(
         usual: the class that others are compared with.
         deadline: a time of :func:`time.monotonic`.
     """
-    singles = terms.single(x[spread(len(x), _SCREENED)], symbols)
+    singles = terms.single(x[evenly(len(x), _SCREENED)], symbols)
     if not singles:
         # Columns of 1e300 have no variance that a number could hold.
         return [[] for _ in range(y.shape[1])]
@@ -91,7 +92,7 @@ class _Pursuit:
         singles: list[Term],
     ) -> None:
         self.symbols, self.usual, self.deadline, self.count = symbols, usual, deadline, len(x)
-        few, many = spread(len(x), _SCREENED), spread(len(x), _FITTED)
+        few, many = evenly(len(x), _SCREENED), evenly(len(x), _FITTED)
         self.y, self.fitted_x, self.fitted_y = y[few], x[many], y[many]
         self.head = Head("softmax", tuple(str(k) for k in range(y.shape[1])))
         self.others = [k for k in range(y.shape[1]) if k != usual]
@@ -167,17 +168,17 @@ class _Pursuit:
             if not deviance < best - 1e-6:
                 break
             best, kept = deviance, theta
-            rooted = (self.head.hessian_root(scores, self.y) @ jacobian).flatten(0, 1)
+            rooted = (self.head.roots(scores, self.y) @ jacobian).flatten(0, 1)
             normal = rooted.T @ rooted / len(self.y)
             normal += _RIDGE * torch.eye(len(theta), dtype=theta.dtype)
-            pull = torch.einsum("skp,sk->p", jacobian, self.head.gradient(scores, self.y)) / len(self.y)
+            pull = torch.einsum("skp,sk->p", jacobian, self.head.slopes(scores, self.y)) / len(self.y)
             theta = theta - torch.linalg.solve(normal, pull)
         price = best * self.count + self.dictionary.price([term for own in chosen for term in own])
         return _Fit(chosen, best, price, kept, jacobian @ kept)
 
     def promising(self, one: _Fit, count: int) -> list[tuple[int, int]]:
         """``(score, term)`` along which the likelihood rises most for its cost."""
-        slopes = self.head.gradient(one.scores, self.y)
+        slopes = self.head.slopes(one.scores, self.y)
         p = one.scores.softmax(-1)
         found: list[tuple[float, int, int]] = []
         for k in self.others:

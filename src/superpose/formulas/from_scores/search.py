@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from superpose.data.sampling import evenly
 from superpose.formulas import selection
 from superpose.formulas.expressions import rewrite
 from superpose.formulas.expressions.constants import Fitted
@@ -118,16 +119,16 @@ class _Search:
     ) -> None:
         self.symbols, self.head, self.deadline = symbols, head, deadline
         self.count = len(x)
-        few = spread(self.count, _SCREENED)
+        few = evenly(self.count, _SCREENED)
         self.x, self.y, self.smooth = x[few], y[few], smooth[few]
-        many = spread(self.count, _FITTED)
+        many = evenly(self.count, _FITTED)
         self.problem = ScoreProblem(symbols, x[many], y[many], head, {}, deadline)
 
     def late(self) -> bool:
         return time.monotonic() > self.deadline
 
     def run(self) -> list[ScoreFormula]:
-        weights = self.head.hessian_root(self.smooth[:, None], self.y)[:, 0, 0].square()
+        weights = self.head.roots(self.smooth[:, None], self.y)[:, 0, 0].square()
         # Where the class is sure the network's score says little, but a little.
         weights = weights.clamp(min=1e-3 * float(weights.max()))
         singles = terms.single(self.x, self.symbols)
@@ -205,7 +206,7 @@ class _Search:
 
     def calibrated(self, one: ScoreFormula, head: Head, y: Tensor) -> ScoreFormula:
         """The formula with the factor under which its probabilities without shares of wrong labels are the best."""
-        rows = spread(self.count, _FITTED)
+        rows = evenly(self.count, _FITTED)
         values = self.problem.values(one.expression) * math.copysign(1.0, one.factor)
         sizes = torch.logspace(-3, 3, 61, dtype=torch.float64) / values.std().clamp(min=1e-300)
         losses = [float(head(size * values[:, None], y[rows])) for size in sizes]
@@ -242,8 +243,8 @@ class _Search:
             # Not convex: the network's score shows the way.
             pull, curvature = weights * (scores - self.smooth), weights
         else:
-            pull = self.head.gradient(scores[:, None], self.y)[:, 0]
-            curvature = self.head.hessian_root(scores[:, None], self.y)[:, 0, 0].square()
+            pull = self.head.slopes(scores[:, None], self.y)[:, 0]
+            curvature = self.head.roots(scores[:, None], self.y)[:, 0, 0].square()
         gain = dictionary.gains(chosen, pull, curvature, _LEAST_LEFT)
         best: list[int] = gain.topk(min(_WAYS, len(gain))).indices.tolist()
         return best
@@ -264,10 +265,10 @@ class _Search:
             if not deviance < best - 1e-6:
                 break
             best, kept = deviance, theta
-            rooted = head.hessian_root(scores, self.y)[:, 0] * matrix
+            rooted = head.roots(scores, self.y)[:, 0] * matrix
             normal = rooted.T @ rooted / len(matrix)
             normal += 1e-6 * torch.eye(len(theta), dtype=matrix.dtype) * float(normal.diagonal().mean())
-            theta = theta - torch.linalg.solve(normal, matrix.T @ head.gradient(scores, self.y)[:, 0] / len(matrix))
+            theta = theta - torch.linalg.solve(normal, matrix.T @ head.slopes(scores, self.y)[:, 0] / len(matrix))
         return best, matrix @ (kept if best < math.inf else theta)
 
     def sum_of(self, chosen: Sequence[Term]) -> sympy.Expr:
@@ -278,13 +279,6 @@ class _Search:
         matrix = torch.cat([torch.ones_like(scores[:, None]), dictionary.values], 1)
         theta = torch.linalg.lstsq(matrix, scores[:, None]).solution[:, 0]
         return dictionary.written(range(len(chosen)), theta)
-
-
-def spread(count: int, most: int) -> Tensor:
-    """At most so many of ``count`` rows, evenly over the table."""
-    if count <= most:
-        return torch.arange(count)
-    return torch.linspace(0, count - 1, most, dtype=torch.float64).round().long()
 
 
 def normalised(expression: sympy.Expr, problem: ScoreProblem) -> tuple[sympy.Expr, float]:

@@ -35,6 +35,7 @@ from superpose.formulas.from_table.surrogate import Smooth, smooth
 from superpose.formulas.from_table.symmetries import Reduction, reductions
 from superpose.formulas.from_table.trials import leading, trials
 from superpose.pareto import pareto_front
+from superpose.stopping import StopReason
 
 if TYPE_CHECKING:
     import sympy
@@ -177,7 +178,7 @@ class Engine:
         self.floor = math.inf
         # When the search ends for want of anything plainer, once a law leaves noise.
         self.again = math.inf
-        self.interrupted = False
+        self.stop = StopReason.NOT_RUN
 
     # -- the tree of tables
 
@@ -186,7 +187,7 @@ class Engine:
         try:
             return self._run()
         except KeyboardInterrupt:
-            self.interrupted = True
+            self.stop = StopReason.INTERRUPTED
             return "interrupted; the best found so far was kept"
 
     def _run(self) -> str:
@@ -202,6 +203,7 @@ class Engine:
         queue: list[tuple[float, int, _Task]] = [(0.0, 0, _Task(root, math.inf))]
         counter = itertools.count(1)
         self.began = time.monotonic()
+        done = False
         while queue and not self.late():
             priority, _, task = heapq.heappop(queue)
             for more, following in self._done(task):
@@ -209,10 +211,12 @@ class Engine:
                     queue,
                     (max(priority, -9.0) + more if task.node is following.node else more, next(counter), following),
                 )
-            if self.done():
-                return _NOTHING_LEFT
-        if self.found():
+            if done := self.done():
+                break
+        if done or self.found():
+            self.stop = StopReason.CONVERGED
             return _NOTHING_LEFT
+        self.stop = StopReason.TIME_LIMIT if self.late() else StopReason.CANDIDATES_EXHAUSTED
         return "the time was over" if self.late() else "every reduction was tried"
 
     def late(self) -> bool:
@@ -343,7 +347,7 @@ class Engine:
             key=lambda law: replace(law, error=max(law.error, enough)).score,
             default=None,
         )
-        if inner.interrupted:
+        if inner.stop is StopReason.INTERRUPTED:
             raise KeyboardInterrupt
         return None if best is None else (best.expression, best.error)
 
@@ -439,7 +443,7 @@ class Engine:
 
     def structure(self, law: Law) -> float:
         """The share of the squared residuals of a law that can be predicted."""
-        from superpose.nn.symbolic_functions import torch_function
+        from superpose.nn.symbolic import torch_function
 
         x, y = self.x[:_ROWS], self.y[:_ROWS]
         values = torch_function(law.expression, self.symbols, self.splines)(*x.unbind(-1))

@@ -25,6 +25,7 @@ from superpose.formulas.subsets import best_subsets
 from superpose.messages import nearest
 from superpose.pareto import pareto_front
 from superpose.short_repr import brief
+from superpose.stopping import StopReason
 
 if TYPE_CHECKING:
     import sympy
@@ -61,7 +62,7 @@ class Found:
         complete: whether it leaves nothing to explain: rounding, or residuals that no polynomial predicts.
         reason: why the search ended, and why this law is recommended.
         floor: the least error of a smooth stand-in, in units of the target's spread: what can be explained at least.
-        interrupted: whether a person ended it.
+        stop: why the search ended.
         splines: the functions in the laws that no symbol was found for, by their names.
     """
 
@@ -72,8 +73,13 @@ class Found:
     complete: bool
     reason: str
     floor: float = math.inf
-    interrupted: bool = False
+    stop: StopReason = StopReason.NOT_RUN
     splines: Mapping[str, SplineEdge] = field(default_factory=dict)
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether a user interrupted the search."""
+        return self.stop is StopReason.INTERRUPTED
 
 
 def find_laws(
@@ -119,15 +125,15 @@ def find_laws(
     engine = _Choosy(x, y, symbols, deadline=began + _SEARCH * time_limit, seed=seed, listener=listener)
     engine.allowed = allowed
     reason = engine.run()
-    if not allowed.everything and not engine.found() and not engine.interrupted:
+    if not allowed.everything and not engine.found() and engine.stop is not StopReason.INTERRUPTED:
         engine.deadline = began + time_limit
         engine.consider(_sums(engine, symbols))
     deadline = began + time_limit
     engine.deadline = deadline
-    if not engine.found() and not engine.interrupted:
+    if not engine.found() and engine.stop is not StopReason.INTERRUPTED:
         engine.settle(_SETTLED)
     if not engine.laws:
-        return Found((), None, False, reason, engine.floor, engine.interrupted)
+        return Found((), None, False, reason, engine.floor, engine.stop)
     found = engine.found()
     raw = min(engine.laws, key=lambda law: law.score)
     noisy = found and raw.error >= _EXACT
@@ -155,7 +161,7 @@ def find_laws(
     recommended = lifted[next(n for n, law in enumerate(front) if law is best)]
     why = f"{reason}; {_why(best, complete)}"
     used = {new: replace(engine.splines[old], name=new) for old, new in names.items()}
-    return Found(lifted, recommended, complete, why, engine.floor, engine.interrupted, used)
+    return Found(lifted, recommended, complete, why, engine.floor, engine.stop, used)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from superpose.deadline import OutOfTime, until
+from superpose.deadline import Deadline, OutOfTime, until
 from superpose.errors import OptionError
 from superpose.formulas.expressions import constants, rewrite
 
@@ -265,7 +265,7 @@ def _forms(expression: sympy.Expr, problem: constants.ConstantFit) -> list[sympy
         if rewrite.complexity(start) > _MOST_FACTORED and rule is not sympy.powsimp:
             continue
         try:
-            with until(min(problem.deadline, time.monotonic() + _RULE_TIME)):
+            with until(Deadline(min(problem.deadline - time.monotonic(), _RULE_TIME))):
                 made = rule(start).xreplace(back)
         except (OutOfTime, sympy.PolynomialError, ValueError, TypeError, NotImplementedError, ZeroDivisionError):
             # Not every rule fits every expression, and some take for ever: those are passed over.

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from superpose.data import Dataset, Split
+from superpose.data.sampling import evenly
 from superpose.nn.head import Head
 from superpose.nn.model import KAN
 from superpose.tasks.classification.labels import Labelled
@@ -109,10 +110,7 @@ def without_columns(labelled: Labelled, keep: list[int]) -> Labelled:
 def fewer_rows(labelled: Labelled) -> Labelled:
     """The table with at most so many training rows as shapes and columns are compared on."""
     data = labelled.data
-    if len(data.train) <= _MOST_ROWS:
-        return labelled
-    pick = torch.linspace(0, len(data.train) - 1, _MOST_ROWS, dtype=torch.float64).round().long()
-    return replace(labelled, data=replace(data, train=data.train[pick]))
+    return replace(labelled, data=replace(data, train=data.train[evenly(len(data.train), _MOST_ROWS)]))
 
 
 def constants(widths: list[int], grid_size: int, degree: int) -> int:
@@ -163,7 +161,7 @@ def train(labelled: Labelled, head: Head, hidden: tuple[int, ...], settings: Set
         better = best is None or trained.loss < 0.98 * best.loss
         if best is None or better:
             best, head = trained, trained.head
-        if "interrupted;" in step.reason:
+        if step.interrupted:
             raise Interrupted(best)
         if not better or settings.late():
             break

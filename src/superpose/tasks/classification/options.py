@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from numbers import Real
 from typing import Literal
 
+from superpose.checks import check_positive, check_seed, check_whole
 from superpose.errors import OptionError
 from superpose.messages import nearest, quoted
 from superpose.nn.head import HEADS, Head
@@ -52,16 +51,11 @@ class ClassifyOptions:
             raise OptionError(
                 f"head must be one of {', '.join(kinds)}, not {self.head!r}{nearest(str(self.head), kinds)}"
             )
-        for name, least in (("grid_size", 1), ("parameters", 1), ("degree", 0), ("seed", 0)):
-            value = getattr(self, name)
-            whole = isinstance(value, int) and not isinstance(value, bool) and value >= least
-            if not whole and not (value is None and name in ("grid_size", "parameters")):
-                raise OptionError(f"{name} must be a whole number of at least {least}, not {value!r}")
-        if self.degree > 5:
-            raise OptionError(f"degree must be a whole number from 0 to 5, not {self.degree}")
-        limit = self.time_limit
-        if not isinstance(limit, Real) or not (math.isfinite(limit) and limit > 0):
-            raise OptionError(f"time_limit must be a positive number of seconds, not {limit!r}")
+        for name in ("grid_size", "parameters"):
+            check_whole(name, getattr(self, name), optional=True)
+        check_whole("degree", self.degree, least=0, most=5)
+        check_seed(self.seed)
+        check_positive("time_limit", self.time_limit, unit="seconds")
         heads = [self.made(labelled, kind) for kind in self.kinds(labelled)]
         if self.shape != "auto" and self.shape[-1] not in [head.n_scores for head in heads]:
             counts = " or ".join(str(head.n_scores) for head in heads)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from superpose.checks import check_positive, check_whole
 from superpose.errors import DataError, OptionError, ShapeError
 from superpose.messages import nearest
 from superpose.nn.model import KAN
@@ -118,10 +118,8 @@ class Residual:
     def __post_init__(self) -> None:
         if not callable(self.function):
             raise OptionError(f"a residual is a function of the field u, not {self.function!r}")
-        if isinstance(self.weight, bool) or not isinstance(self.weight, int | float) or not 0 < self.weight < math.inf:
-            raise OptionError(f"the weight of a residual must be a positive finite number, not {self.weight!r}")
-        if isinstance(self.count, bool) or not isinstance(self.count, int) or self.count < 1:
-            raise OptionError(f"the count of points must be a whole number of at least 1, not {self.count!r}")
+        check_positive("the weight of a residual", self.weight)
+        check_whole("the count of points", self.count)
         if not isinstance(self.where, Region):
             points = self.where
             if not isinstance(points, Tensor) or points.dim() != 2 or not len(points):

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from superpose.checks import check_whole
 from superpose.errors import DataError, OptionError
 
 METHODS = ("sobol", "random")
@@ -48,8 +49,7 @@ class Region(ABC):
         """
         if method not in METHODS:
             raise OptionError(f"method must be one of {', '.join(METHODS)}, not {method!r}")
-        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-            raise OptionError(f"a number of points must be a whole number of at least 1, not {count!r}")
+        check_whole("count", count)
         return self.stream(method, seed)(count)
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from numbers import Integral, Real
-from typing import Any
 
+from superpose.checks import check_grid_sizes, check_not_negative, check_positive, check_seed, check_share, check_whole
 from superpose.errors import OptionError
 from superpose.messages import nearest
 from superpose.short_repr import brief
+from superpose.stopping import StopReason
 
 OPTIMIZERS = ("lm", "lbfgs", "adamw")
 
@@ -63,34 +62,17 @@ class SolveSettings:
                 f"{nearest(str(self.optimizer), OPTIMIZERS)}"
             )
         for name in ("steps", "starts"):
-            value = getattr(self, name)
-            if value is not None and not (_is_whole(value) and value >= 1):
-                raise OptionError(f"{name} must be a whole number of at least 1, not {value!r}")
+            check_whole(name, getattr(self, name), optional=True)
         for name in ("roughness", "tolerance", "points"):
-            if not (_is_finite(getattr(self, name)) and getattr(self, name) >= 0):
-                raise OptionError(f"{name} must be a finite number that is not negative, not {getattr(self, name)!r}")
+            check_not_negative(name, getattr(self, name))
         for name in ("learning_rate", "time_limit"):
-            value = getattr(self, name)
-            if value is not None and not (_is_finite(value) and value > 0):
-                raise OptionError(f"{name} must be a positive finite number, not {value!r}")
+            check_positive(name, getattr(self, name), optional=True)
         for name in ("resample", "blend"):
-            if not (_is_finite(getattr(self, name)) and 0 <= getattr(self, name) <= 1):
-                raise OptionError(f"{name} must be a number from 0 to 1, not {getattr(self, name)!r}")
-        if not (_is_whole(self.seed) and 0 <= self.seed < 2**31):
-            raise OptionError(f"seed must be a whole number from 0 to 2**31 - 1, not {self.seed!r}")
-        if self.grids is not None:
-            sizes = list(self.grids) if isinstance(self.grids, Iterable) else []
-            if not sizes or not all(_is_whole(s) and s >= 1 for s in sizes) or sizes != sorted(set(sizes)):
-                raise OptionError(f"grids must be growing whole numbers such as (5, 10, 20), not {self.grids!r}")
+            check_share(name, getattr(self, name))
+        # Sobol points take no larger seed.
+        check_seed(self.seed, bits=31)
+        check_grid_sizes("grids", self.grids)
         return self
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool)
-
-
-def _is_finite(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
 @dataclass(frozen=True)
@@ -121,8 +103,8 @@ class Solution:
     Attributes:
         records: one for each step.
         optimizer: its name.
-        reason: a sentence that says why it stopped.
-        interrupted: whether a person or the time limit stopped it.
+        stop: why the solver ended.
+        reason: a sentence with the details of that.
         loss: of the model that was kept, at fresh points.
         losses: the mean square of each residual, without weights, at fresh points.
         seconds: wall-clock time.
@@ -132,8 +114,13 @@ class Solution:
 
     records: tuple[SolveRecord, ...]
     optimizer: str
+    stop: StopReason
     reason: str
-    interrupted: bool
     loss: float
     losses: dict[str, float]
     seconds: float
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether a user interrupted the solver."""
+        return self.stop is StopReason.INTERRUPTED

@@ -17,6 +17,7 @@ from superpose.messages import nearest
 from superpose.nn.model import KAN
 from superpose.optim.penalty import roughness
 from superpose.spline import grid
+from superpose.stopping import StopReason
 from superpose.tasks.pde.equations import ResidualSteps, Term, square
 from superpose.tasks.pde.first_order import FirstOrderSteps
 from superpose.tasks.pde.problem import Problem, Residual
@@ -74,9 +75,9 @@ def solve(model: KAN, problem: Problem, *, listener: Listener | None = None, **o
 
 
 class _Stop(Exception):
-    def __init__(self, sentence: str, interrupted: bool = False) -> None:
+    def __init__(self, stop: StopReason, sentence: str) -> None:
         super().__init__(sentence)
-        self.interrupted = interrupted
+        self.stop = stop
 
 
 class _Run:
@@ -96,14 +97,13 @@ class _Run:
         self.problem.check(self.model, self.settings.seed)
         if fresh:
             self._take_units()
-        reason, interrupted = "", False
         try:
             self._schedule(fresh)
-            reason = f"the schedule of grids ended at {self._finest()} intervals"
-        except _Stop as stop:
-            reason, interrupted = str(stop), stop.interrupted
+            stop, reason = StopReason.GRIDS_EXHAUSTED, f"the schedule of grids ended at {self._finest()} intervals"
+        except _Stop as stopped:
+            stop, reason = stopped.stop, str(stopped)
         except KeyboardInterrupt:
-            reason, interrupted = "interrupted; the best model so far was kept", True
+            stop, reason = StopReason.INTERRUPTED, "interrupted; the best model so far was kept"
         if self.best is not None:
             _take(self.model, self.best[1])
         with torch.no_grad():
@@ -114,7 +114,7 @@ class _Run:
             for term, value in zip(self.terms, found, strict=True)
         }
         seconds = time.monotonic() - self.began
-        return Solution(tuple(self.records), self.settings.optimizer, reason, interrupted, sum(found), losses, seconds)
+        return Solution(tuple(self.records), self.settings.optimizer, stop, reason, sum(found), losses, seconds)
 
     # -- units, grids and points
 
@@ -288,13 +288,14 @@ class _Run:
             result = stepper.step()
             if result.loss != result.loss:
                 raise _Stop(
+                    StopReason.NAN_LOSS,
                     f"the loss became NaN at step {len(self.records)}; the best model so far was kept; lower "
-                    "learning_rate, or use optimizer 'lm', which cannot take such a step"
+                    "learning_rate, or use optimizer 'lm', which cannot take such a step",
                 )
             losses.append(result.loss)
             self._record("", result.loss)
             if result.loss <= self.settings.tolerance:
-                raise _Stop(f"the loss {result.loss:.3g} is within the tolerance")
+                raise _Stop(StopReason.CONVERGED, f"the loss {result.loss:.3g} is within the tolerance")
             if self.settings.optimizer == "lm" and (number % 4 == 3 or not result.accepted) and self._adapt_hidden():
                 self._forget()
                 self._record("adapt", self._loss())
@@ -323,7 +324,10 @@ class _Run:
     def _check_time(self) -> None:
         limit = self.settings.time_limit
         if limit is not None and time.monotonic() - self.began > limit:
-            raise _Stop(f"the time limit of {limit:g} seconds was reached; the best model so far was kept", True)
+            raise _Stop(
+                StopReason.TIME_LIMIT,
+                f"the time limit of {limit:g} seconds was reached; the best model so far was kept",
+            )
 
 
 def _flat(losses: list[float], window: int = 10) -> bool:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from numbers import Real
 from typing import Literal
 
+from superpose.checks import check_positive, check_seed, check_whole
 from superpose.data import Dataset
 from superpose.edit.combining import Pair
 from superpose.errors import OptionError
@@ -70,24 +69,17 @@ class DiscoverOptions:
                 )
         if self.optimizer not in OPTIMIZERS:
             raise OptionError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, not {self.optimizer!r}")
-        if self.grid_size is not None and not _is_whole(self.grid_size, 1):
-            raise OptionError(f"grid_size must be a whole number of at least 1, or None, not {self.grid_size!r}")
-        if self.degree is not None and (not _is_whole(self.degree, 0) or self.degree > 5):
-            raise OptionError(f"degree must be a whole number from 0 to 5, or None, not {self.degree!r}")
-        if self.parameters is not None:
-            if not _is_whole(self.parameters, 1):
-                raise OptionError(f"parameters must be a whole number of at least 1, or None, not {self.parameters!r}")
-            if not self.searches_for_a_network():
-                raise OptionError(
-                    "parameters limits the search for a network; it needs formula=False, optimizer 'lm' and no shape "
-                    "or grid_size"
-                )
+        check_whole("grid_size", self.grid_size, optional=True)
+        check_whole("degree", self.degree, least=0, most=5, optional=True)
+        check_whole("parameters", self.parameters, optional=True)
+        if self.parameters is not None and not self.searches_for_a_network():
+            raise OptionError(
+                "parameters limits the search for a network; it needs formula=False, optimizer 'lm' and no shape "
+                "or grid_size"
+            )
         self._check_forms(data)
-        if not _is_whole(self.seed, 0) or self.seed >= 2**63:
-            raise OptionError(f"seed={self.seed!r} is no seed; use an integer from 0 to 2**63 - 1")
-        limit = self.time_limit
-        if not isinstance(limit, Real) or not (math.isfinite(limit) and limit > 0):
-            raise OptionError(f"time_limit must be a positive number of seconds, not {limit!r}")
+        check_seed(self.seed)
+        check_positive("time_limit", self.time_limit, unit="seconds")
 
     def _check_forms(self, data: Dataset) -> None:
         if self.functions is not None:
@@ -121,7 +113,3 @@ def _node_counts(shape: object) -> list[int]:
     except OptionError:
         return []
     return counts if min(counts, default=0) > 0 else []
-
-
-def _is_whole(value: object, least: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least

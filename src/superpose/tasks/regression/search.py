@@ -21,7 +21,7 @@ import torch
 
 from superpose.data import Dataset, Split
 from superpose.data.arrays import root_mean_square
-from superpose.data.sampling import sample
+from superpose.data.sampling import evenly
 from superpose.edit.combining import combine
 from superpose.edit.refitting import polish
 from superpose.errors import DataError, OptionError
@@ -119,10 +119,6 @@ def discover(data: Dataset, options: DiscoverOptions | None = None, *, listener:
     return _Discovery(data, options, listener or (lambda event: None)).run()
 
 
-def _some(rows: torch.Tensor, count: int) -> torch.Tensor:
-    return sample(rows[:, None], count)[:, 0]
-
-
 @dataclass
 class _Network:
     hidden: tuple[Width, ...]
@@ -147,7 +143,9 @@ class _Discovery:
             data = self.combined.data
         self.data, self.options, self.tell = data, options, listener
         self.few = replace(
-            data, train=_some(data.train, _MOST_ROWS), validation=_some(data.validation, _MOST_ROWS // 4)
+            data,
+            train=data.train[evenly(len(data.train), _MOST_ROWS)],
+            validation=data.validation[evenly(len(data.validation), _MOST_ROWS // 4)],
         )
         self.began = time.monotonic()
         self.deadline = self.began + options.time_limit
@@ -338,7 +336,7 @@ class _Discovery:
             error = math.inf
         found = _Network(hidden, model, history, error)
         self.networks.append(found)
-        if "interrupted" in history.reason:
+        if history.interrupted:
             raise KeyboardInterrupt
         self.tell(f"network {widths}: validation error {error:.1e} of the target's spread")
         return found

@@ -15,6 +15,7 @@ from superpose.data import Dataset
 from superpose.data.arrays import chosen_names, column_names, feature_matrix, is_frame
 from superpose.data.dataset import is_constant
 from superpose.data.reading import read_table
+from superpose.data.sampling import at_random
 from superpose.data.tables import Table, table_from_frame
 from superpose.errors import DataError
 from superpose.messages import counted, listed, quoted
@@ -63,11 +64,8 @@ class Columns:
         )
 
     def sample(self, most: int, seed: int) -> Tensor:
-        """At most so many row numbers, drawn by a generator of this seed, in ascending order."""
-        if self.n_rows <= most:
-            return torch.arange(self.n_rows)
-        order = torch.randperm(self.n_rows, generator=torch.Generator().manual_seed(seed))
-        return order[:most].sort().values
+        """At most so many row numbers, drawn with this seed, in ascending order."""
+        return at_random(self.n_rows, most, seed)
 
     def others(self, rows: Tensor, most: int) -> Tensor:
         """At most so many of the rows ``[N, n]`` that are not among these."""

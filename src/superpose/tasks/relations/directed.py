@@ -114,7 +114,7 @@ def learn(
             time_limit=max(left, 0.5),
             progress=False,
         )
-        if "interrupted" in history.reason:
+        if history.interrupted:
             raise KeyboardInterrupt
         x, y = data.rows("validation")
         # In units of the target's spread, so that columns of 1e300 have squares.

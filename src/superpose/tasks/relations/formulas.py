@@ -12,11 +12,12 @@ import torch
 from torch import Tensor
 
 from superpose.data import Dataset
+from superpose.data.sampling import evenly
 from superpose.errors import SuperposeError
 from superpose.formulas import selection
 from superpose.formulas.candidates import fit_curve
 from superpose.formulas.expressions.formula import Formula
-from superpose.nn.symbolic_functions import library
+from superpose.nn.symbolic import library
 from superpose.tasks.regression.search import DiscoverOptions, discover
 from superpose.tasks.relations.columns import Columns
 from superpose.tasks.relations.result import Inner
@@ -177,9 +178,7 @@ def inner_functions(columns: Columns, group: Sequence[int], curves: Callable[[Te
     made = []
     for place, j in enumerate(group):
         distinct = torch.from_numpy(numpy.unique(columns.values[:, j].numpy()))
-        if len(distinct) > _CURVE_POINTS:
-            ranks = torch.linspace(0, len(distinct) - 1, _CURVE_POINTS).round().long()
-            distinct = distinct[ranks]
+        distinct = distinct[evenly(len(distinct), _CURVE_POINTS)]
         rows = columns.values[:1].expand(len(distinct), -1).clone()
         rows[:, j] = distinct
         values = curves(rows)[:, place]

@@ -12,6 +12,7 @@ from torch import Tensor
 from superpose.formulas.expressions.formula import Formula
 from superpose.messages import counted
 from superpose.short_repr import brief
+from superpose.stopping import StopReason
 
 if TYPE_CHECKING:
     import pandas
@@ -136,8 +137,8 @@ class Relations:
         left_out: columns that hold text or a single value.
         rows: of the table.
         threshold: the least strength.
-        reason: why the search ended.
-        interrupted: whether a person ended it.
+        reason: a sentence that says why the search ended.
+        stop: why the search ended.
         seconds: wall-clock time.
     """
 
@@ -149,7 +150,7 @@ class Relations:
     rows: int
     threshold: float
     reason: str
-    interrupted: bool = False
+    stop: StopReason = StopReason.NOT_RUN
     seconds: float = 0.0
     source: str = field(default="")
 
@@ -161,6 +162,11 @@ class Relations:
 
     def __getitem__(self, position: int) -> Relation:
         return self.found[position]
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether a user interrupted the search."""
+        return self.stop is StopReason.INTERRUPTED
 
     @property
     def free(self) -> tuple[str, ...]:
@@ -208,6 +214,7 @@ class Relations:
             "rows": self.rows,
             "threshold": self.threshold,
             "reason": self.reason,
+            "stop": self.stop.value,
             "interrupted": self.interrupted,
             "seconds": self.seconds if math.isfinite(self.seconds) else None,
         }

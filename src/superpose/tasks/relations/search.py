@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Integral, Real
 from typing import Any
 
+from superpose.checks import check_positive, check_seed, check_whole
 from superpose.errors import OptionError
+from superpose.stopping import StopReason
 from superpose.tasks.relations import confirm, directed, formulas
 from superpose.tasks.relations.additive import FINE, Additive, Group, Sum, adds, candidates
 from superpose.tasks.relations.candidates import IMPLICIT, KNOWN, Tie
@@ -74,15 +74,13 @@ def relations(
     >>> [relation.columns for relation in found], found.free
     ([('x1', 'x2', 'x4')], ('x3',))
     """
-    for name, share in (("threshold", threshold), ("time_limit", time_limit)):
-        if isinstance(share, bool) or not isinstance(share, Real) or not (math.isfinite(share) and share > 0):
-            raise OptionError(f"{name} must be a positive number, not {share!r}")
+    check_positive("threshold", threshold)
+    check_positive("time_limit", time_limit, unit="seconds")
     if threshold >= 1:
         raise OptionError(f"threshold is a share of the variance and must be below 1, not {threshold!r}")
-    if isinstance(seeds, bool) or not isinstance(seeds, Integral) or not 1 <= seeds <= 100:
-        raise OptionError(f"seeds must be a whole number from 1 to 100, not {seeds!r}")
-    if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= seed < 2**63 - 1000:
-        raise OptionError(f"seed={seed!r} is no seed; use an integer from 0 to 2**63 - 1001")
+    check_whole("seeds", seeds, most=100)
+    # Further splits are drawn with seeds derived from this one.
+    check_seed(seed, reserved=1000)
     settings = _Settings(float(threshold), int(seeds), float(time_limit), formulas, int(seed))
     return _Search(read_columns(table, columns), settings, listener or (lambda event: None)).run()
 
@@ -113,11 +111,11 @@ class _Search:
         self.cut_short = False
 
     def run(self) -> Relations:
-        interrupted = False
+        stop, reason = StopReason.CANDIDATES_EXHAUSTED, "every column was looked at"
         try:
             self._run()
         except KeyboardInterrupt:
-            interrupted = True
+            stop, reason = StopReason.INTERRUPTED, "interrupted; what was found so far was kept"
             # What was found is judged by what is known of it: nothing more is learnt.
             self.search_ends = time.monotonic()
             self._accept_pool()
@@ -125,16 +123,16 @@ class _Search:
                 raise
         made = [self._relation(tie) for tie in self.ties if self._holds(tie)]
         made.sort(key=lambda one: (not one.exact, 0.0 if one.exact else one.unexplained, len(one.columns)))
-        late = self.cut_short or time.monotonic() > self.deadline
-        reason = "the time was over" if late else "every column was looked at"
+        if stop is not StopReason.INTERRUPTED and (self.cut_short or time.monotonic() > self.deadline):
+            stop, reason = StopReason.TIME_LIMIT, "the time was over"
         return Relations(
             found=tuple(made),
             columns=self.columns.names,
             left_out=self.columns.left_out,
             rows=self.columns.n_rows,
             threshold=self.settings.threshold,
-            reason="interrupted; what was found so far was kept" if interrupted else reason,
-            interrupted=interrupted,
+            reason=reason,
+            stop=stop,
             seconds=time.monotonic() - self.began,
             source=self.columns.source,
         )
