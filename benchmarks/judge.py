@@ -27,7 +27,7 @@ from benchmarks.problems import Law
 from superpose.errors import OptionError
 from superpose.formulas.expressions.rewrite import canonical, complexity
 from superpose.messages import nearest
-from superpose.nn.symbolic import torch_function
+from superpose.nn.symbolic_functions import torch_function
 
 if TYPE_CHECKING:
     import sympy

@@ -193,7 +193,7 @@ class Kernels {
 }  // namespace superpose
 
 NB_MODULE(_native, module) {
-    module.doc() = "Compiled contractions of KAN layers; superpose.spline.backend and superpose.spline.links use them.";
+    module.doc() = "Compiled contractions of KAN layers; superpose.spline.backend and superpose.spline.chain use them.";
     module.def("instruction_sets", [] {
         std::vector<std::string> names;
         for (const superpose::Table* table : superpose::runnable()) names.emplace_back(table->name);

@@ -30,12 +30,12 @@ hypothesis.settings.load_profile("superpose")
 @pytest.fixture
 def own_functions() -> Iterator[None]:
     """Take back what a test registers in the library of symbolic functions, for this process goes on."""
-    from superpose.nn import symbolic
+    from superpose.nn import symbolic_functions
 
-    before = dict(symbolic._REGISTERED)
+    before = dict(symbolic_functions._REGISTERED)
     yield
-    symbolic._REGISTERED.clear()
-    symbolic._REGISTERED.update(before)
+    symbolic_functions._REGISTERED.clear()
+    symbolic_functions._REGISTERED.update(before)
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from broken_models import BROKEN_MODELS, a_pickle, good_model, joined, old_file,
 from helpers import is_one_sentence
 from superpose import FileError, OptionError
 from superpose.files import load, save, write_atomically
-from superpose.nn import symbolic
+from superpose.nn import symbolic_functions
 from superpose.spline import grid
 
 FUNCTIONS = ("0", "x", "x^2", "1/x", "sqrt", "exp", "log", "sin", "arctanh", "gaussian")
@@ -302,7 +302,7 @@ def test_a_header_of_more_than_16_mib_is_not_even_read(tmp_path: Path) -> None:
 def registry(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """The registered functions of this process, given back as they were."""
     registered: dict[str, Any] = {}
-    monkeypatch.setattr(symbolic, "_REGISTERED", registered)
+    monkeypatch.setattr(symbolic_functions, "_REGISTERED", registered)
     return registered
 
 

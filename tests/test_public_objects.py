@@ -22,7 +22,7 @@ from helpers import is_one_sentence, run_python
 from superpose import KAN, Dataset, Formula, KANLayer, plot
 from superpose.edit.combining import combine
 from superpose.formulas.recommendation import Finding
-from superpose.nn.symbolic import SymbolicFunction, find, power
+from superpose.nn.symbolic_functions import SymbolicFunction, find, power
 from superpose.stopping import StopReason
 from superpose.tasks.classification import Classification, Labelled, ScoreFormula
 from superpose.tasks.pde import Box, Solution, SolveRecord, SolveSettings
@@ -191,7 +191,7 @@ def test_a_function_is_found_by_its_name(own_functions: None) -> None:
     mine = superpose.register("my-function", z / (1 + z**2))
     assert by_pickle(mine) is find("my-function")
     text = pickle.dumps(mine)
-    superpose.nn.symbolic._REGISTERED.clear()
+    superpose.nn.symbolic_functions._REGISTERED.clear()
     with pytest.raises(superpose.OptionError) as caught:
         pickle.loads(text)  # noqa: S301  (its own)
     assert is_one_sentence(str(caught.value)) and "register" in str(caught.value)

@@ -17,7 +17,7 @@ from benchmarks.problems import Law
 from benchmarks.problems.expressions import numeric, symbolic
 from helpers import ROOT, is_one_sentence
 from superpose import DataError
-from superpose.nn.symbolic import torch_function
+from superpose.nn.symbolic_functions import torch_function
 
 TABLES = {"equations.csv": problems.equations(), "laws.csv": problems.laws()}
 LAWS = [law for table in TABLES.values() for law in table.values()]

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from superpose.formulas.candidates import Candidate, fit_curve
-from superpose.nn.symbolic import SymbolicFunction, library
+from superpose.nn.symbolic_functions import SymbolicFunction, library
 
 DOUBLE = torch.float64
 # Where a * x + b runs, for each function: far enough for it to look like itself, and inside its domain.
@@ -66,9 +66,9 @@ def values(candidate: Candidate, x: Tensor) -> Tensor:
 
 
 def test_the_table_of_this_test_is_the_library() -> None:
-    from superpose.nn import symbolic
+    from superpose.nn import symbolic_functions
 
-    assert INNER.keys() == symbolic._builtin().keys()
+    assert INNER.keys() == symbolic_functions._builtin().keys()
 
 
 @pytest.mark.parametrize("name", sorted(INNER))
@@ -129,18 +129,18 @@ def test_functions_without_values_on_the_samples_are_left_out() -> None:
 def test_registered_functions_are_found_too() -> None:
     import sympy
 
-    from superpose.nn import symbolic
+    from superpose.nn import symbolic_functions
 
     z = sympy.Symbol("z")
     name = "test-candidates-bump"
-    bump = symbolic.register(name, 1 / (1 + z**2), complexity=3)
+    bump = symbolic_functions.register(name, 1 / (1 + z**2), complexity=3)
     try:
         x = torch.linspace(-3, 2, 300, dtype=DOUBLE)
         y = 2 * bump.evaluate(1.7 * x + 0.4) - 1
         found = fit_curve(x, y, built_in() | {name: bump})
         assert found[0].name == name and found[0].r2 > 1 - 1e-10
     finally:
-        symbolic._REGISTERED.pop(name)
+        symbolic_functions._REGISTERED.pop(name)
 
 
 class Largest(TorchDispatchMode):

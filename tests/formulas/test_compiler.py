@@ -19,7 +19,7 @@ import superpose
 from superpose import KAN, DataError, Dataset, Formula, OptionError, load, register, save
 from superpose.formulas import compile_formula
 from superpose.formulas.expressions.splines import SplineEdge, absorbed
-from superpose.nn.symbolic import find, power, torch_function
+from superpose.nn.symbolic_functions import find, power, torch_function
 from superpose.spline.grid import uniform_knots
 
 DOUBLE = torch.float64

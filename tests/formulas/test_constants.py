@@ -26,7 +26,7 @@ def normal(count: int, *, seed: int = 1) -> Tensor:
 
 
 def problem(truth: sympy.Expr, noise: float = 0.0, count: int = 400) -> ConstantFit:
-    from superpose.nn.symbolic import torch_function
+    from superpose.nn.symbolic_functions import torch_function
 
     columns = random(count)
     target = torch_function(truth, (x, y))(*columns.unbind(-1)).expand(count)

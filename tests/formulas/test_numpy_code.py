@@ -21,7 +21,7 @@ from torch import Tensor
 
 from superpose.formulas import Formula
 from superpose.nn import KAN
-from superpose.nn.symbolic import library
+from superpose.nn.symbolic_functions import library
 
 DOUBLE = torch.float64
 _numbers = itertools.count()

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from superpose.formulas.expressions.rewrite import canonical, complexity, without_signs
-from superpose.nn.symbolic import torch_function
+from superpose.nn.symbolic_functions import torch_function
 
 DOUBLE = torch.float64
 

@@ -41,8 +41,8 @@ def test_slopes_are_the_gradient_and_roots_take_residuals_to_them(head: Head) ->
     scores.requires_grad_()
     (gradient,) = torch.autograd.grad(head.losses(scores, y).sum(), scores)
     scores = scores.detach()
-    assert torch.allclose(head.slopes(scores, y), gradient, atol=1e-10)
-    pulled = torch.einsum("bno,bn->bo", head.roots(scores, y), head.residuals(scores, y))
+    assert torch.allclose(head.gradient(scores, y), gradient, atol=1e-10)
+    pulled = torch.einsum("bno,bn->bo", head.hessian_root(scores, y), head.residuals(scores, y))
     assert torch.allclose(pulled, gradient, atol=1e-10)
 
 
@@ -54,7 +54,7 @@ def test_roots_square_to_the_second_derivative(kind: str) -> None:
         hessian = torch.autograd.functional.hessian(
             lambda s, row=row: head.losses(s[None], y[row : row + 1]).sum(), scores[row]
         )
-        root = head.roots(scores[row : row + 1], y[row : row + 1])[0]
+        root = head.hessian_root(scores[row : row + 1], y[row : row + 1])[0]
         assert torch.allclose(root.T @ root, hessian, atol=1e-10)
 
 

@@ -208,12 +208,12 @@ def defined(problem: Problem) -> Answer:
     """By the definition, in float64."""
     v, g, c, x, *form = problem.double()
     *form, order = form
-    slope = reference.input_pull(g, c, x, *form, order + 1)
+    slope = reference.grad_input(g, c, x, *form, order + 1)
     return Answer(
         reference.edge_sum(v, c, x, *form, order),
-        reference.input_pull(g, c, x, *form, order),
+        reference.grad_input(g, c, x, *form, order),
         slope if v is None else v * slope,
-        reference.coef_pull(v, g, x, *form, order),
+        reference.grad_coefficients(v, g, x, *form, order),
     )
 
 

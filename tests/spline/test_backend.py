@@ -59,7 +59,7 @@ class FakeKernels:
               base, order, threads):  # fmt: skip
         self.calls.append(("pulls", (kind, degree, base, order, threads)))
         rows = intervals + degree + (base > 0)
-        made = backend._reference_pulls(
+        made = backend._reference_vjp(
             self.at(v, batch, inputs),
             self.at(g, batch, outputs),
             self.at(c, inputs, rows, outputs),
@@ -128,7 +128,7 @@ def arguments(dtype: torch.dtype = torch.float64, degree: int = 3, base: str = "
 def both(a: dict[str, Tensor], degree: int, base: str, order: int, weighted: bool) -> list[Tensor]:
     v = a["v"] if weighted else None
     y = backend.edge_sum(v, a["c"], a["x"], a["knots"], degree, base, order)
-    pulled = backend.pulls(v, a["g"], a["c"], a["x"], a["knots"], degree, base, order, True, True, True)
+    pulled = backend.vjp(v, a["g"], a["c"], a["x"], a["knots"], degree, base, order, True, True, True)
     assert all(part is not None for part in pulled)
     return [y, *pulled]
 
@@ -156,7 +156,7 @@ def test_only_what_is_wanted_is_computed(fake, wanted) -> None:
     a = arguments()
     for name in ("native", "reference"):
         with backend.use(name):
-            made = backend.pulls(a["v"], a["g"], a["c"], a["x"], a["knots"], 3, "silu", 0, *wanted)
+            made = backend.vjp(a["v"], a["g"], a["c"], a["x"], a["knots"], 3, "silu", 0, *wanted)
         assert tuple(part is not None for part in made) == wanted
     assert len(fake.calls) == 1
 
@@ -166,9 +166,9 @@ def test_coefficients_may_be_missing_only_where_they_do_not_enter(fake) -> None:
     fixed = (a["v"], a["g"], None, a["x"], a["knots"], 3, "silu", 0)
     for name in ("native", "reference"):
         with backend.use(name):
-            assert backend.pulls(*fixed, False, False, True)[2].shape == a["c"].shape
+            assert backend.vjp(*fixed, False, False, True)[2].shape == a["c"].shape
             with pytest.raises(ValueError, match="coefficients are missing"):
-                backend.pulls(*fixed, True, False, False)
+                backend.vjp(*fixed, True, False, False)
     assert len(fake.calls) == 1
 
 
@@ -196,7 +196,7 @@ def test_what_is_not_for_the_kernels_goes_to_the_reference(fake) -> None:
     both(flat, 0, "silu", 0, True)
     single = {name: value.float() for name, value in a.items()}
     half = {name: value.bfloat16() for name, value in a.items()}
-    backend.pulls(half["v"], half["g"], half["c"], half["x"], half["knots"], 3, "silu", 0, True, True, True)
+    backend.vjp(half["v"], half["g"], half["c"], half["x"], half["knots"], 3, "silu", 0, True, True, True)
     with pytest.raises(RuntimeError):
         backend.edge_sum(None, single["c"], a["x"], a["knots"], 3, "silu", 0)
     backend.edge_sum(single["v"], a["c"], a["x"], a["knots"], 3, "silu", 0)
@@ -227,7 +227,7 @@ def test_shapes_that_do_not_fit_never_reach_the_kernels(fake, name, change) -> N
     with pytest.raises((RuntimeError, IndexError, ValueError)):
         backend.edge_sum(a["v"], a["c"], a["x"], a["knots"], 3, "silu", 0)
     with pytest.raises((RuntimeError, IndexError, ValueError)):
-        backend.pulls(a["v"], a["g"], a["c"], a["x"], a["knots"], 3, "silu", 0, True, True, True)
+        backend.vjp(a["v"], a["g"], a["c"], a["x"], a["knots"], 3, "silu", 0, True, True, True)
     assert fake.calls == []
 
 
@@ -235,7 +235,7 @@ def test_shapes_that_do_not_fit_never_reach_the_kernels(fake, name, change) -> N
 def test_sensitivities_that_do_not_fit_never_reach_the_kernels(fake, change) -> None:
     a = arguments()
     with pytest.raises((RuntimeError, IndexError, ValueError)):
-        backend.pulls(a["v"], change(a["g"]), a["c"], a["x"], a["knots"], 3, "silu", 0, True, True, True)
+        backend.vjp(a["v"], change(a["g"]), a["c"], a["x"], a["knots"], 3, "silu", 0, True, True, True)
     assert fake.calls == []
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.func import grad, jacfwd, jacrev, jvp, vmap
 
 from superpose import KAN
-from superpose.spline import backend, edge_sum, library, reference
+from superpose.spline import backend, edge_sum, operators, reference
 
 # Forward mode and inductor use a part of torch that torch itself calls deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
@@ -46,8 +46,8 @@ def problem(weighted: bool = True, base: str = "silu") -> dict[str, Tensor | Non
 
 OPERATORS = {
     "edge_sum": ("v", "coefficients", "x", "knots"),
-    "input_pull": ("g", "coefficients", "x", "knots"),
-    "coef_pull": ("v", "g", "x", "knots"),
+    "grad_input": ("g", "coefficients", "x", "knots"),
+    "grad_coefficients": ("v", "g", "x", "knots"),
 }
 
 
@@ -70,7 +70,7 @@ def test_the_fused_backward_pass_keeps_its_promises(wanted: tuple[bool, bool, bo
     given = (a["v"], a["g"], a["coefficients"], a["x"], a["knots"], DEGREE, "silu", 0, *wanted)
     for choice in ("auto", "reference"):
         with backend.use(choice):
-            torch.library.opcheck(torch.ops.superpose.pulls.default, given)
+            torch.library.opcheck(torch.ops.superpose.vjp.default, given)
 
 
 @pytest.mark.parametrize("name", OPERATORS)
@@ -133,7 +133,7 @@ def test_a_graph_holds_one_operator_for_each_layer_and_pass() -> None:
     model = KAN([2, 3, 1], grid_size=3)
     compiler = torch._dynamo.backends.common.aot_autograd(fw_compiler=keep, bw_compiler=keep)
     torch.compile(model, fullgraph=True, backend=compiler)(torch.zeros(4, 2)).sum().backward()
-    assert seen == [["superpose.edge_sum.default"] * 2, ["superpose.pulls.default"] * 2]
+    assert seen == [["superpose.edge_sum.default"] * 2, ["superpose.vjp.default"] * 2]
 
 
 def test_the_default_compiler_agrees(tmp_path, monkeypatch) -> None:
@@ -175,7 +175,7 @@ def test_traced_graphs_hold_operators_too() -> None:
 def test_a_second_copy_of_the_modules_finds_the_operators_made(monkeypatch: pytest.MonkeyPatch) -> None:
     a = {key: t.detach() for key, t in problem().items()}
     before = torch.ops.superpose.edge_sum
-    importlib.reload(library)
+    importlib.reload(operators)
     for name in [name for name in sys.modules if name.startswith("superpose.spline")]:
         if not name.endswith("_native"):
             monkeypatch.delitem(sys.modules, name)

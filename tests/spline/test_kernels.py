@@ -52,7 +52,7 @@ def machines() -> Iterator[str]:
 
 def computed(problem: Problem, *wanted: bool) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
     v, g, c, *rest = problem
-    return backend.pulls(v, g, c if wanted[0] or wanted[1] else None, *rest, *wanted)
+    return backend.vjp(v, g, c if wanted[0] or wanted[1] else None, *rest, *wanted)
 
 
 def summed(problem: Problem) -> Tensor:
@@ -373,8 +373,8 @@ torch.testing.assert_close(backend.edge_sum(x, c, *form), reference.edge_sum(x, 
 for samples in (300, 10):
     g, form = g[:samples].repeat(1, 300 // samples), (x[:samples], *form[1:])
     c = c.repeat(1, 1, 300 // samples)
-    mine = backend.pulls(None, g, c, *form, True, True, True)
-    plain = backend._reference_pulls(None, g, c, *form, True, True, True)
+    mine = backend.vjp(None, g, c, *form, True, True, True)
+    plain = backend._reference_vjp(None, g, c, *form, True, True, True)
     torch.testing.assert_close(mine, plain)
 """
     monkeypatch.setenv("OMP_THREAD_LIMIT", "2")

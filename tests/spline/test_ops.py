@@ -12,7 +12,7 @@ from torch.autograd import forward_ad
 from torch.func import functional_call, grad, hessian, jacfwd, jacrev, jvp, stack_module_state, vmap
 
 from superpose import KAN
-from superpose.spline import backend, coef_pull, edge_sum, fitting, input_pull, ops, reference
+from superpose.spline import backend, edge_sum, fitting, grad_coefficients, grad_input, ops, reference
 
 # Forward mode uses a part of torch that torch itself calls deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
@@ -39,13 +39,13 @@ def problem(base: str, degree: int, weighted: bool) -> tuple[Tensor, dict[str, T
 
 CASES = [
     *((edge_sum, ("v", "coefficients", "x"), weighted) for weighted in (True, False)),
-    (input_pull, ("g", "coefficients", "x"), False),
-    *((coef_pull, ("v", "g", "x"), weighted) for weighted in (True, False)),
+    (grad_input, ("g", "coefficients", "x"), False),
+    *((grad_coefficients, ("v", "g", "x"), weighted) for weighted in (True, False)),
 ]
 each_operation = pytest.mark.parametrize(
     ("operation", "names", "weighted"),
     CASES,
-    ids=["edge_sum-v", "edge_sum", "input_pull", "coef_pull-v", "coef_pull"],
+    ids=["edge_sum-v", "edge_sum", "grad_input", "grad_coefficients-v", "grad_coefficients"],
 )
 
 
@@ -76,13 +76,13 @@ def test_no_work_is_done_for_gradients_that_nobody_wants(monkeypatch: pytest.Mon
     knots, arguments = problem("silu", 3, False)
     rows, x = arguments["coefficients"], arguments["x"]
     wanted = []
-    pulls = backend.pulls
+    vjp = backend.vjp
 
     def watched(*given):
         wanted.append(given[-3:])
-        return pulls(*given)
+        return vjp(*given)
 
-    monkeypatch.setattr(backend, "pulls", watched)
+    monkeypatch.setattr(backend, "vjp", watched)
     edge_sum(None, rows.detach(), x, knots, 3, "silu").sum().backward()
     edge_sum(None, rows, x.detach(), knots, 3, "silu").sum().backward()
     edge_sum(None, rows, x, knots, 3, "silu").sum().backward()
@@ -114,8 +114,8 @@ def test_results_and_gradients_keep_the_dtype(dtype: torch.dtype) -> None:
     v, g, rows, x = (value.detach().to(dtype).requires_grad_() for value in arguments.values() if value is not None)
     form = (knots.to(dtype), 3, "silu")
     y = edge_sum(v, rows, x, *form)
-    z = input_pull(g, rows, x, *form)
-    c = coef_pull(v, g, x, *form)
+    z = grad_input(g, rows, x, *form)
+    c = grad_coefficients(v, g, x, *form)
     assert y.dtype == z.dtype == c.dtype == dtype
     (y.sum() + z.sum() + c.sum()).backward()
     assert {value.grad.dtype for value in (v, g, rows, x)} == {dtype}
@@ -148,7 +148,7 @@ def test_sensitivities_of_any_layout_and_empty_batches() -> None:
         dense = torch.autograd.grad(y, (v, rows, x), h.contiguous(), retain_graph=True)
         assert all(torch.equal(mine, theirs) for mine, theirs in zip(strided, dense, strict=True))
     none = edge_sum(v[:0], rows, x[:0], *form)
-    assert none.shape == (0, OUTPUTS) and input_pull(g[:0], rows, x[:0], *form).shape == (0, INPUTS)
+    assert none.shape == (0, OUTPUTS) and grad_input(g[:0], rows, x[:0], *form).shape == (0, INPUTS)
     by_v, by_rows = torch.autograd.grad(none.sum(), (v, rows))
     assert not by_v.any() and not by_rows.any() and by_rows.shape == rows.shape
 

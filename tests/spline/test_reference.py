@@ -11,7 +11,7 @@ from scipy.interpolate import BSpline
 from spline_cases import DEGREES, KINDS, make_knots, points_inside, points_outside
 from torch import Tensor
 
-from superpose.spline import breakpoints, coef_pull, edge_sum, input_pull, reference
+from superpose.spline import breakpoints, edge_sum, grad_coefficients, grad_input, reference
 
 every_spline = pytest.mark.parametrize(("degree", "kind"), [(degree, kind) for degree in DEGREES for kind in KINDS])
 
@@ -142,7 +142,7 @@ def test_nan_in_gives_nan_out(degree: int, base: str, order: int) -> None:
     coefficients = torch.ones(2, rows, 3, dtype=torch.float64)
     y = edge_sum(None, coefficients, x, knots, degree, base, order)
     assert bool(y[0].isnan().all()) and bool(y[1].isfinite().all())
-    z = input_pull(torch.ones_like(y), coefficients, x, knots, degree, base, order)
+    z = grad_input(torch.ones_like(y), coefficients, x, knots, degree, base, order)
     assert z.isnan().tolist() == [[False, True], [False, False]]
 
 
@@ -153,8 +153,8 @@ def test_an_empty_batch_is_a_batch(base: str) -> None:
     x, g = torch.zeros(0, 2, dtype=torch.float64), torch.zeros(0, 4, dtype=torch.float64)
     coefficients = torch.ones(2, rows, 4, dtype=torch.float64)
     assert edge_sum(None, coefficients, x, knots, 3, base).shape == (0, 4)
-    assert input_pull(g, coefficients, x, knots, 3, base).shape == (0, 2)
-    pulled = coef_pull(x, g, x, knots, 3, base)
+    assert grad_input(g, coefficients, x, knots, 3, base).shape == (0, 2)
+    pulled = grad_coefficients(x, g, x, knots, 3, base)
     assert pulled.shape == (2, rows, 4) and bool((pulled == 0).all())
 
 
@@ -183,8 +183,8 @@ def test_the_contractions_are_the_trilinear_form_and_blocks_change_nothing(
     def found() -> tuple[Tensor, ...]:
         return (
             edge_sum(v, coefficients, x, *form),
-            input_pull(g, coefficients, x, *form),
-            coef_pull(v, g, x, *form),
+            grad_input(g, coefficients, x, *form),
+            grad_coefficients(v, g, x, *form),
         )
 
     for ours, theirs in zip(found(), expected, strict=True):

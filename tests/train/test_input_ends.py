@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from superpose import KAN, Dataset, Formula, KANLayer, fit, load, save, search
-from superpose.nn import symbolic
-from superpose.nn.symbolic import ROOT
+from superpose.nn import symbolic_functions
+from superpose.nn.symbolic_functions import ROOT
 from superpose.train import endpoint_singularities, input_layer
 from superpose.train.architecture_search import _Search
 from superpose.train.budget import Budget
@@ -96,7 +96,7 @@ def test_an_input_of_a_sum_has_no_root() -> None:
 
 
 def test_the_root_is_defined_everywhere() -> None:
-    root = symbolic.find(ROOT)
+    root = symbolic_functions.find(ROOT)
     x = torch.tensor([-4.0, -1e-300, 0.0, 1e-8, 9.0], dtype=torch.float64, requires_grad=True)
     y = root.evaluate(x)
     torch.testing.assert_close(y, torch.tensor([2.0, 1e-150, 0.0, 1e-4, 3.0], dtype=torch.float64))
@@ -108,10 +108,10 @@ def test_the_root_is_defined_everywhere() -> None:
 def test_the_root_is_no_candidate_for_edges_and_its_name_is_taken() -> None:
     import sympy
 
-    assert ROOT not in symbolic.library()
-    assert symbolic.is_known(ROOT)
+    assert ROOT not in symbolic_functions.library()
+    assert symbolic_functions.is_known(ROOT)
     with pytest.raises(Exception, match="belongs to a built-in"):
-        symbolic.register(ROOT, sympy.Symbol("z") ** 2)
+        symbolic_functions.register(ROOT, sympy.Symbol("z") ** 2)
 
 
 @pytest.mark.parametrize(("offset", "sign"), [(0.0, 1.0), (300.0, 1.0), (-2.0, -1.0)])

@@ -177,7 +177,7 @@ def _formula(model_path: str, form: str) -> None:
 
         print(formula.python() + ("" if model.head is None else label_code(model.head)), end="")
     elif model.head is not None:
-        print(model.head.says(formula.short()))
+        print(model.head.describe(formula.short()))
     else:
         print(formula)
 

@@ -15,7 +15,7 @@ from superpose.formulas.expressions.formula import Formula
 from superpose.messages import nearest, quoted
 from superpose.nn.layer import KANLayer
 from superpose.nn.model import KAN
-from superpose.nn.symbolic import CONSTANTS
+from superpose.nn.symbolic_edges import CONSTANTS
 from superpose.short_repr import brief
 
 if TYPE_CHECKING:

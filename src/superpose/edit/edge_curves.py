@@ -13,7 +13,7 @@ from superpose.errors import OptionError
 from superpose.formulas.candidates import SIMPLICITY, Candidate, fit_curve
 from superpose.formulas.expressions.functions import resolve_names
 from superpose.nn.model import KAN, Edge
-from superpose.nn.symbolic import find, library
+from superpose.nn.symbolic_functions import find, library
 
 
 def check_edge(model: KAN, edge: Sequence[int]) -> Edge:

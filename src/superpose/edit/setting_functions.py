@@ -21,7 +21,8 @@ from superpose.formulas.expressions.functions import resolve_function
 from superpose.messages import nearest
 from superpose.nn.model import KAN, Edge
 from superpose.nn.rows import scaled_rows
-from superpose.nn.symbolic import CONSTANTS, SymbolicFunction
+from superpose.nn.symbolic_edges import CONSTANTS
+from superpose.nn.symbolic_functions import SymbolicFunction
 
 Constants = tuple[float, float, float, float]
 

@@ -14,7 +14,8 @@ from superpose.errors import OptionError
 from superpose.files.values import LARGEST, Refusal, as_array, as_object, as_whole, check_finite, damaged
 from superpose.messages import listed, nearest, quoted
 from superpose.nn import KAN, Head, KANLayer, library
-from superpose.nn.symbolic import CONSTANTS, find, is_known
+from superpose.nn.symbolic_edges import CONSTANTS
+from superpose.nn.symbolic_functions import find, is_known
 from superpose.spline import reference
 
 SCHEMA = 4

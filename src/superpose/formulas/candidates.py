@@ -17,7 +17,7 @@ from torch import Tensor
 
 from superpose.data.sampling import evenly_by_rank
 from superpose.formulas import selection
-from superpose.nn.symbolic import SymbolicFunction
+from superpose.nn.symbolic_functions import SymbolicFunction
 
 SIMPLICITY = selection.WEIGHTS.curve
 _COARSE_SAMPLES, _FINE_SAMPLES = 48, 256

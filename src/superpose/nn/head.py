@@ -97,10 +97,10 @@ class Head:
             return tuple(f"score of {name}" for name in self.classes)
         return (f"score of {self.name if self.kind == 'ordinal' else self.classes[1]}",)
 
-    def says(self, scores: Sequence[str]) -> str:
+    def describe(self, scores: Sequence[str]) -> str:
         """In words, which class it is where the scores are these.
 
-        >>> Head("ordinal", ("0", "1", "2"), name="grade").says(["x - y"])
+        >>> Head("ordinal", ("0", "1", "2"), name="grade").describe(["x - y"])
         'grade is the class nearest to x - y'
         """
         if self.kind == "softmax":
@@ -172,7 +172,7 @@ class Head:
         """The mean of :meth:`losses`, the cross-entropy; a loss as :func:`superpose.fit` takes it."""
         return self.losses(scores, y).mean()
 
-    def slopes(self, scores: Tensor, y: Tensor) -> Tensor:
+    def gradient(self, scores: Tensor, y: Tensor) -> Tensor:
         """``[N, n_scores]``, the derivatives of :meth:`losses` by the scores."""
         if self.kind == "softmax":
             return scores.softmax(-1) - y
@@ -185,7 +185,7 @@ class Head:
         above, below = self._distances(g[:, 0], seen[:, 0])
         return ((1 - torch.sigmoid(above) - torch.sigmoid(below)) / self.scale)[:, None]
 
-    def roots(self, scores: Tensor, y: Tensor) -> Tensor:
+    def hessian_root(self, scores: Tensor, y: Tensor) -> Tensor:
         """``[N, n_scores, n_scores]`` matrices ``A`` with ``A^T A`` the curvature of :meth:`losses` (the expected one
         for the Gaussian head, where the other may be negative)."""
         if self.kind == "softmax":
@@ -205,11 +205,11 @@ class Head:
 
     def residuals(self, scores: Tensor, y: Tensor) -> Tensor:
         """``[N, n_scores]`` numbers ``r`` with ``A^T r`` the :meth:`slopes`, for ``A`` the :meth:`roots`."""
-        slopes = self.slopes(scores, y)
+        slopes = self.gradient(scores, y)
         if self.kind == "softmax":
             # A^T maps u / sqrt(p) to u - p * sum(u), and slopes sum to zero.
             return slopes / scores.softmax(-1).clamp(min=_LEAST).sqrt()
-        return slopes / self.roots(scores, y)[:, 0]
+        return slopes / self.hessian_root(scores, y)[:, 0]
 
     def rescaled(self, scores: Tensor, y: Tensor) -> Head:
         """An ordinal head with the scale under which what was seen is most probable; others as they are."""

@@ -13,7 +13,7 @@ from superpose.checks import check_whole
 from superpose.errors import DataError, OptionError, ShapeError
 from superpose.messages import nearest
 from superpose.nn import products as product_nodes
-from superpose.nn.symbolic import SymbolicEdges
+from superpose.nn.symbolic_edges import SymbolicEdges
 from superpose.spline import backend, fitting, grid, ops, reference
 
 # The Legendre polynomials of degrees 1 to 3 in columns, in rows their factors of x, x^2 and x^3; and what is added.

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from superpose.checks import check_seed, check_whole
 from superpose.data import Affine, Dataset, read_features
 from superpose.errors import DataError, OptionError, ShapeError
-from superpose.nn.fused import Straight
+from superpose.nn.fused import FusedForward
 from superpose.nn.head import Head
 from superpose.nn.layer import KANLayer, buffer_of
 from superpose.nn.products import Width, read_width
@@ -139,7 +139,7 @@ class KAN(nn.Module):
         self.register_buffer("input_scale", torch.ones(counts[0], **made))
         self.register_buffer("output_center", torch.zeros(counts[-1], **made))
         self.register_buffer("output_scale", torch.ones(counts[-1], **made))
-        self._straight = Straight()
+        self._fused = FusedForward()
         self.register_buffer("scaled", torch.zeros((), dtype=torch.bool, device=device))
         self.feature_names = _names("feature_names", feature_names, counts[0], "x")
         self.target_names = _names("target_names", target_names, counts[-1], "y")
@@ -249,14 +249,14 @@ class KAN(nn.Module):
             DataError: if the inputs are complex.
         """
         # What is compiled has to stay right when the model changes later.
-        straight = None if torch.compiler.is_compiling() else self._straight.of(self)
-        if straight is not None:
-            links, unscaled = straight
+        found = None if torch.compiler.is_compiling() else self._fused.plan(self)
+        if found is not None:
+            plan, unscaled = found
             shape = x.shape
-            if not (unscaled and len(shape) == 2 and shape[1] == links.inputs and x.dtype is links.dtype):
+            if not (unscaled and len(shape) == 2 and shape[1] == plan.inputs and x.dtype is plan.dtype):
                 x = self.scale_inputs(x)
             if x.dim() == 2:
-                return ops.chain(x, links)
+                return ops.forward_chain(x, plan)
         else:
             x = self.scale_inputs(x)
         for layer in self.layers:

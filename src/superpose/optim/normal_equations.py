@@ -60,7 +60,7 @@ def _dense(
         jacobian, residual = jacobian_block(parameters, x[block], y[block])
         if head is not None:
             outputs = residual + y[block]
-            jacobian = head.roots(outputs, y[block]) @ jacobian
+            jacobian = head.hessian_root(outputs, y[block]) @ jacobian
             residual = head.residuals(outputs, y[block])
         if weights is not None:
             root = weights[block].sqrt()
@@ -90,7 +90,7 @@ def _sparse(
     if head is None:
         sensitivity = torch.eye(y.shape[1], dtype=x.dtype)[..., None].repeat(1, 1, len(y))
     else:
-        sensitivity = head.roots(inputs[-1], y).permute(1, 2, 0).contiguous()
+        sensitivity = head.hessian_root(inputs[-1], y).permute(1, 2, 0).contiguous()
         residual = head.residuals(inputs[-1], y).T
     if weights is not None:
         root = weights.sqrt()
@@ -131,7 +131,9 @@ def _sparse(
 
 def _rows(layer: KANLayer, plan: LayerPlan, h: Tensor, g: Tensor) -> Tensor:
     """The gradient ``g [B, O]`` of a layer's sums by the rows of its spline edges."""
-    return ops.coef_pull(None, g, h, layer.knots, layer.degree, layer.base)[plan.inputs, :, plan.outputs].flatten()
+    return ops.grad_coefficients(None, g, h, layer.knots, layer.degree, layer.base)[
+        plan.inputs, :, plan.outputs
+    ].flatten()
 
 
 def _symbolic_columns(layer: KANLayer, plan: LayerPlan, h: Tensor) -> list[Tensor]:
@@ -150,7 +152,7 @@ def _pulled_back(layer: KANLayer, plan: LayerPlan, h: Tensor, sensitivity: Tenso
     """The sensitivities ``[n_out, I, B]`` to the layer's inputs, from those to its sums."""
     rows = layer.rows()
     pulled = torch.stack(
-        [ops.input_pull(one.T, rows, h, layer.knots, layer.degree, layer.base, 1).T for one in sensitivity]
+        [ops.grad_input(one.T, rows, h, layer.knots, layer.degree, layer.base, 1).T for one in sensitivity]
     )
     for index, (i, o) in enumerate(plan.symbolic):
         assert layer.symbolic is not None
@@ -177,7 +179,7 @@ def _add_symbolic(
             continue
         # All columns at once, as if they were outputs of the layer.
         pull = torch.einsum("nob,ncb->boc", sensitivity, dense)
-        rows = ops.coef_pull(None, pull.flatten(1), h, layer.knots, layer.degree, layer.base)
+        rows = ops.grad_coefficients(None, pull.flatten(1), h, layer.knots, layer.degree, layer.base)
         across = rows.view(*rows.shape[:2], *pull.shape[1:])[plan.inputs, :, plan.outputs].flatten(0, 1)
         own = torch.arange(start, start + plan.splines)
         normal[own[:, None], places] = across

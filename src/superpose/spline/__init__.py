@@ -1,6 +1,6 @@
 """One-variable splines and the three contractions of a KAN layer."""
 
-from superpose.spline import library as library
+from superpose.spline import operators as operators
 from superpose.spline.backend import Backends, backends
 from superpose.spline.grid import (
     adapted_breakpoints,
@@ -13,7 +13,7 @@ from superpose.spline.grid import (
     uniform_knots,
     widened_breakpoints,
 )
-from superpose.spline.ops import coef_pull, edge_sum, input_pull
+from superpose.spline.ops import edge_sum, grad_coefficients, grad_input
 
 __all__ = [
     "Backends",
@@ -21,11 +21,11 @@ __all__ = [
     "backends",
     "breakpoints",
     "clamped_knots",
-    "coef_pull",
     "counts",
     "edge_sum",
     "extended_knots",
-    "input_pull",
+    "grad_coefficients",
+    "grad_input",
     "insertion_matrix",
     "split_breakpoints",
     "uniform_knots",

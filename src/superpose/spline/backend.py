@@ -32,11 +32,13 @@ INSTRUCTION_SETS = ("avx512", "avx2", "neon", "baseline")
 NAMES = ("auto", "reference", "native", *INSTRUCTION_SETS)
 
 _MODULE = "superpose.spline._native"
-# The numbers by which the kernels know dtypes and base functions.
+# The numbers of dtypes and base functions in the native module (enum Base in csrc/kernels.hpp).
 KINDS = {torch.float32: 0, torch.float64: 1}
 BASES = {"none": 0, "silu": 1, "identity": 2}
-# Slopes are of the next order, and kMostOrder in csrc/kernels.hpp is the last that the kernels know.
-_MOST_ORDER = 11
+# The degrees that the kernels support, kMinDegree and kMaxDegree in csrc/kernels.hpp.
+MIN_DEGREE, MAX_DEGREE = 1, 5
+# One below kMaxOrder in csrc/kernels.hpp, because gradients by x need the next order.
+_MAX_ORDER = 11
 get_threads = torch.get_num_threads
 
 
@@ -114,7 +116,7 @@ def edge_sum(
     kernels = (_forced.get() or _first_use()).kernels
     if (
         kernels is not None
-        and order <= _MOST_ORDER
+        and order <= _MAX_ORDER
         and (sizes := _sizes(coefficients, x, knots, degree, base)) is not None
     ):
         dtype, kind, base_code, batch, inputs, outputs, intervals = sizes
@@ -144,7 +146,7 @@ def edge_sum(
         return reference.edge_sum(v, coefficients, x, knots, degree, base, order)
 
 
-def pulls(
+def vjp(
     v: Tensor | None,
     g: Tensor,
     coefficients: Tensor | None,
@@ -166,9 +168,9 @@ def pulls(
         x: ``[B, I]``.
         knots: ``[I, G + 2k + 1]``.
         degree, base, order: as in :func:`superpose.spline.edge_sum`.
-        value: whether ``input_pull`` is wanted, ``[B, I]``; ``v`` does not enter.
-        slope: whether ``v`` times ``input_pull`` of the next order is wanted, ``[B, I]``.
-        coefficient: whether ``coef_pull`` is wanted, ``[I, rows, O]``.
+        value: whether ``grad_input`` is wanted, ``[B, I]``; ``v`` does not enter.
+        slope: whether ``v`` times ``grad_input`` of the next order is wanted, ``[B, I]``.
+        coefficient: whether ``grad_coefficients`` is wanted, ``[I, rows, O]``.
 
     Returns:
         The three in this order, None for what is not wanted.
@@ -176,7 +178,7 @@ def pulls(
     kernels = (_forced.get() or _first_use()).kernels
     if (
         kernels is not None
-        and order <= _MOST_ORDER
+        and order <= _MAX_ORDER
         and (sizes := _sizes(coefficients, x, knots, degree, base, g)) is not None
     ):
         dtype, kind, base_code, batch, inputs, outputs, intervals = sizes
@@ -217,7 +219,7 @@ def pulls(
             )
             return value_out, slope_out, coefficient_out
     with full_precision(x):
-        return _reference_pulls(v, g, coefficients, x, knots, degree, base, order, value, slope, coefficient)
+        return _reference_vjp(v, g, coefficients, x, knots, degree, base, order, value, slope, coefficient)
 
 
 def full_precision(x: Tensor) -> AbstractContextManager[Any]:
@@ -254,7 +256,7 @@ def _sizes(
     if (
         kind is None
         or base_code is None
-        or not 1 <= degree <= 5
+        or not MIN_DEGREE <= degree <= MAX_DEGREE
         or len(points) != 2
         or len(ends) != 2
         or knots.dtype is not dtype
@@ -286,7 +288,7 @@ def _sizes(
     return dtype, kind, base_code, batch, inputs, outputs, intervals
 
 
-def _reference_pulls(
+def _reference_vjp(
     v: Tensor | None,
     g: Tensor,
     coefficients: Tensor | None,
@@ -304,13 +306,13 @@ def _reference_pulls(
         if coefficients is None:
             raise ValueError("coefficients are missing: only the derivative by them can do without")
         if value:
-            pulled = reference.input_pull(g, coefficients, x, knots, degree, base, order)
+            pulled = reference.grad_input(g, coefficients, x, knots, degree, base, order)
         if slope:
-            sloped = reference.input_pull(g, coefficients, x, knots, degree, base, order + 1)
+            sloped = reference.grad_input(g, coefficients, x, knots, degree, base, order + 1)
             if v is not None:
                 sloped = v * sloped
     if coefficient:
-        summed = reference.coef_pull(v, g, x, knots, degree, base, order)
+        summed = reference.grad_coefficients(v, g, x, knots, degree, base, order)
     return pulled, sloped, summed
 
 

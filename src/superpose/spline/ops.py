@@ -4,12 +4,13 @@ With the curves ``phi_io(x) = sum_r C_iro beta_r(x)`` of a layer, everything it 
 
     T(v, g, C; x) = sum_{b,i,o} v_bi g_bo phi_io^(order)(x_bi)
 
-and its partial derivatives: ``edge_sum`` is dT/dg, ``input_pull`` dT/dv, ``coef_pull`` dT/dC. The gradient of each
-is made of the other two, at the same order or the next, so derivatives of any order are exact, forwards and backwards.
+and its partial derivatives: ``edge_sum`` is dT/dg, ``grad_input`` dT/dv and ``grad_coefficients`` dT/dC. The gradient
+of each is made of the other two, at the same order or the next, so derivatives of any order are exact, in forward and
+in reverse mode.
 
 There are two ways into autograd. Tensors that hold numbers go through one :class:`torch.autograd.Function`, which costs
 the least for each call. What is being traced (``torch.compile``, ``torch.export``, fake tensors, subclasses) goes
-through the operators of :mod:`superpose.spline.library`, which graphs can hold.
+through the operators of :mod:`superpose.spline.operators`, which graphs can hold.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from superpose.spline import backend
-from superpose.spline.links import PLAIN, Links, are_same, is_batched, is_for, pulls, values
+from superpose.spline import backend, chain
+from superpose.spline.chain import PLAIN, ChainPlan, is_batched
 
 # The arguments in which T is linear, by their places; a number also names the derivative of T by that argument.
 V, G, C = 0, 1, 2
@@ -66,7 +67,7 @@ def edge_sum(
     return partial((G, degree, base, order), v, None, coefficients, x, knots)
 
 
-def input_pull(
+def grad_input(
     g: Tensor,
     coefficients: Tensor,
     x: Tensor,
@@ -79,7 +80,7 @@ def input_pull(
     return partial((V, degree, base, order), None, g, coefficients, x, knots)
 
 
-def coef_pull(
+def grad_coefficients(
     v: Tensor | None,
     g: Tensor,
     x: Tensor,
@@ -111,12 +112,12 @@ def partial(form: Form, v: Tensor | None, g: Tensor | None, c: Tensor | None, x:
     return numbers(form, v, g, c, x, knots)
 
 
-def unwatched() -> bool:
+def is_plain_eager() -> bool:
     """Whether nobody follows or changes all operations: no transform of torch.func, no tracing, no forward mode."""
     return not (_transforms_active() or forward_ad._current_level >= 0 or _modes_active() > 0 or _is_tracing())
 
 
-def chain(x: Tensor, links: Links) -> Tensor:
+def forward_chain(x: Tensor, plan: ChainPlan) -> Tensor:
     """Layers one after another, ``x [B, I] -> center + scale * h``, with ``h [B, O]`` the last one's outputs.
 
     The same as :func:`edge_sum` for each. But a small network's time is mostly what each recorded operation costs, so
@@ -124,50 +125,50 @@ def chain(x: Tensor, links: Links) -> Tensor:
 
     Args:
         x: ``[B, I]`` points.
-        links: the layers, from :func:`superpose.spline.links.look`; their tensors have to be still where they were, and
-            operations have to be :func:`unwatched`.
+        plan: of the layers, from :func:`superpose.spline.chain.make_plan`. The caller checks that the tensors are still
+            at their addresses, and that :func:`is_plain_eager` holds.
 
     Returns:
         ``[B, O]``, differentiable any number of times in the coefficients and ``x``.
     """
-    if not is_for(links, x):
-        return _linked(x, links.coefficients, links)
+    if not chain.accepts(plan, x):
+        return _layer_by_layer(x, plan.coefficients, plan)
     if _is_grad_enabled():
         if x.requires_grad:
-            return _apply_chain(links, x, *links.coefficients)
-        for one in links.coefficients:
+            return _apply_chain(plan, x, *plan.coefficients)
+        for one in plan.coefficients:
             if one.requires_grad:
-                return _apply_chain(links, x, *links.coefficients)
-    return values(links, x)[0]
+                return _apply_chain(plan, x, *plan.coefficients)
+    return chain.forward(plan, x)[0]
 
 
-def _linked(x: Tensor, coefficients: Sequence[Tensor], links: Links) -> Tensor:
-    for one, (knots, degree, base) in zip(coefficients, links.splines, strict=True):
+def _layer_by_layer(x: Tensor, coefficients: Sequence[Tensor], plan: ChainPlan) -> Tensor:
+    for one, (knots, degree, base) in zip(coefficients, plan.splines, strict=True):
         x = partial((G, degree, base, 0), None, None, one, x, knots)
-    return x if links.scaling is None else torch.addcmul(links.scaling[0], x, links.scaling[1])
+    return x if plan.scaling is None else torch.addcmul(plan.scaling[0], x, plan.scaling[1])
 
 
 class _Chain(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, links: Links, x: Tensor, *coefficients: Tensor) -> Tensor:
-        y, hidden = values(links, x)
+    def forward(ctx: Any, plan: ChainPlan, x: Tensor, *coefficients: Tensor) -> Tensor:
+        y, hidden = chain.forward(plan, x)
         # Knots and scaling are no arguments of autograd, each of which takes its time: nothing flows to them.
-        ctx.links = links
+        ctx.plan = plan
         ctx.save_for_backward(x, hidden, *coefficients)
         return y
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
-        links, wanted = ctx.links, ctx.needs_input_grad[1:]
+        plan, wanted = ctx.plan, ctx.needs_input_grad[1:]
         x, hidden, *coefficients = ctx.saved_tensors
         # Hooks for saved tensors may have put others in their place.
-        if not _is_grad_enabled() and are_same(links, coefficients) and is_for(links, x):
-            made = pulls(links, g, x, hidden, wanted)
+        if not _is_grad_enabled() and chain.has_same_tensors(plan, coefficients) and chain.accepts(plan, x):
+            made = chain.vjp(plan, g, x, hidden, wanted)
             if made is not None:
                 return None, *made
         # Derivatives of the gradients may be asked for: they are made from operations that have some themselves.
         with torch.enable_grad():
-            y = _linked(x, coefficients, links)
+            y = _layer_by_layer(x, coefficients, plan)
         arguments = [one for one, want in zip((x, *coefficients), wanted, strict=True) if want]
         gradients = iter(torch.autograd.grad(y, arguments, g, create_graph=_is_grad_enabled()))
         return None, *(next(gradients) if want else None for want in wanted)
@@ -181,7 +182,7 @@ def numbers(form: Form, v: Any, g: Any, c: Any, x: Tensor, knots: Tensor) -> Ten
     part, degree, base, order = form
     if part == G:
         return backend.edge_sum(v, c, x, knots, degree, base, order)
-    value, _, coefficient = backend.pulls(v, g, c, x, knots, degree, base, order, part == V, False, part == C)
+    value, _, coefficient = backend.vjp(v, g, c, x, knots, degree, base, order, part == V, False, part == C)
     return value if part == V else coefficient  # type: ignore[return-value]
 
 
@@ -191,8 +192,8 @@ def operator(form: Form, v: Any, g: Any, c: Any, x: Tensor, knots: Tensor) -> Te
     if part == G:
         return torch.ops.superpose.edge_sum(v, c, x, knots, *rest)  # type: ignore[no-any-return]
     if part == V:
-        return torch.ops.superpose.input_pull(g, c, x, knots, *rest)  # type: ignore[no-any-return]
-    return torch.ops.superpose.coef_pull(v, g, x, knots, *rest)  # type: ignore[no-any-return]
+        return torch.ops.superpose.grad_input(g, c, x, knots, *rest)  # type: ignore[no-any-return]
+    return torch.ops.superpose.grad_coefficients(v, g, x, knots, *rest)  # type: ignore[no-any-return]
 
 
 def _watched(v: Any, g: Any, c: Any, x: Tensor) -> bool:
@@ -288,11 +289,11 @@ def gradients(
                 in_x = partial((V, degree, base, order + 1), None, g, c, x, knots)
                 in_x = in_x if v is None else v * in_x
         elif _is_dynamo_compiling() or _watched(v, g, c, x):
-            made = torch.ops.superpose.pulls(v, g, c, x, knots, degree, base, order, by_v, by_x, by_c)
+            made = torch.ops.superpose.vjp(v, g, c, x, knots, degree, base, order, by_v, by_x, by_c)
             wanted = (by_v, by_x, by_c)
             in_v, in_x, in_c = (one if want else None for one, want in zip(made, wanted, strict=True))
         else:
-            in_v, in_x, in_c = backend.pulls(v, g, c, x, knots, degree, base, order, by_v, by_x, by_c)
+            in_v, in_x, in_c = backend.vjp(v, g, c, x, knots, degree, base, order, by_v, by_x, by_c)
     return in_v, in_g, in_c, in_x
 
 

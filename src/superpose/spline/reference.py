@@ -195,7 +195,7 @@ def edge_sum(
     return result
 
 
-def input_pull(
+def grad_input(
     g: Tensor,
     coefficients: Tensor,
     x: Tensor,
@@ -214,7 +214,9 @@ def input_pull(
     return result
 
 
-def coef_pull(v: Tensor | None, g: Tensor, x: Tensor, knots: Tensor, degree: int, base: str, order: int = 0) -> Tensor:
+def grad_coefficients(
+    v: Tensor | None, g: Tensor, x: Tensor, knots: Tensor, degree: int, base: str, order: int = 0
+) -> Tensor:
     """``c[i, r, o] = sum_b v[b, i] g[b, o] beta_r^(order)(x[b, i])``. ``[I, rows, O]``."""
     inputs, rows = x.shape[1], row_count(knots, degree, base)
     result = x.new_zeros((inputs * rows, g.shape[1]))

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from superpose.data import Dataset
 from superpose.nn.layer import KANLayer
-from superpose.nn.symbolic import ROOT
+from superpose.nn.symbolic_functions import ROOT
 
 # A function is steep where this share of the rows at one end of an input makes up that share of the squared error. For
 # roots they made up 0.47 to 0.88, for functions that are smooth at their ends at most 0.37, and in noise 0.02.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from superpose.nn.layer import KANLayer
-from superpose.nn.symbolic import ROOT
+from superpose.nn.symbolic_functions import ROOT
 from superpose.train.endpoint_singularities import End
 from superpose.train.linear_combinations import Sums
 

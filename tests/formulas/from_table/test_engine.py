@@ -20,7 +20,7 @@ from superpose.formulas.from_table.engine import Engine
 from superpose.formulas.from_table.laws import _evidence, _front, _measured
 from superpose.formulas.from_table.node import Guess
 from superpose.formulas.from_table.simplification import tidied
-from superpose.nn.symbolic import torch_function
+from superpose.nn.symbolic_functions import torch_function
 
 DOUBLE = torch.float64
 a, b = (sympy.Symbol(name, real=True) for name in "ab")

@@ -13,7 +13,7 @@ from torch import Tensor
 from helpers import CountingClock
 from superpose.data import Dataset
 from superpose.formulas import Formula, find_laws
-from superpose.nn.symbolic import register
+from superpose.nn.symbolic_functions import register
 
 DOUBLE = torch.float64
 # These searches end when they have found what there is, long before.

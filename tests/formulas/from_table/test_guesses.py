@@ -23,7 +23,7 @@ from superpose.formulas.from_table.surrogate import held_out, smooth
 from superpose.formulas.from_table.symmetries import Reduction, reductions
 from superpose.formulas.from_table.trials import leading, trials
 from superpose.formulas.subsets import best_subsets
-from superpose.nn.symbolic import torch_function
+from superpose.nn.symbolic_functions import torch_function
 
 DOUBLE = torch.float64
 

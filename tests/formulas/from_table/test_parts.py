@@ -21,7 +21,7 @@ from superpose.formulas.from_table.splits import splits, without
 from superpose.formulas.from_table.surrogate import Smooth, smooth
 from superpose.formulas.from_table.symmetries import reductions
 from superpose.formulas.subsets import best_subsets
-from superpose.nn.symbolic import torch_function
+from superpose.nn.symbolic_functions import torch_function
 
 DOUBLE = torch.float64
 

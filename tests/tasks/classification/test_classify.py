@@ -136,7 +136,7 @@ def test_noisy_slopes_are_the_gradient() -> None:
     scores = points(20, 1).requires_grad_()
     y = (points(20, 1, seed=1) > 0).double()
     (gradient,) = torch.autograd.grad(head.losses(scores, y).sum(), scores)
-    assert torch.allclose(head.slopes(scores.detach(), y), gradient)
+    assert torch.allclose(head.gradient(scores.detach(), y), gradient)
     assert Noisy.of(Head("sigmoid", ("a", "b")), 20 * points(100, 1)[:, 0]) is None
 
 
@@ -154,7 +154,7 @@ def test_the_formula_of_a_classifier_is_a_network_with_the_same_head(circle: Cla
     assert symbolic is not None and formula is not None and symbolic.head == circle.head
     x = circle.data.x[:50]
     assert torch.allclose(symbolic(x).detach(), formula.torch(x), rtol=1e-9)
-    assert circle.head.says(Formula.read(symbolic).short()) == circle.says()
+    assert circle.head.describe(Formula.read(symbolic).short()) == circle.says()
 
 
 def test_the_front_of_a_classifier_has_its_recommended_formula(circle: Classification) -> None:

@@ -20,7 +20,7 @@ from superpose.formulas.from_scores.problem import against
 from superpose.formulas.from_scores.search import ScoreFormula, score_formulas
 from superpose.formulas.from_scores.terms import Dictionary
 from superpose.nn import Head
-from superpose.nn.symbolic import torch_function
+from superpose.nn.symbolic_functions import torch_function
 from superpose.stopping import StopReason
 from superpose.tasks.classification import Labelled, networks
 from superpose.tasks.classification.metrics import boundaries
@@ -86,13 +86,13 @@ def test_what_a_term_gains_is_what_the_likelihood_rises_by() -> None:
         theta = torch.zeros(matrix.shape[1], dtype=DOUBLE)
         for _ in range(20):
             scores = (matrix @ theta)[:, None]
-            rooted = head.roots(scores, y)[:, 0] * matrix
-            theta = theta - torch.linalg.solve(rooted.T @ rooted, matrix.T @ head.slopes(scores, y)[:, 0])
+            rooted = head.hessian_root(scores, y)[:, 0] * matrix
+            theta = theta - torch.linalg.solve(rooted.T @ rooted, matrix.T @ head.gradient(scores, y)[:, 0])
         return 2 * 4000 * float(head((matrix @ theta)[:, None], y)), (matrix @ theta)[:, None]
 
     before, scores = fitted([0])
     gains = (
-        dictionary.gains([0], head.slopes(scores, y)[:, 0], head.roots(scores, y)[:, 0, 0].square(), 1e-9)
+        dictionary.gains([0], head.gradient(scores, y)[:, 0], head.hessian_root(scores, y)[:, 0, 0].square(), 1e-9)
         + dictionary.costs
     )
     assert gains[0] == -math.inf and int(gains.argmax()) == 1

@@ -22,7 +22,7 @@ from superpose.nn.layer import KANLayer
 from superpose.nn.model import KAN, Edge
 from superpose.nn.rows import samples
 from superpose.nn.surgery import scale_sum
-from superpose.nn.symbolic import SymbolicFunction, argument, library, power
+from superpose.nn.symbolic_functions import SymbolicFunction, argument, library, power
 
 if TYPE_CHECKING:
     import sympy

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from superpose.formulas import selection
 from superpose.formulas.expressions.rewrite import complexity, without_reciprocals
-from superpose.nn.symbolic import torch_function
+from superpose.nn.symbolic_functions import torch_function
 
 if TYPE_CHECKING:
     import sympy

@@ -17,7 +17,7 @@ from superpose.data.sampling import evenly
 from superpose.formulas.expressions import constants, numpy_code, rewrite
 from superpose.formulas.expressions.splines import SplineEdge, absorbed, in_use
 from superpose.nn.model import KAN
-from superpose.nn.symbolic import torch_function
+from superpose.nn.symbolic_functions import torch_function
 
 if TYPE_CHECKING:
     import sympy

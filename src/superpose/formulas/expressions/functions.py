@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
 from superpose.errors import OptionError
-from superpose.nn.symbolic import SymbolicFunction, argument, find, is_known, library, power
+from superpose.nn.symbolic_functions import SymbolicFunction, argument, find, is_known, library, power
 
 if TYPE_CHECKING:
     import sympy

@@ -27,7 +27,7 @@ from superpose.formulas.candidates import SIMPLICITY, Candidate, fit_curve
 from superpose.formulas.expressions.functions import candidate_functions
 from superpose.nn.model import KAN, Edge
 from superpose.nn.rows import scaled_rows
-from superpose.nn.symbolic import SymbolicFunction, library
+from superpose.nn.symbolic_functions import SymbolicFunction, library
 
 EXACT = selection.FLOORS.network**2
 # Straightened curves still bend a little: shares of a curve's variance that are not worth a more complex function.

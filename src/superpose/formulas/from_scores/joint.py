@@ -168,17 +168,17 @@ class _Pursuit:
             if not deviance < best - 1e-6:
                 break
             best, kept = deviance, theta
-            rooted = (self.head.roots(scores, self.y) @ jacobian).flatten(0, 1)
+            rooted = (self.head.hessian_root(scores, self.y) @ jacobian).flatten(0, 1)
             normal = rooted.T @ rooted / len(self.y)
             normal += _RIDGE * torch.eye(len(theta), dtype=theta.dtype)
-            pull = torch.einsum("skp,sk->p", jacobian, self.head.slopes(scores, self.y)) / len(self.y)
+            pull = torch.einsum("skp,sk->p", jacobian, self.head.gradient(scores, self.y)) / len(self.y)
             theta = theta - torch.linalg.solve(normal, pull)
         price = best * self.count + self.dictionary.price([term for own in chosen for term in own])
         return _Fit(chosen, best, price, kept, jacobian @ kept)
 
     def promising(self, one: _Fit, count: int) -> list[tuple[int, int]]:
         """``(score, term)`` along which the likelihood rises most for its cost."""
-        slopes = self.head.slopes(one.scores, self.y)
+        slopes = self.head.gradient(one.scores, self.y)
         p = one.scores.softmax(-1)
         found: list[tuple[float, int, int]] = []
         for k in self.others:

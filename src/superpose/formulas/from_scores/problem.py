@@ -12,7 +12,7 @@ from torch import Tensor
 
 from superpose.formulas.expressions.constants import ConstantFit, Fitted, _float, _jacobian, _with_slots
 from superpose.nn.head import Head
-from superpose.nn.symbolic import torch_function
+from superpose.nn.symbolic_functions import torch_function
 
 if TYPE_CHECKING:
     import sympy
@@ -149,8 +149,8 @@ class ScoreProblem(ConstantFit):
 
     def _equations(self, model: Callable[[Tensor], Tensor], theta: Tensor) -> tuple[Tensor, Tensor]:
         jacobian, scores = _jacobian(model, theta), (model(theta) + self.offset)[:, None]
-        rooted = self.head.roots(scores, self.seen)[:, 0] * jacobian
-        pull = jacobian.T @ self.head.slopes(scores, self.seen)[:, 0]
+        rooted = self.head.hessian_root(scores, self.seen)[:, 0] * jacobian
+        pull = jacobian.T @ self.head.gradient(scores, self.seen)[:, 0]
         return rooted.T @ rooted / len(self.y), pull / len(self.y)
 
     def _errors(self, model: Callable[[Tensor], Tensor], theta: Tensor, best: float) -> dict[float, float]:

@@ -128,7 +128,7 @@ class _Search:
         return time.monotonic() > self.deadline
 
     def run(self) -> list[ScoreFormula]:
-        weights = self.head.roots(self.smooth[:, None], self.y)[:, 0, 0].square()
+        weights = self.head.hessian_root(self.smooth[:, None], self.y)[:, 0, 0].square()
         # Where the class is sure the network's score says little, but a little.
         weights = weights.clamp(min=1e-3 * float(weights.max()))
         singles = terms.single(self.x, self.symbols)
@@ -243,8 +243,8 @@ class _Search:
             # Not convex: the network's score shows the way.
             pull, curvature = weights * (scores - self.smooth), weights
         else:
-            pull = self.head.slopes(scores[:, None], self.y)[:, 0]
-            curvature = self.head.roots(scores[:, None], self.y)[:, 0, 0].square()
+            pull = self.head.gradient(scores[:, None], self.y)[:, 0]
+            curvature = self.head.hessian_root(scores[:, None], self.y)[:, 0, 0].square()
         gain = dictionary.gains(chosen, pull, curvature, _LEAST_LEFT)
         best: list[int] = gain.topk(min(_WAYS, len(gain))).indices.tolist()
         return best
@@ -265,10 +265,10 @@ class _Search:
             if not deviance < best - 1e-6:
                 break
             best, kept = deviance, theta
-            rooted = head.roots(scores, self.y)[:, 0] * matrix
+            rooted = head.hessian_root(scores, self.y)[:, 0] * matrix
             normal = rooted.T @ rooted / len(matrix)
             normal += 1e-6 * torch.eye(len(theta), dtype=matrix.dtype) * float(normal.diagonal().mean())
-            theta = theta - torch.linalg.solve(normal, matrix.T @ head.slopes(scores, self.y)[:, 0] / len(matrix))
+            theta = theta - torch.linalg.solve(normal, matrix.T @ head.gradient(scores, self.y)[:, 0] / len(matrix))
         return best, matrix @ (kept if best < math.inf else theta)
 
     def sum_of(self, chosen: Sequence[Term]) -> sympy.Expr:

@@ -443,7 +443,7 @@ class Engine:
 
     def structure(self, law: Law) -> float:
         """The share of the squared residuals of a law that can be predicted."""
-        from superpose.nn.symbolic import torch_function
+        from superpose.nn.symbolic_functions import torch_function
 
         x, y = self.x[:_ROWS], self.y[:_ROWS]
         values = torch_function(law.expression, self.symbols, self.splines)(*x.unbind(-1))

@@ -18,7 +18,7 @@ from torch import Tensor
 from superpose.formulas.from_table.curve import curves
 from superpose.formulas.from_table.node import Guess, Node
 from superpose.formulas.from_table.symmetries import Reduction
-from superpose.nn.symbolic import torch_function
+from superpose.nn.symbolic_functions import torch_function
 
 if TYPE_CHECKING:
     import sympy

@@ -22,7 +22,7 @@ from superpose.formulas.expressions import constants
 from superpose.formulas.from_table.node import Guess, Node
 from superpose.formulas.from_table.outer import Outer, kept, outers
 from superpose.formulas.from_table.symmetries import Reduction
-from superpose.nn.symbolic import torch_function
+from superpose.nn.symbolic_functions import torch_function
 from superpose.spline import grid, reference
 
 if TYPE_CHECKING:

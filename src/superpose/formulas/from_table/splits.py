@@ -20,7 +20,7 @@ from torch import Tensor
 from superpose.formulas.from_table.node import Node
 from superpose.formulas.from_table.surrogate import Smooth, separate
 from superpose.formulas.from_table.symmetries import Reduction
-from superpose.nn.symbolic import torch_function
+from superpose.nn.symbolic_functions import torch_function
 
 if TYPE_CHECKING:
     import sympy

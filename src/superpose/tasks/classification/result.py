@@ -110,7 +110,7 @@ class Classification:
         """
         if self.formula is None:
             raise OptionError("there is no formula; look at the network")
-        return self.head.says(self.formula.short())
+        return self.head.describe(self.formula.short())
 
     @torch.no_grad()
     def scores(self, x: Tensor, of: str) -> Tensor:

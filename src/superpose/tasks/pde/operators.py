@@ -26,7 +26,7 @@ from superpose.errors import OptionError, ShapeError
 from superpose.messages import nearest
 from superpose.nn.layer import KANLayer
 from superpose.nn.model import KAN
-from superpose.nn.symbolic import SymbolicFunction
+from superpose.nn.symbolic_functions import SymbolicFunction
 from superpose.spline import ops
 
 Index = tuple[int, ...]

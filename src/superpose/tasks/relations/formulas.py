@@ -17,7 +17,7 @@ from superpose.errors import SuperposeError
 from superpose.formulas import selection
 from superpose.formulas.candidates import fit_curve
 from superpose.formulas.expressions.formula import Formula
-from superpose.nn.symbolic import library
+from superpose.nn.symbolic_functions import library
 from superpose.tasks.regression.search import DiscoverOptions, discover
 from superpose.tasks.relations.columns import Columns
 from superpose.tasks.relations.result import Inner

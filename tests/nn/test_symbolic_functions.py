@@ -13,12 +13,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from superpose.errors import OptionError
-from superpose.nn import KAN, library, register
-from superpose.nn import symbolic as room
-from superpose.nn.symbolic import find, torch_function
+from superpose.nn import KAN, library, register, symbolic_functions, sympy_to_torch
+from superpose.nn.symbolic_functions import find, torch_function
 
 DOUBLE = torch.float64
-NAMES = sorted(room._builtin())
+NAMES = sorted(symbolic_functions._builtin())
 # Where a function is defined, if not everywhere.
 DOMAINS = {
     **dict.fromkeys(("sqrt", "1/sqrt", "x^1.5", "log", *(f"1/x^{n}" for n in range(2, 6))), (0.1, 3)),
@@ -198,7 +197,7 @@ def test_expressions_are_the_same_in_torch_and_in_numpy(expression: sympy.Expr) 
     np.testing.assert_allclose(found.numpy()[finite], theirs[finite].real, rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("function", sorted(room._torch_table(), key=str), ids=str)
+@pytest.mark.parametrize("function", sorted(sympy_to_torch.torch_table(), key=str), ids=str)
 def test_each_function_that_torch_knows_is_sympys(function: type[sympy.Function]) -> None:
     p = sympy.Symbol("p")
     x = torch.tensor([1.2, 2.5] if function in (sympy.acosh, sympy.log) else [-0.7, 0.3, 0.9], dtype=DOUBLE)

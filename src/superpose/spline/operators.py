@@ -1,7 +1,7 @@
 """The contractions as operators of torch, ``torch.ops.superpose``: what graphs hold.
 
 ``torch.compile`` and ``torch.export`` see a KAN layer as one of these; a saved graph names them, so whoever loads one
-imports :mod:`superpose.spline` first. ``pulls`` is the backward pass in one go and has no derivatives itself: it is
+imports :mod:`superpose.spline` first. ``vjp`` is the backward pass in one go and has no derivatives itself: it is
 used where none can be asked for.
 """
 
@@ -21,16 +21,16 @@ from superpose.spline import backend, ops, reference
 _FORM = "Tensor x, Tensor knots, int degree, str base, int order"
 _SCHEMAS = {
     "edge_sum": f"(Tensor? v, Tensor coefficients, {_FORM}) -> Tensor",
-    "input_pull": f"(Tensor g, Tensor coefficients, {_FORM}) -> Tensor",
-    "coef_pull": f"(Tensor? v, Tensor g, {_FORM}) -> Tensor",
-    "pulls": f"(Tensor? v, Tensor g, Tensor coefficients, {_FORM}, bool value, bool slope, bool coefficient)"
+    "grad_input": f"(Tensor g, Tensor coefficients, {_FORM}) -> Tensor",
+    "grad_coefficients": f"(Tensor? v, Tensor g, {_FORM}) -> Tensor",
+    "vjp": f"(Tensor? v, Tensor g, Tensor coefficients, {_FORM}, bool value, bool slope, bool coefficient)"
     " -> (Tensor, Tensor, Tensor)",
 }
 # For each operator the derivative of the trilinear form that it is, and which arguments of the form it takes.
 _PARTS = {
     "edge_sum": (ops.G, (ops.V, ops.C)),
-    "input_pull": (ops.V, (ops.G, ops.C)),
-    "coef_pull": (ops.C, (ops.V, ops.G)),
+    "grad_input": (ops.V, (ops.G, ops.C)),
+    "grad_coefficients": (ops.C, (ops.V, ops.G)),
 }
 
 
@@ -39,8 +39,8 @@ def _register(library: torch.library.Library) -> None:
         torch.library.define(f"superpose::{name}", schema, lib=library, tags=torch.Tag.pt2_compliant_tag)
     for name, (part, places) in _PARTS.items():
         _register_part(library, f"superpose::{name}", part, places)
-    torch.library.impl("superpose::pulls", "CompositeExplicitAutograd", _pulls, lib=library)
-    torch.library.register_fake("superpose::pulls", _pulls_shapes, lib=library)
+    torch.library.impl("superpose::vjp", "CompositeExplicitAutograd", _vjp, lib=library)
+    torch.library.register_fake("superpose::vjp", _vjp_shapes, lib=library)
 
 
 def _register_part(library: torch.library.Library, name: str, part: int, places: tuple[int, int]) -> None:
@@ -118,15 +118,15 @@ class _Node(ops.Partial):
 _apply: Callable[..., Tensor] = super(torch.autograd.Function, _Node).apply
 
 
-def _pulls(*arguments: Any) -> tuple[Tensor, Tensor, Tensor]:
+def _vjp(*arguments: Any) -> tuple[Tensor, Tensor, Tensor]:
     x = arguments[3]
     value, slope, coefficient = (
-        x.new_empty(0) if made is None else made.contiguous() for made in backend.pulls(*arguments)
+        x.new_empty(0) if made is None else made.contiguous() for made in backend.vjp(*arguments)
     )
     return value, slope, coefficient
 
 
-def _pulls_shapes(
+def _vjp_shapes(
     v: Tensor | None,
     g: Tensor,
     coefficients: Tensor,
@@ -147,6 +147,6 @@ def _pulls_shapes(
 
 
 # Operators belong to the process: a second copy of this module finds them made.
-if not hasattr(torch.ops.superpose, "pulls"):
+if not hasattr(torch.ops.superpose, "vjp"):
     _library = torch.library.Library("superpose", "FRAGMENT")  # type: ignore[no-untyped-call]
     _register(_library)

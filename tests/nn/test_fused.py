@@ -16,7 +16,7 @@ from helpers import on_threads, run_python
 from superpose.data import Affine
 from superpose.nn import KAN, KANLayer
 from superpose.nn.fused import curves_of
-from superpose.spline import backend, links
+from superpose.spline import backend, chain
 
 NAMES = backend._instruction_sets()[0]
 TOLERANCE = {torch.float32: 2e-5, torch.float64: 1e-11}
@@ -116,7 +116,7 @@ def test_all_layers_in_one_call_equal_one_after_the_other(dtype: torch.dtype, da
     for name in NAMES:
         for threads in (1, 2, 3):
             with backend.use(name), on_threads(threads):
-                assert model._straight.of(model) is not None
+                assert model._fused.plan(model) is not None
                 actual = results(model, model, x.to(dtype), follow)
                 check(actual, expected, dtype, f"{name}, {threads} threads, {widths}", plain)
                 with torch.no_grad():
@@ -207,7 +207,7 @@ def test_derivatives_of_derivatives_and_batches_of_them() -> None:
 def test_layers_that_do_not_fit_together_are_not_for_the_kernels() -> None:
     rows, splines = curves_of(KAN([2, 3, 1])) or ([], [])
     center, scale = torch.zeros(1).double(), torch.ones(1).double()
-    assert links.look(rows, splines, (center, scale)) is not None
+    assert chain.make_plan(rows, splines, (center, scale)) is not None
     others = curves_of(KAN([4, 1])) or ([], [])
     knots, degree, base = splines[1]
     for bad, some, scaling in (
@@ -227,7 +227,7 @@ def test_layers_that_do_not_fit_together_are_not_for_the_kernels() -> None:
         (rows, splines, (center, torch.ones(2).double())),
         (rows, splines, (center.float(), scale)),
     ):
-        assert links.look(bad, some, scaling) is None
+        assert chain.make_plan(bad, some, scaling) is None
 
 
 # -- what was saved for the way back
@@ -404,7 +404,7 @@ def test_every_change_of_a_model_is_noticed(change: str, scaled: bool, frozen: b
         CHANGES[change](model)
     after = model(x)
     fresh = copy.deepcopy(model)
-    assert fresh._straight._seen is None
+    assert fresh._fused._cached is None
     expected = before if change in ("finer grids", "float32") else fresh(x).detach()
     tolerance = 1e-5 if change == "float32" else 1e-12
     torch.testing.assert_close(after.detach().double(), expected.double(), rtol=0, atol=tolerance)
@@ -430,18 +430,18 @@ def test_another_backend_is_used_where_it_was_asked_for() -> None:
     model, x = made([2, 5, 1]), random(30, 2)
     straight = model(x)
     with backend.use("reference"):
-        assert model._straight.of(model) is None
+        assert model._fused.plan(model) is None
         torch.testing.assert_close(model(x), straight, rtol=0, atol=1e-12)
     for name in NAMES:
         with backend.use(name):
-            found = model._straight.of(model)
+            found = model._fused.plan(model)
             assert found is not None and found[0].kernels.name == name
 
 
 def test_models_with_removed_edges_keep_nothing_that_was_computed() -> None:
     model, x = made([2, 5, 1]).with_mask([(0, 0, 0)], alive=False), random(30, 2)
     model(x)
-    assert curves_of(model) is not None and model._straight._seen is None
+    assert curves_of(model) is not None and model._fused._cached is None
 
 
 def test_copies_begin_anew() -> None:
@@ -449,5 +449,5 @@ def test_copies_begin_anew() -> None:
     y = model(x)
     unpickled = pickle.loads(pickle.dumps(model))  # noqa: S301  (our own)
     for same in (unpickled, copy.deepcopy(model), model.copy()):
-        assert same._straight._seen is None and same._straight is not model._straight
+        assert same._fused._cached is None and same._fused is not model._fused
         assert torch.equal(same(x), y)
