@@ -18,12 +18,12 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # A room is a package, or a module that stands by itself. It may import the rooms of earlier floors, and itself; never
 # its neighbours on its floor. A file belongs to the longest name that fits.
 FLOORS = [
-    {"deadline", "errors", "formulas.selection", "messages", "pareto", "short_repr", "stopping"},
+    {"deadline", "errors", "formulas.selection", "formulas.subsets", "messages", "pareto", "short_repr", "stopping"},
     {"checks"},
     {"data", "spline"},
     {"nn"},
     {"optim"},
-    {"train", "files", "formulas.candidates", "formulas.dictionary", "formulas.expressions", "formulas.subsets"},
+    {"train", "files", "formulas.candidates", "formulas.dictionary", "formulas.expressions"},
     {"edit", "formulas.recommendation"},
     {"formulas.from_network", "formulas.from_scores", "formulas.from_table"},
     {"tasks.classification", "tasks.pde", "tasks.regression"},

@@ -1,18 +1,101 @@
-"""Best subsets: which few columns of a matrix explain a target, by exhaustion and a wide beam on the Gram matrix.
+"""Best subsets: which few of many terms explain a target.
 
-All pairs of columns are looked at, and all sets of three and four of the first columns; then the best sets are extended
-one column at a time. Terms of laws are so alike on a table that none of three need be among the best two: greedy
-methods fail on them. The Gram matrix is made once, so a set costs some ten operations whatever the number of rows.
+:func:`forward_selection` and :func:`backward_elimination` are the search, whatever the criterion is: they add or remove
+one member at a time and keep a beam of the best sets. :func:`score_test` proposes members where the criterion is a
+likelihood.
+
+:func:`best_subsets` is the search for least squares. There the Gram matrix of the columns is made once, so that a set
+costs some ten operations whatever the number of rows. That allows to compare all pairs of columns, and all sets of
+three and four of the first columns, before the beam goes on: terms of laws are so alike on a table that none of three
+need be among the best two, so that greedy choice fails.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
+Set = TypeVar("Set")
+State = TypeVar("State")
+
+# A column of which less than this share of its square is left beside others is a combination of them: its coefficient
+# would lose half of the 16 digits of double precision.
 _DEPENDENT = 1e-9
+
+
+def forward_selection(
+    start: Sequence[Set],
+    grown: Callable[[Sequence[Set]], Mapping[Set, float]],
+    *,
+    beam: int,
+    most: int,
+    patience: float = math.inf,
+) -> Iterator[list[Set]]:
+    """Sets with one member more at a time, the best of each size, best first.
+
+    Args:
+        start: sets to begin with.
+        grown: the sets with one member more than those of a beam, with their costs; none ends the search.
+        beam: how many sets of a size go on.
+        most: how many members are added.
+        patience: the search ends when the best set of a size costs more than the best of all by more than this.
+
+    >>> def grown(beam):
+    ...     return {(*one, k): abs(10 - sum(one) - k) for one in beam for k in (1, 3, 5) if k not in one}
+    >>> list(forward_selection([()], grown, beam=2, most=3, patience=1))
+    [[(5,), (3,)], [(5, 3), (3, 5)], [(5, 3, 1), (3, 5, 1)]]
+    """
+    level, least = list(start), math.inf
+    for _ in range(most):
+        costs = grown(level)
+        if not costs:
+            return
+        level = sorted(costs, key=lambda one: costs[one])[:beam]
+        yield level
+        if costs[level[0]] > least + patience:
+            return
+        least = min(least, costs[level[0]])
+
+
+def backward_elimination(
+    state: State, smaller: Callable[[State], Iterable[State]], cost: Callable[[State], float]
+) -> State:
+    """What is left when members are removed one at a time, the idlest first, as long as that lowers the cost.
+
+    Later members may make earlier ones idle, which forward selection cannot take back.
+
+    >>> backward_elimination((5, 3, 1), lambda s: [tuple(m for m in s if m != k) for k in s], lambda s: abs(8 - sum(s)))
+    (5, 3)
+    """
+    while True:
+        best = min(smaller(state), key=cost, default=state)
+        if not cost(best) < cost(state):
+            return state
+        state = best
+
+
+def score_test(values: Tensor, chosen: Sequence[int], gradient: Tensor, curvature: Tensor, floor: float) -> Tensor:
+    """``[T]``: by how much each column would raise twice the log-likelihood beside the chosen ones (C. R. Rao, 1948).
+
+    Args:
+        values: ``[S, T]`` columns.
+        chosen: columns that are in the model already, beside a constant.
+        gradient, curvature: ``[S]`` first and second derivatives of the losses by the model's output.
+        floor: what is left of a column beside the chosen ones counts at least this share of the mean curvature.
+    """
+    root = curvature.sqrt()[:, None]
+    basis = torch.cat([torch.ones_like(root), values[:, list(chosen)]], 1) * root
+    q, _ = torch.linalg.qr(basis)
+    rest = values * root
+    rest = rest - q @ (q.T @ rest)
+    size = rest.square().sum(0).clamp(min=floor * len(root) * float(curvature.mean()))
+    gain: Tensor = (values.T @ gradient).square() / size
+    return gain
 
 
 @dataclass(frozen=True)
@@ -66,11 +149,15 @@ def best_subsets(
             sets.append(_triples(gram[:triples, :triples], pull[:triples], beam, sets[-1], gram, pull))
         if most >= 4 and count > 3 and len(sets) == 3:
             sets.append(_fours(gram[:fours, :fours], pull[:fours], beam, sets[-1], gram, pull))
-    while len(sets) < most and len(sets) < count and len(sets) > 1:
-        extended = _extended(gram, pull, sets[-1], beam)
-        if extended is None:
-            break
-        sets.append(extended)
+    if len(sets) > 1:
+        largest = min(most, count) - len(sets)
+        longer = forward_selection(
+            [tuple(one) for one in sets[-1].tolist()],
+            lambda level: _extended(gram, pull, torch.tensor(level), beam),
+            beam=beam,
+            most=largest,
+        )
+        sets += [torch.tensor(level) for level in longer]
     results = []
     for group in sets:
         for chosen in group[:keep]:
@@ -156,17 +243,16 @@ def _without(gram: Tensor, pull: Tensor, columns: Tensor) -> tuple[Tensor, Tenso
 
 def _together(found: Tensor, smaller: Tensor, beam: int, gram: Tensor, pull: Tensor) -> Tensor:
     """The best of the sets found and of the smaller sets with any further column."""
-    other = _extended(gram, pull, smaller, beam)
-    every = found if other is None else torch.cat([found, other])
-    sets = torch.tensor(list(dict.fromkeys(tuple(sorted(row)) for row in every.tolist())))
+    every = [tuple(sorted(row)) for row in found.tolist()] + list(_extended(gram, pull, smaller, beam))
+    sets = torch.tensor(list(dict.fromkeys(every)))
     inner = gram[sets[:, :, None], sets[:, None, :]] + 1e-13 * torch.eye(sets.shape[1], dtype=gram.dtype)
     explained = (torch.linalg.solve(inner, pull[sets][..., None])[..., 0] * pull[sets]).sum(-1)
     explained = torch.where(torch.isfinite(explained) & (explained < 1 + 1e-9), explained, -1.0)
     return sets[explained.topk(min(beam, len(sets))).indices]
 
 
-def _extended(gram: Tensor, pull: Tensor, sets: Tensor, beam: int) -> Tensor | None:
-    """The best sets of one column more than ``sets [B, k]``."""
+def _extended(gram: Tensor, pull: Tensor, sets: Tensor, beam: int) -> dict[tuple[int, ...], float]:
+    """The best sets of one column more than ``sets [B, k]``, with minus the share of the target that each explains."""
     inner = gram[sets[:, :, None], sets[:, None, :]]
     eye = 1e-13 * torch.eye(inner.shape[-1], dtype=gram.dtype)
     cross = gram[sets]
@@ -180,15 +266,15 @@ def _extended(gram: Tensor, pull: Tensor, sets: Tensor, beam: int) -> Tensor | N
     total = torch.where(gain >= 0, explained[:, None] + gain, -1.0)
     count = gram.shape[0]
     best = total.flatten().topk(min(4 * beam, total.numel()))
-    kept: dict[tuple[int, ...], None] = {}
+    kept: dict[tuple[int, ...], float] = {}
     for value, place in zip(best.values.tolist(), best.indices.tolist(), strict=True):
         if value < 0:
             break
         made = tuple(sorted([*sets[place // count].tolist(), place % count]))
-        kept.setdefault(made)
+        kept.setdefault(made, -value)
         if len(kept) == beam:
             break
-    return torch.tensor(list(kept)) if kept else None
+    return kept
 
 
 def _solved(
@@ -208,4 +294,4 @@ def _solved(
     return Subset(tuple(places.tolist()), solution * size / norms[places], error)
 
 
-__all__ = ["Subset", "best_subsets"]
+__all__ = ["Subset", "backward_elimination", "best_subsets", "forward_selection", "score_test"]

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from superpose.formulas import selection
 from superpose.formulas.expressions.rewrite import complexity, without_reciprocals
+from superpose.formulas.subsets import best_subsets
 from superpose.nn.symbolic_functions import torch_function
 
 if TYPE_CHECKING:
@@ -201,31 +202,23 @@ class ConstantFit:
         return splines and any(inner.is_Float for inner in part.args)
 
     def _fewer_terms(self, current: Fitted) -> Fitted:
-        """The shortest part of a sum that does as well as all of it, refitted; terms may have cancelled each other.
-
-        Terms are taken one after another, each time the one that leaves least (orthogonal matching pursuit).
-        """
+        """The shortest part of a sum that does as well as all of it, refitted; terms may have cancelled each other."""
         import sympy
 
         terms = [term for term in sympy.Add.make_args(current.expression) if term.free_symbols]
         if len(terms) < 3 or not math.isfinite(current.error):
             return current
         columns = [torch_function(t, self.symbols, self.functions)(*self.columns).expand_as(self.y) for t in terms]
-        values = torch.stack(columns, -1)
+        values, goal = torch.stack(columns, -1), self.y - self.y.mean()
+        # A constant stands beside the terms in any case: columns about their means leave it out of the choice.
+        values = values - values.mean(0)
         if not bool(torch.isfinite(values).all()):
             return current
-        chosen: list[int] = []
-        ones = torch.ones_like(self.y)[:, None]
-        while len(chosen) < min(len(terms) - 1, _MOST_KEPT) and time.monotonic() < self.deadline:
-            left = {}
-            for index in set(range(len(terms))) - set(chosen):
-                matrix = torch.cat([ones, values[:, [*chosen, index]]], -1)
-                matrix = matrix / matrix.norm(dim=0).clamp(min=1e-300)
-                q, _ = torch.linalg.qr(matrix)
-                left[index] = float((self.y - q @ (q.T @ self.y)).square().sum())
-            chosen.append(min(left, key=lambda index: left[index]))
-            factors = [sympy.Float(1.0) * terms[index] for index in sorted(chosen)]
-            trial = self.fit(sympy.Add(*factors, sympy.Float(1e-3)))
+        for subset in best_subsets(values, goal, 1.0, most=min(len(terms) - 1, _MOST_KEPT), keep=1):
+            if time.monotonic() > self.deadline:
+                break
+            kept = [sympy.Float(1.0) * terms[index] for index in sorted(subset.columns)]
+            trial = self.fit(sympy.Add(*kept, sympy.Float(1e-3)))
             if self._acceptable(trial.error, current.error):
                 return trial
         return current

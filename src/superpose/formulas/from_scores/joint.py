@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from superpose.formulas.from_scores import terms
 from superpose.formulas.from_scores.problem import ScoreProblem, against
 from superpose.formulas.from_scores.search import ScoreFormula, formula, normalised
 from superpose.formulas.from_scores.terms import Dictionary, Term
+from superpose.formulas.subsets import backward_elimination, forward_selection
 from superpose.nn.head import Head
 
 if TYPE_CHECKING:
@@ -111,41 +113,32 @@ class _Pursuit:
 
     def run(self, count: int) -> _Fit:
         """The best combination of the first ``count`` terms."""
-        best = self.fit(tuple(() for _ in range(self.y.shape[1])))
-        beam = [best]
-        for _ in range(_MOST_TERMS):
-            if self.late():
-                break
-            grown: dict[Chosen, _Fit] = {}
-            for one in beam:
-                for k, term in self.promising(one, count):
-                    chosen = tuple(
-                        tuple(sorted((*own, term))) if place == k else own for place, own in enumerate(one.chosen)
-                    )
-                    if chosen not in grown and not self.late():
-                        grown[chosen] = self.fit(chosen)
-            if not grown:
-                break
-            beam = sorted(grown.values(), key=lambda one: one.price)[:_BEAM]
-            if beam[0].price < best.price:
-                best = beam[0]
-            elif beam[0].price > best.price + 4 * math.log(self.count):
-                break
-        return self.pruned(best)
+        nothing: Chosen = tuple(() for _ in range(self.y.shape[1]))
+        fits = {nothing: self.fit(nothing)}
 
-    def pruned(self, best: _Fit) -> _Fit:
-        """Without the terms that later ones made idle."""
-        while not self.late():
-            trials = []
-            for k, own in enumerate(best.chosen):
-                for term in own:
-                    rest = tuple(t for t in own if t != term)
-                    trials.append(self.fit((*best.chosen[:k], rest, *best.chosen[k + 1 :])))
-            better = min(trials, key=lambda one: one.price, default=best)
-            if better.price >= best.price:
-                break
-            best = better
-        return best
+        def grown(beam: Sequence[Chosen]) -> dict[Chosen, float]:
+            found: dict[Chosen, float] = {}
+            for chosen in beam:
+                for k, term in self.promising(fits[chosen], count):
+                    longer = (*chosen[:k], tuple(sorted((*chosen[k], term))), *chosen[k + 1 :])
+                    if longer not in found and not self.late():
+                        fits[longer] = self.fit(longer)
+                        found[longer] = fits[longer].price
+            return found
+
+        best = fits[nothing]
+        patience = 4 * math.log(self.count)
+        for level in forward_selection([nothing], grown, beam=_BEAM, most=_MOST_TERMS, patience=patience):
+            best = min(best, fits[level[0]], key=lambda one: one.price)
+        return backward_elimination(best, self.shorter, lambda one: one.price)
+
+    def shorter(self, one: _Fit) -> Iterator[_Fit]:
+        """The combination without each one of its terms."""
+        for k, own in enumerate(one.chosen):
+            for term in own:
+                if self.late():
+                    return
+                yield self.fit((*one.chosen[:k], tuple(t for t in own if t != term), *one.chosen[k + 1 :]))
 
     def jacobian(self, chosen: Chosen) -> Tensor:
         """``[S, K, P]``: how each score moves with the constant and the factors of its terms."""

@@ -25,6 +25,7 @@ from superpose.formulas.from_scores import terms
 from superpose.formulas.from_scores.label_noise import Noisy
 from superpose.formulas.from_scores.problem import ScoreProblem
 from superpose.formulas.from_scores.terms import Dictionary, Term, expression_size
+from superpose.formulas.subsets import backward_elimination, forward_selection
 from superpose.nn.head import Head
 
 if TYPE_CHECKING:
@@ -190,19 +191,17 @@ class _Search:
         """The formula without those of its terms that are not worth their nodes."""
         import sympy
 
-        while not self.late():
-            parts = sympy.Add.make_args(made.expression)
-            shorter = [sympy.Add(*(other for other in parts if other != part)) for part in parts if len(parts) > 1]
-            trials = []
-            for expression in shorter:
-                self.problem.factor = made.factor
+        def shorter(one: ScoreFormula) -> Iterator[ScoreFormula]:
+            parts = sympy.Add.make_args(one.expression)
+            for part in parts if len(parts) > 1 and not self.late() else ():
+                expression = sympy.Add(*(other for other in parts if other != part))
                 if expression.free_symbols:
-                    trials.append(self.priced(self.problem.snapped(expression)))
-            better = min((t for t in trials if t is not None), key=lambda t: t.price, default=made)
-            if better.price >= made.price:
-                break
-            made = better
-        return made
+                    self.problem.factor = one.factor
+                    found = self.priced(self.problem.snapped(expression))
+                    if found is not None:
+                        yield found
+
+        return backward_elimination(made, shorter, lambda one: one.price)
 
     def calibrated(self, one: ScoreFormula, head: Head, y: Tensor) -> ScoreFormula:
         """The formula with the factor under which its probabilities without shares of wrong labels are the best."""
@@ -218,23 +217,21 @@ class _Search:
     def sums(self, known: Sequence[Term], weights: Tensor) -> Iterator[sympy.Expr]:
         """Sums of one term, two terms and so on: the best few of each length."""
         dictionary = Dictionary.of(known, self.count)
-        beam: list[tuple[int, ...]] = [()]
-        best = math.inf
-        for _ in range(_MOST_TERMS):
-            grown: dict[tuple[int, ...], float] = {}
+
+        def grown(beam: Sequence[tuple[int, ...]]) -> dict[tuple[int, ...], float]:
+            costs: dict[tuple[int, ...], float] = {}
             for chosen in beam:
                 for index in self.promising(dictionary, chosen, weights):
                     longer = tuple(sorted((*chosen, index)))
-                    if longer not in grown and not self.late():
+                    if longer not in costs and not self.late():
                         deviance, _ = self.linear(dictionary.values[:, longer], weights)
-                        grown[longer] = deviance * self.count + dictionary.price(longer)
-            if not grown:
-                return
-            beam = sorted(grown, key=lambda key: grown[key])[:_BEAM]
-            yield from (self.sum_of([known[index] for index in chosen]) for chosen in beam)
-            if grown[beam[0]] > best + 4 * math.log(self.count):
-                return
-            best = min(best, grown[beam[0]])
+                        costs[longer] = deviance * self.count + dictionary.price(longer)
+            return costs
+
+        empty: tuple[int, ...] = ()
+        patience = 4 * math.log(self.count)
+        for level in forward_selection([empty], grown, beam=_BEAM, most=_MOST_TERMS, patience=patience):
+            yield from (self.sum_of([known[index] for index in chosen]) for chosen in level)
 
     def promising(self, dictionary: Dictionary, chosen: tuple[int, ...], weights: Tensor) -> list[int]:
         """The terms along which the likelihood rises most for their cost, beside those that are chosen."""

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from superpose.formulas import selection
 from superpose.formulas.expressions import rewrite
+from superpose.formulas.subsets import score_test
 
 if TYPE_CHECKING:
     import sympy
@@ -93,13 +94,7 @@ class Dictionary:
             pull, curvature: ``[S]`` first and second derivatives of the losses by the score.
             least: what is left of a term beside the others is at least this share of the mean curvature.
         """
-        root = curvature.sqrt()[:, None]
-        basis = torch.cat([torch.ones_like(root), self.values[:, list(chosen)]], 1) * root
-        q, _ = torch.linalg.qr(basis)
-        rest = self.values * root
-        rest = rest - q @ (q.T @ rest)
-        size = rest.square().sum(0).clamp(min=least * len(root) * float(curvature.mean()))
-        gain = (self.values.T @ pull).square() / size * (self.count / len(root)) - self.costs
+        gain = score_test(self.values, chosen, pull, curvature, least) * (self.count / len(pull)) - self.costs
         gain[list(chosen)] = -math.inf
         ranked: Tensor = gain.nan_to_num(-math.inf, neginf=-math.inf)
         return ranked
