@@ -32,6 +32,8 @@ nitpick_ignore_regex = [
     (r"py:.*", r"(Callable|Sequence|Mapping|Iterable|Iterator|Literal|PathLike|Tensor|Figure|Path)"),
     (r"py:exc", r"(ValueError|OSError|Exception|KeyboardInterrupt)"),
     (r"py:class", r"(ValueError|OSError|Exception)"),
+    # Modules that docstrings name for readers of the source.
+    (r"py:mod", r"superpose\..*"),
     # Aliases, and a class that is met only inside a formula.
     (r"py:class", r"(Split|TorchFunction|(superpose\.formulas\.expressions\.splines\.)?SplineEdge)"),
 ]
