@@ -84,7 +84,8 @@ def prune(
 def remove(model: KAN, data: Tensor | Dataset, edge: Sequence[int]) -> KAN:
     """A new model without one edge, whose mean over the samples another edge of its node takes up.
 
-    Hidden nodes that are left without edges are removed too; see :func:`superpose.prune`, which takes several edges at once.
+    Hidden nodes that are left without edges are removed too; see :func:`superpose.prune`, which takes several edges
+    at once.
 
     Raises:
         OptionError: if the edge is not there, or without it an output would depend on no input.
