@@ -99,10 +99,12 @@ def examples() -> dict[str, Any]:
         "options": superpose.DiscoverOptions(),
         "options of a classifier": superpose.ClassifyOptions(),
         "finding": finding,
-        "result": Result(symbolic(), trained, history, formula, data, metrics, [finding] * 30),
+        "result": Result(trained, symbolic(), formula, history, data, metrics, [finding] * 30),
         "labels": labelled,
         "formula of a score": score,
-        "classification": Classification(classifier, history, formula, data, labelled, metrics, [[score] * 9] * 2),
+        "classification": Classification(
+            classifier, None, formula, history, data, metrics, labelled, [[score] * 9] * 2
+        ),
         "law": law,
         "laws": superpose.formulas.Found((law,) * 30, law, True, "a law was found", 0.0, False, {}),
         "inner function": inner,

@@ -71,13 +71,14 @@ def result(
         target_names=targets,
         source=source,
     )
+    without_formula = "formula" in changes and changes["formula"] is None
     model = KAN([len(names), 1, len(targets)], feature_names=names, target_names=targets)
     model = model.with_mask([(0, 1, 0)], False)
     model.layer(0).set_symbolic({(0, 0): ("x^2", (1.0, 0.0, 1.0, 0.0))})
     records = [Record(n, "", 3 + n // 3, 0.5**n, 0.6**n, 0.1) for n in range(6)]
     made = {
         "model": model,
-        "network": model if "formula" in changes and changes["formula"] is None else model.refine(9),
+        "network": changes.get("model", model) if without_formula else model.refine(9),
         "history": History(
             records, "lm", reason="the schedule ended", train_rmse=0.1, validation_rmse=0.2, seconds=1.0
         ),
@@ -90,7 +91,7 @@ def result(
             "target_std": 0.5,
             "shape": [len(names), 1, len(targets)],
             "seconds": 12.3,
-            "front": [] if "formula" in changes and changes["formula"] is None else [FRONT],
+            "front": [] if without_formula else [FRONT],
         },
     }
     return SimpleNamespace(**{**made, **changes})

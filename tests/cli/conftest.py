@@ -51,7 +51,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[search.DiscoverOptions]:
             "reason": "it was found",
             "front": [{"complexity": 9, "formula": "f", "rmse": 0.0, "recommended": True}] if formula else [],
         }
-        return search.Result(model, model, history, formula, data, metrics)
+        return search.Result(model, model if formula else None, formula, history, data, metrics)
 
     monkeypatch.setattr(search, "discover", discover)
     return seen

@@ -89,11 +89,11 @@ def test_a_run_has_its_front_with_errors_on_held_out_rows_and_a_reason() -> None
     data = table(hello, noise=1e-3)
     found = discover(data, DiscoverOptions(time_limit=LIMIT))
     front, metrics = found.front, found.metrics
-    assert [one["complexity"] for one in metrics["front"]] == [one.formula.complexity for one in front]
-    assert [one["rmse"] for one in metrics["front"]] == [one.formula.rmse(data) for one in front]
-    assert [one.formula is found.formula for one in front] == [one["recommended"] for one in metrics["front"]]
+    assert [one["complexity"] for one in metrics["front"]] == [one.complexity for one in front]
+    assert [one["rmse"] for one in metrics["front"]] == [one.rmse(data) for one in front]
+    assert [one is found.formula for one in front] == [one["recommended"] for one in metrics["front"]]
     assert metrics["recommendation"].startswith("recommended because")
-    assert Result(*[getattr(found, name) for name in ("model", "network", "history")], None, data, {}).front == []
+    assert Result(found.network, None, None, found.history, data, {}).front == []
 
 
 def test_the_terminal_marks_the_recommended_formula(capsys: pytest.CaptureFixture[str]) -> None:

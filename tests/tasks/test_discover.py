@@ -156,7 +156,7 @@ def test_noise_alone_gives_a_result_that_claims_nothing() -> None:
 def test_without_formula_there_is_a_network_only() -> None:
     data = table(lambda x, y: torch.sin(3 * x) + y)
     result = found_network(data, formula=False, shape=(1,), grid_size=12)
-    assert result.formula is None and result.model is result.network
+    assert result.formula is None and result.symbolic is None and result.model is result.network
     assert result.network.layer(0).grid_size == 12
     assert result.metrics["formula"] is None and result.metrics["network_rmse"] < 1e-2
     other = found_network(data, formula=False, shape=(1,), optimizer="lbfgs", degree=2)
@@ -345,7 +345,7 @@ def test_without_a_formula_the_shape_is_searched_for_within_a_number_of_constant
     x = 2 * torch.rand(200, 2, generator=generator, dtype=DOUBLE) - 1
     data = Dataset.from_arrays(x, x.prod(1))
     result = discover(data, DiscoverOptions(formula=False, parameters=100, time_limit=30.0))
-    assert result.formula is None and result.model is result.network
+    assert result.formula is None and result.symbolic is None and result.model is result.network
     assert result.model.parameter_count() <= 100 and result.metrics["network_rmse"] < 0.05
     front = result.metrics["front"]
     assert front and all(one["parameters"] <= 100 for one in front)

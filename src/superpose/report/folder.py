@@ -119,10 +119,8 @@ def _staging(folder: Path) -> Iterator[Path]:
 
 
 def _write_all(result: Result | Classification, folder: Path, settings: Mapping[str, Any]) -> None:
-    # Of a classifier with a formula, what says the same as that, as the model of a number does.
-    symbolic = getattr(result, "symbolic", None) or result.model
-    save(symbolic, folder / "model.safetensors")
-    if symbolic is not result.network:
+    save(result.model, folder / "model.safetensors")
+    if result.model is not result.network:
         save(result.network, folder / "network.safetensors")
     if result.formula is not None:
         _write_text(folder / "formula.txt", f"{result.formula}\n")
@@ -135,10 +133,15 @@ def _write_all(result: Result | Classification, folder: Path, settings: Mapping[
     if _front_rows(result):
         trade_off = canvas.drawn(lambda: _trade_off(result), "Errors of the formulas by their size")
         (folder / "front.svg").write_bytes(trade_off.files["svg"])
-    diagram = canvas.drawn(lambda: plot.network(result.model, result.data), "The network", ("svg", "png"))
+    diagram = canvas.drawn(lambda: plot.network(_drawn(result), result.data), "The network", ("svg", "png"))
     for kind, content in diagram.files.items():
         (folder / f"network.{kind}").write_bytes(content)
     _write_text(folder / "report.html", _page(result, diagram, trade_off, settings))
+
+
+def _drawn(result: Result | Classification) -> KAN:
+    """The network that the pictures show: for classes the spline network, whose scores the accuracies are of."""
+    return result.model if result.network.head is None else result.network
 
 
 def _write_text(path: Path, text: str) -> None:
@@ -194,7 +197,7 @@ def _page(
         lstrip_blocks=True,
     )
     environment.filters["number"] = _number
-    names, classes = result.model.target_names, _classes(result)
+    names, classes = result.network.target_names, _classes(result)
     cards, left_out = _edge_cards(result)
     return environment.get_template("report.html").render(
         title=_title(names if classes is None else [classes.name]),
@@ -207,7 +210,7 @@ def _page(
         test_rows=len(result.data.test),
         front=_front(result, trade_off),
         recommendation=canvas.clean(result.metrics.get("recommendation") or ""),
-        used=_used(result.model),
+        used=_used(_drawn(result)),
         interrupted=bool(result.metrics.get("interrupted")),
         diagram=_picture(diagram, f"The network that predicts {', '.join(names)}"),
         staircase=_picture(
@@ -236,7 +239,7 @@ class _Classes:
 
 
 def _classes(result: Result | Classification) -> _Classes | None:
-    head, found = result.model.head, result.metrics
+    head, found = result.network.head, result.metrics
     if head is None or "network_accuracy" not in found:
         return None
     shares = [
@@ -256,7 +259,7 @@ def _classes(result: Result | Classification) -> _Classes | None:
 def _python(result: Result | Classification) -> str:
     assert result.formula is not None
     text = result.formula.python()
-    head = result.model.head
+    head = result.network.head
     return text if head is None else text + label_code(head)
 
 
@@ -300,7 +303,7 @@ def _picture(drawn: canvas.Drawn, text: str) -> _Picture:
 def _formulas(result: Result | Classification) -> list[tuple[str, str]]:
     if result.formula is None:
         return []
-    names = [canvas.clean(name) for name in result.model.target_names]
+    names = [canvas.clean(name) for name in result.network.target_names]
     if len(names) == 1:
         return [(names[0], str(result.formula))]
     return list(zip(names, result.formula.texts(), strict=True))
@@ -370,10 +373,9 @@ def _front(result: Result | Classification, trade_off: canvas.Drawn | None) -> _
     rows = _front_rows(result)
     if len(rows) < 2 or trade_off is None:
         return None
-    formulas = [one if isinstance(one, Formula) else one.formula for one in result.front]
     classes = "cross_entropy" in rows[0]
     made, told = [], []
-    for row, formula in zip(rows, formulas, strict=True):
+    for row, formula in zip(rows, result.front, strict=True):
         error = row["cross_entropy"] if classes else row["rmse"]
         errors = [_number(error), f"{row['accuracy']:.2%}"] if classes else [_number(error)]
         picture = _typeset(formula, _MOST_TABLE_WIDTH, named=False) if len(formula.expressions) == 1 else None
@@ -407,11 +409,11 @@ def _parities(result: Result | Classification) -> list[_Picture]:
     source = "network" if result.formula is None else "formula"
     with torch.no_grad():
         if result.formula is None:
-            predicted = result.model(x.to(result.model.input_center.device)).cpu()
+            predicted = result.network(x.to(result.network.input_center.device)).cpu()
         else:
             predicted = result.formula.torch(x)
     made = []
-    for k, name in enumerate(result.model.target_names[:_MOST_PARITIES]):
+    for k, name in enumerate(result.network.target_names[:_MOST_PARITIES]):
         draw = functools.partial(plot.parity, y[:, k], predicted[:, k], name=name, model=f"{source} on {split} rows")
         text = f"{name}, measured against predicted"
         made.append(_picture(canvas.drawn(draw, text), text))
@@ -420,7 +422,7 @@ def _parities(result: Result | Classification) -> list[_Picture]:
 
 def _edge_cards(result: Result | Classification) -> tuple[list[_EdgeCard], int]:
     """A close-up of each edge, the strongest of very many, and how many have none."""
-    model = result.model
+    model = _drawn(result)
     active = model.active_edges()
     try:
         trace = traced(model, result.data)
@@ -447,7 +449,7 @@ def _facts(result: Result | Classification) -> list[tuple[str, str]]:
     """What the run was, as far as the result tells."""
     from importlib import metadata
 
-    model, data, metrics = result.model, result.data, result.metrics
+    model, data, metrics = _drawn(result), result.data, result.metrics
     splits = (("training", data.train), ("validation", data.validation), ("test", data.test))
     facts = [
         ("table", canvas.clean(data.source or "arrays")),

@@ -3,76 +3,46 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from superpose.data import Dataset, Split
-from superpose.errors import DataError, OptionError
-from superpose.formulas.expressions.compiler import compile_formula
+from superpose.data import Split
+from superpose.errors import OptionError
 from superpose.formulas.expressions.formula import Formula
 from superpose.formulas.from_scores.search import ScoreFormula
 from superpose.nn.head import Head
-from superpose.nn.model import KAN
 from superpose.pareto import pareto_front
 from superpose.short_repr import brief
 from superpose.tasks.classification import networks
 from superpose.tasks.classification.labels import Labelled
-from superpose.train.history import History
-
-if TYPE_CHECKING:
-    pass
+from superpose.tasks.result import TaskResult
 
 
 @dataclass
-class Classification:
+class Classification(TaskResult):
     """What :func:`classify` returns.
 
+    ``network.head`` reads the scores, ``network.labels(table)`` names classes; ``data`` holds the columns that the
+    network reads, and one target for each score. ``symbolic`` has the same head.
+
     Attributes:
-        model: the network; ``model.head`` reads its scores, ``model.labels(table)`` names classes.
-        history: of its training.
-        formula: of the scores, or None.
-        data: what the network was trained on: the columns that it reads, one target for each score.
         labelled: the table as it was given.
-        metrics: numbers and facts, ready for JSON.
         formulas: for each score the formulas that were found, the cheapest first; the score of the first class that
             others are compared with has none.
     """
 
     __repr__ = brief
 
-    model: KAN
-    history: History
-    formula: Formula | None
-    data: Dataset
     labelled: Labelled
-    metrics: dict[str, Any]
     formulas: list[list[ScoreFormula]] = field(default_factory=list)
-
-    @property
-    def network(self) -> KAN:
-        """The spline network; the same as ``model``."""
-        return self.model
 
     @property
     def head(self) -> Head:
         """How scores are read."""
-        assert self.model.head is not None
-        return self.model.head
-
-    @property
-    def symbolic(self) -> KAN | None:
-        """The formula as a network with the same head; None if there is no formula, or none that a network can say."""
-        if self.formula is None:
-            return None
-        data = self.data
-        try:
-            model = compile_formula(self.formula.expressions, data.feature_names, data.target_names, data=data)
-        except (DataError, OptionError):
-            return None
-        model.head = self.head
-        return model
+        assert self.network.head is not None
+        return self.network.head
 
     @property
     def front(self) -> list[Formula]:
@@ -115,7 +85,7 @@ class Classification:
     @torch.no_grad()
     def scores(self, x: Tensor, of: str) -> Tensor:
         if of == "network":
-            found: Tensor = self.model(x)
+            found: Tensor = self.network(x)
             return found
         if self.formula is None:
             raise OptionError("there is no formula; ask for the network")

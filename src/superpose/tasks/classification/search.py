@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from superpose.errors import OptionError
+from superpose.errors import DataError, OptionError
+from superpose.formulas.expressions.compiler import compile_formula
 from superpose.formulas.expressions.formula import Formula
 from superpose.formulas.from_scores.joint import joint_formulas
 from superpose.formulas.from_scores.search import ScoreFormula, score_formulas
 from superpose.nn.head import Head
+from superpose.nn.model import KAN
 from superpose.tasks.classification import labels, networks
 from superpose.tasks.classification.labels import Labelled
 from superpose.tasks.classification.metrics import metrics
@@ -63,6 +65,17 @@ def classify(
     return _Work(data, options, listener or (lambda text: None)).run()
 
 
+def _symbolic(formula: Formula, chosen: Trained) -> KAN | None:
+    """The formula as a network with the head of the trained one; None if no network can represent it."""
+    data = chosen.data
+    try:
+        model = compile_formula(formula.expressions, data.feature_names, data.target_names, data=data)
+    except (DataError, OptionError):
+        return None
+    model.head = chosen.head
+    return model
+
+
 class _Work:
     def __init__(self, labelled: Labelled, options: ClassifyOptions, tell: Listener) -> None:
         self.labelled, self.options, self.tell = labelled, options, tell
@@ -104,7 +117,10 @@ class _Work:
         if time.monotonic() > self.deadline:
             self.reason = "the time was over"
         formula = self._formula(chosen, formulas)
-        result = Classification(chosen.model, chosen.history, formula, chosen.data, self.labelled, {}, formulas)
+        symbolic = None if formula is None else _symbolic(formula, chosen)
+        result = Classification(
+            chosen.model, symbolic, formula, chosen.history, chosen.data, {}, self.labelled, formulas
+        )
         assert self.whole is not None
         facts = metrics(
             result,

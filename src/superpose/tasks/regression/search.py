@@ -39,6 +39,7 @@ from superpose.nn.products import fixed as fixed_width
 from superpose.nn.rows import scaled_rows
 from superpose.short_repr import brief
 from superpose.tasks.regression.options import DiscoverOptions
+from superpose.tasks.result import TaskResult
 from superpose.train.architecture_search import search
 from superpose.train.fit import fit
 from superpose.train.history import History
@@ -70,33 +71,22 @@ _MOST_ROWS = 2048
 
 
 @dataclass
-class Result:
+class Result(TaskResult):
     """What :func:`discover` returns.
 
     Attributes:
-        model: the symbolic network that the formula was read from; the spline network if there is no formula.
-        network: the spline network.
-        history: of the network's training.
-        formula: the recommended formula, or None.
-        data: what everything was fitted to.
-        metrics: numbers and facts, ready for JSON.
         findings: every formula that was found, the recommended one included.
     """
 
     __repr__ = brief
 
-    model: KAN
-    network: KAN
-    history: History
-    formula: Formula | None
-    data: Dataset
-    metrics: dict[str, Any]
     findings: list[Finding] = field(default_factory=list)
 
     @property
-    def front(self) -> list[Finding]:
-        """The findings that no simpler one surpasses, from simple to accurate, and the recommended one."""
-        return front(self.findings, next((one for one in self.findings if one.formula is self.formula), None))
+    def front(self) -> list[Formula]:
+        """The formulas that no simpler one surpasses, from simple to accurate, and the recommended one."""
+        recommended = next((one for one in self.findings if one.formula is self.formula), None)
+        return [one.formula for one in front(self.findings, recommended)]
 
 
 def discover(data: Dataset, options: DiscoverOptions | None = None, *, listener: Listener | None = None) -> Result:
@@ -184,7 +174,8 @@ class _Discovery:
             network, model, chosen = self._in_own_columns(network, model, chosen)
         metrics = self._metrics(network, history, chosen, model)
         formula = None if chosen is None else chosen.formula
-        return Result(model, network, history, formula, self.data, metrics, self.findings)
+        symbolic = None if chosen is None else model
+        return Result(network, symbolic, formula, history, self.data, metrics, self.findings)
 
     def _chosen(self) -> Finding | None:
         """The formula that is recommended."""
@@ -208,7 +199,7 @@ class _Discovery:
             model, *_ = self._in_own_columns(model, model, None)
         metrics = self._metrics(model, found.history, None, model)
         metrics["front"] = [asdict(one) for one in found.front]
-        return Result(model, model, found.history, None, self.data, metrics)
+        return Result(model, None, None, found.history, self.data, metrics)
 
     def _in_own_columns(self, network: KAN, model: KAN, chosen: Finding | None) -> tuple[KAN, KAN, Finding | None]:
         """Everything that was found with combined columns in those of the table, from here on."""

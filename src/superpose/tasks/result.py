@@ -1,0 +1,47 @@
+"""What every task returns: a spline network, the same function as a formula, and how both were found."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+from superpose.data import Dataset
+from superpose.formulas.expressions.formula import Formula
+from superpose.nn.model import KAN
+from superpose.short_repr import brief
+from superpose.train.history import History
+
+
+@dataclass
+class TaskResult(ABC):
+    """The fields that the results of all tasks share.
+
+    Attributes:
+        network: the spline network.
+        symbolic: the network whose edges are the functions of the formula; None if there is no formula, or none that
+            a network can represent.
+        formula: the recommended formula, or None.
+        history: of the training of ``network``.
+        data: the data set that ``network`` was trained on.
+        metrics: numbers and facts, ready for JSON.
+    """
+
+    __repr__ = brief
+
+    network: KAN
+    symbolic: KAN | None
+    formula: Formula | None
+    history: History
+    data: Dataset
+    metrics: dict[str, Any]
+
+    @property
+    def model(self) -> KAN:
+        """The symbolic network if there is one, else the spline network: what ``model.safetensors`` holds."""
+        return self.network if self.symbolic is None else self.symbolic
+
+    @property
+    @abstractmethod
+    def front(self) -> list[Formula]:
+        """The formulas that no simpler one surpasses, from simple to accurate, and the recommended one."""
