@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from superpose.formulas.expressions.constants import ConstantFit, Fitted, _float, _jacobian, _with_slots
+from superpose.formulas.expressions.constants import ConstantFit, Fitted, jacobian_of, with_slots
 from superpose.nn.head import Head
 from superpose.nn.symbolic_functions import torch_function
 
@@ -74,17 +74,15 @@ class ScoreProblem(ConstantFit):
         found = 2 * float(self.head((scores + self.offset)[:, None], self.seen))
         return found if math.isfinite(found) else math.inf
 
-    def values(self, expression: sympy.Expr) -> Tensor:
-        """``[S]`` the expression on the rows."""
-        return torch_function(expression, self.symbols, self.functions)(*self.columns).expand_as(self.y)
-
     def error(self, expression: sympy.Expr) -> float:
         """The deviance with the best factor."""
         return self.fit(expression).error
 
     def fit(self, expression: sympy.Expr, steps: int = 40) -> Fitted:
         """Damped Fisher scoring in all of an expression's floats and the factor at once."""
-        template, slots, start = _with_slots(expression)
+        import sympy
+
+        template, slots, start = with_slots(expression)
         function = torch_function(template, (*self.symbols, *slots), self.functions)
 
         def model(values: Tensor) -> Tensor:
@@ -118,7 +116,7 @@ class ScoreProblem(ConstantFit):
                 damping, stale = damping * 10, False
                 if damping > 1e6:
                     break
-        fitted = {slot: _float(float(value)) for slot, value in zip(slots, theta[1:], strict=True)}
+        fitted = {slot: sympy.Float(float(value)) for slot, value in zip(slots, theta[1:], strict=True)}
         made = template.xreplace(fitted)
         self._factors[made] = self._last = float(theta[0])
         return Fitted(made, best, self._errors(model, theta, best))
@@ -148,7 +146,7 @@ class ScoreProblem(ConstantFit):
         return super().snapped(first.expression)
 
     def _equations(self, model: Callable[[Tensor], Tensor], theta: Tensor) -> tuple[Tensor, Tensor]:
-        jacobian, scores = _jacobian(model, theta), (model(theta) + self.offset)[:, None]
+        jacobian, scores = jacobian_of(model, theta), (model(theta) + self.offset)[:, None]
         rooted = self.head.hessian_root(scores, self.seen)[:, 0] * jacobian
         pull = jacobian.T @ self.head.gradient(scores, self.seen)[:, 0]
         return rooted.T @ rooted / len(self.y), pull / len(self.y)

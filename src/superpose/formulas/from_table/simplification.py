@@ -43,7 +43,7 @@ def tidied(law: sympy.Expr, problem: constants.ConstantFit) -> constants.Fitted:
     forms = [rewrite.without_signs(form, problem.sign) for form in dict.fromkeys(forms) if _is_usable(form, problem)]
     forms = [form for form in forms if _is_usable(form, problem)] or [law]
     fitted = problem.fit(min(forms, key=rewrite.complexity))
-    free, least = floats(fitted.expression), problem.leeway(law) * fitted.error
+    free, least = floats(fitted.expression), problem.tolerance(law) * fitted.error
 
     def usable(form: constants.Fitted) -> bool:
         # As chance has it, squares grow with the number of constants that are no longer free.
@@ -305,7 +305,7 @@ def _unrooted(
         outside, inside = sympy.Integer(1), []
         for part in sympy.Mul.make_args(node.base):
             if part.is_Pow and part.exp.is_Integer and part.exp % 2 == 0 and not part.base.is_positive:
-                majority = problem.majority(part.base.xreplace(back))
+                majority = problem.majority_sign(part.base.xreplace(back))
                 outside *= (majority * part.base) ** (part.exp * node.exp)
             else:
                 inside.append(part)
