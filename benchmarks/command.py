@@ -1,7 +1,8 @@
-"""``python -m benchmarks NAME``: its options, and what it says when it is done."""
+"""``python -m benchmarks NAME``: the options, and what is printed at the end."""
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
 import os
@@ -13,23 +14,24 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks import BENCHMARKS, Benchmark, peers
-from benchmarks.peers import PEERS, SEEKERS
-from benchmarks.settings import Settings
+from benchmarks import methods
+from benchmarks.catalogue import BENCHMARKS, SCRIPTS, Benchmark
+from benchmarks.harness.settings import Settings
+from benchmarks.methods import FORMULA_PEERS, REGRESSION_PEERS
 from superpose.cli import console, parsing
 from superpose.cli.running import OneValueCommand, execute
 from superpose.errors import OptionError
-from superpose.files.json_numbers import finite
 
-# Generous ends that keep a slip of the finger from asking for all of the memory.
-_MOST_POINTS = 1_000_000
-_MOST_SEED = 2**32 - 1
-_MOST_JOBS = 1000
+# Round upper bounds, so that a typing error does not ask for all of the memory.
+_MAX_POINTS = 1_000_000
+_MAX_JOBS = 1000
+# pykan and gplearn hand their seed to NumPy's old generator, which takes 32 bits.
+_MAX_SEED = 2**32 - 1
 _DEFAULT = Settings()
-# Those that look for formulas have tables of a usual length.
+# Rows of a table in the benchmarks of symbolic regression; a round number.
 _FORMULA_POINTS = 10_000
 _FORMULAS = " and ".join(name for name, benchmark in BENCHMARKS.items() if benchmark.formulas)
-_NAMES = f"one of {', '.join(BENCHMARKS)}"
+_NAMES = f"one of {', '.join(BENCHMARKS)}; {', '.join(SCRIPTS)} have options of their own: NAME --help"
 
 
 app = typer.Typer(
@@ -43,7 +45,11 @@ app = typer.Typer(
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program with these arguments, or those of the process, and return its exit code."""
-    return execute(app, "python -m benchmarks", sys.argv[1:] if argv is None else argv)
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    if arguments and arguments[0] in SCRIPTS:
+        status: int = importlib.import_module(SCRIPTS[arguments[0]].module).main(arguments[1:])
+        return status
+    return execute(app, "python -m benchmarks", arguments)
 
 
 @app.command(cls=OneValueCommand)
@@ -51,7 +57,7 @@ def command(
     name: Annotated[str, typer.Argument(metavar="NAME", help=_NAMES)],
     time_limit: Annotated[
         str,
-        typer.Option("--time-limit", metavar="SECONDS", help="For each problem, seed and competitor."),
+        typer.Option("--time-limit", metavar="SECONDS", help="For each problem, seed and method."),
     ] = f"{_DEFAULT.time_limit:g}",
     seed: Annotated[
         str, typer.Option("--seed", metavar="0,1,2", help="Of points and starts; tables show medians over several.")
@@ -73,8 +79,8 @@ def command(
         str | None,
         typer.Option(
             "--peer",
-            metavar=",".join(PEERS),
-            help=f"Competitors to run beside superpose; {', '.join(SEEKERS)} for {_FORMULAS}.",
+            metavar=",".join(REGRESSION_PEERS),
+            help=f"Methods to run beside superpose; {', '.join(FORMULA_PEERS)} for {_FORMULAS}.",
         ),
     ] = None,
     noise: Annotated[
@@ -95,27 +101,27 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> Callable[[], None]:
-    """Measure superpose, and peers, on problems whose answers are known."""
-    benchmark = BENCHMARKS[parsing.one_of("the benchmark's name", name, tuple(BENCHMARKS))]
+    """Measure superpose, and peers beside it, on problems with known answers."""
+    benchmark = BENCHMARKS[parsing.one_of("the benchmark's name", name, (*BENCHMARKS, *SCRIPTS))]
     default_points = _FORMULA_POINTS if benchmark.formulas else _DEFAULT.points
     settings = Settings(
         time_limit=parsing.seconds("--time-limit", time_limit),
         seeds=_seeds(seed),
-        points=default_points if points is None else parsing.whole("--points", points, 10, _MOST_POINTS),
-        test_points=parsing.whole("--test-points", test_points, 1, _MOST_POINTS),
+        points=default_points if points is None else parsing.whole("--points", points, 10, _MAX_POINTS),
+        test_points=parsing.whole("--test-points", test_points, 1, _MAX_POINTS),
         only=() if only is None else parsing.words("--only", only),
-        peers=() if peer is None else parsing.words("--peer", peer, tuple(peers.of(benchmark))),
+        peers=() if peer is None else parsing.words("--peer", peer, tuple(methods.of(benchmark))),
         noise=_DEFAULT.noise if noise is None else _noise(_only_formulas("--noise", noise, benchmark)),
         jobs=_DEFAULT.jobs
         if jobs is None
-        else parsing.whole("--jobs", _only_formulas("--jobs", jobs, benchmark), 1, _MOST_JOBS),
+        else parsing.whole("--jobs", _only_formulas("--jobs", jobs, benchmark), 1, _MAX_JOBS),
     )
     folder = parsing.folder("--out", out, os.path.join("out", f"bench-{name}"))
     return _Bench(name, settings, folder, resume, as_json, quiet).run
 
 
 def _seeds(text: str) -> tuple[int, ...]:
-    seeds = tuple(parsing.whole("--seed", part, 0, _MOST_SEED) for part in text.split(","))
+    seeds = tuple(parsing.whole("--seed", part, 0, _MAX_SEED) for part in text.split(","))
     if len(set(seeds)) < len(seeds):
         raise OptionError(f"--seed {parsing.quoted(text)} has a seed twice; write each once, as in 0,1,2")
     return seeds
@@ -158,7 +164,8 @@ class _Bench:
 
     def run(self) -> None:
         console.one_thread()
-        from benchmarks import suite
+        from benchmarks.harness import suite
+        from superpose.files.json_numbers import finite
 
         with console.progress(self.quiet, "loading") as listener:
             store = suite.run(self.name, self.settings, self.folder, resume=self.resume, listener=listener)

@@ -1,8 +1,8 @@
 """Measures the first release's two promises: formulas from small tables, and accuracy under refinement.
 
-    python benchmarks/first_light.py                  everything: 5 seeds of 5 tables, and the refinement
-    python benchmarks/first_light.py --quick          one seed of each
-    python benchmarks/first_light.py --out FILE       where the JSON goes (out/first_light.json if left out)
+    python -m benchmarks first-light                  everything: 5 seeds of 5 tables, and the refinement
+    python -m benchmarks first-light --quick          one seed of each
+    python -m benchmarks first-light --out FILE       where the JSON goes (out/first_light.json if left out)
 
 Tables have 1,000 rows. A formula is what ``superpose fit TABLE --target f --json`` prints in a process of its own; it
 counts as found if the ``formula.py`` that the run wrote equals the true function to 1e-6 on 10,000 fresh points of the
@@ -26,7 +26,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,7 @@ Array = numpy.ndarray
 
 
 @dataclass(frozen=True)
-class Case:
+class FormulaTable:
     """One table: two columns x and y, uniform in a range, and a target f."""
 
     name: str
@@ -64,15 +64,15 @@ def hello(x: Array, y: Array) -> Array:
 
 
 CASES = (
-    Case("exp(sin(pi*x) + y^2)", hello),
-    Case("x*y", lambda x, y: x * y),
-    Case("x/y", lambda x, y: x / y, low=0.5, high=2.0),
-    Case("sin(3x) + 0.5*y^2", lambda x, y: numpy.sin(3 * x) + 0.5 * y**2),
-    Case("exp(sin(pi*x) + y^2), 1% noise", hello, noise=0.01),
+    FormulaTable("exp(sin(pi*x) + y^2)", hello),
+    FormulaTable("x*y", lambda x, y: x * y),
+    FormulaTable("x/y", lambda x, y: x / y, low=0.5, high=2.0),
+    FormulaTable("sin(3x) + 0.5*y^2", lambda x, y: numpy.sin(3 * x) + 0.5 * y**2),
+    FormulaTable("exp(sin(pi*x) + y^2), 1% noise", hello, noise=0.01),
 )
 
 
-def in_own_process(case: Case, seed: int, threads: str) -> dict[str, Any]:
+def in_own_process(case: FormulaTable, seed: int, threads: str) -> dict[str, Any]:
     """One run of the program, and whether its formula is right."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -157,11 +157,14 @@ def refinement(seed: int) -> dict[str, Any]:
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Measure formulas from small tables, and refinement.")
+def main(arguments: Sequence[str]) -> int:
+    """Run with these arguments and return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks first-light", description="Measure formulas from small tables, and refinement."
+    )
     parser.add_argument("--quick", action="store_true", help="one seed of each")
     parser.add_argument("--out", default="out/first_light.json", help="where the JSON goes")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     seeds = range(1 if options.quick else 5)
     threads = os.environ.get("OMP_NUM_THREADS", "1")
     formulas, refinements = [], []
@@ -184,7 +187,7 @@ def main() -> None:
             flush=True,
         )
     facts = {
-        "command": " ".join(["python", *sys.argv]),
+        "command": " ".join(["python -m benchmarks first-light", *arguments]),
         "cores": os.cpu_count(),
         "machine": platform.machine(),
         "threads": threads,
@@ -198,7 +201,4 @@ def main() -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(facts, indent=1, default=str) + "\n", encoding="utf-8")
     print(f"\nwritten to {out}")
-
-
-if __name__ == "__main__":
-    main()
+    return 0

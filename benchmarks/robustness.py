@@ -1,6 +1,6 @@
 """Random starts, and a network that is too large for its data.
 
-    OMP_NUM_THREADS=1 python benchmarks/robustness.py --out out/robustness
+    OMP_NUM_THREADS=1 python -m benchmarks robustness --out out/robustness
 
 Starts: KAN [2, 5, 1] on 5 intervals, exp(sin(pi x) + y^2), 1,000 points, 50 seeds, the defaults of ``fit`` (four starts
 each, the best goes on): RMSE on 10,000 fresh points, and seconds.
@@ -14,12 +14,13 @@ from __future__ import annotations
 import argparse
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from benchmarks.machine import machine, versions
+from benchmarks.harness.machine import machine, versions
 from superpose import KAN, Dataset, fit
 
 GRIDS = (3, 5, 10, 20, 50, 100, 200)
@@ -58,12 +59,17 @@ def too_large(seed: int) -> dict[str, object]:
     return {"seed": seed, "test_rmse": errors}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(arguments: Sequence[str]) -> int:
+    """Run with these arguments and return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks robustness",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--out", type=Path, default=Path("out/robustness"))
     parser.add_argument("--starts", type=int, default=50)
     parser.add_argument("--seeds", type=int, default=3)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     starts = [start(seed) for seed in range(options.starts)]
     errors = sorted(run["test_rmse"] for run in starts)
     slowest = max(run["seconds"] for run in starts)
@@ -73,7 +79,4 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     record = {"machine": machine(), "versions": versions(), "starts": starts, "too_large": large}
     (options.out / "robustness.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()
+    return 0

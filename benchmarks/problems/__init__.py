@@ -9,13 +9,13 @@
 ((1000, 2), (1000,))
 
 The published errors are those of *KAN: Kolmogorov-Arnold Networks* (Liu et al., arXiv:2404.19756), its tables of
-special functions and of Feynman equations. The paper gives no ranges; those of the inputs are ours.
+special functions and of Feynman equations. The paper gives no ranges; the ranges here were chosen for these benchmarks.
 """
 
 from benchmarks.problems.compositions import toy
 from benchmarks.problems.feynman_equations import feynman
-from benchmarks.problems.known_laws import Law, equations, laws
-from benchmarks.problems.problem import Problem, Variable
+from benchmarks.problems.known_function import KnownFunction, Variable
+from benchmarks.problems.known_laws import KnownLaw, equations, laws
 from benchmarks.problems.special_functions import special
 
-__all__ = ["Law", "Problem", "Variable", "equations", "feynman", "laws", "special", "toy"]
+__all__ = ["KnownFunction", "KnownLaw", "Variable", "equations", "feynman", "laws", "special", "toy"]

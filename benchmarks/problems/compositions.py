@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.problems.problem import Problem, Variable
-from superpose.errors import OptionError
+from benchmarks.problems.known_function import KnownFunction, Variable
+from benchmarks.problems.special_functions import scipy_special
 
 _MANY = 100
 
 
-def toy() -> dict[str, Problem]:
+def toy() -> dict[str, KnownFunction]:
     """Five functions that are compositions of smooth functions of one variable, with the shapes of their networks.
 
     Every input runs from -1 to 1. The paper shows their errors as curves, without a table.
@@ -33,19 +33,13 @@ def toy() -> dict[str, Problem]:
     }
 
 
-def _problem(name: str, title: str, function: Callable[..., Any], shape: tuple[int, ...]) -> Problem:
+def _problem(name: str, title: str, function: Callable[..., Any], shape: tuple[int, ...]) -> KnownFunction:
     names = ("x", "y")[: shape[0]] if shape[0] <= 2 else tuple(f"x{k}" for k in range(1, shape[0] + 1))
-    return Problem(name, title, tuple(Variable(v, -1.0, 1.0) for v in names), function, shape)
+    return KnownFunction(name, title, tuple(Variable(v, -1.0, 1.0) for v in names), function, shape)
 
 
 def _bessel(x: Any) -> Any:
-    try:
-        from scipy import special
-    except ImportError:
-        raise OptionError(
-            "Bessel functions are computed by SciPy, which is not installed; pip install 'superpose[bench]'"
-        ) from None
-    return special.j0(20 * x)
+    return scipy_special().j0(20 * x)
 
 
 def _mean(*x: Any) -> Any:

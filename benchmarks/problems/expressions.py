@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _LONGEST = 20_000
 # Beyond this a whole power of a whole number would have too many digits to be of use, and may have too many to hold.
-_MOST_POWER = 64
+_MAX_POWER = 64
 _FUNCTIONS = (
     *("sqrt", "exp", "log", "sin", "cos", "tan", "asin", "acos", "atan"),
     *("sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "abs", "cbrt", "square"),
@@ -110,7 +110,7 @@ def _value(node: ast.expr, names: Mapping[str, Any], functions: Mapping[str, Any
 
 
 def _power(base: Any, power: Any) -> Any:
-    if getattr(base, "is_Number", False) and getattr(power, "is_Number", False) and abs(power) > _MOST_POWER:
+    if getattr(base, "is_Number", False) and getattr(power, "is_Number", False) and abs(power) > _MAX_POWER:
         raise DataError(f"the power {_shortened(f'{base}**{power}')} is too large to be computed")
     return base**power
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks.problems import published
-from benchmarks.problems.problem import Problem
+from benchmarks.problems.known_function import KnownFunction
 
 
-def feynman() -> dict[str, Problem]:
+def feynman() -> dict[str, KnownFunction]:
     """Twenty-seven equations of the Feynman lectures, by their numbers, in the order of the paper's table.
 
     ``shape`` is that of the paper's best network, whichever column it stands in.
@@ -23,7 +23,7 @@ def feynman() -> dict[str, Problem]:
     problems = {}
     for row in published.rows("feynman_equations.csv"):
         errors, shapes = published.errors(row), published.shapes(row)
-        problems[row["name"]] = Problem(
+        problems[row["name"]] = KnownFunction(
             row["name"],
             row["formula"],
             published.variables(row["ranges"]),

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.problems import expressions, published
-from benchmarks.problems.problem import FloatArray, Problem, Variable
+from benchmarks.problems.known_function import FloatArray, KnownFunction, Variable
 
 if TYPE_CHECKING:
     import sympy
 
 
 @dataclass(frozen=True, eq=False)
-class Law(Problem):
+class KnownLaw(KnownFunction):
     """A problem whose formula is known; ``title`` is that formula, ``shape`` is empty.
 
     Attributes:
@@ -52,8 +52,8 @@ class Law(Problem):
         return tuple(_widened(variable) for variable in self.variables)
 
     def sample_wider(self, n: int, seed: int | Sequence[int]) -> tuple[FloatArray, FloatArray]:
-        """Draw from the wider ranges as :meth:`Problem.sample` does; rows where the law is not finite are left out."""
-        x, y = Problem(self.name, self.title, self.wider, self.function, ()).sample(n, seed)
+        """Draw from the wider ranges as :meth:`KnownFunction.sample` does, without rows where the law is not finite."""
+        x, y = KnownFunction(self.name, self.title, self.wider, self.function, ()).sample(n, seed)
         kept = np.isfinite(y)
         return x[kept], y[kept]
 
@@ -64,7 +64,7 @@ def _widened(variable: Variable) -> Variable:
     return Variable(variable.name, low, variable.high + half)
 
 
-def equations() -> dict[str, Law]:
+def equations() -> dict[str, KnownLaw]:
     """A hundred equations of the Feynman lectures, with all their constants as columns, by their numbers.
 
     These are the equations and the ranges of the symbolic regression literature (Udrescu and Tegmark, *AI Feynman*,
@@ -77,7 +77,7 @@ def equations() -> dict[str, Law]:
     return dict(_table("equations.csv"))
 
 
-def laws() -> dict[str, Law]:
+def laws() -> dict[str, KnownLaw]:
     """Nine laws that networks of sums alone, or a greedy choice of symbols, do not find.
 
     >>> [law.title for law in laws().values()][:3]
@@ -87,10 +87,10 @@ def laws() -> dict[str, Law]:
 
 
 @functools.cache
-def _table(name: str) -> dict[str, Law]:
+def _table(name: str) -> dict[str, KnownLaw]:
     found = {}
     for row in published.rows(name):
         variables = published.variables(row["variables"])
         function = expressions.numeric(row["formula"], tuple(variable.name for variable in variables))
-        found[row["name"]] = Law(row["name"], row["formula"], variables, function, (), output=row["output"])
+        found[row["name"]] = KnownLaw(row["name"], row["formula"], variables, function, (), output=row["output"])
     return found

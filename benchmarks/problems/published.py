@@ -1,4 +1,4 @@
-"""The published tables, which travel with the package, and what their cells mean."""
+"""The published tables in this folder, and what their cells mean."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import csv
 import json
 import math
 import re
-from importlib import resources
+from pathlib import Path
 
-from benchmarks.problems.problem import Variable
+from benchmarks.problems.known_function import Variable
 
 _NUMBER = re.compile(r"(?P<sign>-?)(?P<factor>\d+(?:\.\d+)?)?\*?(?P<pi>pi)?(?:/(?P<divisor>\d+))?")
 
 
 def rows(name: str) -> list[dict[str, str]]:
     """The lines of a table by its column names."""
-    text = resources.files("benchmarks.problems").joinpath(name).read_text(encoding="utf-8")
+    text = Path(__file__).with_name(name).read_text(encoding="utf-8")
     return list(csv.DictReader(text.splitlines()))
 
 

@@ -1,4 +1,4 @@
-"""bench continual: what is shown, what is measured, what is written."""
+"""The benchmark of continual learning: what is shown, what is measured, what is written."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 import torch
 
-from benchmarks import continual, suite
-from benchmarks.settings import Settings
+from benchmarks.continual import learners
+from benchmarks.continual import suite as continual
+from benchmarks.harness import suite
+from benchmarks.harness.settings import Settings
 from helpers import is_one_sentence
 from superpose.errors import OptionError
 
@@ -40,7 +42,7 @@ def test_only_changes_of_peaks_that_were_shown_count() -> None:
 
 
 def test_peaks_on_a_line_stay_and_the_perceptron_forgets(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(continual, "_MLP_STEPS", 200)
+    monkeypatch.setattr(learners, "_MLP_STEPS", 200)
     outcomes = {name: continual.run(name, dims=1) for name in continual.LEARNERS[1]}
     for name in ("KAN", "KAN with memory", "KAN, base SiLU, with memory"):
         assert outcomes[name].largest_change < 1e-6 and outcomes[name].final < 1e-5
@@ -51,19 +53,21 @@ def test_peaks_on_a_line_stay_and_the_perceptron_forgets(monkeypatch: pytest.Mon
 
 
 def test_a_strong_memory_holds_on_a_plane_what_is_lost_without() -> None:
-    lost, held = (continual.run(name, dims=2) for name in ("KAN [2,5,1]", continual.STRONG.format(5)))
+    lost, held = (continual.run(name, dims=2) for name in ("KAN [2,5,1]", learners.STRONG.format(5)))
     assert held.largest_change < 0.1 * lost.largest_change and held.final < 0.1 * lost.final
 
 
 def test_runs_repeat_and_differ_by_seed(untouched_globals: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(continual, "_MLP_STEPS", 5)
+    monkeypatch.setattr(learners, "_MLP_STEPS", 5)
+    short = learners.LEARNERS[2] | {"KAN [2,5,1]": learners._on_a_plane(5, steps=5)}
+    monkeypatch.setattr(continual, "LEARNERS", {2: short})
     for name in ("KAN [2,5,1]", "MLP beside [2,5,1]"):
         first, second, other = (continual.run(name, dims=2, seed=seed, time_limit=1e6).rmse for seed in (1, 1, 2))
         assert first == second != other
 
 
 def test_every_file_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(continual, "_MLP_STEPS", 2)
+    monkeypatch.setattr(learners, "_MLP_STEPS", 2)
     names = {1: ("KAN with memory", "MLP"), 2: ("MLP beside [2,5,1]",)}
     chosen = {dims: {name: continual.LEARNERS[dims][name] for name in names[dims]} for dims in names}
     monkeypatch.setattr(continual, "LEARNERS", chosen)

@@ -18,18 +18,22 @@ import numpy
 import pytest
 import sympy
 
-from benchmarks import discovery, discovery_pages, machine, problems, seekers, suite, workers
-from benchmarks.peers import SEEKERS, load
-from benchmarks.seekers import NothingFound, Proposal, polished, seek
-from benchmarks.settings import Settings
+from benchmarks import problems
+from benchmarks.command import main
+from benchmarks.discovery import pages
+from benchmarks.discovery import suite as discovery
+from benchmarks.harness import machine, suite, workers
+from benchmarks.harness.settings import Settings
+from benchmarks.methods import FORMULA_PEERS, load, symbolic_regression
+from benchmarks.methods.proposals import NothingFound, Proposal, with_refitted_constants
+from benchmarks.methods.symbolic_regression import propose
 from helpers import is_one_sentence, run_python
-from superpose.cli import main
 
 SMALL = Settings(time_limit=2.0, points=200, test_points=300, only=("product", "quotient"), noise=(0.0, 0.01))
 FILES = {"results.json", "results.csv", "results.md", "results.svg"}
-TASK = {"benchmark": "laws", "problem": "quotient", "noise": 0.0, "seed": 0, "competitor": "superpose",
+TASK = {"benchmark": "laws", "problem": "quotient", "noise": 0.0, "seed": 0, "method": "superpose",
         "time_limit": 2.0, "points": 200, "test_points": 300}  # fmt: skip
-ROW = {"problem", "noise", "seed", "competitor", "recovered", "unaided", "formula", "complexity", "law_complexity",
+ROW = {"problem", "noise", "seed", "method", "recovered", "unaided", "formula", "complexity", "law_complexity",
        "error", "wider_error", "moved", "reason", "seconds", "failure"}  # fmt: skip
 x, y = sympy.symbols("x y", real=True)
 
@@ -44,15 +48,15 @@ def at_hand(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, float, int, str]
             raise NothingFound("it gave up")
         return Proposal((law.expression if name == "superpose" else 1.1 * law.expression,))
 
-    def work_off(tasks: Any, *, jobs: int, limit: float, started: Any, done: Any) -> None:
+    def work_off(tasks: Any, module: str, *, jobs: int, limit: float, started: Any, done: Any) -> None:
         for task in tasks:
-            seen.append((task["problem"], task["noise"], task["seed"], task["competitor"]))
+            seen.append((task["problem"], task["noise"], task["seed"], task["method"]))
             started(task)
             done(task, discovery.answer(task), "")
 
-    monkeypatch.setattr(discovery, "seek", known)
+    monkeypatch.setattr(discovery, "propose", known)
     monkeypatch.setattr(workers, "work_off", work_off)
-    monkeypatch.setattr("benchmarks.peers.load", lambda names, known: None)
+    monkeypatch.setattr("benchmarks.methods.load", lambda names, known: None)
     return seen
 
 
@@ -81,15 +85,15 @@ def test_a_run_writes_every_row_and_says_what_was_found_instead(at_hand: list[An
     document = json.loads((tmp_path / "results.json").read_text())
     assert document["problems"]["quotient"]["formula"] == "x/y"
     rows = document["results"]
-    keys = [(row["problem"], row["noise"], row["competitor"]) for row in rows]
+    keys = [(row["problem"], row["noise"], row["method"]) for row in rows]
     assert keys == [
         (p, n, c) for p in ("product", "quotient") for n in (0.0, 0.01) for c in ("superpose", "operon", "gplearn")
     ]
     for row in rows:
         assert set(row) == ROW | {"jobs"}
-        assert row["recovered"] == (row["competitor"] == "superpose")
+        assert row["recovered"] == (row["method"] == "superpose")
         assert row["seconds"] >= 0
-    failed = next(row for row in rows if row["competitor"] == "gplearn")
+    failed = next(row for row in rows if row["method"] == "gplearn")
     assert failed["failure"] == "it gave up" and failed["formula"] is None
     with (tmp_path / "results.csv").open(newline="") as file:
         assert [line["formula"] for line in csv.DictReader(file)] == [row["formula"] or "" for row in rows]
@@ -126,17 +130,17 @@ def test_resume_goes_on_with_what_is_missing(
 
 def test_help_that_was_needed_is_counted() -> None:
     rows = [
-        {"noise": 0.0, "competitor": "operon", "recovered": right, "unaided": unaided}
+        {"noise": 0.0, "method": "operon", "recovered": right, "unaided": unaided}
         for right, unaided in ((True, True), (True, False), (False, False))
     ]
-    assert discovery_pages._counts(rows, 0.0, ["operon"]) == ["2 of 3 (1 unaided)"]
-    assert discovery_pages._counts(rows[:1], 0.0, ["operon", "gplearn"]) == ["1 of 1", "-"]
+    assert pages._counts(rows, 0.0, ["operon"]) == ["2 of 3 (1 unaided)"]
+    assert pages._counts(rows[:1], 0.0, ["operon", "gplearn"]) == ["1 of 1", "-"]
     del rows[0]["unaided"]
-    assert discovery_pages._counts(rows, 0.0, ["operon"]) == ["2 of 3"]
+    assert pages._counts(rows, 0.0, ["operon"]) == ["2 of 3"]
 
 
 def test_a_search_that_takes_too_long_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(discovery, "seek", lambda *args, **options: Proposal((x / y,)))
+    monkeypatch.setattr(discovery, "propose", lambda *args, **options: Proposal((x / y,)))
     clock = iter([0.0, 2.9, 0.0, 3.1])
     monkeypatch.setattr(discovery, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     assert discovery.answer(TASK)["recovered"]
@@ -146,7 +150,7 @@ def test_a_search_that_takes_too_long_has_failed(monkeypatch: pytest.MonkeyPatch
 
 def test_one_of_several_proposals_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     proposals = [(x / y, x), (x, x / y, y), (x, y)]
-    monkeypatch.setattr(discovery, "seek", lambda *args, **options: Proposal(proposals.pop(0)))
+    monkeypatch.setattr(discovery, "propose", lambda *args, **options: Proposal(proposals.pop(0)))
     found = [discovery.answer(TASK) for _ in range(3)]
     # If none is the law, the seeker's own choice is shown.
     assert [row["formula"] for row in found] == ["x/y", "x/y", "x"]
@@ -159,7 +163,7 @@ def test_a_fault_is_a_row(fault: Exception, monkeypatch: pytest.MonkeyPatch) -> 
     def failing(*args: Any, **options: Any) -> Proposal:
         raise fault
 
-    monkeypatch.setattr(discovery, "seek", failing)
+    monkeypatch.setattr(discovery, "propose", failing)
     row = discovery.answer(TASK)
     assert set(row) == ROW and not row["recovered"]
     assert row["failure"].startswith(type(fault).__name__) and is_one_sentence(row["failure"])
@@ -169,7 +173,7 @@ def test_what_is_judged_is_what_was_proposed_under_the_tables_noise(monkeypatch:
     proposals = [Proposal((sympy.Float(1.004) * x / y,)) for _ in range(2)]
     proposals.append(Proposal((sympy.Function("g")(x) / y,), {"g": lambda values: 1 * values}))
     proposals.append(Proposal((sympy.Add(*(sympy.sin(n * x) ** 2 for n in range(300))),)))
-    monkeypatch.setattr(discovery, "seek", lambda *args, **options: proposals.pop(0))
+    monkeypatch.setattr(discovery, "propose", lambda *args, **options: proposals.pop(0))
     assert discovery.answer(TASK | {"noise": 0.01})["recovered"]
     assert not discovery.answer(TASK)["recovered"]
     assert discovery.answer(TASK)["recovered"]
@@ -180,7 +184,7 @@ def test_ctrl_c_is_no_fault_of_a_search(monkeypatch: pytest.MonkeyPatch) -> None
     def interrupt(*args: Any, **options: Any) -> Proposal:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(discovery, "seek", interrupt)
+    monkeypatch.setattr(discovery, "propose", interrupt)
     with pytest.raises(KeyboardInterrupt):
         discovery.answer(TASK)
 
@@ -188,7 +192,7 @@ def test_ctrl_c_is_no_fault_of_a_search(monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_process_has_time_for_the_search_and_for_the_judge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     limits: list[float] = []
 
-    def work_off(tasks: Any, *, limit: float, done: Any, **options: Any) -> None:
+    def work_off(tasks: Any, module: str, *, limit: float, done: Any, **options: Any) -> None:
         limits.append(limit)
         for task in tasks:
             done(task, None, "it was ended")
@@ -204,7 +208,7 @@ def test_a_process_has_time_for_the_search_and_for_the_judge(tmp_path: Path, mon
 
 def test_what_others_print_is_no_answer() -> None:
     script = (
-        "import os; from benchmarks.workers import _private_output\n"
+        "import os; from benchmarks.harness.workers import _private_output\n"
         "with _private_output() as answers:\n"
         "    print('noise', flush=True); os.system('echo more noise'); print('answer', file=answers)\n"
     )
@@ -216,6 +220,7 @@ def test_ctrl_c_does_not_reach_the_processes(tmp_path: Path, monkeypatch: pytest
     sessions: list[int] = []
     workers.work_off(
         [{"name": 0, "do": "ok"}],
+        "unused",
         jobs=1,
         limit=10,
         started=lambda task: None,
@@ -256,6 +261,7 @@ def test_processes_that_hang_or_crash_cost_their_own_result(
     answers: dict[int, tuple[Any, str]] = {}
     workers.work_off(
         tasks,
+        "unused",
         jobs=jobs,
         limit=1.0,
         started=lambda task: started.append(task["name"]),
@@ -276,7 +282,12 @@ def test_processes_work_at_the_same_time_and_are_used_again(tmp_path: Path, monk
     seen: list[int] = []
     tasks = [{"name": n, "do": "ok", "seconds": 0.5} for n in range(6)]
     workers.work_off(
-        tasks, jobs=2, limit=10, started=lambda task: None, done=lambda task, answer, reason: seen.append(answer[1])
+        tasks,
+        "unused",
+        jobs=2,
+        limit=10,
+        started=lambda task: None,
+        done=lambda task, answer, reason: seen.append(answer[1]),
     )
     assert len(seen) == 6 and len(set(seen)) == 2
 
@@ -291,13 +302,13 @@ def test_no_process_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     tasks = [{"name": 0, "do": "ok"}, {"name": 1, "do": "hang"}]
     with pytest.raises(KeyboardInterrupt):
-        workers.work_off(tasks, jobs=1, limit=60, started=lambda task: None, done=stop)
+        workers.work_off(tasks, "unused", jobs=1, limit=60, started=lambda task: None, done=stop)
     with pytest.raises(ProcessLookupError):
         os.kill(seen[0], 0)
 
 
 def test_the_program_finds_a_product(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    line = f"bench laws --only product --points 300 --time-limit 20 --jobs 2 --noise 0 --out {tmp_path} --quiet"
+    line = f"laws --only product --points 300 --time-limit 20 --jobs 2 --noise 0 --out {tmp_path} --quiet"
     assert main(line.split()) == 0
     (row,) = json.loads((tmp_path / "results.json").read_text())["results"]
     assert row["recovered"] and row["jobs"] == 2 and row["failure"] is None
@@ -308,16 +319,16 @@ def test_the_program_finds_a_product(tmp_path: Path, capsys: pytest.CaptureFixtu
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("bench laws --noise 2", "from 0 to 1"),
-        ("bench laws --noise 0,,1", "--noise is '0,,1'"),
-        ("bench laws --noise nan", "'nan'"),
-        ("bench laws --noise 0.1,0.1", "a level twice"),
-        ("bench laws --jobs 0", "--jobs is '0'"),
-        ("bench laws --peer gp", "operon, gplearn, pykan"),
-        ("bench discovery --only I.6", "did you mean 'I.6.2'?"),
-        ("bench feynman --noise 0.1", "--noise is for the benchmarks discovery and laws, not for feynman"),
-        ("bench toy --jobs 2", "--jobs is for the benchmarks discovery and laws, not for toy"),
-        ("bench special --peer operon", "pykan, mlp, gp, rbf"),
+        ("laws --noise 2", "from 0 to 1"),
+        ("laws --noise 0,,1", "--noise is '0,,1'"),
+        ("laws --noise nan", "'nan'"),
+        ("laws --noise 0.1,0.1", "a level twice"),
+        ("laws --jobs 0", "--jobs is '0'"),
+        ("laws --peer gp", "operon, gplearn, pykan"),
+        ("discovery --only I.6", "did you mean 'I.6.2'?"),
+        ("feynman --noise 0.1", "--noise is for the benchmarks discovery and laws, not for feynman"),
+        ("toy --jobs 2", "--jobs is for the benchmarks discovery and laws, not for toy"),
+        ("special --peer operon", "pykan, mlp, gp, rbf"),
     ],
 )
 def test_wrong_options_give_one_sentence(
@@ -337,7 +348,7 @@ def test_a_peers_constants_are_refitted_and_its_offset_left_out() -> None:
     law = problems.laws()["quotient"]
     rows, values = law.sample(500, 0)
     given = 0.3 + sympy.Float(1.01) * x / y
-    raw, fitted, bare = polished(given, law.symbols, rows, values)
+    raw, fitted, bare = with_refitted_constants(given, law.symbols, rows, values)
     assert raw == given
     offset, _ = fitted.as_coeff_Add()
     assert abs(offset) < 1e-9
@@ -347,7 +358,7 @@ def test_a_peers_constants_are_refitted_and_its_offset_left_out() -> None:
 def test_what_torch_cannot_evaluate_is_proposed_as_it_stands() -> None:
     law = problems.laws()["quotient"]
     rows, values = law.sample(50, 0)
-    assert polished(sympy.atan2(x, y), law.symbols, rows, values) == (sympy.atan2(x, y),)
+    assert with_refitted_constants(sympy.atan2(x, y), law.symbols, rows, values) == (sympy.atan2(x, y),)
 
 
 def test_superpose_is_asked_with_the_tables_names(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -359,21 +370,21 @@ def test_superpose_is_asked_with_the_tables_names(monkeypatch: pytest.MonkeyPatc
         assert (data.x.numpy() == rows).all() and options.time_limit == 7 and options.seed == 5
         return SimpleNamespace(formula=None, metrics={"interrupted": False})
 
-    monkeypatch.setattr(seekers, "discover", discover)
+    monkeypatch.setattr(symbolic_regression, "discover", discover)
     with pytest.raises(NothingFound):
-        seek("superpose", law, rows, values, time_limit=7.0, seed=5)
+        propose("superpose", law, rows, values, time_limit=7.0, seed=5)
 
 
-@pytest.mark.parametrize("name", SEEKERS)
+@pytest.mark.parametrize("name", FORMULA_PEERS)
 def test_each_peer_gives_formulas(name: str, untouched_globals: None, capsys: pytest.CaptureFixture[str]) -> None:
-    package = SEEKERS[name].imports.partition(".")[0]
+    package = FORMULA_PEERS[name].imports.partition(".")[0]
     if importlib.util.find_spec(package) is None:
         pytest.skip(f"{package} is not installed")
-    load([name], SEEKERS)
+    load([name], FORMULA_PEERS)
     law = problems.equations()["I.12.1"]
     rows, values = law.sample(200, 0)
     try:
-        found = seek(name, law, rows, values, time_limit=6.0, seed=0)
+        found = propose(name, law, rows, values, time_limit=6.0, seed=0)
     except NothingFound:
         # In so short a time pykan may not come to its symbols.
         assert name == "pykan"
@@ -382,19 +393,19 @@ def test_each_peer_gives_formulas(name: str, untouched_globals: None, capsys: py
     assert capsys.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize("name", SEEKERS)
+@pytest.mark.parametrize("name", FORMULA_PEERS)
 def test_a_peer_that_is_not_installed(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(sys.modules, SEEKERS[name].imports, None)
-    assert main(["bench", "laws", "--peer", name, "--out", str(tmp_path / "out")]) == 2
+    monkeypatch.setitem(sys.modules, FORMULA_PEERS[name].imports, None)
+    assert main(["laws", "--peer", name, "--out", str(tmp_path / "out")]) == 2
     error = capsys.readouterr().err
-    assert "pip install 'superpose[discovery]'" in error and is_one_sentence(error.strip())
+    assert "-e '.[discovery]'" in error and is_one_sentence(error.strip())
     assert list(tmp_path.iterdir()) == []
 
 
 def test_programs_of_gplearn_are_read_as_what_they_are() -> None:
-    from benchmarks.peers.gplearn import _expression
+    from benchmarks.methods.gplearn import _expression
 
     def function(name: str, arity: int) -> Any:
         return SimpleNamespace(name=name, arity=arity)

@@ -13,7 +13,7 @@ import sympy
 from test_problems import FUNCTIONS, value
 
 from benchmarks import problems
-from benchmarks.problems import Law
+from benchmarks.problems import KnownLaw
 from benchmarks.problems.expressions import numeric, symbolic
 from helpers import ROOT, is_one_sentence
 from superpose import DataError
@@ -31,7 +31,7 @@ def test_the_equations_are_those_that_were_handed_over() -> None:
 def test_a_hundred_equations_and_nine_laws_as_their_tables_say() -> None:
     assert [len(table) for table in TABLES.values()] == [100, 9]
     for name, table in TABLES.items():
-        with (ROOT / "superpose/datasets" / name).open(encoding="utf-8", newline="") as file:
+        with (ROOT / "benchmarks/problems" / name).open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
         assert [row["name"] for row in rows] == list(table)
         for row, law in zip(rows, table.values(), strict=True):
@@ -42,7 +42,7 @@ def test_a_hundred_equations_and_nine_laws_as_their_tables_say() -> None:
 
 
 @pytest.mark.parametrize("law", LAWS, ids=lambda law: law.name)
-def test_text_array_and_expression_say_the_same(law: Law) -> None:
+def test_text_array_and_expression_say_the_same(law: KnownLaw) -> None:
     x, y = law.sample(300, 5)
     assert numpy.isfinite(y).all() and y.std() > 0
     columns = {v.name: column for v, column in zip(law.variables, x.T, strict=True)}
@@ -59,7 +59,7 @@ def test_text_array_and_expression_say_the_same(law: Law) -> None:
 
 
 @pytest.mark.parametrize("law", LAWS, ids=lambda law: law.name)
-def test_wider_ranges(law: Law) -> None:
+def test_wider_ranges(law: KnownLaw) -> None:
     for given, wide in zip(law.variables, law.wider, strict=True):
         half = (given.high - given.low) / 2
         assert wide.name == given.name and wide.high == given.high + half

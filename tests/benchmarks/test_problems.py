@@ -75,7 +75,9 @@ CASES = [
 
 
 @pytest.mark.parametrize(("problem", "row", "text"), CASES, ids=[case[0].name for case in CASES])
-def test_each_problem_is_the_function_of_its_line(problem: problems.Problem, row: dict[str, str], text: str) -> None:
+def test_each_problem_is_the_function_of_its_line(
+    problem: problems.KnownFunction, row: dict[str, str], text: str
+) -> None:
     x, y = problem.sample(300, seed=3)
     columns = {variable.name: column for variable, column in zip(problem.variables, x.T, strict=True)}
     called = {name: getattr(scipy_special, name) for name in dir(scipy_special)} | FUNCTIONS
@@ -90,7 +92,9 @@ def test_each_problem_is_the_function_of_its_line(problem: problems.Problem, row
 
 
 @pytest.mark.parametrize(("problem", "row", "text"), CASES, ids=[case[0].name for case in CASES])
-def test_published_figures_travel_with_the_problem(problem: problems.Problem, row: dict[str, str], text: str) -> None:
+def test_published_figures_travel_with_the_problem(
+    problem: problems.KnownFunction, row: dict[str, str], text: str
+) -> None:
     figures = {name: float(cell) for name, cell in row.items() if name.endswith("_rmse")}
     assert {f"{name}_rmse": error for name, error in problem.published.items()} == figures
     assert problem.best_published == min(figures.values())
@@ -117,11 +121,11 @@ def test_toy_functions() -> None:
     half[0, :50] = 1.0
     assert known["mean_100"](half) == pytest.approx(math.exp(0.5))
     assert known["four"]([[0.5, 0.5, 0.0, 0.5]]) == pytest.approx(math.exp((1 + math.sqrt(0.5)) / 2))
-    assert all(problem.best_kan is None for problem in problems.values())
+    assert all(problem.best_kan is None for problem in known.values())
 
 
 @pytest.mark.parametrize("problem", PROBLEMS.values(), ids=PROBLEMS)
-def test_samples_fill_the_ranges_and_come_again(problem: problems.Problem, untouched_globals: None) -> None:
+def test_samples_fill_the_ranges_and_come_again(problem: problems.KnownFunction, untouched_globals: None) -> None:
     x, y = problem.sample(400, seed=1)
     again, y_again = problem.sample(400, seed=1)
     other, _ = problem.sample(400, seed=(1, 1))
@@ -146,7 +150,7 @@ def test_points_of_another_shape_are_refused() -> None:
 def test_without_scipy_one_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "scipy", None)
     for ask in (problems.special, lambda: problems.toy()["bessel"]([[0.5]])):
-        with pytest.raises(OptionError, match=r"pip install 'superpose\[bench\]'") as caught:
+        with pytest.raises(OptionError, match=r"-e '\.\[bench\]'") as caught:
             ask()
         assert is_one_sentence(str(caught.value))
     assert len(problems.feynman()) == 27

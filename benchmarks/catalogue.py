@@ -1,0 +1,86 @@
+"""The benchmarks by name. The command line loads this module before there is work to do: it imports nothing heavy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """A benchmark's name on the command line.
+
+    Attributes:
+        name: what is typed.
+        summary: a few words for ``--help``.
+        module: its function ``suite(name)`` returns the :class:`~benchmarks.harness.suite.Suite`.
+        formulas: whether the methods search for formulas: these benchmarks have levels of noise, several processes, and
+            peers of their own.
+    """
+
+    name: str
+    summary: str
+    module: str
+    formulas: bool = False
+
+
+BENCHMARKS = {
+    benchmark.name: benchmark
+    for benchmark in (
+        Benchmark("special", "15 special functions of two variables", "benchmarks.functions.suite"),
+        Benchmark("feynman", "27 equations from the Feynman lectures", "benchmarks.functions.suite"),
+        Benchmark("toy", "5 compositions of smooth functions, and error against grid size", "benchmarks.functions.toy"),
+        Benchmark("poisson", "Poisson's equation on a square, two solutions", "benchmarks.pde.suite"),
+        Benchmark("heat", "the heat equation on a line", "benchmarks.pde.suite"),
+        Benchmark("burgers", "Burgers' equation with a sharp front", "benchmarks.pde.suite"),
+        Benchmark("helmholtz", "Helmholtz's equation on a square", "benchmarks.pde.suite"),
+        Benchmark("disc", "Poisson's equation on a disc and on an L", "benchmarks.pde.suite"),
+        Benchmark(
+            "continual", "peaks shown one after another, and errors on the earlier ones", "benchmarks.continual.suite"
+        ),
+        Benchmark(
+            "discovery",
+            "100 equations from the Feynman lectures found in tables",
+            "benchmarks.discovery.suite",
+            formulas=True,
+        ),
+        Benchmark("laws", "nine laws found in tables", "benchmarks.discovery.suite", formulas=True),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Script:
+    """A measurement with options of its own.
+
+    Attributes:
+        name: what is typed.
+        summary: a few words for ``--help``.
+        module: its function ``main(arguments)`` returns an exit code.
+    """
+
+    name: str
+    summary: str
+    module: str
+
+
+SCRIPTS = {
+    script.name: script
+    for script in (
+        Script("kernels", "speed and memory of layers beside other KAN libraries", "benchmarks.kernels.program"),
+        Script(
+            "first-light",
+            "formulas from tables of 1,000 rows, and refinement to 100 intervals",
+            "benchmarks.first_light",
+        ),
+        Script("robustness", "50 random starts, and networks too large for their data", "benchmarks.robustness"),
+    )
+}
+
+
+def install(*, formulas: bool = False) -> str:
+    """The command that installs what the benchmarks need, for the root of a checkout.
+
+    Args:
+        formulas: whether the peers are wanted that search for formulas.
+    """
+    return f"pip install -c constraints.txt -e '.[{'discovery' if formulas else 'bench'}]'"

@@ -1,0 +1,1 @@
+"""Learning in phases: how much of the earlier phases a network keeps."""

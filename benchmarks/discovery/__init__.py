@@ -1,0 +1,1 @@
+"""Laws recovered from tables."""

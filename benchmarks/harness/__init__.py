@@ -1,0 +1,1 @@
+"""Parts that all benchmarks share: options, the store of results, processes, the machine, result pages."""
