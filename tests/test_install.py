@@ -80,3 +80,11 @@ def test_what_builds_is_pinned_as_in_the_constraints() -> None:
     builds = pins(project["build-system"]["requires"])
     assert builds.items() <= pins((ROOT / "constraints.txt").read_text().splitlines()).items()
     assert "torch" not in builds
+
+
+def test_the_benchmarks_are_not_installed() -> None:
+    """They run from a checkout: the wheel holds one package, and no module of it imports them."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert project["tool"]["scikit-build"]["wheel"]["packages"] == ["src/superpose"]
+    for path in (ROOT / "src").rglob("*.py"):
+        assert not re.search(r"^\s*(from|import) benchmarks\b", path.read_text(encoding="utf-8"), re.MULTILINE), path

@@ -8,10 +8,10 @@ import re
 
 import pytest
 import torch
-from benchmarks.burgers_reference import burgers_solution
-from benchmarks.pde_cases import CASES, case, errors, solve_case
 from torch import Tensor
 
+from benchmarks.pde.burgers_reference import burgers_solution
+from benchmarks.pde.cases import CASES, case, errors, solve_case
 from helpers import CountingClock
 from superpose import KAN
 from superpose.errors import DataError, OptionError
