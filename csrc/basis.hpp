@@ -1,5 +1,5 @@
-// The rows that are not zero at each point of one input: interval, B-spline values and base function, a strip of
-// samples at a time. The twin of locate, active_basis and base_function in reference.py.
+// The nonzero basis functions at the points of one input: interval, B-splines and base function, a strip of samples at a
+// time. The counterpart of locate, active_basis and base_function in reference.py.
 #pragma once
 
 #include "kernels.hpp"
@@ -8,19 +8,20 @@
 namespace superpose {
 namespace {
 
-// The knots of one input, seen from the left end of its domain: t[m] begins interval m, t[-degree] is the first knot.
+// The knots of one input, indexed from the left end of its domain: interval m begins at t[m], the first knot is t[-degree].
 template <class T>
 struct Knots {
     const T* t;
     T low, high, step, inverse;
     std::int32_t intervals, last;
-    // Even to rounding; or near to it: then only points that even knots would put within `edge` of an interval from an
-    // end can lie beside it.
+    // even: evenly spaced to rounding. near: nearly so, and then the interval found for even knots can be wrong only for
+    // points that lie within `edge` (in intervals) of one of its ends.
     bool even, near;
     T edge;
 };
 
-// How far knots that are near to even ones may be from them, in intervals.
+// Largest distance of a nearly even knot from the even one, in intervals: small, so that few points lie near a knot and need
+// the exact comparison (2/1024 on either side of it). No measurement of other values is recorded.
 constexpr double kAstray = 1.0 / 1024;
 
 template <class T>
@@ -35,7 +36,7 @@ Knots<T> read_knots(const T* row, int degree, std::int64_t intervals) {
     knots.inverse = T(intervals) / (knots.high - knots.low);
     knots.last = knots.intervals - 1;
     const T tolerance = Simd<T>::even * knots.step, astray = T(kAstray) * knots.step;
-    // Far from zero rounding alone moves knots: then they may look even, to the same rounding, and are not.
+    // Far from zero the rounding of the knots is a large part of an interval; uneven knots could then pass as even.
     const T reach = larger<T>(__builtin_fabs(knots.low), __builtin_fabs(knots.high));
     int uneven = !(knots.step > 0) | !(reach * Simd<T>::rounding <= knots.step * Simd<T>::unseen), far = 0;
     const std::int32_t end = knots.intervals + degree;
@@ -45,11 +46,11 @@ Knots<T> read_knots(const T* row, int degree, std::int64_t intervals) {
         far |= !(__builtin_fabs(off) <= astray);
     }
     knots.even = !uneven;
-    // How far rounding may move a point that is looked for.
+    // Bound of the rounding error of a computed position, in intervals.
     const T moved = 8 * Simd<T>::rounding * (T(intervals) + reach * knots.inverse);
     knots.near = knots.even || (!far && moved < T(kAstray));
     knots.edge = knots.even ? 64 * Simd<T>::even : T(2 * kAstray);
-    // Empty intervals at the right end hold no point.
+    // Repeated knots at the right end make empty intervals, which hold no point.
     while (!knots.even && knots.last > 0 && !(t[knots.last] < knots.high)) --knots.last;
     return knots;
 }
@@ -91,13 +92,13 @@ void locate(const Knots<T>& knots, Strip<T>& strip, std::int32_t* first, std::in
         near = near > high ? all(high) : near;
         outside |= (x < low) | (x > high);
         Vector<T> cell = (near - low) * knots.inverse;
-        // A NaN compares false, and goes to the last interval.
+        // Comparisons with NaN are false, so NaN goes to the last interval.
         cell = cell < most ? cell : all(most);
         cell = cell > 0 ? cell : Vector<T>{};
         Narrow interval = __builtin_convertvector(cell, Narrow);
         const Vector<T> begin = __builtin_convertvector(interval, Vector<T>) * knots.step + low;
         Vector<T> u = (near - begin) * knots.inverse;
-        // Close to a knot neither the rounding of the division nor the knot's own place may decide the side.
+        // Close to a knot the side is decided by comparing with the knot itself, as in reference.py.
         if (!knots.near || any<T>((u < edge) | (u > 1 - edge))) {
             for (int l = 0; l < width; ++l) {
                 const std::int32_t m = interval[l];
@@ -128,7 +129,7 @@ void gather_knots(const Knots<T>& knots, Strip<T>& strip, const std::int32_t* fi
                 typename Four<T>::V four[4];
 #pragma GCC unroll 4
                 for (int q = 0; q < 4; ++q) four[q] = load_four(t + first[b + q] + begin);
-                transpose<T>(four);
+                transpose_four<T>(four);
 #pragma GCC unroll 4
                 for (int j = 0; j < 4; ++j) store_four(local + (begin + j) * stride + b, four[j]);
             }
@@ -171,7 +172,7 @@ struct EvenBasis {
 template <class T, int K, int ORDER>
 SUPERPOSE_INLINE void even_rows(Vector<T> u, T scale, Vector<T>* rows) {
     static constexpr EvenBasis<K, ORDER> basis{};
-    // Zero times u keeps a NaN where the polynomial is a constant.
+    // Adding zero times u keeps NaN where the polynomial is a constant.
     const Vector<T> nothing = ORDER >= K ? T(0) * u : Vector<T>{};
 #pragma GCC unroll 8
     for (int s = 0; s <= K; ++s) {
@@ -261,11 +262,11 @@ void spline_rows(const Knots<T>& knots, const Strip<T>& strip, std::int64_t n, T
 template <class T>
 struct BaseFunction {
     int kind, order, terms;
-    T upper[kMostOrder + 4], lower[kMostOrder + 4];
+    T upper[kMaxOrder + 4], lower[kMaxOrder + 4];
 
     BaseFunction(int kind_, int order_) : kind(kind_), order(order_), terms(order_ + 2) {
-        double powers[kMostOrder + 5] = {0, 1};
-        for (int n = 0; n < kMostOrder + 4; ++n) upper[n] = lower[n] = 0;
+        double powers[kMaxOrder + 5] = {0, 1};
+        for (int n = 0; n < kMaxOrder + 4; ++n) upper[n] = lower[n] = 0;
         for (int q = 0;; ++q) {
             if (q == order - 1)
                 for (int n = 0; n < order + 2; ++n) lower[n] = T(order * powers[n]);

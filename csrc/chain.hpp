@@ -1,5 +1,5 @@
-// Layers one after another in one call. Where they are small, each thread takes its samples through all of them, so that
-// threads meet once and not once for each layer; else layer after layer, by the contractions.
+// Consecutive layers in one call. Where they are small, each thread takes its samples through all layers, so that the threads
+// synchronise once and not once for each layer; else layer after layer, by the contractions.
 #pragma once
 
 #include <utility>
@@ -9,7 +9,8 @@
 namespace superpose {
 namespace {
 
-// Coefficients of a small chain, all layers together: each thread has gradients of its own.
+// Coefficients of a small chain, all layers together. Each thread has gradients of its own, 64 KiB of doubles at this size,
+// which stay in its second-level cache. No measurement of other values is recorded.
 constexpr std::int64_t kSmallChain = 8192;
 
 template <class T>
@@ -36,7 +37,7 @@ int threads_for(const Layers<T>& layers) {
 
 // ------------------------------------------------------------------------------------------------ values
 
-// Calls layer(n, inputs, outputs) for one layer after the other; outputs that are not the last go to `hidden`.
+// Calls layer(n, inputs, outputs) for each layer in turn; the outputs of all but the last layer are in `hidden`.
 template <class T, class F>
 bool for_layers(const Chain<T>& call, F&& layer) {
     const Layers<T>& layers = call.layers;
@@ -96,25 +97,25 @@ bool chain(const Chain<T>& call) {
 
 // ------------------------------------------------------------------------------------------------ gradients
 
-// The way back through the layers, for all samples or a share of them.
+// The backward pass through the layers, for all samples or a share of them.
 template <class T>
-class WayBack {
+class Backward {
   public:
-    explicit WayBack(const ChainPulls<T>& call) : call_(call), layers_(call.layers) {
-        while (!call.slope && first_ < layers_.depth && !layers_.of[first_].gradient) ++first_;
+    explicit Backward(const ChainVjp<T>& call) : call_(call), layers_(call.layers) {
+        while (!call.grad_x && first_ < layers_.depth && !layers_.of[first_].grad_coefficients) ++first_;
         widest_ = call.scale ? layers_.outputs() : 0;
         for (int n = first_ + 1; n < layers_.depth; ++n) widest_ = larger(widest_, layers_.of[n].inputs);
         for (int n = first_; n < layers_.depth; ++n) gradients_ += layers_.size(n);
     }
 
-    // Numbers in the gradients of all layers that count.
+    // Size of the gradients of the layers from first_ on.
     std::int64_t gradients() const { return gradients_; }
-    // Numbers needed to work with.
+    // Size of the work space: gradients by the inputs of a layer and of the one before.
     std::int64_t work() const { return 2 * layers_.batch * widest_; }
 
-    // Where layer n's gradient begins in `own`, or in its own place where `own` is null.
+    // Address of layer n's gradient in a thread's `own` gradients, or the caller's array where `own` is null.
     T* gradient(int n, T* own) const {
-        if (!layers_.of[n].gradient || !own) return layers_.of[n].gradient;
+        if (!layers_.of[n].grad_coefficients || !own) return layers_.of[n].grad_coefficients;
         for (int m = first_; m < n; ++m) own += layers_.size(m);
         return own;
     }
@@ -126,16 +127,16 @@ class WayBack {
 
     void add(T* own) const {
         for (int n = first_; n < layers_.depth; ++n) {
-            T* const to = layers_.of[n].gradient;
+            T* const to = layers_.of[n].grad_coefficients;
             const T* const from = gradient(n, own);
             for (std::int64_t at = 0; to && at < layers_.size(n); ++at) to[at] += from[at];
         }
     }
 
-    // Calls pull(call of layer n) from the last layer to the first that counts, for samples [begin, end). Whatever a
-    // layer's width, a share of the samples keeps to its own part of `work`: others may be at other layers.
+    // Calls vjp(call of layer n) from the last layer to first_, for samples [begin, end). A share of the samples uses the
+    // same part of `work` for every layer, since other threads may be at other layers at the same time.
     template <class F>
-    bool go(std::int64_t begin, std::int64_t end, T* work, T* own, F&& pull) const {
+    bool run(std::int64_t begin, std::int64_t end, T* work, T* own, F&& vjp) const {
         const T* g = call_.g;
         T *to = work, *other = work + layers_.batch * widest_;
         if (call_.scale) {
@@ -150,12 +151,12 @@ class WayBack {
         for (int n = 1; n < layers_.depth - 1; ++n) inputs += layers_.batch * layers_.of[n].inputs;
         for (int n = layers_.depth - 1; n >= first_; --n) {
             const Link<T>& link = layers_.of[n];
-            T* slope = n == 0 ? call_.slope : nullptr;
-            if (n > first_) slope = to + begin * (widest_ - link.inputs);
-            if (!pull(Pulls<T>{layers_.shape(n), nullptr, g, link.coefficients, n == 0 ? call_.x : inputs, link.knots,
-                               nullptr, slope, gradient(n, own)}))
+            T* grad_x = n == 0 ? call_.grad_x : nullptr;
+            if (n > first_) grad_x = to + begin * (widest_ - link.inputs);
+            if (!vjp(Vjp<T>{layers_.shape(n), nullptr, g, link.coefficients, n == 0 ? call_.x : inputs, link.knots,
+                           nullptr, grad_x, gradient(n, own)}))
                 return false;
-            g = slope;
+            g = grad_x;
             std::swap(to, other);
             if (n > 1) inputs -= layers_.batch * layers_.of[n - 1].inputs;
         }
@@ -163,42 +164,42 @@ class WayBack {
     }
 
   private:
-    const ChainPulls<T>& call_;
+    const ChainVjp<T>& call_;
     const Layers<T>& layers_;
-    // The first layer of which something is wanted.
+    // The first layer that needs a gradient.
     int first_ = 0;
     std::int64_t widest_, gradients_ = 0;
 };
 
 template <class T>
-bool chain_pulls(const ChainPulls<T>& call) {
+bool chain_vjp(const ChainVjp<T>& call) {
     const Layers<T>& layers = call.layers;
-    const WayBack<T> way(call);
+    const Backward<T> backward(call);
     const bool small = is_small(layers);
     const int threads = small ? threads_for(layers) : 1;
-    const std::int64_t size = way.work() + (threads - 1) * way.gradients();
+    const std::int64_t size = backward.work() + (threads - 1) * backward.gradients();
     T* const work = static_cast<T*>(std::malloc(sizeof(T) * static_cast<std::size_t>(larger<std::int64_t>(size, 1))));
     if (!work) return false;
-    T* const parts = work + way.work();
+    T* const parts = work + backward.work();
     int failed = 0, parts_made = 0;
     if (!small) {
-        failed = !way.go(0, layers.batch, work, nullptr, [](const Pulls<T>& layer) { return pulls(layer); });
+        failed = !backward.run(0, layers.batch, work, nullptr, [](const Vjp<T>& layer) { return vjp(layer); });
     } else {
 #pragma omp parallel num_threads(threads) reduction(| : failed) if (threads > 1)
         {
             const int index = thread_index(), count = threads_at_work();
             if (index == 0) parts_made = count - 1;
-            T* const own = index == 0 ? nullptr : parts + (index - 1) * way.gradients();
+            T* const own = index == 0 ? nullptr : parts + (index - 1) * backward.gradients();
             const Share samples(layers.batch, 16, index, count);
-            if (samples.begin == samples.end) way.clear(own);
-            failed |= !way.go(samples.begin, samples.end, work, own, [&](const Pulls<T>& layer) {
+            if (samples.begin == samples.end) backward.clear(own);
+            failed |= !backward.run(samples.begin, samples.end, work, own, [&](const Vjp<T>& layer) {
                 return by_degree(layer.shape.degree, [&](auto k) {
-                    return pull_part<T, decltype(k)::value>(layer, samples.begin, samples.end, 0, layer.shape.inputs);
+                    return vjp_part<T, decltype(k)::value>(layer, samples.begin, samples.end, 0, layer.shape.inputs);
                 });
             });
         }
         // In order, so that the result is the same whenever the number of threads is.
-        for (int part = 0; part < parts_made; ++part) way.add(parts + part * way.gradients());
+        for (int part = 0; part < parts_made; ++part) backward.add(parts + part * backward.gradients());
     }
     std::free(work);
     return !failed;

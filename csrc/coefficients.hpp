@@ -1,4 +1,4 @@
-// Coefficients as tiles of outputs see them, and the loops over runs of samples that share their rows.
+// The coefficients of one tile of outputs, and the loop over samples sorted by interval, which share coefficient rows.
 #pragma once
 
 #include "samples.hpp"
@@ -6,13 +6,17 @@
 namespace superpose {
 namespace {
 
-// Samples in a strip, of the pulls and where outputs are few.
-constexpr std::int64_t kPullStrip = 512, kNarrowStrip = 512;
+// Samples in a strip: of the vector-Jacobian products, and of the kernels for few outputs. Strips of 64 to
+// 512 samples were compared on 22 November, before samples were sorted (docs/performance.md).
+constexpr std::int64_t kVjpStrip = 512, kRecordStrip = 512;
 
-// Vectors of outputs in a tile: with those of a sample, as many rows as registers hold.
+// Vectors of outputs in a tile: K + 1 rows of a tile, the sums of one sample and a weight fit into the registers. Two
+// vectors in place of four took 20% longer with 32 registers (docs/performance.md).
 constexpr int tile_vectors(int degree) { return kRegisters == 32 ? (degree < 5 ? 4 : 2) : degree < 5 ? 2 : 1; }
 
-// Samples in a strip: at least `least`, and up to 512 or twice as many, so that a row is seldom read for one alone.
+// Samples in a strip: at least `least`; more on fine grids, up to 512 or twice `least`, so that a coefficient row is rarely
+// read for one sample alone. On few intervals strips of 256 or 512 took 5 to 20% longer, because the sums leave the
+// first-level cache; on 100 intervals strips of 512 were 1.5 times as fast as strips of 128 (docs/performance.md).
 inline std::int64_t strip_length(std::int64_t intervals, std::int64_t least) {
     const std::int64_t most = larger<std::int64_t>(512, 2 * least);
     std::int64_t length = least;
@@ -20,20 +24,20 @@ inline std::int64_t strip_length(std::int64_t intervals, std::int64_t least) {
     return length;
 }
 
-// Fewer samples seldom share rows, and then looking through the intervals costs more than it saves.
+// With fewer samples than intervals few samples share rows, and sorting costs more than it saves.
 inline Order order_for(std::int64_t samples, std::int64_t intervals) {
     return samples >= intervals ? Order::kSorted : Order::kKept;
 }
 
-// One input's coefficients for one tile: rows `stride` apart, the base function's by itself.
+// One input's coefficients for one tile: spline rows, `stride` apart, and the row of the base function.
 template <class T>
 struct TileRows {
     const T *rows, *base;
     std::int64_t stride;
 };
 
-// Rows are read where they stand, a broken vector on into the next row. Only the last inputs, which have not enough
-// behind them, are copied.
+// Coefficients are read in place. A vector that is not full reads on into the next row; only the last inputs, where that
+// would read beyond the array, are copied.
 template <class T>
 class Coefficients {
   public:
@@ -44,20 +48,20 @@ class Coefficients {
         tail_ = smaller(inputs_, ceil_divide(over, rows_ * outputs_));
     }
 
-    void cut(Cutter& cutter) {
-        copy_ = cutter.cut<T>(tail_ * rows_ * outputs_ + Simd<T>::width);
-        zeros_ = cutter.cut<T>(kMostVectors * Simd<T>::width);
+    void allocate(Arena& arena) {
+        copy_ = arena.take<T>(tail_ * rows_ * outputs_ + Simd<T>::width);
+        zeros_ = arena.take<T>(kMaxVectors * Simd<T>::width);
     }
 
     void prepare() {
         const std::int64_t size = rows_ * outputs_;
-        std::memset(static_cast<void*>(zeros_), 0, sizeof(T) * kMostVectors * Simd<T>::width);
+        std::memset(static_cast<void*>(zeros_), 0, sizeof(T) * kMaxVectors * Simd<T>::width);
         if (tail_ == 0) return;
         std::memcpy(copy_, values_ + (inputs_ - tail_) * size, sizeof(T) * static_cast<std::size_t>(tail_ * size));
         std::memset(static_cast<void*>(copy_ + tail_ * size), 0, sizeof(T) * Simd<T>::width);
     }
 
-    // The tile that begins at `vector`. Without a base function its row is of zeros.
+    // The tile that begins at `vector`. Without a base function its row is zero.
     TileRows<T> tile(std::int64_t input, std::int64_t vector) const {
         const std::int64_t copied = input - (inputs_ - tail_);
         const T* from = copied < 0 ? values_ + input * rows_ * outputs_ : copy_ + copied * rows_ * outputs_;
@@ -66,7 +70,7 @@ class Coefficients {
     }
 
   private:
-    static constexpr int kMostVectors = 4;
+    static constexpr int kMaxVectors = 4;
 
     const T* values_;
     std::int64_t inputs_, rows_, outputs_, tail_;
@@ -74,7 +78,7 @@ class Coefficients {
     T *copy_ = nullptr, *zeros_ = nullptr;
 };
 
-// Of a single output the rows of a sample lie side by side, and make one vector of four.
+// With a single output the rows of a sample are adjacent numbers and make one vector of four.
 template <class T, int K>
 SUPERPOSE_INLINE typename Four<T>::V side_by_side(const T* rows) {
     if constexpr (K == 3) return load_four(rows);
@@ -83,7 +87,7 @@ SUPERPOSE_INLINE typename Four<T>::V side_by_side(const T* rows) {
     return some;
 }
 
-// Asks for a row that is needed soon.
+// Prefetches a row.
 template <class T, int NV>
 SUPERPOSE_INLINE void expect_row(const T* row) {
     constexpr int line = 64 / sizeof(T);
@@ -91,13 +95,14 @@ SUPERPOSE_INLINE void expect_row(const T* row) {
     for (int l = 0; l < NV * Simd<T>::width; l += line) __builtin_prefetch(row + l);
 }
 
-// Calls take(sample, rows) for all samples of a column, run by run: the K + 1 rows that a run shares stay in registers.
-// Meanwhile the rows of `next`, if there is one, come closer.
+// Calls take(sample, rows) for all samples of a column, interval by interval. The K + 1 coefficient rows that the samples of
+// an interval share are loaded once and stay in registers. Meanwhile the rows of the tile `next`, if given, are prefetched:
+// forward at (512, 512, 512), G = 100, went from 44.9 to 22.0 ms by that (docs/performance.md).
 template <class T, int K, int NV, class F>
-SUPERPOSE_INLINE void for_runs(const Column<T>& column, const TileRows<T>& tile, const TileRows<T>* next, F&& take) {
+SUPERPOSE_INLINE void for_samples_by_interval(const Column<T>& column, const TileRows<T>& tile, const TileRows<T>* next, F&& take) {
     const std::int64_t stride = tile.stride;
     const std::int32_t* const order = column.order;
-    for (const Run *run = column.runs, *end = run + column.count; run < end; ++run) {
+    for (const IntervalRun *run = column.runs, *end = run + column.count; run < end; ++run) {
         const T* from = tile.rows + run->interval * stride;
         Vector<T> rows[K + 1][NV];
 #pragma GCC unroll 8
@@ -120,7 +125,7 @@ SUPERPOSE_INLINE void for_runs(const Column<T>& column, const TileRows<T>& tile,
 template <class T, class V>
 void pack_rows(const T* g, std::int64_t outputs, std::int64_t n, T* to) {
     constexpr int width = LanesOf<V>::width;
-    // Reads on into the next sample, and drops it; the last few have none to read.
+    // A load reads on into the next sample and drops it; the last samples have nothing behind them.
     const auto keep = first_lanes<V>(outputs);
     std::int64_t b = 0;
     for (; b * outputs + width <= n * outputs; ++b, to += width) {
@@ -130,8 +135,8 @@ void pack_rows(const T* g, std::int64_t outputs, std::int64_t n, T* to) {
     for (; b < n; ++b, to += width) store_as<V>(to, load_part<T, V>(g + b * outputs, static_cast<int>(outputs)));
 }
 
-// Tiles of g stand one after another, so that samples taken in any order lie close together. Lanes beyond the outputs
-// are zero.
+// Copies g tile by tile, so that the samples of a tile are close together in memory in whatever order they are read. Lanes
+// beyond the outputs are zero.
 template <class T>
 void pack(const T* g, const Tiles<T>& tiles, std::int64_t n, int most, T* to) {
     constexpr int width = Simd<T>::width;

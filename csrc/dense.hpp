@@ -1,5 +1,5 @@
-// Few outputs on few intervals: all rows of the basis, zeros too, by vectors of samples. With so few rows the products with
-// zeros cost less than finding those that are not zero, once for each sample.
+// Few outputs on few intervals: all rows of the basis, zeros included, by vectors of samples. With few rows the products with
+// zeros cost less than finding the nonzero rows of each sample.
 #pragma once
 
 #include "coefficients.hpp"
@@ -7,6 +7,7 @@
 namespace superpose {
 namespace {
 
+// Largest number of rows: cubic splines on up to 10 intervals with a base function. No measurement of other values is recorded.
 constexpr std::int64_t kDenseRows = 14;
 
 template <class T>
@@ -14,13 +15,13 @@ bool is_dense(const Shape& shape) {
     return shape.outputs <= Simd<T>::width && shape.rows() <= kDenseRows;
 }
 
-// Work space for the rows of a run.
+// Size of the work space of for_edges.
 template <class T>
 std::int64_t work_size(const Shape& shape) {
     return larger(shape.rows() * kRun, shape.outputs * Simd<T>::width);
 }
 
-// A vector of 32-bit numbers in lanes as wide as T.
+// Intervals of a vector of samples, in lanes as wide as T.
 template <class T>
 SUPERPOSE_INLINE typename Simd<T>::I intervals_at(const std::int32_t* first) {
     typename Simd<T>::Narrow narrow;
@@ -33,11 +34,11 @@ struct Number {
     static constexpr int value = N;
 };
 
-// All rows of one input at n <= kRun samples, kRun apart, in the order of the coefficients.
+// All rows of one input at n <= kRun samples, zeros included, kRun apart, in the order of the coefficients.
 template <class T, int K>
-void spread(const Column<T>& column, bool of_slopes, std::int64_t begin, std::int64_t n, const Shape& shape, T* rows) {
+void expand_rows(const Column<T>& column, bool of_next_order, std::int64_t begin, std::int64_t n, const Shape& shape, T* rows) {
     constexpr int width = Simd<T>::width;
-    const T* from = column.weights(of_slopes) + begin;
+    const T* from = column.weights(of_next_order) + begin;
     for (std::int64_t p = 0; p < n; p += width, from += width) {
         const typename Simd<T>::I first = intervals_at<T>(column.first + begin + p);
         Vector<T> weights[K + 1], window[K + 1] = {};
@@ -73,7 +74,8 @@ SUPERPOSE_INLINE void multiply_rows(const T* rows, std::int64_t count, std::int6
     }
 }
 
-// The same where one vector holds an output's coefficients: each sample picks those it needs.
+// The same where one vector holds all coefficients of an output: each sample picks its K + 1 by a permutation. On
+// (1000, 5, 1), G = 5, that took the forward pass from 8.4 to 6.0 us (docs/performance.md).
 template <class T, int K, int NO>
 SUPERPOSE_INLINE void pick_rows(const Column<T>& column, const T* weights, std::int64_t p, const T* tables, const T* base,
                                 std::int64_t o, Vector<T>* edge) {
@@ -92,10 +94,10 @@ SUPERPOSE_INLINE void pick_rows(const Column<T>& column, const T* weights, std::
 }
 
 // Calls take(o, p, edges, number of outputs) with the edge functions of outputs o, o + 1, ... at samples begin + p,
-// begin + p + 1, ... of one input: some outputs and a vector of samples at a time, n <= kRun samples in all. `rows` is
-// work space for all rows of that many samples.
+// begin + p + 1, ... of one input: 4, 2 or 1 outputs and a vector of samples at a time, n <= kRun samples in all. `rows` is
+// work space of work_size numbers.
 template <class T, int K, class F>
-SUPERPOSE_INLINE void for_edges(const Column<T>& column, bool of_slopes, std::int64_t begin, std::int64_t n,
+SUPERPOSE_INLINE void for_edges(const Column<T>& column, bool of_next_order, std::int64_t begin, std::int64_t n,
                                 const Shape& shape, const T* coefficients, T* rows, F&& take) {
     constexpr int width = Simd<T>::width;
     const std::int64_t outputs = shape.outputs, splines = shape.intervals + K;
@@ -106,14 +108,14 @@ SUPERPOSE_INLINE void for_edges(const Column<T>& column, bool of_slopes, std::in
             for (std::int64_t r = 0; r < width; ++r)
                 rows[o * width + r] = r < splines ? coefficients[r * outputs + o] : T(0);
     } else {
-        spread<T, K>(column, of_slopes, begin, n, shape, rows);
+        expand_rows<T, K>(column, of_next_order, begin, n, shape, rows);
     }
     const auto some = [&](std::int64_t o, auto number) {
         constexpr int NO = decltype(number)::value;
         for (std::int64_t p = 0; p < n; p += width) {
             Vector<T> edge[NO];
             if (picks) {
-                pick_rows<T, K, NO>(column, column.weights(of_slopes), begin + p, rows, base, o, edge);
+                pick_rows<T, K, NO>(column, column.weights(of_next_order), begin + p, rows, base, o, edge);
             } else {
                 multiply_rows<T, NO>(rows, shape.rows(), p, coefficients, outputs, o, edge);
             }
@@ -134,11 +136,11 @@ bool sum_dense(const EdgeSum<T>& call, std::int64_t begin, std::int64_t end) {
     Columns<T, K> columns(shape, kRun, Order::kNone);
     Knots<T>* knots;
     T *rows, *sums;
-    const bool fits = lay_out([&](Cutter& cutter) {
-        columns.cut(cutter, true, false, call.v);
-        knots = cutter.cut<Knots<T>>(I);
-        rows = cutter.cut<T>(work_size<T>(shape));
-        sums = cutter.cut<T>(O * kRun);
+    const bool fits = allocate_in_arena([&](Arena& arena) {
+        columns.allocate(arena, true, false, call.v);
+        knots = arena.take<Knots<T>>(I);
+        rows = arena.take<T>(work_size<T>(shape));
+        sums = arena.take<T>(O * kRun);
     });
     if (!fits) return false;
     for (std::int64_t i = 0; i < I; ++i) knots[i] = read_knots(call.knots + i * shape.knots(), K, shape.intervals);
@@ -159,14 +161,14 @@ bool sum_dense(const EdgeSum<T>& call, std::int64_t begin, std::int64_t end) {
                                 });
             }
         }
-        turn_round(sums, kRun, O, n, call.out + b * O, O);
+        transpose(sums, kRun, O, n, call.out + b * O, O);
     }
     return true;
 }
 
 // ------------------------------------------------------------------------------------------------ gradients
 
-// totals[(r, o)] gets, or gets more of, the products of row r and g[o] at n samples, lane by lane, for NR rows from r on.
+// Sets totals[(r, o)] (fresh) or adds to it: the products of row r and g[o] at n samples, lane by lane, for NR rows.
 template <class T, int NR, int NO>
 SUPERPOSE_INLINE void multiply_by(const T* rows, const T* g, std::int64_t stride, std::int64_t n, std::int64_t outputs,
                                     bool fresh, T* totals) {
@@ -208,40 +210,40 @@ void multiply_all_by(const T* rows, std::int64_t count, const T* g, std::int64_t
 
 // Samples [begin, end) and inputs [first_input, last_input).
 template <class T, int K>
-bool pull_dense(const Pulls<T>& call, std::int64_t begin, std::int64_t end, std::int64_t first_input,
+bool vjp_dense(const Vjp<T>& call, std::int64_t begin, std::int64_t end, std::int64_t first_input,
                 std::int64_t last_input) {
     constexpr int width = Simd<T>::width;
     const Shape& shape = call.shape;
     const std::int64_t I = shape.inputs, O = shape.outputs, count = shape.rows(), size = count * O;
-    const std::int64_t longest = smaller(kNarrowStrip, end - begin);
+    const std::int64_t longest = smaller(kRecordStrip, end - begin);
     Columns<T, K> columns(shape, longest, Order::kNone);
     const std::int64_t stride = columns.stride();
     Knots<T>* knots;
-    T *g, *rows, *totals, *pulled;
-    const bool needs_pulls = call.value || call.slope;
-    const bool fits = lay_out([&](Cutter& cutter) {
-        columns.cut(cutter, call.value || call.coefficient, call.slope, call.v);
-        knots = cutter.cut<Knots<T>>(last_input - first_input);
-        g = cutter.cut<T>(O * stride);
-        rows = cutter.cut<T>(work_size<T>(shape));
-        totals = cutter.cut<T>(call.coefficient ? size * width : 0);
-        pulled = cutter.cut<T>(needs_pulls ? kBlock * stride : 0);
+    T *g, *rows, *totals, *contracted;
+    const bool needs_input_gradients = call.grad_v || call.grad_x;
+    const bool fits = allocate_in_arena([&](Arena& arena) {
+        columns.allocate(arena, call.grad_v || call.grad_coefficients, call.grad_x, call.v);
+        knots = arena.take<Knots<T>>(last_input - first_input);
+        g = arena.take<T>(O * stride);
+        rows = arena.take<T>(work_size<T>(shape));
+        totals = arena.take<T>(call.grad_coefficients ? size * width : 0);
+        contracted = arena.take<T>(needs_input_gradients ? kBlock * stride : 0);
     });
     if (!fits) return false;
     for (std::int64_t i = first_input; i < last_input; ++i)
         knots[i - first_input] = read_knots(call.knots + i * shape.knots(), K, shape.intervals);
-    for (std::int64_t b = begin; b < end; b += kNarrowStrip) {
-        const std::int64_t n = smaller(kNarrowStrip, end - b);
-        turn_round(call.g + b * O, O, n, O, g, stride);
+    for (std::int64_t b = begin; b < end; b += kRecordStrip) {
+        const std::int64_t n = smaller(kRecordStrip, end - b);
+        transpose(call.g + b * O, O, n, O, g, stride);
         for (std::int64_t o = 0; o < O; ++o)
             for (std::int64_t p = n; p < stride && p % width != 0; ++p) g[o * stride + p] = 0;
-        const auto pull = [&](bool of_slopes, std::int64_t i, int some, T* to) {
+        const auto contract = [&](bool of_next_order, std::int64_t i, int some, T* to) {
             for (int c = 0; c < some; ++c) {
                 for (std::int64_t p = 0; p < n; p += kRun) {
                     const std::int64_t here = smaller<std::int64_t>(kRun, n - p);
-                    T* sums = pulled + c * stride + p;
+                    T* sums = contracted + c * stride + p;
                     const T* factors = g + p;
-                    for_edges<T, K>(columns[c], of_slopes, p, here, shape, call.coefficients + (i + c) * size, rows,
+                    for_edges<T, K>(columns[c], of_next_order, p, here, shape, call.coefficients + (i + c) * size, rows,
                                     [=](std::int64_t o, std::int64_t q, const Vector<T>* edge, int outputs) {
                                         Vector<T> sum = o == 0 ? Vector<T>{} : load(sums + q);
                                         for (int j = 0; j < outputs; ++j)
@@ -250,22 +252,22 @@ bool pull_dense(const Pulls<T>& call, std::int64_t begin, std::int64_t end, std:
                                     });
                 }
             }
-            turn_round(pulled, stride, some, n, to + b * I + i, I);
+            transpose(contracted, stride, some, n, to + b * I + i, I);
         };
         for (std::int64_t i = first_input; i < last_input; i += kBlock) {
             const int some = static_cast<int>(smaller<std::int64_t>(kBlock, last_input - i));
             columns.read(knots + (i - first_input), call.x + b * I + i, call.v ? call.v + b * I + i : nullptr, n, some);
-            if (call.value) pull(false, i, some, call.value);
-            if (call.slope) {
+            if (call.grad_v) contract(false, i, some, call.grad_v);
+            if (call.grad_x) {
                 if (call.v) columns.weigh(true, n, some);
-                pull(true, i, some, call.slope);
+                contract(true, i, some, call.grad_x);
             }
-            if (!call.coefficient) continue;
+            if (!call.grad_coefficients) continue;
             if (call.v) columns.weigh(false, n, some);
             for (int c = 0; c < some; ++c) {
                 for (std::int64_t p = 0; p < n; p += kRun) {
                     const std::int64_t here = smaller<std::int64_t>(kRun, n - p);
-                    spread<T, K>(columns[c], false, p, here, shape, rows);
+                    expand_rows<T, K>(columns[c], false, p, here, shape, rows);
                     std::int64_t o = 0;
                     const auto multiply = [&](auto&& some_rows, int outputs) {
                         some_rows(rows, count, g + o * stride + p, stride, here, O, p == 0, totals + o * width);
@@ -275,7 +277,7 @@ bool pull_dense(const Pulls<T>& call, std::int64_t begin, std::int64_t end, std:
                     while (o + 2 <= O) multiply(multiply_all_by<T, 2>, 2);
                     while (o < O) multiply(multiply_all_by<T, 1>, 1);
                 }
-                T* to = call.coefficient + (i + c) * size;
+                T* to = call.grad_coefficients + (i + c) * size;
                 for (std::int64_t at = 0; at < size; ++at) {
                     const T sum = sum_lanes<T>(load(totals + at * width));
                     to[at] = b == begin ? sum : to[at] + sum;

@@ -6,7 +6,7 @@ namespace superpose {
 namespace {
 
 template <class T>
-bool records_any(const Records<T>& call) {
+bool records_of_degree(const Records<T>& call) {
     return by_degree(call.shape.degree, [&](auto k) { return records<T, decltype(k)::value>(call); });
 }
 
@@ -14,8 +14,8 @@ bool records_any(const Records<T>& call) {
 
 extern const Table SUPERPOSE_TABLE;
 const Table SUPERPOSE_TABLE = {
-    SUPERPOSE_NAME,     edge_sum<float>,     edge_sum<double>, pulls<float>,       pulls<double>,
-    chain<float>,       chain<double>,       chain_pulls<float>, chain_pulls<double>, records_any<float>,
-    records_any<double>, normal_matrix<float>, normal_matrix<double>};
+    SUPERPOSE_NAME,     edge_sum<float>,     edge_sum<double>, vjp<float>,       vjp<double>,
+    chain<float>,       chain<double>,       chain_vjp<float>, chain_vjp<double>, records_of_degree<float>,
+    records_of_degree<double>, normal_matrix<float>, normal_matrix<double>};
 
 }  // namespace superpose

@@ -1,4 +1,4 @@
-// What the compiled kernels compute, and the table through which one instruction set offers them.
+// The contractions that the compiled kernels compute, and the table of functions that one instruction set offers.
 //
 // The definition is src/superpose/spline/reference.py; names and conventions are the same. Arrays are contiguous:
 // x, v [batch, inputs], g [batch, outputs], coefficients [inputs, rows, outputs], knots [inputs, intervals + 2 degree + 1],
@@ -11,9 +11,11 @@ namespace superpose {
 
 enum Base : int { kNone = 0, kSilu = 1, kIdentity = 2 };
 
-constexpr int kLeastDegree = 1, kMostDegree = 5;
-// Derivatives of the logistic function are polynomials whose coefficients grow like factorials.
-constexpr int kMostOrder = 12;
+// Each degree is compiled on its own; KANLayer allows 0 to 5, and degree 0 has no derivative to make fast.
+constexpr int kMinDegree = 1, kMaxDegree = 5;
+// The largest order of a derivative. Derivatives of the logistic function are polynomials in it whose coefficients grow
+// like factorials, and 12! is still exact in double.
+constexpr int kMaxOrder = 12;
 
 struct Shape {
     std::int64_t batch, inputs, outputs, intervals;
@@ -31,27 +33,27 @@ struct EdgeSum {
     T* out;
 };
 
-// Each of the three outputs may be null:
-//   value[b, i]          = sum_o g[b, o] phi_io^(order)(x[b, i])
-//   slope[b, i]          = v[b, i] sum_o g[b, o] phi_io^(order + 1)(x[b, i])
-//   coefficient[i, r, o] = sum_b v[b, i] g[b, o] beta_r^(order)(x[b, i])
+// Vector-Jacobian products of EdgeSum: the gradients of sum_bo g[b, o] out[b, o]. Each of the three may be null:
+//   grad_v[b, i]               = sum_o g[b, o] phi_io^(order)(x[b, i])
+//   grad_x[b, i]               = v[b, i] sum_o g[b, o] phi_io^(order + 1)(x[b, i])
+//   grad_coefficients[i, r, o] = sum_b v[b, i] g[b, o] beta_r^(order)(x[b, i])
 template <class T>
-struct Pulls {
+struct Vjp {
     Shape shape;
     const T *v, *g, *coefficients, *x, *knots;
-    T *value, *slope, *coefficient;
+    T *grad_v, *grad_x, *grad_coefficients;
 };
 
-// A layer among others, and the gradient by its coefficients, which may be null.
+// One layer of a chain, and the gradient by its coefficients, which may be null.
 template <class T>
 struct Link {
     std::int64_t inputs, outputs, intervals;
     int degree, base;
     const T *coefficients, *knots;
-    T* gradient;
+    T* grad_coefficients;
 };
 
-// Layers one after another; the outputs of each are the inputs of the next.
+// Consecutive layers: the outputs of each are the inputs of the next.
 template <class T>
 struct Layers {
     std::int64_t batch;
@@ -61,7 +63,7 @@ struct Layers {
     Shape shape(int n) const {
         return {batch, of[n].inputs, of[n].outputs, of[n].intervals, of[n].degree, of[n].base, 0, threads};
     }
-    // Coefficients of a layer.
+    // Number of coefficients of layer n.
     std::int64_t size(int n) const { return of[n].inputs * shape(n).rows() * of[n].outputs; }
     std::int64_t outputs() const { return of[depth - 1].outputs; }
 };
@@ -75,16 +77,17 @@ struct Chain {
     T *hidden, *out;
 };
 
-// The gradients of sum_bo g[b, o] out[b, o]: by the coefficients, and `slope` by x, which may be null.
+// The gradients of sum_bo g[b, o] out[b, o] by the coefficients (in the layers' grad_coefficients) and by x (grad_x, which
+// may be null). `hidden` is that of the forward pass.
 template <class T>
-struct ChainPulls {
+struct ChainVjp {
     Layers<T> layers;
     const T *x, *hidden, *g, *scale;
-    T* slope;
+    T* grad_x;
 };
 
-// out[inputs, batch]: what is not zero at each point, as records of eight numbers: degree + 1 spline rows, in the last
-// place but one the base function (zero without one), and last the number of the first row, an integer as wide as T.
+// out[inputs, batch]: the nonzero basis functions at each point as records of eight numbers: degree + 1 B-splines, at
+// index 6 the base function (zero without one), at index 7 the number of the first row, an integer as wide as T.
 template <class T>
 struct Records {
     Shape shape;
@@ -92,8 +95,8 @@ struct Records {
     T* out;
 };
 
-// The edges of one layer as columns of a Jacobian: edge e is that from input_of[e] to output_of[e], and has the columns
-// start + e * rows onwards. sensitivities[outputs of the layer, outputs of the network, samples].
+// The edges of one layer as columns of a Jacobian: edge e leads from input_of[e] to output_of[e] and has the columns
+// from start + e * rows on. sensitivities[outputs of the layer, outputs of the network, samples].
 template <class T>
 struct EdgeRows {
     const T *records, *sensitivities;
@@ -103,7 +106,8 @@ struct EdgeRows {
     bool base;
 };
 
-// matrix[size, size]: fills the two blocks of J^T J that belong to a pair of layers, or the one of a layer with itself.
+// matrix[size, size]: fills the two blocks of J^T J that belong to a pair of layers, or the one block of a layer with
+// itself.
 template <class T>
 struct NormalMatrix {
     EdgeRows<T> left, right;
@@ -113,17 +117,17 @@ struct NormalMatrix {
     T* matrix;
 };
 
-// All functions return false if memory ran out, and have then written nothing that counts.
+// All functions return false if memory ran out; their outputs are then undefined.
 struct Table {
     const char* name;
     bool (*edge_sum_float)(const EdgeSum<float>&);
     bool (*edge_sum_double)(const EdgeSum<double>&);
-    bool (*pulls_float)(const Pulls<float>&);
-    bool (*pulls_double)(const Pulls<double>&);
+    bool (*vjp_float)(const Vjp<float>&);
+    bool (*vjp_double)(const Vjp<double>&);
     bool (*chain_float)(const Chain<float>&);
     bool (*chain_double)(const Chain<double>&);
-    bool (*chain_pulls_float)(const ChainPulls<float>&);
-    bool (*chain_pulls_double)(const ChainPulls<double>&);
+    bool (*chain_vjp_float)(const ChainVjp<float>&);
+    bool (*chain_vjp_double)(const ChainVjp<double>&);
     bool (*records_float)(const Records<float>&);
     bool (*records_double)(const Records<double>&);
     bool (*normal_float)(const NormalMatrix<float>&);

@@ -1,4 +1,4 @@
-// The Python module: chooses among the instruction sets that were compiled those that this machine runs.
+// The Python module: offers the instruction sets that were compiled and that this machine runs.
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
@@ -49,8 +49,8 @@ T* at(Address address) {
 
 Shape checked(std::int64_t batch, std::int64_t inputs, std::int64_t outputs, std::int64_t intervals, int degree,
               int base, int order, int threads) {
-    if (degree < kLeastDegree || degree > kMostDegree || base < kNone || base > kIdentity || order < 0 ||
-        order + 1 > kMostOrder || batch < 0 || inputs < 0 || outputs < 0 || intervals < 1 || intervals > (1 << 30))
+    if (degree < kMinDegree || degree > kMaxDegree || base < kNone || base > kIdentity || order < 0 ||
+        order + 1 > kMaxOrder || batch < 0 || inputs < 0 || outputs < 0 || intervals < 1 || intervals > (1 << 30))
         throw std::invalid_argument("no kernel for these sizes");
     return {batch, inputs, outputs, intervals, degree, base, order, threads};
 }
@@ -78,18 +78,22 @@ class Kernels {
                        : table_->edge_sum_double(sum_call<double>(shape, v, coefficients, x, knots, out)));
     }
 
-    void pulls(int kind, Address v, Address g, Address coefficients, Address x, Address knots, Address value,
-               Address slope, Address coefficient, std::int64_t batch, std::int64_t inputs, std::int64_t outputs,
-               std::int64_t intervals, int degree, int base, int order, int threads) const {
+    // Null addresses among the three gradients are not computed.
+    void vjp(int kind, Address v, Address g, Address coefficients, Address x, Address knots, Address grad_v,
+             Address grad_x, Address grad_coefficients, std::int64_t batch, std::int64_t inputs, std::int64_t outputs,
+             std::int64_t intervals, int degree, int base, int order, int threads) const {
         const Shape shape = checked(batch, inputs, outputs, intervals, degree, base, order, threads);
         const nb::gil_scoped_release released;
-        done(kind == 0
-                 ? table_->pulls_float(pull_call<float>(shape, v, g, coefficients, x, knots, value, slope, coefficient))
-                 : table_->pulls_double(
-                       pull_call<double>(shape, v, g, coefficients, x, knots, value, slope, coefficient)));
+        const auto call = [&](auto kernel, auto zero) {
+            using T = decltype(zero);
+            done(kernel({shape, at<const T>(v), at<const T>(g), at<const T>(coefficients), at<const T>(x),
+                         at<const T>(knots), at<T>(grad_v), at<T>(grad_x), at<T>(grad_coefficients)}));
+        };
+        kind == 0 ? call(table_->vjp_float, 0.0f) : call(table_->vjp_double, 0.0);
     }
 
-    // Of each layer: inputs, outputs, intervals, degree, base. A layer's curves: coefficients, knots.
+    // `sizes` holds inputs, outputs, intervals, degree and base of each layer, `curves` the addresses of its coefficients and
+    // knots.
     using Numbers = std::vector<std::int64_t>;
     using Addresses = std::vector<Address>;
 
@@ -105,17 +109,17 @@ class Kernels {
         kind == 0 ? call(table_->chain_float, 0.0f) : call(table_->chain_double, 0.0);
     }
 
-    void chain_pulls(int kind, std::int64_t batch, int threads, const Numbers& sizes, const Addresses& curves,
-                     const Addresses& gradients, Address x, Address hidden, Address g, Address scale,
-                     Address slope) const {
+    void chain_vjp(int kind, std::int64_t batch, int threads, const Numbers& sizes, const Addresses& curves,
+                   const Addresses& gradients, Address x, Address hidden, Address g, Address scale,
+                   Address grad_x) const {
         const auto call = [&](auto kernel, auto zero) {
             using T = decltype(zero);
             const std::vector<Link<T>> links = chained<T>(batch, threads, sizes, curves, gradients);
             const nb::gil_scoped_release released;
             done(kernel({layers(batch, threads, links), at<const T>(x), at<const T>(hidden), at<const T>(g),
-                         at<const T>(scale), at<T>(slope)}));
+                         at<const T>(scale), at<T>(grad_x)}));
         };
-        kind == 0 ? call(table_->chain_pulls_float, 0.0f) : call(table_->chain_pulls_double, 0.0);
+        kind == 0 ? call(table_->chain_vjp_float, 0.0f) : call(table_->chain_vjp_double, 0.0);
     }
 
     void records(int kind, Address x, Address knots, Address out, std::int64_t batch, std::int64_t inputs,
@@ -146,13 +150,14 @@ class Kernels {
                 at<const std::int64_t>(outputs), count, rows, start, degree, base};
     }
 
+    // Checks the layers of a chain.
     template <class T>
     static std::vector<Link<T>> chained(std::int64_t batch, int threads, const Numbers& sizes, const Addresses& curves,
                                         const Addresses& gradients) {
         const std::size_t depth = sizes.size() / 5;
         if (depth == 0 || sizes.size() != 5 * depth || curves.size() != 2 * depth ||
             (!gradients.empty() && gradients.size() != depth))
-            throw std::invalid_argument("no layers, or some numbers of them are missing");
+            throw std::invalid_argument("sizes, curves and gradients must describe the same layers, at least one");
         std::vector<Link<T>> links;
         links.reserve(depth);
         for (std::size_t n = 0; n < depth; ++n) {
@@ -179,13 +184,6 @@ class Kernels {
         return {shape, at<const T>(v), at<const T>(coefficients), at<const T>(x), at<const T>(knots), at<T>(out)};
     }
 
-    template <class T>
-    static Pulls<T> pull_call(const Shape& shape, Address v, Address g, Address coefficients, Address x, Address knots,
-                              Address value, Address slope, Address coefficient) {
-        return {shape,           at<const T>(v),     at<const T>(g), at<const T>(coefficients), at<const T>(x),
-                at<const T>(knots), at<T>(value), at<T>(slope),   at<T>(coefficient)};
-    }
-
     const Table* table_ = nullptr;
 };
 
@@ -204,9 +202,9 @@ NB_MODULE(_native, module) {
         .def(nb::init<const std::string&>())
         .def_prop_ro("name", &Kernels::name)
         .def("edge_sum", &Kernels::edge_sum)
-        .def("pulls", &Kernels::pulls)
+        .def("vjp", &Kernels::vjp)
         .def("chain", &Kernels::chain)
-        .def("chain_pulls", &Kernels::chain_pulls)
+        .def("chain_vjp", &Kernels::chain_vjp)
         .def("records", &Kernels::records)
         .def("normal_matrix", &Kernels::normal_matrix);
 }

@@ -7,12 +7,12 @@
 namespace superpose {
 namespace {
 
-// One input's records, for all samples.
+// Records of the inputs [first_input, last_input), for all samples.
 template <class T, int K>
 bool records_part(const Records<T>& call, std::int64_t first_input, std::int64_t last_input) {
     const Shape& shape = call.shape;
     Reader<T, K> reader;
-    if (!lay_out([&](Cutter& cutter) { reader.cut(cutter); })) return false;
+    if (!allocate_in_arena([&](Arena& arena) { reader.allocate(arena); })) return false;
     const BaseFunction<T> base(shape.base, shape.order);
     for (std::int64_t i = first_input; i < last_input; ++i) {
         const Knots<T> knots = read_knots(call.knots + i * shape.knots(), K, shape.intervals);
@@ -70,15 +70,15 @@ void pair_block_any(int degree, const Record<T>* left, const Record<T>* right, c
     chosen(left, right, scale, n, left_degree, left_rows, right_rows, left_base, right_base, block);
 }
 
-// Pairs number `begin` to `end` of a layer's edges with another's; of a layer with itself only those not before.
+// Pairs `begin` to `end` of the edges of two layers; of a layer with itself each pair once.
 template <class T>
 bool normal_part(const NormalMatrix<T>& call, std::int64_t begin, std::int64_t end) {
     const EdgeRows<T>&l = call.left, &r = call.right;
     const std::int64_t n = call.samples;
     T *scale, *block;
-    const bool fits = lay_out([&](Cutter& cutter) {
-        scale = cutter.cut<T>(n);
-        block = cutter.cut<T>(l.rows * r.rows);
+    const bool fits = allocate_in_arena([&](Arena& arena) {
+        scale = arena.take<T>(n);
+        block = arena.take<T>(l.rows * r.rows);
     });
     if (!fits) return false;
     for (std::int64_t pair = begin; pair < end; ++pair) {
@@ -112,13 +112,14 @@ bool normal_matrix(const NormalMatrix<T>& call) {
     const std::int64_t pairs = call.left.edges * call.right.edges;
     const double work = double(pairs) * double(call.samples);
 #ifdef _OPENMP
+    // Pairs times samples below which one thread works. No measurement of other values is recorded.
     const int threads = work < 4000 || call.threads < 2 ? 1 : call.threads;
 #else
     const int threads = 1;
 #endif
     if (threads == 1) return normal_part(call, 0, pairs);
     int failed = 0;
-    // Of a layer with itself the later edges have fewer partners: small shares in turn keep the threads even.
+    // In the block of a layer with itself later edges have fewer pairs: small shares in turn balance the threads.
     const std::int64_t shares = smaller<std::int64_t>(pairs, 16 * threads);
 #pragma omp parallel for num_threads(threads) schedule(static, 1) reduction(| : failed)
     for (std::int64_t share = 0; share < shares; ++share)

@@ -1,4 +1,5 @@
-// What is not zero at each sample: as records, or as columns whose samples are ordered by interval.
+// The nonzero basis functions at each sample: as records, one for each sample, or as columns with samples sorted by
+// interval.
 #pragma once
 
 #include "basis.hpp"
@@ -7,29 +8,30 @@
 namespace superpose {
 namespace {
 
-// Samples whose rows are found at a time.
+// Samples whose basis functions are computed at a time: their rows stay in the first-level cache (2.5 KiB for cubic float).
 constexpr int kRun = 128;
-// Inputs in a block.
+// Inputs in a block: 8 doubles are one line of the cache. Blocks of 4 and of 8 inputs were compared on 22 November
+// (docs/performance.md).
 constexpr int kBlock = 8;
 
-// A run of one input's points, and their row functions.
+// Up to kRun points of one input, and the basis functions there.
 template <class T, int K>
 class Points {
   public:
-    void cut(Cutter& cutter) {
+    void allocate(Arena& arena) {
         strip_.stride = kRun;
-        strip_.place = cutter.cut<T>(kRun);
-        strip_.logistic = cutter.cut<T>(kRun);
-        strip_.local = cutter.cut<T>(2 * K * kRun);
+        strip_.place = arena.take<T>(kRun);
+        strip_.logistic = arena.take<T>(kRun);
+        strip_.local = arena.take<T>(2 * K * kRun);
     }
 
-    // Finds the intervals of x[0..n), n <= kRun. x is filled up to whole vectors, and is read again by `rows`.
+    // Finds the intervals of x[0..n), n <= kRun. Pads x to whole vectors; `rows` reads it again.
     void find(const Knots<T>& knots, int base, T* x, std::int64_t n, std::int32_t* first) {
         constexpr int width = Simd<T>::width;
         for (std::int64_t p = n; p % width != 0 || p % 4 != 0; ++p) x[p] = knots.low;
         strip_.x = x;
         locate(knots, strip_, first, n);
-        // Of what fills the last vector too: multiplied by zero later, it must be a number.
+        // For the padding too: it is multiplied by zero later, and zero times NaN is NaN.
         if (!knots.even) gather_knots<T, K>(knots, strip_, first, ceil_divide(n, width) * width);
         if (base == kSilu)
             for (std::int64_t p = 0; p < n; p += width) store(strip_.logistic + p, logistic<T>(load(x + p)));
@@ -46,8 +48,8 @@ class Points {
 
 // ----------------------------------------------------------------------------------------------------- records
 
-// What one input does at one sample: its K + 1 spline rows, zeros up to four, in the last place but one the base
-// function's, and which row is the first.
+// The basis at one sample of one input: its K + 1 B-splines (filled up with zeros to four), at index 6 the base function,
+// and the number of the first row. Eight numbers, so that a float record is half a line of the cache.
 constexpr int kBaseWeight = 6;
 
 template <class T>
@@ -55,20 +57,20 @@ struct alignas(8 * sizeof(T)) Record {
     T weights[7];
     typename Simd<T>::Integer first;
 };
-static_assert(sizeof(Record<float>) == 32 && kMostDegree < kBaseWeight);
+static_assert(sizeof(Record<float>) == 32 && kMaxDegree < kBaseWeight);
 
 // Turns one input's column of x into records.
 template <class T, int K>
 class Reader {
   public:
-    void cut(Cutter& cutter) {
-        points_.cut(cutter);
-        x_ = cutter.cut<T>(kRun);
-        rows_ = cutter.cut<T>((K + 2) * kRun);
-        first_ = cutter.cut<std::int32_t>(kRun);
+    void allocate(Arena& arena) {
+        points_.allocate(arena);
+        x_ = arena.take<T>(kRun);
+        rows_ = arena.take<T>((K + 2) * kRun);
+        first_ = arena.take<std::int32_t>(kRun);
     }
 
-    // `slopes` may be null, and is of the next order.
+    // Either output may be null; `slopes` is of the next order.
     void read(const Knots<T>& knots, const BaseFunction<T>& base, const BaseFunction<T>& next, const T* x,
               std::int64_t inputs, std::int64_t n, Record<T>* values, Record<T>* slopes) {
         for (std::int64_t b = 0; b < n; b += kRun) {
@@ -84,7 +86,7 @@ class Reader {
     void write(const Knots<T>& knots, const BaseFunction<T>& base, std::int64_t n, Record<T>* records) {
         points_.rows(knots, base, n, rows_, kRun);
         typedef typename Four<T>::V V;
-        // Copies: for all the compiler knows, a store to a record could change the members.
+        // Local copies, because a store to a record might alias the members and force the compiler to reload them.
         const T* const rows = rows_;
         const std::int32_t* const first = first_;
         const auto finish = [=](Record<T>& record, std::int64_t p) {
@@ -98,7 +100,7 @@ class Reader {
             V four[4] = {};
 #pragma GCC unroll 4
             for (int s = 0; s <= (K < 3 ? K : 3); ++s) four[s] = load_four(rows + s * kRun + p);
-            transpose<T>(four);
+            transpose_four<T>(four);
 #pragma GCC unroll 4
             for (int q = 0; q < 4; ++q) {
                 store_four(records[p + q].weights, four[q]);
@@ -126,42 +128,43 @@ void scale_records(const T* by, std::int64_t inputs, std::int64_t n, Record<T>* 
 
 // ----------------------------------------------------------------------------------------------------- columns
 
-// Samples of one interval: those from order[begin] on, up to the next run's.
-struct Run {
+// The samples of one interval: order[begin] up to the next run's begin.
+struct IntervalRun {
     std::int32_t interval, begin;
 };
 
-// How the samples of a column are ordered: by interval, as they stand with each a run of its own, or not at all.
+// How the samples of a column are ordered: sorted by interval; in their given order, each a run of its own; or no order,
+// where the kernel does not need one.
 enum class Order { kSorted, kKept, kNone };
 
-// One input's samples. `values` and `slopes` hold K + 1 splines and the base function, `stride` apart, as the samples
-// stand; `first` their intervals. runs[count].begin is the number of samples.
+// One input's samples. `values` and `slopes` hold K + 1 B-splines and the base function, `stride` apart, in the given order
+// of the samples; `first` holds their intervals. runs[count].begin is the number of samples.
 template <class T>
 struct Column {
     T *values, *slopes;
     std::int32_t *first, *order;
-    Run* runs;
+    IntervalRun* runs;
     std::int64_t count, stride;
 
-    T* weights(bool of_slopes) const { return of_slopes ? slopes : values; }
+    T* weights(bool of_next_order) const { return of_next_order ? slopes : values; }
 };
 
-// The order of samples by interval.
+// Sorts samples by interval: a counting sort.
 class Sorter {
   public:
-    // Places behind an order that may be written to, and behind `first` that may be read.
+    // Elements that `sort` may write behind the end of `order`: it stores whole vectors of 16.
     static constexpr std::int64_t kSlack = 16;
 
-    void cut(Cutter& cutter, std::int64_t intervals) { offsets_ = cutter.cut<std::int32_t>(intervals + 2); }
+    void allocate(Arena& arena, std::int64_t intervals) { offsets_ = arena.take<std::int32_t>(intervals + 2); }
 
-    // Returns how many runs there are, at most min(n, intervals).
+    // Returns the number of runs, at most min(n, intervals).
     std::int64_t sort(const std::int32_t* first, std::int64_t n, std::int64_t intervals, std::int32_t* order,
-                      Run* runs) {
+                      IntervalRun* runs) {
         if (intervals <= kFew) {
             sort_few(first, n, intervals, order);
         } else {
             std::memset(offsets_, 0, sizeof(std::int32_t) * (intervals + 2));
-            // One place further on, so that after counting, adding up and placing offsets_[m] is where m begins.
+            // Counted two places further on, so that after the prefix sum and the placing offsets_[m] is the begin of m.
             for (std::int64_t b = 0; b < n; ++b) ++offsets_[first[b] + 2];
             for (std::int64_t m = 2; m <= intervals + 1; ++m) offsets_[m] += offsets_[m - 1];
             for (std::int64_t b = 0; b < n; ++b) order[offsets_[first[b] + 1]++] = static_cast<std::int32_t>(b);
@@ -175,8 +178,8 @@ class Sorter {
         return count;
     }
 
-    // Each sample by itself, as it stands: for few samples on many intervals.
-    static std::int64_t keep(const std::int32_t* first, std::int64_t n, std::int32_t* order, Run* runs) {
+    // Each sample is a run of its own, in the given order: for few samples on many intervals.
+    static std::int64_t keep(const std::int32_t* first, std::int64_t n, std::int32_t* order, IntervalRun* runs) {
         for (std::int64_t b = 0; b < n; ++b) {
             order[b] = static_cast<std::int32_t>(b);
             runs[b] = {first[b], static_cast<std::int32_t>(b)};
@@ -187,8 +190,9 @@ class Sorter {
 
   private:
 #if defined(__AVX512F__)
-    // Interval after interval, sixteen samples at a time: counts would wait for each other where many samples have the
-    // same interval.
+    // One pass over the samples for each interval, sixteen samples at a time, by comparing and compressing. Counters would
+    // wait for each other where many samples have the same interval: forward at (1024, 128, 128), G = 5, took 1.52 ms with
+    // counters and 1.37 ms so. From about 16 intervals on counters are faster (docs/performance.md).
     static constexpr std::int64_t kFew = 8;
 
     void sort_few(const std::int32_t* first, std::int64_t n, std::int64_t intervals, std::int32_t* order) {
@@ -210,12 +214,12 @@ class Sorter {
         offsets_[intervals] = static_cast<std::int32_t>(n);
     }
 #else
-    // Intervals whose counts, of a byte each, fit into a word: counts in memory would wait for each other where many
-    // samples have the same interval.
+    // The counters of 8 intervals, a byte each, fit into one 64-bit register. Counters in memory would wait for each other
+    // where many samples have the same interval.
     static constexpr std::int64_t kFew = 8;
 
     void sort_few(const std::int32_t* first, std::int64_t n, std::int64_t intervals, std::int32_t* order) {
-        constexpr std::int64_t most = 255;
+        constexpr std::int64_t most = 255;  // the largest count of a byte
         const auto each = [=](std::int64_t begin, auto&& take) {
             const std::int64_t end = smaller(n, begin + most);
             for (std::int64_t b = begin; b < end; ++b) take(b, 8 * first[b]);
@@ -246,20 +250,20 @@ class Sorter {
     std::int32_t* offsets_;
 };
 
-// to[c][r] = from[r][c], rows of `from` and of `to` being so far apart.
+// to[c][r] = from[r][c]; the strides are the distances between rows of `from` and of `to`.
 template <class T>
-void turn_round(const T* from, std::int64_t from_stride, std::int64_t rows, std::int64_t columns, T* to,
+void transpose(const T* from, std::int64_t from_stride, std::int64_t rows, std::int64_t columns, T* to,
                 std::int64_t to_stride) {
     const std::int64_t whole_rows = rows / 4 * 4, whole_columns = columns / 4 * 4;
     const auto block = [=](std::int64_t r, std::int64_t c) __attribute__((always_inline)) {
         typename Four<T>::V four[4];
 #pragma GCC unroll 4
         for (int q = 0; q < 4; ++q) four[q] = load_four(from + (r + q) * from_stride + c);
-        transpose<T>(four);
+        transpose_four<T>(four);
 #pragma GCC unroll 4
         for (int q = 0; q < 4; ++q) store_four(to + (c + q) * to_stride + r, four[q]);
     };
-    // The longer way inside.
+    // The longer dimension in the inner loop.
     if (rows > columns) {
         for (std::int64_t c = 0; c < whole_columns; c += 4)
             for (std::int64_t r = 0; r < whole_rows; r += 4) block(r, c);
@@ -273,7 +277,7 @@ void turn_round(const T* from, std::int64_t from_stride, std::int64_t rows, std:
         for (std::int64_t c = 0; c < columns; ++c) to[c * to_stride + r] = from[r * from_stride + c];
 }
 
-// Reads blocks of inputs into columns, for strips of up to `longest` samples.
+// Computes the columns of a block of inputs, for strips of up to `longest` samples.
 template <class T, int K>
 class Columns {
   public:
@@ -281,27 +285,27 @@ class Columns {
         : shape_(shape), longest_(longest), stride_(ceil_divide(longest, kWhole) * kWhole), order_(order),
           base_(shape.base, shape.order), next_(shape.base, shape.order + 1) {}
 
-    void cut(Cutter& cutter, bool values, bool slopes, bool weighted) {
-        points_.cut(cutter);
-        if (order_ == Order::kSorted) sorter_.cut(cutter, shape_.intervals);
-        x_ = cutter.cut<T>(kBlock * stride_);
-        v_ = weighted ? cutter.cut<T>(kBlock * stride_) : nullptr;
+    void allocate(Arena& arena, bool values, bool slopes, bool weighted) {
+        points_.allocate(arena);
+        if (order_ == Order::kSorted) sorter_.allocate(arena, shape_.intervals);
+        x_ = arena.take<T>(kBlock * stride_);
+        v_ = weighted ? arena.take<T>(kBlock * stride_) : nullptr;
         for (auto& column : columns_) {
             column.stride = stride_;
-            column.values = values ? cutter.cut<T>((K + 2) * stride_) : nullptr;
-            column.slopes = slopes ? cutter.cut<T>((K + 2) * stride_) : nullptr;
-            column.first = cutter.cut<std::int32_t>(stride_);
+            column.values = values ? arena.take<T>((K + 2) * stride_) : nullptr;
+            column.slopes = slopes ? arena.take<T>((K + 2) * stride_) : nullptr;
+            column.first = arena.take<std::int32_t>(stride_);
             if (order_ == Order::kNone) continue;
-            column.order = cutter.cut<std::int32_t>(longest_ + Sorter::kSlack);
+            column.order = arena.take<std::int32_t>(longest_ + Sorter::kSlack);
             const bool sorted = order_ == Order::kSorted;
-            column.runs = cutter.cut<Run>((sorted ? smaller(longest_, shape_.intervals) : longest_) + 1);
+            column.runs = arena.take<IntervalRun>((sorted ? smaller(longest_, shape_.intervals) : longest_) + 1);
         }
     }
 
     // `x` and `v` point to the block's first input at the strip's first sample.
     void read(const Knots<T>* knots, const T* x, const T* v, std::int64_t n, int count) {
-        turn_round(x, shape_.inputs, n, count, x_, stride_);
-        if (v) turn_round(v, shape_.inputs, n, count, v_, stride_);
+        transpose(x, shape_.inputs, n, count, x_, stride_);
+        if (v) transpose(v, shape_.inputs, n, count, v_, stride_);
         for (int c = 0; c < count; ++c) {
             Column<T>& column = columns_[c];
             for (std::int64_t b = 0; b < n; b += kRun) {
@@ -318,7 +322,7 @@ class Columns {
         }
     }
 
-    // Multiplies a block's values or slopes by what was read as `v`.
+    // Multiplies the values or the slopes of a block by its v.
     void weigh(bool slopes, std::int64_t n, int count) {
         for (int c = 0; c < count; ++c) {
             T* weights = columns_[c].weights(slopes);
@@ -332,7 +336,7 @@ class Columns {
     std::int64_t stride() const { return stride_; }
 
   private:
-    // A multiple of every vector's length, and of the four that are read together.
+    // A multiple of the width of every vector, and of the four samples that are transposed together.
     static constexpr std::int64_t kWhole = 16;
 
     const Shape& shape_;

@@ -22,7 +22,7 @@
 namespace superpose {
 namespace {
 
-// Vector registers: AVX-512 and 64-bit ARM have 32, others 16.
+// Number of vector registers: AVX-512 and 64-bit ARM have 32, others 16.
 #if SUPERPOSE_VECTOR_BYTES == 64 || defined(__aarch64__)
 constexpr int kRegisters = 32;
 #else
@@ -46,10 +46,10 @@ struct Simd<float> {
     static constexpr float largest_exponent = 88.0f;
     static constexpr int exponential_terms = 8;
     static constexpr float ln2_high = 0.693359375f, ln2_low = -2.12194440e-4f;
-    // Knots that are even to within this share of an interval are taken as even: then the values differ from those
-    // on the knots as they stand by a few units of rounding.
+    // Knots that are even to within this share of an interval are treated as even; values then differ from those on the
+    // given knots by a few units of rounding, within the 1e-5 (float) and 1e-12 (double) of the tests.
     static constexpr float even = 2e-6f;
-    // Half a unit in the last place of 1, and what share of an interval such an error of a knot may be.
+    // Half a unit in the last place of 1; and the largest share of an interval that this rounding of a knot may be.
     static constexpr float rounding = 6e-8f, unseen = 3.2e-5f;
 };
 
@@ -79,11 +79,11 @@ struct Piece {
     typedef T V __attribute__((vector_size(bytes)));
 };
 
-// Half a vector, which a load finds in one line of the cache more often than a whole one. Of 16 bytes there is no half.
+// Half a vector, which is more often inside one line of the cache than a whole one. 16 bytes have no half.
 template <class T>
 using HalfVector = typename Piece<T, SUPERPOSE_VECTOR_BYTES == 16 ? 16 : SUPERPOSE_VECTOR_BYTES / 2>::V;
 
-// What a vector V has in its lanes, and how many; lanes of comparisons.
+// Type T and number `width` of the lanes of a vector V, and the vector I of its comparisons.
 template <class V>
 struct LanesOf {
     typedef __typeof__(V{}[0] + V{}[0]) T;
@@ -267,7 +267,7 @@ SUPERPOSE_INLINE void store_four(T* p, typename Four<T>::V v) {
 #define SUPERPOSE_PICK(type, a, b, ...) __builtin_shuffle(a, b, type{__VA_ARGS__})
 #endif
 
-// Lanes of a table by numbers that are known only when it runs, where one instruction does that.
+// Lanes of a table by indices known only at run time, where one instruction does that.
 template <class T>
 struct Picker {
     static constexpr bool exists = false;
@@ -324,9 +324,9 @@ SUPERPOSE_INLINE V sums_of_lanes(const typename LanesOf<V>::T* from) {
     }
 }
 
-// From rows to columns, four by four.
+// Transposes a block of four by four.
 template <class T>
-SUPERPOSE_INLINE void transpose(typename Four<T>::V* v) {
+SUPERPOSE_INLINE void transpose_four(typename Four<T>::V* v) {
     typedef typename Four<T>::V V;
     if constexpr (sizeof(V) > SUPERPOSE_VECTOR_BYTES) {
         // Two by two, in vectors that there are.
@@ -401,7 +401,7 @@ constexpr SUPERPOSE_INLINE T larger(T a, T b) {
     return a < b ? b : a;
 }
 
-// A work space that a thread keeps, so that a call allocates nothing once it has grown.
+// A work space that a thread keeps between calls, so that a call allocates only when it needs more than all before.
 class Workspace {
   public:
     Workspace() = default;
@@ -409,10 +409,11 @@ class Workspace {
     Workspace& operator=(const Workspace&) = delete;
     ~Workspace() { std::free(memory_); }
 
-    // Null if memory ran out. What was there before is lost.
+    // Null if memory ran out. Earlier contents are lost.
     void* get(std::size_t bytes) {
         if (bytes > size_) {
             std::free(memory_);
+            // A quarter more, so that slowly growing calls do not allocate each time; whole pages.
             const std::size_t rounded = (bytes + bytes / 4 + 4095) / 4096 * 4096;
             memory_ = std::aligned_alloc(64, rounded);
             size_ = memory_ ? rounded : 0;

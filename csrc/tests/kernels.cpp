@@ -181,7 +181,7 @@ Sized base_function(int base, double x, int order) {
 // What is not zero at one point: degree + 1 spline rows from `first`, then the base function.
 struct Active {
     Index first;
-    Sized rows[kMostDegree + 2];
+    Sized rows[kMaxDegree + 2];
 };
 
 // How much knots may differ from even ones and still be taken as even.
@@ -259,9 +259,9 @@ bool run(const Table& table, const EdgeSum<T>& call) {
 }
 
 template <class T>
-bool run(const Table& table, const Pulls<T>& call) {
-    if constexpr (std::is_same_v<T, float>) return table.pulls_float(call);
-    else return table.pulls_double(call);
+bool run(const Table& table, const Vjp<T>& call) {
+    if constexpr (std::is_same_v<T, float>) return table.vjp_float(call);
+    else return table.vjp_double(call);
 }
 
 template <class T>
@@ -305,14 +305,14 @@ bool contractions(Source& source, const Table& table, const Shape& shape, int ki
     bool good = run(table, EdgeSum<T>{shape, v.data(), c.data(), x.data(), knots.data(), out.data()});
     // Any of the three may be unwanted, and then coefficients may be missing too.
     const int wanted = 1 + static_cast<int>(source.below(7));
-    const Array<T> value(wanted & 1 ? B * I : 0, shift), slope(wanted & 2 ? B * I : 0, shift),
-        coefficient(wanted & 4 ? I * R * O : 0, shift);
-    good &= run(table, Pulls<T>{shape, v.data(), g.data(), wanted == 4 ? nullptr : c.data(), x.data(), knots.data(),
-                                value.data(), slope.data(), coefficient.data()});
+    const Array<T> grad_v(wanted & 1 ? B * I : 0, shift), grad_x(wanted & 2 ? B * I : 0, shift),
+        grad_coefficients(wanted & 4 ? I * R * O : 0, shift);
+    good &= run(table, Vjp<T>{shape, v.data(), g.data(), wanted == 4 ? nullptr : c.data(), x.data(), knots.data(),
+                                grad_v.data(), grad_x.data(), grad_coefficients.data()});
     if (!good) std::printf("FAILED %s: no memory; %s\n", table.name, where);
     if (kind == kBroken) return good;
 
-    Sums y(B * O), pulled(B * I), sloped(B * I), summed(I * R * O);
+    Sums y(B * O), by_v(B * I), by_x(B * I), by_coefficients(I * R * O);
     for (Index n = 0; n < B * I; ++n) {
         const Index b = n / I, i = n % I;
         const double by = v.size() ? double(v[n]) : 1;
@@ -323,14 +323,15 @@ bool contractions(Source& source, const Table& table, const Shape& shape, int ki
             const Index row = (i * R + (s > K ? R - 1 : here.first + s)) * O;
             for (Index o = 0; o < O; ++o) {
                 y.add(b * O + o, here.rows[s], by * c[row + o]);
-                pulled.add(n, here.rows[s], double(g[b * O + o]) * c[row + o]);
-                sloped.add(n, next.rows[s], by * g[b * O + o] * c[row + o]);
-                summed.add(row + o, here.rows[s], by * g[b * O + o]);
+                by_v.add(n, here.rows[s], double(g[b * O + o]) * c[row + o]);
+                by_x.add(n, next.rows[s], by * g[b * O + o] * c[row + o]);
+                by_coefficients.add(row + o, here.rows[s], by * g[b * O + o]);
             }
         }
     }
-    return good && same("edge_sum", table.name, out, y, where) && same("value", table.name, value, pulled, where) &&
-           same("slope", table.name, slope, sloped, where) && same("coefficient", table.name, coefficient, summed, where);
+    return good && same("edge_sum", table.name, out, y, where) && same("grad_v", table.name, grad_v, by_v, where) &&
+           same("grad_x", table.name, grad_x, by_x, where) &&
+           same("grad_coefficients", table.name, grad_coefficients, by_coefficients, where);
 }
 
 template <class T>
@@ -363,7 +364,7 @@ Count all_contractions(const Table& table, int cases) {
                      1 + static_cast<int>(source.below(3))};
         } while (shape.batch * shape.inputs > 1500 || shape.batch * shape.inputs * shape.outputs > 30000 ||
                  shape.inputs * shape.rows() * shape.outputs > 60000);
-        shape.order = static_cast<int>(source.coin() ? source.below(3) : source.below(kMostOrder));
+        shape.order = static_cast<int>(source.coin() ? source.below(3) : source.below(kMaxOrder));
         take(shape, source.coin());
     }
     return count;
@@ -394,9 +395,9 @@ bool run(const Table& table, const Chain<T>& call) {
 }
 
 template <class T>
-bool run(const Table& table, const ChainPulls<T>& call) {
-    if constexpr (std::is_same_v<T, float>) return table.chain_pulls_float(call);
-    else return table.chain_pulls_double(call);
+bool run(const Table& table, const ChainVjp<T>& call) {
+    if constexpr (std::is_same_v<T, float>) return table.chain_vjp_float(call);
+    else return table.chain_vjp_double(call);
 }
 
 template <class T>
@@ -438,11 +439,11 @@ bool chain(Source& source, const Table& table) {
     const Index I = links.front().inputs, O = links.back().outputs;
     const bool scaled = source.coin();
     const Array<T> x(batch * I), center(scaled ? O : 0), scale(scaled ? O : 0), hidden(hidden_size), out(batch * O),
-        g(batch * O), slope(source.coin() ? batch * I : 0);
+        g(batch * O), grad_x(source.coin() ? batch * I : 0);
     for (const Array<T>* one : {&x, &center, &scale, &g}) fill(source, *one);
     const Layers<T> layers{batch, threads, depth, links.data()};
     bool good = run(table, Chain<T>{layers, x.data(), center.data(), scale.data(), hidden.data(), out.data()}) &&
-                run(table, ChainPulls<T>{layers, x.data(), hidden.data(), g.data(), scale.data(), slope.data()});
+                run(table, ChainVjp<T>{layers, x.data(), hidden.data(), g.data(), scale.data(), grad_x.data()});
 
     std::vector<std::vector<T>> inputs = {{x.data(), x.data() + x.size()}};
     for (int n = 0; n < depth; ++n) {
@@ -452,21 +453,21 @@ bool chain(Source& source, const Table& table) {
                                       layer.knots.data(), y.data()});
         inputs.push_back(y);
     }
-    std::vector<T> expected = inputs[depth], pulled(g.data(), g.data() + g.size());
+    std::vector<T> expected = inputs[depth], upstream(g.data(), g.data() + g.size());
     for (Index n = 0; scaled && n < batch * O; ++n) {
         expected[n] = center[n % O] + scale[n % O] * expected[n];
-        pulled[n] *= scale[n % O];
+        upstream[n] *= scale[n % O];
     }
     good &= nearly("chain", table.name, out, expected);
     for (int n = depth - 1; n >= 0; --n) {
         const Curves<T>& layer = *curves[n];
         std::vector<T> lower(std::size_t(batch * layer.shape.inputs)), gradient(std::size_t(layer.coefficients.size()));
-        good &= run(table, Pulls<T>{layer.shape, nullptr, pulled.data(), layer.coefficients.data(), inputs[n].data(),
+        good &= run(table, Vjp<T>{layer.shape, nullptr, upstream.data(), layer.coefficients.data(), inputs[n].data(),
                                     layer.knots.data(), nullptr, lower.data(), gradient.data()});
         good &= nearly("a gradient of the chain", table.name, layer.gradient, gradient);
-        pulled = lower;
+        upstream = lower;
     }
-    return good && nearly("slopes of the chain", table.name, slope, pulled);
+    return good && nearly("grad_x of the chain", table.name, grad_x, upstream);
 }
 
 template <class T>

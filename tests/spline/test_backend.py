@@ -55,9 +55,9 @@ class FakeKernels:
         )
         self.at(out, batch, outputs).copy_(result)
 
-    def pulls(self, kind, v, g, c, x, knots, value, slope, coefficient, batch, inputs, outputs, intervals, degree,
-              base, order, threads):  # fmt: skip
-        self.calls.append(("pulls", (kind, degree, base, order, threads)))
+    def vjp(self, kind, v, g, c, x, knots, grad_v, grad_x, grad_coefficients, batch, inputs, outputs, intervals,
+            degree, base, order, threads):  # fmt: skip
+        self.calls.append(("vjp", (kind, degree, base, order, threads)))
         rows = intervals + degree + (base > 0)
         made = backend._reference_vjp(
             self.at(v, batch, inputs),
@@ -65,15 +65,11 @@ class FakeKernels:
             self.at(c, inputs, rows, outputs),
             self.at(x, batch, inputs),
             self.at(knots, inputs, intervals + 2 * degree + 1),
-            degree,
-            ("none", "silu", "identity")[base],
-            order,
-            value != 0,
-            slope != 0,
-            coefficient != 0,
+            (degree, ("none", "silu", "identity")[base], order),
+            (grad_v != 0, grad_x != 0, grad_coefficients != 0),
         )
         shapes = ((batch, inputs), (batch, inputs), (inputs, rows, outputs))
-        for address, shape, result in zip((value, slope, coefficient), shapes, made, strict=True):
+        for address, shape, result in zip((grad_v, grad_x, grad_coefficients), shapes, made, strict=True):
             if result is not None:
                 self.at(address, *shape).copy_(result)
 
@@ -128,9 +124,9 @@ def arguments(dtype: torch.dtype = torch.float64, degree: int = 3, base: str = "
 def both(a: dict[str, Tensor], degree: int, base: str, order: int, weighted: bool) -> list[Tensor]:
     v = a["v"] if weighted else None
     y = backend.edge_sum(v, a["c"], a["x"], a["knots"], degree, base, order)
-    pulled = backend.vjp(v, a["g"], a["c"], a["x"], a["knots"], degree, base, order, True, True, True)
-    assert all(part is not None for part in pulled)
-    return [y, *pulled]
+    gradients = backend.vjp(v, a["g"], a["c"], a["x"], a["knots"], (degree, base, order), (True, True, True))
+    assert all(part is not None for part in gradients)
+    return [y, *gradients]
 
 
 # -- what the kernels are given
@@ -143,7 +139,7 @@ def test_kernels_get_what_they_need_and_give_what_the_reference_gives(fake, dtyp
     a = arguments(dtype, degree, base)
     ours = both(a, degree, base, order, weighted)
     numbers = (int(dtype == torch.float64), degree, ("none", "silu", "identity").index(base), order)
-    assert fake.calls == [(name, (*numbers, torch.get_num_threads())) for name in ("edge_sum", "pulls")]
+    assert fake.calls == [(name, (*numbers, torch.get_num_threads())) for name in ("edge_sum", "vjp")]
     with backend.use("reference"):
         expected = both(a, degree, base, order, weighted)
     assert len(fake.calls) == 2
@@ -156,19 +152,19 @@ def test_only_what_is_wanted_is_computed(fake, wanted) -> None:
     a = arguments()
     for name in ("native", "reference"):
         with backend.use(name):
-            made = backend.vjp(a["v"], a["g"], a["c"], a["x"], a["knots"], 3, "silu", 0, *wanted)
+            made = backend.vjp(a["v"], a["g"], a["c"], a["x"], a["knots"], (3, "silu", 0), wanted)
         assert tuple(part is not None for part in made) == wanted
     assert len(fake.calls) == 1
 
 
 def test_coefficients_may_be_missing_only_where_they_do_not_enter(fake) -> None:
     a = arguments()
-    fixed = (a["v"], a["g"], None, a["x"], a["knots"], 3, "silu", 0)
+    fixed = (a["v"], a["g"], None, a["x"], a["knots"], (3, "silu", 0))
     for name in ("native", "reference"):
         with backend.use(name):
-            assert backend.vjp(*fixed, False, False, True)[2].shape == a["c"].shape
-            with pytest.raises(ValueError, match="coefficients are missing"):
-                backend.vjp(*fixed, True, False, False)
+            assert backend.vjp(*fixed, (False, False, True))[2].shape == a["c"].shape
+            with pytest.raises(ValueError, match="need the coefficients"):
+                backend.vjp(*fixed, (True, False, False))
     assert len(fake.calls) == 1
 
 
@@ -196,7 +192,7 @@ def test_what_is_not_for_the_kernels_goes_to_the_reference(fake) -> None:
     both(flat, 0, "silu", 0, True)
     single = {name: value.float() for name, value in a.items()}
     half = {name: value.bfloat16() for name, value in a.items()}
-    backend.vjp(half["v"], half["g"], half["c"], half["x"], half["knots"], 3, "silu", 0, True, True, True)
+    backend.vjp(half["v"], half["g"], half["c"], half["x"], half["knots"], (3, "silu", 0), (True, True, True))
     with pytest.raises(RuntimeError):
         backend.edge_sum(None, single["c"], a["x"], a["knots"], 3, "silu", 0)
     backend.edge_sum(single["v"], a["c"], a["x"], a["knots"], 3, "silu", 0)
@@ -227,7 +223,7 @@ def test_shapes_that_do_not_fit_never_reach_the_kernels(fake, name, change) -> N
     with pytest.raises((RuntimeError, IndexError, ValueError)):
         backend.edge_sum(a["v"], a["c"], a["x"], a["knots"], 3, "silu", 0)
     with pytest.raises((RuntimeError, IndexError, ValueError)):
-        backend.vjp(a["v"], a["g"], a["c"], a["x"], a["knots"], 3, "silu", 0, True, True, True)
+        backend.vjp(a["v"], a["g"], a["c"], a["x"], a["knots"], (3, "silu", 0), (True, True, True))
     assert fake.calls == []
 
 
@@ -235,7 +231,7 @@ def test_shapes_that_do_not_fit_never_reach_the_kernels(fake, name, change) -> N
 def test_sensitivities_that_do_not_fit_never_reach_the_kernels(fake, change) -> None:
     a = arguments()
     with pytest.raises((RuntimeError, IndexError, ValueError)):
-        backend.vjp(a["v"], change(a["g"]), a["c"], a["x"], a["knots"], 3, "silu", 0, True, True, True)
+        backend.vjp(a["v"], change(a["g"]), a["c"], a["x"], a["knots"], (3, "silu", 0), (True, True, True))
     assert fake.calls == []
 
 

@@ -41,6 +41,11 @@ MIN_DEGREE, MAX_DEGREE = 1, 5
 _MAX_ORDER = 11
 get_threads = torch.get_num_threads
 
+# ``degree, base, order`` of a contraction, and whether ``grad_v, grad_x, grad_coefficients`` are needed. Plain tuples:
+# they are made at every call of a layer, and a NamedTuple takes several times as long to make.
+Form = tuple[int, str, int]
+Needs = tuple[bool, bool, bool]
+
 
 @dataclass(frozen=True)
 class Backends:
@@ -152,30 +157,26 @@ def vjp(
     coefficients: Tensor | None,
     x: Tensor,
     knots: Tensor,
-    degree: int,
-    base: str,
-    order: int,
-    value: bool,
-    slope: bool,
-    coefficient: bool,
+    form: Form,
+    needs: Needs,
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-    """The derivatives of the trilinear form at ``order`` by ``v``, ``x`` and ``coefficients``, in one go.
+    """Vector-Jacobian products of :func:`edge_sum` in one call: the gradients of ``sum(g * edge_sum(v, ...))``.
 
     Args:
         v: ``[B, I]`` or None for ones.
         g: ``[B, O]``.
-        coefficients: ``[I, rows, O]``; may be None if only the derivative by them is wanted.
+        coefficients: ``[I, rows, O]``; may be None if only the gradient by them is needed.
         x: ``[B, I]``.
         knots: ``[I, G + 2k + 1]``.
-        degree, base, order: as in :func:`superpose.spline.edge_sum`.
-        value: whether ``grad_input`` is wanted, ``[B, I]``; ``v`` does not enter.
-        slope: whether ``v`` times ``grad_input`` of the next order is wanted, ``[B, I]``.
-        coefficient: whether ``grad_coefficients`` is wanted, ``[I, rows, O]``.
+        form: ``degree, base, order`` as in :func:`superpose.spline.edge_sum`.
+        needs: whether ``grad_v``, ``grad_x`` and ``grad_coefficients`` are needed.
 
     Returns:
-        The three in this order, None for what is not wanted.
+        ``grad_v [B, I]``, ``grad_x [B, I]`` and ``grad_coefficients [I, rows, O]``, None for those not needed.
     """
     kernels = (_forced.get() or _first_use()).kernels
+    degree, base, order = form
+    need_v, need_x, need_coefficients = needs
     if (
         kernels is not None
         and order <= _MAX_ORDER
@@ -186,28 +187,28 @@ def vjp(
             g.dtype is dtype
             and g.is_cpu
             and (v is None or (v.dtype is dtype and v.is_cpu and v.shape == x.shape))
-            and (coefficients is not None or not (value or slope))
+            and (coefficients is not None or not (need_v or need_x))
         ):
             g, x, knots = g.contiguous(), x.contiguous(), knots.contiguous()
-            value_out = x.new_empty(batch, inputs) if value else None
-            slope_out = x.new_empty(batch, inputs) if slope else None
-            coefficient_out = None
-            if coefficient:
-                coefficient_out = x.new_empty(inputs, intervals + degree + (base_code != 0), outputs)
+            grad_v = x.new_empty(batch, inputs) if need_v else None
+            grad_x = x.new_empty(batch, inputs) if need_x else None
+            grad_coefficients = None
+            if need_coefficients:
+                grad_coefficients = x.new_empty(inputs, intervals + degree + (base_code != 0), outputs)
             if v is not None:
                 v = v.contiguous()
             if coefficients is not None:
                 coefficients = coefficients.contiguous()
-            kernels.pulls(
+            kernels.vjp(
                 kind,
                 0 if v is None else v.data_ptr(),
                 g.data_ptr(),
                 0 if coefficients is None else coefficients.data_ptr(),
                 x.data_ptr(),
                 knots.data_ptr(),
-                0 if value_out is None else value_out.data_ptr(),
-                0 if slope_out is None else slope_out.data_ptr(),
-                0 if coefficient_out is None else coefficient_out.data_ptr(),
+                0 if grad_v is None else grad_v.data_ptr(),
+                0 if grad_x is None else grad_x.data_ptr(),
+                0 if grad_coefficients is None else grad_coefficients.data_ptr(),
                 batch,
                 inputs,
                 outputs,
@@ -217,9 +218,9 @@ def vjp(
                 order,
                 get_threads(),
             )
-            return value_out, slope_out, coefficient_out
+            return grad_v, grad_x, grad_coefficients
     with full_precision(x):
-        return _reference_vjp(v, g, coefficients, x, knots, degree, base, order, value, slope, coefficient)
+        return _reference_vjp(v, g, coefficients, x, knots, form, needs)
 
 
 def full_precision(x: Tensor) -> AbstractContextManager[Any]:
@@ -294,26 +295,25 @@ def _reference_vjp(
     coefficients: Tensor | None,
     x: Tensor,
     knots: Tensor,
-    degree: int,
-    base: str,
-    order: int,
-    value: bool,
-    slope: bool,
-    coefficient: bool,
+    form: Form,
+    needs: Needs,
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-    pulled = sloped = summed = None
-    if value or slope:
+    """As :func:`vjp`, in plain torch."""
+    degree, base, order = form
+    need_v, need_x, need_coefficients = needs
+    grad_v = grad_x = grad_coefficients = None
+    if need_v or need_x:
         if coefficients is None:
-            raise ValueError("coefficients are missing: only the derivative by them can do without")
-        if value:
-            pulled = reference.grad_input(g, coefficients, x, knots, degree, base, order)
-        if slope:
-            sloped = reference.grad_input(g, coefficients, x, knots, degree, base, order + 1)
+            raise ValueError("gradients by v and x need the coefficients; only grad_coefficients does not")
+        if need_v:
+            grad_v = reference.grad_input(g, coefficients, x, knots, degree, base, order)
+        if need_x:
+            grad_x = reference.grad_input(g, coefficients, x, knots, degree, base, order + 1)
             if v is not None:
-                sloped = v * sloped
-    if coefficient:
-        summed = reference.grad_coefficients(v, g, x, knots, degree, base, order)
-    return pulled, sloped, summed
+                grad_x = v * grad_x
+    if need_coefficients:
+        grad_coefficients = reference.grad_coefficients(v, g, x, knots, degree, base, order)
+    return grad_v, grad_x, grad_coefficients
 
 
 # -- the choice

@@ -209,7 +209,7 @@ def vjp(plan: ChainPlan, g: Tensor, x: Tensor, hidden: Tensor, needed: Sequence[
         else:
             gradients.append(None)
             addresses.append(0)
-    plan.kernels.chain_pulls(
+    plan.kernels.chain_vjp(
         plan.kind,
         batch,
         backend.get_threads(),

@@ -25,15 +25,17 @@ from torch.autograd import forward_ad
 from superpose.spline import backend, chain
 from superpose.spline.chain import PLAIN, ChainPlan, is_batched
 
-# The arguments in which T is linear, by their places; a number also names the derivative of T by that argument.
+# The arguments in which T is linear, by their places. Each number also names the derivative of T by that argument,
+# which does not contain the argument.
 V, G, C = 0, 1, 2
 
-# ``part, degree, base, order``: which derivative of which form.
-Form = tuple[int, int, str, int]
+# A contraction: ``by, degree, base, order``, with ``by`` one of V, G and C. A plain tuple, because it is made at every
+# call of a layer, and a NamedTuple takes several times as long to make.
+Contraction = tuple[int, int, str, int]
 
 _is_dynamo_compiling = torch.compiler.is_dynamo_compiling
 _is_grad_enabled = torch.is_grad_enabled
-# Private names of torch, older than the oldest torch that is supported. There are no public ones, or slower ones.
+# Private names of torch, older than the oldest torch that is supported. Public ones are missing or slower.
 _transforms_active: Callable[[], bool] = torch._C._are_functorch_transforms_active
 _modes_active: Callable[[], int] = torch._C._len_torch_dispatch_stack
 _is_tracing: Callable[[], bool] = torch._C._is_tracing
@@ -64,7 +66,7 @@ def edge_sum(
     Returns:
         ``[B, O]``, differentiable any number of times in ``v``, ``coefficients`` and ``x``.
     """
-    return partial((G, degree, base, order), v, None, coefficients, x, knots)
+    return contract((G, degree, base, order), v, None, coefficients, x, knots)
 
 
 def grad_input(
@@ -76,8 +78,11 @@ def grad_input(
     base: str = "none",
     order: int = 0,
 ) -> Tensor:
-    """Edge functions contracted with output sensitivities ``g [B, O]``; returns ``[B, I]``. See :func:`edge_sum`."""
-    return partial((V, degree, base, order), None, g, coefficients, x, knots)
+    """``sum_o g[b, o] phi_io^(order)(x[b, i])``, ``[B, I]``: dT/dv. See :func:`edge_sum` for the arguments.
+
+    At order 1 it is the gradient of ``sum(g * y)`` by ``x``, with ``y`` the layer's outputs ``edge_sum(None, ...)``.
+    """
+    return contract((V, degree, base, order), None, g, coefficients, x, knots)
 
 
 def grad_coefficients(
@@ -89,16 +94,21 @@ def grad_coefficients(
     base: str = "none",
     order: int = 0,
 ) -> Tensor:
-    """Gradient of the trilinear form with respect to the coefficients, ``[I, rows, O]``. See :func:`edge_sum`."""
-    return partial((C, degree, base, order), v, g, None, x, knots)
+    """``sum_b v[b, i] g[b, o] beta_r^(order)(x[b, i])``, ``[I, rows, O]``: dT/dC. See :func:`edge_sum`.
+
+    At order 0 it is the gradient of ``sum(g * y)`` by the coefficients, with ``y = edge_sum(v, ...)``.
+    """
+    return contract((C, degree, base, order), v, g, None, x, knots)
 
 
-def partial(form: Form, v: Tensor | None, g: Tensor | None, c: Tensor | None, x: Tensor, knots: Tensor) -> Tensor:
-    """A derivative of T by one of ``v``, ``g`` and ``c``, which is None here, by the cheapest way into autograd."""
-    if _is_dynamo_compiling() or _watched(v, g, c, x):
-        return operator(form, v, g, c, x, knots)
+def contract(
+    spec: Contraction, v: Tensor | None, g: Tensor | None, c: Tensor | None, x: Tensor, knots: Tensor
+) -> Tensor:
+    """The derivative of T by the argument that ``spec`` names and that is None here, recorded in the cheapest way."""
+    if _is_dynamo_compiling() or _is_traced(v, g, c, x):
+        return _call_operator(spec, v, g, c, x, knots)
     if _transforms_active():
-        return Partial.apply(v, g, c, x, knots, form)  # type: ignore[no-any-return,no-untyped-call]
+        return ContractionFunction.apply(v, g, c, x, knots, spec)  # type: ignore[no-any-return,no-untyped-call]
     if (
         _is_grad_enabled()
         and (
@@ -108,20 +118,20 @@ def partial(form: Form, v: Tensor | None, g: Tensor | None, c: Tensor | None, x:
             or (g is not None and g.requires_grad)
         )
     ) or forward_ad._current_level >= 0:
-        return _apply(v, g, c, x, knots, form)
-    return numbers(form, v, g, c, x, knots)
+        return _apply(v, g, c, x, knots, spec)
+    return evaluate(spec, v, g, c, x, knots)
 
 
 def is_plain_eager() -> bool:
-    """Whether nobody follows or changes all operations: no transform of torch.func, no tracing, no forward mode."""
+    """Whether torch neither traces nor transforms operations: no torch.func, no dispatch mode, no forward mode."""
     return not (_transforms_active() or forward_ad._current_level >= 0 or _modes_active() > 0 or _is_tracing())
 
 
 def forward_chain(x: Tensor, plan: ChainPlan) -> Tensor:
-    """Layers one after another, ``x [B, I] -> center + scale * h``, with ``h [B, O]`` the last one's outputs.
+    """Consecutive layers, ``x [B, I] -> center + scale * h``, with ``h [B, O]`` the last layer's outputs.
 
-    The same as :func:`edge_sum` for each. But a small network's time is mostly what each recorded operation costs, so
-    here all are recorded as one.
+    The result equals :func:`edge_sum` layer by layer. All layers are recorded as one autograd node, because a small
+    network spends most of its time in recording operations.
 
     Args:
         x: ``[B, I]`` points.
@@ -136,68 +146,70 @@ def forward_chain(x: Tensor, plan: ChainPlan) -> Tensor:
     if _is_grad_enabled():
         if x.requires_grad:
             return _apply_chain(plan, x, *plan.coefficients)
-        for one in plan.coefficients:
-            if one.requires_grad:
+        for coefficients in plan.coefficients:
+            if coefficients.requires_grad:
                 return _apply_chain(plan, x, *plan.coefficients)
     return chain.forward(plan, x)[0]
 
 
 def _layer_by_layer(x: Tensor, coefficients: Sequence[Tensor], plan: ChainPlan) -> Tensor:
-    for one, (knots, degree, base) in zip(coefficients, plan.splines, strict=True):
-        x = partial((G, degree, base, 0), None, None, one, x, knots)
+    for c, (knots, degree, base) in zip(coefficients, plan.splines, strict=True):
+        x = contract((G, degree, base, 0), None, None, c, x, knots)
     return x if plan.scaling is None else torch.addcmul(plan.scaling[0], x, plan.scaling[1])
 
 
-class _Chain(torch.autograd.Function):
+class _ChainFunction(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, plan: ChainPlan, x: Tensor, *coefficients: Tensor) -> Tensor:
         y, hidden = chain.forward(plan, x)
-        # Knots and scaling are no arguments of autograd, each of which takes its time: nothing flows to them.
+        # Each tensor argument of an autograd function costs time. Knots and scaling need no gradient, so they come in
+        # the plan.
         ctx.plan = plan
         ctx.save_for_backward(x, hidden, *coefficients)
         return y
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
-        plan, wanted = ctx.plan, ctx.needs_input_grad[1:]
+        plan, needed = ctx.plan, ctx.needs_input_grad[1:]
         x, hidden, *coefficients = ctx.saved_tensors
-        # Hooks for saved tensors may have put others in their place.
+        # Hooks for saved tensors (torch.autograd.graph) may return other tensors than were saved.
         if not _is_grad_enabled() and chain.has_same_tensors(plan, coefficients) and chain.accepts(plan, x):
-            made = chain.vjp(plan, g, x, hidden, wanted)
-            if made is not None:
-                return None, *made
-        # Derivatives of the gradients may be asked for: they are made from operations that have some themselves.
+            gradients = chain.vjp(plan, g, x, hidden, needed)
+            if gradients is not None:
+                return None, *gradients
+        # With create_graph=True the gradients need derivatives, which chain.vjp lacks and the contractions have.
         with torch.enable_grad():
             y = _layer_by_layer(x, coefficients, plan)
-        arguments = [one for one, want in zip((x, *coefficients), wanted, strict=True) if want]
-        gradients = iter(torch.autograd.grad(y, arguments, g, create_graph=_is_grad_enabled()))
-        return None, *(next(gradients) if want else None for want in wanted)
+        arguments = [tensor for tensor, need in zip((x, *coefficients), needed, strict=True) if need]
+        made = iter(torch.autograd.grad(y, arguments, g, create_graph=_is_grad_enabled()))
+        return None, *(next(made) if need else None for need in needed)
 
 
-_apply_chain: Callable[..., Tensor] = super(torch.autograd.Function, _Chain).apply
+# As _ChainFunction.apply, without its inspection of default arguments, which takes longer than a small layer.
+_apply_chain: Callable[..., Tensor] = super(torch.autograd.Function, _ChainFunction).apply
 
 
-def numbers(form: Form, v: Any, g: Any, c: Any, x: Tensor, knots: Tensor) -> Tensor:
-    """The same without any derivatives."""
-    part, degree, base, order = form
-    if part == G:
+def evaluate(spec: Contraction, v: Any, g: Any, c: Any, x: Tensor, knots: Tensor) -> Tensor:
+    """As :func:`contract`, without derivatives."""
+    by, degree, base, order = spec
+    if by == G:
         return backend.edge_sum(v, c, x, knots, degree, base, order)
-    value, _, coefficient = backend.vjp(v, g, c, x, knots, degree, base, order, part == V, False, part == C)
-    return value if part == V else coefficient  # type: ignore[return-value]
+    grad_v, _, grad_c = backend.vjp(v, g, c, x, knots, spec[1:], (by == V, False, by == C))
+    return grad_v if by == V else grad_c  # type: ignore[return-value]
 
 
-def operator(form: Form, v: Any, g: Any, c: Any, x: Tensor, knots: Tensor) -> Tensor:
-    """The same as a node of a graph."""
-    part, *rest = form
-    if part == G:
-        return torch.ops.superpose.edge_sum(v, c, x, knots, *rest)  # type: ignore[no-any-return]
-    if part == V:
-        return torch.ops.superpose.grad_input(g, c, x, knots, *rest)  # type: ignore[no-any-return]
-    return torch.ops.superpose.grad_coefficients(v, g, x, knots, *rest)  # type: ignore[no-any-return]
+def _call_operator(spec: Contraction, v: Any, g: Any, c: Any, x: Tensor, knots: Tensor) -> Tensor:
+    """As :func:`contract`, as a node of a graph; see :mod:`superpose.spline.operators`."""
+    by, *form = spec
+    if by == G:
+        return torch.ops.superpose.edge_sum(v, c, x, knots, *form)  # type: ignore[no-any-return]
+    if by == V:
+        return torch.ops.superpose.grad_input(g, c, x, knots, *form)  # type: ignore[no-any-return]
+    return torch.ops.superpose.grad_coefficients(v, g, x, knots, *form)  # type: ignore[no-any-return]
 
 
-def _watched(v: Any, g: Any, c: Any, x: Tensor) -> bool:
-    """Whether somebody follows the operations on these tensors, so that they must be operators of torch."""
+def _is_traced(v: Any, g: Any, c: Any, x: Tensor) -> bool:
+    """Whether torch traces operations on these tensors, so that they must be operators that the dispatcher knows."""
     return (
         type(x) not in _PLAIN_OR_NONE
         or type(c) not in _PLAIN_OR_NONE
@@ -211,16 +223,18 @@ def _watched(v: Any, g: Any, c: Any, x: Tensor) -> bool:
     )
 
 
-class Partial(torch.autograd.Function):
-    """A derivative of T by one of ``v``, ``g`` and ``c``, differentiable in everything else but the knots."""
+class ContractionFunction(torch.autograd.Function):
+    """:func:`contract` as an autograd node, differentiable in ``v``, ``g``, ``c`` and ``x``, not in the knots."""
 
     @staticmethod
-    def forward(v: Tensor | None, g: Tensor | None, c: Tensor | None, x: Tensor, knots: Tensor, form: Form) -> Tensor:
-        return numbers(form, v, g, c, x, knots)
+    def forward(
+        v: Tensor | None, g: Tensor | None, c: Tensor | None, x: Tensor, knots: Tensor, spec: Contraction
+    ) -> Tensor:
+        return evaluate(spec, v, g, c, x, knots)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        v, g, c, x, knots, ctx.form = inputs
+        v, g, c, x, knots, ctx.spec = inputs
         ctx.save_for_backward(v, g, c, x, knots)
         if forward_ad._current_level >= 0:
             ctx.save_for_forward(v, g, c, x, knots)
@@ -228,124 +242,120 @@ class Partial(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, h: Tensor | None) -> tuple[Tensor | None, ...]:
-        v, g, c, x, knots = ctx.saved_tensors
-        by_v, by_g, by_c, by_x = ctx.needs_input_grad[:4]
-        in_v, in_g, in_c, in_x = gradients(ctx.form, h, v, g, c, x, knots, by_v, by_g, by_c, by_x)
-        return in_v, in_g, in_c, in_x, None, None
+        return *contraction_vjp(ctx.spec, h, ctx.saved_tensors, ctx.needs_input_grad[:4]), None, None
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Tensor | None:
-        # torch turns forward mode off in here, as the derivative at this level is ours to give; but the levels of
-        # torch.func around this one want the derivatives of that. So on with it, and away with this level's tangents.
+        # torch disables forward mode in here, because this level's derivative is computed here. Outer levels of
+        # torch.func need the derivatives of the result: so enable forward mode, and drop this level's tangents.
         tensors = [None if t is None else _unpack_dual(t, level=0).primal for t in ctx.saved_tensors]
         with forward_ad._set_fwd_grad_enabled(True):
-            return tangent(ctx.form, tensors, tangents)
+            return contraction_jvp(ctx.spec, tensors, tangents)
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[Any, ...], *inputs: Any) -> tuple[Tensor, int]:
-        return stacked(inputs[5], inputs[:5], in_dims[:5], info.batch_size), 0
+        return contraction_vmap(inputs[5], inputs[:5], in_dims[:5], info.batch_size), 0
 
 
-# As Partial.apply, without its look at default arguments, which takes longer than a small layer.
-_apply: Callable[..., Tensor] = super(torch.autograd.Function, Partial).apply
+# As ContractionFunction.apply, without its inspection of default arguments, which takes longer than a small layer.
+_apply: Callable[..., Tensor] = super(torch.autograd.Function, ContractionFunction).apply
 
 
-def gradients(
-    form: Form,
-    h: Tensor | None,
-    v: Any,
-    g: Any,
-    c: Any,
-    x: Tensor,
-    knots: Tensor,
-    by_v: bool,
-    by_g: bool,
-    by_c: bool,
-    by_x: bool,
+def contraction_vjp(
+    spec: Contraction, h: Tensor | None, tensors: Sequence[Any], needed: Sequence[bool]
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None, Tensor | None]:
-    """The gradients of ``<h, partial(form, ...)>`` by ``v, g, c, x``: derivatives of T with ``h`` in the empty place.
+    """Vector-Jacobian products: the gradients of ``sum(h * contract(spec, ...))`` by ``v, g, c, x``.
 
-    In one go where no derivatives of them can be asked for; else by operations that have some themselves.
+    They are derivatives of T with ``h`` in the empty place. One call computes them where no derivatives of them are
+    needed; else they are contractions again.
+
+    Args:
+        spec: the contraction.
+        h: as its result; None for zeros.
+        tensors: ``v, g, c, x, knots``, with None in the empty place.
+        needed: whether the gradient by ``v, g, c, x`` is needed.
     """
     if h is None:
         return None, None, None, None
-    part, degree, base, order = form
-    if part == G:
+    by, degree, base, order = spec
+    v, g, c, x, knots = tensors
+    need_v, need_g, need_c, need_x = needed
+    if by == G:
         g = h
-    elif part == V:
+    elif by == V:
         v = h
     else:
         c = h
-    in_v = in_g = in_c = in_x = None
-    if by_g:
-        in_g = partial((G, degree, base, order), v, None, c, x, knots)
-    if by_v or by_c or by_x:
+    grad_v = grad_g = grad_c = grad_x = None
+    if need_g:
+        grad_g = contract((G, degree, base, order), v, None, c, x, knots)
+    if need_v or need_c or need_x:
         if _is_grad_enabled() or _transforms_active():
-            if by_v:
-                in_v = partial((V, degree, base, order), None, g, c, x, knots)
-            if by_c:
-                in_c = partial((C, degree, base, order), v, g, None, x, knots)
-            if by_x:
-                in_x = partial((V, degree, base, order + 1), None, g, c, x, knots)
-                in_x = in_x if v is None else v * in_x
-        elif _is_dynamo_compiling() or _watched(v, g, c, x):
-            made = torch.ops.superpose.vjp(v, g, c, x, knots, degree, base, order, by_v, by_x, by_c)
-            wanted = (by_v, by_x, by_c)
-            in_v, in_x, in_c = (one if want else None for one, want in zip(made, wanted, strict=True))
+            if need_v:
+                grad_v = contract((V, degree, base, order), None, g, c, x, knots)
+            if need_c:
+                grad_c = contract((C, degree, base, order), v, g, None, x, knots)
+            if need_x:
+                grad_x = contract((V, degree, base, order + 1), None, g, c, x, knots)
+                grad_x = grad_x if v is None else v * grad_x
+        elif _is_dynamo_compiling() or _is_traced(v, g, c, x):
+            needs = need_v, need_x, need_c
+            made = torch.ops.superpose.vjp(v, g, c, x, knots, degree, base, order, *needs)
+            grad_v, grad_x, grad_c = (one if need else None for one, need in zip(made, needs, strict=True))
         else:
-            in_v, in_x, in_c = backend.vjp(v, g, c, x, knots, degree, base, order, by_v, by_x, by_c)
-    return in_v, in_g, in_c, in_x
+            grad_v, grad_x, grad_c = backend.vjp(v, g, c, x, knots, spec[1:], (need_v, need_x, need_c))
+    return grad_v, grad_g, grad_c, grad_x
 
 
-def tangent(form: Form, tensors: Sequence[Any], tangents: Sequence[Any]) -> Tensor | None:
-    """The forward-mode derivative of ``partial(form, *tensors)`` along ``tangents``, one for each tensor or None.
+def contraction_jvp(spec: Contraction, tensors: Sequence[Any], tangents: Sequence[Any]) -> Tensor | None:
+    """Jacobian-vector product: the derivative of ``contract(spec, *tensors)`` along ``tangents`` (each may be None).
 
-    T is linear in ``v``, ``g`` and ``c``; along ``x`` it is the next order, weighted by the tangent.
+    T is linear in ``v``, ``g`` and ``c``. Along ``x`` the derivative is the next order, weighted by the tangent.
     """
-    part, degree, base, order = form
+    by, degree, base, order = spec
     terms = []
     for place in (V, G, C):
         if tangents[place] is not None:
             moved = list(tensors)
             moved[place] = tangents[place]
-            terms.append(partial(form, *moved))
+            terms.append(contract(spec, *moved))
     along = tangents[3]
     if along is not None:
         v, g, c, x, knots = tensors
-        steeper = (part, degree, base, order + 1)
-        if part == V:
-            terms.append(along * partial(steeper, None, g, c, x, knots))
+        next_order = (by, degree, base, order + 1)
+        if by == V:
+            terms.append(along * contract(next_order, None, g, c, x, knots))
         else:
-            terms.append(partial(steeper, along if v is None else v * along, g, c, x, knots))
+            terms.append(contract(next_order, along if v is None else v * along, g, c, x, knots))
     return sum(terms[1:], terms[0]) if terms else None
 
 
-def stacked(form: Form, tensors: Sequence[Any], in_dims: Sequence[int | None], count: int) -> Tensor:
-    """``count`` times ``partial(form, *tensors)``, stacked along a new first dimension.
+def contraction_vmap(spec: Contraction, tensors: Sequence[Any], in_dims: Sequence[int | None], count: int) -> Tensor:
+    """``count`` contractions, stacked along a new first dimension.
 
     Args:
-        form: which derivative of which form.
+        spec: the contraction.
         tensors: ``v, g, c, x, knots``.
-        in_dims: for each of them the dimension along which it is a stack, or None where it is the same for all.
-        count: how many they are.
+        in_dims: for each of them the dimension along which it is stacked, or None where all share one tensor.
+        count: length of the stacks.
     """
-    part = form[0]
+    by = spec[0]
     many_v, many_g, many_c, many_x, many_knots = many = [dim is not None for dim in in_dims]
-    v, g, c, x, knots = fronted = [
+    v, g, c, x, knots = stacks = [
         tensor if dim is None else tensor.movedim(dim, 0) for tensor, dim in zip(tensors, in_dims, strict=True)
     ]
-    if part != C and not many_c and not many_knots:
-        # The same curves for all: their samples are the samples of one call.
+    if by != C and not many_c and not many_knots:
+        # All share the curves: one contraction over the samples of all.
         def samples(tensor: Any, each: bool) -> Any:
             return None if tensor is None else (tensor if each else tensor.expand(count, *tensor.shape)).flatten(0, 1)
 
-        whole = partial(form, samples(v, many_v), samples(g, many_g), c, samples(x, many_x), knots)
+        whole = contract(spec, samples(v, many_v), samples(g, many_g), c, samples(x, many_x), knots)
         return whole.view(count, x.shape[-2], whole.shape[-1])
-    if part != V and not (many_v or many_x or many_knots):
-        # The same points for all: their outputs are the outputs of one call.
+    if by != V and not (many_v or many_x or many_knots):
+        # All share the points: one contraction with the outputs of all.
         g = None if g is None else g.movedim(0, -2).flatten(-2)
         c = None if c is None else c.movedim(0, -2).flatten(-2)
-        whole = partial(form, v, g, c, x, knots)
+        whole = contract(spec, v, g, c, x, knots)
         return whole.view(*whole.shape[:-1], count, whole.shape[-1] // count).movedim(-2, 0)
-    alone = [[tensor[n] if each else tensor for tensor, each in zip(fronted, many, strict=True)] for n in range(count)]
-    return torch.stack([partial(form, *arguments) for arguments in alone])
+    alone = [[tensor[n] if each else tensor for tensor, each in zip(stacks, many, strict=True)] for n in range(count)]
+    return torch.stack([contract(spec, *arguments) for arguments in alone])

@@ -1,4 +1,6 @@
-// Many outputs: the samples of an input are ordered by interval, and the rows that they share stay in registers.
+// Many outputs: the samples of an input are sorted by interval, and the coefficient rows that they share stay in registers.
+// Against reading the rows anew for each sample that took the forward pass at (1024, 128, 128), G = 5, from 1.88 to 1.67 ms
+// (docs/performance.md).
 #pragma once
 
 #include "coefficients.hpp"
@@ -17,7 +19,7 @@ void sum_column(const Column<T>& column, const TileRows<T>& tile, const TileRows
     for (int j = 0; j < NV; ++j) base[j] = load(tile.base + j * width);
     const T* const weights = column.values;
     const std::int64_t stride = column.stride;
-    for_runs<T, K, NV>(column, tile, next, [=](std::int64_t b, const Vector<T>(*rows)[NV]) __attribute__((always_inline)) {
+    for_samples_by_interval<T, K, NV>(column, tile, next, [=](std::int64_t b, const Vector<T>(*rows)[NV]) __attribute__((always_inline)) {
         T* to = sums + b * (NV * width);
         Vector<T> sum[NV];
 #pragma GCC unroll 4
@@ -36,10 +38,10 @@ void sum_column(const Column<T>& column, const TileRows<T>& tile, const TileRows
     });
 }
 
-// Samples [begin, end) by the vectors [first_vector, last_vector) of the outputs. Sums of a strip stand tile by tile, so
-// that those of a tile fit into the first-level cache.
+// Samples [begin, end) and the vectors [first_vector, last_vector) of the outputs. The sums of a strip are stored tile by tile,
+// and `least` samples of a tile are 32 KiB, the first-level cache of the EPYC in docs/performance.md.
 template <class T, int K>
-bool sum_wide(const EdgeSum<T>& call, std::int64_t begin, std::int64_t end, std::int64_t first_vector,
+bool sum_sorted(const EdgeSum<T>& call, std::int64_t begin, std::int64_t end, std::int64_t first_vector,
               std::int64_t last_vector) {
     constexpr int width = Simd<T>::width, most = tile_vectors(K);
     constexpr std::int64_t least = 32768 / (most * width * sizeof(T));
@@ -53,11 +55,11 @@ bool sum_wide(const EdgeSum<T>& call, std::int64_t begin, std::int64_t end, std:
     Knots<T>* knots;
     T* sums;
     const std::int64_t size = (last_vector - first_vector) * width;
-    const bool fits = lay_out([&](Cutter& cutter) {
-        columns.cut(cutter, true, false, call.v);
-        coefficients.cut(cutter);
-        knots = cutter.cut<Knots<T>>(I);
-        sums = cutter.cut<T>(longest * size);
+    const bool fits = allocate_in_arena([&](Arena& arena) {
+        columns.allocate(arena, true, false, call.v);
+        coefficients.allocate(arena);
+        knots = arena.take<Knots<T>>(I);
+        sums = arena.take<T>(longest * size);
     });
     if (!fits) return false;
     coefficients.prepare();
@@ -76,7 +78,7 @@ bool sum_wide(const EdgeSum<T>& call, std::int64_t begin, std::int64_t end, std:
                                                 : sum_column<T, K, 1>;
                 TileRows<T> tile = coefficients.tile(i, vector);
                 for (int c = 0; c < count; ++c) {
-                    // The next input's rows, or the next tile's of the block.
+                    // To prefetch: the rows of the next input, or those of the next tile of this block.
                     const bool last = c + 1 == count;
                     const TileRows<T> next = last ? coefficients.tile(i, smaller(vector + vectors, tiles.vectors - 1))
                                                   : coefficients.tile(i + c + 1, vector);
@@ -98,19 +100,19 @@ bool sum_wide(const EdgeSum<T>& call, std::int64_t begin, std::int64_t end, std:
 
 // ------------------------------------------------------------------------------------------------ gradients
 
-// totals[b] gets, or gets more of, the products of g and the edge functions at sample b, lane by lane.
+// Sets totals[b] (FRESH) or adds to it: the products of g and the edge functions at sample b, lane by lane.
 template <class T, int K, int NV, bool FRESH>
-void pull_column(const Column<T>& column, bool of_slopes, const TileRows<T>& tile, const TileRows<T>* next, const T* g,
+void contract_column(const Column<T>& column, bool of_next_order, const TileRows<T>& tile, const TileRows<T>* next, const T* g,
                  std::int64_t lanes, T* totals) {
     constexpr int width = Simd<T>::width;
     Vector<T> base[NV];
 #pragma GCC unroll 4
     for (int j = 0; j < NV; ++j) base[j] = load(tile.base + j * width);
-    // A broken vector reads on into other rows: g is zero there, but zero times a NaN is not.
+    // A vector that is not full reads on into other rows. g is zero there, but zero times NaN is NaN.
     const auto keep = first_lanes<Vector<T>>(lanes);
-    const T* const weights = column.weights(of_slopes);
+    const T* const weights = column.weights(of_next_order);
     const std::int64_t stride = column.stride;
-    for_runs<T, K, NV>(column, tile, next, [=](std::int64_t b, const Vector<T>(*rows)[NV]) __attribute__((always_inline)) {
+    for_samples_by_interval<T, K, NV>(column, tile, next, [=](std::int64_t b, const Vector<T>(*rows)[NV]) __attribute__((always_inline)) {
         const T* here = g + b * (NV * width);
         T* to = totals + b * width;
         const Vector<T> w = all(weights[(K + 1) * stride + b]);
@@ -131,9 +133,9 @@ void pull_column(const Column<T>& column, bool of_slopes, const TileRows<T>& til
     });
 }
 
-// Rows of one input's coefficient gradient, NV vectors of outputs, of which the first `left` lanes count: a window of
-// K + 1 rows slides over the intervals. Where a row is a part of a vector, the first rows are stored as whole vectors, for
-// the next row covers what is too much, which costs less than to leave it out.
+// The gradient by one input's coefficients, NV vectors of outputs, of which the first `left` lanes are stored. A window of
+// K + 1 rows slides over the intervals, so each row is written once. Where a row is less than a vector, it is stored as a
+// whole vector and the next row overwrites the excess, which costs less than a partial store.
 template <class T, int K, int NV>
 void coefficient_column(const Column<T>& column, std::int64_t intervals, const T* g, T* to, T* base_to,
                         std::int64_t outputs, int left, bool add) {
@@ -150,7 +152,7 @@ void coefficient_column(const Column<T>& column, std::int64_t intervals, const T
             store_part(row + j * width, add ? values[j] + load_part(row + j * width, lanes) : values[j], lanes);
         }
     };
-    // Writes the rows that no later interval adds to.
+    // Writes the rows that are complete: no later interval adds to them.
     std::int64_t interval = 0;
     const auto slide = [&](std::int64_t end) {
         for (; interval < end; ++interval, to += outputs) {
@@ -168,7 +170,7 @@ void coefficient_column(const Column<T>& column, std::int64_t intervals, const T
             for (int j = 0; j < NV; ++j) window[K][j] = Vector<T>{};
         }
     };
-    for (const Run *run = column.runs, *end = run + column.count; run < end; ++run) {
+    for (const IntervalRun *run = column.runs, *end = run + column.count; run < end; ++run) {
         slide(run->interval);
         const std::int32_t* const stop = column.order + run[1].begin;
         for (const std::int32_t* p = column.order + run->begin; p < stop; ++p) {
@@ -193,71 +195,71 @@ void coefficient_column(const Column<T>& column, std::int64_t intervals, const T
 
 // Samples [begin, end) and inputs [first_input, last_input).
 template <class T, int K>
-bool pull_wide(const Pulls<T>& call, std::int64_t begin, std::int64_t end, std::int64_t first_input,
+bool vjp_sorted(const Vjp<T>& call, std::int64_t begin, std::int64_t end, std::int64_t first_input,
                std::int64_t last_input) {
     constexpr int width = Simd<T>::width, most = tile_vectors(K);
     const Shape& shape = call.shape;
     const std::int64_t I = shape.inputs, O = shape.outputs, rows = shape.rows(), G = shape.intervals;
     const Tiles<T> tiles(O);
-    const std::int64_t strip = strip_length(G, kPullStrip), longest = smaller(strip, end - begin);
-    const Order order = call.coefficient ? Order::kSorted : order_for(longest, G);
+    const std::int64_t strip = strip_length(G, kVjpStrip), longest = smaller(strip, end - begin);
+    const Order order = call.grad_coefficients ? Order::kSorted : order_for(longest, G);
     Columns<T, K> columns(shape, longest, order);
     Coefficients<T> coefficients(call.coefficients, shape);
     Knots<T>* knots;
-    T *g, *totals, *pulled;
-    const bool needs_pulls = call.value || call.slope;
-    const bool fits = lay_out([&](Cutter& cutter) {
-        columns.cut(cutter, call.value || call.coefficient, call.slope, call.v);
-        if (needs_pulls) coefficients.cut(cutter);
-        knots = cutter.cut<Knots<T>>(last_input - first_input);
-        g = cutter.cut<T>(longest * tiles.vectors * width);
-        totals = cutter.cut<T>(needs_pulls ? columns.stride() * width : 0);
-        pulled = cutter.cut<T>(needs_pulls ? kBlock * columns.stride() : 0);
+    T *g, *totals, *contracted;
+    const bool needs_input_gradients = call.grad_v || call.grad_x;
+    const bool fits = allocate_in_arena([&](Arena& arena) {
+        columns.allocate(arena, call.grad_v || call.grad_coefficients, call.grad_x, call.v);
+        if (needs_input_gradients) coefficients.allocate(arena);
+        knots = arena.take<Knots<T>>(last_input - first_input);
+        g = arena.take<T>(longest * tiles.vectors * width);
+        totals = arena.take<T>(needs_input_gradients ? columns.stride() * width : 0);
+        contracted = arena.take<T>(needs_input_gradients ? kBlock * columns.stride() : 0);
     });
     if (!fits) return false;
-    if (needs_pulls) coefficients.prepare();
+    if (needs_input_gradients) coefficients.prepare();
     for (std::int64_t i = first_input; i < last_input; ++i)
         knots[i - first_input] = read_knots(call.knots + i * shape.knots(), K, G);
     for (std::int64_t b = begin; b < end; b += strip) {
         const std::int64_t n = smaller(strip, end - b);
         pack(call.g + b * O, tiles, n, most, g);
-        const auto pull = [&](bool of_slopes, std::int64_t i, int count, T* to) {
+        const auto contract = [&](bool of_next_order, std::int64_t i, int count, T* to) {
             for (int c = 0; c < count; ++c) {
                 for_tiles(tiles, 0, tiles.vectors, most, [&](std::int64_t vector, int vectors) {
                     const bool last = vector + vectors == tiles.vectors;
                     const TileRows<T> tile = coefficients.tile(i + c, vector);
                     const TileRows<T> next = last ? coefficients.tile(smaller(i + c + 1, I - 1), 0)
                                                   : coefficients.tile(i + c, vector + vectors);
-                    const auto column = vectors == 4   ? vector == 0 ? pull_column<T, K, smaller(4, most), true>
-                                                                     : pull_column<T, K, smaller(4, most), false>
-                                        : vectors == 2 ? vector == 0 ? pull_column<T, K, smaller(2, most), true>
-                                                                     : pull_column<T, K, smaller(2, most), false>
-                                        : vector == 0  ? pull_column<T, K, 1, true>
-                                                       : pull_column<T, K, 1, false>;
-                    column(columns[c], of_slopes, tile, order == Order::kSorted ? &next : nullptr, g + vector * width * n,
+                    const auto column = vectors == 4   ? vector == 0 ? contract_column<T, K, smaller(4, most), true>
+                                                                     : contract_column<T, K, smaller(4, most), false>
+                                        : vectors == 2 ? vector == 0 ? contract_column<T, K, smaller(2, most), true>
+                                                                     : contract_column<T, K, smaller(2, most), false>
+                                        : vector == 0  ? contract_column<T, K, 1, true>
+                                                       : contract_column<T, K, 1, false>;
+                    column(columns[c], of_next_order, tile, order == Order::kSorted ? &next : nullptr, g + vector * width * n,
                            tiles.lanes(vector), totals);
                 });
                 for (std::int64_t p = 0; p < n; p += width)
-                    store(pulled + c * columns.stride() + p, sums_of_lanes<Vector<T>>(totals + p * width));
+                    store(contracted + c * columns.stride() + p, sums_of_lanes<Vector<T>>(totals + p * width));
             }
-            turn_round(pulled, columns.stride(), count, n, to + b * I + i, I);
+            transpose(contracted, columns.stride(), count, n, to + b * I + i, I);
         };
         for (std::int64_t i = first_input; i < last_input; i += kBlock) {
             const int count = static_cast<int>(smaller<std::int64_t>(kBlock, last_input - i));
             columns.read(knots + (i - first_input), call.x + b * I + i, call.v ? call.v + b * I + i : nullptr, n, count);
-            if (call.value) pull(false, i, count, call.value);
-            if (call.slope) {
+            if (call.grad_v) contract(false, i, count, call.grad_v);
+            if (call.grad_x) {
                 if (call.v) columns.weigh(true, n, count);
-                pull(true, i, count, call.slope);
+                contract(true, i, count, call.grad_x);
             }
-            if (!call.coefficient) continue;
+            if (!call.grad_coefficients) continue;
             if (call.v) columns.weigh(false, n, count);
             for (int c = 0; c < count; ++c) {
                 for_tiles(tiles, 0, tiles.vectors, most, [&](std::int64_t vector, int vectors) {
                     const auto column = vectors == 4   ? coefficient_column<T, K, smaller(4, most)>
                                         : vectors == 2 ? coefficient_column<T, K, smaller(2, most)>
                                                        : coefficient_column<T, K, 1>;
-                    T* to = call.coefficient + (i + c) * rows * O + vector * width;
+                    T* to = call.grad_coefficients + (i + c) * rows * O + vector * width;
                     column(columns[c], G, g + vector * width * n, to, shape.base == kNone ? nullptr : to + (rows - 1) * O,
                            O, static_cast<int>(smaller<std::int64_t>(width, tiles.lanes(vector))), b != begin);
                 });

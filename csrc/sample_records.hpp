@@ -1,4 +1,4 @@
-// A vector of outputs or less: what is not zero at a sample is a record.
+// A vector of outputs or less, on many intervals: the nonzero basis functions of a sample are one record.
 #pragma once
 
 #include "coefficients.hpp"
@@ -6,42 +6,44 @@
 namespace superpose {
 namespace {
 
-// Bytes of sums that intervals may have of their own; more are not worth it, for they must be cleared and added up.
+// Bytes of separate sums for each interval: half a first-level cache of 32 KiB. With more, clearing them and adding them up
+// costs more than adding each sample in place. No measurement of other values is recorded.
 constexpr std::int64_t kOwnSums = 16384;
 
-// Numbers in the sums of all intervals.
+// Size of the separate sums of all intervals.
 template <class T>
 std::int64_t own_sums(const Shape& shape, int width) {
     const bool single = shape.outputs == 1 && shape.degree <= 3;
     return shape.intervals * (single ? 8 : (shape.degree + 1) * width);
 }
 
-// Of a vector or less, how many lanes are worked with.
+// Lanes of the vectors for so many outputs: half a vector where it holds all outputs, since a half is more often inside one
+// line of the cache. On (1000, 2, 5), G = 1000, that took the forward pass from 14.7 to 12.2 us (docs/performance.md).
 template <class T>
-int narrow_width(std::int64_t outputs) {
+int record_vector_width(std::int64_t outputs) {
     return 2 * outputs <= Simd<T>::width ? LanesOf<HalfVector<T>>::width : Simd<T>::width;
 }
 
-// Whether the gradients are made here: or else, where many samples share their rows, by columns.
+// Whether the gradients are computed by records; else, where many samples share their rows, by sorted columns.
 template <class T>
-bool is_narrow(const Shape& shape, std::int64_t samples) {
+bool uses_records(const Shape& shape, std::int64_t samples) {
     if (shape.outputs > Simd<T>::width) return false;
-    const int width = narrow_width<T>(shape.outputs);
+    const int width = record_vector_width<T>(shape.outputs);
     return width < Simd<T>::width || std::int64_t(sizeof(T)) * own_sums<T>(shape, width) <= kOwnSums ||
-           2 * shape.intervals > smaller(samples, strip_length(shape.intervals, kPullStrip));
+           2 * shape.intervals > smaller(samples, strip_length(shape.intervals, kVjpStrip));
 }
 
 // ------------------------------------------------------------------------------------------------ sums
 
-// Where sums go: rows of `outputs` lanes, a vector or less. Whether there is nothing yet to add to; whether nothing will
-// be added later.
+// Destination of sums: rows of `outputs` lanes, a vector or less. `fresh`: the rows are still undefined; `final`: no later
+// inputs add to them.
 template <class T>
 struct Sums {
     T* to;
     std::int64_t outputs, samples;
     bool fresh, final;
 
-    // Whether samples up to b may be stored as whole vectors: where a part is, the sums of later samples cover the rest.
+    // Whether samples up to b may be stored as whole vectors: the excess lanes are overwritten by the sums of later samples.
     bool are_whole(std::int64_t b, int width) const {
         return outputs == width || (fresh && final && b * outputs + width <= samples * outputs);
     }
@@ -53,7 +55,7 @@ SUPERPOSE_INLINE void sum_samples(const TileRows<T>* tiles, const Record<T>* con
                                   const Sums<T>& out) {
     constexpr int width = LanesOf<V>::width;
     V sum[NB] = {};
-    // Parts of vectors, one after another: they are seldom, and their branches are long.
+    // Partial loads and stores in a loop that is not unrolled: they are rare, and their code is long.
     T parts[NB * width];
     if (!out.fresh) {
         const T* from = out.to + b * out.outputs;
@@ -69,7 +71,7 @@ SUPERPOSE_INLINE void sum_samples(const TileRows<T>* tiles, const Record<T>* con
         const T* row[NB];
 #pragma GCC unroll 16
         for (int q = 0; q < NB; ++q) row[q] = tiles[i].rows + record[q].first * stride;
-        // Sample after sample for each row: a sum is not asked for again before its last product is there.
+        // All samples for one row, then the next row: each sum waits for its last product, and the others fill the time.
 #pragma GCC unroll 8
         for (int s = 0; s <= K; ++s) {
 #pragma GCC unroll 16
@@ -94,7 +96,7 @@ SUPERPOSE_INLINE void sum_samples(const TileRows<T>* tiles, const Record<T>* con
 
 template <class T, int K, class V>
 void sum_vectors(const TileRows<T>* tiles, const Record<T>* const* records, int count, const Sums<T>& out) {
-    // As many sums at a time as registers hold: each waits for its last product.
+    // As many independent sums as registers hold, to hide the latency of a multiply-add: 6 with 16 registers, 12 with 32.
     constexpr int NB = kRegisters / 16 * 6;
     std::int64_t b = 0;
     for (; b + NB <= out.samples; b += NB) sum_samples<T, K, NB, V>(tiles, records, count, b, out);
@@ -104,7 +106,7 @@ void sum_vectors(const TileRows<T>* tiles, const Record<T>* const* records, int 
 // A vector of outputs or less.
 template <class T, int K>
 void sum_vector(const TileRows<T>* tiles, const Record<T>* const* records, int count, const Sums<T>& out) {
-    if (narrow_width<T>(out.outputs) < Simd<T>::width) {
+    if (record_vector_width<T>(out.outputs) < Simd<T>::width) {
         sum_vectors<T, K, HalfVector<T>>(tiles, records, count, out);
     } else {
         sum_vectors<T, K, Vector<T>>(tiles, records, count, out);
@@ -129,26 +131,26 @@ void sum_single(const TileRows<T>* tiles, const Record<T>* const* records, int c
 
 // Samples [begin, end) by outputs that make one vector or less. Sums stay in registers.
 template <class T, int K>
-bool sum_narrow(const EdgeSum<T>& call, std::int64_t begin, std::int64_t end) {
+bool sum_records(const EdgeSum<T>& call, std::int64_t begin, std::int64_t end) {
     const Shape& shape = call.shape;
     const std::int64_t I = shape.inputs, O = shape.outputs;
-    const std::int64_t longest = smaller(kNarrowStrip, end - begin);
+    const std::int64_t longest = smaller(kRecordStrip, end - begin);
     Reader<T, K> reader;
     Coefficients<T> coefficients(call.coefficients, shape);
     Knots<T>* knots;
     Record<T>* records[kBlock];
-    const bool fits = lay_out([&](Cutter& cutter) {
-        reader.cut(cutter);
-        coefficients.cut(cutter);
-        knots = cutter.cut<Knots<T>>(I);
-        for (auto& part : records) part = cutter.cut<Record<T>>(longest + 4);
+    const bool fits = allocate_in_arena([&](Arena& arena) {
+        reader.allocate(arena);
+        coefficients.allocate(arena);
+        knots = arena.take<Knots<T>>(I);
+        for (auto& part : records) part = arena.take<Record<T>>(longest + 4);
     });
     if (!fits) return false;
     coefficients.prepare();
     for (std::int64_t i = 0; i < I; ++i) knots[i] = read_knots(call.knots + i * shape.knots(), K, shape.intervals);
     const BaseFunction<T> base(shape.base, shape.order);
-    for (std::int64_t b = begin; b < end; b += kNarrowStrip) {
-        const std::int64_t n = smaller(kNarrowStrip, end - b);
+    for (std::int64_t b = begin; b < end; b += kRecordStrip) {
+        const std::int64_t n = smaller(kRecordStrip, end - b);
         for (std::int64_t i = 0; i < I; i += kBlock) {
             const int count = static_cast<int>(smaller<std::int64_t>(kBlock, I - i));
             TileRows<T> tiles[kBlock];
@@ -172,10 +174,10 @@ bool sum_narrow(const EdgeSum<T>& call, std::int64_t begin, std::int64_t end) {
 
 // sums[b] = sum over a vector V of outputs of g times the edge function.
 template <class T, int K, class V>
-void pull_vector(const TileRows<T>& tile, const Record<T>* records, std::int64_t n, const T* g, std::int64_t outputs,
+void contract_vector(const TileRows<T>& tile, const Record<T>* records, std::int64_t n, const T* g, std::int64_t outputs,
                  T* sums) {
     constexpr int width = LanesOf<V>::width;
-    // What is read on into other rows does not count: g is zero there, but zero times a NaN is not.
+    // A vector that is not full reads on into other rows. g is zero there, but zero times NaN is NaN.
     const auto keep = first_lanes<V>(outputs);
     const V base = load_as<V>(tile.base);
     const auto product = [=](std::int64_t b) __attribute__((always_inline)) {
@@ -198,7 +200,7 @@ void pull_vector(const TileRows<T>& tile, const Record<T>* records, std::int64_t
 
 // A single output; see side_by_side.
 template <class T, int K>
-void pull_single(const TileRows<T>& tile, const Record<T>* records, std::int64_t n, const T* g, T* sums) {
+void contract_single(const TileRows<T>& tile, const Record<T>* records, std::int64_t n, const T* g, T* sums) {
     typedef typename Four<T>::V V;
     for (std::int64_t b = 0; b < n; ++b) {
         const Record<T>& record = records[b];
@@ -266,8 +268,8 @@ void coefficient_vector(const Record<T>* records, std::int64_t n, std::int64_t i
     if (base_to) put(base_to, base);
 }
 
-// Calls take(sample) for all n, four streams in turn: neighbours in a table often lie on the same interval, and each
-// would wait for the sums of the one before it.
+// Calls take(sample) for all n samples, in four interleaved streams: neighbours in a table are often in the same interval, and
+// each would wait for the sums of the one before. docs/performance.md has the time of this order.
 template <class F>
 SUPERPOSE_INLINE void in_streams(std::int64_t n, F&& take) {
     const std::int64_t quarter = n / 4;
@@ -278,8 +280,8 @@ SUPERPOSE_INLINE void in_streams(std::int64_t n, F&& take) {
     for (std::int64_t b = 4 * quarter; b < n; ++b) take(b);
 }
 
-// The same on many intervals, where sums of their own, which must be cleared and added up, are not worth it: each sample
-// is added where it belongs.
+// The same on many intervals, where separate sums would cost more to clear and add up than they save: each sample is added to
+// the gradient in place.
 template <class T, int K, class V>
 void coefficient_rows(const Record<T>* records, std::int64_t n, std::int64_t intervals, const T* g, T* to, T* base_to,
                       std::int64_t outputs, bool add) {
@@ -299,7 +301,8 @@ void coefficient_rows(const Record<T>* records, std::int64_t n, std::int64_t int
         const V here = load_as<V>(g + b * width);
         T* const row = to + record.first * outputs;
         if (record.first < broken) {
-            // All rows are read before the first is written: a vector reaches into the next row, and would wait for it.
+            // All rows are read before the first is written: a stored vector reaches into the next row, whose load would wait
+            // for the store. Row by row took 60 us in place of 22 on (1000, 2, 5), G = 1000 (docs/performance.md).
             V sum[K + 1];
 #pragma GCC unroll 8
             for (int s = 0; s <= K; ++s) {
@@ -340,14 +343,14 @@ void coefficient_rows_single(const Record<T>* records, std::int64_t n, std::int6
     if (base_to) *base_to += base;
 }
 
-// What pull_narrow does for one width of vectors.
+// vjp_records for one width of vectors.
 template <class T, int K, class V>
-bool pull_vectors(const Pulls<T>& call, std::int64_t begin, std::int64_t end, std::int64_t first_input,
+bool vjp_record_vectors(const Vjp<T>& call, std::int64_t begin, std::int64_t end, std::int64_t first_input,
                   std::int64_t last_input) {
     constexpr int width = LanesOf<V>::width;
     const Shape& shape = call.shape;
     const std::int64_t I = shape.inputs, O = shape.outputs, rows = shape.rows(), G = shape.intervals;
-    const std::int64_t longest = smaller(kNarrowStrip, end - begin);
+    const std::int64_t longest = smaller(kRecordStrip, end - begin);
     const bool single = O == 1 && K <= 3;
     const std::int64_t size = own_sums<T>(shape, width);
     const bool own = std::int64_t(sizeof(T)) * size <= kOwnSums;
@@ -356,48 +359,48 @@ bool pull_vectors(const Pulls<T>& call, std::int64_t begin, std::int64_t end, st
     Knots<T>* knots;
     Record<T>*values, *slopes;
     T *sums, *g, *work;
-    const bool needs_values = call.value || call.coefficient, needs_pulls = call.value || call.slope;
-    const bool fits = lay_out([&](Cutter& cutter) {
-        reader.cut(cutter);
-        if (needs_pulls) coefficients.cut(cutter);
-        knots = cutter.cut<Knots<T>>(last_input - first_input);
-        values = needs_values ? cutter.cut<Record<T>>(longest) : nullptr;
-        slopes = call.slope ? cutter.cut<Record<T>>(longest) : nullptr;
-        sums = cutter.cut<T>(longest);
-        g = cutter.cut<T>(single ? 0 : longest * width);
-        work = cutter.cut<T>(call.coefficient && own ? size : 0);
+    const bool needs_values = call.grad_v || call.grad_coefficients, needs_input_gradients = call.grad_v || call.grad_x;
+    const bool fits = allocate_in_arena([&](Arena& arena) {
+        reader.allocate(arena);
+        if (needs_input_gradients) coefficients.allocate(arena);
+        knots = arena.take<Knots<T>>(last_input - first_input);
+        values = needs_values ? arena.take<Record<T>>(longest) : nullptr;
+        slopes = call.grad_x ? arena.take<Record<T>>(longest) : nullptr;
+        sums = arena.take<T>(longest);
+        g = arena.take<T>(single ? 0 : longest * width);
+        work = arena.take<T>(call.grad_coefficients && own ? size : 0);
     });
     if (!fits) return false;
-    if (needs_pulls) coefficients.prepare();
+    if (needs_input_gradients) coefficients.prepare();
     for (std::int64_t i = first_input; i < last_input; ++i)
         knots[i - first_input] = read_knots(call.knots + i * shape.knots(), K, G);
     const BaseFunction<T> base(shape.base, shape.order), next(shape.base, shape.order + 1);
-    for (std::int64_t b = begin; b < end; b += kNarrowStrip) {
-        const std::int64_t n = smaller(kNarrowStrip, end - b);
+    for (std::int64_t b = begin; b < end; b += kRecordStrip) {
+        const std::int64_t n = smaller(kRecordStrip, end - b);
         if (!single) pack_rows<T, V>(call.g + b * O, O, n, g);
         for (std::int64_t i = first_input; i < last_input; ++i) {
             const std::int64_t at = b * I + i;
             reader.read(knots[i - first_input], base, next, call.x + at, I, n, values, slopes);
-            const auto pull = [&](const Record<T>* records) {
+            const auto contract = [&](const Record<T>* records) {
                 const TileRows<T> tile = coefficients.tile(i, 0);
                 if (single) {
-                    pull_single<T, K>(tile, records, n, call.g + b, sums);
+                    contract_single<T, K>(tile, records, n, call.g + b, sums);
                 } else {
-                    pull_vector<T, K, V>(tile, records, n, g, O, sums);
+                    contract_vector<T, K, V>(tile, records, n, g, O, sums);
                 }
             };
-            if (call.value) {
-                pull(values);
-                for (std::int64_t p = 0; p < n; ++p) call.value[at + p * I] = sums[p];
+            if (call.grad_v) {
+                contract(values);
+                for (std::int64_t p = 0; p < n; ++p) call.grad_v[at + p * I] = sums[p];
             }
-            if (call.slope) {
-                pull(slopes);
+            if (call.grad_x) {
+                contract(slopes);
                 for (std::int64_t p = 0; p < n; ++p)
-                    call.slope[at + p * I] = call.v ? call.v[at + p * I] * sums[p] : sums[p];
+                    call.grad_x[at + p * I] = call.v ? call.v[at + p * I] * sums[p] : sums[p];
             }
-            if (!call.coefficient) continue;
+            if (!call.grad_coefficients) continue;
             if (call.v) scale_records<T, K>(call.v + at, I, n, values);
-            T* to = call.coefficient + i * rows * O;
+            T* to = call.grad_coefficients + i * rows * O;
             T* base_to = shape.base == kNone ? nullptr : to + (rows - 1) * O;
             const bool add = b != begin;
             if (single && own) {
@@ -416,11 +419,11 @@ bool pull_vectors(const Pulls<T>& call, std::int64_t begin, std::int64_t end, st
 
 // Samples [begin, end) and inputs [first_input, last_input).
 template <class T, int K>
-bool pull_narrow(const Pulls<T>& call, std::int64_t begin, std::int64_t end, std::int64_t first_input,
+bool vjp_records(const Vjp<T>& call, std::int64_t begin, std::int64_t end, std::int64_t first_input,
                  std::int64_t last_input) {
-    const bool half = narrow_width<T>(call.shape.outputs) < Simd<T>::width;
-    return half ? pull_vectors<T, K, HalfVector<T>>(call, begin, end, first_input, last_input)
-                : pull_vectors<T, K, Vector<T>>(call, begin, end, first_input, last_input);
+    const bool half = record_vector_width<T>(call.shape.outputs) < Simd<T>::width;
+    return half ? vjp_record_vectors<T, K, HalfVector<T>>(call, begin, end, first_input, last_input)
+                : vjp_record_vectors<T, K, Vector<T>>(call, begin, end, first_input, last_input);
 }
 
 }  // namespace
