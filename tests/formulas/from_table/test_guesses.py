@@ -12,7 +12,7 @@ import sympy
 import torch
 from torch import Tensor
 
-from superpose.formulas.dictionary import terms
+from superpose.formulas.dictionary import simplest_products
 from superpose.formulas.from_table.additive import additive
 from superpose.formulas.from_table.curve import _reciprocal, _scanned, curves
 from superpose.formulas.from_table.expansions import chosen, expansions
@@ -61,10 +61,11 @@ def soon() -> float:
 @pytest.mark.parametrize(("low", "high", "count"), [(1.0, 3.0, 1), (1.0, 3.0, 2), (-2.0, 2.0, 2), (0.5, 1.5, 4)])
 def test_terms_have_the_values_that_they_say_and_come_plainest_first(low: float, high: float, count: int) -> None:
     x = random(60, count, low=low, high=high)
-    found = terms(x, symbols(count), most=300)
-    assert found.expression(0) == 1 and 20 < len(found.costs) <= 300
-    assert found.costs == sorted(found.costs)
-    for index in range(len(found.costs)):
+    found = simplest_products(x, symbols(count), most=300)
+    assert found.expression(0) == 1 and 20 < len(found) <= 300
+    costs = [found.cost(index) for index in range(len(found))]
+    assert costs == sorted(costs)
+    for index in range(len(found)):
         torch.testing.assert_close(found.values[:, index], values(found.expression(index), x), rtol=1e-12, atol=1e-12)
 
 
@@ -72,15 +73,15 @@ def test_no_term_has_a_pole_among_the_rows() -> None:
     a, b = symbols(2)
     x = random(60, 2, low=-2.0, high=2.0)
     x[0, 0] = 1e-9
-    found = terms(x, [a, b], most=300)
-    every = [found.expression(index) for index in range(len(found.costs))]
+    found = simplest_products(x, [a, b], most=300)
+    every = [found.expression(index) for index in range(len(found))]
     assert a / b in every and b / a not in every
 
 
 def test_waves_of_two_columns_are_among_the_terms() -> None:
     a, b = symbols(2)
-    found = terms(random(60, 2), [a, b], most=400)
-    every = {found.expression(index) for index in range(len(found.costs))}
+    found = simplest_products(random(60, 2), [a, b], most=400)
+    every = {found.expression(index) for index in range(len(found))}
     assert {sympy.sin(a * b), sympy.cos(a / b), sympy.sin(a - b), sympy.exp(-a / b), a * sympy.sin(b)} <= every
 
 

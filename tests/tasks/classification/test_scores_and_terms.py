@@ -18,7 +18,7 @@ from superpose.formulas.from_scores import terms
 from superpose.formulas.from_scores.joint import joint_formulas
 from superpose.formulas.from_scores.problem import against
 from superpose.formulas.from_scores.search import ScoreFormula, score_formulas
-from superpose.formulas.from_scores.terms import Dictionary
+from superpose.formulas.from_scores.terms import StandardizedTerms
 from superpose.nn import Head
 from superpose.nn.symbolic_functions import torch_function
 from superpose.stopping import StopReason
@@ -59,7 +59,7 @@ def test_terms_are_what_their_expressions_say(low: float, high: float) -> None:
     some = terms.best_products(singles, doubles, x[:, 0] * x[:, 1], torch.ones(200, dtype=DOUBLE), 5, deadline=soon())
     assert len(some) == 5 and len(doubles) > 3 and {term.kind for term in singles} >= {"x", "x^2"}
     for term in (*singles, *doubles, *some):
-        torch.testing.assert_close(term.values, values(term.build(), x), rtol=1e-12, atol=1e-12)
+        torch.testing.assert_close(term.values, values(term.expression, x), rtol=1e-12, atol=1e-12)
 
 
 def test_the_best_product_is_the_one_that_the_score_is_made_of() -> None:
@@ -79,7 +79,7 @@ def test_what_a_term_gains_is_what_the_likelihood_rises_by() -> None:
     y = drawn(0.15 * x[:, 0] + 0.2 * x[:, 1])
     head = Head("sigmoid", ("a", "b"))
     singles = [term for term in terms.single(x, symbols(4)) if term.kind == "x"]
-    dictionary = Dictionary.of(singles, 4000)
+    dictionary = StandardizedTerms(singles, 4000)
 
     def fitted(chosen: list[int]) -> tuple[float, Tensor]:
         matrix = torch.cat([torch.ones(4000, 1, dtype=DOUBLE), dictionary.values[:, chosen]], 1)
@@ -102,7 +102,7 @@ def test_what_a_term_gains_is_what_the_likelihood_rises_by() -> None:
 
 def test_a_combination_is_written_as_it_was_fitted() -> None:
     x = random(100, 2, 1.0, 2.0)
-    dictionary = Dictionary.of(terms.single(x, symbols(2)), 100)
+    dictionary = StandardizedTerms(terms.single(x, symbols(2)), 100)
     theta = torch.tensor([0.3, -1.2, 2.0], dtype=DOUBLE)
     written = dictionary.written((1, 4), theta)
     torch.testing.assert_close(values(written, x), theta[0] + dictionary.values[:, [1, 4]] @ theta[1:])

@@ -17,10 +17,11 @@ import torch
 from torch import Tensor
 
 from superpose.data.sampling import evenly
+from superpose.formulas.dictionary import Term
 from superpose.formulas.from_scores import terms
 from superpose.formulas.from_scores.problem import ScoreProblem, against
 from superpose.formulas.from_scores.search import ScoreFormula, formula, normalised
-from superpose.formulas.from_scores.terms import Dictionary, Term
+from superpose.formulas.from_scores.terms import StandardizedTerms
 from superpose.formulas.subsets import backward_elimination, forward_selection
 from superpose.nn.head import Head
 
@@ -77,8 +78,8 @@ def joint_formulas(
     search = _Pursuit(symbols, x, y, smooth - smooth[:, usual, None], usual, deadline, singles)
     # A product may be in the way of a sum that needs two terms at once.
     found = [search.run(search.plain)]
-    if len(search.dictionary.terms) > search.plain and not search.late():
-        found.append(search.run(len(search.dictionary.terms)))
+    if len(search.dictionary) > search.plain and not search.late():
+        found.append(search.run(len(search.dictionary)))
     return search.written(min(found, key=lambda one: one.price))
 
 
@@ -106,7 +107,7 @@ class _Pursuit:
             p = smooth[few].softmax(-1)[:, k]
             weights = (p * (1 - p)).clamp(min=1e-3)
             every += terms.best_products(strong, doubles, smooth[few, k], weights, _PRODUCTS, deadline=deadline)
-        self.dictionary = Dictionary.of(every, self.count)
+        self.dictionary = StandardizedTerms(every, self.count)
 
     def late(self) -> bool:
         return time.monotonic() > self.deadline

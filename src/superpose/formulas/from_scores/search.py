@@ -19,12 +19,13 @@ from torch import Tensor
 
 from superpose.data.sampling import evenly
 from superpose.formulas import selection
+from superpose.formulas.dictionary import Term
 from superpose.formulas.expressions import rewrite
 from superpose.formulas.expressions.constants import Fitted
 from superpose.formulas.from_scores import terms
 from superpose.formulas.from_scores.label_noise import Noisy
 from superpose.formulas.from_scores.problem import ScoreProblem
-from superpose.formulas.from_scores.terms import Dictionary, Term, expression_size
+from superpose.formulas.from_scores.terms import StandardizedTerms, expression_size
 from superpose.formulas.subsets import backward_elimination, forward_selection
 from superpose.nn.head import Head
 
@@ -216,7 +217,7 @@ class _Search:
 
     def sums(self, known: Sequence[Term], weights: Tensor) -> Iterator[sympy.Expr]:
         """Sums of one term, two terms and so on: the best few of each length."""
-        dictionary = Dictionary.of(known, self.count)
+        dictionary = StandardizedTerms(known, self.count)
 
         def grown(beam: Sequence[tuple[int, ...]]) -> dict[tuple[int, ...], float]:
             costs: dict[tuple[int, ...], float] = {}
@@ -233,7 +234,7 @@ class _Search:
         for level in forward_selection([empty], grown, beam=_BEAM, most=_MOST_TERMS, patience=patience):
             yield from (self.sum_of([known[index] for index in chosen]) for chosen in level)
 
-    def promising(self, dictionary: Dictionary, chosen: tuple[int, ...], weights: Tensor) -> list[int]:
+    def promising(self, dictionary: StandardizedTerms, chosen: tuple[int, ...], weights: Tensor) -> list[int]:
         """The terms along which the likelihood rises most for their cost, beside those that are chosen."""
         _, scores = self.linear(dictionary.values[:, chosen], weights)
         if self.head.kind == "gaussian":
@@ -270,7 +271,7 @@ class _Search:
 
     def sum_of(self, chosen: Sequence[Term]) -> sympy.Expr:
         """The sum of these terms and a constant, with the constants that are best on the rows of the screening."""
-        dictionary = Dictionary.of(chosen, self.count)
+        dictionary = StandardizedTerms(chosen, self.count)
         # The network's score is no place to begin: where classes are far apart it is anything.
         _, scores = self.linear(dictionary.values, torch.ones_like(self.smooth))
         matrix = torch.cat([torch.ones_like(scores[:, None]), dictionary.values], 1)

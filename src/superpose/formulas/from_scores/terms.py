@@ -8,14 +8,14 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from superpose.formulas import selection
+from superpose.formulas.dictionary import Dictionary, Term, column_terms
 from superpose.formulas.expressions import rewrite
 from superpose.formulas.subsets import score_test
 
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 # A term whose largest value is so many of its standard deviations says nothing but where its pole is.
 _MOST_PEAKED = 60.0
-_LARGEST_EXPONENT = 20.0
+# Functions of one column that scores are put together from.
+_SINGLE = frozenset({"x", "x^2", "x^3", "(x-c)^2", "1/x", "abs(x)", "sqrt(x)", "log(x)", "exp(x)", "sin(x)", "cos(x)"})
 # Factors of products; further functions stand alone.
 _FACTORS = ("x", "x^2", "1/x", "sqrt(x)")
 # With more columns than this, products are of those that tell most by themselves.
@@ -32,18 +33,6 @@ _MOST_COLUMNS = 12
 # Sums in numerators and denominators are of these.
 _SUMMANDS = ("x", "x^2")
 _CHUNK = 4096
-# A column is far from zero if its middle is so many times its range away.
-_FAR = 1.0
-
-
-@dataclass(frozen=True, eq=False)
-class Term:
-    """A term's values ``[N]``, a way to write it, and how many nodes that takes."""
-
-    values: Tensor
-    build: Callable[[], sympy.Expr]
-    columns: frozenset[int]
-    kind: str
 
 
 def expression_size(expression: sympy.Expr) -> float:
@@ -54,33 +43,29 @@ def expression_size(expression: sympy.Expr) -> float:
     return selection.class_size(rewrite.complexity(expression), calls)
 
 
-@dataclass(frozen=True, eq=False)
-class Dictionary:
-    """Terms side by side, ready to be combined.
+class StandardizedTerms:
+    """Terms with mean 0 and variance 1 on the rows, and what each costs against a likelihood.
+
+    Args:
+        terms: of the same rows.
+        count: rows that the likelihood is of; those of the terms are some of them.
 
     Attributes:
-        terms: as many as there are columns of values.
-        values: ``[S, T]``, each with mean 0 and variance 1.
-        centers, scales: ``[T]`` what the terms' own values were shifted and divided by.
+        values: ``[S, T]``.
         costs: ``[T]`` what a term has to raise twice the log-likelihood by.
-        count: rows that the likelihood is of; those of the values are some of them.
     """
 
-    terms: Sequence[Term]
-    values: Tensor
-    centers: Tensor
-    scales: Tensor
-    costs: Tensor
-    count: int
-
-    @classmethod
-    def of(cls, terms: Sequence[Term], count: int) -> Dictionary:
-        values = torch.stack([term.values for term in terms], 1)
-        centers, scales = values.mean(0), values.std(0)
+    def __init__(self, terms: Sequence[Term], count: int) -> None:
+        self.dictionary, self.count = Dictionary(terms), count
+        values = self.dictionary.values
+        self._centers, self._scales = values.mean(0), values.std(0)
+        self.values = (values - self._centers) / self._scales
         # A term costs a node for itself and one for its factor beside those that it is made of.
-        costs = [math.log(count) * (2 + expression_size(term.build())) for term in terms]
-        values = (values - centers) / scales
-        return cls(terms, values, centers, scales, torch.tensor(costs, dtype=values.dtype), count)
+        costs = [math.log(count) * (2 + expression_size(term.expression)) for term in terms]
+        self.costs = torch.tensor(costs, dtype=values.dtype)
+
+    def __len__(self) -> int:
+        return len(self.dictionary)
 
     def price(self, chosen: Sequence[int]) -> float:
         """What these terms cost together."""
@@ -104,46 +89,21 @@ class Dictionary:
         import sympy
 
         own = list(chosen)
-        factors = theta[1:] / self.scales[own]
-        constant = float(theta[0] - (factors * self.centers[own]).sum())
-        parts = [sympy.Float(c) * self.terms[t].build() for c, t in zip(factors.tolist(), own, strict=True)]
-        return sympy.Add(*parts, sympy.Float(constant))
+        factors = theta[1:] / self._scales[own]
+        constant = float(theta[0] - (factors * self._centers[own]).sum())
+        return self.dictionary.combination(own, factors.tolist()) + sympy.Float(constant)
 
 
 def single(x: Tensor, symbols: Sequence[sympy.Symbol]) -> list[Term]:
-    """Functions of one column each, those that have finite values on all rows ``x [N, n]``."""
-    import sympy
-
+    """Functions of one column each, of rows ``x [N, n]``, that vary and have no pole between the rows."""
     found: list[Term] = []
     for n, symbol in enumerate(symbols):
-        column = x[:, n]
-        positive = bool((column > 0).all())
-        apart = positive or bool((column < 0).all())
-        kinds: list[tuple[str, Tensor, sympy.Expr]] = [
-            ("x", column, symbol),
-            ("x^2", column.square(), symbol**2),
-            ("x^3", column**3, symbol**3),
-        ]
-        low, high = float(column.min()), float(column.max())
-        middle = low / 2 + high / 2
-        if abs(middle) > _FAR * (high - low):
-            # Far from zero a column and its square are all but the same: the square about the middle is not.
-            kinds.append(("(x-c)^2", (column - middle).square(), (symbol - sympy.Float(middle)) ** 2))
-        if apart:
-            kinds.append(("1/x", 1 / column, 1 / symbol))
-        else:
-            kinds.append(("abs(x)", column.abs(), sympy.Abs(symbol)))
-        if positive:
-            kinds += [("sqrt(x)", column.sqrt(), sympy.sqrt(symbol)), ("log(x)", column.log(), sympy.log(symbol))]
-        if float(column.abs().max()) < _LARGEST_EXPONENT:
-            kinds += [
-                ("exp(x)", column.exp(), sympy.exp(symbol)),
-                ("sin(x)", column.sin(), sympy.sin(symbol)),
-                ("cos(x)", column.cos(), sympy.cos(symbol)),
-            ]
-        for kind, values, expression in kinds:
-            if bool(_telling(values[:, None])[0]):
-                found.append(Term(values, _constant(expression), frozenset((n,)), kind))
+        signs = {float(x[:, n].min()) > 0, float(x[:, n].max()) > 0}
+        for term in column_terms(x[:, n], symbol, n):
+            # The reciprocal of a column of both signs has its pole where rows may come.
+            usable = term.kind in _SINGLE and (len(signs) == 1 or term.kind != "1/x")
+            if usable and bool(_telling(term.values[:, None])[0]):
+                found.append(term)
     return found
 
 
@@ -165,13 +125,10 @@ def of_strongest(singles: Sequence[Term], targets: Tensor) -> list[Term]:
 def pairs(singles: Sequence[Term]) -> list[Term]:
     """Products and quotients of two columns."""
     factors = [term for term in singles if term.kind in _FACTORS]
-    found = []
-    for left, right in itertools.combinations(factors, 2):
-        if left.columns != right.columns:
-            values = left.values * right.values
-            if bool(_telling(values[:, None])[0]):
-                found.append(Term(values, _product(left, right), left.columns | right.columns, "pair"))
-    return found
+    found = [
+        left.times(right, "pair") for left, right in itertools.combinations(factors, 2) if left.columns != right.columns
+    ]
+    return [term for term in found if bool(_telling(term.values[:, None])[0])]
 
 
 def best_products(
@@ -215,19 +172,23 @@ def best_products(
     found = []
     for _, which, place, over in best[:count]:
         left, right = heads[which], sums[place]
-        values = left.values / right.values if over else left.values * right.values
-        found.append(Term(values, _product(left, right, over), left.columns | right.columns, "product"))
+        found.append(left.over(right) if over else left.times(right))
     return found
 
 
 def _sums(parts: Sequence[Term]) -> list[Term]:
     """Sums and differences of two columns, or of their squares, in equal shares."""
+    import sympy
+
     found = []
     for left, right in itertools.combinations(parts, 2):
         if left.columns == right.columns or left.kind != right.kind:
             continue
         for sign in (1, -1):
-            found.append(Term(left.values + sign * right.values, _sum(left, right, sign), left.columns, "sum"))
+            # A free constant, to begin with in equal shares.
+            total = left.expression + sympy.Float(sign) * right.expression
+            columns = left.columns | right.columns
+            found.append(Term(left.values + sign * right.values, (total,), columns=columns, kind="sum"))
     return found
 
 
@@ -236,18 +197,3 @@ def _telling(values: Tensor) -> Tensor:
     spread = values.std(0)
     peak = (values - values.mean(0)).abs().amax(0)
     return torch.isfinite(values).all(0) & torch.isfinite(spread) & (spread > 0) & (peak < _MOST_PEAKED * spread)
-
-
-def _constant(expression: sympy.Expr) -> Callable[[], sympy.Expr]:
-    return lambda: expression
-
-
-def _product(left: Term, right: Term, over: bool = False) -> Callable[[], sympy.Expr]:
-    return lambda: left.build() / right.build() if over else left.build() * right.build()
-
-
-def _sum(left: Term, right: Term, sign: int) -> Callable[[], sympy.Expr]:
-    import sympy
-
-    # A free constant, to begin with in equal shares.
-    return lambda: left.build() + sympy.Float(sign) * right.build()

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from superpose.formulas import selection
-from superpose.formulas.dictionary import Terms, terms
+from superpose.formulas.dictionary import Dictionary, simplest_products
 from superpose.formulas.from_table.node import Guess, Node
 from superpose.formulas.from_table.outer import Outer, outers
 from superpose.formulas.subsets import Subset, best_subsets
@@ -37,8 +37,8 @@ def expansions(node: Node, deadline: float, *, quick: bool = False) -> list[Gues
     if not 1 <= count <= max(_MOST_TERMS):
         return []
     x, y, weight = node.x[:_ROWS], node.y[:_ROWS], node.weight[:_ROWS]
-    dictionary = terms(x, list(node.symbols), most=_MOST_TERMS[count] // (3 if quick else 1))
-    plain = terms(x, list(node.symbols), most=_MOST_QUOTIENT // (3 if quick else 1), waves=count <= 2)
+    dictionary = simplest_products(x, node.symbols, most=_MOST_TERMS[count] // (3 if quick else 1))
+    plain = simplest_products(x, node.symbols, most=_MOST_QUOTIENT // (3 if quick else 1), functions=count <= 2)
     found: list[Guess] = []
     for outer in outers(y):
         if time.monotonic() > deadline:
@@ -67,9 +67,8 @@ def chosen(found: list[Guess], most: int = 8) -> list[Guess]:
 
 
 def _sums(
-    node: Node, outer: Outer, dictionary: Terms, rows: slice | Tensor, weight: Tensor, triples: int
+    node: Node, outer: Outer, dictionary: Dictionary, rows: slice | Tensor, weight: Tensor, triples: int
 ) -> list[Guess]:
-    import sympy
 
     matrix = dictionary.values[rows] * weight[:, None]
     subsets = best_subsets(matrix, outer.values * weight, node.spread, most=_MOST_COLUMNS, triples=triples)
@@ -80,25 +79,23 @@ def _sums(
         kept = [
             (k, c) for k, c, stays in zip(subset.columns, subset.coefficients.tolist(), large, strict=True) if stays
         ]
-        size = outer.complexity + sum(3 + dictionary.costs[k] for k, _ in kept)
+        size = outer.complexity + sum(3 + dictionary.cost(k) for k, _ in kept)
 
         def make(kept: list[tuple[int, float]] = kept) -> sympy.Expr:
-            inner = sympy.Add(*(sympy.Float(c) * dictionary.expression(k) for k, c in kept))
-            return node.lift(outer.outside(inner))
+            return node.lift(outer.outside(dictionary.combination(*zip(*kept, strict=True))))
 
         made.append(Guess(make, subset.error, f"sum of terms, {outer.name}", size))
     return made
 
 
-def _quotients(node: Node, outer: Outer, dictionary: Terms, rows: slice | Tensor, weight: Tensor) -> list[Guess]:
+def _quotients(node: Node, outer: Outer, dictionary: Dictionary, rows: slice | Tensor, weight: Tensor) -> list[Guess]:
     """``f^-1(y) (1 + sum d_k q_k) = sum c_k p_k``: linear in all coefficients."""
-    import sympy
 
     values = dictionary.values[rows]
     count = values.shape[1]
     matrix = torch.cat([values, -outer.values[:, None] * values[:, 1:]], -1) * weight[:, None]
     # The plainest terms above and below come first.
-    order = sorted(range(matrix.shape[1]), key=lambda k: dictionary.costs[k if k < count else k - count + 1])
+    order = sorted(range(matrix.shape[1]), key=lambda k: dictionary.cost(k if k < count else k - count + 1))
     mixed = best_subsets(matrix[:, order], outer.values * weight, node.spread, most=5)
     subsets = [replace(s, columns=tuple(order[k] for k in s.columns)) for s in mixed]
     made = []
@@ -113,12 +110,11 @@ def _quotients(node: Node, outer: Outer, dictionary: Terms, rows: slice | Tensor
             continue
         residual = (matrix[:, list(subset.columns)] @ subset.coefficients - outer.values * weight) / bottom
         error = float(residual.square().mean().sqrt()) / node.spread
-        size = outer.complexity + 4 + sum(3 + dictionary.costs[k] for k, _ in over + under)
+        size = outer.complexity + 4 + sum(3 + dictionary.cost(k) for k, _ in over + under)
 
         def make(over: list[tuple[int, float]] = over, under: list[tuple[int, float]] = under) -> sympy.Expr:
-            top = sympy.Add(*(sympy.Float(c) * dictionary.expression(k) for k, c in over))
-            below = sympy.Add(1, *(sympy.Float(c) * dictionary.expression(k) for k, c in under))
-            return node.lift(outer.outside(top / below))
+            top, below = (dictionary.combination(*zip(*part, strict=True)) for part in (over, under))
+            return node.lift(outer.outside(top / (1 + below)))
 
         made.append(Guess(make, error, f"quotient of sums, {outer.name}", size))
     return made

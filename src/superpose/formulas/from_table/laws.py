@@ -14,7 +14,7 @@ from torch import Tensor
 from superpose.data import Dataset
 from superpose.errors import OptionError
 from superpose.formulas import selection
-from superpose.formulas.dictionary import terms
+from superpose.formulas.dictionary import simplest_products
 from superpose.formulas.expressions import constants, rewrite
 from superpose.formulas.expressions.functions import linear_in, resolve_names, uses_only
 from superpose.formulas.expressions.splines import SplineEdge, absorbed
@@ -206,19 +206,18 @@ class _Choosy(Engine):
 
 def _sums(engine: _Choosy, symbols: tuple[sympy.Symbol, ...]) -> list[Guess]:
     """Sums of few terms that are allowed: where all are, those that are best may stand in their way."""
-    import sympy
 
     x, y = engine.x[:_ROWS], engine.y[:_ROWS]
-    dictionary = terms(x, list(symbols), most=_MOST_TERMS)
-    kept = [k for k in range(len(dictionary.costs)) if engine.allowed(dictionary.expression(k))]
+    dictionary = simplest_products(x, symbols, most=_MOST_TERMS)
+    kept = [k for k in range(len(dictionary)) if engine.allowed(dictionary.expression(k))]
     found: list[Guess] = []
     for subset in best_subsets(dictionary.values[:, kept], y, engine.spread, most=_MOST_SUMMED, keep=1):
         parts = [(kept[k], c) for k, c in zip(subset.columns, subset.coefficients.tolist(), strict=True)]
 
         def make(parts: list[tuple[int, float]] = parts) -> sympy.Expr:
-            return sympy.Add(*(sympy.Float(c) * dictionary.expression(k) for k, c in parts))
+            return dictionary.combination(*zip(*parts, strict=True))
 
-        size = sum(3 + dictionary.costs[k] for k, _ in parts)
+        size = sum(3 + dictionary.cost(k) for k, _ in parts)
         if not found or subset.error < 0.7 * found[-1].error:
             found.append(Guess(make, subset.error, "sum of allowed terms", size))
     return sorted(found, key=lambda guess: guess.error)
