@@ -27,7 +27,7 @@ from superpose.stopping import StopReason
 from superpose.tasks.classification import Classification, Labelled, ScoreFormula
 from superpose.tasks.pde import Box, Solution, SolveRecord, SolveSettings
 from superpose.tasks.regression.search import Result
-from superpose.tasks.relations import Inner, Relation, Relations
+from superpose.tasks.relations import InnerFunction, Relation, Relations
 
 DOUBLE = torch.float64
 X = 2 * torch.rand(840, 2, generator=torch.Generator().manual_seed(0), dtype=DOUBLE) - 1
@@ -62,7 +62,7 @@ def examples() -> dict[str, Any]:
     classifier.head = superpose.nn.Head("sigmoid", ("no", "yes"))
     expression = sympy.Symbol("a", real=True) ** 2
     score = ScoreFormula(expression, 1.0, 0.5, 3, 0.1)
-    inner = Inner("a", X[:, 0], X[:, 1], "sin", 0.99)
+    inner = InnerFunction("a", X[:, 0], X[:, 1], "sin", 0.99)
     relation = Relation(("a", "b"), "b", False, 0.9, 0.1, formula, 0.1, "b = a", 0.0, 3, 3, (inner,))
     finding = Finding(formula, symbolic(), 0.1, 0.1)
     metrics = {f"fact {n}": [float(n)] * 20 for n in range(40)}

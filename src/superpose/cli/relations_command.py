@@ -100,8 +100,8 @@ class _Run:
             return
         if sys.stdout.isatty() and len(found):
             _table(found)
-            if found.free:
-                print(f"in no relation: {', '.join(found.free)}")
+            if found.unrelated:
+                print(f"in no relation: {', '.join(found.unrelated)}")
         else:
             print(found)
         print(found.summary())
@@ -117,9 +117,9 @@ def _table(found: Relations) -> None:
 
     grid = Table("columns", "relation", "explained", "error", "confirmed")
     for one in found:
-        what = one.text or ("a curve or a surface" if one.implicit else f"{one.target} depends on the others")
+        what = one.equation or ("a curve or a surface" if one.implicit else f"{one.target} depends on the others")
         error = "" if one.error is None else f"{one.error:.2g}"
-        cells = (", ".join(one.columns), what, one.told_strength().removesuffix(" explained"), error,
+        cells = (", ".join(one.columns), what, one.strength_text().removesuffix(" explained"), error,
                  f"{one.seeds_agreeing} of {one.seeds}")  # fmt: skip
         grid.add_row(*(Text(cell) for cell in cells))
     Console().print(grid)

@@ -64,7 +64,7 @@ def _across(column: int) -> float:
 
 def _ordered(relations: Relations) -> list[str]:
     """Columns of one cluster side by side, columns in no relation last."""
-    return [name for cluster in relations.clusters for name in cluster] + list(relations.free)
+    return [name for cluster in relations.clusters for name in cluster] + list(relations.unrelated)
 
 
 def _head(axes: Axes, relations: Relations) -> None:
@@ -93,10 +93,10 @@ def _line(axes: Axes, relation: Relation, y: float, place: dict[str, int], colum
 
 
 def _text(relation: Relation) -> tuple[str, str]:
-    first = relation.text
+    first = relation.equation
     if first is None or len(first) > _TEXT_LENGTH:
         first = f"{relation.target} from {', '.join(relation.features)}"
-    second = relation.told_strength()
+    second = relation.strength_text()
     if relation.error is not None and not relation.exact:
         second += f"; the formula's error is {relation.error:.2g} of the target's standard deviation"
     return canvas.shortened(first, _TEXT_LENGTH), second

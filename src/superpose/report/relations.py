@@ -49,23 +49,23 @@ def page(relations: Relations) -> str:
         lines += [line for relation in relations.found for line in _inner(relation)]
     else:
         lines += [f"No relation explains {100 * relations.threshold:g}% of a column.", ""]
-    if relations.free:
-        lines += [f"In no relation: {', '.join(map(_code, relations.free))}.", ""]
+    if relations.unrelated:
+        lines += [f"In no relation: {', '.join(map(_code, relations.unrelated))}.", ""]
     if relations.left_out:
         lines += [f"Not looked at (text, or one value only): {', '.join(map(_code, relations.left_out))}.", ""]
     return "\n".join(lines)
 
 
 def _cells(relation: Relation) -> list[str]:
-    if relation.text is not None:
-        what = _code(relation.text)
+    if relation.equation is not None:
+        what = _code(relation.equation)
     elif relation.implicit:
         what = f"{', '.join(map(_code, relation.columns))} lie on a curve or a surface"
     else:
         what = f"{_code(relation.target)} depends on {', '.join(map(_code, relation.features))}"
     error = "" if relation.error is None else f"{relation.error:.2g}"
     share = f"{relation.seeds_agreeing} of {relation.seeds}"
-    strength = relation.told_strength().removesuffix(" explained")
+    strength = relation.strength_text().removesuffix(" explained")
     return [", ".join(map(_code, relation.columns)), what, strength, error, f"{relation.separation:.3f}", share]
 
 

@@ -19,14 +19,15 @@ from helpers import EXAMPLES, CountingClock, is_one_sentence
 from superpose import Dataset, Formula, cli
 from superpose.plot import relations_chart
 from superpose.report import relations as pages
-from superpose.tasks.relations.additive import Additive, candidates
-from superpose.tasks.relations.candidates import Tie
+from superpose.tasks.relations.acceptance import Acceptance
+from superpose.tasks.relations.additive import SplineCovariance, additive_relations
+from superpose.tasks.relations.candidates import CandidateRelation
 from superpose.tasks.relations.columns import read_columns
 from superpose.tasks.relations.confirm import _nearer
-from superpose.tasks.relations.directed import _left, _with_further, learn, predictions
-from superpose.tasks.relations.redundant import implied
+from superpose.tasks.relations.directed import _unexplained, _with_further, learn, predictions
+from superpose.tasks.relations.redundancy import is_redundant
 from superpose.tasks.relations.result import Relation
-from superpose.tasks.relations.search import _Search, _Settings
+from superpose.tasks.relations.settings import SearchClock, SearchSettings
 
 pytestmark = pytest.mark.usefixtures("untouched_globals")
 
@@ -53,7 +54,7 @@ def test_both_groups_of_the_six_columns_and_not_the_sixth() -> None:
     x[:, 2], x[:, 4] = np.exp(np.sin(x[:, 0]) + x[:, 1] ** 2), x[:, 3] ** 3
     found = superpose.relations(x, formulas=False)
     assert [relation.columns for relation in found] == [("x4", "x5"), ("x1", "x2", "x3")]
-    assert found.free == ("x6",)
+    assert found.unrelated == ("x6",)
     assert all(relation.exact and relation.seeds_agreeing == relation.seeds == 3 for relation in found)
     assert all(relation.separation > 0.99 for relation in found)
     (one,) = (relation for relation in found if len(relation.columns) == 3)
@@ -63,7 +64,7 @@ def test_both_groups_of_the_six_columns_and_not_the_sixth() -> None:
 def test_formulas_stand_in_the_result(tmp_path: Path) -> None:
     frame = table(e=lambda t: t.a * 3 - 1)[["a", "b", "e"]]
     found = superpose.relations(frame, time_limit=600)
-    assert [relation.text for relation in found] == ["e = 3*a - 1"]
+    assert [relation.equation for relation in found] == ["e = 3*a - 1"]
     assert found[0].error is not None and found[0].error < 1e-9
     assert found[0].target == "e"
     assert found.to_frame().formula.tolist() == ["e = 3*a - 1"]
@@ -74,7 +75,7 @@ def test_formulas_stand_in_the_result(tmp_path: Path) -> None:
 def test_independent_columns_have_no_relation(rows: int, seed: int) -> None:
     found = superpose.relations(uniform(5, rows, seed), formulas=False, seed=seed)
     assert len(found) == 0
-    assert found.free == found.columns
+    assert found.unrelated == found.columns
     assert "no relation" in str(found)
 
 
@@ -109,13 +110,13 @@ def test_a_circle_is_a_relation_without_a_function() -> None:
     found = superpose.relations(frame, time_limit=600)
     assert [relation.columns for relation in found] == [("x", "y")]
     assert found[0].implicit and found[0].exact
-    assert found[0].text == "(x - 2)**2 = 1 - y**2"
+    assert found[0].equation == "(x - 2)**2 = 1 - y**2"
 
 
 def test_what_follows_from_stronger_relations_is_not_told_again() -> None:
     frame = table(e=lambda t: t.a**3, f=lambda t: t.a + t.b)
     assert groups(frame) == {frozenset("ae"), frozenset("abf")}
-    assert implied({0, 1, 2}, [{0, 1}]) and not implied({1, 2}, [{0, 1}])
+    assert is_redundant({0, 1, 2}, [{0, 1}]) and not is_redundant({1, 2}, [{0, 1}])
 
 
 def test_columns_without_numbers_are_left_out_and_named() -> None:
@@ -129,8 +130,8 @@ def test_units_and_order_change_nothing() -> None:
     frame = table(e=lambda t: t.a * t.b)
     columns = read_columns(frame, None)
     scaled = read_columns(frame * [1e-9, 1e6, 1, -1, 5] + [0, 1e7, 0, 3, 0], None)
-    (first,) = Additive(columns, 0).evaluate([(0, 1, 4)])
-    (second,) = Additive(scaled, 0).evaluate([(0, 1, 4)])
+    (first,) = SplineCovariance(columns, 0).evaluate([(0, 1, 4)])
+    (second,) = SplineCovariance(scaled, 0).evaluate([(0, 1, 4)])
     assert second.unexplained == pytest.approx(first.unexplained, rel=1e-3)
 
 
@@ -138,7 +139,7 @@ def test_what_a_sum_leaves_of_normal_columns_is_one_less_the_square_of_their_cor
     """For jointly normal columns the straight line is the best of all functions (H. Lancaster, 1957)."""
     first, second = np.random.default_rng(0).normal(size=(2, 20_000))
     frame = pandas.DataFrame({"x": first, "y": 0.8 * first + 0.6 * second})
-    (found,) = Additive(read_columns(frame, None), 0).evaluate([(0, 1)])
+    (found,) = SplineCovariance(read_columns(frame, None), 0).evaluate([(0, 1)])
     assert found.unexplained == pytest.approx(0.36, abs=0.02)
 
 
@@ -146,14 +147,14 @@ def test_sums_vary_on_permuted_rows_as_their_parts_do_together() -> None:
     """Why an eigenvector does what the paper trains a network for."""
     frame = table(2000, e=lambda t: np.exp(t.a + t.b))
     columns = read_columns(frame, None)
-    additive = Additive(columns, 0)
-    values = additive.curves((0, 1, 4), columns.values)
+    covariance = SplineCovariance(columns, 0)
+    values = covariance.curves((0, 1, 4), columns.values)
     generator = torch.Generator().manual_seed(0)
     permuted = torch.stack([v[torch.randperm(len(v), generator=generator)] for v in values.T], -1)
     parts = values.var(0).sum()
     assert float(permuted.sum(-1).var()) == pytest.approx(float(parts), rel=0.1)
     assert values.sum(-1).var() < 1e-4 * parts
-    assert [one.columns for one in candidates(additive, range(5), 0.5)] == [(0, 1, 4)]
+    assert [one.columns for one in additive_relations(covariance, range(5), 0.5)] == [(0, 1, 4)]
 
 
 def test_the_same_seed_gives_the_same_relations() -> None:
@@ -233,7 +234,7 @@ def test_command_writes_its_files_and_prints_them(tmp_path: Path, capsys: pytest
     assert cli.main([*command, "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)
     assert [one["columns"] for one in printed["relations"]] == [["a|$x_1$", "<b>"]]
-    assert printed["free"] == ["b", "c", "d"]
+    assert printed["unrelated"] == ["b", "c", "d"]
     assert sorted(p.name for p in out.iterdir()) == sorted(pages.FILES)
     assert json.loads((out / "relations.json").read_text()) == {k: v for k, v in printed.items() if k != "out"}
     assert "a\\|$x_1$" in (out / "relations.md").read_text()
@@ -279,7 +280,7 @@ def test_clusters_hang_together_directly_or_through_others() -> None:
 
     found = superpose.Relations(tuple(map(relation, ("ab", "de", "bc", "gd"))), tuple("abcdefgh"), (), 50, 0.5, "")
     assert found.clusters == [("a", "b", "c"), ("d", "e", "g")]
-    assert found.free == ("f", "h")
+    assert found.unrelated == ("f", "h")
 
 
 def test_how_often_a_real_row_is_nearer_is_counted_in_pairs() -> None:
@@ -295,7 +296,7 @@ def test_how_often_a_real_row_is_nearer_is_counted_in_pairs() -> None:
 def test_what_a_basis_leaves_of_each_column() -> None:
     x = torch.from_numpy(uniform(3))
     basis = torch.stack([torch.ones(600, dtype=torch.float64), x[:, 0], x[:, 1]], 1)
-    left = _left(basis, torch.stack([x[:, 0] - 2 * x[:, 1], x[:, 2]], 1))
+    left = _unexplained(basis, torch.stack([x[:, 0] - 2 * x[:, 1], x[:, 2]], 1))
     assert left[0] < 1e-8 and left[1] == pytest.approx(1, abs=0.02)
 
 
@@ -340,18 +341,18 @@ def test_a_column_more_that_adds_little_is_not_told(larger: float, told: set[tup
     noise = 0.25 * np.random.default_rng(2).normal(size=400)
     columns = read_columns(table(c=lambda t: t.a + 0.5 * t.b + noise), None)
     deadline = time.monotonic() + 600
-    ties = []
+    candidates = []
     for target, features, left in ((2, [0, 1], 0.1), (0, [1, 2, 3], larger)):
         found = learn(columns, target, features, seed=0, deadline=deadline)
         assert found is not None
         total = found.residuals[1]
         shares = tuple(1.0 for _ in features)
         found = replace(found, unexplained=left, residuals=(left * total, total, 80), importances=shares)
-        ties.append(Tie(found.columns, None, [found]))
-    search = _Search(columns, _Settings(0.5, 1, 60.0, False, 0), lambda event: None)
-    search.pool = ties
-    search._accept_pool()
-    assert {tie.columns for tie in search.ties} == told
+        candidates.append(CandidateRelation(found.columns, None, [found]))
+    settings = SearchSettings(0.5, 1, 60.0, False, 0)
+    acceptance = Acceptance(columns, settings, SearchClock(settings), lambda event: None)
+    acceptance.accept_strongest_first(candidates)
+    assert {one.columns for one in acceptance.accepted} == told
 
 
 def test_columns_that_a_formula_leaves_out_are_named() -> None:
@@ -359,7 +360,7 @@ def test_columns_that_a_formula_leaves_out_are_named() -> None:
     data = Dataset.from_arrays(torch.stack([x, x.flip(0)], -1), 2 * x, feature_names=["a", "b"], target_names=["c"])
     formula = Formula.from_expressions([2 * sympy.Symbol("a", real=True)], data)
     relation = Relation(("a", "b", "c"), "c", False, 0.9, 0.1, formula, 0.3, "c = 2*a", 0.9, 3, 3)
-    assert relation.unsaid == ("b",)
+    assert relation.omitted_features == ("b",)
     assert str(relation) == "c = 2*a  (90.0% explained; the formula leaves out b)"
     assert str(replace(relation, columns=("a", "c"))) == "c = 2*a  (90.0% explained)"
-    assert str(replace(relation, formula=None, text=None)) == "c depends on a, b  (90.0% explained)"
+    assert str(replace(relation, formula=None, equation=None)) == "c depends on a, b  (90.0% explained)"

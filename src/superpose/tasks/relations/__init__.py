@@ -1,6 +1,6 @@
 """Which columns of a table depend on one another, and how."""
 
-from superpose.tasks.relations.result import Inner, Relation, Relations
+from superpose.tasks.relations.result import InnerFunction, Relation, Relations
 from superpose.tasks.relations.search import relations
 
-__all__ = ["Inner", "Relation", "Relations", "relations"]
+__all__ = ["InnerFunction", "Relation", "Relations", "relations"]

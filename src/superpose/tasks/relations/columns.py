@@ -1,4 +1,4 @@
-"""The columns of a table that can take part in a relation."""
+"""The columns of a table that can be part of a relation: those of numbers that vary."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from superpose.data.tables import Table, table_from_frame
 from superpose.errors import DataError
 from superpose.messages import counted, listed, quoted
 
-# Fewer rows leave too few to hold out: then chance looks like a relation.
-LEAST_ROWS = 30
+# Of fewer rows too few are held out: chance looks like a relation. A round number.
+MIN_ROWS = 30
 
 
 @dataclass(frozen=True, eq=False)
 class Columns:
-    """Numbers that vary, column by column.
+    """Columns of numbers that vary.
 
     Attributes:
         names: of the columns.
         values: ``[N, n]``, float64, in the table's units.
         left_out: columns that hold text or a single value.
-        source: where the table came from, for messages.
+        source: the origin of the table, for messages.
     """
 
     names: tuple[str, ...]
@@ -42,16 +42,18 @@ class Columns:
 
     @property
     def n_rows(self) -> int:
+        """Number of rows."""
         return self.values.shape[0]
 
     def __len__(self) -> int:
         return len(self.names)
 
     def named(self, columns: Sequence[int]) -> tuple[str, ...]:
+        """Names of columns by number."""
         return tuple(self.names[j] for j in columns)
 
     def dataset(self, target: int, features: Sequence[int], rows: Tensor, seed: int) -> Dataset:
-        """One column as the target of others, 60% of the rows for training."""
+        """A data set with one column as the target, and 60% of the rows for training, 20% for each other part."""
         return Dataset.from_arrays(
             self.values[rows][:, list(features)],
             self.values[rows][:, [target]],
@@ -68,7 +70,7 @@ class Columns:
         return at_random(self.n_rows, most, seed)
 
     def others(self, rows: Tensor, most: int) -> Tensor:
-        """At most so many of the rows ``[N, n]`` that are not among these."""
+        """At most ``most`` rows ``[M, n]`` of the table that are not among ``rows``."""
         left = torch.ones(self.n_rows, dtype=torch.bool)
         left[rows] = False
         return self.values[torch.nonzero(left)[:most, 0]]
@@ -102,9 +104,9 @@ def read_columns(table: Any, chosen: Sequence[str] | None) -> Columns:
         raise DataError(
             f"{named.label} has {counted(len(kept), 'column')} of numbers that vary, and a relation needs two; {reason}"
         )
-    if named.n_rows < LEAST_ROWS:
+    if named.n_rows < MIN_ROWS:
         raise DataError(
-            f"{named.label} has {counted(named.n_rows, 'row')}; at least {LEAST_ROWS} are needed to tell relations "
+            f"{named.label} has {counted(named.n_rows, 'row')}; at least {MIN_ROWS} are needed to tell relations "
             "from chance"
         )
     values = torch.from_numpy(numpy.column_stack(list(kept.values())))

@@ -1,4 +1,4 @@
-"""Relations in which one column is a function of others: small networks, and the fewest columns that they need."""
+"""Relations in which one column is a function of others: small networks of as few columns as possible."""
 
 from __future__ import annotations
 
@@ -17,30 +17,77 @@ from superpose.tasks.relations import additive
 from superpose.tasks.relations.columns import Columns
 from superpose.train.fit import fit
 
-# Hidden layers: a sum; a function of a sum; products of two columns and sums of them; products of three.
-_FEW_FEATURES, _MORE_FEATURES = ((), (1,), (2,), (4,)), ((), (2,), (4,))
-_FEW = 3
-_GRID, _STEPS, _STARTS = 4, 30, 2
-# A network with two hidden nodes or more has to gain so much on what came before, or no larger one is learnt.
-_GAIN = 0.97
-_ROWS_FOR_A_PARAMETER = 2
-# Predictions may leave the range of the training targets by this share of it.
-_MARGIN = 0.1
-# 60% of these are for training.
-_MOST_ROWS = 3000
-# Networks beyond this error have found the law.
-_FOUND = 1e-6
-# So many of a function's columns, those that permuting costs least, are tried to be done without.
-_MOST_IDLE = 2
-# So many of the columns that a function does without, those that permuting cost most, are tried beside its own.
-_MOST_FURTHER = 4
-# Errors are measured on the rows that are held out and so many that no network of a large table has seen: of the knots'
-# columns 600 rows gave shares that differed by a fifth from one division to the next.
-_MOST_JUDGED = 8000
-# A relation that takes more columns than this says little to a person.
-_MOST_KEPT = 6
-_PAIRS_BASIS = 4
-_PAIR_ROWS = 1500
+
+@dataclass(frozen=True)
+class NetworkRules:
+    """The networks that learn a column from others.
+
+    Attributes:
+        few_features: networks of at most so many features have ``shapes``, others ``shapes_of_many``.
+        shapes: hidden layers: a sum; a function of a sum; products of two columns, and sums of these; products of
+            three. ``z = x3*x4*x5`` among ten columns needs 4 nodes: 2 leave 44%, 4 leave 1e-8 (docs/lab/relations.md).
+        shapes_of_many: without the single hidden node, to save time.
+        grid_size, small_grid_size: intervals of the first grid, from 200 training rows on and below.
+        steps, starts: of the training; a network without hidden nodes has no random start. Round numbers.
+        gain: a network with two or more hidden nodes must lower the error by this factor, or no larger one is trained.
+            Not compared with other values.
+        rows_per_parameter: a network with hidden nodes needs so many training rows for each parameter. A round number.
+        margin: predictions may leave the range of the training targets by this share of it. Without a limit a few
+            held-out rows of the knots decided: 90% of ``crossings`` was left, and 60% by a sum.
+        max_rows: of the sample; 60% of it is for training. A round number.
+        max_judged: further rows on which errors are measured. With 600 held-out rows one relation of the knots left
+            6.1%, 9.1% and 7.2% on three divisions; with up to 8,000 rows more it left 6.6%, 7.1% and 7.1%
+            (docs/lab/relations.md).
+        exact: a network with a smaller squared error, in units of the target's variance, has learnt an exact law.
+    """
+
+    few_features: int = 3
+    shapes: tuple[tuple[int, ...], ...] = ((), (1,), (2,), (4,))
+    shapes_of_many: tuple[tuple[int, ...], ...] = ((), (2,), (4,))
+    grid_size: int = 4
+    small_grid_size: int = 2
+    steps: int = 30
+    starts: int = 2
+    gain: float = 0.97
+    rows_per_parameter: int = 2
+    margin: float = 0.1
+    max_rows: int = 3000
+    max_judged: int = 8000
+    exact: float = 1e-6
+
+    def hidden(self, n_features: int) -> Sequence[tuple[int, ...]]:
+        """Hidden layers for so many features. For one feature a single edge represents every function."""
+        if n_features == 1:
+            return ((),)
+        return self.shapes if n_features <= self.few_features else self.shapes_of_many
+
+    def grids(self, n_features: int, first: int) -> tuple[int, ...]:
+        """Grid sizes from the first one on. Fewer features leave more rows for each interval."""
+        count = 3 if n_features == 1 else 2 if n_features <= self.few_features else 1
+        return tuple(first * 2**n for n in range(count))
+
+
+@dataclass(frozen=True)
+class SubsetRules:
+    """The search for the columns that a function needs. Each trial trains networks, so the counts are small.
+
+    Attributes:
+        max_removed: features whose removal is tried in one round, those of least permutation importance.
+        max_added: further columns that are tried in one round, those of largest permutation importance. With one, the
+            order of the importances decided: the volume came before meridian_im and left 6.9% of the signature of the
+            knots, instead of 6.1% (docs/lab/relations.md).
+        max_features: functions of more columns are not reported.
+        pair_powers, pair_rows: powers of ranks, and rows, for :func:`pairwise_gains`. Round numbers.
+    """
+
+    max_removed: int = 2
+    max_added: int = 4
+    max_features: int = 6
+    pair_powers: int = 4
+    pair_rows: int = 1500
+
+
+_NETWORKS, _SUBSETS = NetworkRules(), SubsetRules()
 
 
 @dataclass(frozen=True)
@@ -51,11 +98,11 @@ class Function:
         target: the column's number.
         features: the others' numbers, ascending.
         model: the network.
-        unexplained: mean squared error on rows held out, as a share of the target's variance there.
-        residuals: the squared errors' sum, the target's sum of squares about its mean, and the count, on these rows.
-        importances: the unexplained share when a feature's values are permuted, for each.
-        data: what the network was trained with.
-        held_out: the rows held out, features ``[N, n]`` and target ``[N]``.
+        unexplained: mean squared error on held-out rows, as a share of the target's variance there.
+        residuals: sum of squared errors, the target's sum of squares about its mean, and number of held-out rows.
+        importances: for each feature the unexplained share when its values are permuted.
+        data: the data set that the network was trained on.
+        held_out: the held-out rows: features ``[N, n]`` and target ``[N]``.
     """
 
     target: int
@@ -69,16 +116,17 @@ class Function:
 
     @property
     def columns(self) -> tuple[int, ...]:
+        """Target and features, ascending."""
         return tuple(sorted((self.target, *self.features)))
 
 
 def predictions(model: KAN, x: Tensor, data: Dataset) -> Tensor:
-    """Predictions ``[B]`` inside the range of the training targets or near it: beyond it a spline knows nothing."""
+    """Predictions ``[B]``, clipped near the range of the training targets: a spline does not extrapolate."""
     y = data.y[data.train]
     with torch.no_grad():
         predicted: Tensor = model(x)[:, 0]
     low, high = float(y.min()), float(y.max())
-    margin = _MARGIN * (high - low)
+    margin = _NETWORKS.margin * (high - low)
     return predicted.nan_to_num(float(y.mean())).clamp(low - margin, high + margin)
 
 
@@ -90,16 +138,15 @@ def learn(
     seed: int,
     deadline: float,
 ) -> Function | None:
-    """The best of a few small networks for a column; None if not one was finished."""
+    """The best of a few small networks for a column; None if none was finished."""
     features = tuple(sorted(features))
-    rows = columns.sample(_MOST_ROWS, seed)
+    rows = columns.sample(_NETWORKS.max_rows, seed)
     data = columns.dataset(target, features, rows, seed)
-    least = _GRID if len(data.train) >= 200 else 2
-    few = len(features) <= _FEW
+    first = _NETWORKS.grid_size if len(data.train) >= 200 else _NETWORKS.small_grid_size
     best: tuple[float, KAN] | None = None
-    for hidden in _shapes(len(features)):
-        model = KAN([len(features), *hidden, 1], grid_size=least, seed=seed)
-        if hidden and model.parameter_count() * _ROWS_FOR_A_PARAMETER > len(data.train):
+    for hidden in _NETWORKS.hidden(len(features)):
+        model = KAN([len(features), *hidden, 1], grid_size=first, seed=seed)
+        if hidden and model.parameter_count() * _NETWORKS.rows_per_parameter > len(data.train):
             continue
         left = deadline - time.monotonic()
         if best is not None and left <= 0:
@@ -107,9 +154,9 @@ def learn(
         history = fit(
             model,
             data,
-            grids=(least, 2 * least, 4 * least)[: 3 if len(features) == 1 else 1 + few],
-            steps=_STEPS,
-            starts=_STARTS if hidden else 1,
+            grids=_NETWORKS.grids(len(features), first),
+            steps=_NETWORKS.steps,
+            starts=_NETWORKS.starts if hidden else 1,
             seed=seed,
             time_limit=max(left, 0.5),
             progress=False,
@@ -117,25 +164,20 @@ def learn(
         if history.interrupted:
             raise KeyboardInterrupt
         x, y = data.rows("validation")
-        # In units of the target's spread, so that columns of 1e300 have squares.
+        # In units of the target's standard deviation: the squares of 1e300 would overflow.
         error = float(((predictions(model, x, data) - y[:, 0]) / data.y_scale.scale[0]).square().mean())
         before = math.inf if best is None else best[0]
         if math.isfinite(error) and error < before:
             best = error, model
-        found = best is not None and best[0] < _FOUND
-        if found or (hidden not in ((), (1,)) and error > _GAIN * before):
+        exact = best is not None and best[0] < _NETWORKS.exact
+        if exact or (hidden not in ((), (1,)) and error > _NETWORKS.gain * before):
             break
     if best is None:
         return None
     x, y = data.rows("test")
-    unseen = columns.others(rows, _MOST_JUDGED)
+    unseen = columns.others(rows, _NETWORKS.max_judged)
     held_out = torch.cat([x, unseen[:, list(features)]]), torch.cat([y[:, 0], unseen[:, target]])
     return _judged(best[1], target, features, data, held_out, seed)
-
-
-def _shapes(n_features: int) -> Sequence[tuple[int, ...]]:
-    # One function of one column is all that there is of it.
-    return ((),) if n_features == 1 else _FEW_FEATURES if n_features <= _FEW else _MORE_FEATURES
 
 
 def _judged(
@@ -161,9 +203,9 @@ def _share(part: float, whole: float) -> float:
     return part / whole if whole > 0 else 1.0
 
 
-def _adds(left: float, without: float) -> bool:
-    """As for sums; below the accuracy of a small network one exact law is as good as another."""
-    return additive.adds(max(left, _FOUND), max(without, _FOUND))
+def is_needed(unexplained: float, without: float) -> bool:
+    """As :func:`.additive.is_needed`; errors below the accuracy of a small network are equal."""
+    return additive.is_needed(max(unexplained, _NETWORKS.exact), max(without, _NETWORKS.exact))
 
 
 def fewest(
@@ -172,60 +214,73 @@ def fewest(
     features: Sequence[int],
     *,
     whole: Function | None,
-    least: float,
+    min_explained: float,
     seed: int,
     deadline: float,
 ) -> Function | None:
-    """A column as a function of the fewest others that do nearly as well as all together; None if that is nothing.
+    """A column as a function of the fewest features that explain it as well as all features; None if they do not.
 
-    The columns are ordered by what permuting them costs, the network is learnt anew from the first one, the first two,
-    and so on; then each of a few others is tried beside these, since of two columns that tell the same of a target
-    permuting may show either. What turns out to add nothing is taken away again. ``whole`` is what all together gave,
-    if known.
+    The features are ordered by permutation importance (L. Breiman, 2001). Networks of the first feature, of the first
+    two, and so on are trained until one is as good as the network of all. Then further features are tried, because of
+    two correlated features either may have the larger importance, and features that are not needed are removed.
+
+    Args:
+        columns: the table.
+        target, features: column numbers.
+        whole: the function of all features, if it is known.
+        min_explained: the smallest share of the target's variance that is of interest.
+        seed: of the sample, its division, and the networks.
+        deadline: when to end.
     """
     whole = whole or learn(columns, target, features, seed=seed, deadline=deadline)
-    if whole is None or 1 - whole.unexplained < least:
+    if whole is None or 1 - whole.unexplained < min_explained:
         return None
     order = [j for _, j in sorted(zip(whole.importances, whole.features, strict=True), reverse=True)]
     best = whole
-    for size in range(1, min(len(order), _MOST_KEPT + 1)):
+    for size in range(1, min(len(order), _SUBSETS.max_features + 1)):
         if time.monotonic() > deadline:
             return None
         few = learn(columns, target, order[:size], seed=seed, deadline=deadline)
-        if few is not None and not _adds(whole.unexplained, few.unexplained):
+        if few is not None and not is_needed(whole.unexplained, few.unexplained):
             best = few
             break
-    if len(best.features) > _MOST_KEPT:
+    if len(best.features) > _SUBSETS.max_features:
         return None
     best = _with_further(columns, best, order, seed=seed, deadline=deadline)
-    return without_idle(columns, best, least=least, seed=seed, deadline=deadline)
+    return without_redundant_features(columns, best, min_explained=min_explained, seed=seed, deadline=deadline)
 
 
 def _with_further(columns: Columns, best: Function, order: Sequence[int], *, seed: int, deadline: float) -> Function:
-    """The same with the further feature that adds most, as long as one adds."""
-    while best.unexplained > _FOUND and len(best.features) < _MOST_KEPT:
+    """The function with further features: the best one of a few, as long as it is needed."""
+    while best.unexplained > _NETWORKS.exact and len(best.features) < _SUBSETS.max_features:
         tried = []
-        for further in [j for j in order if j not in best.features][:_MOST_FURTHER]:
+        for further in [j for j in order if j not in best.features][: _SUBSETS.max_added]:
             if time.monotonic() > deadline:
                 return best
             tried.append(learn(columns, best.target, [*best.features, further], seed=seed, deadline=deadline))
         more = min((one for one in tried if one is not None), key=lambda one: one.unexplained, default=None)
-        if more is None or not _adds(more.unexplained, best.unexplained):
+        if more is None or not is_needed(more.unexplained, best.unexplained):
             break
         best = more
     return best
 
 
-def without_idle(columns: Columns, best: Function, *, least: float, seed: int, deadline: float) -> Function:
-    """The same without the features that add nothing, the idlest taken away first."""
+def without_redundant_features(
+    columns: Columns, best: Function, *, min_explained: float, seed: int, deadline: float
+) -> Function:
+    """The function without the features that are not needed, the least important removed first."""
     for _ in range(len(best.features) - 1):
         order = [j for _, j in sorted(zip(best.importances, best.features, strict=True))]
-        for idle in order[:_MOST_IDLE]:
+        for candidate in order[: _SUBSETS.max_removed]:
             if time.monotonic() > deadline:
                 return best
-            rest = [j for j in best.features if j != idle]
+            rest = [j for j in best.features if j != candidate]
             few = learn(columns, best.target, rest, seed=seed, deadline=deadline)
-            if few is not None and not _adds(best.unexplained, few.unexplained) and 1 - few.unexplained >= least:
+            if (
+                few is not None
+                and not is_needed(best.unexplained, few.unexplained)
+                and 1 - few.unexplained >= min_explained
+            ):
                 best = few
                 break
         else:
@@ -233,31 +288,31 @@ def without_idle(columns: Columns, best: Function, *, least: float, seed: int, d
     return best
 
 
-def gains(columns: Columns, seed: int, deadline: float) -> Tensor:
-    """How much of each column each other tells, beside one further column at best: ``[feature, target]``.
+def pairwise_gains(columns: Columns, seed: int, deadline: float) -> Tensor:
+    """The largest share of each column's variance that each other column explains, alone or with a third one.
 
-    Every two columns are tried for every target, by products of powers of ranks, so that a product whose factors tell
-    nothing alone is seen too.
+    ``[feature, target]``. The share is that of linear regression on products of powers of the ranks of two columns, so
+    that a factor of a product is found even where it explains nothing alone.
     """
-    rows = columns.sample(_PAIR_ROWS, seed)
-    # Ranks, so that long tails do not decide.
+    rows = columns.sample(_SUBSETS.pair_rows, seed)
+    # Ranks, because the few values of a long tail would dominate the regression.
     ranks = 2 * columns.values[rows].argsort(0).argsort(0).double() / (len(rows) - 1) - 1
-    powers = torch.stack([ranks**k for k in range(_PAIRS_BASIS)], -1)
-    alone = torch.stack([_left(powers[:, j], ranks) for j in range(len(columns))])
+    powers = torch.stack([ranks**k for k in range(_SUBSETS.pair_powers)], -1)
+    alone = torch.stack([_unexplained(powers[:, j], ranks) for j in range(len(columns))])
     gained = 1 - alone
     for i, j in itertools.combinations(range(len(columns)), 2):
         if time.monotonic() > deadline:
             break
-        together = _left((powers[:, i, :, None] * powers[:, j, None, :]).flatten(1), ranks)
+        together = _unexplained((powers[:, i, :, None] * powers[:, j, None, :]).flatten(1), ranks)
         gained[i] = torch.maximum(gained[i], alone[j] - together)
         gained[j] = torch.maximum(gained[j], alone[i] - together)
     return gained
 
 
-def _left(basis: Tensor, y: Tensor) -> Tensor:
-    """The share of each column of ``y [B, n]`` that least squares on a basis ``[B, m]`` leaves, ``[n]``."""
+def _unexplained(basis: Tensor, y: Tensor) -> Tensor:
+    """The share ``[n]`` of the variance of ``y [B, n]`` that least squares on a basis ``[B, m]`` leaves."""
     gram = basis.T @ basis
     gram.diagonal().add_(1e-9 * gram.diagonal().mean())
     solved = torch.linalg.solve(gram, basis.T @ y)
-    left: Tensor = (y - basis @ solved).square().mean(0) / y.var(0, correction=0)
-    return left
+    unexplained: Tensor = (y - basis @ solved).square().mean(0) / y.var(0, correction=0)
+    return unexplained

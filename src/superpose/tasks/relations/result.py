@@ -17,20 +17,20 @@ from superpose.stopping import StopReason
 if TYPE_CHECKING:
     import pandas
 
-# Unexplained shares below this are rounding, or the last digits of a spline.
+# Smaller unexplained shares are rounding, or approximation errors of splines.
 EXACT = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
-class Inner:
-    """One function of a relation that is a sum of functions of single columns.
+class InnerFunction:
+    """One function of an additive relation, a sum of functions of single columns that is constant.
 
     Attributes:
-        column: whose function it is.
+        column: the function's argument.
         x: ``[S]`` values of the column, ascending, in its units.
-        values: ``[S]`` of the function, in units of the sum's spread on permuted rows.
-        name: of the function in :func:`superpose.library` that it looks most like.
-        r2: share of the function's variance that this one explains.
+        values: ``[S]`` of the function, in units of the standard deviation of the sum on rows of permuted columns.
+        name: of the nearest function in :func:`superpose.library`.
+        r2: share of the variance that the nearest function explains.
     """
 
     __repr__ = brief
@@ -44,23 +44,23 @@ class Inner:
 
 @dataclass(frozen=True, eq=False)
 class Relation:
-    """Columns that depend on one another.
+    """Columns that depend on one another, and how strongly.
 
     Attributes:
         columns: in the order of the table.
         target: the column that is best written as a function of the others.
         implicit: whether no column is a function of the others, as on a circle; then ``strength`` is that of the
             target's inner function, and a formula gives a function of the target.
-        strength: share of the target's variance that the others explain, on held-out rows; 1 for an exact relation.
-        unexplained: the rest of it, with all its digits.
+        strength: share of the target's variance that the others explain on held-out rows.
+        unexplained: one minus the strength, without its rounding error.
         formula: for the target, or None if none was found.
         error: of the formula: root mean squared error on held-out rows, in units of the target's standard deviation.
-        text: the formula as an equation, or None.
-        separation: how well the relation tells rows from rows whose columns were permuted independently: the
-            probability that a real row comes nearer to it than a permuted one; 0.5 is chance.
+        equation: the formula as an equation, or None.
+        separation: probability that a row of the table comes nearer to the relation than a row whose columns were
+            permuted independently (the area under the ROC curve); 0.5 is chance.
         seeds_agreeing: on how many of ``seeds`` divisions into training and held-out rows it was confirmed.
-        seeds: how many there were.
-        inner: functions whose sum is constant, one for each column; empty for relations that are no such sum.
+        seeds: number of divisions.
+        inner: the functions of an additive relation, one for each column; empty for other relations.
     """
 
     __repr__ = brief
@@ -72,11 +72,11 @@ class Relation:
     unexplained: float
     formula: Formula | None
     error: float | None
-    text: str | None
+    equation: str | None
     separation: float
     seeds_agreeing: int
     seeds: int
-    inner: tuple[Inner, ...] = ()
+    inner: tuple[InnerFunction, ...] = ()
 
     @property
     def exact(self) -> bool:
@@ -85,32 +85,32 @@ class Relation:
 
     @property
     def features(self) -> tuple[str, ...]:
-        """The columns but the target."""
+        """The columns without the target."""
         return tuple(name for name in self.columns if name != self.target)
 
     @property
-    def unsaid(self) -> tuple[str, ...]:
-        """Features that belong to the relation and do not stand in its formula; none without a formula."""
+    def omitted_features(self) -> tuple[str, ...]:
+        """Features of the relation that its formula does not contain; empty without a formula."""
         if self.formula is None:
             return ()
-        said = {symbol.name for one in self.formula.expressions for symbol in one.free_symbols}
-        return tuple(name for name in self.features if name not in said)
+        used = {symbol.name for one in self.formula.expressions for symbol in one.free_symbols}
+        return tuple(name for name in self.features if name not in used)
 
     def __str__(self) -> str:
-        what = self.text or f"{self.target} depends on {', '.join(self.features)}"
-        if self.text is None and self.implicit:
+        what = self.equation or f"{self.target} depends on {', '.join(self.features)}"
+        if self.equation is None and self.implicit:
             what = f"{', '.join(self.columns)} lie on a curve or a surface"
-        unsaid = f"; the formula leaves out {', '.join(self.unsaid)}" if self.unsaid else ""
-        return f"{what}  ({self.told_strength()}{unsaid})"
+        omitted = f"; the formula leaves out {', '.join(self.omitted_features)}" if self.omitted_features else ""
+        return f"{what}  ({self.strength_text()}{omitted})"
 
-    def told_strength(self) -> str:
-        """How strong it is, in words: ``exact``, or the share explained."""
+    def strength_text(self) -> str:
+        """The strength in words: ``exact``, or the share explained."""
         if self.exact:
             return "exact"
         return f"{100 * self.strength:.{1 if self.strength < 0.995 else 3}f}% explained"
 
     def to_dict(self) -> dict[str, Any]:
-        """What JSON can hold of it."""
+        """The relation for JSON, without its formula object."""
         return {
             "columns": list(self.columns),
             "target": self.target,
@@ -118,7 +118,7 @@ class Relation:
             "exact": self.exact,
             "strength": self.strength,
             "unexplained": self.unexplained,
-            "formula": self.text,
+            "formula": self.equation,
             "formula_error": self.error,
             "separation": self.separation,
             "seeds_agreeing": self.seeds_agreeing,
@@ -133,10 +133,10 @@ class Relations:
 
     Attributes:
         found: the relations.
-        columns: names of the columns that were looked at.
+        columns: names of the columns that were examined.
         left_out: columns that hold text or a single value.
         rows: of the table.
-        threshold: the least strength.
+        threshold: the smallest strength of a relation.
         reason: a sentence that says why the search ended.
         stop: why the search ended.
         seconds: wall-clock time.
@@ -169,14 +169,14 @@ class Relations:
         return self.stop is StopReason.INTERRUPTED
 
     @property
-    def free(self) -> tuple[str, ...]:
-        """Columns that stand in no relation."""
+    def unrelated(self) -> tuple[str, ...]:
+        """Columns in no relation."""
         related = {name for relation in self.found for name in relation.columns}
         return tuple(name for name in self.columns if name not in related)
 
     @property
     def clusters(self) -> list[tuple[str, ...]]:
-        """Columns that hang together by relations, directly or through others, largest first."""
+        """Columns connected by relations, directly or through other columns, largest cluster first."""
         groups: list[set[str]] = []
         for relation in self.found:
             joined = set(relation.columns).union(*(g for g in groups if g & set(relation.columns)))
@@ -188,8 +188,8 @@ class Relations:
         if not self.found:
             return f"no relation explains {100 * self.threshold:g}% of a column"
         lines = [str(relation) for relation in self.found]
-        if self.free:
-            lines.append(f"in no relation: {', '.join(self.free)}")
+        if self.unrelated:
+            lines.append(f"in no relation: {', '.join(self.unrelated)}")
         return "\n".join(lines)
 
     def to_frame(self) -> pandas.DataFrame:
@@ -204,11 +204,11 @@ class Relations:
         return pandas.DataFrame(rows, columns=list(names))
 
     def to_dict(self) -> dict[str, Any]:
-        """What JSON can hold."""
+        """The relations for JSON."""
         return {
             "relations": [relation.to_dict() for relation in self.found],
             "clusters": [list(cluster) for cluster in self.clusters],
-            "free": list(self.free),
+            "unrelated": list(self.unrelated),
             "columns": list(self.columns),
             "left_out": list(self.left_out),
             "rows": self.rows,
@@ -220,7 +220,7 @@ class Relations:
         }
 
     def summary(self) -> str:
-        """One line that says how many there are."""
+        """The number of relations in one line."""
         exact = sum(relation.exact for relation in self.found)
         return (
             f"{counted(len(self.found), 'relation')} among {counted(len(self.columns), 'column')}, {exact} exact; "
