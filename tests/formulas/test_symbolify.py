@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 import torch
 from torch import Tensor
@@ -98,7 +96,7 @@ def test_an_edge_that_no_function_describes_stays_a_spline() -> None:
 
 def test_a_deadline_that_is_over_still_gives_a_model() -> None:
     data = additive()
-    symbolic = symbolify(trained(data, [2, 1]), data, deadline=time.monotonic() - 1)
+    symbolic = symbolify(trained(data, [2, 1]), data, time_limit=0.0)
     x, _ = data.rows("test")
     assert bool(torch.isfinite(symbolic(x)).all())
     assert symbolic.widths == [2, 1]
@@ -147,7 +145,7 @@ def test_networks_of_any_error_are_read(noise: float) -> None:
     x = random(250, 1)
     data = Dataset.from_arrays(x, torch.sin(20 * x), feature_names=["x"], target_names=["f"])
     model = KAN([1, 2, 1], seed=0, feature_names=data.feature_names, target_names=data.target_names)
-    symbolic = symbolify(model, data, noise=noise, keep_splines=False, deadline=time.monotonic())
+    symbolic = symbolify(model, data, noise=noise, keep_splines=False, time_limit=0.0)
     for layer in symbolic.kan_layers():
         assert {(i, o) for i, o in torch.nonzero(layer.mask).tolist()} <= set(layer.symbolic_table())
     with torch.no_grad():

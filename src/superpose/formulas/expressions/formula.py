@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -45,14 +46,20 @@ class Formula:
     splines: Mapping[str, SplineEdge] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def of(cls, model: KAN, data: Dataset | None = None, *, deadline: float | None = None) -> Formula:
+    def of(cls, model: KAN, data: Dataset | None = None, *, time_limit: float | None = None) -> Formula:
         """The formula of a model.
 
         Args:
             model: its symbolic edges are written out, its splines become named functions.
-            data: if given, constants are refitted to the training and validation rows, brought to simple values
-                where these rows do not object, and the result is kept only if it is no worse than what it came from.
-            deadline: a time of :func:`time.monotonic` at which to stop simplifying.
+            data: if given, the formula is simplified: constants are fitted to the training and validation rows and
+                replaced by simple values where the error allows. The simplified formula is kept only if its error is
+                no larger than that of the original.
+            time_limit: seconds after which simplification stops; no limit by default.
+
+        >>> model = KAN([1, 1], feature_names=["x"], seed=0)
+        >>> model.layer(0).set_symbolic({(0, 0): ("x^2", (1.0, 0.0, 3.0, 0.5))})
+        >>> print(Formula.of(model))
+        3.0*x**2 + 0.5
         """
         import sympy
 
@@ -62,7 +69,7 @@ class Formula:
         formula = cls(raw, symbols, model.feature_names, model.target_names, splines)
         if data is None:
             return formula
-        return formula._simplified(data, math.inf if deadline is None else deadline)
+        return formula._simplified(data, math.inf if time_limit is None else time.monotonic() + time_limit)
 
     @classmethod
     def from_expressions(
@@ -75,11 +82,11 @@ class Formula:
         return cls(tuple(expressions), symbols, data.feature_names, data.target_names, splines or {})
 
     @classmethod
-    def read(cls, model: KAN, *, deadline: float | None = None) -> Formula:
-        """The simplified formula of a model alone, without data: its own values over its inputs' range stand in.
+    def read(cls, model: KAN, *, time_limit: float | None = None) -> Formula:
+        """The simplified formula of a model without data: it is simplified on the model's own values.
 
-        Meant for models whose constants were refitted to a simplified formula, as :func:`superpose.discover` does:
-        the same formula comes back.
+        The values are those at random points over the range of the inputs. Meant for models whose constants were
+        fitted to a simplified formula, as :func:`superpose.discover` does: this gives the same formula.
         """
         generator = torch.Generator().manual_seed(0)
         shares = torch.rand(4 * _MOST_SAMPLES, len(model.feature_names), generator=generator, dtype=torch.float64)
@@ -91,7 +98,7 @@ class Formula:
             return cls.of(model)
         # Without the model's names, of which a column and a target may share one.
         data = Dataset.from_arrays(x[kept], y[kept], test=0.0)
-        return cls.of(model, data, deadline=deadline)
+        return cls.of(model, data, time_limit=time_limit)
 
     def _simplified(self, data: Dataset, deadline: float) -> Formula:
         rows = torch.cat([data.train, data.validation])

@@ -384,14 +384,15 @@ class _Discovery:
 
     def _read(self, network: _Network) -> None:
         share = self.search_ends - time.monotonic()
-        deadline = time.monotonic() + max(2.0, 0.6 * share)
+        limit = max(2.0, 0.6 * share)
+        deadline = time.monotonic() + limit
         known = self.options.functions
         names = None if known is None else functions.resolve_names(("0", "x", *known))
-        model = symbolify(network.model, self.data, functions=names, noise=network.error, deadline=deadline)
+        model = symbolify(network.model, self.data, functions=names, noise=network.error, time_limit=limit)
         # A formula that was not simplified is of little use: it may take time from what comes after the search.
         now = time.monotonic()
         until = min(max(deadline + 0.2 * share, now + 8), max(self.deadline, now + 1))
-        formula = Formula.of(model, self.data, deadline=until)
+        formula = Formula.of(model, self.data, time_limit=until - now)
         self._add(formula, model)
 
     def _add(self, formula: Formula, model: KAN) -> Finding | None:
