@@ -204,7 +204,7 @@ class Head:
         return curvature.clamp(min=_LEAST).sqrt()[:, None, None]
 
     def residuals(self, scores: Tensor, y: Tensor) -> Tensor:
-        """``[N, n_scores]`` numbers ``r`` with ``A^T r`` the :meth:`slopes`, for ``A`` the :meth:`roots`."""
+        """``[N, n_scores]`` numbers ``r`` with ``A^T r`` the :meth:`gradient`, for ``A`` the :meth:`hessian_root`."""
         slopes = self.gradient(scores, y)
         if self.kind == "softmax":
             # A^T maps u / sqrt(p) to u - p * sum(u), and slopes sum to zero.
