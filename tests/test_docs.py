@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import importlib
 import os
+import pkgutil
 import re
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import pytest
 import superpose
 from helpers import EXAMPLES, ROOT, SOURCE
 
-PLACES = ("*.md", "docs/*.md", "docs/results/*.md", "examples/**/*.md")
+PLACES = ("*.md", "docs/*.md", "docs/lab/*.md", "docs/results/*.md", "examples/**/*.md")
 PAGES = sorted(page for place in PLACES for page in ROOT.glob(place))
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
@@ -149,10 +150,11 @@ def test_links_and_files_named_exist(page: Path) -> None:
     assert missing == []
 
 
-def test_every_page_is_in_the_contents() -> None:
-    contents = (ROOT / "docs/index.md").read_text(encoding="utf-8")
-    listed = set(contents.partition("toctree}")[2].split("```")[0].split())
-    assert {page.stem for page in (ROOT / "docs").glob("*.md")} - {"index"} <= listed
+@pytest.mark.parametrize("folder", ["docs", "docs/lab", "docs/results"])
+def test_every_page_is_in_the_contents(folder: str) -> None:
+    contents = (ROOT / folder / "index.md").read_text(encoding="utf-8")
+    listed = {name for tree in contents.split("{toctree}")[1:] for name in tree.split("```")[0].split()}
+    assert {page.stem for page in (ROOT / folder).glob("*.md")} - {"index"} <= listed
 
 
 @pytest.mark.parametrize("name", PUBLIC)
@@ -166,6 +168,18 @@ def test_every_public_name_is_in_the_reference(name: str) -> None:
         at_top = getattr(superpose, public, None) is getattr(module, public)
         if not entries & ({f"{name}.{public}"} | ({f"superpose.{public}"} if at_top else set())):
             missing.append(public)
+    assert missing == []
+
+
+def test_glossary_names_places_that_exist() -> None:
+    named = set(re.findall(r"`(superpose(?:\.\w+)+)`", (ROOT / "docs/glossary.md").read_text(encoding="utf-8")))
+    assert len(named) > 40
+    missing = []
+    for name in sorted(named):
+        try:
+            pkgutil.resolve_name(name)
+        except (AttributeError, ImportError):
+            missing.append(name)
     assert missing == []
 
 

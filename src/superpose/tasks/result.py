@@ -38,7 +38,7 @@ class TaskResult(ABC):
 
     @property
     def model(self) -> KAN:
-        """The symbolic network if there is one, else the spline network: what ``model.safetensors`` holds."""
+        """The symbolic network, or the spline network where there is none, as ``model.safetensors`` holds it."""
         return self.network if self.symbolic is None else self.symbolic
 
     @property
