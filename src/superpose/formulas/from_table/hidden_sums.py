@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
+from superpose.formulas.from_table import chebyshev
 from superpose.formulas.from_table.curve import curves
 from superpose.formulas.from_table.node import Guess, Node
 from superpose.formulas.from_table.symmetries import Reduction
@@ -55,7 +56,7 @@ def hidden_sums(node: Node, points: Tensor, gradient: Tensor, deadline: float) -
     """
     low, high = node.x.amin(0), node.x.amax(0)
     inner = 2 * (points - low) / (high - low) - 1
-    bases = [_chebyshev(column) for column in inner.unbind(-1)]
+    bases = [chebyshev.polynomials(column, _DEGREE) for column in inner.unbind(-1)]
     size = gradient.square().mean(0).sqrt()
     pairs = []
     for i, j in itertools.combinations(range(points.shape[1]), 2):
@@ -69,13 +70,6 @@ def hidden_sums(node: Node, points: Tensor, gradient: Tensor, deadline: float) -
         if made is not None:
             found.append(made)
     return found
-
-
-def _chebyshev(inner: Tensor) -> Tensor:
-    columns = [torch.ones_like(inner), inner]
-    for _ in range(_DEGREE - 1):
-        columns.append(2 * inner * columns[-1] - columns[-2])
-    return torch.stack(columns, -1)
 
 
 def _null(bases: list[Tensor], gradient: Tensor, places: tuple[int, int], ratio: float) -> _Pair:
@@ -124,7 +118,7 @@ def _curve(
     place, slope = pair.places[n], pair.slopes[n] / factor
     low, high = float(ends[0][place]), float(ends[1][place])
     inner = 2 * torch.rand(_POINTS, generator=torch.Generator().manual_seed(0), dtype=slope.dtype) - 1
-    values = _integral(slope, inner) * (high - low) / 2
+    values = chebyshev.integral(slope, inner) * (high - low) / 2
     values = values - values.mean()
     spread = float(values.std(correction=0))
     if not spread > 0:
@@ -143,23 +137,6 @@ def _factor(expression: sympy.Expr) -> float | None:
 
     terms = [term for term in sympy.Add.make_args(expression) if term.free_symbols]
     return abs(float(terms[0].as_coeff_Mul()[0])) if len(terms) == 1 else None
-
-
-def _integral(slope: Tensor, inner: Tensor) -> Tensor:
-    """Values of the integral of a sum of Chebyshev polynomials."""
-    # The integral of T_n is T_(n+1) / 2(n+1) - T_(n-1) / 2(n-1).
-    count = len(slope)
-    coefficients = slope.new_zeros(count + 1)
-    for n, value in enumerate(slope.tolist()):
-        if n == 0:
-            coefficients[1] += value
-        elif n == 1:
-            coefficients[2] += value / 4
-        else:
-            coefficients[n + 1] += value / (2 * (n + 1))
-            coefficients[n - 1] -= value / (2 * (n - 1))
-    angle = torch.arccos(inner.clamp(-1, 1))
-    return (angle[:, None] * torch.arange(count + 1, dtype=slope.dtype)).cos() @ coefficients
 
 
 __all__ = ["hidden_sums"]

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from superpose.formulas.from_table import chebyshev
+
 _MOST_COLUMNS = 500
 _MOST_DEGREE = 24
 _ROWS = 4000
@@ -51,7 +53,8 @@ class Smooth:
     def gradient(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Values ``[N]`` and derivatives by every column ``[N, n]`` at points ``x [N, n]``."""
         inner = self._inner(x)
-        bases, slopes = _bases(inner, self.powers), _slopes(inner, self.powers)
+        bases = _bases(inner, self.powers)
+        slopes = [chebyshev.derivatives(u, int(self.powers.max())) for u in inner.unbind(-1)]
         value = _columns(bases, self.powers) @ self.coefficients
         parts = []
         for i in range(x.shape[1]):
@@ -103,27 +106,7 @@ def _powers(count: int, most: int) -> Tensor:
 
 def _bases(inner: Tensor, powers: Tensor) -> list[Tensor]:
     """Chebyshev polynomials of each variable, ``[N, degree + 1]``."""
-    degree = int(powers.max())
-    found = []
-    for u in inner.unbind(-1):
-        columns = [torch.ones_like(u), u]
-        for _ in range(degree - 1):
-            columns.append(2 * u * columns[-1] - columns[-2])
-        found.append(torch.stack(columns[: degree + 1], -1))
-    return found
-
-
-def _slopes(inner: Tensor, powers: Tensor) -> list[Tensor]:
-    """Their derivatives: ``T_n' = n U_(n-1)``."""
-    degree = int(powers.max())
-    found = []
-    for u in inner.unbind(-1):
-        second = [torch.ones_like(u), 2 * u]
-        for _ in range(degree):
-            second.append(2 * u * second[-1] - second[-2])
-        columns = [torch.zeros_like(u)] + [n * second[n - 1] for n in range(1, degree + 1)]
-        found.append(torch.stack(columns, -1))
-    return found
+    return [chebyshev.polynomials(u, int(powers.max())) for u in inner.unbind(-1)]
 
 
 def _columns(bases: list[Tensor], powers: Tensor) -> Tensor:
