@@ -80,7 +80,7 @@ def test_a_mesh_has_its_ends() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Box((0,), (1, 2)), "as many lower ends as upper"),
+        (lambda: Box((0,), (1, 2)), "as many lower bounds as upper"),
         (lambda: Box((1,), (0,)), "none above it"),
         (lambda: Box((0,), (math.inf,)), "must be finite"),
         (lambda: SQUARE.face(2, "low"), "a face is one of axes 0 to 1"),

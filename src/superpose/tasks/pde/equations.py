@@ -27,7 +27,7 @@ from superpose.spline import normal_matrix, reference
 from superpose.tasks.pde.operators import Derivatives, Index, symbolic_part
 from superpose.tasks.pde.problem import Problem, Residual
 
-# The Jacobian of one block of samples has at most this many elements (float64: 32 MiB).
+# Elements of the Jacobian of one block of samples: 32 MiB in float64, a round number.
 _BLOCK_ELEMENTS = 1 << 22
 
 Adjoints = list[dict[Index, Tensor]]
@@ -72,7 +72,7 @@ def square(problem: Problem, model: nn.Module, term: Term) -> Tensor:
 
 
 def adjoints(value: Tensor, known: Sequence[Derivatives]) -> list[Adjoints]:
-    """How one residual ``[B]`` moves with each layer's derivatives: ``dr/dy_S [B, O]``, for each set of points."""
+    """Derivatives of one residual ``[B]`` by each layer's derivatives, ``dr/dy_S [B, O]``, for each set of points."""
     places = [
         (number, n, index) for number, one in enumerate(known) for n, found in enumerate(one.sums) for index in found
     ]
@@ -88,7 +88,7 @@ def adjoints(value: Tensor, known: Sequence[Derivatives]) -> list[Adjoints]:
 
 
 def _weights(known: Derivatives, adjoint: Adjoints, n: int, plan: LayerPlan) -> dict[int, Tensor]:
-    """What stands beside ``beta^(m)`` of each spline edge: ``{m: [E, B]}``."""
+    """The factors of ``beta^(m)`` in the derivatives by each spline edge's coefficients: ``{m: [E, B]}``."""
     found: dict[int, Tensor] = {}
     for index, sensitivity in adjoint[n].items():
         outer = sensitivity.T[plan.outputs]
@@ -102,14 +102,15 @@ def normal_equations(
     problem: Problem, model: KAN, parameters: Parameters, terms: Sequence[Term]
 ) -> tuple[Tensor, Tensor]:
     """``J^T W J`` and ``J^T W r``, with the weights of the terms and the numbers of their points in ``W``."""
-    # Sums of several records are no record: terms that join points, and symbolic edges, are written out.
+    # A record holds the entries of one spline at one point. Residuals that join several points, and symbolic edges, have
+    # more entries for a sample; their rows are written out.
     joined: list[tuple[Tensor, list[Derivatives], list[Adjoints]]] = []
     single: list[tuple[Tensor, Derivatives, Adjoints]] = []
     compiled = normal_matrix.kernels(model.input_center, [layer.degree for layer in parameters.layers])
     if any(plan.symbolic for plan in parameters.plans):
         compiled = None
     for term in terms:
-        # The share stands in the adjoints and the residual: in their products, the weights.
+        # The root of the weight enters the adjoints and the residual, so that their products hold the weight.
         share = (term.weight / len(term.points)) ** 0.5
         with torch.enable_grad():
             value, known = problem.evaluate(term.residual, model, term.points, leaves=True)
@@ -144,7 +145,7 @@ def _add_sparse(
             continue
         records = torch.cat([_records(kernels, layer, known, adjoint, n, plan) for _, known, adjoint in parts], 1)
         edges.append(kernels.own_edges((layer.knots, layer.degree, layer.base), records, start))
-        gradient[start : start + plan.splines] = _pulled(records, residual, layer, plan.rows)
+        gradient[start : start + plan.splines] = _gradient(records, residual, layer, plan.rows)
     for first, left in enumerate(edges):
         for right in edges[first:]:
             kernels.add(normal, left, right)
@@ -164,7 +165,7 @@ def _records(
     return total
 
 
-def _pulled(records: Tensor, residual: Tensor, layer: KANLayer, rows: int) -> Tensor:
+def _gradient(records: Tensor, residual: Tensor, layer: KANLayer, rows: int) -> Tensor:
     """``J^T r`` of a layer's edges, ``[E * rows]``."""
     first = records[..., 7].view(torch.int64 if records.dtype == torch.float64 else torch.int32).long()
     index = first[..., None] + torch.arange(layer.degree + 1)

@@ -3,39 +3,61 @@
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable
-from dataclasses import fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from types import MappingProxyType
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from superpose.data import Affine
+from superpose.deadline import Deadline
 from superpose.errors import OptionError
 from superpose.messages import nearest
 from superpose.nn.model import KAN
+from superpose.optim.levenberg_marquardt import StepResult
 from superpose.optim.penalty import roughness
-from superpose.spline import grid
 from superpose.stopping import StopReason
+from superpose.tasks.pde import hidden_grids, input_grid
+from superpose.tasks.pde.collocation import Collocation
 from superpose.tasks.pde.equations import ResidualSteps, Term, square
 from superpose.tasks.pde.first_order import FirstOrderSteps
-from superpose.tasks.pde.problem import Problem, Residual
-from superpose.tasks.pde.ranges import follow_activations
-from superpose.tasks.pde.regions import Region
+from superpose.tasks.pde.problem import Problem
 from superpose.tasks.pde.settings import Solution, SolveRecord, SolveSettings
-
-_STEPS = {"lm": 60, "lbfgs": 300, "adamw": 2000}
-# Where no grids are asked for, the model's own is doubled so often, up to so many free constants.
-_DOUBLINGS, _MOST_BY_DEFAULT = 2, 3000
-# Steps that a start gets before it is compared with the others; the better half gets twice as many more, and so on.
-_START_STEPS = 20
-# Above this many free constants the normal matrix of Levenberg-Marquardt (float64) is larger than 0.5 GiB.
-_MOST_LM_PARAMETERS = 8000
-# Candidates for each point that is drawn anew where residuals are large.
-_CANDIDATES = 6
+from superpose.train.state import State
 
 
+@dataclass(frozen=True)
+class _Schedule:
+    """Numbers of a run that are no options.
+
+    Attributes:
+        steps: of each optimiser at one grid size, where ``steps`` is not given. Round numbers: a step of
+            Levenberg-Marquardt gains most, and AdamW least.
+        last_grid: factor on these steps at the last grid, where the error falls furthest.
+        starts: random starts of an untrained model.
+        start_steps: of each start before starts are compared; the better half then gets twice as many, and so on.
+        check_every: steps of Levenberg-Marquardt between two checks of the hidden grids.
+        damping: of the first step of Levenberg-Marquardt, relative to the diagonal of the normal matrix.
+        flat_steps, flat_fall: a grid is done when the loss fell by less than this share in this many steps.
+        max_lm_parameters: above it the normal matrix of Levenberg-Marquardt, 8 bytes for each pair of constants, takes
+            more than half a gigabyte.
+
+    All but the last are round numbers, for which no measurement is recorded. docs/pde.md reports that the case
+    ``poisson-tutorial``, a network [2, 2, 1], needs more starts than most.
+    """
+
+    steps: Mapping[str, int]
+    last_grid: int = 3
+    starts: int = 4
+    start_steps: int = 20
+    check_every: int = 4
+    damping: float = 1e-3
+    flat_steps: int = 10
+    flat_fall: float = 1e-2
+    max_lm_parameters: int = 8000
+
+
+_SCHEDULE = _Schedule(MappingProxyType({"lm": 60, "lbfgs": 300, "adamw": 2000}))
 Listener = Callable[[SolveRecord], None]
 
 
@@ -51,7 +73,7 @@ def solve(model: KAN, problem: Problem, *, listener: Listener | None = None, **o
         **options: see :class:`SolveSettings`.
 
     Raises:
-        OptionError: for an option that does not exist or makes no sense, or a name that the problem has not.
+        OptionError: for an option that does not exist or makes no sense, or a name that the problem does not have.
         ShapeError: if model and problem differ in their numbers of variables or unknowns.
         DataError: if a residual is not a finite number at the start.
 
@@ -71,275 +93,229 @@ def solve(model: KAN, problem: Problem, *, listener: Listener | None = None, **o
     for name in options:
         if name not in known:
             raise OptionError(f"solve has no option {name!r}{nearest(name, known)}")
-    return _Run(model, problem, SolveSettings(**options).checked(), listener).run()
+    settings = SolveSettings(**options).checked()
+    untrained = not bool(model.scaled)
+    problem.check(model, settings.seed)
+    if untrained:
+        input_grid.set_units(model, problem, settings)
+    generator = torch.Generator().manual_seed(settings.seed)
+    collocation = Collocation(problem, settings.points, settings.resample, settings.seed, generator)
+    progress = _Progress(settings.optimizer, settings.time_limit, listener)
+    run = _Run(model, problem, settings, collocation, progress)
+    try:
+        _train(run, untrained=untrained)
+        stop = StopReason.GRIDS_EXHAUSTED
+        reason = f"the schedule of grids ended at {input_grid.finest(model)} intervals"
+    except _Stop as stopped:
+        stop, reason = stopped.stop, str(stopped)
+    except KeyboardInterrupt:
+        stop, reason = StopReason.INTERRUPTED, "interrupted; the best model so far was kept"
+    return _solution(run, stop, reason)
 
 
 class _Stop(Exception):
+    """Ends the stages of a run."""
+
     def __init__(self, stop: StopReason, sentence: str) -> None:
         super().__init__(sentence)
         self.stop = stop
 
 
-class _Run:
-    """One call of :func:`solve`."""
+class _Progress:
+    """What a run has done so far: its records, its best state, and the time."""
 
-    def __init__(self, model: KAN, problem: Problem, settings: SolveSettings, listener: Listener | None) -> None:
-        self.model, self.problem, self.settings, self.listener = model, problem, settings, listener
-        self.began = time.monotonic()
+    def __init__(self, optimizer: str, time_limit: float | None, listener: Listener | None) -> None:
         self.records: list[SolveRecord] = []
-        self.generator = torch.Generator().manual_seed(settings.seed)
-        self.terms: list[Term] = []
-        self.best: tuple[float, KAN] | None = None
-        self.shares = [layer.grid_size / self._finest() for layer in model.kan_layers()]
+        self.best: tuple[float, State] | None = None
+        # Levenberg-Marquardt takes no step that raises the loss: its last state is its best one.
+        self.monotone = optimizer == "lm"
+        self.time_limit, self.deadline, self.listener = time_limit, Deadline(time_limit), listener
 
-    def run(self) -> Solution:
-        fresh = not bool(self.model.scaled)
-        self.problem.check(self.model, self.settings.seed)
-        if fresh:
-            self._take_units()
-        try:
-            self._schedule(fresh)
-            stop, reason = StopReason.GRIDS_EXHAUSTED, f"the schedule of grids ended at {self._finest()} intervals"
-        except _Stop as stopped:
-            stop, reason = stopped.stop, str(stopped)
-        except KeyboardInterrupt:
-            stop, reason = StopReason.INTERRUPTED, "interrupted; the best model so far was kept"
-        if self.best is not None:
-            _take(self.model, self.best[1])
-        with torch.no_grad():
-            self.terms = [self._term(residual, 1 << 20, 0.0) for residual in self.problem.residuals]
-            found = [float(square(self.problem, self.model, term)) for term in self.terms]
-        losses = {
-            self.problem.title(term.residual): value / term.weight
-            for term, value in zip(self.terms, found, strict=True)
-        }
-        seconds = time.monotonic() - self.began
-        return Solution(tuple(self.records), self.settings.optimizer, stop, reason, sum(found), losses, seconds)
-
-    # -- units, grids and points
-
-    def _take_units(self) -> None:
-        """Map the range of all points to -1..1, and lay the first layer's grid there."""
-        points = torch.cat([self.problem.points(residual, self.settings.seed) for residual in self.problem.residuals])
-        points = points.to(self.model.input_center)
-        low, high = points.amin(0), points.amax(0)
-        for residual in self.problem.residuals:
-            if isinstance(residual.where, Region):
-                ends = residual.where.ends()
-                if ends is not None:
-                    low, high = torch.minimum(low, ends[0].to(low)), torch.maximum(high, ends[1].to(high))
-        half = torch.where(high > low, (high - low) / 2, torch.ones_like(low))
-        outputs = torch.zeros_like(self.model.output_center), torch.ones_like(self.model.output_scale)
-        self.model.set_scaling(Affine((low + high) / 2, half), Affine(*outputs))
-        self.model.feature_names, self.model.target_names = self.problem.variables, self.problem.outputs
-        self.model.layer(0).set_knots(self._first_knots(self.model.layer(0).grid_size))
-
-    def _first_knots(self, size: int) -> Tensor:
-        """Knots ``[n_in, K]`` of the first layer, on -1..1."""
-        layer = self.model.layer(0)
-        shares = torch.linspace(-1, 1, size + 1, dtype=layer.knots.dtype, device=layer.knots.device)
-        points = shares.repeat(layer.in_features, 1)
-        if self.settings.blend:
-            seen = self.problem.points(self.problem.residuals[0], self.settings.seed)
-            seen = self.model.scale_inputs(seen.to(self.model.input_center))
-            quantiles = grid.adapted_breakpoints(seen, size, blend=1.0)
-            quantiles[:, 0], quantiles[:, -1] = -1.0, 1.0
-            points = torch.lerp(points, quantiles, self.settings.blend)
-        # Rounding must not put the points at the ends outside.
-        points = points * (1 + 1e-9)
-        return grid.extended_knots(points, layer.degree)
-
-    def _grids(self) -> list[int]:
-        if self.settings.grids is not None:
-            return list(self.settings.grids)
-        sizes, count = [self._finest()], self.model.parameter_count()
-        if self.settings.optimizer == "lm":
-            while len(sizes) <= _DOUBLINGS and 2 * count <= _MOST_BY_DEFAULT:
-                sizes.append(2 * sizes[-1])
-                count *= 2
-        return sizes
-
-    def _finest(self) -> int:
-        return max(layer.grid_size for layer in self.model.kan_layers())
-
-    def _sizes(self, finest: int) -> list[int]:
-        return [max(1, round(share * finest)) for share in self.shares]
-
-    def _draw(self, seed: int, resample: float) -> None:
-        wanted = math.ceil(self.settings.points * self.model.parameter_count())
-        drawn = [r for r in self.problem.residuals if isinstance(r.where, Region)]
-        share = max(1.0, wanted / max(1, sum(r.count for r in drawn)))
-        self.terms = [
-            self._term(residual, seed, resample, math.ceil(share * residual.count))
-            for residual in self.problem.residuals
-        ]
-
-    def _term(self, residual: Residual, seed: int, resample: float, count: int | None = None) -> Term:
-        count = count or residual.count
-        # Sobol points are best balanced in powers of two, but any number of them is better than independent ones.
-        points = self.problem.points(residual, self.settings.seed + 31 * seed, count)
-        points = points.to(self.model.input_center)
-        extra = math.floor(resample * count)
-        if isinstance(residual.where, Region) and extra:
-            candidates = self.problem.points(residual, self.settings.seed + 31 * seed + 17, _CANDIDATES * count)
-            candidates = candidates.to(self.model.input_center)
-            with torch.no_grad():
-                value, _ = self.problem.evaluate(residual, self.model, candidates)
-            size = value.square().sum(1).sqrt()
-            # As residual-based adaptive distribution (C. Wu et al. 2023): in proportion to the residual.
-            chosen = torch.multinomial((size + 1e-300).cpu(), extra, generator=self.generator)
-            points = torch.cat([points[: count - extra], candidates[chosen.to(candidates.device)]])
-        return Term(residual, points, residual.weight)
-
-    def _adapt_hidden(self) -> bool:
-        return follow_activations(self.model, torch.cat([term.points for term in self.terms]))
-
-    # -- the schedule
-
-    def _schedule(self, fresh: bool) -> None:
-        sizes = self._grids()
-        self._begin(sizes[0], fresh)
-        self._draw(0, 0.0)
-        starts = self.settings.starts or (4 if fresh and self.settings.optimizer == "lm" else 1)
-        if starts > 1:
-            self._choose_start(starts)
-        self._record("start", self._loss())
-        for number, size in enumerate(sizes):
-            if number:
-                _take(self.model, self.model.refine(self._sizes(size)))
-                self._draw(number, self.settings.resample)
-                self._forget()
-                self._record("refine", self._loss())
-            if self._adapt_hidden():
-                self._forget()
-                self._record("adapt", self._loss())
-            # The last grid is where the digits are won.
-            last = 3 if number + 1 == len(sizes) and self.settings.steps is None else 1
-            self._stage(last * (self.settings.steps or _STEPS[self.settings.optimizer]))
-
-    def _begin(self, finest: int, fresh: bool) -> None:
-        """Bring the grids to the first sizes; those of a trained model only grow."""
-        sizes = self._sizes(finest)
-        if fresh:
-            self.model.layer(0).set_knots(self._first_knots(min(sizes[0], self.model.layer(0).grid_size)))
-            for layer, size in zip(self.model.kan_layers()[1:], sizes[1:], strict=True):
-                points = grid.breakpoints(layer.knots, layer.degree)
-                layer.set_knots(
-                    grid.uniform_knots(points[:, 0], points[:, -1], min(size, layer.grid_size), layer.degree)
-                )
-        _take(self.model, self.model.refine(sizes))
-
-    def _choose_start(self, starts: int) -> None:
-        """Try several starts for a few steps; the better half goes on for some more, until one is left."""
-        candidates = [self.model.copy()]
-        for _ in range(starts - 1):
-            candidates.append(self.model.copy())
-            for layer in candidates[-1].kan_layers():
-                layer.reset_parameters(self.generator)
-        steps = _START_STEPS
-        while True:
-            ranked = sorted(((self._tried(one, steps), n) for n, one in enumerate(candidates)))
-            left = [candidates[n] for value, n in ranked[: len(ranked) // 2] if math.isfinite(value)]
-            if len(left) <= 1:
-                _take(self.model, candidates[ranked[0][1]])
-                self._forget()
-                return
-            candidates, steps = left, 2 * steps
-
-    def _tried(self, model: KAN, steps: int) -> float:
-        """The loss of a start after some steps."""
-        _take(self.model, model)
-        self._adapt_hidden()
-        stepper = self._stepper(steps)
-        for number in range(steps):
-            self._check_time()
-            result = stepper.step()
-            if (number % 4 == 3 or not result.accepted) and self._adapt_hidden():
-                stepper = self._stepper(steps)
-            elif result.stalled:
-                break
-        _take(model, self.model)
-        value = self._loss()
-        if self.best is None or value < self.best[0]:
-            self.best = (value, self.model.copy())
-        return value if math.isfinite(value) else math.inf
-
-    def _stepper(self, steps: int) -> ResidualSteps | FirstOrderSteps:
-        settings = self.settings
-        if settings.optimizer != "lm":
-            return FirstOrderSteps(
-                self.model, self.problem, self.terms, settings.optimizer, settings.learning_rate, steps
-            )
-        if self.model.parameter_count() > _MOST_LM_PARAMETERS:
-            count = self.model.parameter_count()
-            raise OptionError(
-                f"optimizer 'lm' would need a matrix of {count} x {count} for this model; use optimizer 'lbfgs' or "
-                "'adamw', or a smaller grid"
-            )
-        stepper = ResidualSteps(self.model, self.problem, self.terms, damping=1e-3)
-        stepper.penalties = roughness(stepper.parameters, settings.roughness) if settings.roughness else []
-        return stepper
-
-    def _stage(self, steps: int) -> None:
-        stepper = self._stepper(steps)
-        losses: list[float] = []
-        for number in range(steps):
-            self._check_time()
-            result = stepper.step()
-            if result.loss != result.loss:
-                raise _Stop(
-                    StopReason.NAN_LOSS,
-                    f"the loss became NaN at step {len(self.records)}; the best model so far was kept; lower "
-                    "learning_rate, or use optimizer 'lm', which cannot take such a step",
-                )
-            losses.append(result.loss)
-            self._record("", result.loss)
-            if result.loss <= self.settings.tolerance:
-                raise _Stop(StopReason.CONVERGED, f"the loss {result.loss:.3g} is within the tolerance")
-            if self.settings.optimizer == "lm" and (number % 4 == 3 or not result.accepted) and self._adapt_hidden():
-                self._forget()
-                self._record("adapt", self._loss())
-                stepper, losses = self._stepper(steps), []
-                continue
-            if result.stalled or (self.settings.optimizer != "adamw" and _flat(losses)):
-                break
-
-    @torch.no_grad()
-    def _loss(self) -> float:
-        return float(sum(square(self.problem, self.model, term) for term in self.terms))
-
-    def _forget(self) -> None:
-        """Losses at other points, or of curves on other grids, do not compare."""
-        self.best = None
-
-    def _record(self, event: str, loss: float) -> None:
-        points = sum(len(term.points) for term in self.terms)
-        seconds = time.monotonic() - self.began
-        self.records.append(SolveRecord(len(self.records), event, self._finest(), points, loss, seconds))
-        if self.settings.optimizer != "lm" and math.isfinite(loss) and (self.best is None or loss < self.best[0]):
-            self.best = (loss, self.model.copy())
+    def record(self, event: str, model: KAN, terms: Sequence[Term], loss: float) -> None:
+        """Add one step, and keep the model's state if it is the best and may get worse."""
+        points = sum(len(term.points) for term in terms)
+        seconds = self.deadline.elapsed()
+        self.records.append(SolveRecord(len(self.records), event, input_grid.finest(model), points, loss, seconds))
+        if not self.monotone:
+            self.keep(model, loss)
         if self.listener is not None:
             self.listener(self.records[-1])
 
-    def _check_time(self) -> None:
-        limit = self.settings.time_limit
-        if limit is not None and time.monotonic() - self.began > limit:
+    def keep(self, model: KAN, loss: float) -> None:
+        """Keep the model's state if its loss is the least."""
+        if math.isfinite(loss) and (self.best is None or loss < self.best[0]):
+            self.best = loss, State.of(model)
+
+    def forget(self) -> None:
+        """Drop the best state: losses at other points, or of curves on other grids, do not compare."""
+        self.best = None
+
+    def check_time(self) -> None:
+        """End the run if its time is over."""
+        if self.deadline.passed():
+            sentence = f"the time limit of {self.time_limit:g} seconds was reached; the best model so far was kept"
+            raise _Stop(StopReason.TIME_LIMIT, sentence)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What the stages of one call of :func:`solve` share."""
+
+    model: KAN
+    problem: Problem
+    settings: SolveSettings
+    collocation: Collocation
+    progress: _Progress
+
+
+def _solution(run: _Run, stop: StopReason, reason: str) -> Solution:
+    """The best state back in the model, and its losses at fresh points."""
+    if run.progress.best is not None:
+        run.progress.best[1].restore(run.model)
+    terms = run.collocation.fresh(run.model)
+    with torch.no_grad():
+        weighted = [float(square(run.problem, run.model, term)) for term in terms]
+    losses = {
+        run.problem.title(term.residual): value / term.weight for term, value in zip(terms, weighted, strict=True)
+    }
+    return Solution(
+        tuple(run.progress.records),
+        run.settings.optimizer,
+        stop,
+        reason,
+        sum(weighted),
+        losses,
+        run.progress.deadline.elapsed(),
+    )
+
+
+# -- the stages
+
+
+def _train(run: _Run, *, untrained: bool) -> None:
+    """Choose a start, then train on one grid after another."""
+    model, settings, progress = run.model, run.settings, run.progress
+    sizes, layer_sizes = input_grid.schedule(model, settings), input_grid.LayerSizes(model)
+    input_grid.begin(model, run.problem, settings, layer_sizes.of(sizes[0]), untrained=untrained)
+    terms = run.collocation.draw(model, 0)
+    starts = settings.starts or (_SCHEDULE.starts if untrained and settings.optimizer == "lm" else 1)
+    if starts > 1:
+        _choose_start(run, terms, starts)
+    progress.record("start", model, terms, _loss(run, terms))
+    for stage, size in enumerate(sizes):
+        if stage:
+            State.of(model.refine(layer_sizes.of(size))).restore(model)
+            terms = run.collocation.draw(model, stage)
+            progress.forget()
+            progress.record("refine", model, terms, _loss(run, terms))
+        _adapt_grids(run, terms)
+        steps = settings.steps or _SCHEDULE.steps[settings.optimizer]
+        if stage + 1 == len(sizes) and settings.steps is None:
+            steps *= _SCHEDULE.last_grid
+        _train_on_grid(run, terms, steps)
+
+
+def _choose_start(run: _Run, terms: Sequence[Term], starts: int) -> None:
+    """Train several random starts for a few steps; the better half goes on, until one is left (successive halving)."""
+    candidates = [State.of(run.model)]
+    for _ in range(starts - 1):
+        other = run.model.copy()
+        for layer in other.kan_layers():
+            layer.reset_parameters(run.collocation.generator)
+        candidates.append(State.of(other))
+    steps = _SCHEDULE.start_steps
+    while True:
+        tried = [_try_start(run, terms, state, steps) for state in candidates]
+        order = sorted(range(len(tried)), key=lambda n: tried[n][0])
+        better = [tried[n][1] for n in order[: len(order) // 2] if math.isfinite(tried[n][0])]
+        if len(better) <= 1:
+            tried[order[0]][1].restore(run.model)
+            run.progress.forget()
+            return
+        candidates, steps = better, 2 * steps
+
+
+def _try_start(run: _Run, terms: Sequence[Term], state: State, steps: int) -> tuple[float, State]:
+    """The loss of a start after some steps, infinite if it is not finite, and the state then."""
+    state.restore(run.model)
+    _grids_moved(run, terms)
+    stepper = _stepper(run, terms, steps)
+    for number in range(steps):
+        run.progress.check_time()
+        result = stepper.step()
+        if _is_check(number, result) and _grids_moved(run, terms):
+            stepper = _stepper(run, terms, steps)
+        elif result.stalled:
+            break
+    loss = _loss(run, terms)
+    run.progress.keep(run.model, loss)
+    return loss if math.isfinite(loss) else math.inf, State.of(run.model)
+
+
+def _train_on_grid(run: _Run, terms: Sequence[Term], steps: int) -> None:
+    """Steps at one grid size, until the loss is flat or within the tolerance."""
+    settings, progress = run.settings, run.progress
+    stepper = _stepper(run, terms, steps)
+    losses: list[float] = []
+    for number in range(steps):
+        progress.check_time()
+        result = stepper.step()
+        if math.isnan(result.loss):
             raise _Stop(
-                StopReason.TIME_LIMIT,
-                f"the time limit of {limit:g} seconds was reached; the best model so far was kept",
+                StopReason.NAN_LOSS,
+                f"the loss became NaN at step {len(progress.records)}; the best model so far was kept; lower "
+                "learning_rate, or use optimizer 'lm', which cannot take such a step",
             )
+        losses.append(result.loss)
+        progress.record("", run.model, terms, result.loss)
+        if result.loss <= settings.tolerance:
+            raise _Stop(StopReason.CONVERGED, f"the loss {result.loss:.3g} is within the tolerance")
+        if settings.optimizer == "lm" and _is_check(number, result) and _adapt_grids(run, terms):
+            stepper, losses = _stepper(run, terms, steps), []
+        elif result.stalled or (settings.optimizer != "adamw" and _flat(losses)):
+            return
 
 
-def _flat(losses: list[float], window: int = 10) -> bool:
-    """Whether the loss has all but stopped falling."""
-    return len(losses) > window and losses[-1] > losses[-1 - window] * (1 - 1e-2)
+def _stepper(run: _Run, terms: Sequence[Term], steps: int) -> ResidualSteps | FirstOrderSteps:
+    """The optimiser of the settings at these points."""
+    settings, model = run.settings, run.model
+    if settings.optimizer != "lm":
+        return FirstOrderSteps(model, run.problem, terms, settings.optimizer, settings.learning_rate, steps)
+    count = model.parameter_count()
+    if count > _SCHEDULE.max_lm_parameters:
+        raise OptionError(
+            f"optimizer 'lm' would need a matrix of {count} x {count} for this model; use optimizer 'lbfgs' or "
+            "'adamw', or a smaller grid"
+        )
+    stepper = ResidualSteps(model, run.problem, terms, damping=_SCHEDULE.damping)
+    stepper.penalties = roughness(stepper.parameters, settings.roughness) if settings.roughness else []
+    return stepper
+
+
+def _is_check(number: int, result: StepResult) -> bool:
+    """Whether hidden grids are checked after this step: now and then, and where a step was not taken."""
+    return number % _SCHEDULE.check_every == _SCHEDULE.check_every - 1 or not result.accepted
+
+
+def _grids_moved(run: _Run, terms: Sequence[Term]) -> bool:
+    return hidden_grids.adapt(run.model, torch.cat([term.points for term in terms]))
+
+
+def _adapt_grids(run: _Run, terms: Sequence[Term]) -> bool:
+    """Let hidden grids follow the activations; whether one moved, which is recorded."""
+    moved = _grids_moved(run, terms)
+    if moved:
+        run.progress.forget()
+        run.progress.record("adapt", run.model, terms, _loss(run, terms))
+    return moved
 
 
 @torch.no_grad()
-def _take(model: KAN, other: KAN) -> None:
-    """Give a model another one's curves and grids."""
-    for layer, source in zip(model.kan_layers(), other.kan_layers(), strict=True):
-        layer.knots = source.knots.clone()
-        wanted = layer.coefficients.requires_grad
-        layer.coefficients = torch.nn.Parameter(source.coefficients.detach().clone(), requires_grad=wanted)
-        layer.set_symbolic(source.symbolic_table(), source.frozen_table())
+def _loss(run: _Run, terms: Sequence[Term]) -> float:
+    return float(sum(square(run.problem, run.model, term) for term in terms))
+
+
+def _flat(losses: Sequence[float]) -> bool:
+    """Whether the loss has all but stopped falling."""
+    window = _SCHEDULE.flat_steps
+    return len(losses) > window and losses[-1] > losses[-1 - window] * (1 - _SCHEDULE.flat_fall)

@@ -1,10 +1,12 @@
-"""Hidden grids that follow the activations without forgetting what was learnt.
+"""Hidden grids that follow the activations and keep the curves.
 
 A grid that moves makes its curves approximate anew, and second derivatives feel that most. So a grid that has become
 too short is made longer by further intervals beside the old ones: inside the old range nothing changes at all.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -13,16 +15,37 @@ from superpose.nn.layer import KANLayer
 from superpose.nn.model import KAN
 from superpose.spline import fitting, grid, reference
 
-# Shares of a grid's range: activations nearer than this to its end make it longer, to this far beyond them. Beyond its
-# grid a spline is straight: where a sample crosses the end its second derivative jumps, and no step gets past a jump.
-_NEAR, _MARGIN = 0.02, 0.1
-# A grid is made at most this much longer at once; where that is not enough its curves are fitted on a new one.
-_MOST_LONGER = 0.5
+
+@dataclass(frozen=True)
+class _Margins:
+    """When a hidden grid moves, and how far; shares of its range unless another unit is named.
+
+    Beyond its grid a spline is a straight line. Where a sample crosses the boundary, the second derivative of the edge
+    jumps, and no step of the optimiser gets past a jump. So grids grow before activations reach their boundary.
+
+    Attributes:
+        near: activations nearer to the boundary than this make the grid longer.
+        beyond: the grid then reaches this far beyond the activations.
+        filled: activations that fill less of the grid than this get a new, shorter grid.
+        max_growth: a grid that would need more intervals than this share of those that it has is laid anew, and its
+            curves are fitted again.
+
+    docs/pde.md reports what growing instead of fitting again brought; the numbers themselves are round, and no
+    measurement of them is recorded.
+    """
+
+    near: float = 0.02
+    beyond: float = 0.1
+    filled: float = 0.5
+    max_growth: float = 0.5
+
+
+_MARGINS = _Margins()
 
 
 @torch.no_grad()
-def follow_activations(model: KAN, x: Tensor) -> bool:
-    """Move the hidden grids which activations on samples ``x [B, n_in]`` leave or hardly fill; whether any was."""
+def adapt(model: KAN, x: Tensor) -> bool:
+    """Move hidden grids that activations on samples ``x [B, n_in]`` leave or hardly fill; whether any grid moved."""
     moved = False
     h = model.scale_inputs(x)
     for n, layer in enumerate(model.kan_layers()):
@@ -37,16 +60,16 @@ def _follow(layer: KANLayer, h: Tensor) -> bool:
     points = grid.breakpoints(layer.knots, layer.degree)
     low, high, least, most = points[:, 0], points[:, -1], h.amin(0), h.amax(0)
     size = high - low
-    left, right = least < low + _NEAR * size, most > high - _NEAR * size
-    empty = most - least < 0.5 * size
+    left, right = least < low + _MARGINS.near * size, most > high - _MARGINS.near * size
+    empty = most - least < _MARGINS.filled * size
     if not bool((left | right | empty).any()):
         return False
     # How many intervals are missing on either side.
-    before = torch.where(left, (low - least + _MARGIN * size) / points.diff(dim=1)[:, 0], 0.0).ceil().long()
-    after = torch.where(right, (most - high + _MARGIN * size) / points.diff(dim=1)[:, -1], 0.0).ceil().long()
+    before = torch.where(left, (low - least + _MARGINS.beyond * size) / points.diff(dim=1)[:, 0], 0.0).ceil().long()
+    after = torch.where(right, (most - high + _MARGINS.beyond * size) / points.diff(dim=1)[:, -1], 0.0).ceil().long()
     longer = int((before + after).max())
-    if bool(empty.any()) or longer > max(2, _MOST_LONGER * layer.grid_size) or not _continued_evenly(layer):
-        fresh = grid.adapted_breakpoints(h, layer.grid_size, blend=0.0, margin=_MARGIN)
+    if bool(empty.any()) or longer > max(2, _MARGINS.max_growth * layer.grid_size) or not _continued_evenly(layer):
+        fresh = grid.adapted_breakpoints(h, layer.grid_size, blend=0.0, margin=_MARGINS.beyond)
         fresh = torch.where((left | right | empty)[:, None], fresh, points)
         layer.set_knots(grid.extended_knots(fresh, layer.degree))
         return True
