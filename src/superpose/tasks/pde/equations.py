@@ -102,8 +102,8 @@ def normal_equations(
     problem: Problem, model: KAN, parameters: Parameters, terms: Sequence[Term]
 ) -> tuple[Tensor, Tensor]:
     """``J^T W J`` and ``J^T W r``, with the weights of the terms and the numbers of their points in ``W``."""
-    # A record holds the entries of one spline at one point. Residuals that join several points, and symbolic edges, have
-    # more entries for a sample; their rows are written out.
+    # A record holds the entries of one spline at one point. Residuals that join several points, and symbolic edges,
+    # have more entries for a sample; their rows are written out.
     joined: list[tuple[Tensor, list[Derivatives], list[Adjoints]]] = []
     single: list[tuple[Tensor, Derivatives, Adjoints]] = []
     compiled = normal_matrix.kernels(model.input_center, [layer.degree for layer in parameters.layers])

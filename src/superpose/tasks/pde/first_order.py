@@ -12,7 +12,7 @@ from superpose.optim.levenberg_marquardt import StepResult
 from superpose.tasks.pde.equations import Term, square
 from superpose.tasks.pde.problem import Problem
 
-# A step of 1 is what the Wolfe line search tries first (Nocedal & Wright, section 7.2); 0.01 for AdamW is a round number.
+# The Wolfe line search of L-BFGS tries a step of 1 first (Nocedal & Wright, section 7.2). AdamW's is a round number.
 _RATES = {"lbfgs": 1.0, "adamw": 1e-2}
 
 
