@@ -167,8 +167,8 @@ class _Bench:
         from benchmarks.harness import suite
         from superpose.files.json_numbers import finite
 
-        with console.progress(self.quiet, "loading") as listener:
-            store = suite.run(self.name, self.settings, self.folder, resume=self.resume, listener=listener)
+        with console.progress(self.quiet, "loading") as progress:
+            store = suite.run(self.name, self.settings, self.folder, resume=self.resume, listener=progress.listener)
         if self.as_json:
             document: dict[str, Any] = store.document() | {"out": str(self.folder)}
             print(json.dumps(finite(document), allow_nan=False))

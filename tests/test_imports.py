@@ -18,7 +18,17 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # A room is a package, or a module that stands by itself. It may import the rooms of earlier floors, and itself; never
 # its neighbours on its floor. A file belongs to the longest name that fits.
 FLOORS = [
-    {"deadline", "errors", "formulas.selection", "formulas.subsets", "messages", "pareto", "short_repr", "stopping"},
+    {
+        "choices",
+        "deadline",
+        "errors",
+        "formulas.selection",
+        "formulas.subsets",
+        "messages",
+        "pareto",
+        "short_repr",
+        "stopping",
+    },
     {"checks"},
     {"data", "spline"},
     {"nn"},

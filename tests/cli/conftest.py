@@ -33,7 +33,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[search.DiscoverOptions]:
     """Stands in for the search, which takes its time; remembers what it was asked for."""
     seen: list[search.DiscoverOptions] = []
 
-    def discover(data: superpose.Dataset, options: Any, *, listener: Any = None) -> Any:
+    def discover(data: superpose.Dataset, options: Any, *, listener: Any = None, on_formula: Any = None) -> Any:
         seen.append(options)
         if listener is not None:
             listener("searching [for] a formula")

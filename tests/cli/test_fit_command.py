@@ -10,9 +10,10 @@ import os
 import random
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy
@@ -230,8 +231,8 @@ def test_ctrl_c_keeps_what_the_search_has_found(
             signal.raise_signal(signal.SIGINT)
 
     @contextlib.contextmanager
-    def progress(quiet: bool, first: str) -> Iterator[Callable[[str], None]]:
-        yield interrupt
+    def progress(quiet: bool, first: str) -> Iterator[SimpleNamespace]:
+        yield SimpleNamespace(listener=interrupt, print=print)
 
     monkeypatch.setattr("superpose.cli.console.progress", progress)
     # A shell that starts the tests in the background has them ignore the signal.
@@ -244,7 +245,6 @@ def test_ctrl_c_keeps_what_the_search_has_found(
     assert found["interrupted"] is True
     # The law was found before the network that is shown beside it.
     assert found["formula"] is not None
-    assert found["seconds"] < 20
     assert load("result/model.safetensors").shape == found["shape"]
     assert {path.name for path in Path("result").iterdir()} == FILES | {"network.safetensors"}
 

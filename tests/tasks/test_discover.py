@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-import sys
-import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,10 +15,12 @@ from torch import Tensor
 
 from helpers import is_one_sentence
 from superpose.data import Dataset
+from superpose.deadline import Deadline
 from superpose.errors import OptionError
 from superpose.formulas import Formula
 from superpose.nn import KAN
-from superpose.tasks.regression.search import DiscoverOptions, Result, _Discovery, discover
+from superpose.tasks.regression import DiscoverOptions, Result, discover, findings, metrics
+from superpose.tasks.regression.context import Context
 from superpose.train import fit
 
 DOUBLE = torch.float64
@@ -178,42 +179,25 @@ def test_searches_repeat_from_their_seed_and_touch_nothing(untouched_globals: No
 # -- ways to stop
 
 
-class Clock:
-    """Time that passes by a fixed amount whenever somebody looks."""
-
-    def __init__(self, tick: float) -> None:
-        self.now, self.tick, self.looks = 0.0, tick, 0
-
-    def monotonic(self) -> float:
-        self.looks += 1
-        self.now += self.tick
-        return self.now
-
-
 def test_a_formula_is_simplified_within_the_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    ends: list[float] = []
+    limits: list[float] = []
 
-    def of(model: KAN, data: Dataset, *, deadline: float) -> Formula:
-        ends.append(deadline)
+    def of(model: KAN, data: Dataset, *, time_limit: float) -> Formula:
+        limits.append(time_limit)
         return Formula.from_expressions([sympy.Symbol("x1", real=True)], data)
 
-    monkeypatch.setattr("superpose.tasks.regression.search.Formula.of", of)
+    monkeypatch.setattr(Formula, "of", of)
+    monkeypatch.setattr(findings, "symbolify", lambda model, *args, **options: model)
     x = torch.rand(200, 2, generator=torch.Generator().manual_seed(0), dtype=DOUBLE)
-    search = _Discovery(Dataset.from_arrays(x, x[:, 0] * x[:, 1]), DiscoverOptions(time_limit=20.0), lambda event: None)
-    network = search._fit((), 0)
+    context = context_of(Dataset.from_arrays(x, x[:, 0] * x[:, 1]))
     # The search is over, and there are four seconds to the end.
-    search.search_ends = time.monotonic()
-    search.deadline = search.search_ends + 4
-    search._read(network)
-    assert ends and max(ends) <= search.deadline
+    context = replace(context, search=Deadline(0.0), deadline=Deadline(4.0))
+    findings.from_network(context, KAN([2, 1]), 0.1)
+    assert len(limits) == 1 and limits[0] <= 4
 
 
-def test_the_time_limit_ends_a_search_that_finds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = Clock(0.02)
-    rooms = [f"discovery.{part}" for part in ("laws", "engine", "expansions", "curve", "additive", "trials", "tidy")]
-    rooms += ["workflow", "train.run", "interpret.symbolify", "interpret.straighten", "interpret.constants"]
-    for name in rooms:
-        monkeypatch.setattr(sys.modules[f"superpose.{name}"], "time", clock)
+@pytest.mark.usefixtures("counted_time")
+def test_the_time_limit_ends_a_search_that_finds_nothing() -> None:
     generator = torch.Generator().manual_seed(3)
     x = torch.rand(100, 3, generator=generator, dtype=DOUBLE)
     data = Dataset.from_arrays(x, torch.cos(40 * x.prod(1)) + torch.sign(torch.sin(30 * x[:, 0])))
@@ -242,8 +226,8 @@ def test_an_interruption_gives_the_best_so_far(event: int) -> None:
     json.dumps(result.metrics, allow_nan=False)
 
 
-def search_of(data: Dataset, heard: list[str] | None = None) -> _Discovery:
-    return _Discovery(data, DiscoverOptions(time_limit=LIMIT), [].append if heard is None else heard.append)
+def context_of(data: Dataset, heard: list[str] | None = None) -> Context:
+    return Context.start(data, DiscoverOptions(time_limit=LIMIT), [].append if heard is None else heard.append)
 
 
 @pytest.mark.parametrize("split", ["train", "validation", "test"])
@@ -253,12 +237,11 @@ def test_a_formula_without_a_value_on_some_row_is_not_kept(split: str) -> None:
     # The least of the column: to its left the logarithm has no value.
     data.x[place, 0] = -5.0
     heard: list[str] = []
-    search, (x, y) = search_of(data, heard), sympy.symbols("x y", real=True)
-    search._keep([x + y / 2], {})
-    assert len(search.findings) == 1
+    context, (x, y) = context_of(data, heard), sympy.symbols("x y", real=True)
+    assert findings.from_expressions(context, [x + y / 2], {}) is not None
     for bad in (sympy.log(x + 4), 1 / (x + 5), sympy.sqrt(x + 4) + y):
-        assert search._keep([bad], {}) is None
-    assert len(search.findings) == 1 and "no finite value on 1 row of the table" in heard[-1]
+        assert findings.from_expressions(context, [bad], {}) is None
+    assert len(heard) == 3 and "no finite value on 1 row of the table" in heard[-1]
     assert all(is_one_sentence(sentence) for sentence in heard)
 
 
@@ -281,16 +264,15 @@ def test_a_formula_of_splines_says_what_its_model_says(base: str) -> None:
     data = table(lambda x, y: torch.sign(x - 0.3) * (1 + y) + 0.1 * y**2)
     model = KAN([2, 2, 1], base=base, seed=0, feature_names=data.feature_names, target_names=data.target_names)
     fit(model, data, grids=(5,), steps=20, progress=False)
-    search = search_of(data)
+    context = context_of(data)
     read = Formula.of(model)
     changed = [one.xreplace({number: 1.05 * number for number in one.atoms(sympy.Float)}) for one in read.expressions]
-    finding = search._add(Formula.from_expressions(changed, data, read.splines), model)
+    finding = findings.checked(context, Formula.from_expressions(changed, data, read.splines), model)
     assert finding is not None and finding.formula.splines
-    made, chosen = search._matched(finding)
-    assert chosen in search.findings
+    chosen = findings.matched(context, finding)
     spread = float(data.y.std())
-    assert chosen.formula.difference(made, data.x) < 1e-8 * spread
-    front = search._front(chosen, "test")
+    assert chosen.formula.difference(chosen.model, data.x) < 1e-8 * spread
+    front = metrics.of_formulas(data, [chosen], chosen, complete=False)
     assert [row["recommended"] for row in front["front"]] == [True]
     assert front["front"][0]["formula"] == str(chosen.formula)
     assert "no closed formula" in front["recommendation"]
@@ -300,9 +282,19 @@ def test_an_interruption_before_anything_was_found_is_the_callers(monkeypatch: p
     def interrupted(*args: Any, **options: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("superpose.tasks.regression.search.fit", interrupted)
+    monkeypatch.setattr("superpose.tasks.regression.networks.fit", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        discover(table(hello))
+        discover(table(hello), DiscoverOptions(shape=(1,)))
+
+
+def test_the_formula_is_announced_before_the_network_beside_it_is_trained() -> None:
+    events: list[Any] = []
+    data = table(lambda x, y: x + y**2)
+    result = discover(data, DiscoverOptions(time_limit=LIMIT), listener=events.append, on_formula=events.append)
+    place = events.index(result.formula)
+    assert [event for event in events if isinstance(event, Formula)] == [result.formula]
+    assert not any(str(event).startswith("network") for event in events[:place])
+    assert any(str(event).startswith("network") for event in events[place:])
 
 
 # -- wrong options

@@ -7,6 +7,7 @@ import math
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 LEFT_OUT = (
@@ -24,17 +25,41 @@ def one_thread() -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+@dataclass(frozen=True)
+class Progress:
+    """A line on stderr that shows what is being done; none where stderr is no terminal."""
+
+    status: Any = None
+
+    @property
+    def listener(self) -> Callable[[str], None] | None:
+        """Shows a sentence in the line; None where there is no line."""
+        if self.status is None:
+            return None
+        from rich.text import Text
+
+        return lambda event: self.status.update(Text(event))
+
+    def print(self, line: str) -> None:
+        """Print a line of the output at once."""
+        if self.status is not None:
+            # While it is shown, the status takes stdout for itself, and would send the line to stderr.
+            self.status.stop()
+        print(line, flush=True)
+        if self.status is not None:
+            self.status.start()
+
+
 @contextlib.contextmanager
-def progress(quiet: bool, first: str) -> Iterator[Callable[[str], None] | None]:
-    """A line on stderr that says what is being done, ``first`` at first; nothing where nobody looks."""
+def progress(quiet: bool, first: str) -> Iterator[Progress]:
+    """Show what is being done, ``first`` at first, while the block runs; nothing where stderr is no terminal."""
     if quiet or not sys.stderr.isatty():
-        yield None
+        yield Progress()
         return
     from rich.console import Console
-    from rich.text import Text
 
     with Console(stderr=True).status(first) as status:
-        yield lambda event: status.update(Text(event))
+        yield Progress(status)
 
 
 # Where nobody looks, lines are no longer than this.

@@ -1,129 +1,118 @@
-"""``superpose fit``: one run, whatever is learnt, and what it says of numbers."""
+"""``superpose fit``: its options."""
 
 from __future__ import annotations
 
-import json
-import os
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
 
-from superpose.cli import console, parsing
+from superpose.choices import HEADS, OPTIMIZERS
+from superpose.cli import parsing
+from superpose.cli.classification_job import ClassificationJob
+from superpose.cli.job import Job
+from superpose.cli.regression_job import RegressionJob
 from superpose.errors import OptionError
 
-if TYPE_CHECKING:
-    from superpose.tasks.regression.search import Result
-
-Listener = Callable[[str], None]
 TableArgument = Annotated[str, typer.Argument(metavar="TABLE", help="a table: CSV, TSV, either in gzip, or Parquet")]
 
-# A generous end that keeps a slip of the finger from asking for all of the memory.
-_MOST_PARAMETERS = 10**9
+_TASKS: dict[str, type[Job]] = {"regression": RegressionJob, "classification": ClassificationJob}
+# Generous limits that keep a slip of the finger from asking for all of the memory.
+_MAX_INTERVALS = 1000
+_MAX_SEED = 2**63 - 1
 
 
-def limits(options: dict[str, Any]) -> dict[str, Any]:
-    """Of ``parameters`` and ``time_limit``, text that was typed or None, those that were given, checked."""
-    made: dict[str, Any] = {}
-    if options["parameters"] is not None:
-        made["parameters"] = parsing.whole("--parameters", options["parameters"], 1, _MOST_PARAMETERS)
-    if options["time_limit"] is not None:
-        made["time_limit"] = parsing.seconds("--time-limit", options["time_limit"])
-    return made
-
-
-@dataclass(frozen=True)
-class Job(ABC):
-    """One run of ``superpose fit``, its options checked; each task has a class of its own."""
-
-    table: str
-    target: str
-    features: list[str] | None
-    folder: Path
-    options: dict[str, Any]
-    as_json: bool
-    quiet: bool
-
-    # Which error the front is listed with, and what it is called.
-    error: ClassVar[tuple[str, str]] = ("rmse", "error")
-
-    @staticmethod
-    @abstractmethod
-    def checked(options: dict[str, Any]) -> dict[str, Any]:
-        """What was typed as the options of this task; raises :class:`OptionError` for what it does not have."""
-
-    @abstractmethod
-    def learn(self, listener: Listener | None) -> tuple[Any, Any]:
-        """The result, and the options that it was found with."""
-
-    @abstractmethod
-    def lines(self, result: Any, summary: dict[str, Any]) -> Iterator[str]:
-        """What was found, for a person."""
-
-    def run(self) -> None:
-        """Read, search, write, and say what was found."""
-        console.one_thread()
-        from superpose import report
-        from superpose.files.json_numbers import finite
-
-        with console.progress(self.quiet, "reading the table") as listener:
-            result, options = self.learn(listener)
-            report.write(result, self.folder, settings=asdict(options))
-        where = {"left_out": list(result.data.left_out), "out": str(self.folder)}
-
-        summary = finite(result.metrics | where)
-        if self.as_json:
-            print(json.dumps(summary, allow_nan=False))
-            return
-        for line in self.lines(result, summary):
-            print(line)
-        console.show_front(summary.get("front", []), summary.get("recommendation"), *self.error)
-        if summary["left_out"]:
-            print(f"{console.LEFT_OUT}: {', '.join(summary['left_out'])}")
-        if summary.get("interrupted"):
-            print("interrupted: this is the best model so far")
-        print(f"written to {summary['out']}; begin with {os.path.join(summary['out'], 'report.html')}")
-
-
-class Regression(Job):
-    """``superpose fit``: a number is learnt."""
-
-    @staticmethod
-    def checked(options: dict[str, Any]) -> dict[str, Any]:
-        """What was typed as the options of :func:`superpose.discover`."""
-        made = {name: value for name, value in options.items() if name not in ("head", "parameters", "time_limit")}
-        if options["head"] is not None:
-            raise OptionError("--head is for classes; add --task classification, or leave it out")
-        chosen = made["shape"] != "auto" or made["grid_size"] is not None or made["optimizer"] != "lm"
-        if options["parameters"] is not None and (made["formula"] or chosen):
-            raise OptionError(
-                "--parameters limits the search for a network; it needs --no-formula, and no --shape, --grid or "
-                "--optimizer"
-            )
-        return made | limits(options)
-
-    def learn(self, listener: Listener | None) -> tuple[Result, Any]:
-        """The network and its formula."""
-        from superpose.data import read_csv
-        from superpose.tasks.regression.search import DiscoverOptions, discover
-
-        options = DiscoverOptions(**self.options)
-        data = read_csv(self.table, target=self.target, features=self.features, seed=options.seed)
-        return discover(data, options, listener=listener), options
-
-    def lines(self, result: Result, summary: dict[str, Any]) -> Iterator[str]:
-        """The formula, and how far it and the network err."""
-        target = result.data.target_names[0]
-        errors = f"network error {console.figure(summary['network_rmse'])}"
-        if summary["formula"] is None:
-            yield f"no formula for {target}; the network stands by itself"
-        else:
-            yield f"{target} = {summary['formula']}"
-            errors = f"formula error {console.figure(summary['formula_rmse'])}, {errors}"
-        yield (
-            f"{errors}: RMSE on {len(result.data.test)} rows held out for the test, where {target} has "
-            f"a standard deviation of {console.figure(summary['target_std'])}"
-        )
+def command(
+    table: TableArgument,
+    target: Annotated[str, typer.Option("--target", metavar="NAME", help="the column to be learnt")],
+    features: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--features",
+            metavar="A,B",
+            help="The columns to learn from; all that hold numbers if left out. Names that hold "
+            "commas go in double quotes, or one to each --features.",
+        ),
+    ] = None,
+    out: Annotated[
+        str | None,
+        typer.Option("--out", metavar="DIR", help="Where to write; out/TABLE-TARGET if left out."),
+    ] = None,
+    shape: Annotated[
+        str,
+        typer.Option(
+            "--shape",
+            metavar="auto|5,1",
+            help="Nodes of each layer after the inputs: 5,1 is 5 hidden nodes and 1 output; 3+p2,1 has 3 hidden sums "
+            "and a product of 2.",
+        ),
+    ] = "auto",
+    grid: Annotated[
+        str | None,
+        typer.Option("--grid", metavar="N", help="Grid intervals; searched for if left out."),
+    ] = None,
+    degree: Annotated[
+        str | None,
+        typer.Option("--degree", metavar="K", help="Degree of the splines, 1 to 5; 3, or with --no-formula chosen."),
+    ] = None,
+    optimizer: Annotated[str, typer.Option("--optimizer", metavar="lm|lbfgs|adamw", help="How to train.")] = "lm",
+    time_limit: Annotated[
+        str | None,
+        typer.Option("--time-limit", metavar="SECONDS", help="When to stop searching."),
+    ] = None,
+    seed: Annotated[str, typer.Option("--seed", metavar="N", help="Of every random choice.")] = "0",
+    no_formula: Annotated[bool, typer.Option("--no-formula", help="Train the network only.")] = False,
+    parameters: Annotated[
+        str | None,
+        typer.Option("--parameters", metavar="N", help="Most constants of a network without a formula."),
+    ] = None,
+    library: Annotated[
+        list[str] | None,
+        typer.Option("--library", metavar="sin,x^2", help="The functions that a formula may hold; any if left out."),
+    ] = None,
+    linear: Annotated[
+        list[str] | None,
+        typer.Option("--linear", metavar="A,B", help="Columns that enter linearly."),
+    ] = None,
+    combine: Annotated[
+        list[str] | None,
+        typer.Option("--combine", metavar="A/B,C-D", help="Pairs of columns that enter as one: A+B, A-B, A*B or A/B."),
+    ] = None,
+    task: Annotated[
+        str,
+        typer.Option("--task", metavar="regression|classification", help="Learn a number, or one of some classes."),
+    ] = "regression",
+    head: Annotated[
+        str | None,
+        typer.Option(
+            "--head",
+            metavar="|".join(("auto", *HEADS)),
+            help="How the scores of a classifier are read; chosen from the labels if left out.",
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
+) -> Callable[[], None]:
+    """Learn a column of TABLE from others: network, formula, pictures, report."""
+    options: dict[str, Any] = {
+        "shape": parsing.shape(shape),
+        "grid_size": None if grid is None else parsing.whole("--grid", grid, 1, _MAX_INTERVALS),
+        "optimizer": parsing.one_of("--optimizer", optimizer, OPTIMIZERS),
+        "seed": parsing.whole("--seed", seed, 0, _MAX_SEED),
+        "formula": not no_formula,
+    }
+    if degree is not None:
+        options["degree"] = parsing.whole("--degree", degree, 1, 5)
+    if not target.strip():
+        raise OptionError("--target is empty; name the column to be learnt")
+    columns = parsing.names("--features", features)
+    forms = {
+        "functions": parsing.names("--library", library),
+        "linear": parsing.names("--linear", linear),
+        "combine": parsing.names("--combine", combine),
+    }
+    options |= {name: tuple(value) for name, value in forms.items() if value is not None}
+    learner = _TASKS[parsing.one_of("--task", task, tuple(_TASKS))]
+    options = learner.checked(options | {"head": head, "parameters": parameters, "time_limit": time_limit})
+    folder = parsing.folder("--out", out, parsing.default_folder(table, target))
+    return learner(table, target, columns, folder, options, as_json, quiet).run

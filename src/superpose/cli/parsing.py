@@ -21,8 +21,8 @@ from pathlib import Path
 from superpose.errors import FileError, OptionError, SuperposeError
 from superpose.messages import nearest
 
-_MOST_NODES = 1000
-_MOST_LAYERS = 20
+_MAX_NODES = 1000
+_MAX_LAYERS = 20
 
 
 def quoted(text: str) -> str:
@@ -76,12 +76,12 @@ def shape(text: str) -> str | tuple[Width, ...]:
     counts = [sums + len(products) for sums, products in shape]
     if (
         min(counts) < 1
-        or max(sums + sum(products) for sums, products in shape) > _MOST_NODES
-        or len(shape) > _MOST_LAYERS
+        or max(sums + sum(products) for sums, products in shape) > _MAX_NODES
+        or len(shape) > _MAX_LAYERS
     ):
         raise OptionError(
-            f"--shape {quoted(text)} must have 1 to {_MOST_NODES} nodes in each of at most "
-            f"{_MOST_LAYERS} layers; {example} of 2 sums"
+            f"--shape {quoted(text)} must have 1 to {_MAX_NODES} nodes in each of at most "
+            f"{_MAX_LAYERS} layers; {example} of 2 sums"
         )
     if counts[-1] != 1:
         raise OptionError(
@@ -104,7 +104,7 @@ def _layer(text: str) -> tuple[int, tuple[int, ...]] | None:
         found = re.fullmatch("([0-9]{0,4})p([0-9]{1,4})", part)
         if found is None or int(found[2]) < 2 or found[1] == "0":
             return None
-        products += [int(found[2])] * min(int(found[1] or 1), _MOST_NODES + 1)
+        products += [int(found[2])] * min(int(found[1] or 1), _MAX_NODES + 1)
     return sums, tuple(products)
 
 

@@ -17,7 +17,7 @@ from superpose.errors import OptionError
 if TYPE_CHECKING:
     from superpose.tasks.relations import Relations
 
-_MOST_SEED, _MOST_SEEDS = 2**63 - 1001, 100
+_MAX_SEED, _MAX_SEEDS = 2**63 - 1001, 100
 
 
 def command(
@@ -53,10 +53,10 @@ def command(
     options = {
         "columns": parsing.names("--columns", columns),
         "threshold": _share("--threshold", threshold),
-        "seeds": parsing.whole("--seeds", seeds, 1, _MOST_SEEDS),
+        "seeds": parsing.whole("--seeds", seeds, 1, _MAX_SEEDS),
         "time_limit": parsing.seconds("--time-limit", time_limit),
         "formulas": not no_formulas,
-        "seed": parsing.whole("--seed", seed, 0, _MOST_SEED),
+        "seed": parsing.whole("--seed", seed, 0, _MAX_SEED),
     }
     folder = parsing.folder("--out", out, parsing.default_folder(table, "relations"))
     return _Run(table, options, folder, as_json, quiet).run
@@ -90,12 +90,10 @@ class _Run:
         from superpose.report.relations import write
         from superpose.tasks.relations import relations
 
-        with console.progress(self.quiet, "reading the table") as listener:
-            found = relations(self.table, **self.options, listener=listener)
+        with console.progress(self.quiet, "reading the table") as progress:
+            found = relations(self.table, **self.options, listener=progress.listener)
             write(found, self.folder)
         if self.as_json:
-            from superpose.files.json_numbers import finite
-
             print(json.dumps(finite(found.to_dict() | {"out": str(self.folder)}), allow_nan=False))
             return
         if sys.stdout.isatty() and len(found):

@@ -23,10 +23,10 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid, one_hot, softplus
 
 from superpose.checks import check_positive
+from superpose.choices import HEADS
 from superpose.errors import OptionError
 from superpose.messages import nearest
 
-HEADS = ("sigmoid", "gaussian", "softmax", "ordinal")
 # Probabilities below this count as it: what is surely wrong pulls no harder, and no weight is zero.
 _LEAST = 1e-12
 # Half of the samples about a Gaussian's ridge: exp(-g^2) = 1/2.

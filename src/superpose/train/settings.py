@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from superpose.checks import check_grid_sizes, check_not_negative, check_positive, check_seed, check_whole, is_finite
+from superpose.choices import OPTIMIZERS
 from superpose.errors import OptionError
 from superpose.messages import nearest
 from superpose.nn.head import Head
 from superpose.train.memory import Memory
 
-OPTIMIZERS = ("lm", "lbfgs", "adamw")
 SPLITS = ("width", "samples")
 
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from superpose.checks import check_positive, check_seed, check_whole
+from superpose.choices import HEADS
 from superpose.errors import OptionError
 from superpose.messages import nearest, quoted
-from superpose.nn.head import HEADS, Head
+from superpose.nn.head import Head
 from superpose.tasks.classification.labels import Labelled, spread
 
 # So many numbers in a row may be named in order; with more classes each of them gets few rows of a comparison.

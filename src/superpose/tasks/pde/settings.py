@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from superpose.checks import check_grid_sizes, check_not_negative, check_positive, check_seed, check_share, check_whole
+from superpose.choices import OPTIMIZERS
 from superpose.errors import OptionError
 from superpose.messages import nearest
 from superpose.short_repr import brief
 from superpose.stopping import StopReason
-
-OPTIMIZERS = ("lm", "lbfgs", "adamw")
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """From a table to a network and a formula for a numeric target."""
 
 from superpose.tasks.regression.options import DiscoverOptions
-from superpose.tasks.regression.search import Result, discover
+from superpose.tasks.regression.result import Result
+from superpose.tasks.regression.search import discover
 
 __all__ = ["DiscoverOptions", "Result", "discover"]

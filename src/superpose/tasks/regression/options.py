@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from superpose.checks import check_positive, check_seed, check_whole
+from superpose.choices import OPTIMIZERS
 from superpose.data import Dataset
 from superpose.edit.combining import Pair
 from superpose.errors import OptionError
 from superpose.formulas.expressions import functions
 from superpose.messages import nearest
 from superpose.nn.products import Width, read_width
-from superpose.train.settings import OPTIMIZERS
 
 
 @dataclass(frozen=True)

@@ -1,22 +1,20 @@
-"""``superpose fit --task classification``: its options, and what it says of classes."""
+"""``superpose fit`` of classes: its options, and what it prints."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from superpose.choices import HEADS
 from superpose.cli import parsing
-from superpose.cli.fit_command import Job, Listener, limits
+from superpose.cli.job import Job, Listener, limits
 from superpose.errors import OptionError
 
 if TYPE_CHECKING:
     from superpose.tasks.classification import Classification
 
-# As in superpose.nn.head, which must not be loaded before options are checked.
-HEADS = ("auto", "sigmoid", "gaussian", "softmax", "ordinal")
 
-
-class Classifier(Job):
+class ClassificationJob(Job):
     """``superpose fit --task classification``: one of some classes is learnt."""
 
     error: ClassVar[tuple[str, str]] = ("cross_entropy", "cross-entropy")
@@ -31,10 +29,10 @@ class Classifier(Job):
             raise OptionError("--library, --linear and --combine are for numbers; leave them out with classes")
         if made["shape"] != "auto" and not all(isinstance(width, int) for width in made["shape"]):
             raise OptionError("--shape has products, which classifiers do not have; write sums only, such as 3,1")
-        made["head"] = "auto" if made["head"] is None else parsing.one_of("--head", made["head"], HEADS)
+        made["head"] = "auto" if made["head"] is None else parsing.one_of("--head", made["head"], ("auto", *HEADS))
         return made | limits(options)
 
-    def learn(self, listener: Listener | None) -> tuple[Classification, Any]:
+    def learn(self, listener: Listener | None, announce: Listener) -> tuple[Classification, Any]:
         """The network and its formula."""
         from superpose.tasks.classification import ClassifyOptions, classify, read_labelled
 
@@ -43,20 +41,22 @@ class Classifier(Job):
         data = read_labelled(self.table, target=self.target, features=self.features, soft=soft, seed=options.seed)
         return classify(data, options, listener=listener), options
 
+    def headline(self, result: Classification) -> str:
+        """The formula, or that there is none."""
+        if result.formula is None:
+            return f"no formula for {result.head.name}; the network stands by itself"
+        text: str = result.metrics["formula"]
+        return text
+
     def lines(self, result: Classification, summary: dict[str, Any]) -> Iterator[str]:
-        """The formula, the boundaries, and how often it and the network are right."""
-        name, rows = result.head.name, len(result.data.test)
+        """The boundaries, and how often the formula and the network are right."""
+        rows = len(result.data.test)
         parts = [f"network {summary['network_accuracy']:.2%} (cross-entropy {summary['network_cross_entropy']:.3g})"]
-        if summary["formula"] is None:
-            yield f"no formula for {name}; the network stands by itself"
-        else:
-            yield summary["formula"]
+        if result.formula is not None:
             for boundary in summary["boundaries"]:
                 yield f"{boundary['between'][0]} | {boundary['between'][1]}: {boundary['equation']}"
-            formula = (
-                f"formula {summary['formula_accuracy']:.2%} (cross-entropy {summary['formula_cross_entropy']:.3g})"
-            )
-            parts.insert(0, formula)
+            entropy = f"cross-entropy {summary['formula_cross_entropy']:.3g}"
+            parts.insert(0, f"formula {summary['formula_accuracy']:.2%} ({entropy})")
         usual = f"always saying {summary['majority_class']} {summary['majority_accuracy']:.2%}"
         yield f"right on {rows} rows held out for the test: {', '.join(parts)}, {usual}"
         if len(summary["features_used"]) < len(summary["features"]):

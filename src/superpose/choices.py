@@ -1,0 +1,8 @@
+"""Names that options choose from, in a module that imports nothing: the command line checks them before torch loads."""
+
+from __future__ import annotations
+
+# How networks are trained; see superpose.train.fit.
+OPTIMIZERS = ("lm", "lbfgs", "adamw")
+# How the scores of a classifier are read; see superpose.nn.Head.
+HEADS = ("sigmoid", "gaussian", "softmax", "ordinal")

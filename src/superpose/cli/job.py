@@ -1,0 +1,103 @@
+"""One run of ``superpose fit``, whatever is learnt: read, search, print, write."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from superpose.cli import console, parsing
+
+Listener = Callable[[str], None]
+
+# A generous limit that keeps a slip of the finger from asking for all of the memory.
+_MAX_PARAMETERS = 10**9
+
+
+def limits(options: dict[str, Any]) -> dict[str, Any]:
+    """Of ``parameters`` and ``time_limit``, text that was typed or None, those that were given, checked."""
+    made: dict[str, Any] = {}
+    if options["parameters"] is not None:
+        made["parameters"] = parsing.whole("--parameters", options["parameters"], 1, _MAX_PARAMETERS)
+    if options["time_limit"] is not None:
+        made["time_limit"] = parsing.seconds("--time-limit", options["time_limit"])
+    return made
+
+
+@dataclass(frozen=True)
+class Job(ABC):
+    """One run of ``superpose fit``, its options checked; each task has a class of its own."""
+
+    table: str
+    target: str
+    features: list[str] | None
+    folder: Path
+    options: dict[str, Any]
+    as_json: bool
+    quiet: bool
+
+    # Which error the front is listed with, and what it is called.
+    error: ClassVar[tuple[str, str]] = ("rmse", "error")
+
+    @staticmethod
+    @abstractmethod
+    def checked(options: dict[str, Any]) -> dict[str, Any]:
+        """What was typed as the options of this task; raises :class:`OptionError` for what it does not have."""
+
+    @abstractmethod
+    def learn(self, listener: Listener | None, announce: Listener) -> tuple[Any, Any]:
+        """The result, and the options that it was found with; ``announce`` takes the headline once it is known."""
+
+    @abstractmethod
+    def headline(self, result: Any) -> str:
+        """The formula, or that there is none."""
+
+    @abstractmethod
+    def lines(self, result: Any, summary: dict[str, Any]) -> Iterator[str]:
+        """What else was found, for a person."""
+
+    def run(self) -> None:
+        """Read and search, print what was found as soon as it is known, then draw the pictures and write the files."""
+        console.one_thread()
+        announced: list[str] = []
+        with console.progress(self.quiet, "reading the table") as progress:
+
+            def announce(line: str) -> None:
+                if not self.as_json:
+                    announced.append(line)
+                    # A reader that wants no more than this line is no reason to lose the run.
+                    with contextlib.suppress(BrokenPipeError):
+                        progress.print(line)
+
+            result, options = self.learn(progress.listener, announce)
+        from superpose import report
+        from superpose.files.json_numbers import finite
+
+        left_out = list(result.data.left_out)
+        summary = finite(result.metrics | {"left_out": left_out, "out": str(self.folder)})
+        if not self.as_json:
+            self._print(result, summary, announced)
+        with console.progress(self.quiet, "drawing the pictures"):
+            report.write(result, self.folder, settings=asdict(options))
+        if self.as_json:
+            print(json.dumps(summary, allow_nan=False))
+        else:
+            print(f"written to {self.folder}; begin with {os.path.join(self.folder, 'report.html')}")
+
+    def _print(self, result: Any, summary: dict[str, Any], announced: list[str]) -> None:
+        if not announced:
+            print(self.headline(result))
+        for line in self.lines(result, summary):
+            print(line)
+        console.show_front(summary.get("front", []), summary.get("recommendation"), *self.error)
+        if summary["left_out"]:
+            print(f"{console.LEFT_OUT}: {', '.join(summary['left_out'])}")
+        if summary.get("interrupted"):
+            print("interrupted: this is the best model so far")
+        sys.stdout.flush()

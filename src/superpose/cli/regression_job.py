@@ -1,0 +1,61 @@
+"""``superpose fit`` of a number: its options, and what it prints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from superpose.cli import console
+from superpose.cli.job import Job, Listener, limits
+from superpose.errors import OptionError
+
+if TYPE_CHECKING:
+    from superpose.formulas.expressions.formula import Formula
+    from superpose.tasks.regression import Result
+
+
+class RegressionJob(Job):
+    """``superpose fit``: a number is learnt."""
+
+    @staticmethod
+    def checked(options: dict[str, Any]) -> dict[str, Any]:
+        """What was typed as the options of :func:`superpose.discover`."""
+        made = {name: value for name, value in options.items() if name not in ("head", "parameters", "time_limit")}
+        if options["head"] is not None:
+            raise OptionError("--head is for classes; add --task classification, or leave it out")
+        chosen = made["shape"] != "auto" or made["grid_size"] is not None or made["optimizer"] != "lm"
+        if options["parameters"] is not None and (made["formula"] or chosen):
+            raise OptionError(
+                "--parameters limits the search for a network; it needs --no-formula, and no --shape, --grid or "
+                "--optimizer"
+            )
+        return made | limits(options)
+
+    def learn(self, listener: Listener | None, announce: Listener) -> tuple[Result, Any]:
+        """The network and its formula."""
+        from superpose.data import read_csv
+        from superpose.tasks.regression.search import DiscoverOptions, discover
+
+        options = DiscoverOptions(**self.options)
+        data = read_csv(self.table, target=self.target, features=self.features, seed=options.seed)
+
+        def on_formula(formula: Formula) -> None:
+            announce(f"{self.target} = {formula}")
+
+        return discover(data, options, listener=listener, on_formula=on_formula), options
+
+    def headline(self, result: Result) -> str:
+        """The formula, or that there is none."""
+        if result.formula is None:
+            return f"no formula for {self.target}; the network stands by itself"
+        return f"{self.target} = {result.formula}"
+
+    def lines(self, result: Result, summary: dict[str, Any]) -> Iterator[str]:
+        """How far the formula and the network err."""
+        errors = f"network error {console.figure(summary['network_rmse'])}"
+        if result.formula is not None:
+            errors = f"formula error {console.figure(summary['formula_rmse'])}, {errors}"
+        yield (
+            f"{errors}: RMSE on {len(result.data.test)} rows held out for the test, where {self.target} has "
+            f"a standard deviation of {console.figure(summary['target_std'])}"
+        )

@@ -1,0 +1,85 @@
+"""What all stages of a run read: the table, the options, the clock, and who is told what was reached."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from superpose.data import Dataset
+from superpose.data.arrays import root_mean_square
+from superpose.data.sampling import evenly
+from superpose.deadline import Deadline
+from superpose.tasks.regression.options import DiscoverOptions
+
+Listener = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How time and rows are divided among the stages.
+
+    Shares and row counts were chosen on the AI Feynman equations and the tables in ``examples/data``; neighbouring
+    values were not compared.
+
+    Attributes:
+        structure: share of the time limit for the search by structure; what it leaves goes to networks.
+        search: share of the time limit after which no further network is trained or read. The final network and the
+            files of the run take the rest.
+        rows: training rows that networks of the search are fitted to, and four times the validation rows.
+        reading: share of the time left for the search that may be spent on reading one network.
+        min_reading: seconds that reading one network may take at least.
+        simplifying: the same share for simplifying the formula that was read, after its reading.
+        min_simplifying: seconds that simplifying may take at least, if the time limit leaves them: a formula that was
+            not simplified is of little use.
+        beside: seconds for refining the network that is shown beside a formula that was found by structure.
+        final: seconds for the final network in all other cases.
+    """
+
+    structure: float = 0.6
+    search: float = 0.8
+    rows: int = 2048
+    reading: float = 0.6
+    min_reading: float = 2.0
+    simplifying: float = 0.2
+    min_simplifying: float = 8.0
+    beside: float = 6.0
+    final: float = 20.0
+
+
+BUDGET = Budget()
+
+
+@dataclass(frozen=True)
+class Context:
+    """What all stages of one run read.
+
+    Attributes:
+        data: the table, with combined columns if there are any.
+        few: the same with at most ``BUDGET.rows`` training rows, for the networks of the search.
+        options: of the run, checked.
+        tell: called with a sentence whenever something was reached.
+        deadline: of the run.
+        search: of the search for networks and formulas.
+    """
+
+    data: Dataset
+    few: Dataset
+    options: DiscoverOptions
+    tell: Listener
+    deadline: Deadline
+    search: Deadline
+
+    @classmethod
+    def start(cls, data: Dataset, options: DiscoverOptions, tell: Listener) -> Context:
+        """Start the clock of a run."""
+        few = replace(
+            data,
+            train=data.train[evenly(len(data.train), BUDGET.rows)],
+            validation=data.validation[evenly(len(data.validation), BUDGET.rows // 4)],
+        )
+        limit = options.time_limit
+        return cls(data, few, options, tell, Deadline(limit), Deadline(BUDGET.search * limit))
+
+    def relative(self, rmse: float) -> float:
+        """A root mean squared error in units of the target's spread."""
+        return rmse / root_mean_square(self.data.y_scale.scale)

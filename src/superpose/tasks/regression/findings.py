@@ -1,0 +1,130 @@
+"""From expressions, or a trained network, to formulas that may be recommended."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import torch
+
+from superpose.data.arrays import root_mean_square
+from superpose.deadline import Deadline
+from superpose.edit.refitting import polish
+from superpose.errors import DataError, OptionError
+from superpose.formulas.expressions import functions, rewrite
+from superpose.formulas.expressions.compiler import compiled
+from superpose.formulas.expressions.formula import Formula
+from superpose.formulas.expressions.splines import SplineEdge
+from superpose.formulas.from_network.recognition import symbolify
+from superpose.formulas.recommendation import EXACT, Finding
+from superpose.messages import counted
+from superpose.nn.model import KAN
+from superpose.nn.rows import scaled_rows
+from superpose.tasks.regression.context import BUDGET, Context
+
+if TYPE_CHECKING:
+    import sympy
+
+# Gauss-Newton steps after which the constants of a network have met a formula that the network can represent, and the
+# decrease of the error below which they stop earlier. Round numbers; nothing was measured.
+_MATCHING_STEPS, _MATCHING_TOLERANCE = 40, 1e-6
+
+
+def from_expressions(
+    context: Context, expressions: Sequence[sympy.Expr], splines: Mapping[str, SplineEdge]
+) -> Finding | None:
+    """One expression for each target as a formula, with the network that has it on its edges."""
+    data = context.data
+    model, names = _compiled(context, expressions, splines)
+    renamed = [rewrite.renamed(expression, names) for expression in expressions]
+    own = {names[name]: replace(spline, name=names[name]) for name, spline in splines.items() if name in names}
+    return checked(context, Formula.from_expressions(renamed, data, own), model)
+
+
+def from_network(context: Context, model: KAN, error: float) -> Finding | None:
+    """Read a trained network: straighten, prune, recognise its functions, write them out and simplify.
+
+    Args:
+        model: the network.
+        error: its root mean squared error in units of the target's spread; what a formula leaves below that is noise.
+    """
+    left = context.search.left()
+    reading = Deadline(max(BUDGET.min_reading, BUDGET.reading * left))
+    known = context.options.functions
+    names = None if known is None else functions.resolve_names(("0", "x", *known))
+    symbolic = symbolify(model, context.data, functions=names, noise=error, time_limit=reading.left())
+    wanted = max(reading.left() + BUDGET.simplifying * left, BUDGET.min_simplifying)
+    limit = min(wanted, max(context.deadline.left(), 1.0))
+    return checked(context, Formula.of(symbolic, context.data, time_limit=limit), symbolic)
+
+
+def checked(context: Context, formula: Formula, model: KAN) -> Finding | None:
+    """A formula with its errors; None if it may not be recommended, and the listener is told why."""
+    # The values of the columns alone, of test rows too: a formula must have a value wherever the table has a row.
+    with torch.no_grad():
+        lost = int((~formula.torch(context.data.x).isfinite().all(-1)).sum())
+    if lost:
+        context.tell(f"a formula was found, but it has no finite value on {counted(lost, 'row')} of the table")
+        return None
+    train = formula.rmse(context.data, "train")
+    validation = formula.rmse(context.few, "validation") if len(context.few.validation) else train
+    if not _allowed(context, formula):
+        context.tell("a formula was found, but not of the form that was asked for")
+        return None
+    return Finding(formula, model, context.relative(max(train, validation)), context.relative(validation))
+
+
+def announce(context: Context, finding: Finding) -> None:
+    """Tell the listener of a formula."""
+    nodes = finding.formula.complexity
+    context.tell(f"formula with {nodes} nodes, error {finding.error:.1e} of the target's spread")
+
+
+def matched(context: Context, finding: Finding) -> Finding:
+    """The finding with a symbolic network that has the values of its formula, which simplifying has changed a little.
+
+    The constants of the network that was read are fitted to the formula. If they cannot represent it, the formula is
+    compiled to a network of its own. If there is none, the formula of the network that was read takes its place.
+    """
+    data = context.data
+    model = finding.model.copy()
+    x, y = scaled_rows(model, data, "all")
+    with torch.no_grad():
+        values = (finding.formula.torch(data.x) - model.output_center) / model.output_scale
+        apart = float(((model(data.x) - model.output_center) / model.output_scale - values).square().mean())
+    if apart < EXACT**2:
+        return replace(finding, model=model)
+    before = float((values - y).square().mean())
+    reached = math.inf
+    if math.isfinite(apart):
+        reached = polish(model, x, values, steps=_MATCHING_STEPS, tolerance=_MATCHING_TOLERANCE)
+    if reached < EXACT**2:
+        return replace(finding, model=model)
+    # Splines with a base function, or with different grids in one layer, cannot be compiled.
+    with contextlib.suppress(OptionError, DataError):
+        made, _ = _compiled(context, finding.formula.expressions, finding.formula.splines)
+        if finding.formula.difference(made, data.x) < EXACT * root_mean_square(data.y_scale.scale):
+            return replace(finding, model=made)
+    model = model if reached <= before else finding.model
+    return checked(context, Formula.of(model), model) or replace(finding, model=model)
+
+
+def _compiled(
+    context: Context, expressions: Sequence[sympy.Expr], splines: Mapping[str, SplineEdge]
+) -> tuple[KAN, dict[str, str]]:
+    data = context.data
+    return compiled(list(expressions), data.feature_names, data.target_names, data=data, splines=splines)
+
+
+def _allowed(context: Context, formula: Formula) -> bool:
+    """Whether a formula has only the functions that were allowed, and is linear in the columns that must be."""
+    known, linear = context.options.functions, context.options.linear
+    if known is not None:
+        names = functions.resolve_names(known)
+        if not all(functions.uses_only(one, names, beside=formula.splines) for one in formula.expressions):
+            return False
+    columns = [symbol for symbol in formula.symbols if symbol.name in linear]
+    return all(functions.linear_in(one, column) for one in formula.expressions for column in columns)

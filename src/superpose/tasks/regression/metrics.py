@@ -1,0 +1,86 @@
+"""Numbers and facts on a run, ready for JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from superpose.data import Dataset, Split
+from superpose.data.arrays import root_mean_square
+from superpose.formulas import recommendation
+from superpose.formulas.recommendation import Finding
+from superpose.nn.model import KAN
+from superpose.train.history import History
+
+
+def of_network(data: Dataset, network: KAN, history: History) -> dict[str, Any]:
+    """What the metrics contain of the spline network and its training."""
+    x, y = data.rows(_judging(data))
+    with torch.no_grad():
+        rmse = root_mean_square(network(x) - y)
+    return {
+        "target": list(data.target_names),
+        "features": list(data.feature_names),
+        "network_rmse": rmse,
+        "network_shape": network.shape,
+        "network_parameters": network.parameter_count(),
+        "target_std": data.target_std,
+        "grids": history.grids,
+        "rows": {name: len(getattr(data, name)) for name in ("train", "validation", "test")},
+        "training": history.reason,
+    }
+
+
+def of_formulas(data: Dataset, found: Sequence[Finding], chosen: Finding | None, *, complete: bool) -> dict[str, Any]:
+    """What the metrics contain of the formulas.
+
+    Args:
+        data: the table.
+        found: all formulas.
+        chosen: the one that is recommended.
+        complete: whether it leaves nothing to explain.
+    """
+    formula = None if chosen is None else chosen.formula
+    front = recommendation.front(found, chosen)
+    split = _judging(data)
+    why = None
+    if chosen is not None:
+        why = recommendation.reason(
+            [(one.formula.complexity, one.error) for one in front],
+            next(n for n, one in enumerate(front) if one is chosen),
+            complete=complete,
+            test_error=test_error(data, chosen),
+            splines=tuple(chosen.formula.splines),
+        )
+    return {
+        "formula": None if formula is None else str(formula),
+        "formula_rmse": None if formula is None else formula.rmse(data, split),
+        "formula_complexity": None if formula is None else formula.complexity,
+        "splines_in_formula": 0 if formula is None else len(formula.splines),
+        "constants": [] if formula is None else formula.constants(data),
+        "formulas": [_described(one) for one in sorted(found, key=lambda one: one.formula.complexity)],
+        "front": [
+            _described(one) | {"rmse": one.formula.rmse(data, split), "recommended": one is chosen} for one in front
+        ],
+        "recommendation": why,
+    }
+
+
+def test_error(data: Dataset, chosen: Finding) -> float:
+    """The error of a formula on the test rows in units of the target's spread; 0 without such rows."""
+    spread = root_mean_square(data.y_scale.scale)
+    return chosen.formula.rmse(data, "test") / spread if len(data.test) else 0.0
+
+
+def _judging(data: Dataset) -> Split:
+    return "test" if len(data.test) else "all"
+
+
+def _described(finding: Finding) -> dict[str, Any]:
+    return {
+        "formula": str(finding.formula),
+        "complexity": finding.formula.complexity,
+        "relative_error": finding.error,
+    }

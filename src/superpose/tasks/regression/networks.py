@@ -1,0 +1,265 @@
+"""Second stage: networks of growing size, and the formulas that are read from them."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import torch
+
+from superpose.formulas.recommendation import EXACT, Finding
+from superpose.nn.model import KAN
+from superpose.nn.products import Width, fixed
+from superpose.tasks.regression import findings
+from superpose.tasks.regression.context import BUDGET, Context
+from superpose.tasks.regression.structure import Structure
+from superpose.train.fit import fit
+from superpose.train.history import History
+
+Hidden = tuple[Width, ...]
+
+
+@dataclass(frozen=True)
+class Search:
+    """Which networks are trained and read.
+
+    Shapes, grids and factors were chosen on the AI Feynman equations and the tables in ``examples/data``;
+    neighbouring values were not compared.
+
+    Attributes:
+        first: hidden layers that are always trained, in this order.
+        later: those that are trained while no formula is good enough.
+        rounds: how often the best shapes are trained again from other random starts.
+        repeated: how many shapes that is.
+        grids: grid sizes of networks with hidden layers.
+        additive_grids: those of a sum of functions of one variable: a linear problem, so that finer grids cost little,
+            and they show whether the sum is the truth.
+        promising: a network is read if its error is within this factor of the best error.
+        as_good: a formula is good enough if its error is within this factor of the best network's.
+        telling: relative error below which a network counts as exact, unless the data are smoother than their law.
+    """
+
+    first: tuple[Hidden, ...] = ((), (1,), (2,))
+    later: tuple[Hidden, ...] = ((3,), (1, 1), (5,), (2, 1), (3, 2))
+    rounds: int = 20
+    repeated: int = 3
+    grids: tuple[int, ...] = (5, 10)
+    additive_grids: tuple[int, ...] = (5, 10, 20)
+    promising: float = 4.0
+    as_good: float = 1.03
+    telling: float = 2e-3
+
+
+SEARCH = Search()
+
+
+@dataclass
+class Network:
+    """A trained network of the search.
+
+    Attributes:
+        error: root mean squared error on the validation rows, in units of the target's spread.
+        read: whether a formula was read from it.
+    """
+
+    hidden: Hidden
+    model: KAN
+    history: History
+    error: float
+    read: bool = False
+
+
+@dataclass
+class Networks:
+    """What the search with networks found so far.
+
+    Attributes:
+        trained: all networks.
+        found: formulas, those of the structure included.
+        floor: the least error that was reached without a network.
+        reason: why the search ended.
+        interrupted: whether a user interrupted it.
+    """
+
+    trained: list[Network] = field(default_factory=list)
+    found: list[Finding] = field(default_factory=list)
+    floor: float = math.inf
+    reason: str = ""
+    interrupted: bool = False
+
+    @property
+    def least_error(self) -> float:
+        """The error that a formula has to come near."""
+        return min([network.error for network in self.trained] + [self.floor])
+
+    def good_enough(self) -> bool:
+        """Whether a formula is as good as the best network."""
+        if not self.found:
+            return False
+        best = min(self.found, key=lambda finding: finding.error)
+        # The same rows on both sides: a few validation rows may well be quieter than the rest.
+        return best.error < EXACT or best.validation_error <= SEARCH.as_good * self.least_error
+
+
+def search_networks(context: Context, structure: Structure) -> Networks:
+    """Train networks from simple to large and read those near the best, until a formula is as good as the best one."""
+    state = Networks(found=list(structure.found))
+    if context.data.n_targets == 1 and structure.laws and math.isfinite(structure.laws[0].floor):
+        state.floor = structure.laws[0].floor
+    try:
+        state.reason = _search(context, state)
+    except KeyboardInterrupt:
+        state.interrupted = True
+    return state
+
+
+def _search(context: Context, state: Networks) -> str:
+    options, late = context.options, context.search.passed
+    found = "a formula reaches the error of the best network"
+    given = options.shape != "auto"
+    first: Sequence[Hidden] = (tuple(map(fixed, options.shape[:-1])),) if given else SEARCH.first
+    for hidden in first:
+        network = train(context, state.trained, hidden, options.seed)
+        if options.formula and network.error < SEARCH.telling and _read_promising(context, state):
+            return found
+        if late():
+            break
+    if not options.formula:
+        return "only a network was asked for"
+    if _read_promising(context, state):
+        return found
+    for hidden, seed in itertools.chain(() if given else ((one, options.seed) for one in SEARCH.later),
+                                        _other_starts(context, state)):  # fmt: skip
+        if late():
+            break
+        train(context, state.trained, hidden, seed)
+        if _read_promising(context, state):
+            return found
+    return "the time was over" if late() else "every shape was tried"
+
+
+def _other_starts(context: Context, state: Networks) -> Iterator[tuple[Hidden, int]]:
+    """The shapes that did best, with other seeds."""
+    for number in range(1, SEARCH.rounds + 1):
+        best = sorted(state.trained, key=lambda network: network.error)[: SEARCH.repeated]
+        for hidden in dict.fromkeys(network.hidden for network in best):
+            yield hidden, context.options.seed + 1000 * number
+
+
+def train(context: Context, trained: list[Network], hidden: Hidden, seed: int) -> Network:
+    """Train one network on few rows, and append it.
+
+    Raises:
+        KeyboardInterrupt: if a user interrupts; the network is appended all the same.
+    """
+    options = context.options
+    lm = options.optimizer == "lm"
+    model = new_model(context, hidden, SEARCH.grids[0], seed)
+    additive = not hidden and not model.layer(0).products
+    history = fit(
+        model,
+        context.few,
+        optimizer=options.optimizer,
+        grids=None if not lm else (SEARCH.additive_grids if additive else SEARCH.grids),
+        # Products and several nodes have more local minima than one node.
+        starts=1 if additive or not lm else 4 + 2 * (max(model.widths[1:-1], default=1) > 1),
+        seed=seed,
+        time_limit=max(1.0, context.search.left()),
+        progress=False,
+    )
+    error = context.relative(history.validation_rmse if len(context.data.validation) else history.train_rmse)
+    network = Network(hidden, model, history, error if math.isfinite(error) else math.inf)
+    trained.append(network)
+    if history.interrupted:
+        raise KeyboardInterrupt
+    context.tell(f"network {widths(context, hidden)}: validation error {error:.1e} of the target's spread")
+    return network
+
+
+def widths(context: Context, hidden: Hidden) -> list[Width]:
+    """The widths of all layers."""
+    shape = context.options.shape
+    return [context.data.n_features, *hidden, context.data.n_targets if shape == "auto" else shape[-1]]
+
+
+def new_model(context: Context, hidden: Hidden, grid_size: int, seed: int) -> KAN:
+    """An untrained network; edges from columns that enter linearly are straight lines of random slopes."""
+    options = context.options
+    model = KAN(widths(context, hidden), grid_size=grid_size, degree=options.spline_degree, seed=seed)
+    layer, names = model.layer(0), context.data.feature_names
+    generator = torch.Generator().manual_seed(options.seed)
+    table = {
+        (names.index(name), o): ("x", (1.0, 0.0, float(torch.randn((), generator=generator)), 0.0))
+        for name in options.linear
+        for o in range(layer.sum_count)
+    }
+    layer.set_symbolic(dict(sorted(table.items())))
+    return model
+
+
+def _read_promising(context: Context, state: Networks) -> bool:
+    """Read the networks that are near the best, the simplest first; whether a formula is good enough."""
+    limit = max(SEARCH.promising * state.least_error, SEARCH.telling)
+    near = [one for one in state.trained if not one.read and math.isfinite(one.error) and one.error <= limit]
+    for network in sorted(near, key=lambda one: (one.model.parameter_count(), one.error)):
+        if context.search.passed():
+            break
+        network.read = True
+        finding = findings.from_network(context, network.model, network.error)
+        if finding is not None:
+            state.found.append(finding)
+            findings.announce(context, finding)
+        if state.good_enough():
+            return True
+    return state.good_enough()
+
+
+def final_network(
+    context: Context, state: Networks, chosen: Finding | None, *, structural: bool
+) -> tuple[KAN, History]:
+    """The spline network of a run, its grid refined on all rows while that helps.
+
+    Args:
+        context: of the run.
+        state: the networks of the search; one is trained if there is none.
+        chosen: the formula that is recommended. If it was read from a network, the final one has the same shape.
+        structural: whether the formula was found by structure and leaves nothing to explain.
+    """
+    options, seed = context.options, context.options.seed
+    try:
+        if structural:
+            # The network only illustrates the formula: the first shape that comes near is enough.
+            for hidden in SEARCH.first:
+                if train(context, state.trained, hidden, seed).error < SEARCH.telling or context.search.passed():
+                    break
+        elif not state.trained:
+            train(context, state.trained, (), seed)
+    except KeyboardInterrupt:
+        if not state.trained:
+            raise
+        state.interrupted = True
+    shape = None if chosen is None or structural else chosen.model.shape
+    same = [one for one in state.trained if one.model.shape == shape] or state.trained
+    best = min(same, key=lambda one: one.error)
+    left = context.deadline.left()
+    if state.interrupted or left < 2 or options.optimizer != "lm":
+        return best.model, best.history
+    limit = min(left, BUDGET.beside if structural else BUDGET.final)
+    return _refined(context, best, limit)
+
+
+def _refined(context: Context, best: Network, time_limit: float) -> tuple[KAN, History]:
+    """The shape of a network trained anew on all rows; the network itself where that is no better."""
+    wanted = context.options.grid_size
+    sizes = [min(SEARCH.grids[0], wanted or SEARCH.grids[0])]
+    while wanted is not None and sizes[-1] < wanted:
+        sizes.append(min(2 * sizes[-1], wanted))
+    seed = context.options.seed
+    model = new_model(context, best.hidden, sizes[0], seed)
+    grids = None if wanted is None else tuple(sizes)
+    history = fit(model, context.data, grids=grids, starts=6, seed=seed, time_limit=time_limit, progress=False)
+    if grids is None and context.relative(history.validation_rmse) > best.error:
+        return best.model, best.history
+    return model, history

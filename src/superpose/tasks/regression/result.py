@@ -1,0 +1,30 @@
+"""What :func:`superpose.discover` returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from superpose.formulas import recommendation
+from superpose.formulas.expressions.formula import Formula
+from superpose.formulas.recommendation import Finding
+from superpose.short_repr import brief
+from superpose.tasks.result import TaskResult
+
+
+@dataclass
+class Result(TaskResult):
+    """What :func:`discover` returns.
+
+    Attributes:
+        findings: every formula that was found, the recommended one included.
+    """
+
+    __repr__ = brief
+
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def front(self) -> list[Formula]:
+        """The formulas that no simpler one surpasses, from simple to accurate, and the recommended one."""
+        recommended = next((one for one in self.findings if one.formula is self.formula), None)
+        return [one.formula for one in recommendation.front(self.findings, recommended)]

@@ -1,0 +1,86 @@
+"""First stage: formulas that follow from the structure of the table, without a network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import chain
+
+from superpose.formulas.from_table.laws import Found, find_laws
+from superpose.formulas.recommendation import Finding
+from superpose.tasks.regression import findings
+from superpose.tasks.regression.context import BUDGET, Context
+
+
+@dataclass(frozen=True)
+class Structure:
+    """What the search by structure found.
+
+    Attributes:
+        laws: of each target that was searched, up to the first one without any.
+        found: formulas of all targets.
+        law: that of the best law of each target; None if there is none, or none that may be recommended.
+        interrupted: whether a user interrupted the search.
+    """
+
+    laws: tuple[Found, ...] = ()
+    found: tuple[Finding, ...] = ()
+    law: Finding | None = None
+    interrupted: bool = False
+
+    @property
+    def complete(self) -> bool:
+        """Whether the law leaves nothing to explain, for every target."""
+        return self.law is not None and all(law.complete for law in self.laws)
+
+    @property
+    def reason(self) -> str:
+        """Why the searches ended."""
+        return "; ".join(dict.fromkeys(law.reason for law in self.laws))
+
+
+def search_structure(context: Context) -> Structure:
+    """Search the laws of every target."""
+    laws: list[Found] = []
+    found: list[Finding] = []
+    try:
+        law = _search(context, laws, found)
+    except KeyboardInterrupt:
+        return Structure(tuple(laws), tuple(found), interrupted=True)
+    return Structure(tuple(laws), tuple(found), law)
+
+
+def _search(context: Context, laws: list[Found], found: list[Finding]) -> Finding | None:
+    data, options = context.data, context.options
+
+    def keep(finding: Finding | None) -> Finding | None:
+        if finding is not None:
+            found.append(finding)
+            findings.announce(context, finding)
+        return finding
+
+    law: Finding | None = None
+    for target in range(data.n_targets):
+        one = find_laws(
+            data,
+            time_limit=BUDGET.structure * options.time_limit / data.n_targets,
+            seed=options.seed,
+            target=target,
+            functions=options.functions,
+            linear=options.linear,
+            listener=context.tell,
+        )
+        laws.append(one)
+        if one.best is not None and data.n_targets == 1:
+            law = keep(findings.from_expressions(context, [one.best.expression], one.splines))
+        if one.interrupted:
+            raise KeyboardInterrupt
+        if one.best is None:
+            return None
+    if data.n_targets > 1:
+        best = [one.best.expression for one in laws if one.best is not None]
+        splines = dict(chain.from_iterable(one.splines.items() for one in laws))
+        return keep(findings.from_expressions(context, best, splines))
+    for other in laws[0].laws:
+        if other is not laws[0].best:
+            keep(findings.from_expressions(context, [other.expression], laws[0].splines))
+    return law
