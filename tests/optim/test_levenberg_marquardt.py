@@ -13,7 +13,9 @@ from torch import Tensor
 from helpers import on_threads
 from superpose.nn import KAN
 from superpose.optim import normal_equations
-from superpose.optim.levenberg_marquardt import LevenbergMarquardt, Quadratic
+from superpose.optim.damping import Damping, DampingRule
+from superpose.optim.gauss_newton import Quadratic
+from superpose.optim.levenberg_marquardt import LevenbergMarquardt
 from superpose.optim.normal_equations import jacobian_block
 from superpose.optim.parameters import Parameters
 from superpose.spline import backend, reference
@@ -135,7 +137,7 @@ def test_the_normal_matrix_does_not_depend_on_the_blocks(
     slope = torch.einsum("b,bop,bo->p", share, jacobian, residual)
     monkeypatch.setattr(normal_equations, "_BLOCK_ELEMENTS", elements)
     with backend.use("reference"):
-        normal, gradient = LevenbergMarquardt(model, x, y, weights=weights)._assemble()
+        normal, gradient = LevenbergMarquardt(model, x, y, weights=weights)._assembled()
     torch.testing.assert_close(normal, wanted, rtol=1e-11, atol=1e-13)
     torch.testing.assert_close(gradient, slope, rtol=1e-11, atol=1e-13)
 
@@ -170,7 +172,7 @@ def test_the_gradient_with_penalties_is_that_of_half_the_objective() -> None:
         return (squares + part @ term.matrix @ part) / 2
 
     wanted = torch.func.grad(objective)(stepper.theta)
-    torch.testing.assert_close(stepper._assemble()[1], wanted, rtol=1e-10, atol=1e-12)
+    torch.testing.assert_close(stepper._assembled()[1], wanted, rtol=1e-10, atol=1e-12)
 
 
 # -- the steps
@@ -212,11 +214,11 @@ def test_damping_falls_while_steps_succeed_and_rises_while_they_fail() -> None:
     x, y = random(50, 1), random(50, 1, seed=1)
     stepper = LevenbergMarquardt(straight(), x, y)
     assert stepper.step().accepted
-    eased = stepper.damping
+    eased = stepper.damping.value
     assert eased < 1e-2
     while stepper.step().accepted:
         pass
-    assert stepper.damping > eased
+    assert stepper.damping.value > eased
 
 
 @pytest.mark.parametrize(
@@ -225,12 +227,19 @@ def test_damping_falls_while_steps_succeed_and_rises_while_they_fail() -> None:
     [(1e-3, 1 + 0.998**3), (0.25, 1.125), (0.5, 1.0), (0.75, 0.875), (0.9, 1 - 0.8**3), (1.0, 0.1), (7.0, 0.1)],
 )
 def test_an_accepted_step_changes_the_damping_by_nielsens_rule(gain: float, factor: float) -> None:
-    stepper = LevenbergMarquardt(straight(), random(20, 1), random(20, 1, seed=1))
-    stepper.damping, stepper._growth = 1e-3, 16.0
-    stepper._relax(gain)
-    assert stepper.damping == pytest.approx(1e-3 * factor, rel=1e-12)
-    # The next failure begins to raise it anew, by a factor of 2.
-    assert stepper._growth == 2.0
+    damping = Damping(DampingRule(start=1e-3))
+    damping.accept(gain)
+    assert damping.value == pytest.approx(1e-3 * factor, rel=1e-12)
+
+
+def test_rejected_steps_raise_the_damping_ever_faster_until_the_next_success() -> None:
+    damping = Damping(DampingRule(start=1.0))
+    for value in (2, 8, 64):
+        damping.reject()
+        assert damping.value == value
+    damping.accept(0.5)
+    damping.reject()
+    assert damping.value == 128
 
 
 def test_steps_that_keep_their_promise_lower_the_damping_tenfold_each() -> None:
@@ -238,7 +247,7 @@ def test_steps_that_keep_their_promise_lower_the_damping_tenfold_each() -> None:
     stepper = LevenbergMarquardt(straight(), random(50, 1), random(50, 1, seed=1))
     for taken in range(1, 4):
         assert stepper.step().accepted
-        assert stepper.damping == pytest.approx(1e-2 * 0.1**taken, rel=1e-6)
+        assert stepper.damping.value == pytest.approx(1e-2 * 0.1**taken, rel=1e-6)
 
 
 def test_directions_that_no_sample_sees_stay_where_they_are() -> None:

@@ -50,5 +50,5 @@ def straighten(model: KAN, data: Dataset, *, least: float = 1e-4, time_limit: fl
             for _ in range(_STEPS):
                 if stepper.step().stalled:
                     break
-            damping = min(stepper.damping, 1.0)
+            damping = min(stepper.damping.value, 1.0)
     return straight

@@ -18,6 +18,7 @@ from torch import Tensor
 from superpose.data.sampling import evenly_by_rank
 from superpose.formulas import selection
 from superpose.nn.symbolic_functions import SymbolicFunction
+from superpose.optim.damping import adjusted
 
 SIMPLICITY = selection.WEIGHTS.curve
 _COARSE_SAMPLES, _FINE_SAMPLES = 48, 256
@@ -96,7 +97,7 @@ def _polish(function: SymbolicFunction, ab: Tensor, u: Tensor, y: Tensor, steps:
         better = left < best
         ab = torch.where(better[:, None], trial, ab)
         best = torch.where(better, left, best)
-        damping = torch.where(better, damping * 0.2, damping * 10).clamp(1e-12, 1e6)
+        damping = adjusted(damping, better)
     return ab, best
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from superpose.nn.model import KAN
-from superpose.optim.levenberg_marquardt import StepResult
+from superpose.optim.gauss_newton import StepResult
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 Penalty = Callable[[Tensor], Tensor]

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from superpose.nn.layer import KANLayer
 from superpose.nn.model import Trace
-from superpose.optim.levenberg_marquardt import Quadratic
+from superpose.optim.gauss_newton import Quadratic
 from superpose.optim.parameters import Parameters
 from superpose.spline import reference
 

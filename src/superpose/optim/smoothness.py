@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from superpose.optim import penalty
-from superpose.optim.levenberg_marquardt import Quadratic
+from superpose.optim.gauss_newton import Quadratic
 from superpose.optim.parameters import Parameters
 from superpose.spline import grid
 

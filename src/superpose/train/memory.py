@@ -21,7 +21,7 @@ from superpose.data import Dataset
 from superpose.data.arrays import feature_matrix
 from superpose.errors import OptionError, ShapeError
 from superpose.nn.model import KAN
-from superpose.optim.levenberg_marquardt import Quadratic
+from superpose.optim.gauss_newton import Quadratic
 from superpose.optim.normal_equations import normal_equations
 from superpose.optim.parameters import Parameters
 from superpose.short_repr import brief

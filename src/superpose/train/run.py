@@ -17,7 +17,8 @@ from superpose.nn.head import Head
 from superpose.nn.model import KAN
 from superpose.optim import penalty
 from superpose.optim.first_order import LBFGS, AdamW
-from superpose.optim.levenberg_marquardt import FisherScoring, LevenbergMarquardt, Quadratic
+from superpose.optim.gauss_newton import Quadratic
+from superpose.optim.levenberg_marquardt import FisherScoring, LevenbergMarquardt
 from superpose.optim.parameters import Parameters
 from superpose.optim.smoothness import Edge, Smoothness
 from superpose.spline import grid

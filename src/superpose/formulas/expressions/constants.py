@@ -16,6 +16,8 @@ from superpose.formulas.expressions.rewrite import complexity, without_reciproca
 from superpose.formulas.expressions.simple_values import simple_values
 from superpose.formulas.subsets import best_subsets
 from superpose.nn.symbolic_functions import torch_function
+from superpose.optim.damping import DampingRule
+from superpose.optim.gauss_newton import LeastSquares, Stopping, minimise
 
 if TYPE_CHECKING:
     import sympy
@@ -54,6 +56,12 @@ class Simplification:
 _RULES = Simplification()
 # Mean squared errors below this, in units of the target's variance, cannot be told apart.
 _FLOOR = selection.FLOORS.constants**2
+# Constants begin near their final values, so that nearly undamped steps are tried first; a damping of 1000 with each
+# constant in units of its own makes steps too short to matter. Exact data are followed to rounding, and no step that
+# lowers the error is refused.
+_DAMPING = DampingRule(start=1e-6, smallest=1e-15, largest=1e3, sufficient=0.0)
+# An error of float64's rounding, squared.
+_ROUNDING = 1e-32
 
 
 @dataclass
@@ -133,33 +141,19 @@ class ConstantFit:
         template, slots, values, model = self.parameterised(expression)
         if not slots or len(slots) > _RULES.most:
             return Fitted(expression, self.error(expression), {})
-        best = self._squares(model(values))
-        damping, jacobian = 1e-6, None
-        for _ in range(steps):
-            if not math.isfinite(best) or best < 1e-32 or time.monotonic() > self.deadline:
-                break
-            if jacobian is None:
-                jacobian = jacobian_of(model, values) / math.sqrt(self.variance * len(self.y))
-                residual = (model(values) - self.y) / math.sqrt(self.variance * len(self.y))
-                if not bool(torch.isfinite(jacobian).all()):
-                    break
-            scale = jacobian.square().sum(0).sqrt()
-            scale = torch.where(scale > 0, scale, 1.0)
-            move = _damped(jacobian / scale, residual, damping) / scale
-            trial = values - move
-            error = self._squares(model(trial))
-            if error < best:
-                small = error > best * (1 - 1e-6)
-                values, best, damping, jacobian = trial, error, max(damping / 10, 1e-15), None
-                if small:
-                    break
-            else:
-                damping *= 10
-                if damping > 1e3:
-                    break
+        # Residuals in units in which their sum of squares is the error.
+        unit = math.sqrt(self.variance * len(self.y))
+
+        def linearised(values: Tensor) -> LeastSquares | None:
+            jacobian = jacobian_of(model, values) / unit
+            finite = bool(torch.isfinite(jacobian).all())
+            return LeastSquares(jacobian, (model(values) - self.y) / unit) if finite else None
+
+        stopping = Stopping(steps, loss=_ROUNDING, relative=1e-6, late=self._late)
+        values, best = minimise(lambda v: self._squares(model(v)), linearised, values, _DAMPING, stopping)
         fitted = {slot: sympy.Float(float(value)) for slot, value in zip(slots, values, strict=True)}
         # Those of many constants take long, and only a later simplification needs them.
-        late = len(slots) > _RULES.quick and time.monotonic() > self.deadline
+        late = len(slots) > _RULES.quick and self._late()
         errors = {} if late else self._standard_errors(model, values, best)
         return Fitted(template.xreplace(fitted), best, errors)
 
@@ -169,6 +163,9 @@ class ConstantFit:
         if not slots or len(slots) > _RULES.most:
             return {}
         return self._standard_errors(model, values, self._squares(model(values)))
+
+    def _late(self) -> bool:
+        return time.monotonic() > self.deadline
 
     def _squares(self, values: Tensor) -> float:
         found = float((values - self.y).square().mean()) / self.variance
@@ -267,16 +264,6 @@ def jacobian_of(model: Model, values: Tensor) -> Tensor:
             for k in range(len(values))
         ]
     return torch.stack(columns, -1)
-
-
-def _damped(jacobian: Tensor, residual: Tensor, damping: float) -> Tensor:
-    """Solved on the stacked system, not the normal equations: exact data are fitted to the last digit."""
-    count = jacobian.shape[1]
-    stacked = torch.cat([jacobian, math.sqrt(damping) * torch.eye(count, dtype=jacobian.dtype)])
-    target = torch.cat([residual, residual.new_zeros(count)])
-    q, r = torch.linalg.qr(stacked)
-    move: Tensor = torch.linalg.solve_triangular(r, (q.T @ target)[:, None], upper=True)[:, 0]
-    return move
 
 
 def with_slots(expression: sympy.Expr) -> tuple[sympy.Expr, list[sympy.Symbol], list[float]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
@@ -13,13 +12,18 @@ from torch import Tensor
 from superpose.formulas.expressions.constants import ConstantFit, Fitted, jacobian_of, with_slots
 from superpose.nn.head import Head
 from superpose.nn.symbolic_functions import torch_function
+from superpose.optim.damping import DampingRule
+from superpose.optim.gauss_newton import NormalEquations, Stopping, minimise
 
 if TYPE_CHECKING:
     import sympy
 
 # Probabilities so near to what was seen cannot tell constants apart.
 _CERTAIN = 1e-7
+# Keeps directions along which no probability changes where they are, relative to the diagonal; a round number.
 _RIDGE = 1e-9
+# Each constant is in units of its own (no floor). Scores begin further from their end than constants of curves do.
+_DAMPING = DampingRule(start=1e-3, smallest=1e-12, largest=1e6, sufficient=0.0)
 # The sum of the deviances at which a gap between classes is looked at.
 _GAP = 2.0
 
@@ -90,32 +94,14 @@ class ScoreProblem(ConstantFit):
             return values[0] * body if self.free_factor else body + 0 * values[0]
 
         theta = torch.tensor([self.factor if self.free_factor else 1.0, *start], dtype=torch.float64)
-        best = self.deviance(model(theta))
-        damping, stale = 1e-3, True
-        for _ in range(steps):
-            if not math.isfinite(best) or best < _CERTAIN or time.monotonic() > self.deadline:
-                break
-            if stale:
-                matrix, pull = self._equations(model, theta)
-                if not bool(torch.isfinite(matrix).all() & torch.isfinite(pull).all()):
-                    break
-            # Each constant in units of its own: columns may be in any.
-            size = matrix.diagonal().sqrt()
-            size = torch.where(size > 0, size, 1.0)
-            unit = matrix / size / size[:, None] + (damping + _RIDGE) * torch.eye(len(theta), dtype=theta.dtype)
-            factor, failed = torch.linalg.cholesky_ex(unit)
-            move = torch.cholesky_solve((pull / size)[:, None], factor)[:, 0] / size
-            trial = theta - move if not int(failed) else theta
-            error = self.deviance(model(trial))
-            if error < best:
-                small = error > best * (1 - 1e-7) - 1e-12
-                theta, best, damping, stale = trial, error, max(damping / 10, 1e-12), True
-                if small:
-                    break
-            else:
-                damping, stale = damping * 10, False
-                if damping > 1e6:
-                    break
+
+        def linearised(theta: Tensor) -> NormalEquations | None:
+            matrix, gradient = self._equations(model, theta)
+            finite = bool(torch.isfinite(matrix).all() & torch.isfinite(gradient).all())
+            return NormalEquations(matrix, gradient, floor=0.0, ridge=_RIDGE) if finite else None
+
+        stopping = Stopping(steps, loss=_CERTAIN, relative=1e-7, absolute=1e-12, late=self._late)
+        theta, best = minimise(lambda t: self.deviance(model(t)), linearised, theta, _DAMPING, stopping)
         fitted = {slot: sympy.Float(float(value)) for slot, value in zip(slots, theta[1:], strict=True)}
         made = template.xreplace(fitted)
         self._factors[made] = self._last = float(theta[0])

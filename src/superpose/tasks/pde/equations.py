@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from superpose.nn.layer import KANLayer
 from superpose.nn.model import KAN
-from superpose.optim.levenberg_marquardt import DampedGaussNewton, Quadratic
+from superpose.optim.gauss_newton import DampedGaussNewton, Quadratic
 from superpose.optim.parameters import LayerPlan, Parameters
 from superpose.spline import normal_matrix, reference
 from superpose.tasks.pde.operators import Derivatives, Index, symbolic_part

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from superpose.optim.levenberg_marquardt import StepResult
+from superpose.optim.gauss_newton import StepResult
 from superpose.tasks.pde.equations import Term, square
 from superpose.tasks.pde.problem import Problem
 
