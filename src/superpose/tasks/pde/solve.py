@@ -14,7 +14,7 @@ from superpose.deadline import Deadline
 from superpose.errors import OptionError
 from superpose.messages import nearest
 from superpose.nn.model import KAN
-from superpose.optim.levenberg_marquardt import StepResult
+from superpose.optim.gauss_newton import StepResult
 from superpose.optim.penalty import roughness
 from superpose.stopping import StopReason
 from superpose.tasks.pde import hidden_grids, input_grid
