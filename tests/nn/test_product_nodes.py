@@ -66,7 +66,7 @@ def test_what_a_factor_moves_is_the_product_of_the_others_also_at_zero(
         sums[:, place % sums.shape[1]] = 0.0
     sums.requires_grad_()
     (slopes,) = torch.autograd.grad(products.values(sums, plain, several).sum(), sums)
-    torch.testing.assert_close(products.others(sums.detach(), plain, several), slopes, rtol=1e-13, atol=0.0)
+    torch.testing.assert_close(products.derivatives(sums.detach(), plain, several), slopes, rtol=1e-13, atol=0.0)
 
 
 def test_a_layer_counts_nodes_outside_and_sums_inside() -> None:

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from superpose.data import Dataset
 from superpose.errors import DataError
-from superpose.nn.model import KAN, Trace
+from superpose.nn.model import KAN
 from superpose.nn.rows import samples
+from superpose.nn.trace import Trace
 from superpose.short_repr import brief
 
 # Activations of one layer, [B, I, O], are held for so many elements at a time (float64: 64 MiB).
@@ -100,7 +101,7 @@ def scores(model: KAN, x: Tensor | Dataset) -> Scores:
             together = layer.sums - means[n].sum(0)
             sum_squares[n] += together.square().sum(0) / count
             sum_sizes[n] += together.abs().sum(0) / count
-            parts[n] += (together * layers[n].by_sums(layer.sums)).square().sum(0) / count
+            parts[n] += (together * layers[n].node_derivatives(layer.sums)).square().sum(0) / count
             node_squares[n] += (layer.outputs - node_means[n]).square().sum(0) / count
     _check_finite(squares)
     spreads, factors = [square.sqrt() for square in squares], [part.sqrt() for part in parts]

@@ -2,7 +2,8 @@
 
 from superpose.nn.head import Head
 from superpose.nn.layer import KANLayer
-from superpose.nn.model import KAN, LayerTrace, Trace
+from superpose.nn.model import KAN
 from superpose.nn.symbolic_functions import SymbolicFunction, library, register
+from superpose.nn.trace import LayerTrace, Trace
 
 __all__ = ["KAN", "Head", "KANLayer", "LayerTrace", "SymbolicFunction", "Trace", "library", "register"]

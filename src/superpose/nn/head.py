@@ -1,14 +1,18 @@
-"""Head: what a network's scores say about classes, and how probable a row's class is under them.
+"""Head: the likelihood that turns a classifier's scores into classes and probabilities.
 
-A classifier is a :class:`~superpose.KAN` like any other. Its outputs are scores, and a head reads them:
+A classifier is a :class:`~superpose.KAN` whose outputs are scores, and a head defines their meaning. To add a
+likelihood (for counts, for example), add a kind to ``superpose.choices.HEADS`` and a branch to each method of :class:`Head`:
+:meth:`~Head.losses`, :meth:`~Head.gradient` and :meth:`~Head.hessian_root` are what training needs. The kinds are:
 
 - ``"sigmoid"``, two classes: the second has the probability ``1 / (1 + exp(-g))``, and ``g = 0`` is the boundary.
-- ``"gaussian"``, two classes: the second has the probability ``exp(-g**2)``; it lies about ``g = 0``.
-- ``"softmax"``, one score for each class: probabilities in the ratio of their exponentials.
-- ``"ordinal"``, classes that are numbers: one score in their units, and the class is the number nearest to it. Each
-  class has the share of a logistic distribution about the score that lies nearer to it than to its neighbours.
+- ``"gaussian"``, two classes: the second has the probability ``exp(-g**2)``, so it surrounds the curve ``g = 0``.
+- ``"softmax"``, one score for each class: probabilities are proportional to the exponentials of the scores.
+- ``"ordinal"``, classes that are numbers: one score in their units, and the class is the nearest number. The
+  probability of a class is the mass of a logistic distribution about the score between the midpoints to the
+  neighbouring classes (the proportional odds model of P. McCullagh, 1980, with fixed cut points).
 
-All but the Gaussian are convex in the scores, so damped Newton steps on them cannot go astray.
+The losses of all kinds but the Gaussian are convex in the scores, so their Hessians are positive semidefinite. The
+Gaussian kind uses the expected (Fisher) information instead.
 """
 
 from __future__ import annotations
@@ -27,24 +31,27 @@ from superpose.choices import HEADS
 from superpose.errors import OptionError
 from superpose.messages import nearest
 
-# Probabilities below this count as it: what is surely wrong pulls no harder, and no weight is zero.
-_LEAST = 1e-12
-# Half of the samples about a Gaussian's ridge: exp(-g^2) = 1/2.
+# Floor of probabilities and of entries of the Hessian: it keeps logarithms and quotients finite. Far below one divided
+# by the number of rows of any table, and far above the rounding of float64; a round number, nothing was measured.
+_MIN_PROBABILITY = 1e-12
+# Arguments of exp below this limit do not overflow in float64 (log of its largest number is 709.8).
+_MAX_EXPONENT = 700.0
+# The score at which both classes of a Gaussian head are equally probable: exp(-g^2) = 1/2.
 GAUSSIAN_EDGE = math.sqrt(math.log(2.0))
 
 
 @dataclass(frozen=True)
 class Head:
-    """How the scores of a model are read as classes.
+    """The likelihood of a classifier: how its scores determine classes and their probabilities.
 
     Attributes:
         kind: ``"sigmoid"``, ``"gaussian"``, ``"softmax"`` or ``"ordinal"``.
-        classes: their names, in the order of the scores; numbers in ascending order for ``"ordinal"``.
-        scale: width of the logistic distribution about the score, in the labels' units; ``"ordinal"`` only.
-        name: of the column that holds the classes.
+        classes: names of the classes in the order of the scores; for ``"ordinal"`` numbers in ascending order.
+        scale: scale parameter of the logistic distribution, in the units of the classes; ``"ordinal"`` only.
+        name: name of the column that holds the classes.
 
     Raises:
-        OptionError: for a kind that does not exist, or classes that do not suit it.
+        OptionError: for a kind that does not exist, or for classes that this kind does not allow.
 
     >>> head = Head("sigmoid", ("no", "yes"))
     >>> head.labels(torch.tensor([[-2.0], [3.0]]))
@@ -82,23 +89,23 @@ class Head:
 
     @property
     def n_scores(self) -> int:
-        """Outputs that a model with this head has."""
+        """Number of outputs of a model with this head."""
         return len(self.classes) if self.kind == "softmax" else 1
 
     @property
     def levels(self) -> Tensor:
-        """``[K]`` the numbers that the classes are; ``"ordinal"`` only."""
+        """``[K]`` the classes as numbers; ``"ordinal"`` only."""
         return torch.tensor([float(name) for name in self.classes], dtype=torch.float64)
 
     @property
     def score_names(self) -> tuple[str, ...]:
-        """What the scores are called."""
+        """Names of the scores."""
         if self.kind == "softmax":
             return tuple(f"score of {name}" for name in self.classes)
         return (f"score of {self.name if self.kind == 'ordinal' else self.classes[1]}",)
 
     def describe(self, scores: Sequence[str]) -> str:
-        """In words, which class it is where the scores are these.
+        """The rule that assigns a class, in words, for formulas of the scores.
 
         >>> Head("ordinal", ("0", "1", "2"), name="grade").describe(["x - y"])
         'grade is the class nearest to x - y'
@@ -122,14 +129,14 @@ class Head:
             upper, lower = self._cumulative(scores[:, 0])
             return upper - lower
         g = scores[:, 0]
-        # exp(-g^2) and one less than it, each to its own last digit.
+        # expm1 keeps the relative precision of 1 - exp(-g^2) where g is small.
         pair = [torch.sigmoid(-g), torch.sigmoid(g)]
         if self.kind == "gaussian":
             pair = [-torch.expm1(-g.square()), torch.exp(-g.square())]
         return torch.stack(pair, -1)
 
     def indices(self, scores: Tensor) -> Tensor:
-        """``[N]`` which class each row of scores ``[N, n_scores]`` is read as."""
+        """``[N]`` index of the most probable class for each row of scores ``[N, n_scores]``."""
         if self.kind == "softmax":
             return scores.argmax(-1)
         if self.kind == "gaussian":
@@ -139,13 +146,13 @@ class Head:
         return torch.bucketize(scores[:, 0].contiguous(), self._cuts(scores))
 
     def labels(self, scores: Tensor | np.ndarray) -> list[str]:
-        """The names of the classes that scores ``[N, n_scores]`` are read as; empty where a score is NaN."""
+        """Names of the most probable classes for scores ``[N, n_scores]``; empty where a score is NaN."""
         given = torch.as_tensor(scores)
         undefined = given.isnan().any(-1).tolist()
         return ["" if nan else self.classes[n] for n, nan in zip(self.indices(given).tolist(), undefined, strict=True)]
 
     def targets(self, indices: Sequence[int] | Tensor) -> Tensor:
-        """What scores are compared with: ``[N, n_scores]`` for rows of these classes, float64."""
+        """The targets ``y [N, n_scores]`` of :meth:`losses` for rows of these classes, float64."""
         index = torch.as_tensor(indices)
         if self.kind == "softmax":
             return one_hot(index, len(self.classes)).double()
@@ -154,71 +161,75 @@ class Head:
     # -- the likelihood
 
     def losses(self, scores: Tensor, y: Tensor) -> Tensor:
-        """``[N]`` minus the logarithm of the probability of what was seen, ``y [N, n_scores]`` as :meth:`targets`."""
+        """``[N]`` negative log-likelihoods of the observed classes ``y [N, n_scores]``; see :meth:`targets`."""
         if self.kind == "softmax":
             return torch.logsumexp(scores, -1) - (scores * y).sum(-1)
-        g, seen = scores[:, 0], y[:, 0]
+        g, observed = scores[:, 0], y[:, 0]
         if self.kind == "sigmoid":
-            return softplus(g) - seen * g
+            return softplus(g) - observed * g
         if self.kind == "gaussian":
             square = g.square()
-            return seen * square - (1 - seen) * torch.log(-torch.expm1(-square.clamp(min=_LEAST)))
-        above, below = self._distances(g, seen)
-        # The last factor, 1 - exp(below - above), is that of a class between two neighbours.
-        between = torch.log(-torch.expm1((below - above).clamp(min=-700.0)))
+            return observed * square - (1 - observed) * torch.log(-torch.expm1(-square.clamp(min=_MIN_PROBABILITY)))
+        above, below = self._distances(g, observed)
+        # Without cancellation: sigmoid(above) - sigmoid(below) = sigmoid(above) sigmoid(-below) (1 - exp(below - above)).
+        between = torch.log(-torch.expm1((below - above).clamp(min=-_MAX_EXPONENT)))
         return -(logsigmoid(above) + logsigmoid(-below) + between)
 
     def __call__(self, scores: Tensor, y: Tensor) -> Tensor:
-        """The mean of :meth:`losses`, the cross-entropy; a loss as :func:`superpose.fit` takes it."""
+        """The mean of :meth:`losses`: the cross-entropy, in the form that :func:`superpose.fit` takes as ``loss``."""
         return self.losses(scores, y).mean()
 
     def gradient(self, scores: Tensor, y: Tensor) -> Tensor:
-        """``[N, n_scores]``, the derivatives of :meth:`losses` by the scores."""
+        """``[N, n_scores]`` gradients of :meth:`losses` by the scores."""
         if self.kind == "softmax":
             return scores.softmax(-1) - y
-        g, seen = scores[:, :1], y[:, :1]
+        g, observed = scores[:, :1], y[:, :1]
         if self.kind == "sigmoid":
-            return torch.sigmoid(g) - seen
+            return torch.sigmoid(g) - observed
         if self.kind == "gaussian":
-            small = g.square().clamp(min=_LEAST)
-            return (torch.exp(-small) - seen) * 2 * g / torch.expm1(-small)
-        above, below = self._distances(g[:, 0], seen[:, 0])
+            small = g.square().clamp(min=_MIN_PROBABILITY)
+            return (torch.exp(-small) - observed) * 2 * g / torch.expm1(-small)
+        above, below = self._distances(g[:, 0], observed[:, 0])
         return ((1 - torch.sigmoid(above) - torch.sigmoid(below)) / self.scale)[:, None]
 
     def hessian_root(self, scores: Tensor, y: Tensor) -> Tensor:
-        """``[N, n_scores, n_scores]`` matrices ``A`` with ``A^T A`` the curvature of :meth:`losses` (the expected one
-        for the Gaussian head, where the other may be negative)."""
+        """``[N, n_scores, n_scores]`` matrices ``A`` with ``A^T A`` the Hessian of :meth:`losses` by the scores.
+
+        For the Gaussian kind ``A^T A`` is the expected Hessian (Fisher information), since the Hessian may be negative.
+        """
         if self.kind == "softmax":
-            p = scores.softmax(-1).clamp(min=_LEAST)
+            p = scores.softmax(-1).clamp(min=_MIN_PROBABILITY)
             return torch.diag_embed(p.sqrt()) - p.sqrt()[:, :, None] * p[:, None, :]
         g = scores[:, 0]
         if self.kind == "sigmoid":
             curvature = torch.sigmoid(g) * torch.sigmoid(-g)
         elif self.kind == "gaussian":
-            small = g.square().clamp(min=_LEAST, max=500.0)
+            small = g.square().clamp(min=_MIN_PROBABILITY, max=500.0)
             curvature = 4 * small / torch.expm1(small)
         else:
             above, below = self._distances(g, y[:, 0])
             upper, lower = torch.sigmoid(above), torch.sigmoid(below)
             curvature = (upper * torch.sigmoid(-above) + lower * torch.sigmoid(-below)) / self.scale**2
-        return curvature.clamp(min=_LEAST).sqrt()[:, None, None]
+        return curvature.clamp(min=_MIN_PROBABILITY).sqrt()[:, None, None]
 
     def residuals(self, scores: Tensor, y: Tensor) -> Tensor:
-        """``[N, n_scores]`` numbers ``r`` with ``A^T r`` the :meth:`gradient`, for ``A`` the :meth:`hessian_root`."""
-        slopes = self.gradient(scores, y)
+        """``[N, n_scores]`` vectors ``r`` with ``A^T r`` the :meth:`gradient`, for ``A`` the :meth:`hessian_root`."""
+        gradient = self.gradient(scores, y)
         if self.kind == "softmax":
-            # A^T maps u / sqrt(p) to u - p * sum(u), and slopes sum to zero.
-            return slopes / scores.softmax(-1).clamp(min=_LEAST).sqrt()
-        return slopes / self.hessian_root(scores, y)[:, 0]
+            # A^T maps u / sqrt(p) to u - p * sum(u), and gradients sum to zero.
+            return gradient / scores.softmax(-1).clamp(min=_MIN_PROBABILITY).sqrt()
+        return gradient / self.hessian_root(scores, y)[:, 0]
 
     def rescaled(self, scores: Tensor, y: Tensor) -> Head:
-        """An ordinal head with the scale under which what was seen is most probable; others as they are."""
+        """This head with the scale of maximum likelihood for the observed ``y``; only ordinal heads change."""
         if self.kind != "ordinal":
             return self
-        spread = float((scores - y).abs().mean())
+        error = float((scores - y).abs().mean())
         gap = float(self.levels.diff().min())
-        # A unimodal function of the scale's logarithm: thirds of an interval that holds every sensible scale.
-        low, high = math.log(0.02 * gap), math.log(max(4 * spread, gap))
+        # Ternary search in log(scale), of which the loss is unimodal. The interval reaches from a fiftieth of the
+        # smallest gap between classes, where all probabilities are 0 or 1, to four mean errors; 40 steps shrink it by a
+        # factor of 1e-7.
+        low, high = math.log(0.02 * gap), math.log(max(4 * error, gap))
         for _ in range(40):
             left, right = low + (high - low) / 3, high - (high - low) / 3
             values = [float(replace(self, scale=math.exp(end))(scores, y)) for end in (left, right)]
@@ -232,16 +243,18 @@ class Head:
         return (levels[1:] + levels[:-1]) / 2
 
     def _cumulative(self, g: Tensor) -> tuple[Tensor, Tensor]:
-        """Probabilities ``[N, K]`` of no more than each class, and of less than it."""
+        """Probabilities ``[N, K]`` of at most each class, and of less than each class."""
         below = torch.sigmoid((self._cuts(g) - g[:, None]) / self.scale)
         ends = below.new_zeros((len(g), 1))
         return torch.cat([below, ends + 1], 1), torch.cat([ends, below], 1)
 
-    def _distances(self, g: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
-        """From the score to the ends of the seen class, above and below, in units of the scale; infinite at the outer
-        classes."""
+    def _distances(self, g: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
+        """Distances from the score to the upper and lower cut point of the observed class, in units of ``scale``.
+
+        They are infinite beyond the outer classes.
+        """
         cuts = self._cuts(g)
-        index = torch.bucketize(seen.contiguous(), cuts)
+        index = torch.bucketize(observed.contiguous(), cuts)
         far = cuts.new_tensor([math.inf])
         above, below = torch.cat([cuts, far])[index], torch.cat([-far, cuts])[index]
         return (above - g) / self.scale, (below - g) / self.scale

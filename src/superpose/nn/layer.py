@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any, TypedDict, Unpack, cast
 
 import torch
 from torch import Tensor, nn
@@ -13,12 +13,22 @@ from superpose.checks import check_whole
 from superpose.errors import DataError, OptionError, ShapeError
 from superpose.messages import nearest
 from superpose.nn import products as product_nodes
+from superpose.nn.initial_curves import draw_splines
 from superpose.nn.symbolic_edges import SymbolicEdges
 from superpose.spline import backend, fitting, grid, ops, reference
 
-# The Legendre polynomials of degrees 1 to 3 in columns, in rows their factors of x, x^2 and x^3; and what is added.
-_LEGENDRE = ((1.0, 0.0, -1.5), (0.0, 1.5, 0.0), (0.0, 0.0, 2.5))
-_LEGENDRE_CONSTANTS = (0.0, -0.5, 0.0)
+
+class TensorOptions(TypedDict, total=False):
+    """Where tensors are made, as for torch layers."""
+
+    device: torch.device | str | None
+    dtype: torch.dtype | None
+
+
+class LayerOptions(TensorOptions, total=False):
+    """How a layer's parameters are made: a device, a dtype, and the source of its random start."""
+
+    generator: torch.Generator | None
 
 
 class KANLayer(nn.Module):
@@ -45,13 +55,13 @@ class KANLayer(nn.Module):
         degree: ``k`` of the splines, 0 to 5.
         grid_range: ends of the grid, the same for every input at first.
         base: ``"silu"``, ``"identity"`` or ``"none"``.
-        spline_scale: size of the random smooth splines at the start.
+        spline_scale: standard deviation of the sum of the random splines at the start, about.
         products: arities of the last nodes, if these are products.
-        generator: source of the random start; torch's own when None, as for other torch layers.
-        device, dtype: as for other torch layers.
+        options: ``generator``, source of the random start (torch's own when None, as for other torch layers), and
+            ``device`` and ``dtype`` as for other torch layers.
 
     Raises:
-        OptionError: for sizes, degrees, ranges or bases that cannot be.
+        OptionError: for sizes, degrees, ranges, bases or products that are not allowed.
 
     >>> layer = KANLayer(3, 2)
     >>> layer(torch.zeros(4, 7, 3)).shape
@@ -76,61 +86,58 @@ class KANLayer(nn.Module):
         base: str = "silu",
         spline_scale: float = 0.1,
         products: Sequence[int] = (),
-        generator: torch.Generator | None = None,
-        device: torch.device | str | None = None,
-        dtype: torch.dtype | None = None,
+        **options: Unpack[LayerOptions],
     ) -> None:
         super().__init__()
+        device, dtype, generator = _layer_options(**options)
         check_sizes(in_features, out_features, grid_size, degree, grid_range, base)
         in_features, out_features, grid_size, degree = map(int, (in_features, out_features, grid_size, degree))
         self.in_features = in_features
         self.set_nodes(out_features, products)
         sums = self.sum_count
         self.degree, self.base = degree, base
-        made: dict[str, Any] = {"device": device, "dtype": dtype or torch.get_default_dtype()}
-        ends = torch.tensor(grid_range, **made)
-        one = grid.uniform_knots(ends[:1], ends[1:], grid_size, degree)
-        self.register_buffer("knots", one.repeat(in_features, 1))
+        low, high = torch.tensor(grid_range, device=device, dtype=dtype)[:, None]
+        self.register_buffer("knots", grid.uniform_knots(low, high, grid_size, degree).repeat(in_features, 1))
         self.register_buffer("mask", torch.ones(in_features, sums, dtype=torch.bool, device=device))
         rows = reference.row_count(self.knots, degree, base)
-        self.coefficients = nn.Parameter(torch.empty(in_features, rows, sums, **made))
-        # The mask that was looked at last, its version, and whether it removes nothing.
-        self._looked_at: tuple[Tensor | None, int, bool] = (None, 0, False)
+        self.coefficients = nn.Parameter(torch.empty(in_features, rows, sums, device=device, dtype=dtype))
+        # The last mask that was read, its version, and whether all of it is True; see _has_full_mask.
+        self._mask_state: tuple[Tensor | None, int, bool] = (None, 0, False)
         self.symbolic: SymbolicEdges | None = None
         self.spline_scale = spline_scale
         self.reset_parameters(generator)
 
     def set_nodes(self, out_features: int, products: Sequence[int] = ()) -> None:
-        """Say what the nodes are; the coefficients and the mask have to be those of as many sums.
+        """Set the number of nodes and which are products. Coefficients and mask must have as many sums.
 
         Raises:
-            OptionError: if there are more products than nodes, or an arity that cannot be.
+            OptionError: if there are more products than nodes, or an arity is not a whole number of at least 1.
         """
         if len(products) > out_features:
             raise OptionError(
                 f"a layer of {out_features} nodes cannot have {len(products)} products; out_features counts both"
             )
         self.out_features, self.products = out_features, product_nodes.checked(products)
-        # The node of each sum; kept, since least squares asks for it at every step.
+        # The node of each sum. Stored, because Levenberg-Marquardt reads it at every step.
         self.owners = tuple(product_nodes.owners(self.plain_count, self.products))
 
     @property
     def plain_count(self) -> int:
-        """How many sum nodes there are; they come first."""
+        """Number of sum nodes; they come before the products."""
         return self.out_features - len(self.products)
 
     @property
     def sum_count(self) -> int:
-        """How many sums there are, those of the sum nodes and the factors of products together."""
+        """Number of sums ``O``: the sum nodes and the factors of all products."""
         return len(self.owners)
 
     @property
     def width(self) -> int | list[Any]:
-        """The nodes as :class:`~superpose.KAN` takes them: their number, or ``[sums, [arities of the products]]``."""
+        """The nodes as a width of :class:`~superpose.KAN`: a number, or ``[sums, [arities of the products]]``."""
         return [self.plain_count, list(self.products)] if self.products else self.out_features
 
     def sums_of(self, node: int) -> list[int]:
-        """The sums that a node is made of: one, or a product's factors."""
+        """Indices of a node's sums: one for a sum node, the factors for a product."""
         return [o for o, owner in enumerate(self.owners) if owner == node]
 
     @property
@@ -149,31 +156,19 @@ class KANLayer(nn.Module):
         return None if self.base == "none" else self.coefficients[:, -1]
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
-        """Draw a fresh start: small smooth splines, base weights Xavier-uniform.
-
-        The splines are random cubics, not independent coefficients: a start without wiggles trains better, and it
-        keeps its shape exactly when the grid changes.
-        """
-        options: dict[str, Any] = {"generator": generator, "dtype": self.knots.dtype, "device": self.knots.device}
-        one = self.knots[:1]
-        low, high = one[0, self.degree], one[0, -self.degree - 1]
-        scaled = (2 * one - low - high) / (high - low)
-        if self.degree == 0:
-            curves = ((scaled[0, 1:] + scaled[0, :-1]) / 2)[:, None]
-        else:
-            # Legendre polynomials, as far as the degree goes.
-            count = min(self.degree, 3)
-            factors, constants = (one.new_tensor(part)[..., :count] for part in (_LEGENDRE, _LEGENDRE_CONSTANTS))
-            curves = fitting.powers(scaled, self.degree, count)[0] @ factors[:count] + constants
-        weights = torch.randn(self.in_features, curves.shape[1], self.sum_count, **options)
-        size = self.spline_scale / math.sqrt(self.in_features * curves.shape[1])
+        """Draw new coefficients: smooth splines (:mod:`superpose.nn.initial_curves`), Xavier-uniform base weights."""
+        start = draw_splines(self.knots, self.degree, self.sum_count, self.spline_scale, generator)
         with torch.no_grad():
-            # A few inputs at a time: all at once would need as much memory again.
-            for some, drawn in zip(torch.split(self.spline_coefficients, 4), torch.split(weights, 4), strict=True):
-                some.copy_(size * curves @ drawn)
+            # Four inputs at a time: the product for all inputs at once would need as much memory as the coefficients.
+            for target, weights in zip(
+                torch.split(self.spline_coefficients, 4), torch.split(start.weights, 4), strict=True
+            ):
+                target.copy_(start.scale * start.polynomials @ weights)
             if self.base_weight is not None:
+                # X. Glorot and Y. Bengio, 2010: U(-b, b) with b^2 = 6 / (fan_in + fan_out).
                 bound = math.sqrt(6 / (self.in_features + self.out_features))
-                uniform = torch.rand(self.base_weight.shape, **options)
+                made: dict[str, Any] = {"dtype": self.knots.dtype, "device": self.knots.device}
+                uniform = torch.rand(self.base_weight.shape, generator=generator, **made)
                 self.base_weight.copy_((2 * uniform - 1) * bound)
 
     def spline_mask(self) -> Tensor:
@@ -185,33 +180,37 @@ class KANLayer(nn.Module):
             mask[i, o] = False
         return mask
 
-    def _is_whole(self) -> bool:
-        """Whether every edge is a spline and this can be known; the mask is read again only when it changed."""
-        # What is compiled has to stay right when the mask changes later.
+    def _has_full_mask(self) -> bool:
+        """Whether every edge is a spline, so that ``coefficients`` can be used as they are.
+
+        False if that cannot be known. Reading the mask costs more than a small layer, so it is read again only when it
+        was replaced or its version changed.
+        """
+        # A compiled graph must stay right when the mask changes later.
         if self.symbolic is not None or torch.compiler.is_compiling():
             return False
         mask = buffer_of(self, "mask")
-        looked_at, version, whole = self._looked_at
-        if mask is looked_at and mask._version == version:
-            return whole
-        if mask.is_inference():  # such tensors count no versions
+        known, version, is_full = self._mask_state
+        if mask is known and mask._version == version:
+            return is_full
+        if mask.is_inference():  # inference tensors have no version counter
             return False
         try:
-            whole = bool(mask.all())
+            is_full = bool(mask.all())
         except RuntimeError:
-            # The masks of several models at once (vmap) have no one answer, and those without data have none.
+            # Under vmap the masks of several models have no single truth value, and meta tensors have no data.
             return False
-        self._looked_at = (mask, mask._version, whole)
-        return whole
+        self._mask_state = (mask, mask._version, is_full)
+        return is_full
 
     def __getstate__(self) -> dict[str, Any]:
-        # The versions of a copy's mask are counted anew.
-        return {**self.__dict__, "_looked_at": (None, 0, False)}
+        # A copy's mask counts its versions anew.
+        return {**self.__dict__, "_mask_state": (None, 0, False)}
 
     def rows(self) -> Tensor:
         """The layer's curves ``[I, rows, O]``: ``coefficients``, with zeros on removed and symbolic edges."""
-        if self._is_whole():
-            # Not there if torch.nn.utils computes it from another parameter.
+        if self._has_full_mask():
+            # Missing where torch.nn.utils.parametrize computes it from another parameter.
             own = self._parameters.get("coefficients")
             return self.coefficients if own is None else own
         return torch.where(self.spline_mask()[:, None, :], self.coefficients, 0.0)
@@ -254,9 +253,9 @@ class KANLayer(nn.Module):
         """The nodes' values ``[..., out_features]`` from those of the sums ``[..., O]``."""
         return product_nodes.values(sums, self.plain_count, self.products) if self.products else sums
 
-    def by_sums(self, sums: Tensor) -> Tensor:
-        """How each sum's node moves with it, ``[..., O]``: one, or the product of the other factors."""
-        return product_nodes.others(sums, self.plain_count, self.products)
+    def node_derivatives(self, sums: Tensor) -> Tensor:
+        """Derivative ``[..., O]`` of each sum's node by the sum: one, or the product of the other factors."""
+        return product_nodes.derivatives(sums, self.plain_count, self.products)
 
     def edges(self, x: Tensor) -> Tensor:
         """Every edge's own output at ``x [B, I]``: ``[B, I, O]``, zero on removed edges."""
@@ -280,21 +279,22 @@ class KANLayer(nn.Module):
 
     @torch.no_grad()
     def widen(self, low: Tensor, high: Tensor) -> None:
-        """Widen the grids to ``low`` and ``high`` ``[I]`` where they end before.
+        """Extend the grids to ``low`` and ``high`` ``[I]`` where these lie outside.
 
-        The curves inside stay, and go on as the polynomials of the outermost intervals.
+        Curves inside the old domain stay the same; outside it they continue as the polynomials of the outermost
+        intervals.
         """
         points = grid.widened_breakpoints(grid.breakpoints(self.knots, self.degree), low, high)
         knots = grid.extended_knots(points, self.degree)
         matrix = grid.insertion_matrix(self.knots, knots, self.degree, wider=True)
-        self._take(knots, matrix.to(self.coefficients.dtype) @ self.spline_coefficients)
+        self._replace_splines(knots, matrix.to(self.coefficients.dtype) @ self.spline_coefficients)
 
     @torch.no_grad()
     def set_knots(self, knots: Tensor) -> None:
         """Move the curves to other knots ``[I, G + 2k + 1]``; see ``superpose.spline.fitting.move_curves``."""
-        self._take(knots, fitting.move_curves(self.knots, self.spline_coefficients, knots, self.degree))
+        self._replace_splines(knots, fitting.move_curves(self.knots, self.spline_coefficients, knots, self.degree))
 
-    def _take(self, knots: Tensor, spline: Tensor) -> None:
+    def _replace_splines(self, knots: Tensor, spline: Tensor) -> None:
         kept = self.coefficients[:, self.spline_coefficients.shape[1] :]
         rows = torch.cat([spline, kept], 1)
         self.knots = knots
@@ -308,9 +308,9 @@ class KANLayer(nn.Module):
         """Make these edges, and no others, symbolic: ``{(i, o): (name, (a, b, c, d))}``.
 
         Args:
-            edges: with their functions and constants.
-            frozen: the constants that training leaves alone, such as ``{(i, o): "ab"}``; if left out, those of edges
-                that keep their function stay as they are.
+            edges: name and constants of the function on each edge.
+            frozen: the constants that are not trained, such as ``{(i, o): "ab"}``; if left out, edges that keep their
+                function keep their frozen constants.
         """
         if not edges:
             self.symbolic = None
@@ -324,13 +324,13 @@ class KANLayer(nn.Module):
         self.symbolic = SymbolicEdges(names, torch.tensor([list(c) for _, c in edges.values()], **made), frozen)
 
     def frozen_table(self) -> dict[tuple[int, int], str]:
-        """The constants of symbolic edges that training leaves alone, such as ``{(i, o): "ab"}``."""
+        """The constants of symbolic edges that are not trained, such as ``{(i, o): "ab"}``."""
         return {} if self.symbolic is None else dict(self.symbolic.frozen)
 
     def symbolic_table(
         self,
     ) -> dict[tuple[int, int], tuple[str, tuple[float, float, float, float]]]:
-        """What :meth:`set_symbolic` takes, for the edges that are symbolic now."""
+        """Name and constants of every symbolic edge, as :meth:`set_symbolic` takes them."""
         if self.symbolic is None:
             return {}
         return {edge: (name, self.symbolic.of(*edge)) for edge, name in self.symbolic.names.items()}
@@ -343,8 +343,17 @@ class KANLayer(nn.Module):
 
 
 def buffer_of(module: nn.Module, name: str) -> Tensor:
-    """A buffer past the search that ``module.name`` makes, which takes a microsecond: small networks feel it."""
+    """A buffer without the search of ``nn.Module.__getattr__``, which takes about a microsecond."""
     return cast(Tensor, module._buffers[name])
+
+
+def _layer_options(
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+    generator: torch.Generator | None = None,
+) -> tuple[torch.device | str | None, torch.dtype, torch.Generator | None]:
+    """The options with their defaults; Python reports a keyword that does not exist."""
+    return device, dtype or torch.get_default_dtype(), generator
 
 
 def check_sizes(
@@ -355,11 +364,11 @@ def check_sizes(
     grid_range: tuple[float, float],
     base: str,
 ) -> None:
-    """Raise :class:`OptionError` for what no layer can be."""
+    """Raise :class:`OptionError` for sizes, degrees, ranges and bases that a layer cannot have."""
     check_whole("in_features", in_features)
     check_whole("out_features", out_features)
     check_whole("grid_size", grid_size)
-    check_whole("degree", degree, least=0, most=5)
+    check_whole("degree", degree, least=0, most=backend.MAX_DEGREE)
     if base not in reference.BASES:
         raise OptionError(
             f"base must be one of {', '.join(reference.BASES)}, not {base!r}{nearest(str(base), reference.BASES)}"

@@ -3,63 +3,26 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Unpack
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from superpose.checks import check_seed, check_whole
+from superpose.checks import check_seed
 from superpose.data import Affine, Dataset, read_features
 from superpose.errors import DataError, OptionError, ShapeError
+from superpose.nn import new_grids
 from superpose.nn.fused import FusedForward
 from superpose.nn.head import Head
-from superpose.nn.layer import KANLayer, buffer_of
-from superpose.nn.products import Width, read_width
-from superpose.short_repr import brief
-from superpose.spline import grid, ops
+from superpose.nn.layer import KANLayer, TensorOptions, buffer_of
+from superpose.nn.new_grids import per_layer
+from superpose.nn.products import Width, read_widths
+from superpose.nn.trace import LayerTrace, Trace
+from superpose.spline import ops
 
 Edge = tuple[int, int, int]
-
-
-@dataclass(frozen=True)
-class LayerTrace:
-    """What happened in one layer.
-
-    Attributes:
-        inputs: ``[B, I]``, the pre-activations.
-        edges: ``[B, I, O]``, each edge's own output; zero where an edge was removed.
-        outputs: ``[B, out_features]``, the nodes' values.
-        sums: ``[B, O]``, the edges' sums over the inputs; the same as ``outputs`` but for the factors of products.
-        symbolic: the functions on symbolic edges, by ``(input, output)``.
-        frozen: those of their constants ``a, b, c, d`` that training leaves alone, such as ``"ab"``.
-    """
-
-    __repr__ = brief
-
-    inputs: Tensor
-    edges: Tensor
-    outputs: Tensor
-    sums: Tensor
-    symbolic: Mapping[tuple[int, int], str] = field(default_factory=dict)
-    frozen: Mapping[tuple[int, int], str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Trace:
-    """Every activation of a model on some samples.
-
-    Attributes:
-        layers: one :class:`LayerTrace` for each layer, in scaled units.
-        output: ``[B, n_out]`` in the user's units.
-    """
-
-    __repr__ = brief
-
-    layers: tuple[LayerTrace, ...]
-    output: Tensor
 
 
 class KAN(nn.Module):
@@ -69,20 +32,20 @@ class KAN(nn.Module):
     (identity until :func:`superpose.fit` or :meth:`set_scaling` sets it).
 
     Args:
-        widths: nodes of each layer, inputs first, outputs last. A number stands for so many sums;
-            ``[3, [2, 4]]`` for 3 sums, then a product of 2 factors and one of 4; ``[3, 2]`` for 3 sums and two products
-            of 2 factors.
+        widths: nodes of each layer, inputs first, outputs last. A number is a number of sum nodes; ``[3, [2, 4]]`` is
+            3 sum nodes, a product of 2 factors and one of 4; ``[3, 2]`` is 3 sum nodes and two products of 2 factors.
         grid_size: intervals of the grid, one number or one for each layer.
         degree: spline degree, one number or one for each layer.
-        grid_range: ends of every grid at first.
+        grid_range: first and last breakpoint of every grid at the start.
         base: ``"silu"``, ``"identity"`` or ``"none"``.
         seed: of the random start; no global generator is read or changed.
-        dtype: float64 unless told otherwise, since second-order training works to 1e-8 and below.
-        device: as for torch layers.
-        feature_names, target_names: columns by name; ``x1, x2, ...`` and ``y`` (or ``y1, ...``) if left out.
+        feature_names: names of the inputs; ``x1, x2, ...`` if left out.
+        target_names: names of the outputs; ``y``, or ``y1, y2, ...``, if left out.
+        options: ``device`` as for torch layers, and ``dtype``, by default ``torch.float64``, because second-order
+            training reaches relative errors of 1e-8 and below, which float32 cannot represent.
 
     Raises:
-        OptionError: for widths, sizes or names that cannot be.
+        OptionError: for widths, sizes or names that are not allowed.
 
     >>> model = KAN([2, 5, 1], grid_size=5, degree=3, seed=0)
     >>> model(torch.zeros(10, 2)).shape
@@ -106,18 +69,15 @@ class KAN(nn.Module):
         grid_range: tuple[float, float] = (-1.0, 1.0),
         base: str = "silu",
         seed: int = 0,
-        dtype: torch.dtype = torch.float64,
-        device: torch.device | str | None = None,
         feature_names: Sequence[str] | None = None,
         target_names: Sequence[str] | None = None,
+        **options: Unpack[TensorOptions],
     ) -> None:
         super().__init__()
-        nodes = _nodes(widths)
+        device, dtype = _tensor_options(**options)
+        nodes = read_widths(widths)
         counts, depth = [count for count, _ in nodes], len(nodes) - 1
-        sizes, degrees = (
-            _per_layer("grid_size", grid_size, depth),
-            _per_layer("degree", degree, depth),
-        )
+        sizes, degrees = per_layer("grid_size", grid_size, depth), per_layer("degree", degree, depth)
         generator = torch.Generator(device=device or "cpu").manual_seed(check_seed(seed))
         self.layers = nn.ModuleList(
             KANLayer(
@@ -144,7 +104,7 @@ class KAN(nn.Module):
         self.feature_names = _names("feature_names", feature_names, counts[0], "x")
         self.target_names = _names("target_names", target_names, counts[-1], "y")
         self.head: Head | None = None
-        """How the outputs are read as classes; None where they are predictions themselves."""
+        """Turns the outputs of a classifier into classes; None where the outputs are the predictions."""
 
     # -- what the model is
 
@@ -155,7 +115,7 @@ class KAN(nn.Module):
 
     @property
     def shape(self) -> list[int | list[Any]]:
-        """As ``widths``, with products told apart: what :class:`KAN` was made with.
+        """As ``widths``, with sum and product nodes listed separately, in the form that :class:`KAN` takes.
 
         >>> KAN([2, [1, 2], 1]).shape
         [2, [1, [2, 2]], 1]
@@ -173,7 +133,7 @@ class KAN(nn.Module):
         return [self.layer(index) for index in range(len(self.layers))]
 
     def active_edges(self) -> list[Edge]:
-        """``(layer, input, output)`` of every edge that was not removed; a product's factors count as outputs."""
+        """``(layer, input, sum)`` of every edge that was not removed; the factors of products are sums of their own."""
         return [(n, i, o) for n, layer in enumerate(self.kan_layers()) for i, o in torch.nonzero(layer.mask).tolist()]
 
     def check_edge(self, n: int, i: int, o: int) -> None:
@@ -182,8 +142,8 @@ class KAN(nn.Module):
             raise OptionError(f"the model has no edge {(n, i, o)}; its widths are {self.shape}")
 
     def parameter_count(self) -> int:
-        """Free constants on the edges that are alive: rows of a spline edge, four of a symbolic one
-        unless some of them are frozen."""
+        """Number of constants that can be trained: the rows of each spline edge, and the constants of each symbolic
+        edge (four) that are not frozen. Removed edges have none."""
         total = 0
         for layer in self.kan_layers():
             total += int(layer.spline_mask().sum()) * layer.coefficients.shape[1]
@@ -205,7 +165,10 @@ class KAN(nn.Module):
         self.scaled.fill_(True)
 
     def output_scaling(self, outputs: Affine) -> Affine:
-        """The scaling to train with: outputs that are products keep their zero, which a shift would take from them."""
+        """The output scaling for training: that of ``outputs``, but without a shift for outputs that are products.
+
+        A product of factors cannot represent the product of others plus a constant.
+        """
         last, center = self.layer(-1), outputs.center.clone()
         for node, arity in enumerate(last.products, start=last.plain_count):
             if arity > 1:
@@ -215,7 +178,7 @@ class KAN(nn.Module):
     # -- what it computes
 
     def scale_inputs(self, x: Tensor) -> Tensor:
-        """From the user's units to the first layer's, in the model's dtype; checks the number of features.
+        """From the user's units to the first layer's units, in the model's dtype.
 
         Args:
             x: ``[..., n_in]``.
@@ -248,7 +211,7 @@ class KAN(nn.Module):
             ShapeError: if the last dimension is not the number of inputs.
             DataError: if the inputs are complex.
         """
-        # What is compiled has to stay right when the model changes later.
+        # A compiled graph must stay right when the model changes later, so it does not depend on a plan.
         found = None if torch.compiler.is_compiling() else self._fused.plan(self)
         if found is not None:
             plan, unscaled = found
@@ -264,7 +227,7 @@ class KAN(nn.Module):
         return torch.addcmul(self.output_center, x, self.output_scale)
 
     def trace(self, x: Tensor) -> Trace:
-        """Every activation on samples ``x [B, n_in]`` in the user's units; leaves nothing behind in the model."""
+        """Every activation on samples ``x [B, n_in]`` in the user's units. Nothing is stored in the model."""
         return self.trace_scaled(self.scale_inputs(x))
 
     def trace_scaled(self, h: Tensor) -> Trace:
@@ -304,7 +267,7 @@ class KAN(nn.Module):
             OptionError: if the model has no head.
             DataError: as :meth:`predict`.
         """
-        return self._read_by().labels(self.predict(table))
+        return self._required_head().labels(self.predict(table))
 
     def probabilities(self, table: Any) -> np.ndarray:
         """Probabilities ``[N, K]`` of the classes ``model.head.classes`` for a table.
@@ -313,11 +276,11 @@ class KAN(nn.Module):
             OptionError: if the model has no head.
             DataError: as :meth:`predict`.
         """
-        head = self._read_by()
+        head = self._required_head()
         found: np.ndarray = head.probabilities(torch.from_numpy(self.predict(table))).numpy()
         return found
 
-    def _read_by(self) -> Head:
+    def _required_head(self) -> Head:
         if self.head is None:
             raise OptionError(
                 "the model has no head, so its outputs are numbers and no classes; train it with superpose.classify, "
@@ -332,27 +295,20 @@ class KAN(nn.Module):
         return copy.deepcopy(self)
 
     def refine(self, grid_size: int | Sequence[int], samples: Tensor | None = None) -> KAN:
-        """A new model of the same function with more grid intervals; exact, by knot insertion.
+        """A new model of the same function with more grid intervals: grid extension, exact by knot insertion.
 
         Args:
             grid_size: intervals of the new grids, one number or one for each layer; layers that have as many or
-                more keep what they have.
-            samples: ``[B, n_in]`` in the user's units; intervals of hidden layers that few of their activations reach
+                more keep theirs.
+            samples: ``[B, n_in]`` in the user's units; intervals of hidden layers that hold few of their activations
                 are split last.
 
         Raises:
-            OptionError: if there can be no such ``grid_size``.
+            OptionError: if a ``grid_size`` is not a whole number of at least 1, or their number is wrong.
         """
         model = self.copy()
         h = None if samples is None else model.scale_inputs(samples)
-        with torch.no_grad():
-            for layer, size in zip(model.kan_layers(), _grid_sizes(grid_size, len(self.layers)), strict=True):
-                outputs = None if h is None else layer(h)
-                if size > layer.grid_size:
-                    seen = None if layer is model.layer(0) else h
-                    points = grid.split_breakpoints(grid.breakpoints(layer.knots, layer.degree), size, seen)
-                    layer.set_knots(grid.extended_knots(points, layer.degree))
-                h = outputs
+        new_grids.refine(model.kan_layers(), new_grids.grid_sizes(grid_size, len(self.layers)), h)
         return model
 
     def adapt(
@@ -365,17 +321,17 @@ class KAN(nn.Module):
     ) -> KAN:
         """A new model of the same function whose grids follow the activations on samples ``x [B, n_in]``.
 
+        The coefficients are refitted by least squares over the new grid. That is exact for functions that both grids
+        can represent (polynomials up to the degree always), and else gives the nearest curve.
+
         Args:
             x: samples in the user's units.
             blend: 0 for evenly spaced knots, 1 for quantiles of the activations.
             margin: share of the activations' range added on either side.
             grid_size: intervals of the new grids; as many as before if left out.
 
-        The coefficients are refitted by least squares over the new grid: exact for what both grids can represent
-        (straight lines and polynomials up to the degree always), else the nearest curve.
-
         Raises:
-            OptionError: if ``blend`` is outside 0 to 1, ``margin`` is negative or there can be no such ``grid_size``.
+            OptionError: if ``blend`` is outside 0 to 1, ``margin`` is negative or a ``grid_size`` is not allowed.
             DataError: if there are no samples, or the model is not finite on them.
         """
         if not 0 <= blend <= 1:
@@ -383,25 +339,15 @@ class KAN(nn.Module):
         if not margin >= 0:
             raise OptionError(f"margin must not be negative, and is {margin!r}")
         model = self.copy()
-        sizes = [layer.grid_size for layer in self.kan_layers()]
+        layers = model.kan_layers()
+        sizes = [layer.grid_size for layer in layers]
         if grid_size is not None:
-            sizes = _grid_sizes(grid_size, len(sizes))
-        with torch.no_grad():
-            h = model.scale_inputs(x)
-            for layer, size in zip(model.kan_layers(), sizes, strict=True):
-                if h.dim() != 2 or not h.shape[0] or not bool(h.isfinite().all()):
-                    raise DataError(
-                        f"grids follow finite activations of samples [B, {self.widths[0]}], but samples of shape "
-                        f"{tuple(x.shape)} give others; leave out those with NaN or infinite values"
-                    )
-                outputs = layer(h)
-                points = grid.adapted_breakpoints(h, size, blend=blend, margin=margin)
-                layer.set_knots(grid.extended_knots(points, layer.degree))
-                h = outputs
+            sizes = new_grids.grid_sizes(grid_size, len(sizes))
+        new_grids.adapt(layers, sizes, model.scale_inputs(x), blend, margin)
         return model
 
     def with_mask(self, edges: Sequence[Edge], alive: bool) -> KAN:
-        """A new model in which these edges are removed (``alive`` False) or brought back.
+        """A new model in which these edges are removed (``alive`` False) or restored.
 
         Raises:
             OptionError: if the model has no such edge.
@@ -421,10 +367,10 @@ class KAN(nn.Module):
 
 
 def _scaled(values: Tensor, center: Tensor, scale: Tensor) -> Tensor:
-    """``(values - center) / scale`` in the dtype of ``center``, rounded to it only at the end.
+    """``(values - center) / scale`` in the dtype of ``center``.
 
-    A column such as a year or a position on a map has digits that float32 loses before the subtraction and keeps
-    after it.
+    The subtraction is done in the wider dtype: rounding a year or a position on a map to float32 first would lose
+    digits that the difference needs.
     """
     if values.dtype == center.dtype:
         return (values - center) / scale
@@ -434,36 +380,11 @@ def _scaled(values: Tensor, center: Tensor, scale: Tensor) -> Tensor:
     return ((values.to(wide) - center) / scale).to(center.dtype)
 
 
-def _nodes(widths: Sequence[Width]) -> list[tuple[int, tuple[int, ...]]]:
-    """Of each layer the number of nodes, and the arities of its products."""
-    listed = list(widths) if hasattr(widths, "__iter__") else [None]
-    if any(isinstance(w, str) or not (isinstance(w, Sequence) or hasattr(w, "__index__")) for w in listed):
-        raise OptionError(f"widths must be a list of whole numbers such as [2, 5, 1], not {widths!r}")
-    nodes = [read_width(width) for width in listed]
-    if len(nodes) < 2 or min(count for count, _ in nodes) < 1:
-        raise OptionError(
-            f"widths must list at least an input and an output layer, each of at least 1 node, not {widths!r}"
-        )
-    if nodes[0][1]:
-        raise OptionError(f"the first width counts the inputs, which are no products, and is {listed[0]!r}")
-    return nodes
-
-
-def _per_layer(name: str, value: int | Sequence[int], depth: int) -> list[int]:
-    if isinstance(value, Sequence):
-        if len(value) != depth:
-            raise OptionError(
-                f"{name} lists {len(value)} numbers for {depth} layers; give one number or one for each layer"
-            )
-        return list(value)
-    return [value] * depth
-
-
-def _grid_sizes(grid_size: int | Sequence[int], depth: int) -> list[int]:
-    sizes = _per_layer("grid_size", grid_size, depth)
-    for size in sizes:
-        check_whole("grid_size", size)
-    return [int(size) for size in sizes]
+def _tensor_options(
+    device: torch.device | str | None = None, dtype: torch.dtype | None = None
+) -> tuple[torch.device | str | None, torch.dtype]:
+    """The options with their defaults; Python reports a keyword that does not exist."""
+    return device, dtype or torch.float64
 
 
 def _names(option: str, names: Sequence[str] | None, count: int, letter: str) -> tuple[str, ...]:

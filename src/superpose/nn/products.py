@@ -1,7 +1,7 @@
-"""Product nodes: which sums of a layer a node multiplies, and what follows from it.
+"""Product nodes: the sums of a layer that a node multiplies, its values, derivatives and bounds.
 
-A layer's sums stand in the order of its nodes: first one for each sum node, then for each product as many neighbours as
-it has factors. (Z. Liu et al., *KAN 2.0: Kolmogorov-Arnold Networks Meet Science*, 2024, section 3.1.)
+The sums of a layer are in the order of its nodes: one for each sum node, then for each product as many as it has
+factors. (Z. Liu et al., *KAN 2.0: Kolmogorov-Arnold Networks Meet Science*, 2024, section 3.1.)
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from torch import Tensor
 
 from superpose.errors import OptionError
 
-# A width as a person writes it: sum nodes, or sum nodes and the arities of the products.
+# A width as a user writes it: the number of sum nodes, or a pair of that number and the arities of the products.
 Width = int | Sequence[Any]
 
 
 def read_width(width: Any) -> tuple[int, tuple[int, ...]]:
-    """The number of nodes, and the arities of those that are products.
+    """The number of nodes of a width, and the arities of its product nodes.
 
     >>> read_width(5), read_width([3, [2, 4]]), read_width([0, 2])
     ((5, ()), (5, (2, 4)), (2, (2, 2)))
 
     Raises:
-        OptionError: for what is no width.
+        OptionError: if it is not a width.
     """
     try:
         if not isinstance(width, Sequence):
@@ -46,8 +46,30 @@ def read_width(width: Any) -> tuple[int, tuple[int, ...]]:
     return plain + len(arities), checked(arities)
 
 
+def read_widths(widths: Sequence[Width]) -> list[tuple[int, tuple[int, ...]]]:
+    """The number of nodes of each layer, inputs first, and the arities of its product nodes.
+
+    >>> read_widths([2, [3, [2, 4]], 1])
+    [(2, ()), (5, (2, 4)), (1, ())]
+
+    Raises:
+        OptionError: for anything but two or more widths of at least 1 node, the first without products.
+    """
+    listed = list(widths) if hasattr(widths, "__iter__") else [None]
+    if any(isinstance(w, str) or not (isinstance(w, Sequence) or hasattr(w, "__index__")) for w in listed):
+        raise OptionError(f"widths must be a list of whole numbers such as [2, 5, 1], not {widths!r}")
+    nodes = [read_width(width) for width in listed]
+    if len(nodes) < 2 or min(count for count, _ in nodes) < 1:
+        raise OptionError(
+            f"widths must list at least an input and an output layer, each of at least 1 node, not {widths!r}"
+        )
+    if nodes[0][1]:
+        raise OptionError(f"the first width counts the inputs, which are no products, and is {listed[0]!r}")
+    return nodes
+
+
 def fixed(width: Width) -> Width:
-    """A width as it can be kept and compared: a number, or ``(sums, arities)``.
+    """A width in a form that can be hashed and compared: a number, or ``(sums, arities)``.
 
     >>> fixed([3, 2]), fixed([3, []]), fixed(5)
     ((3, (2, 2)), 3, 5)
@@ -63,10 +85,10 @@ def _whole(value: Any) -> int:
 
 
 def checked(arities: Sequence[int]) -> tuple[int, ...]:
-    """Arities as a layer keeps them: a product of one factor is a sum, and stands as one ahead of all products.
+    """Arities as a layer stores them: without leading ones, because a product of one factor is a sum node.
 
     Raises:
-        OptionError: if an arity is no whole number of at least 1.
+        OptionError: if an arity is not a whole number of at least 1.
 
     >>> checked([1, 2, 1])
     (2, 1)
@@ -114,24 +136,27 @@ def values(sums: Tensor, plain: int, products: Sequence[int]) -> Tensor:
     return torch.cat(parts, -1)
 
 
-def ends(low: Tensor, high: Tensor, plain: int, products: Sequence[int]) -> tuple[Tensor, Tensor]:
-    """The least and the largest value of every node ``[n]`` whose sums lie between ``low [O]`` and ``high [O]``."""
-    least, most, at = list(low[:plain]), list(high[:plain]), plain
+def bounds(low: Tensor, high: Tensor, plain: int, products: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """Bounds ``[n]`` of every node's values, given bounds ``low [O]`` and ``high [O]`` of the sums.
+
+    The extremes of a product of two factors in intervals are among the products of the intervals' endpoints.
+    """
+    lower, upper, at = list(low[:plain]), list(high[:plain]), plain
     for arity in products:
-        smallest, largest = low[at], high[at]
+        least, greatest = low[at], high[at]
         for factor in range(at + 1, at + arity):
-            corners = torch.stack([end * other for end in (smallest, largest) for other in (low[factor], high[factor])])
-            smallest, largest = corners.amin(), corners.amax()
-        least.append(smallest)
-        most.append(largest)
+            corners = torch.stack([one * other for one in (least, greatest) for other in (low[factor], high[factor])])
+            least, greatest = corners.amin(), corners.amax()
+        lower.append(least)
+        upper.append(greatest)
         at += arity
-    return torch.stack(least), torch.stack(most)
+    return torch.stack(lower), torch.stack(upper)
 
 
-def others(sums: Tensor, plain: int, products: Sequence[int]) -> Tensor:
-    """For each sum the product of the other factors of its node, ``[..., S]``: one for sum nodes.
+def derivatives(sums: Tensor, plain: int, products: Sequence[int]) -> Tensor:
+    """Derivative ``[..., S]`` of each sum's node by the sum: the product of the node's other factors, 1 for sum nodes.
 
-    No division: exact where a factor is zero.
+    Computed from products of the factors before and after each one, without a division, so that a factor may be zero.
     """
     parts = [torch.ones_like(sums[..., :plain])] if plain else []
     for start, count, arity in _groups(plain, products):

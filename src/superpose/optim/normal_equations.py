@@ -102,7 +102,7 @@ def _sparse(
     for n in range(len(layers) - 1, -1, -1):
         layer, plan, h = layers[n], plans[n], inputs[n]
         if layer.products:
-            sensitivity = sensitivity[:, list(layer.owners)] * layer.by_sums(sums[n]).T
+            sensitivity = sensitivity[:, list(layer.owners)] * layer.node_derivatives(sums[n]).T
         sensitivities.insert(0, sensitivity)
         # How the squared residuals move with each sum of the layer.
         pull = torch.einsum("nob,nb->bo", sensitivity, residual)
@@ -204,7 +204,7 @@ def jacobian_block(parameters: Parameters, x: Tensor, y: Tensor) -> tuple[Tensor
     for n in range(len(layers) - 1, -1, -1):
         layer, plan, h = layers[n], plans[n], inputs[n]
         if layer.products:
-            sensitivity = sensitivity[..., list(layer.owners)] * layer.by_sums(sums[n])[:, None]
+            sensitivity = sensitivity[..., list(layer.owners)] * layer.node_derivatives(sums[n])[:, None]
         part = sensitivity[:, :, plan.outputs, None] * bases[n][:, None, plan.inputs, :]
         columns = [part.flatten(2)]
         slopes = (

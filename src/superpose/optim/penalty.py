@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from superpose.nn.layer import KANLayer
-from superpose.nn.model import Trace
+from superpose.nn.trace import Trace
 from superpose.optim.gauss_newton import Quadratic
 from superpose.optim.parameters import Parameters
 from superpose.spline import reference

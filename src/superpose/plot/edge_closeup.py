@@ -11,7 +11,8 @@ from torch import Tensor
 from superpose.errors import OptionError
 from superpose.messages import counted
 from superpose.nn import KAN
-from superpose.nn.model import Edge, Trace
+from superpose.nn.model import Edge
+from superpose.nn.trace import Trace
 from superpose.plot import canvas, style
 from superpose.plot.canvas import typeset
 from superpose.plot.samples import input_ranges, traced

@@ -15,7 +15,8 @@ from superpose.edit.attribution import Scores
 from superpose.errors import OptionError
 from superpose.messages import counted
 from superpose.nn import KAN
-from superpose.nn.model import Edge, Trace
+from superpose.nn.model import Edge
+from superpose.nn.trace import Trace
 from superpose.plot import canvas, node_labels, style
 from superpose.plot.network_layout import Layout, arrange
 from superpose.plot.samples import input_ranges, magnitudes, traced

@@ -13,7 +13,7 @@ from superpose.data import Dataset, read_features
 from superpose.data.arrays import feature_matrix, is_frame
 from superpose.errors import DataError, OptionError, ShapeError
 from superpose.nn import KAN
-from superpose.nn.model import Trace
+from superpose.nn.trace import Trace
 
 # Ranges, standard deviations and histograms of 40 bins hardly change with more rows. A round number.
 _MAX_ROWS = 10_000

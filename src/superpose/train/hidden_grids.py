@@ -76,7 +76,7 @@ def widen(model: KAN, x: Tensor, *, far: bool = True) -> None:
 def corners(layer: KANLayer, x: Tensor) -> tuple[Tensor, Tensor]:
     """The least and the largest that nodes could be ``[n]`` if inputs as in ``x [B, I]`` met in any combination."""
     edges = layer.edges(x)
-    return products.ends(edges.amin(0).sum(0), edges.amax(0).sum(0), layer.plain_count, layer.products)
+    return products.bounds(edges.amin(0).sum(0), edges.amax(0).sum(0), layer.plain_count, layer.products)
 
 
 def room(h: Tensor, end: Tensor) -> Tensor:
