@@ -171,7 +171,7 @@ class Head:
             square = g.square()
             return observed * square - (1 - observed) * torch.log(-torch.expm1(-square.clamp(min=_MIN_PROBABILITY)))
         above, below = self._distances(g, observed)
-        # Without cancellation: sigmoid(above) - sigmoid(below) = sigmoid(above) sigmoid(-below) (1 - exp(below - above)).
+        # Without cancellation, for the sigmoid s: s(above) - s(below) = s(above) s(-below) (1 - exp(below - above)).
         between = torch.log(-torch.expm1((below - above).clamp(min=-_MAX_EXPONENT)))
         return -(logsigmoid(above) + logsigmoid(-below) + between)
 
