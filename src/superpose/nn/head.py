@@ -1,8 +1,9 @@
 """Head: the likelihood that turns a classifier's scores into classes and probabilities.
 
 A classifier is a :class:`~superpose.KAN` whose outputs are scores, and a head defines their meaning. To add a
-likelihood (for counts, for example), add a kind to ``superpose.choices.HEADS`` and a branch to each method of :class:`Head`:
-:meth:`~Head.losses`, :meth:`~Head.gradient` and :meth:`~Head.hessian_root` are what training needs. The kinds are:
+likelihood (for counts, for example), add a kind to ``superpose.choices.HEADS`` and a branch to each method of
+:class:`Head`. Training needs :meth:`~Head.losses`, :meth:`~Head.gradient` and :meth:`~Head.hessian_root`. The kinds
+are:
 
 - ``"sigmoid"``, two classes: the second has the probability ``1 / (1 + exp(-g))``, and ``g = 0`` is the boundary.
 - ``"gaussian"``, two classes: the second has the probability ``exp(-g**2)``, so it surrounds the curve ``g = 0``.
