@@ -16,9 +16,10 @@ from superpose.nn.symbolic_functions import ROOT
 from superpose.train import endpoint_singularities, input_layer
 from superpose.train.architecture_search import _Search
 from superpose.train.budget import Budget
-from superpose.train.endpoint_singularities import End
-from superpose.train.linear_combinations import Sums
-from superpose.train.trial import Entrant, Form, Hidden
+from superpose.train.endpoint_singularities import EndpointSingularity
+from superpose.train.linear_combinations import Combinations
+from superpose.train.search_rules import Hidden
+from superpose.train.trial import Architecture, Trial
 
 
 def uniform(n: int, width: int, seed: int = 0) -> Tensor:
@@ -38,16 +39,16 @@ def test_errors_at_an_end_tell_of_it(feature: int, side: int) -> None:
     squares = torch.full((1000,), 1e-3)
     order = (side * x[:, feature]).argsort()
     squares[order[:5]] = 0.3
-    assert endpoint_singularities.found_in(x, squares) == (feature, side)
+    assert endpoint_singularities.detect(x, squares) == (feature, side)
     # The same errors a little further inside.
     squares = torch.full((1000,), 1e-3)
     squares[order[25:30]] = 0.3
-    assert endpoint_singularities.found_in(x, squares) is None
+    assert endpoint_singularities.detect(x, squares) is None
 
 
 @pytest.mark.parametrize("squares", [torch.ones(500), torch.zeros(500), torch.full((500,), torch.nan)])
 def test_other_errors_tell_of_none(squares: Tensor) -> None:
-    assert endpoint_singularities.found_in(uniform(500, 3), squares) is None
+    assert endpoint_singularities.detect(uniform(500, 3), squares) is None
 
 
 def data_with(column: Tensor) -> Dataset:
@@ -74,7 +75,7 @@ def test_ends_are_at_zero_or_just_outside(column: Tensor, side: int, at: float, 
 
 def test_the_layer_computes_sums_and_roots() -> None:
     layer = KANLayer(4, 3, dtype=torch.float64)
-    ends = (End(1, 1, -1.25, True), End(3, -1, 1.5, False))
+    ends = (EndpointSingularity(1, 1, -1.25, True), EndpointSingularity(3, -1, 1.5, False))
     input_layer.compute(layer, (((0, 0.5), (2, -0.5)), ((1, 1.0),), ((3, 1.0),)), ends)
     x = 2 * uniform(50, 4) - 1
     expected = torch.stack([0.5 * (x[:, 0] - x[:, 2]), (x[:, 1] + 1.25).sqrt(), (1.5 - x[:, 3]).sqrt()], -1)
@@ -91,7 +92,7 @@ def test_the_layer_computes_sums_and_roots() -> None:
 
 def test_an_input_of_a_sum_has_no_root() -> None:
     layer = KANLayer(2, 1, dtype=torch.float64)
-    input_layer.compute(layer, (((0, 0.5), (1, 0.5)),), (End(0, 1, -1.0, True),))
+    input_layer.compute(layer, (((0, 0.5), (1, 0.5)),), (EndpointSingularity(0, 1, -1.0, True),))
     assert {name for name, _ in layer.symbolic_table().values()} == {"x"}
 
 
@@ -158,105 +159,115 @@ def test_a_root_that_does_not_help_is_not_taken(monkeypatch: pytest.MonkeyPatch)
     heard: list[str] = []
     run = _Search(Dataset.from_arrays(*steep()), ((2,), (3,)), None, Budget(), None, 0, True, heard.append)
     run._enter(run.waiting.pop(0), 0)
-    waiting, teller = list(run.waiting), run.entrants[0]
-    monkeypatch.setattr(_Search, "_enter", lambda self, form, seed: _trial(self, form, 0.35 * teller.error))
-    run._look_for_end()
+    waiting, teller = list(run.waiting), run.trials[0]
+    monkeypatch.setattr(
+        _Search, "_enter", lambda self, architecture, seed: _trial(self, architecture, 0.35 * teller.error)
+    )
+    run._detect_singularity()
     assert (
-        run.entrants[-1].form.ends
-        and run.ends == ()
+        run.trials[-1].architecture.singularities
+        and run.singularities == ()
         and run.waiting == waiting
         and not any("steep" in h for h in heard)
     )
     # The same end is not tried again with the same shape.
-    run._look_for_end()
-    assert len(run.entrants) == 2
-    run.looked_with.clear()
-    monkeypatch.setattr(_Search, "_enter", lambda self, form, seed: _trial(self, form, 0.25 * teller.error))
-    run.entrants.pop()
-    run._look_for_end()
-    (end,) = run.ends
+    run._detect_singularity()
+    assert len(run.trials) == 2
+    run.roots_tried.clear()
+    monkeypatch.setattr(
+        _Search, "_enter", lambda self, architecture, seed: _trial(self, architecture, 0.25 * teller.error)
+    )
+    run.trials.pop()
+    run._detect_singularity()
+    (end,) = run.singularities
     assert (end.feature, end.side, end.at < -1, end.known) == (0, 1, True, True)
-    assert run.waiting == [replace(waiting[0], ends=run.ends), *waiting]
+    assert run.waiting == [replace(waiting[0], singularities=run.singularities), *waiting]
 
 
 @pytest.mark.parametrize(
-    ("error", "sums", "ends"),
+    ("error", "combinations", "singularities"),
     [
         # Not learnt yet, learnt to the last digits, an input of a sum, an end that is a root already.
         (0.02, None, ()),
         (1e-14, None, ()),
         (0.003, (((0, 0.5), (1, -0.5)),), ()),
-        (0.003, None, (End(0, 1, -1.0, True),)),
+        (0.003, None, (EndpointSingularity(0, 1, -1.0, True),)),
     ],
 )
-def test_some_ends_are_not_tried(error: float, sums: Sums | None, ends: tuple[End, ...]) -> None:
+def test_some_ends_are_not_tried(
+    error: float, combinations: Combinations | None, singularities: tuple[EndpointSingularity, ...]
+) -> None:
     run = _Search(Dataset.from_arrays(*steep(300)), ((2,), (3,)), None, Budget(), None, 0, True, lambda event: None)
-    teller = SimpleNamespace(error=error, form=Form((2,), 5, sums, ends), seed=0, steep_end=lambda: (0, 1))
-    run.entrants = [teller]  # type: ignore[list-item]
-    run._look_for_end()
-    assert run.entrants == [teller]
+    teller = SimpleNamespace(
+        error=error, architecture=Architecture((2,), 5, combinations, singularities), seed=0, singularity=lambda: (0, 1)
+    )
+    run.trials = [teller]  # type: ignore[list-item]
+    run._detect_singularity()
+    assert run.trials == [teller]
 
 
 def test_sums_keep_the_roots_of_inputs_that_stand_alone() -> None:
     x = uniform(300, 4)
     run = _Search(Dataset.from_arrays(x, x[:, 0]), ((2,), (3,)), None, Budget(), None, 0, True, lambda event: None)
     plain = list(run.waiting)
-    alone, joined = End(0, 1, -1.0, True), End(2, 1, -1.0, True)
-    run.ends = (alone, joined)
-    run.waiting = [*run._forms(), *plain]
+    alone, joined = EndpointSingularity(0, 1, -1.0, True), EndpointSingularity(2, 1, -1.0, True)
+    run.singularities = (alone, joined)
+    run.waiting = [*run._architectures(), *plain]
     sums = (((0, 1.0),), ((1, 1.0),), ((2, 0.5), (3, -0.5)))
-    run.entrants = [SimpleNamespace(error=0.01, sums=lambda: sums)]  # type: ignore[list-item]
-    run._look_for_sums()
-    assert run.ends == (alone,) and run.sums == sums
+    run.trials = [SimpleNamespace(error=0.01, combinations=lambda: sums)]  # type: ignore[list-item]
+    run._detect_combinations()
+    assert run.singularities == (alone,) and run.combinations == sums
     with_sums, others = run.waiting[: -len(plain)], run.waiting[-len(plain) :]
     assert others == plain
-    assert {(form.sums, form.ends) for form in with_sums} == {(sums, (alone,))} and len(with_sums) > 5
+    assert {(architecture.combinations, architecture.singularities) for architecture in with_sums} == {
+        (sums, (alone,))
+    } and len(with_sums) > 5
 
 
 def test_networks_that_are_not_the_best_tell_of_ends_too() -> None:
     run = _Search(Dataset.from_arrays(*steep(300)), ((2,), (3,)), None, Budget(), None, 0, True, lambda event: None)
 
-    def entrant(error: float, hidden: Hidden, end: tuple[int, int] | None) -> SimpleNamespace:
-        return SimpleNamespace(error=error, form=Form(hidden, 5), seed=0, steep_end=lambda: end)
+    def trial(error: float, hidden: Hidden, end: tuple[int, int] | None) -> SimpleNamespace:
+        return SimpleNamespace(error=error, architecture=Architecture(hidden, 5), seed=0, singularity=lambda: end)
 
     # One node learns products in a way that is steep by itself.
-    run.entrants = [entrant(0.001, (2,), None), entrant(0.002, (1,), (0, 1)), entrant(0.003, (3,), (1, -1))]  # type: ignore[list-item]
-    assert run._steep_end() == (1, -1)
-    run.looked_with = [(1, -1, (3,))]
-    assert run._steep_end() == (1, -1)
-    run.looked_with = [(1, -1, (2,))]
-    assert run._steep_end() is None
-    run.looked_with = [(1, -1, (n,)) for n in (3, 4, 5, 6)]
-    assert run._steep_end() is None
+    run.trials = [trial(0.001, (2,), None), trial(0.002, (1,), (0, 1)), trial(0.003, (3,), (1, -1))]  # type: ignore[list-item]
+    assert run._singularity() == (1, -1)
+    run.roots_tried = [(1, -1, (3,))]
+    assert run._singularity() == (1, -1)
+    run.roots_tried = [(1, -1, (2,))]
+    assert run._singularity() is None
+    run.roots_tried = [(1, -1, (n,)) for n in (3, 4, 5, 6)]
+    assert run._singularity() is None
 
 
-def _trial(run: _Search, form: Form, error: float) -> Entrant:
-    entrant = Entrant(form, run.data, 0, Budget())
-    entrant.run.best = (error, entrant.run.best[1])
-    run.entrants.append(entrant)
-    return entrant
+def _trial(run: _Search, architecture: Architecture, error: float) -> Trial:
+    trial = Trial(architecture, run.data, 0, Budget())
+    trial.run.best = (error, trial.run.best[1])
+    run.trials.append(trial)
+    return trial
 
 
 def test_ends_that_are_not_known_move_after_the_first_grid() -> None:
     data = Dataset.from_arrays(*steep(400, offset=3.0))
     end = endpoint_singularities.located(data, 0, 1)
-    entrant = Entrant(Form((5,), 5, None, (end,)), data, 0, Budget())
-    assert entrant.run.model.widths == [2, 2, 5, 1]
-    entrant.run.begin()
-    entrant.visit(5)
-    held = entrant.run.model.layer(0).symbolic_table()[0, 0][1]
+    trial = Trial(Architecture((5,), 5, None, (end,)), data, 0, Budget())
+    assert trial.run.model.widths == [2, 2, 5, 1]
+    trial.run.begin()
+    trial.visit(5)
+    held = trial.run.model.layer(0).symbolic_table()[0, 0][1]
     assert held == (1.0, -end.at, 1.0, 0.0)
-    entrant.visit(10)
-    _, place, *others = entrant.run.model.layer(0).symbolic_table()[0, 0][1]
+    trial.visit(10)
+    _, place, *others = trial.run.model.layer(0).symbolic_table()[0, 0][1]
     assert others == [1.0, 0.0]
     truth = (3.0 - float(data.x_scale.center[0])) / float(data.x_scale.scale[0])
     assert abs(-place - truth) < 0.1 * abs(end.at - truth)
-    assert entrant.constants(10) == entrant.run.model.parameter_count()
+    assert trial.constants(10) == trial.run.model.parameter_count()
 
 
 def test_a_network_with_roots_is_saved_and_read(tmp_path: Path) -> None:
     model = KAN([2, 2, 1], seed=0)
-    input_layer.compute(model.layer(0), input_layer.alone(2), (End(0, 1, -1.5, True),))
+    input_layer.compute(model.layer(0), input_layer.alone(2), (EndpointSingularity(0, 1, -1.5, True),))
     x, y = steep(200)
     fit(model, (x, y), starts=1, progress=False)
     save(model, tmp_path / "model.superpose")
@@ -267,7 +278,7 @@ def test_a_network_with_roots_is_saved_and_read(tmp_path: Path) -> None:
 
 def test_a_network_with_roots_is_written_out_as_a_formula() -> None:
     model = KAN([1, 1, 1], seed=0)
-    input_layer.compute(model.layer(0), input_layer.alone(1), (End(0, 1, -1.5, True),))
+    input_layer.compute(model.layer(0), input_layer.alone(1), (EndpointSingularity(0, 1, -1.5, True),))
     model.layer(1).set_symbolic({(0, 0): ("x^2", (1.0, 0.0, 2.0, 1.0))})
     x = 4 * uniform(20, 1) - 2
     torch.testing.assert_close(Formula.of(model).torch(x), model(x))

@@ -1,4 +1,4 @@
-"""Sums in which inputs enter: seen in slopes, computed by a first layer, used by the search."""
+"""Combinations in which inputs enter: seen in slopes, computed by a first layer, used by the search."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from superpose.train.architecture_search import _Search
 from superpose.train.budget import Budget
 from superpose.train.run import Run
 from superpose.train.settings import FitSettings
-from superpose.train.trial import Entrant, Form
+from superpose.train.trial import Architecture, Trial
 
 
 def points(n: int, width: int, seed: int = 0) -> Tensor:
@@ -30,7 +30,7 @@ def test_weights_are_those_of_the_function() -> None:
     slopes = slopes_of(
         lambda x: torch.sin(2 * x[:, 1] - 3 * x[:, 3] + x[:, 4]) * x[:, 0] + x[:, 2] ** 3, points(500, 5)
     )
-    sums = linear_combinations.found_in(slopes, 1e-3)
+    sums = linear_combinations.detect(slopes, 1e-3)
     assert sums is not None
     assert [[i for i, _ in inputs] for inputs in sums] == [[0], [1, 3, 4], [2]]
     weights = torch.tensor([weight for _, weight in sums[1]])
@@ -49,27 +49,27 @@ def test_weights_are_those_of_the_function() -> None:
     ],
 )
 def test_other_functions_have_none(function: object) -> None:
-    assert linear_combinations.found_in(slopes_of(function, points(500, 3)), 1e-3) is None
+    assert linear_combinations.detect(slopes_of(function, points(500, 3)), 1e-3) is None
 
 
 def test_a_network_with_errors_may_show_a_sum_less_clearly() -> None:
     slopes = slopes_of(lambda x: torch.sin(x[:, 0] - x[:, 1]), points(500, 2))
     wrong = slopes + 0.08 * torch.randn(slopes.shape, dtype=slopes.dtype, generator=torch.Generator().manual_seed(0))
-    assert linear_combinations.found_in(wrong, 1e-3) is None
-    assert linear_combinations.found_in(wrong, 0.05) is not None
+    assert linear_combinations.detect(wrong, 1e-3) is None
+    assert linear_combinations.detect(wrong, 0.05) is not None
 
 
 def test_steep_places_do_not_decide() -> None:
     slopes = slopes_of(lambda x: torch.sin(x[:, 0] - x[:, 1]), points(500, 2))
     slopes[0] = 1e9
-    sums = linear_combinations.found_in(slopes, 0.05)
+    sums = linear_combinations.detect(slopes, 0.05)
     assert sums is not None and sums[0][1][1] == pytest.approx(-0.5, abs=0.02)
 
 
 def test_slopes_that_are_no_numbers_tell_nothing() -> None:
     slopes = slopes_of(lambda x: torch.sin(x[:, 0] - x[:, 1]), points(50, 2))
     slopes[3, 0] = torch.nan
-    assert linear_combinations.found_in(slopes, 0.1) is None
+    assert linear_combinations.detect(slopes, 0.1) is None
 
 
 def test_the_layer_computes_the_sums_everywhere() -> None:
@@ -130,10 +130,13 @@ def test_sums_whose_network_is_far_worse_are_put_off(error: float, put_off: bool
     search = _Search(Dataset.from_arrays(*differences(50)), ((1,),), None, Budget(), None, 0, True, lambda event: None)
     sums = (((0, 0.5), (1, -0.5)), ((2, 1.0),), ((3, 1.0),))
     (alone,) = search.waiting
-    with_sums = [Form((4, 2), 3, sums), Form((2,), 3, sums)]
+    with_sums = [Architecture((4, 2), 3, sums), Architecture((2,), 3, sums)]
     search.waiting = [with_sums[1], alone]
-    search.entrants = [SimpleNamespace(form=alone, error=0.01), SimpleNamespace(form=with_sums[0], error=error)]  # type: ignore[list-item]
-    search._doubt()
+    search.trials = [
+        SimpleNamespace(architecture=alone, error=0.01),
+        SimpleNamespace(architecture=with_sums[0], error=error),
+    ]  # type: ignore[list-item]
+    search._deprioritise()
     assert search.waiting == ([alone, with_sums[1]] if put_off else [with_sums[1], alone])
 
 
@@ -147,10 +150,10 @@ def test_shapes_that_are_named_are_tried_as_they_are() -> None:
 def test_the_constants_of_a_form_are_counted_before_it_is_trained() -> None:
     sums = (((0, 0.5), (1, -0.25), (3, 0.25)), ((2, 1.0),))
     data = Dataset.from_arrays(*differences(100))
-    for form, widths in ((Form((3,), 3, sums), [4, 2, 3, 1]), (Form((3,), 5), [4, 3, 1])):
-        entrant = Entrant(form, data, 0, Budget())
-        assert entrant.run.model.widths == widths
-        assert entrant.constants(5) == entrant.run.model.parameter_count()
+    for architecture, widths in ((Architecture((3,), 3, sums), [4, 2, 3, 1]), (Architecture((3,), 5), [4, 3, 1])):
+        trial = Trial(architecture, data, 0, Budget())
+        assert trial.run.model.widths == widths
+        assert trial.constants(5) == trial.run.model.parameter_count()
 
 
 def test_a_budget_counts_the_weights_of_sums() -> None:

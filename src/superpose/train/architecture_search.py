@@ -18,56 +18,13 @@ from superpose.short_repr import brief
 from superpose.stopping import StopReason
 from superpose.train import endpoint_singularities
 from superpose.train.budget import Budget
-from superpose.train.endpoint_singularities import End
+from superpose.train.endpoint_singularities import EndpointSingularity
 from superpose.train.history import History
-from superpose.train.linear_combinations import Sums
+from superpose.train.linear_combinations import Combinations
 from superpose.train.run import StopFit
+from superpose.train.search_rules import PROBE_SHAPE, RULES, SHAPES, Hidden
 from superpose.train.settings import FitSettings
-from superpose.train.trial import FIRST_GRID, Entrant, Form, Hidden
-
-# Hidden layers that are tried, in this order as long as time lasts: the smallest, then those that did best on special
-# functions (two inputs) and on Feynman equations (up to six, where sums of products and quotients need two layers).
-_PRODUCT, _AND_SUM = (0, (2,)), (1, (2,))
-_FEW_INPUTS: tuple[Hidden, ...] = (
-    *((), (1,), (_PRODUCT,), (2,), (_AND_SUM,), (5,)),
-    *((3, 2), (8,), (2, 2), (3,), (5, 3)),
-)
-_MORE_INPUTS: tuple[Hidden, ...] = (
-    *((), (1,), (2,), (2, 1), (5,), (4, 2), (4, 2, _PRODUCT)),
-    *((3,), (4, 2, 2), (3, 2), (8,)),
-)
-# The one of them that learns most functions, and so tells best how inputs enter. With so many inputs it is tried
-# second: with fewer small ones see as much, and with more it takes too long.
-_TELLING: Hidden = (4, 2)
-_SOME_INPUTS = range(4, 9)
-# With more inputs than these few (or sums of inputs), what quintic splines cost in constants, and their first fits in
-# time, is better spent on finer grids.
-_FEW, _DEGREES = 2, (5, 3)
-# Shapes are compared at about as many constants and not on the same grid: each begins with two grids, and goes on to
-# finer ones while those make no more constants than this.
-_LEVEL = 300
-# In each of these rounds, which double the grid, so many networks go on; then the best alone, or two that are close.
-_KEPT = (4, 4, 2)
-# After the first of these rounds so many of the best go on in two ways, with grids that are split by width and by
-# samples; see FitSettings.
-_FORKED = 2
-# Shapes that have not been begun when this share of the time (or of the steps) is over are left out.
-_ENTRY = 0.4
-# The same where sums or ends of inputs were seen, whose networks are begun when others have been.
-_ENTRY_OF_SEEN = 0.6
-# They are put off where they err so many times as much as the network that told of the sums.
-_WORSE = 4.0
-# Networks that compute roots of distances from ends are begun where the first of them has at most this share of the
-# error of the network that told of the end, and that one learnt the data but for so much.
-_BETTER, _LEARNT = 0.3, 0.01
-# With so many shapes one end is tried.
-_MOST_TRIALS = 4
-# Errors this near to each other count as the same: then the smaller network is the better one.
-_SAME = 1.03
-# So often other starts are begun.
-_MOST_RESTARTS = 50
-# Relative to the target's spread; float64 gives no more.
-_EXACT = 1e-13
+from superpose.train.trial import Architecture, Trial
 
 
 @dataclass(frozen=True)
@@ -173,11 +130,7 @@ def search(
         data = Dataset.from_arrays(*data, seed=seed)
     FitSettings(time_limit=time_limit, steps=steps, seed=seed).checked("lm")
     check_whole("parameters", parameters, optional=True)
-    chosen = _FEW_INPUTS if data.n_features <= _FEW else _MORE_INPUTS
-    if data.n_features in _SOME_INPUTS:
-        # Before others, so that what it tells serves them.
-        chosen = (chosen[0], _TELLING, *chosen[1:])
-    hidden = chosen if shapes is None else tuple(_hidden(shape) for shape in shapes)
+    hidden = SHAPES.of(data.n_features) if shapes is None else tuple(_hidden(shape) for shape in shapes)
     if not hidden:
         raise OptionError("shapes is empty; name at least one, such as [(), (5,)], or leave it out")
     degrees = None if degree is None else (degree,) if isinstance(degree, int) else tuple(degree)
@@ -216,14 +169,14 @@ class _Search:
     ) -> None:
         self.data, self.parameters, self.degrees, self.seed = data, parameters, degrees, seed
         self.shapes = hidden
-        self.sums: Sums | None = None
-        self.ends: tuple[End, ...] = ()
-        self.waiting = self._forms()
-        self.look, self.looked_at = look, math.inf
-        self.looked_with: list[tuple[int, int, Hidden]] = []
+        self.combinations: Combinations | None = None
+        self.singularities: tuple[EndpointSingularity, ...] = ()
+        self.waiting = self._architectures()
+        self.look, self.detected_at = look, math.inf
+        self.roots_tried: list[tuple[int, int, Hidden]] = []
         self.tell = tell
         self.budget = budget
-        self.entrants: list[Entrant] = []
+        self.trials: list[Trial] = []
         self.tried: list[Tried] = []
 
     def run(self) -> SearchResult:
@@ -238,56 +191,58 @@ class _Search:
         history.stop, history.reason = stop, reason
         return SearchResult(best.run.model, history, self.tried, stop, reason, self.budget.elapsed())
 
-    def _best(self) -> Entrant:
-        known = [entrant for entrant in self.entrants if math.isfinite(entrant.error)]
-        least = min(entrant.error for entrant in known)
-        near = [entrant for entrant in known if entrant.error <= max(_SAME * least, _EXACT)]
-        return min(near, key=lambda entrant: entrant.constants(max(entrant.reached, default=FIRST_GRID)))
+    def _best(self) -> Trial:
+        known = [trial for trial in self.trials if math.isfinite(trial.error)]
+        least = min(trial.error for trial in known)
+        near = [trial for trial in known if trial.error <= max(RULES.same * least, RULES.exact)]
+        return min(near, key=lambda trial: trial.constants(max(trial.reached, default=RULES.first_grid)))
 
     def _rounds(self) -> tuple[StopReason, str]:
-        while self.waiting and (not self.entrants or self.budget.used() < self._entry()):
+        while self.waiting and (not self.trials or self.budget.used() < self._entry()):
             self._enter(self.waiting.pop(0), self.seed)
             if self._late():
                 return self.budget.stop(), self.budget.end()
-            if self.entrants and self.entrants[-1].error < _EXACT:
+            if self.trials and self.trials[-1].error < RULES.exact:
                 return StopReason.EXACT, "the data are learnt to the last digits"
-            self._doubt()
+            self._deprioritise()
             if self.look:
-                self._look_for_sums()
-                self._look_for_end()
-        if not self.entrants:
+                self._detect_combinations()
+                self._detect_singularity()
+        if not self.trials:
             raise OptionError(
                 f"no network fits into {self.parameters} parameters: the smallest, "
                 f"{[self.data.n_features, self.data.n_targets]}, has more; raise parameters"
             )
-        for number, kept in enumerate(_KEPT):
+        for number, kept in enumerate(RULES.kept):
             for better in self._ranked()[:kept]:
                 self._advance(better)
                 if self._late():
                     return self.budget.stop(), self.budget.end()
             if number == 0:
-                for one in self._ranked()[:_FORKED]:
-                    for degree in self._degrees(one.form.sums)[1:]:
-                        self._enter(replace(one.form, degree=degree), one.seed)
+                for one in self._ranked()[: RULES.forked]:
+                    for degree in self._degrees(one.architecture.combinations)[1:]:
+                        self._enter(replace(one.architecture, degree=degree), one.seed)
                         if self._late():
                             return self.budget.stop(), self.budget.end()
-                self.entrants += [one.forked() for one in self._ranked()[:_FORKED] if one.form.hidden and not one.over]
+                self.trials += [
+                    one.forked() for one in self._ranked()[: RULES.forked] if one.architecture.hidden and not one.over
+                ]
         return self._refine()
 
     def _refine(self) -> tuple[StopReason, str]:
         """Train the best on finer grids; when that brings nothing any more, begin others."""
         for number in itertools.count(1):
-            while (entrant := self._promising()) is not None:
-                self._advance(entrant)
+            while (trial := self._promising()) is not None:
+                self._advance(trial)
                 if self._late():
                     return self.budget.stop(), self.budget.end()
             if self._settled():
                 return StopReason.CONVERGED, "several shapes reach the same error"
             if self.waiting:
                 self._enter(self.waiting.pop(0), self.seed)
-            elif number <= _MOST_RESTARTS:
+            elif number <= RULES.max_restarts:
                 # Without hidden layers all starts end in the same place.
-                ranked = list(dict.fromkeys(one.form for one in self._ranked() if one.form.hidden))
+                ranked = list(dict.fromkeys(one.architecture for one in self._ranked() if one.architecture.hidden))
                 if not ranked:
                     break
                 self._enter(ranked[number % min(2, len(ranked))], self.seed + 1000 * number)
@@ -297,149 +252,160 @@ class _Search:
                 return self.budget.stop(), self.budget.end()
         return StopReason.NO_IMPROVEMENT, "other shapes, starts and grids brought no better validation error"
 
-    def _promising(self) -> Entrant | None:
+    def _promising(self) -> Trial | None:
         """The best network that can go on and is as good as the best of all was with no more constants."""
         leader, *_ = ranked = self._ranked()
-        for entrant in ranked:
-            if entrant.over or not entrant.reached:
+        for trial in ranked:
+            if trial.over or not trial.reached:
                 continue
-            size = max(entrant.reached)
-            count = entrant.constants(size)
+            size = max(trial.reached)
+            count = trial.constants(size)
             rivals = [error for grid, error in leader.reached.items() if leader.constants(grid) <= count]
-            if entrant.reached[size] <= min(rivals, default=math.inf):
-                return entrant
+            if trial.reached[size] <= min(rivals, default=math.inf):
+                return trial
         return None
 
     def _settled(self) -> bool:
         """Whether shapes of three kinds come to the same error: then it is that of the data."""
         least: dict[Hidden, float] = {}
-        for entrant in self._ranked():
-            least.setdefault(entrant.form.hidden, entrant.error)
+        for trial in self._ranked():
+            least.setdefault(trial.architecture.hidden, trial.error)
         errors = sorted(least.values())
-        return len(errors) >= 3 and errors[2] <= _SAME * errors[0]
+        return len(errors) >= 3 and errors[2] <= RULES.same * errors[0]
 
-    def _ranked(self) -> list[Entrant]:
-        return sorted(self.entrants, key=lambda entrant: entrant.error)
+    def _ranked(self) -> list[Trial]:
+        return sorted(self.trials, key=lambda trial: trial.error)
 
     def _late(self) -> bool:
         return self.budget.over()
 
-    def _forms(self) -> list[Form]:
-        """Networks of all shapes with the sums and ends that were seen."""
-        degree, *_ = self._degrees(self.sums)
-        return [Form(hidden, degree, self.sums, self.ends) for hidden in dict.fromkeys(self.shapes)]
+    def _architectures(self) -> list[Architecture]:
+        """Networks of all shapes, with the linear combinations and singularities that were detected."""
+        degree, *_ = self._degrees(self.combinations)
+        return [
+            Architecture(hidden, degree, self.combinations, self.singularities) for hidden in dict.fromkeys(self.shapes)
+        ]
 
-    def _degrees(self, sums: Sums | None) -> tuple[int, ...]:
-        inputs = self.data.n_features if sums is None else len(sums)
-        return self.degrees or (_DEGREES if inputs <= _FEW else _DEGREES[1:])
+    def _degrees(self, combinations: Combinations | None) -> tuple[int, ...]:
+        inputs = self.data.n_features if combinations is None else len(combinations)
+        return self.degrees or (SHAPES.degrees if inputs <= SHAPES.few else SHAPES.degrees[1:])
 
     def _entry(self) -> float:
-        return _ENTRY if self.sums is None and not self.ends else _ENTRY_OF_SEEN
+        return RULES.entry if self.combinations is None and not self.singularities else RULES.entry_detected
 
-    def _look_for_sums(self) -> None:
-        """Where the best network tells of sums in which inputs enter, begin networks that compute these first."""
-        best = min(self.entrants, key=lambda entrant: entrant.error, default=None)
-        if self.data.n_features <= _FEW or best is None or not best.error < self.looked_at:
+    def _detect_combinations(self) -> None:
+        """If the best network shows linear combinations of inputs, begin networks that compute these first."""
+        best = min(self.trials, key=lambda trial: trial.error, default=None)
+        if self.data.n_features <= SHAPES.few or best is None or not best.error < self.detected_at:
             return
-        self.looked_at = best.error
-        sums = best.sums()
-        if sums is None or (self.sums is not None and len(sums) >= len(self.sums)):
+        self.detected_at = best.error
+        found = best.combinations()
+        if found is None or (self.combinations is not None and len(found) >= len(self.combinations)):
             return
-        self.sums = sums
-        single = {inputs[0][0] for inputs in sums if len(inputs) == 1}
-        self.ends = tuple(end for end in self.ends if end.feature in single)
+        self.combinations = found
+        single = {inputs[0][0] for inputs in found if len(inputs) == 1}
+        self.singularities = tuple(end for end in self.singularities if end.feature in single)
         names = self.data.feature_names
-        joined = ["(" + ", ".join(names[i] for i, _ in inputs) + ")" for inputs in sums if len(inputs) > 1]
+        joined = ["(" + ", ".join(names[i] for i, _ in inputs) + ")" for inputs in found if len(inputs) > 1]
         self.tell(f"inputs that enter as one weighted sum: {', '.join(joined)}")
-        # There may be further sums, which are to be seen soon.
-        self.shapes = _FEW_INPUTS if len(sums) <= _FEW else (_TELLING, *_MORE_INPUTS)
-        self.waiting = self._forms() + [form for form in self.waiting if form.first(self.data.n_features) is None]
+        self.shapes = SHAPES.of_combinations(len(found))
+        self.waiting = self._architectures() + [
+            architecture for architecture in self.waiting if architecture.first(self.data.n_features) is None
+        ]
 
-    def _look_for_end(self) -> None:
-        """Where networks err at one end of an input, try another that computes roots of distances from it."""
-        if not self.entrants or not (found := self._steep_end()):
+    def _detect_singularity(self) -> None:
+        """If networks err at one endpoint of an input, try one that computes the root of the distance from it."""
+        if not self.trials or not (found := self._singularity()):
             return
         feature, side = found
         best = self._ranked()[0]
-        self.looked_with.append((feature, side, best.form.hidden))
-        ends = (*best.form.ends, endpoint_singularities.located(self.data, feature, side))
-        trial = self._enter(replace(best.form, ends=ends), best.seed)
-        if trial is None or not trial.error <= _BETTER * best.error:
+        self.roots_tried.append((feature, side, best.architecture.hidden))
+        singularities = (*best.architecture.singularities, endpoint_singularities.located(self.data, feature, side))
+        trial = self._enter(replace(best.architecture, singularities=singularities), best.seed)
+        if trial is None or not trial.error <= RULES.better * best.error:
             return
-        self.ends, self.sums = ends, trial.form.sums
+        self.singularities, self.combinations = singularities, trial.architecture.combinations
         self.tell(f"steep at the {'lower' if side > 0 else 'upper'} end of {self.data.feature_names[feature]}")
-        others = [form for form in self.waiting if form.ends != ends]
-        self.waiting = [form for form in self._forms() if form.hidden != best.form.hidden] + others
+        others = [architecture for architecture in self.waiting if architecture.singularities != singularities]
+        self.waiting = [
+            architecture for architecture in self._architectures() if architecture.hidden != best.architecture.hidden
+        ] + others
 
-    def _steep_end(self) -> tuple[int, int] | None:
-        """The end that a network tells of, better ones asked first, and that the best can still be tried with."""
+    def _singularity(self) -> tuple[int, int] | None:
+        """The endpoint singularity that some network shows and that the best was not tried with."""
         best, *_ = ranked = self._ranked()
-        if best.error < _EXACT:
+        if best.error < RULES.exact:
             return None
-        ends = {end.feature for end in best.form.ends}
-        joined = {i for inputs in best.form.sums or () if len(inputs) > 1 for i, _ in inputs}
-        for teller in ranked:
+        known = {one.feature for one in best.architecture.singularities}
+        joined = {i for inputs in best.architecture.combinations or () if len(inputs) > 1 for i, _ in inputs}
+        for one in ranked:
             # One node learns a product x*y as exp(log(x) + log(y)), which is steep at 0 by itself.
-            if teller.error > _LEARNT or 1 in teller.form.hidden or teller.form.ends != best.form.ends:
+            if (
+                one.error > RULES.learnt
+                or 1 in one.architecture.hidden
+                or one.architecture.singularities != best.architecture.singularities
+            ):
                 continue
-            if (found := teller.steep_end()) is None or found[0] in ends | joined:
+            if (found := one.singularity()) is None or found[0] in known | joined:
                 continue
-            shapes = [hidden for *end, hidden in self.looked_with if tuple(end) == found]
-            if best.form.hidden not in shapes and len(shapes) < _MOST_TRIALS:
+            shapes = [hidden for *place, hidden in self.roots_tried if tuple(place) == found]
+            if best.architecture.hidden not in shapes and len(shapes) < RULES.max_root_trials:
                 return found
         return None
 
-    def _doubt(self) -> None:
-        """Put off networks with sums where the first of them is far worse than the one that told of them."""
-        newest = self.entrants[-1] if self.entrants else None
-        if newest is None or newest.form.sums is None or newest.form.hidden != _TELLING:
+    def _deprioritise(self) -> None:
+        """Move networks with linear combinations to the end of the queue if their probe is far worse than others."""
+        newest = self.trials[-1] if self.trials else None
+        if newest is None or newest.architecture.combinations is None or newest.architecture.hidden != PROBE_SHAPE:
             return
-        others = [entrant.error for entrant in self.entrants if entrant.form.sums != newest.form.sums]
-        if newest.error > _WORSE * min(others):
-            self.waiting.sort(key=lambda form: form.sums is not None)
+        others = [
+            trial.error for trial in self.trials if trial.architecture.combinations != newest.architecture.combinations
+        ]
+        if newest.error > RULES.worse * min(others):
+            self.waiting.sort(key=lambda architecture: architecture.combinations is not None)
 
-    def _enter(self, form: Form, seed: int) -> Entrant | None:
+    def _enter(self, architecture: Architecture, seed: int) -> Trial | None:
         """Train a network on the first two grids, and on more while it has few constants; None if it is too large."""
-        entrant = Entrant(form, self.data, seed, self.budget)
-        constants = entrant.constants(FIRST_GRID)
-        too_many = self.entrants and constants > entrant.run.train[1].numel()
+        trial = Trial(architecture, self.data, seed, self.budget)
+        constants = trial.constants(RULES.first_grid)
+        too_many = self.trials and constants > trial.run.train[1].numel()
         if too_many or (self.parameters is not None and constants > self.parameters):
             return None
-        self.entrants.append(entrant)
+        self.trials.append(trial)
         try:
-            entrant.run.begin()
+            trial.run.begin()
         except StopFit:
-            entrant.over = True
-        for number in range(len(entrant.sizes)):
-            if entrant.over or (number > 1 and entrant.constants(entrant.sizes[number]) > _LEVEL):
+            trial.over = True
+        for number in range(len(trial.sizes)):
+            if trial.over or (number > 1 and trial.constants(trial.sizes[number]) > RULES.level):
                 break
-            self._advance(entrant)
-        return entrant
+            self._advance(trial)
+        return trial
 
-    def _advance(self, entrant: Entrant) -> None:
+    def _advance(self, trial: Trial) -> None:
         """Train on the next grid, unless that is too much or the last one brought nothing."""
-        done = len(entrant.reached)
-        if entrant.over or done >= len(entrant.sizes):
-            entrant.over = True
+        done = len(trial.reached)
+        if trial.over or done >= len(trial.sizes):
+            trial.over = True
             return
-        size = entrant.sizes[done]
-        constants = entrant.constants(size)
+        size = trial.sizes[done]
+        constants = trial.constants(size)
         if self.parameters is not None and constants > self.parameters:
-            entrant.over = True
+            trial.over = True
             return
-        before = entrant.error
+        before = trial.error
         try:
-            entrant.visit(size)
+            trial.visit(size)
         except StopFit:
-            entrant.over = True
-        if not math.isfinite(entrant.error):
+            trial.over = True
+        if not math.isfinite(trial.error):
             return
-        if (done and entrant.error > 0.98 * before) or entrant.error < _EXACT:
-            entrant.over = True
-        self._note(entrant, size, constants)
+        if (done and trial.error > RULES.advance * before) or trial.error < RULES.exact:
+            trial.over = True
+        self._note(trial, size, constants)
 
-    def _note(self, entrant: Entrant, size: int, constants: int) -> None:
-        shape = tuple(entrant.run.model.shape)
-        test = entrant.run.error_of("test")
-        self.tried.append(Tried(shape, size, constants, entrant.error, test))
-        self.tell(f"{list(shape)} with {size} intervals: validation error {entrant.error:.2g}")
+    def _note(self, trial: Trial, size: int, constants: int) -> None:
+        shape = tuple(trial.run.model.shape)
+        test = trial.run.error_of("test")
+        self.tried.append(Tried(shape, size, constants, trial.error, test))
+        self.tell(f"{list(shape)} with {size} intervals: validation error {trial.error:.2g}")

@@ -21,7 +21,7 @@ _OUTERMOST, _MOST_OF = 0.02, 0.4
 _NEAR = 4
 
 
-class End(NamedTuple):
+class EndpointSingularity(NamedTuple):
     """An end of an input.
 
     Attributes:
@@ -37,7 +37,7 @@ class End(NamedTuple):
     known: bool
 
 
-def found_in(x: Tensor, squares: Tensor) -> tuple[int, int] | None:
+def detect(x: Tensor, squares: Tensor) -> tuple[int, int] | None:
     """The input and the side of the end at which most of the squared error is, or None.
 
     Args:
@@ -46,7 +46,7 @@ def found_in(x: Tensor, squares: Tensor) -> tuple[int, int] | None:
 
     >>> import torch
     >>> x = torch.rand(1000, 2, generator=torch.Generator().manual_seed(0))
-    >>> found_in(x, torch.where(x[:, 1] > 0.99, 1.0, 1e-3)), found_in(x, x[:, 1])
+    >>> detect(x, torch.where(x[:, 1] > 0.99, 1.0, 1e-3)), detect(x, x[:, 1])
     ((1, -1), None)
     """
     count = max(1, round(_OUTERMOST * len(x)))
@@ -62,7 +62,7 @@ def found_in(x: Tensor, squares: Tensor) -> tuple[int, int] | None:
     return worst if sums[worst] > _MOST_OF * whole else None
 
 
-def located(data: Dataset, feature: int, side: int) -> End:
+def located(data: Dataset, feature: int, side: int) -> EndpointSingularity:
     """Where that end is: at zero if rows come near to it and not beyond, else as far outside as rows are apart."""
     values = side * data.x[:, feature]
     lowest, highest = float(values.min()), float(values.max())
@@ -70,12 +70,12 @@ def located(data: Dataset, feature: int, side: int) -> End:
     known = 0 <= lowest < _NEAR * apart
     at = 0.0 if known else side * (lowest - apart)
     center, scale = float(data.x_scale.center[feature]), float(data.x_scale.scale[feature])
-    return End(feature, side, (at - center) / scale, known)
+    return EndpointSingularity(feature, side, (at - center) / scale, known)
 
 
-def release(layer: KANLayer, ends: tuple[End, ...]) -> None:
+def release(layer: KANLayer, singularities: tuple[EndpointSingularity, ...]) -> None:
     """Let training move the ends that are not known, in a layer that computes their roots."""
-    moving = {end.feature for end in ends if not end.known}
+    moving = {end.feature for end in singularities if not end.known}
     table, frozen = layer.symbolic_table(), layer.frozen_table()
     frozen |= {(i, o): "acd" for (i, o), (name, _) in table.items() if name == ROOT and i in moving}
     layer.set_symbolic(table, frozen)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 # Weights of the inputs of each sum, by their numbers; every input stands in one sum, alone or with others.
-Sums = tuple[tuple[tuple[int, float], ...], ...]
+Combinations = tuple[tuple[tuple[int, float], ...], ...]
 
 # Columns of slopes count as proportional up to an angle whose half has this sine, and for a network that learnt its
 # data well only up to so many times its error: a ratio that changes slowly from place to place is a curve, and no
@@ -21,7 +21,7 @@ Sums = tuple[tuple[tuple[int, float], ...], ...]
 _MOST, _ERRORS, _FLOOR = 0.2, 10.0, 1e-3
 
 
-def found_in(slopes: Tensor, error: float) -> Sums | None:
+def detect(slopes: Tensor, error: float) -> Combinations | None:
     """The sums in which inputs enter, or None where each enters by itself.
 
     Args:
@@ -29,7 +29,7 @@ def found_in(slopes: Tensor, error: float) -> Sums | None:
         error: the network's, in units of the target's spread.
 
     >>> s = torch.linspace(-1, 1, 50)
-    >>> found_in(torch.stack([s, -2 * s, s**2 + 1], -1), 0.01)
+    >>> detect(torch.stack([s, -2 * s, s**2 + 1], -1), 0.01)
     (((0, 0.333...), (1, -0.666...)), ((2, 1.0),))
     """
     n = slopes.shape[1]

@@ -1,4 +1,4 @@
-"""One network in a search: what it is, and how far its training came."""
+"""One network of an architecture search: its architecture, and its training so far."""
 
 from __future__ import annotations
 
@@ -10,35 +10,32 @@ from superpose.nn.model import KAN
 from superpose.nn.products import Width
 from superpose.train import endpoint_singularities, input_layer, linear_combinations
 from superpose.train.budget import Budget
-from superpose.train.endpoint_singularities import End
-from superpose.train.linear_combinations import Sums
+from superpose.train.endpoint_singularities import EndpointSingularity
+from superpose.train.linear_combinations import Combinations
 from superpose.train.run import Run
+from superpose.train.search_rules import RULES, Hidden
 from superpose.train.settings import FitSettings
-
-# Hidden layers, each so many sums or a pair of sums and products.
-Hidden = tuple[Width, ...]
-FIRST_GRID = 5
 
 
 @dataclass(frozen=True)
-class Form:
-    """What tells the networks of a search apart.
+class Architecture:
+    """What distinguishes the networks of a search.
 
     Attributes:
         hidden: the hidden layers.
         degree: of the splines.
-        sums: of inputs, which a layer of their own computes before the hidden ones; None without.
-        ends: of inputs, from which that layer computes roots of distances.
+        combinations: linear combinations of inputs, which an additional first layer computes; None without.
+        singularities: endpoints of inputs, from which that layer computes roots of the distance.
     """
 
     hidden: Hidden
     degree: int
-    sums: Sums | None = None
-    ends: tuple[End, ...] = ()
+    combinations: Combinations | None = None
+    singularities: tuple[EndpointSingularity, ...] = ()
 
-    def first(self, n_features: int) -> Sums | None:
-        """The sums of inputs that the first layer computes; None if that is a hidden one."""
-        return input_layer.alone(n_features) if self.sums is None and self.ends else self.sums
+    def first(self, n_features: int) -> Combinations | None:
+        """The linear combinations that an additional first layer computes; None without such a layer."""
+        return input_layer.alone(n_features) if self.combinations is None and self.singularities else self.combinations
 
     def widths(self, n_features: int, n_targets: int) -> list[Width]:
         """Nodes of each layer."""
@@ -46,16 +43,16 @@ class Form:
         return [n_features, *(() if first is None else (len(first),)), *self.hidden, n_targets]
 
 
-class Entrant:
-    """One network in the search: its training, and how far it came."""
+class Trial:
+    """One network of the search: its training so far."""
 
-    def __init__(self, form: Form, data: Dataset, seed: int, budget: Budget) -> None:
-        self.form, self.seed = form, seed
-        widths = form.widths(data.n_features, data.n_targets)
-        model = KAN(widths, grid_size=FIRST_GRID, degree=form.degree, seed=seed)
-        first = form.first(data.n_features)
+    def __init__(self, architecture: Architecture, data: Dataset, seed: int, budget: Budget) -> None:
+        self.architecture, self.seed = architecture, seed
+        widths = architecture.widths(data.n_features, data.n_targets)
+        model = KAN(widths, grid_size=RULES.first_grid, degree=architecture.degree, seed=seed)
+        first = architecture.first(data.n_features)
         if first is not None:
-            input_layer.compute(model.layer(0), first, form.ends)
+            input_layer.compute(model.layer(0), first, architecture.singularities)
         settings = FitSettings(starts=4 if len(widths) > 2 else 1, seed=seed, progress=False)
         self.run = Run(model, data, "lm", settings, None, budget)
         self.run.load()
@@ -68,7 +65,7 @@ class Entrant:
         """The least validation error so far, in scaled units."""
         return self.run.best[0]
 
-    def forked(self) -> Entrant:
+    def forked(self) -> Trial:
         """Another that goes on from here with grids that are split where samples are."""
         other = copy.deepcopy(self)
         other.run.budget = self.run.budget
@@ -89,15 +86,15 @@ class Entrant:
         Raises:
             StopFit: when the time is over.
         """
-        if len(self.reached) == 1 and self.form.ends:
-            # Before there is a fit, they would go anywhere.
-            endpoint_singularities.release(self.run.model.layer(0), self.form.ends)
+        if len(self.reached) == 1 and self.architecture.singularities:
+            # Trained from the first grid on, endpoints move away before the network fits.
+            endpoint_singularities.release(self.run.model.layer(0), self.architecture.singularities)
         self.reached[size] = self.run.visit(size)
 
-    def steep_end(self) -> tuple[int, int] | None:
-        """The end of an input at which most of this network's error is."""
-        return endpoint_singularities.found_in(self.run.train[0], self.run.squares())
+    def singularity(self) -> tuple[int, int] | None:
+        """The input and the side of the endpoint at which most of this network's error lies, or None."""
+        return endpoint_singularities.detect(self.run.train[0], self.run.squares())
 
-    def sums(self) -> Sums | None:
-        """The sums in which inputs enter the function, as far as this network tells."""
-        return linear_combinations.found_in(self.run.slopes(), self.error)
+    def combinations(self) -> Combinations | None:
+        """The linear combinations in which inputs enter the function, seen from this network's gradient."""
+        return linear_combinations.detect(self.run.slopes(), self.error)

@@ -1,0 +1,102 @@
+"""The numbers of the architecture search: candidate shapes, and when a network is begun, continued or left out.
+
+Measurements stand in docs/lab/training.md, section by section as named here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from superpose.nn.products import Width
+
+# Hidden layers: nodes of each, or a pair (sum nodes, arities of the product nodes).
+Hidden = tuple[Width, ...]
+
+_PRODUCT, _SUM_AND_PRODUCT = (0, (2,)), (1, (2,))
+# The shape with the most edge functions, which shows best how inputs enter ("Sums of inputs": smaller shapes saw only
+# one of two linear combinations).
+PROBE_SHAPE: Hidden = (4, 2)
+
+
+@dataclass(frozen=True)
+class CandidateShapes:
+    """Hidden layers that are tried, from small to large, as long as time lasts.
+
+    Attributes:
+        few_inputs: for functions of up to ``few`` inputs; those that did best on special functions.
+        more_inputs: for more; those that did best on Feynman equations of up to six inputs, where sums of products and
+            quotients need two hidden layers.
+        few: most inputs, or linear combinations of inputs, of ``few_inputs``. With more, constants and time are better
+            spent on finer grids than on quintic splines ("Degrees").
+        probed: with these numbers of inputs :data:`PROBE_SHAPE` is tried second. With fewer inputs a smaller shape
+            shows as much, and with more it takes too long ("Sums of inputs").
+        degrees: of the splines, for few inputs; for more inputs all but the first.
+    """
+
+    few_inputs: tuple[Hidden, ...] = (
+        *((), (1,), (_PRODUCT,), (2,), (_SUM_AND_PRODUCT,), (5,)),
+        *((3, 2), (8,), (2, 2), (3,), (5, 3)),
+    )
+    more_inputs: tuple[Hidden, ...] = (
+        *((), (1,), (2,), (2, 1), (5,), (4, 2), (4, 2, _PRODUCT)),
+        *((3,), (4, 2, 2), (3, 2), (8,)),
+    )
+    few: int = 2
+    probed: range = range(4, 9)
+    degrees: tuple[int, ...] = (5, 3)
+
+    def of(self, n_features: int) -> tuple[Hidden, ...]:
+        """The shapes for so many inputs, in the order in which they are tried."""
+        shapes = self.few_inputs if n_features <= self.few else self.more_inputs
+        return (shapes[0], PROBE_SHAPE, *shapes[1:]) if n_features in self.probed else shapes
+
+    def of_combinations(self, count: int) -> tuple[Hidden, ...]:
+        """The shapes behind so many linear combinations; the probe first, since there may be further ones."""
+        return self.few_inputs if count <= self.few else (PROBE_SHAPE, *self.more_inputs)
+
+
+@dataclass(frozen=True)
+class SearchRules:
+    """When a network of the search is begun, continued, preferred or left out.
+
+    Attributes:
+        first_grid: intervals of the first grid of each network. A round number.
+        level: networks are compared at about this many constants: each begins with two grids, and continues while the
+            next grid has at most this many. On equal grids, large shapes were favoured.
+        kept: how many networks continue in each further round, which doubles the grid. Then the best continues alone.
+        forked: how many of the best continue in two ways after the first round, with grids that are split by width and
+            by samples. Neither is always better ("where the intervals are cut" in docs/lab/training.md).
+        entry: shapes that have not been begun when this share of the time (or of the steps) is over are left out.
+        entry_detected: the same after linear combinations or singularities were detected, whose networks come last.
+        worse: networks with linear combinations are deprioritised if their probe errs this many times as much as the
+            best network without.
+        better: networks with roots are begun if the first of them has at most this share of the error without the
+            root. True roots had a quarter or less ("Endpoint singularities").
+        learnt: a network shows an endpoint singularity only with an error below this ("Endpoint singularities").
+        max_root_trials: shapes that are tried with the root at one endpoint ("Endpoint singularities").
+        same: errors within this factor count as equal, and the network with fewer constants is better.
+        advance: a grid that lowers the error by less than this factor is the last of its network.
+        max_restarts: networks that are begun from other random starts.
+        exact: error, in units of the target's spread, at which float64 has no further digits.
+
+    ``kept``, ``forked``, ``entry``, ``worse``, ``same`` and ``advance`` were chosen on special functions and Feynman
+    equations; how sensitive results are to each was not recorded.
+    """
+
+    first_grid: int = 5
+    level: int = 300
+    kept: tuple[int, ...] = (4, 4, 2)
+    forked: int = 2
+    entry: float = 0.4
+    entry_detected: float = 0.6
+    worse: float = 4.0
+    better: float = 0.3
+    learnt: float = 0.01
+    max_root_trials: int = 4
+    same: float = 1.03
+    advance: float = 0.98
+    max_restarts: int = 50
+    exact: float = 1e-13
+
+
+SHAPES, RULES = CandidateShapes(), SearchRules()
