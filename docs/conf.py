@@ -35,5 +35,8 @@ nitpick_ignore_regex = [
     # Modules that docstrings name for readers of the source.
     (r"py:mod", r"superpose\..*"),
     # Aliases, and a class that is met only inside a formula.
-    (r"py:class", r"(Split|TorchFunction|(superpose\.formulas\.expressions\.splines\.)?SplineEdge)"),
+    (
+        r"py:class",
+        r"(Split|TorchFunction|superpose\.nn\.layer\.(Layer|Tensor)Options|(superpose\.formulas\.expressions\.splines\.)?SplineEdge)",
+    ),
 ]
