@@ -106,7 +106,7 @@ def examples() -> dict[str, Any]:
             classifier, None, formula, history, data, metrics, labelled, [[score] * 9] * 2
         ),
         "law": law,
-        "laws": superpose.formulas.Found((law,) * 30, law, True, "a law was found", 0.0, False, {}),
+        "laws": superpose.formulas.LawSearchResult((law,) * 30, law, True, "a law was found", 0.0, False, {}),
         "inner function": inner,
         "relation": relation,
         "relations": Relations((relation,), ("a", "b"), (), 840, 0.5, "all were tried", False, 1.0, "table.csv"),

@@ -10,16 +10,16 @@ if TYPE_CHECKING:
     from superpose.formulas.expressions.compiler import compile_formula
     from superpose.formulas.expressions.formula import Formula
     from superpose.formulas.from_network.recognition import symbolify
-    from superpose.formulas.from_table.engine import Law
-    from superpose.formulas.from_table.laws import Found, find_laws
+    from superpose.formulas.from_table.law_pool import Law
+    from superpose.formulas.from_table.laws import LawSearchResult, find_laws
     from superpose.formulas.recommendation import Finding
 
 _HOME = {
     "Candidate": "superpose.formulas.candidates",
     "Finding": "superpose.formulas.recommendation",
     "Formula": "superpose.formulas.expressions.formula",
-    "Found": "superpose.formulas.from_table.laws",
-    "Law": "superpose.formulas.from_table.engine",
+    "LawSearchResult": "superpose.formulas.from_table.laws",
+    "Law": "superpose.formulas.from_table.law_pool",
     "compile_formula": "superpose.formulas.expressions.compiler",
     "find_laws": "superpose.formulas.from_table.laws",
     "symbolify": "superpose.formulas.from_network.recognition",
@@ -29,8 +29,8 @@ __all__ = [
     "Candidate",
     "Finding",
     "Formula",
-    "Found",
     "Law",
+    "LawSearchResult",
     "compile_formula",
     "find_laws",
     "symbolify",

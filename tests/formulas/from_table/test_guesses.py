@@ -12,16 +12,17 @@ import sympy
 import torch
 from torch import Tensor
 
+from helpers import CountingClock
 from superpose.formulas.dictionary import simplest_products
 from superpose.formulas.from_table.additive import additive
 from superpose.formulas.from_table.curve import _reciprocal, _scanned, curves
-from superpose.formulas.from_table.expansions import chosen, expansions
-from superpose.formulas.from_table.node import Guess, Node
-from superpose.formulas.from_table.outer import outers
+from superpose.formulas.from_table.expansions import expansions
+from superpose.formulas.from_table.outer_functions import outer_functions
 from superpose.formulas.from_table.ridges import ridges
-from superpose.formulas.from_table.surrogate import held_out, smooth
+from superpose.formulas.from_table.subproblem import Guess, Subproblem, best_guesses
+from superpose.formulas.from_table.surrogate import fit_surrogate, held_out
 from superpose.formulas.from_table.symmetries import Reduction, reductions
-from superpose.formulas.from_table.trials import leading, trials
+from superpose.formulas.from_table.verified_reductions import leading_columns, verified_reductions
 from superpose.formulas.subsets import best_subsets
 from superpose.nn.symbolic_functions import torch_function
 
@@ -42,13 +43,13 @@ def values(expression: sympy.Expr, x: Tensor) -> Tensor:
     return torch.as_tensor(found, dtype=DOUBLE).expand(len(x))
 
 
-def table(x: Tensor, function: Callable[..., Tensor]) -> Node:
+def table(x: Tensor, function: Callable[..., Tensor]) -> Subproblem:
     y = function(*x.unbind(-1))
-    return Node(x, y, torch.ones_like(y), symbols(x.shape[1]), float(y.std(correction=0)), lambda inner: inner)
+    return Subproblem(x, y, torch.ones_like(y), symbols(x.shape[1]), float(y.std(correction=0)), lambda inner: inner)
 
 
-def error(guess: Guess, node: Node) -> float:
-    return float((values(guess.expression, node.x) - node.y).square().mean().sqrt()) / node.spread
+def error(guess: Guess, problem: Subproblem) -> float:
+    return float((values(guess.expression, problem.x) - problem.y).square().mean().sqrt()) / problem.spread
 
 
 def soon() -> float:
@@ -135,7 +136,7 @@ def test_columns_that_say_the_same_are_not_taken_together() -> None:
 def test_what_an_outer_function_weighs_is_its_slope(sign: int) -> None:
     u = sympy.Symbol("u", real=True)
     names = set()
-    for outer in outers(sign * random(200, low=0.1, high=0.9)):
+    for outer in outer_functions(sign * random(200, low=0.1, high=0.9)):
         names.add(outer.name)
         outside = outer.outside(u)
         torch.testing.assert_close(
@@ -149,23 +150,23 @@ def test_what_an_outer_function_weighs_is_its_slope(sign: int) -> None:
 def test_rows_on_which_a_function_cannot_be_undone_are_left_out() -> None:
     y = random(300, low=0.1, high=2.0)
     y[:30] = -0.01
-    found = {outer.name: outer for outer in outers(y)}
+    found = {outer.name: outer for outer in outer_functions(y)}
     for name in ("exp", "sqrt", "1/x"):
         outer = found[name]
         assert outer.rows is not None and outer.rows.tolist() == list(range(30, 300))
         assert bool(torch.isfinite(outer.values).all() & torch.isfinite(outer.weights).all())
     y[:30] = -1.0
-    assert "exp" not in {outer.name for outer in outers(y)}
+    assert "exp" not in {outer.name for outer in outer_functions(y)}
 
 
 # -- guesses
 
 
-def truths(guesses: list[Guess], node: Node, least: float = 0.0) -> float:
+def truths(guesses: list[Guess], problem: Subproblem, least: float = 0.0) -> float:
     """The least error, after it was seen that every guess errs as it says, or by what counts as the least."""
     for guess in guesses:
-        assert max(error(guess, node), least) == pytest.approx(guess.error, rel=0.2, abs=1e-9), guess
-    return min((error(guess, node) for guess in guesses), default=1.0)
+        assert max(error(guess, problem), least) == pytest.approx(guess.error, rel=0.2, abs=1e-9), guess
+    return min((error(guess, problem) for guess in guesses), default=1.0)
 
 
 SUMS: dict[str, Callable[..., Tensor]] = {
@@ -183,34 +184,36 @@ SUMS: dict[str, Callable[..., Tensor]] = {
 
 @pytest.mark.parametrize("name", SUMS)
 def test_sums_of_terms_and_their_quotients_are_found(name: str) -> None:
-    node = table(random(400, 2), SUMS[name])
-    assert truths(expansions(node, soon(), quick=True), node) < 1e-9
+    problem = table(random(400, 2), SUMS[name])
+    assert truths(expansions(problem, soon(), quick=True), problem) < 1e-9
 
 
 def test_a_thorough_look_finds_more() -> None:
-    node = table(random(400, 2), lambda a, b: 2 * a * torch.sin(a / b) + 1)
-    assert truths(expansions(node, soon(), quick=True), node) > 1e-4
-    assert truths(expansions(node, soon()), node) < 1e-9
+    problem = table(random(400, 2), lambda a, b: 2 * a * torch.sin(a / b) + 1)
+    assert truths(expansions(problem, soon(), quick=True), problem) > 1e-4
+    assert truths(expansions(problem, soon()), problem) < 1e-9
 
 
 def test_guesses_at_a_noisy_quotient_err_as_they_say() -> None:
-    node = table(random(400, 2), lambda a, b: (a + 0.7 * b) / (1 + 0.3 * a * b**2))
+    problem = table(random(400, 2), lambda a, b: (a + 0.7 * b) / (1 + 0.3 * a * b**2))
     noise = torch.randn(400, generator=torch.Generator().manual_seed(0), dtype=DOUBLE)
-    node = Node(node.x, node.y + 1e-5 * noise, node.weight, node.symbols, node.spread, node.lift)
-    guesses = expansions(node, soon(), quick=True)
+    problem = Subproblem(
+        problem.x, problem.y + 1e-5 * noise, problem.weight, problem.symbols, problem.spread, problem.lift
+    )
+    guesses = expansions(problem, soon(), quick=True)
     assert any("quotient" in guess.note for guess in guesses)
-    assert truths(guesses, node) < 1e-3
+    assert truths(guesses, problem) < 1e-3
 
 
 def test_rows_that_weigh_little_do_not_decide() -> None:
     x = random(600, 2)
-    node = table(x, lambda a, b: 2 * a * b + 1)
+    problem = table(x, lambda a, b: 2 * a * b + 1)
     weight = torch.ones(600, dtype=DOUBLE)
     weight[::5] = 0.0
-    wrong = node.y.clone()
+    wrong = problem.y.clone()
     wrong[::5] += 10
-    guesses = expansions(Node(x, wrong, weight, node.symbols, node.spread, node.lift), soon())
-    assert min(error(guess, node) for guess in guesses) < 1e-9
+    guesses = expansions(Subproblem(x, wrong, weight, problem.symbols, problem.spread, problem.lift), soon())
+    assert min(error(guess, problem) for guess in guesses) < 1e-9
 
 
 CURVES: dict[str, Callable[[Tensor], Tensor]] = {
@@ -222,8 +225,8 @@ CURVES: dict[str, Callable[[Tensor], Tensor]] = {
 
 @pytest.mark.parametrize("name", CURVES)
 def test_curves_of_one_column_are_found(name: str) -> None:
-    node = table(random(300, 1), CURVES[name])
-    assert truths(curves(node, soon(), enough=1e-5), node, least=0.3e-5) < 1e-5
+    problem = table(random(300, 1), CURVES[name])
+    assert truths(curves(problem, soon(), enough=1e-5), problem, least=0.3e-5) < 1e-5
 
 
 @pytest.mark.parametrize(
@@ -234,18 +237,18 @@ def test_curves_of_one_column_are_found(name: str) -> None:
     ],
 )
 def test_rates_are_found_by_scanning(kind: str, function: Callable[[Tensor], Tensor]) -> None:
-    node = table(random(300, 1), function)
-    plain = itertools.takewhile(lambda guess: guess.note.startswith("x of"), _scanned(node, soon()))
-    assert truths([guess for guess in plain if kind in guess.note], node) < 1e-5
+    problem = table(random(300, 1), function)
+    plain = itertools.takewhile(lambda guess: guess.note.startswith("x of"), _scanned(problem, soon()))
+    assert truths([guess for guess in plain if kind in guess.note], problem) < 1e-5
 
 
 def test_in_noise_two_terms_at_the_right_rate_are_among_the_guesses() -> None:
     generator = torch.Generator().manual_seed(0)
     x = 0.1 + 5 * torch.rand(3000, 1, generator=generator, dtype=DOUBLE)
     noise = torch.randn(3000, generator=generator, dtype=DOUBLE)
-    node = table(x, lambda z: z / (z.exp() - 1) + 3e-4 * noise)
-    found = [guess.expression for guess in _scanned(node, soon()) if guess.note == "1/x of exponentials"]
-    (z,) = node.symbols
+    problem = table(x, lambda z: z / (z.exp() - 1) + 3e-4 * noise)
+    found = [guess.expression for guess in _scanned(problem, soon()) if guess.note == "1/x of exponentials"]
+    (z,) = problem.symbols
     pairs = [guess for guess in found if len((1 / guess).args) == 2 and not guess.has(z**2)]
     rates = [abs(part.args[0].coeff(z)) for guess in pairs for part in guess.atoms(sympy.exp)]
     assert any(abs(rate - 1) < 0.01 for rate in rates), pairs
@@ -259,10 +262,10 @@ ADDITIVE: dict[str, Callable[..., Tensor]] = {
 
 
 @pytest.mark.parametrize("name", ADDITIVE)
-def test_sums_and_products_of_curves_are_found(name: str) -> None:
-    node = table(random(1500, ADDITIVE[name].__code__.co_argcount), ADDITIVE[name])
-    guesses = additive(node, 1e-5, soon())
-    assert min(error(guess, node) for guess in guesses) < 1e-3
+def test_sums_and_products_of_curves_are_found(name: str, counted_time: CountingClock) -> None:
+    problem = table(random(1500, ADDITIVE[name].__code__.co_argcount), ADDITIVE[name])
+    guesses = additive(problem, 1e-5, soon())
+    assert min(error(guess, problem) for guess in guesses) < 1e-3
     assert additive(table(random(1500, 2), lambda a, b: torch.sin(a * b)), 1e-3, soon()) == []
 
 
@@ -281,9 +284,9 @@ STEPPED: dict[str, Callable[..., Tensor]] = {
 @pytest.mark.parametrize("name", STEPPED)
 def test_a_target_of_few_values_is_undone_only_where_it_still_varies(name: str) -> None:
     y = STEPPED[name](*random(300, 2).unbind(-1))
-    names = [outer.name for outer in outers(y)]
+    names = [outer.name for outer in outer_functions(y)]
     assert names[0] == "x"
-    assert all(float(outer.values.max()) > float(outer.values.min()) for outer in outers(y)), names
+    assert all(float(outer.values.max()) > float(outer.values.min()) for outer in outer_functions(y)), names
 
 
 @pytest.mark.parametrize("columns", ["measured", "of two values", "of one value where the target is not 0"])
@@ -299,70 +302,70 @@ def test_curves_are_sought_in_any_target_of_few_values(
         x = (x > 2).double()
     elif columns == "of one value where the target is not 0":
         x[:, 1] = (y != 0).double()
-    node = Node(x, y, torch.ones_like(y), symbols(2), float(y.std(correction=0)), lambda inner: inner)
-    for guess in additive(node, 1.0, soon()):
+    problem = Subproblem(x, y, torch.ones_like(y), symbols(2), float(y.std(correction=0)), lambda inner: inner)
+    for guess in additive(problem, 1.0, soon()):
         assert guess.error >= 0 and math.isfinite(guess.error)
 
 
 def test_a_column_may_be_turned_upside_down_but_not_at_zero() -> None:
-    node = table(random(100, 1), lambda x: torch.sin(9 / x))
-    turned = _reciprocal(node)
-    assert turned is not None and turned.lift(sympy.sin(turned.symbols[0])) == sympy.sin(1 / node.symbols[0])
-    torch.testing.assert_close(turned.x * node.x, torch.ones_like(node.x))
+    problem = table(random(100, 1), lambda x: torch.sin(9 / x))
+    turned = _reciprocal(problem)
+    assert turned is not None and turned.lift(sympy.sin(turned.symbols[0])) == sympy.sin(1 / problem.symbols[0])
+    torch.testing.assert_close(turned.x * problem.x, torch.ones_like(problem.x))
     assert _reciprocal(table(torch.linspace(-1, 1, 101, dtype=DOUBLE)[:, None], torch.sin)) is None
 
 
 def test_the_best_guesses_are_kept_each_once() -> None:
     x = sympy.Symbol("x")
     every = [Guess(lambda n=n: x**n, 0.1 / n, "", 5.0) for n in (1, 2, 3, 3, 2, 9, 8)]
-    assert [guess.expression for guess in chosen(every, 4)] == [x**9, x**8, x**3, x**2]
+    assert [guess.expression for guess in best_guesses(every, 4)] == [x**9, x**8, x**3, x**2]
     # A hundredth more of an error is not worth many nodes.
-    assert chosen([Guess(lambda: x, 0.1, "", 5.0), Guess(lambda: x**2, 0.099, "", 50.0)])[0].expression == x
+    assert best_guesses([Guess(lambda: x, 0.1, "", 5.0), Guess(lambda: x**2, 0.099, "", 50.0)])[0].expression == x
 
 
-# -- stand-ins
+# -- surrogates
 
 
 def test_a_product_of_powers_over_decades_is_smooth_in_logarithms() -> None:
     x = 10 ** random(800, 2, low=-2.0, high=2.0)
-    stand_in = smooth(x, x[:, 0] ** 2.3 * x[:, 1] ** -1.7, torch.ones(800, dtype=DOUBLE), 1.0)
-    assert stand_in.logarithmic and stand_in.kind == "log" and stand_in.error < 1e-3
+    surrogate = fit_surrogate(x, x[:, 0] ** 2.3 * x[:, 1] ** -1.7, torch.ones(800, dtype=DOUBLE), 1.0)
+    assert surrogate.logarithmic and surrogate.kind == "log" and surrogate.error < 1e-3
 
 
 def test_a_stand_in_errs_as_it_says_and_chooses_few_columns_under_noise() -> None:
     x, weight = random(2000, 3), random(2000, seed=1, low=0.1, high=2.0)
     y = x[:, 0] * x[:, 1] + torch.randn(2000, generator=torch.Generator().manual_seed(0), dtype=DOUBLE)
-    stand_in = smooth(x, y, weight, 3.0)
+    surrogate = fit_surrogate(x, y, weight, 3.0)
     some = slice(0, held_out(2000))
-    left = ((stand_in.values(x) - y) * weight)[some]
-    assert stand_in.error == pytest.approx(float(left.square().mean().sqrt()) / 3.0, rel=1e-9)
-    assert stand_in.error < 1.1 * float(((y - x[:, 0] * x[:, 1]) * weight)[some].square().mean().sqrt()) / 3.0
+    left = ((surrogate.values(x) - y) * weight)[some]
+    assert surrogate.error == pytest.approx(float(left.square().mean().sqrt()) / 3.0, rel=1e-9)
+    assert surrogate.error < 1.1 * float(((y - x[:, 0] * x[:, 1]) * weight)[some].square().mean().sqrt()) / 3.0
 
 
 # -- reductions
 
 
-def checked(found: list[Reduction], node: Node) -> list[Reduction]:
+def checked(found: list[Reduction], problem: Subproblem) -> list[Reduction]:
     """The reductions, after it was seen that columns and factors are what their expressions say."""
     for one in found:
-        assert one.columns.shape == (len(node.x), len(one.expressions))
+        assert one.columns.shape == (len(problem.x), len(one.expressions))
         for column, expression in zip(one.columns.unbind(-1), one.expressions, strict=True):
-            torch.testing.assert_close(column, values(expression, node.x), rtol=1e-12, atol=1e-12)
-        factor = torch.ones_like(node.y) if one.factor is None else one.factor
-        torch.testing.assert_close(factor, values(one.factor_expression, node.x), rtol=1e-12, atol=1e-12)
+            torch.testing.assert_close(column, values(expression, problem.x), rtol=1e-12, atol=1e-12)
+        factor = torch.ones_like(problem.y) if one.factor is None else one.factor
+        torch.testing.assert_close(factor, values(one.factor_expression, problem.x), rtol=1e-12, atol=1e-12)
     return found
 
 
-def seen(node: Node) -> list[Reduction]:
-    stand_in = smooth(node.x, node.y, node.weight, node.spread)
-    points = node.x[:400]
-    return checked(list(reductions(node.x, node.symbols, points, *stand_in.gradient(points))), node)
+def seen(problem: Subproblem) -> list[Reduction]:
+    surrogate = fit_surrogate(problem.x, problem.y, problem.weight, problem.spread)
+    points = problem.x[:400]
+    return checked(list(reductions(problem.x, problem.symbols, points, *surrogate.gradient(points))), problem)
 
 
-def left(reduction: Reduction, node: Node) -> float:
-    """How much of the target the smaller table leaves open, as far as a stand-in can tell."""
-    child = node.reduced(reduction)
-    return smooth(child.x, child.y, child.weight, node.spread).error
+def left(reduction: Reduction, problem: Subproblem) -> float:
+    """How much of the target the smaller table leaves open, as far as a surrogate can tell."""
+    child = problem.reduced(reduction)
+    return fit_surrogate(child.x, child.y, child.weight, problem.spread).error
 
 
 a, b, c = symbols(3)
@@ -379,75 +382,80 @@ PAIRS: dict[str, tuple[Callable[..., Tensor], sympy.Expr]] = {
 @pytest.mark.parametrize("name", PAIRS)
 def test_two_columns_that_enter_as_one_are_seen(name: str) -> None:
     function, pair = PAIRS[name]
-    node = table(random(1500, 3), function)
-    good = [one for one in seen(node) if one.misfit < 0.01]
+    problem = table(random(1500, 3), function)
+    good = [one for one in seen(problem) if one.violation < 0.01]
     ratios = [sympy.simplify(one.expressions[0] / pair) for one in good if len(one.expressions) == 2]
     assert any(ratio.is_number for ratio in ratios)
     for one in good:
-        assert left(one, node) < 1e-3
+        assert left(one, problem) < 1e-3
 
 
 def test_an_idle_column_and_units_are_seen_and_nothing_where_there_is_nothing() -> None:
-    node = table(random(1500, 3), lambda a, b, c: a**2 * torch.sqrt(b) * torch.ones_like(c))
-    good = [one for one in seen(node) if one.misfit < 1e-3]
+    problem = table(random(1500, 3), lambda a, b, c: a**2 * torch.sqrt(b) * torch.ones_like(c))
+    good = [one for one in seen(problem) if one.violation < 1e-3]
     assert any(c not in {s for e in one.expressions for s in e.free_symbols} for one in good)
-    node = table(random(1500, 3), lambda a, b, c: a**2 * torch.sqrt(b) * torch.sin(c / a))
-    good = [one for one in seen(node) if one.misfit < 0.01]
+    problem = table(random(1500, 3), lambda a, b, c: a**2 * torch.sqrt(b) * torch.sin(c / a))
+    good = [one for one in seen(problem) if one.violation < 0.01]
     units = [one for one in good if one.factor is not None and len(one.expressions) == 1]
-    assert units and all(left(one, node) < 1e-3 for one in units)
-    node = table(random(1500, 3), lambda a, b, c: torch.sin(a * b + c) + torch.exp(a - 0.3 * b * c) / 9 + a * c**2)
-    assert all(one.misfit > 0.02 for one in seen(node))
+    assert units and all(left(one, problem) < 1e-3 for one in units)
+    problem = table(random(1500, 3), lambda a, b, c: torch.sin(a * b + c) + torch.exp(a - 0.3 * b * c) / 9 + a * c**2)
+    assert all(one.violation > 0.02 for one in seen(problem))
 
 
 def test_weights_of_a_sum_that_are_no_small_fractions_stay_as_they_are() -> None:
-    node = table(random(1500, 3), lambda a, b, c: torch.exp(-((a + 1.42 * b) ** 2) / 9) * (1 + c))
-    best = min(seen(node), key=lambda one: one.misfit)
+    problem = table(random(1500, 3), lambda a, b, c: torch.exp(-((a + 1.42 * b) ** 2) / 9) * (1 + c))
+    best = min(seen(problem), key=lambda one: one.violation)
     assert float(best.expressions[0].coeff(b) / best.expressions[0].coeff(a)) == pytest.approx(1.42, rel=1e-6)
-    assert left(best, node) < 1e-6
+    assert left(best, problem) < 1e-6
 
 
 def test_reductions_of_negative_columns_have_values() -> None:
     for function in (lambda a, b, c: torch.cos(a * torch.sqrt(-b)) + c, lambda a, b, c: a * torch.sqrt(-b) * c):
         x = random(1500, 3)
         x[:, 1] *= -1
-        found = [one for one in seen(table(x, function)) if one.misfit < 0.02]
+        found = [one for one in seen(table(x, function)) if one.violation < 0.02]
         assert all(bool(torch.isfinite(one.columns).all()) for one in found)
         assert all(one.factor is None or bool(torch.isfinite(one.factor).all()) for one in found)
 
 
 def test_the_way_back_from_a_smaller_table() -> None:
-    node = table(random(50, 3, low=-3.0, high=-1.0), lambda a, b, c: a * b / c)
-    turned = Reduction(0.0, node.x[:, :1] * node.x[:, 1:2], [a * b], node.x[:, 2] ** 3, c**3, "")
-    child = node.reduced(turned)
+    problem = table(random(50, 3, low=-3.0, high=-1.0), lambda a, b, c: a * b / c)
+    turned = Reduction(0.0, problem.x[:, :1] * problem.x[:, 1:2], [a * b], problem.x[:, 2] ** 3, c**3, "")
+    child = problem.reduced(turned)
     again = child.reduced(Reduction(0.0, child.x**2, [child.symbols[0] ** 2], child.x[:, 0], child.symbols[0], ""))
     (u,), (v,) = child.symbols, again.symbols
     assert child.lift(sympy.exp(u)) == c**3 * sympy.exp(a * b)
     assert again.lift(sympy.exp(v)) == c**3 * a * b * sympy.exp(a**2 * b**2)
-    torch.testing.assert_close(again.y * node.x[:, 2] ** 3 * child.x[:, 0], node.y)
+    torch.testing.assert_close(again.y * problem.x[:, 2] ** 3 * child.x[:, 0], problem.y)
     # An error of the small table's target is one of the original target, times this.
-    torch.testing.assert_close(again.weight, (node.x[:, 2] ** 3 * child.x[:, 0]).abs())
+    torch.testing.assert_close(again.weight, (problem.x[:, 2] ** 3 * child.x[:, 0]).abs())
     assert len(again.notes) == 2
 
 
 def test_reductions_are_found_by_trying() -> None:
-    node = table(random(1200, 3), lambda a, b, c: c**2 * torch.cos(3 * (a - b)))
-    stand_in = smooth(node.x, node.y, node.weight, node.spread)
-    found = checked(trials(node, stand_in.error, soon()), node)
+    problem = table(random(1200, 3), lambda a, b, c: c**2 * torch.cos(3 * (a - b)))
+    surrogate = fit_surrogate(problem.x, problem.y, problem.weight, problem.spread)
+    found = checked(verified_reductions(problem, surrogate.error, soon()), problem)
     assert any(one.factor_expression == c**2 and one.expressions == [a, b] for one in found)
     assert any(one.expressions == [a - b, c] for one in found)
-    assert all(left(one, node) < 1.2 * stand_in.error for one in found)
+    assert all(left(one, problem) < 1.2 * surrogate.error for one in found)
     assert not any(one.expressions == [a + b, c] for one in found)
-    assert trials(node, stand_in.error, time.monotonic() - 1) == []
+    assert verified_reductions(problem, surrogate.error, time.monotonic() - 1) == []
 
 
 def test_the_few_columns_that_matter_are_found_among_many() -> None:
-    node = table(random(1500, 8), lambda *x: torch.exp(x[6] / 3) * x[2])
+    problem = table(random(1500, 8), lambda *x: torch.exp(x[6] / 3) * x[2])
     reach = torch.tensor([1e-9, 2e-9, 0.6, 1e-9, 3e-9, 1e-9, 0.7, 1e-9])
-    (found,) = checked(leading(node, smooth(node.x, node.y, node.weight, node.spread).error, reach, soon()), node)
-    assert found.expressions == [node.symbols[2], node.symbols[6]]
-    noise = Node(node.x, torch.randn(1500, dtype=DOUBLE, generator=torch.Generator().manual_seed(0)), node.weight,
-                 node.symbols, 1.0, node.lift)  # fmt: skip
-    assert leading(noise, 1e-3, reach, soon()) == []
+    (found,) = checked(
+        leading_columns(
+            problem, fit_surrogate(problem.x, problem.y, problem.weight, problem.spread).error, reach, soon()
+        ),
+        problem,
+    )
+    assert found.expressions == [problem.symbols[2], problem.symbols[6]]
+    y = torch.randn(1500, dtype=DOUBLE, generator=torch.Generator().manual_seed(0))
+    noise = Subproblem(problem.x, y, problem.weight, problem.symbols, 1.0, problem.lift)
+    assert leading_columns(noise, 1e-3, reach, soon()) == []
 
 
 @pytest.mark.parametrize(
@@ -459,7 +467,7 @@ def test_the_few_columns_that_matter_are_found_among_many() -> None:
     ],
 )
 def test_a_lively_function_of_one_product_or_sum_is_seen(function: Callable[..., Tensor], column: sympy.Expr) -> None:
-    node = table(random(3000, 3, high=2.0), function)
-    found = checked(list(ridges(node.x, node.y, node.symbols)), node)
+    problem = table(random(3000, 3, high=2.0), function)
+    found = checked(list(ridges(problem.x, problem.y, problem.symbols)), problem)
     assert [found[0].expressions] == [[column]]
-    assert list(ridges(node.x, torch.randn(3000, dtype=DOUBLE), node.symbols)) == []
+    assert list(ridges(problem.x, torch.randn(3000, dtype=DOUBLE), problem.symbols)) == []

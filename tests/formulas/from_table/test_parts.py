@@ -1,4 +1,4 @@
-"""The parts of the search for laws: stand-ins, symmetries, subsets, outer functions."""
+"""The parts of the search for laws: surrogates, symmetries, subsets, outer functions."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import torch
 
 from superpose.formulas.expressions.constants import ConstantFit
 from superpose.formulas.expressions.rewrite import complexity
-from superpose.formulas.from_table.hidden_sums import hidden_sums
-from superpose.formulas.from_table.modes import modes
-from superpose.formulas.from_table.node import Node
-from superpose.formulas.from_table.outer import outers
+from superpose.formulas.from_table.exponential_sums import exponential_sums
+from superpose.formulas.from_table.latent_sums import latent_sums
+from superpose.formulas.from_table.outer_functions import outer_functions
 from superpose.formulas.from_table.residual_structure import structure
-from superpose.formulas.from_table.simplification import _by_ratios, _is_usable, tidied
+from superpose.formulas.from_table.simplification import _by_ratios, _is_usable, simplified
 from superpose.formulas.from_table.splits import splits, without
-from superpose.formulas.from_table.surrogate import Smooth, smooth
+from superpose.formulas.from_table.subproblem import Subproblem
+from superpose.formulas.from_table.surrogate import Surrogate, fit_surrogate
 from superpose.formulas.from_table.symmetries import reductions
 from superpose.formulas.subsets import best_subsets
 from superpose.nn.symbolic_functions import torch_function
@@ -42,11 +42,11 @@ def test_a_stand_in_has_the_values_and_derivatives_of_the_function(kind: str) ->
         "square": (inside.sqrt(), 0.5 / inside.sqrt()),
         "inverse": (1 / inside, -1 / inside**2),
     }[kind]
-    stand_in = smooth(x, y, torch.ones_like(y), float(y.std()))
-    values, gradient = stand_in.gradient(x)
-    assert stand_in.error < 1e-6
+    surrogate = fit_surrogate(x, y, torch.ones_like(y), float(y.std()))
+    values, gradient = surrogate.gradient(x)
+    assert surrogate.error < 1e-6
     torch.testing.assert_close(values, y, rtol=1e-5, atol=1e-5 * float(y.abs().max()))
-    torch.testing.assert_close(values, stand_in.values(x))
+    torch.testing.assert_close(values, surrogate.values(x))
     wanted = slopes * factor[:, None]
     torch.testing.assert_close(gradient, wanted, rtol=1e-3, atol=1e-4 * float(wanted.abs().max()))
 
@@ -66,9 +66,9 @@ def test_symmetries_are_seen() -> None:
     symbols = list(sympy.symbols("a b c d", real=True))
     a, b, c, d = symbols
     y = x[:, 3] * torch.exp(-((x[:, 0] - x[:, 1]) ** 2)) * x[:, 2] ** 2
-    stand_in = smooth(x, y, torch.ones_like(y), float(y.std()))
-    found = sorted(reductions(x, symbols, x[:500], *stand_in.gradient(x[:500])), key=lambda r: r.misfit)
-    good = [reduction for reduction in found if reduction.misfit < 10 * stand_in.error + 1e-3]
+    surrogate = fit_surrogate(x, y, torch.ones_like(y), float(y.std()))
+    found = sorted(reductions(x, symbols, x[:500], *surrogate.gradient(x[:500])), key=lambda r: r.violation)
+    good = [reduction for reduction in found if reduction.violation < 10 * surrogate.error + 1e-3]
     assert any(reduction.expressions[0] in (a - b, b - a) for reduction in good)
     assert any(
         reduction.factor is not None and {c, d} <= reduction.factor_expression.free_symbols for reduction in good
@@ -81,7 +81,7 @@ def test_every_outer_function_undoes_what_it_says() -> None:
     y = random(200, low=0.05, high=0.9)
     u = sympy.Symbol("u", real=True)
     names = []
-    for outer in outers(y):
+    for outer in outer_functions(y):
         names.append(outer.name)
         rows = y if outer.rows is None else y[outer.rows]
         function = sympy.lambdify(u, outer.outside(u), "numpy")
@@ -95,13 +95,13 @@ def test_forms_that_torch_cannot_evaluate_are_passed_over() -> None:
     problem = ConstantFit((x,), points, 1 / points[:, 0].tan(), {})
     assert not _is_usable(sympy.cot(x), problem) and not _is_usable(sympy.sqrt(-x), problem)
     assert _is_usable(1 / sympy.tan(x), problem)
-    found = tidied(sympy.cos(x) / sympy.sin(x), problem)
+    found = simplified(sympy.cos(x) / sympy.sin(x), problem)
     assert found.error < 1e-20 and not found.expression.has(sympy.cot)
 
 
-def curve(x: torch.Tensor, y: torch.Tensor) -> Node:
+def curve(x: torch.Tensor, y: torch.Tensor) -> Subproblem:
     symbol = sympy.Symbol("u", real=True)
-    return Node(x[:, None], y, torch.ones_like(y), [symbol], float(y.std()), lambda inner: inner)
+    return Subproblem(x[:, None], y, torch.ones_like(y), [symbol], float(y.std()), lambda inner: inner)
 
 
 @pytest.mark.parametrize(
@@ -118,15 +118,18 @@ def curve(x: torch.Tensor, y: torch.Tensor) -> Node:
 )
 def test_rates_of_modes_come_from_the_curve(function: Callable[[torch.Tensor], torch.Tensor]) -> None:
     x = random(1500, low=0.1, high=5.0)
-    node = curve(x, function(x))
-    assert min(guess.error for guess in modes(node, math.inf)) < 1e-9
+    problem = curve(x, function(x))
+    assert min(guess.error for guess in exponential_sums(problem, math.inf)) < 1e-9
 
 
 def test_noise_on_modes_leaves_their_rates() -> None:
     x = random(3000, low=0.0, high=8.0)
     y = torch.exp(-0.3 * x) * torch.cos(2.5 * x)
     noisy = y + 0.01 * random(3000, seed=5, low=-1.0, high=1.0)
-    best = min((guess for guess in modes(curve(x, noisy), math.inf) if guess.size < 15), key=lambda guess: guess.error)
+    best = min(
+        (guess for guess in exponential_sums(curve(x, noisy), math.inf) if guess.size < 15),
+        key=lambda guess: guess.error,
+    )
     values = torch_function(best.expression, [sympy.Symbol("u", real=True)])(x)
     assert float((values - y).abs().max()) < 2e-3
 
@@ -147,8 +150,8 @@ def test_two_columns_in_a_sum_under_an_unknown_function_become_one(
     y = function(*leaves.unbind(-1))
     (gradient,) = torch.autograd.grad(y.sum(), leaves)
     y = y.detach()
-    node = Node(x, y, torch.ones_like(y), [a, b, c], float(y.std()), lambda inner: inner)
-    (found,) = hidden_sums(node, x[:700], gradient[:700], math.inf)
+    problem = Subproblem(x, y, torch.ones_like(y), [a, b, c], float(y.std()), lambda inner: inner)
+    (found,) = latent_sums(problem, x[:700], gradient[:700], math.inf)
     assert found.expressions[1:] == [c]
     # The same up to a factor and a constant.
     values = torch_function(found.expressions[0], [a, b])(x[:, 0], x[:, 1])
@@ -165,8 +168,8 @@ def test_no_sum_is_seen_where_there_is_none() -> None:
     y = torch.sin(2 * p * q) + p**2 * torch.exp(q - p)
     (gradient,) = torch.autograd.grad(y.sum(), leaves)
     y = y.detach()
-    node = Node(x, y, torch.ones_like(y), [a, b], float(y.std()), lambda inner: inner)
-    assert hidden_sums(node, x[:700], gradient[:700], math.inf) == []
+    problem = Subproblem(x, y, torch.ones_like(y), [a, b], float(y.std()), lambda inner: inner)
+    assert latent_sums(problem, x[:700], gradient[:700], math.inf) == []
 
 
 a_, b_ = sympy.symbols("a b", real=True)
@@ -185,7 +188,7 @@ a_, b_ = sympy.symbols("a b", real=True)
 def test_constants_go_where_they_are_plain(raw: sympy.Expr, plain: sympy.Expr | None) -> None:
     x = random(800, 2)
     y = torch_function(raw, [a_, b_])(*x.unbind(-1))
-    found = tidied(raw, ConstantFit((a_, b_), x, y, {}))
+    found = simplified(raw, ConstantFit((a_, b_), x, y, {}))
     assert found.error < 1e-18
     if plain is None:
         # 1.5/4 (s - 2)^2 + 1.5 s = 3/8 s^2 + 3/2
@@ -215,7 +218,7 @@ def test_noisy_constants_that_are_plain_together_become_plain(raw: sympy.Expr, t
         x = random(1500, 2, seed=seed, low=1.2)
         y = torch_function(truth, [a_, b_])(*x.unbind(-1))
         noise = torch.randn(len(y), generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-        found = tidied(raw, ConstantFit((a_, b_), x, y + 1e-3 * y.std() * noise, {}))
+        found = simplified(raw, ConstantFit((a_, b_), x, y + 1e-3 * y.std() * noise, {}))
         assert sympy.simplify(found.expression / truth) == 1, (seed, found.expression)
 
 
@@ -227,7 +230,7 @@ def test_a_shift_by_a_quarter_turn_is_no_end() -> None:
         (1 / sympy.tan(2.0 * a_) + 0.3 * b_, 1 / sympy.tan(2 * a_) + 3 * b_ / 10),
     ):
         y = torch_function(truth, [a_, b_])(*x.unbind(-1))
-        found = tidied(raw, ConstantFit((a_, b_), x, y, {}))
+        found = simplified(raw, ConstantFit((a_, b_), x, y, {}))
         assert found.error < 1e-18 and found.expression == truth
 
 
@@ -246,68 +249,72 @@ def test_a_sum_by_its_largest_number_has_the_same_values() -> None:
         assert made == raw or ratios
 
 
-def looked_at(function: Callable[..., torch.Tensor], *, low: float, high: float, count: int) -> tuple[Node, Smooth]:
+def looked_at(
+    function: Callable[..., torch.Tensor], *, low: float, high: float, count: int
+) -> tuple[Subproblem, Surrogate]:
     x = random(3000, count, low=low, high=high)
     y = function(*x.unbind(-1))
     symbols = list(sympy.symbols("a b c d", real=True))[:count]
-    node = Node(x, y, torch.ones_like(y), symbols, float(y.std()), lambda inner: inner)
-    return node, smooth(x, y, node.weight, node.spread)
+    problem = Subproblem(x, y, torch.ones_like(y), symbols, float(y.std()), lambda inner: inner)
+    return problem, fit_surrogate(x, y, problem.weight, problem.spread)
 
 
 def test_functions_of_different_columns_stand_apart() -> None:
-    node, stand_in = looked_at(lambda a, b, c, d: torch.sin(a * d) + torch.exp(b - c**2), low=0.2, high=1.2, count=4)
-    (split,) = splits(node, stand_in)
-    assert split.places == (0, 3) and not split.product and split.error <= 1.1 * stand_in.error
-    truth = torch.sin(node.x[:, 0] * node.x[:, 3])
+    problem, surrogate = looked_at(
+        lambda a, b, c, d: torch.sin(a * d) + torch.exp(b - c**2), low=0.2, high=1.2, count=4
+    )
+    (split,) = splits(problem, surrogate)
+    assert split.places == (0, 3) and not split.product and split.error <= 1.1 * surrogate.error
+    truth = torch.sin(problem.x[:, 0] * problem.x[:, 3])
     offset = split.values - truth
     assert float((offset - offset.mean()).abs().max()) < 1e-6
-    a, b, c, d = node.symbols
-    left = without(node, split, lambda *table: (sympy.sin(a * d), 1e-9), math.inf)
+    a, b, c, d = problem.symbols
+    left = without(problem, split, lambda *table: (sympy.sin(a * d), 1e-9), math.inf)
     assert left is not None and left.expressions == [b, c]
-    child = node.reduced(left)
-    torch.testing.assert_close(child.y, node.y - truth)
+    child = problem.reduced(left)
+    torch.testing.assert_close(child.y, problem.y - truth)
     assert child.lift(child.symbols[0] * child.symbols[1]) == sympy.sin(a * d) + b * c
 
 
 def test_factors_of_different_columns_stand_apart() -> None:
-    node, stand_in = looked_at(lambda a, b, c: (2 + torch.sin(a * b)) * torch.exp(c**3), low=0.2, high=1.5, count=3)
-    split = next(split for split in splits(node, stand_in) if split.product)
+    problem, surrogate = looked_at(lambda a, b, c: (2 + torch.sin(a * b)) * torch.exp(c**3), low=0.2, high=1.5, count=3)
+    split = next(split for split in splits(problem, surrogate) if split.product)
     assert split.places == (2,)
-    ratio = split.values / torch.exp(node.x[:, 2] ** 3)
+    ratio = split.values / torch.exp(problem.x[:, 2] ** 3)
     torch.testing.assert_close(ratio, ratio[:1].expand_as(ratio), rtol=1e-6, atol=0)
-    left = without(node, split, lambda *table: (sympy.exp(node.symbols[2] ** 3), 1e-9), math.inf)
+    left = without(problem, split, lambda *table: (sympy.exp(problem.symbols[2] ** 3), 1e-9), math.inf)
     assert left is not None
-    torch.testing.assert_close(node.reduced(left).y, node.y / torch.exp(node.x[:, 2] ** 3))
+    torch.testing.assert_close(problem.reduced(left).y, problem.y / torch.exp(problem.x[:, 2] ** 3))
 
 
 def test_nothing_stands_apart_in_a_composition() -> None:
-    node, stand_in = looked_at(lambda a, b, c: torch.sin(a * b + c) + a * c, low=0.2, high=1.2, count=3)
-    assert list(splits(node, stand_in)) == []
+    problem, surrogate = looked_at(lambda a, b, c: torch.sin(a * b + c) + a * c, low=0.2, high=1.2, count=3)
+    assert list(splits(problem, surrogate)) == []
 
 
 def test_a_constant_before_a_homogeneous_law_is_seen() -> None:
-    node, stand_in = looked_at(lambda a, b, c: 2.5 + c * torch.sin(a / b), low=0.5, high=1.5, count=3)
-    points = node.x[:500]
+    problem, surrogate = looked_at(lambda a, b, c: 2.5 + c * torch.sin(a / b), low=0.5, high=1.5, count=3)
+    points = problem.x[:500]
     found = [
         reduction
-        for reduction in reductions(node.x, node.symbols, points, *stand_in.gradient(points))
-        if reduction.term is not None and reduction.misfit < 1e-4
+        for reduction in reductions(problem.x, problem.symbols, points, *surrogate.gradient(points))
+        if reduction.term is not None and reduction.violation < 1e-4
     ]
     assert found
     for reduction in found:
         assert reduction.term is not None
         assert abs(float(reduction.term[0]) - 2.5) < 1e-3
-        child = node.reduced(reduction)
-        values = torch_function(child.lift(sympy.Float(0.0) * child.symbols[0]), node.symbols)(*node.x.unbind(-1))
-        torch.testing.assert_close(values.expand_as(node.y), reduction.term)
+        child = problem.reduced(reduction)
+        values = torch_function(child.lift(sympy.Float(0.0) * child.symbols[0]), problem.symbols)(*problem.x.unbind(-1))
+        torch.testing.assert_close(values.expand_as(problem.y), reduction.term)
 
 
 def test_columns_that_cross_zero_are_no_units() -> None:
-    node, stand_in = looked_at(lambda a, b, c, d: (a + b) * (c + d), low=-1.0, high=1.0, count=4)
-    points = node.x[:500]
-    found = list(reductions(node.x, node.symbols, points, *stand_in.gradient(points)))
+    problem, surrogate = looked_at(lambda a, b, c, d: (a + b) * (c + d), low=-1.0, high=1.0, count=4)
+    points = problem.x[:500]
+    found = list(reductions(problem.x, problem.symbols, points, *surrogate.gradient(points)))
     assert not any("units" in reduction.note for reduction in found)
-    assert any(reduction.misfit < 1e-9 and "as a sum" in reduction.note for reduction in found)
+    assert any(reduction.violation < 1e-9 and "as a sum" in reduction.note for reduction in found)
 
 
 def test_residuals_that_jump_or_wave_are_no_noise() -> None:

@@ -16,9 +16,8 @@ from torch import Tensor
 
 from superpose.formulas.expressions.splines import SplineEdge
 from superpose.formulas.from_table.curve import curves
-from superpose.formulas.from_table.expansions import chosen
-from superpose.formulas.from_table.node import Guess, Node
-from superpose.formulas.from_table.outer import Outer, kept, outers
+from superpose.formulas.from_table.outer_functions import OuterFunction, kept, outer_functions
+from superpose.formulas.from_table.subproblem import Guess, Subproblem, best_guesses
 from superpose.formulas.from_table.surrogate import solved
 from superpose.formulas.selection import WEIGHTS
 from superpose.spline import grid, reference
@@ -34,7 +33,7 @@ _FALLS = 0.5
 # Splines that err by so much more than the best may still be of the right form.
 _NEAR, _PROMISING = 3.0, 30.0
 _POINTS = 300
-_MOST_COMBINATIONS = 12
+_MAX_COMBINATIONS = 12
 # Seconds for reading one curve.
 _READING = 4.0
 
@@ -49,7 +48,7 @@ class _Sum:
     """
 
     error: float
-    outer: Outer
+    outer: OuterFunction
     knots: Tensor
     coefficients: Tensor
 
@@ -64,7 +63,7 @@ class _Sum:
         return SplineEdge.unnamed(self.knots[i], self.coefficients[i] + offset, _DEGREE)
 
 
-def additive(node: Node, good: float, deadline: float) -> list[Guess]:
+def additive(problem: Subproblem, good: float, deadline: float) -> list[Guess]:
     """Guesses of the form ``f(sum phi_i(x_i))`` with known ``f``, if a spline of that form is good enough.
 
     A curve that no symbol gives stays a spline in the last of the guesses.
@@ -73,8 +72,8 @@ def additive(node: Node, good: float, deadline: float) -> list[Guess]:
         good: error, in units of the spread, that the splines must reach.
     """
     coarse = []
-    for outer in outers(node.y):
-        fitted = _fit(node, outer, _COARSE)
+    for outer in outer_functions(problem.y):
+        fitted = _fit(problem, outer, _COARSE)
         if fitted is not None:
             coarse.append(fitted)
     least = min((one.error for one in coarse), default=1.0)
@@ -83,7 +82,7 @@ def additive(node: Node, good: float, deadline: float) -> list[Guess]:
     for one in sorted(promising, key=lambda one: one.error)[:5]:
         if time.monotonic() > deadline:
             break
-        fine.append(_refined(node, one))
+        fine.append(_refined(problem, one))
     fine = [one for one in fine if one.error <= good]
     least = min((one.error for one in fine), default=1.0)
     # Of outer functions that serve equally well the plainest is the true one.
@@ -92,26 +91,26 @@ def additive(node: Node, good: float, deadline: float) -> list[Guess]:
     for one in sorted(fine, key=lambda one: one.outer.complexity)[:3]:
         if time.monotonic() > deadline:
             break
-        found += _read(node, one, deadline)
+        found += _read(problem, one, deadline)
     return found
 
 
-def _refined(node: Node, fitted: _Sum) -> _Sum:
+def _refined(problem: Subproblem, fitted: _Sum) -> _Sum:
     for size in _FINER:
-        finer = _fit(node, fitted.outer, size)
+        finer = _fit(problem, fitted.outer, size)
         if finer is None or finer.error > _FALLS * fitted.error:
             break
         fitted = finer
     return fitted
 
 
-def _fit(node: Node, outer: Outer, size: int) -> _Sum | None:
+def _fit(problem: Subproblem, outer: OuterFunction, size: int) -> _Sum | None:
     """The sum of splines; None if rows are too few or not finite, or a column has one value only on them."""
-    rows = torch.arange(len(node.y)) if outer.rows is None else outer.rows
-    size = min(size, len(rows[:_ROWS]) // (4 * node.x.shape[1]) - _DEGREE)
+    rows = torch.arange(len(problem.y)) if outer.rows is None else outer.rows
+    size = min(size, len(rows[:_ROWS]) // (4 * problem.x.shape[1]) - _DEGREE)
     if size < 4:
         return None
-    x, goal, weight = kept(node.x, node.weight, outer, _ROWS)
+    x, goal, weight = kept(problem.x, problem.weight, outer, _ROWS)
     low, high = x.amin(0), x.amax(0)
     if bool((low == high).any()):
         # The rows that an outer function leaves need not vary in every column, as those of the table do.
@@ -126,7 +125,7 @@ def _fit(node: Node, outer: Outer, size: int) -> _Sum | None:
     if not bool(torch.isfinite(matrix).all()) or not bool(torch.isfinite(goal).all()):
         return None
     solution = solved(matrix[held:], goal[held:])
-    error = float((matrix @ solution - goal)[:held].square().mean().sqrt()) / node.spread
+    error = float((matrix @ solution - goal)[:held].square().mean().sqrt()) / problem.spread
     if not error < float("inf"):
         return None
     per = size + _DEGREE
@@ -135,20 +134,20 @@ def _fit(node: Node, outer: Outer, size: int) -> _Sum | None:
     return _Sum(error, outer, knots, coefficients)
 
 
-def _read(node: Node, fitted: _Sum, deadline: float) -> list[Guess]:
+def _read(problem: Subproblem, fitted: _Sum, deadline: float) -> list[Guess]:
     """The curves recognised, one by one, and put together in the most promising ways."""
     import sympy
 
     outer = fitted.outer
-    parts = [fitted.curve(i) for i in range(len(node.symbols))]
+    parts = [fitted.curve(i) for i in range(len(problem.symbols))]
     spread = max(float(values.std(correction=0)) for _, values in parts)
     if not spread > 0:
         # Splines that are all flat have nothing to be read: the best they can say is the mean.
         return []
     # A curve of the splines is only as good as they are.
-    enough = max(3 * fitted.error * node.spread / spread, 1e-12)
+    enough = max(3 * fitted.error * problem.spread / spread, 1e-12)
     choices: list[list[tuple[int, Guess | None]]] = []
-    for i, ((points, values), symbol) in enumerate(zip(parts, node.symbols, strict=True)):
+    for i, ((points, values), symbol) in enumerate(zip(parts, problem.symbols, strict=True)):
         centred = values - values.mean()
         if float(centred.std(correction=0)) < 1e-6 * spread:
             continue
@@ -160,21 +159,21 @@ def _read(node: Node, fitted: _Sum, deadline: float) -> list[Guess]:
         choices.append(own)
     offset = sum(float(values.mean()) for _, values in parts)
     found = []
-    for combination in itertools.islice(itertools.product(*choices), _MOST_COMBINATIONS):
+    for combination in itertools.islice(itertools.product(*choices), _MAX_COMBINATIONS):
         terms, splines, rest = [], dict[str, SplineEdge](), offset
         for i, guess in combination:
             if guess is None:
                 # The constant goes into the spline, which has a place for it.
                 spline = fitted.spline(i, rest - float(parts[i][1].mean()))
                 splines[spline.name], rest = spline, 0.0
-                terms.append(sympy.Function(spline.name, real=True)(node.symbols[i]))
+                terms.append(sympy.Function(spline.name, real=True)(problem.symbols[i]))
             else:
                 terms.append(guess.expression)
         inside = sympy.Add(*terms) if splines else sympy.Add(*terms, sympy.Float(rest or 1e-9))
         errors = [enough if guess is None else guess.error for _, guess in combination]
         size = outer.complexity + sum(WEIGHTS.spline if guess is None else guess.size for _, guess in combination)
         total = sum(error**2 for error in errors) ** 0.5
-        make = functools.partial(node.lift, outer.outside(inside))
+        make = functools.partial(problem.lift, outer.outside(inside))
         found.append(Guess(make, total, f"sum of curves, {outer.name}", size, splines))
     return found
 
@@ -188,10 +187,10 @@ def _recognised(
     points, values = curve
     order = torch.randperm(len(points), generator=torch.Generator().manual_seed(0))
     points, values = points[order], values[order]
-    own = Node(points[:, None], values, torch.ones_like(values), [symbol], spread, lambda inner: inner)
+    own = Subproblem(points[:, None], values, torch.ones_like(values), [symbol], spread, lambda inner: inner)
     guesses = curves(own, deadline, enough=enough)
     if product and not (guesses and guesses[0].error < enough and guesses[0].size < 18):
         factor = values.exp()
-        own = Node(points[:, None], factor, 1 / factor, [symbol], spread, sympy.log)
-        guesses = chosen([*guesses, *curves(own, deadline, enough=enough)])
+        own = Subproblem(points[:, None], factor, 1 / factor, [symbol], spread, sympy.log)
+        guesses = best_guesses([*guesses, *curves(own, deadline, enough=enough)])
     return guesses

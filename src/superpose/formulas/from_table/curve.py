@@ -15,15 +15,18 @@ from torch import Tensor
 from superpose.formulas import selection
 from superpose.formulas.candidates import fit_curve
 from superpose.formulas.expressions.functions import candidate_functions
-from superpose.formulas.from_table.expansions import chosen, expansions
-from superpose.formulas.from_table.modes import modes
-from superpose.formulas.from_table.node import Guess, Node
-from superpose.formulas.from_table.outer import Outer, kept, outers
+from superpose.formulas.from_table.expansions import expansions
+from superpose.formulas.from_table.exponential_sums import exponential_sums
+from superpose.formulas.from_table.outer_functions import OuterFunction, kept, outer_functions
+from superpose.formulas.from_table.subproblem import Guess, Subproblem, best_guesses
 from superpose.formulas.from_table.symmetries import Reduction
 from superpose.formulas.subsets import best_subsets
 
 if TYPE_CHECKING:
     import sympy
+
+# A column, its target and the weights of the rows.
+_Rows = tuple[Tensor, Tensor, Tensor]
 
 _ROWS, _SCANNED = 1500, 400
 _EXACT = selection.FLOORS.rounding
@@ -38,33 +41,33 @@ _SOLVED = 1e-9
 _OUTERS = ("x", "1/x", "exp", "sqrt", "log", "1/sqrt", "tanh")
 
 
-def curves(node: Node, deadline: float, *, enough: float = _EXACT) -> list[Guess]:
+def curves(problem: Subproblem, deadline: float, *, enough: float = _EXACT) -> list[Guess]:
     """Guesses for a table of one column, the best first.
 
     Args:
         enough: the error at which the search may stop: a curve that was made of splines is no better than they are.
     """
     found: list[Guess] = []
-    for number, batch in enumerate(stages(node, deadline)):
+    for number, batch in enumerate(stages(problem, deadline)):
         # Errors below what is enough are chance, and no reason for another term.
         found += [replace(guess, error=max(guess.error, _CHANCE * enough)) for guess in batch]
         # The library is asked in any case: an expansion may be as good, and a function of it plainer.
         if number and any(guess.error < enough and guess.size < _PLAIN for guess in found):
             break
-    return chosen(found)
+    return best_guesses(found)
 
 
-def stages(node: Node, deadline: float) -> Iterator[list[Guess]]:
+def stages(problem: Subproblem, deadline: float) -> Iterator[list[Guess]]:
     """The same guesses batch by batch, from what is quick and likely to what is slow."""
-    other = _reciprocal(node)
+    other = _reciprocal(problem)
     makers: list[Callable[[], Iterable[Guess]]] = [
-        lambda: expansions(node, deadline, quick=True),
-        lambda: _library(node),
-        lambda: modes(node, deadline),
+        lambda: expansions(problem, deadline, quick=True),
+        lambda: _library(problem),
+        lambda: exponential_sums(problem, deadline),
         lambda: _library(other) if other else (),
-        lambda: _scanned(node, deadline),
+        lambda: _scanned(problem, deadline),
         lambda: _scanned(other, deadline) if other else (),
-        lambda: expansions(node, deadline),
+        lambda: expansions(problem, deadline),
     ]
     for make in makers:
         found = []
@@ -79,27 +82,27 @@ def stages(node: Node, deadline: float) -> Iterator[list[Guess]]:
             return
 
 
-def _reciprocal(node: Node) -> Node | None:
+def _reciprocal(problem: Subproblem) -> Subproblem | None:
     """The table with one over its column: which of the two is natural is not for the reductions to know."""
     import sympy
 
-    x = node.x
+    x = problem.x
     if float(x.abs().min()) < 1e-4 * float(x.abs().max()):
         return None
-    turned = Reduction(0.0, 1 / x, [1 / node.symbols[0]], None, sympy.Integer(1), "reciprocal")
-    return node.reduced(turned)
+    turned = Reduction(0.0, 1 / x, [1 / problem.symbols[0]], None, sympy.Integer(1), "reciprocal")
+    return problem.reduced(turned)
 
 
-def _library(node: Node) -> Iterator[Guess]:
+def _library(problem: Subproblem) -> Iterator[Guess]:
     """``outer(c * f(a * x + b) + d)`` with every function of the library."""
     import sympy
 
     # A straight line is among the expansions.
     functions = {name: f for name, f in candidate_functions().items() if name != "x"}
-    for outer in outers(node.y):
+    for outer in outer_functions(problem.y):
         if outer.name not in _OUTERS:
             continue
-        x, y, weight = kept(node.x[:, 0], node.weight, outer, _ROWS)
+        x, y, weight = kept(problem.x[:, 0], problem.weight, outer, _ROWS)
         if len(x) < 20:
             continue
         for candidate in fit_curve(x, y, functions)[:4]:
@@ -111,27 +114,27 @@ def _library(node: Node) -> Iterator[Guess]:
                 continue
             solution = torch.linalg.lstsq(matrix, (y * weight)[:, None]).solution[:, 0]
             residual = matrix @ solution - y * weight
-            error = float(residual.square().mean().sqrt()) / node.spread
+            error = float(residual.square().mean().sqrt()) / problem.spread
             if not math.isfinite(error):
                 continue
             c, d = solution.tolist()
-            argument = sympy.Float(a) * node.symbols[0] + sympy.Float(b)
+            argument = sympy.Float(a) * problem.symbols[0] + sympy.Float(b)
             expression = outer.outside(sympy.Float(c) * function.at(argument) + sympy.Float(d))
             size = outer.complexity + 8 + candidate.complexity
-            yield Guess(functools.partial(node.lift, expression), error, f"{outer.name} of {candidate.name}", size)
+            yield Guess(functools.partial(problem.lift, expression), error, f"{outer.name} of {candidate.name}", size)
 
 
-def _scanned(node: Node, deadline: float) -> Iterator[Guess]:
+def _scanned(problem: Subproblem, deadline: float) -> Iterator[Guess]:
     """Few terms ``x^q h(a x)`` with ``h`` a wave or an exponential, its rate ``a`` tried at many values."""
-    for outer in outers(node.y):
+    for outer in outer_functions(problem.y):
         if outer.name not in _OUTERS or time.monotonic() > deadline:
             continue
-        x, y, weight = kept(node.x[:, 0], node.weight, outer, _SCANNED)
+        x, y, weight = kept(problem.x[:, 0], problem.weight, outer, _SCANNED)
         if len(x) < 50:
             continue
         reach = float(x.max() - x.min())
         for kind, rates in (("wave", _rates(0.3, 70.0, 240)), ("exponential", _rates(0.1, 12.0, 60))):
-            yield from _scan(node, outer, (x, y, weight), kind, rates / reach, deadline)
+            yield from _scan(problem, outer, (x, y, weight), kind, rates / reach, deadline)
 
 
 def _rates(low: float, high: float, count: int) -> Tensor:
@@ -185,12 +188,17 @@ def _errors(x: Tensor, goal: Tensor, weight: Tensor, kind: str, rates: Tensor, c
 
 
 def _scan(
-    node: Node, outer: Outer, rows: tuple[Tensor, Tensor, Tensor], kind: str, rates: Tensor, deadline: float
+    problem: Subproblem,
+    outer: OuterFunction,
+    rows: _Rows,
+    kind: str,
+    rates: Tensor,
+    deadline: float,
 ) -> Iterator[Guess]:
     import sympy
 
     x, y, weight = rows
-    symbol = node.symbols[0]
+    symbol = problem.symbols[0]
     goal = y * weight
     starts: list[tuple[int, float]] = []
     # In noise three terms fit at many rates, and two at the right one.
@@ -203,16 +211,16 @@ def _scan(
     for count, start in starts:
         if time.monotonic() > deadline:
             break
-        rate = _refined(node, rows, kind, start, count)
+        rate = _refined(problem, rows, kind, start, count)
         values, expressions = _atoms(x, symbol, kind, rate)
-        for subset in best_subsets(values * weight[:, None], goal, node.spread, most=4, beam=20, keep=2):
+        for subset in best_subsets(values * weight[:, None], goal, problem.spread, most=4, beam=20, keep=2):
             terms = zip(subset.columns, subset.coefficients.tolist(), strict=True)
             inner = outer.outside(sympy.Add(*(sympy.Float(c) * expressions[k] for k, c in terms)))
             size = outer.complexity + 7.0 * len(subset.columns)
-            yield Guess(functools.partial(node.lift, inner), subset.error, f"{outer.name} of {kind}s", size)
+            yield Guess(functools.partial(problem.lift, inner), subset.error, f"{outer.name} of {kind}s", size)
 
 
-def _refined(node: Node, rows: tuple[Tensor, Tensor, Tensor], kind: str, rate: float, count: int) -> float:
+def _refined(problem: Subproblem, rows: _Rows, kind: str, rate: float, count: int) -> float:
     """The rate near one of the lattice that fits best, on finer and finer lattices."""
     x, y, weight = rows
     goal, width = y * weight, _NEAR_RATES
@@ -222,18 +230,18 @@ def _refined(node: Node, rows: tuple[Tensor, Tensor, Tensor], kind: str, rate: f
         rate = float(rates[errors.argmin()])
         if float(errors.min()) < _SOLVED:
             # Normal equations see no more; the terms themselves do.
-            return _by_sections(node, rows, kind, rate * (1 - width), rate * (1 + width))
+            return _by_sections(problem, rows, kind, rate * (1 - width), rate * (1 + width))
         width *= 2 / _LATTICE
     return rate
 
 
-def _by_sections(node: Node, rows: tuple[Tensor, Tensor, Tensor], kind: str, low: float, high: float) -> float:
+def _by_sections(problem: Subproblem, rows: _Rows, kind: str, low: float, high: float) -> float:
     """The rate between two that fits best, by golden section."""
     x, y, weight = rows
 
     def error(value: float) -> float:
-        values, _ = _atoms(x, node.symbols[0], kind, value)
-        found = best_subsets(values * weight[:, None], y * weight, node.spread, most=3, beam=6, keep=1)
+        values, _ = _atoms(x, problem.symbols[0], kind, value)
+        found = best_subsets(values * weight[:, None], y * weight, problem.spread, most=3, beam=6, keep=1)
         return min(s.error for s in found)
 
     golden = (math.sqrt(5) - 1) / 2

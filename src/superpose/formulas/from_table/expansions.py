@@ -11,67 +11,61 @@ from torch import Tensor
 
 from superpose.formulas import selection
 from superpose.formulas.dictionary import Dictionary, simplest_products
-from superpose.formulas.from_table.node import Guess, Node
-from superpose.formulas.from_table.outer import Outer, outers
+from superpose.formulas.from_table.outer_functions import OuterFunction, outer_functions
+from superpose.formulas.from_table.subproblem import Guess, Subproblem, best_guesses
 from superpose.formulas.subsets import Subset, best_subsets
 
 if TYPE_CHECKING:
     import sympy
 
 _ROWS = 1200
-_MOST_TERMS = {1: 100, 2: 400, 3: 600, 4: 700, 5: 800, 6: 900}
-_MOST_QUOTIENT = 150
-_MOST_COLUMNS = 6
+_MAX_TERMS = {1: 100, 2: 400, 3: 600, 4: 700, 5: 800, 6: 900}
+_MAX_QUOTIENT = 150
+_MAX_COLUMNS = 6
 _LEAST = 1e-13
 _EXACT = selection.FLOORS.rounding
 # Terms this much smaller than the largest are rounding.
 _NOTHING = 1e-10
 
 
-def expansions(node: Node, deadline: float, *, quick: bool = False) -> list[Guess]:
+def expansions(problem: Subproblem, deadline: float, *, quick: bool = False) -> list[Guess]:
     """Guesses for a table of at most six columns, the most promising first.
 
     A quick look takes a third of the terms and finds most laws whose table is small enough.
     """
-    count = node.x.shape[1]
-    if not 1 <= count <= max(_MOST_TERMS):
+    count = problem.x.shape[1]
+    if not 1 <= count <= max(_MAX_TERMS):
         return []
-    x, y, weight = node.x[:_ROWS], node.y[:_ROWS], node.weight[:_ROWS]
-    dictionary = simplest_products(x, node.symbols, most=_MOST_TERMS[count] // (3 if quick else 1))
-    plain = simplest_products(x, node.symbols, most=_MOST_QUOTIENT // (3 if quick else 1), functions=count <= 2)
+    x, y, weight = problem.x[:_ROWS], problem.y[:_ROWS], problem.weight[:_ROWS]
+    dictionary = simplest_products(x, problem.symbols, most=_MAX_TERMS[count] // (3 if quick else 1))
+    plain = simplest_products(x, problem.symbols, most=_MAX_QUOTIENT // (3 if quick else 1), functions=count <= 2)
     found: list[Guess] = []
-    for outer in outers(y):
+    for outer in outer_functions(y):
         if time.monotonic() > deadline:
             break
         rows = slice(None) if outer.rows is None else outer.rows
         row_weight = weight[rows] * outer.weights
         row_weight = row_weight.clamp(max=1e3 * float(row_weight.median()))
-        found += _sums(node, outer, dictionary, rows, row_weight, 100 if quick else 250)
+        found += _sums(problem, outer, dictionary, rows, row_weight, 100 if quick else 250)
         if min((g.error for g in found), default=1.0) < _EXACT:
             break
         # With 1/y in the place of y, the quotient is turned upside down: nothing new.
         if outer.name in ("x", "sqrt") or (count <= 2 and not outer.name.startswith("1/")):
-            found += _quotients(node, outer, plain, rows, row_weight)
-    return chosen(found)
-
-
-def chosen(found: list[Guess], most: int = 8) -> list[Guess]:
-    """The best of them, by error and complexity, each expression once."""
-    kept: list[Guess] = []
-    for guess in sorted(found, key=lambda guess: guess.score):
-        if all(guess.expression != other.expression for other in kept):
-            kept.append(guess)
-        if len(kept) == most:
-            break
-    return kept
+            found += _quotients(problem, outer, plain, rows, row_weight)
+    return best_guesses(found)
 
 
 def _sums(
-    node: Node, outer: Outer, dictionary: Dictionary, rows: slice | Tensor, weight: Tensor, triples: int
+    problem: Subproblem,
+    outer: OuterFunction,
+    dictionary: Dictionary,
+    rows: slice | Tensor,
+    weight: Tensor,
+    triples: int,
 ) -> list[Guess]:
 
     matrix = dictionary.values[rows] * weight[:, None]
-    subsets = best_subsets(matrix, outer.values * weight, node.spread, most=_MOST_COLUMNS, triples=triples)
+    subsets = best_subsets(matrix, outer.values * weight, problem.spread, most=_MAX_COLUMNS, triples=triples)
     made = []
     for subset in _worthwhile(subsets):
         sizes = matrix[:, list(subset.columns)].square().mean(0).sqrt() * subset.coefficients.abs()
@@ -82,13 +76,15 @@ def _sums(
         size = outer.complexity + sum(3 + dictionary.cost(k) for k, _ in kept)
 
         def make(kept: list[tuple[int, float]] = kept) -> sympy.Expr:
-            return node.lift(outer.outside(dictionary.combination(*zip(*kept, strict=True))))
+            return problem.lift(outer.outside(dictionary.combination(*zip(*kept, strict=True))))
 
         made.append(Guess(make, subset.error, f"sum of terms, {outer.name}", size))
     return made
 
 
-def _quotients(node: Node, outer: Outer, dictionary: Dictionary, rows: slice | Tensor, weight: Tensor) -> list[Guess]:
+def _quotients(
+    problem: Subproblem, outer: OuterFunction, dictionary: Dictionary, rows: slice | Tensor, weight: Tensor
+) -> list[Guess]:
     """``f^-1(y) (1 + sum d_k q_k) = sum c_k p_k``: linear in all coefficients."""
 
     values = dictionary.values[rows]
@@ -96,7 +92,7 @@ def _quotients(node: Node, outer: Outer, dictionary: Dictionary, rows: slice | T
     matrix = torch.cat([values, -outer.values[:, None] * values[:, 1:]], -1) * weight[:, None]
     # The plainest terms above and below come first.
     order = sorted(range(matrix.shape[1]), key=lambda k: dictionary.cost(k if k < count else k - count + 1))
-    mixed = best_subsets(matrix[:, order], outer.values * weight, node.spread, most=5)
+    mixed = best_subsets(matrix[:, order], outer.values * weight, problem.spread, most=5)
     subsets = [replace(s, columns=tuple(order[k] for k in s.columns)) for s in mixed]
     made = []
     for subset in _worthwhile(subsets):
@@ -109,12 +105,12 @@ def _quotients(node: Node, outer: Outer, dictionary: Dictionary, rows: slice | T
         if not over or not under or bool((bottom.abs() < 1e-6 * bottom.abs().mean()).any()):
             continue
         residual = (matrix[:, list(subset.columns)] @ subset.coefficients - outer.values * weight) / bottom
-        error = float(residual.square().mean().sqrt()) / node.spread
+        error = float(residual.square().mean().sqrt()) / problem.spread
         size = outer.complexity + 4 + sum(3 + dictionary.cost(k) for k, _ in over + under)
 
         def make(over: list[tuple[int, float]] = over, under: list[tuple[int, float]] = under) -> sympy.Expr:
             top, below = (dictionary.combination(*zip(*part, strict=True)) for part in (over, under))
-            return node.lift(outer.outside(top / (1 + below)))
+            return problem.lift(outer.outside(top / (1 + below)))
 
         made.append(Guess(make, error, f"quotient of sums, {outer.name}", size))
     return made

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from superpose.formulas.from_table.surrogate import held_out, smooth
+from superpose.formulas.from_table.surrogate import fit_surrogate, held_out
 
 # Rows whose neighbours are asked, how many of these, and the share that chance does not reach.
 _NEAR_ROWS, _NEIGHBOURS, _NEAR_SHARE = 2000, 6, 0.1
@@ -31,7 +31,7 @@ def structure(x: Tensor, residual: Tensor, used: list[int]) -> float:
     found = 0.0
     for columns in {tuple(range(x.shape[1])), tuple(used)} - {()}:
         most = max(len(columns) + 1, min(200, len(x) // 25))
-        error = smooth(x[:, columns], residual / size, torch.ones_like(residual), 1.0, most=most).error
+        error = fit_surrogate(x[:, columns], residual / size, torch.ones_like(residual), 1.0, most=most).error
         found = max(found, 1 - error**2 / own, _neighbours(x[:, columns], residual / size))
     return found
 

@@ -1,6 +1,6 @@
 """Functions of one product of powers, or of one sum, of all columns, however much they wave.
 
-Where a function is too lively for a smooth stand-in, sorting tells: if the target depends on ``u`` alone, neighbours in
+Where a function is too lively for a surrogate, sorting tells: if the target depends on ``u`` alone, neighbours in
 the order of ``u`` have nearly the same value (J. von Neumann's ratio of successive differences).
 """
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _ROWS = 3000
 _MOST = 3000
 _GOOD = 0.5
-_MOST_COLUMNS = 7
+_MAX_COLUMNS = 7
 
 
 def ridges(x: Tensor, y: Tensor, symbols: list[sympy.Expr]) -> Iterator[Reduction]:
@@ -32,7 +32,7 @@ def ridges(x: Tensor, y: Tensor, symbols: list[sympy.Expr]) -> Iterator[Reductio
     some, goal = x[:_ROWS], y[:_ROWS]
     variance = float(goal.var()) or 1.0
     found = []
-    if x.shape[1] > _MOST_COLUMNS:
+    if x.shape[1] > _MAX_COLUMNS:
         return
     for exponents in _exponents(x.shape[1]):
         u = _monomial(some, exponents)

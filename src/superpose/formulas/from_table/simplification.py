@@ -19,19 +19,19 @@ if TYPE_CHECKING:
     import sympy
 
 # Expressions of more nodes are left as they are: algebra takes a time that grows fast.
-_MOST_NODES = 160
-_MOST_FACTORED = 60
+_MAX_NODES = 160
+_MAX_FACTORED = 60
 # By so many variances the sum of squares may grow for one constant that is given up, and by so many for each other.
 _ALLOWED, _ALLOWED_MORE = 9.0, 2.0
 # A constant that is left as a decimal number counts as so many nodes more.
 _FLOAT = 3
 # With more terms than this none is left out to see whether the others do without it.
-_MOST_DROPPED = 12
+_MAX_DROPPED = 12
 # Seconds for one rule.
 _RULE_TIME = 2.0
 
 
-def tidied(law: sympy.Expr, problem: constants.ConstantFit) -> constants.Fitted:
+def simplified(law: sympy.Expr, problem: constants.ConstantFit) -> constants.Fitted:
     """The simplest form of an expression after fitting and snapping its constants, with its error and theirs.
 
     Args:
@@ -204,7 +204,7 @@ def _fewer_terms(
 
     sums = [part for part in dict.fromkeys(_preorder(expression)) if part.is_Add and part.atoms(sympy.Float)]
     shorter = [expression.xreplace({total: total - term}) for total in sums for term in total.args]
-    for form in shorter if len(shorter) <= _MOST_DROPPED else ():
+    for form in shorter if len(shorter) <= _MAX_DROPPED else ():
         if time.monotonic() > problem.deadline:
             break
         if _is_usable(form, problem) and usable(problem.fit(form)):
@@ -219,7 +219,7 @@ def _shorter(
 ) -> constants.Fitted | None:
     """A form with fewer nodes and the same values, its floats fitted and snapped again; None if there is none."""
     size = _plainness(expression)
-    if rewrite.complexity(expression) > _MOST_NODES:
+    if rewrite.complexity(expression) > _MAX_NODES:
         return None
     found = [form for form in _forms(expression, problem) if _plainness(form) < size]
     for form in sorted(found, key=_plainness)[:3]:
@@ -262,7 +262,7 @@ def _forms(expression: sympy.Expr, problem: constants.ConstantFit) -> list[sympy
     for rule in rules:
         if time.monotonic() > problem.deadline:
             break
-        if rewrite.complexity(start) > _MOST_FACTORED and rule is not sympy.powsimp:
+        if rewrite.complexity(start) > _MAX_FACTORED and rule is not sympy.powsimp:
             continue
         try:
             with until(Deadline(min(problem.deadline - time.monotonic(), _RULE_TIME))):

@@ -1,7 +1,7 @@
 """Sums and products of two functions of different columns: ``y = g(p) + h(q)`` or ``y = g(p) h(q)``.
 
 In a sum the slopes by the columns of ``p`` do not change with ``q``, in a product those of the logarithm do not: both
-are seen by giving rows the ``q`` of other rows. A stand-in of that form must then do as well as one of all columns
+are seen by giving rows the ``q`` of other rows. A surrogate of that form must then do as well as one of all columns
 together. Its first part is a table for ``g`` alone, and what is left of the target, or its quotient by ``g``, is one
 for ``h``.
 """
@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
-from superpose.formulas.from_table.node import Node
-from superpose.formulas.from_table.surrogate import Smooth, separate
+from superpose.formulas.from_table.subproblem import Subproblem
+from superpose.formulas.from_table.surrogate import Surrogate, separate
 from superpose.formulas.from_table.symmetries import Reduction
 from superpose.nn.symbolic_functions import torch_function
 
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 Solver = Callable[[Tensor, Tensor, list["sympy.Symbol"], float, float], "tuple[sympy.Expr, float] | None"]
 
 _POINTS = 500
-_MOST_COLUMNS = 7
-# Slopes may seem to change by so much, as a share of their size: stand-ins are rough.
+_MAX_COLUMNS = 7
+# Slopes may seem to change by so much, as a share of their size: surrogates are rough.
 _SMALL = 0.3
-# A stand-in of two parts may err by so much more than one of all columns.
+# A surrogate of two parts may err by so much more than one of all columns.
 _EQUAL = 1.1
-_MOST_TRIED = 5
+_MAX_TRIED = 5
 # A function that is found to this share of its spread is worth going on with.
 _READ = 1e-2
 
@@ -43,39 +43,39 @@ class Split(NamedTuple):
     """A set of columns that stand apart from all others.
 
     Attributes:
-        misfit: how far the slopes by them change with the others, as a share of their size.
+        violation: how far the slopes by them change with the others, as a share of their size.
         places: which columns.
         product: whether they stand in a factor, not in a term.
-        error: of the stand-in of two parts.
+        error: of the surrogate of two parts.
         values: ``[N]`` of its part for these columns, up to a constant term or factor.
     """
 
-    misfit: float
+    violation: float
     places: tuple[int, ...]
     product: bool
     error: float
     values: Tensor
 
 
-def splits(node: Node, stand_in: Smooth) -> Iterator[Split]:
+def splits(problem: Subproblem, surrogate: Surrogate) -> Iterator[Split]:
     """The sets of columns that stand apart, the clearest first; of each pair of sets that with fewer columns."""
-    one_sided = bool((node.y > 0).all()) or bool((node.y < 0).all())
-    for split in _candidates(node, stand_in, one_sided)[:_MOST_TRIED]:
-        rest = [k for k in range(node.x.shape[1]) if k not in split.places]
+    one_sided = bool((problem.y > 0).all()) or bool((problem.y < 0).all())
+    for split in _candidates(problem, surrogate, one_sided)[:_MAX_TRIED]:
+        rest = [k for k in range(problem.x.shape[1]) if k not in split.places]
         groups = list(split.places), rest
-        error, values = separate(node.x, node.y, node.weight, node.spread, groups, product=split.product)
-        if error <= max(_EQUAL * stand_in.error, 1e-9):
+        error, values = separate(problem.x, problem.y, problem.weight, problem.spread, groups, product=split.product)
+        if error <= max(_EQUAL * surrogate.error, 1e-9):
             yield split._replace(error=error, values=values)
 
 
-def _candidates(node: Node, stand_in: Smooth, one_sided: bool) -> list[Split]:
+def _candidates(problem: Subproblem, surrogate: Surrogate, one_sided: bool) -> list[Split]:
     """What slopes suggest; factors of targets that change their sign are left out."""
-    count = node.x.shape[1]
-    if not 2 < count <= _MOST_COLUMNS:
+    count = problem.x.shape[1]
+    if not 2 < count <= _MAX_COLUMNS:
         return []
-    points = node.x[:_POINTS]
+    points = problem.x[:_POINTS]
     others = points.flip(0)
-    value, gradient = stand_in.gradient(points)
+    value, gradient = surrogate.gradient(points)
     found = []
     for size in range(1, count // 2 + 1):
         for places in itertools.combinations(range(count), size):
@@ -84,15 +84,15 @@ def _candidates(node: Node, stand_in: Smooth, one_sided: bool) -> list[Split]:
             mixed = points.clone()
             rest = [k for k in range(count) if k not in places]
             mixed[:, rest] = others[:, rest]
-            other_value, other = stand_in.gradient(mixed)
+            other_value, other = surrogate.gradient(mixed)
             for product in (False, True) if one_sided else (False,):
                 here, there = gradient[:, places], other[:, places]
                 if product:
                     here, there = here / value[:, None], there / other_value[:, None]
-                misfit = _change(here, there)
-                if misfit < _SMALL:
-                    found.append(Split(misfit, places, product, math.inf, value))
-    return sorted(found, key=lambda split: split.misfit)
+                violation = _change(here, there)
+                if violation < _SMALL:
+                    found.append(Split(violation, places, product, math.inf, value))
+    return sorted(found, key=lambda split: split.violation)
 
 
 def _change(slopes: Tensor, others: Tensor) -> float:
@@ -105,7 +105,7 @@ def _change(slopes: Tensor, others: Tensor) -> float:
     return math.sqrt(float(change[usable].quantile(0.8)) / float(size[usable].median()))
 
 
-def without(node: Node, split: Split, solve: Solver, deadline: float) -> Reduction | None:
+def without(problem: Subproblem, split: Split, solve: Solver, deadline: float) -> Reduction | None:
     """The table that is left when the function of a split is found and taken away; None if it is not found.
 
     Args:
@@ -115,22 +115,22 @@ def without(node: Node, split: Split, solve: Solver, deadline: float) -> Reducti
     import sympy
 
     places = list(split.places)
-    rest = [k for k in range(node.x.shape[1]) if k not in split.places]
+    rest = [k for k in range(problem.x.shape[1]) if k not in split.places]
     values = split.values
     spread = float(values.std(correction=0))
     if not spread > 0 or not bool(torch.isfinite(values).all()):
         return None
     # How an error of the part moves the target.
-    weight = float((node.y / values).abs().median()) if split.product else 1.0
-    weight *= float(node.weight.median()) * spread / node.spread
+    weight = float((problem.y / values).abs().median()) if split.product else 1.0
+    weight *= float(problem.weight.median()) * spread / problem.spread
     enough = max(10 * split.error / weight, 1e-9)
-    symbols = [node.symbols[k] for k in places]
-    solved = solve(node.x[:, places], values, symbols, enough, deadline - time.monotonic())
+    symbols = [problem.symbols[k] for k in places]
+    solved = solve(problem.x[:, places], values, symbols, enough, deadline - time.monotonic())
     if solved is None or solved[1] > max(_READ, enough):
         return None
     expression, error = solved
-    part = torch_function(expression, symbols)(*node.x[:, places].unbind(-1)).expand_as(node.y)
-    columns, left = node.x[:, rest], [node.symbols[k] for k in rest]
+    part = torch_function(expression, symbols)(*problem.x[:, places].unbind(-1)).expand_as(problem.y)
+    columns, left = problem.x[:, rest], [problem.symbols[k] for k in rest]
     rough = 10 * error * weight
     names = ", ".join(map(str, symbols))
     if split.product:
@@ -138,9 +138,9 @@ def without(node: Node, split: Split, solve: Solver, deadline: float) -> Reducti
         if small:
             return None
         note = f"without a factor of {names}"
-        return Reduction(split.misfit, columns, left, part, expression, note, rough)
+        return Reduction(split.violation, columns, left, part, expression, note, rough)
     note = f"without a term of {names}"
-    return Reduction(split.misfit, columns, left, None, sympy.Integer(1), note, rough, part, expression)
+    return Reduction(split.violation, columns, left, None, sympy.Integer(1), note, rough, part, expression)
 
 
 __all__ = ["Solver", "Split", "splits", "without"]

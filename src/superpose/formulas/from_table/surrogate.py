@@ -1,4 +1,4 @@
-"""A smooth stand-in for a table: values and derivatives at any point, without noise.
+"""A surrogate for a table: values and derivatives at any point, without noise.
 
 Polynomials of total degree in the columns, or in their logarithms, for the target or its logarithm, whichever predicts
 held-out rows best. One linear least-squares problem each: a tenth of a second where training a network takes seconds.
@@ -16,14 +16,14 @@ from torch import Tensor
 
 from superpose.formulas.from_table import chebyshev
 
-_MOST_COLUMNS = 500
-_MOST_DEGREE = 24
+_MAX_COLUMNS = 500
+_MAX_DEGREE = 24
 _ROWS = 4000
 
 
 @dataclass(frozen=True)
-class Smooth:
-    """A stand-in.
+class Surrogate:
+    """A surrogate.
 
     Attributes:
         error: root mean squared error on held-out rows, as weighted, in units of the spread.
@@ -92,7 +92,7 @@ def _steepness(kind: str, y: Tensor) -> Tensor:
 def _powers(count: int, most: int) -> Tensor:
     """Exponents ``[D, n]`` of all monomials of the largest total degree that has at most ``most`` of them."""
     degree = 1
-    while degree < _MOST_DEGREE and math.comb(count + degree + 1, count) <= most:
+    while degree < _MAX_DEGREE and math.comb(count + degree + 1, count) <= most:
         degree += 1
     rows = []
     for total in range(degree + 1):
@@ -116,8 +116,8 @@ def _columns(bases: list[Tensor], powers: Tensor) -> Tensor:
     return product
 
 
-def smooth(x: Tensor, y: Tensor, weight: Tensor, spread: float, *, most: int = _MOST_COLUMNS) -> Smooth:
-    """The best stand-in for a table whose rows are in random order.
+def fit_surrogate(x: Tensor, y: Tensor, weight: Tensor, spread: float, *, most: int = _MAX_COLUMNS) -> Surrogate:
+    """The best surrogate for a table whose rows are in random order.
 
     Args:
         x: ``[N, n]`` columns.
@@ -128,7 +128,7 @@ def smooth(x: Tensor, y: Tensor, weight: Tensor, spread: float, *, most: int = _
     """
     x, y, weight = x[:_ROWS], y[:_ROWS], weight[:_ROWS]
     held = held_out(len(x))
-    best: Smooth | None = None
+    best: Surrogate | None = None
     positive = bool((x > 0).all())
     sign = 1.0 if float(y.mean()) > 0 else -1.0
     one_sided = bool((sign * y > 0).all())
@@ -151,11 +151,11 @@ def smooth(x: Tensor, y: Tensor, weight: Tensor, spread: float, *, most: int = _
             predicted = _back(kind, sign, matrix[:held] @ found)
             error = float(((predicted - y[:held]) * weight[:held]).square().mean().sqrt()) / spread
             if math.isfinite(error) and (best is None or error < best.error):
-                best = Smooth(powers, found, center, scale, log_x, kind, sign, error)
+                best = Surrogate(powers, found, center, scale, log_x, kind, sign, error)
     if best is None:
         powers = torch.zeros(1, x.shape[1], dtype=torch.long)
         zero, one = torch.zeros(x.shape[1], dtype=x.dtype), torch.ones(x.shape[1], dtype=x.dtype)
-        best = Smooth(powers, y.mean()[None], zero, one, False, "x", 1.0, 1.0)
+        best = Surrogate(powers, y.mean()[None], zero, one, False, "x", 1.0, 1.0)
     return best
 
 
@@ -165,18 +165,18 @@ def separate(
     """The best sum, or product, of two polynomials of different columns.
 
     Args:
-        x, y, weight, spread: as for :func:`smooth`.
+        x, y, weight, spread: as for :func:`fit_surrogate`.
         groups: the columns of each.
         product: of exponentials of the polynomials; the target must have one sign.
 
     Returns:
-        Its error as that of :class:`Smooth`, and the first part's values ``[N]`` up to a constant.
+        Its error as that of :class:`Surrogate`, and the first part's values ``[N]`` up to a constant.
     """
     some, goal, rows = x[:_ROWS], y[:_ROWS], weight[:_ROWS]
     held = held_out(len(some))
     low, high = some.amin(0), some.amax(0)
     center, scale = (low + high) / 2, ((high - low) / 2).clamp(min=1e-300)
-    budget = min(_MOST_COLUMNS, (len(some) - held) // 3) // 2
+    budget = min(_MAX_COLUMNS, (len(some) - held) // 3) // 2
     powers = [_powers(len(group), budget) for group in groups]
 
     def matrix(points: Tensor, part: int) -> Tensor:
@@ -196,7 +196,7 @@ def separate(
 
 
 def held_out(rows: int) -> int:
-    """How many of so many rows, the first ones, judge a stand-in."""
+    """How many of so many rows, the first ones, judge a surrogate."""
     return max(1, min(rows, _ROWS) // 5)
 
 
@@ -214,4 +214,4 @@ def solved(matrix: Tensor, goal: Tensor) -> Tensor:
     return solution[:, 0]
 
 
-__all__ = ["Smooth", "held_out", "separate", "smooth", "solved"]
+__all__ = ["Surrogate", "fit_surrogate", "held_out", "separate", "solved"]

@@ -1,4 +1,4 @@
-"""Symmetries of a table, seen in the derivatives of a smooth stand-in, and the smaller tables they lead to.
+"""Symmetries of a table, seen in the derivatives of a surrogate, and the smaller tables they lead to.
 
 A function that depends on ``x - y`` only has ``f_x + f_y = 0``; on ``x * y`` only, ``x f_x = y f_y``; on ``x^2 + y^2``,
 ``f_x / x = f_y / y``. In general a function of ``a(x) + r b(y)`` has ``f_x / a'(x) = (1/r) f_y / b'(y)``: linear in the
@@ -37,7 +37,7 @@ class Reduction:
     """A way to a table with fewer columns: ``y = term + factor * g(columns)``.
 
     Attributes:
-        misfit: how far the derivatives are from the symmetry, as a share of their size.
+        violation: how far the derivatives are from the symmetry, as a share of their size.
         columns: ``[N, m]`` of the smaller table.
         expressions: of those columns, in the symbols of the larger table.
         factor: ``[N]``; None for one.
@@ -48,7 +48,7 @@ class Reduction:
         term_expression: of the same symbols.
     """
 
-    misfit: float
+    violation: float
     columns: Tensor
     expressions: list[sympy.Expr]
     factor: Tensor | None
@@ -67,7 +67,7 @@ def reductions(
     Args:
         x: ``[N, n]`` columns.
         symbols: of them.
-        points: ``[S, n]`` rows at which the stand-in was asked.
+        points: ``[S, n]`` rows at which the surrogate was asked.
         value, gradient: ``[S]`` and ``[S, n]`` what it said.
     """
     yield from _irrelevant(x, symbols, points, value, gradient)
@@ -121,12 +121,12 @@ def _merges(x: Tensor, symbols: list[sympy.Expr], points: Tensor, gradient: Tens
             if ratio is None:
                 continue
             size = float(right.norm() + abs(ratio) * left.norm())
-            misfit = float((right - ratio * left).norm()) / size
+            violation = float((right - ratio * left).norm()) / size
             r = _simple(ratio)
             if r is not None:
                 # A plain number is taken if the derivatives do not object.
                 snapped = float((right - float(r) * left).norm()) / size
-                r, misfit = (r, snapped) if snapped < _PLAIN * misfit + 1e-9 else (None, misfit)
+                r, violation = (r, snapped) if snapped < _PLAIN * violation + 1e-9 else (None, violation)
             rest = [k for k in range(x.shape[1]) if k not in (i, j)]
             s, t = symbols[i], symbols[j]
             if p == 0:
@@ -141,7 +141,7 @@ def _merges(x: Tensor, symbols: list[sympy.Expr], points: Tensor, gradient: Tens
                 expression = s ** _rational(p) + factor * t ** _rational(q)
                 note = f"{s} and {t} as a sum"
             yield Reduction(
-                misfit * (1.0 if r is not None else 1.5),
+                violation * (1.0 if r is not None else 1.5),
                 torch.cat([column[:, None], x[:, rest]], -1),
                 [expression, *(symbols[k] for k in rest)],
                 None,
@@ -194,12 +194,12 @@ def _scalings(
     _, singular, rows = torch.linalg.svd(unit, full_matrices=False)
     singular = singular / math.sqrt(count + 1)
     for dimension in range(min(count, len(singular) - 1), 0, -1):
-        misfit = float(singular[-dimension])
-        if misfit > 0.2:
+        violation = float(singular[-dimension])
+        if violation > 0.2:
             continue
         usable = (found for found in _pivoted(rows[-dimension:], norms, x, count) if _divides(x, *found))
         for pivots, exponents in itertools.islice(usable, 1 if dimension + 1 >= count else 3):
-            yield _scaled(x, symbols, pivots, exponents, misfit)
+            yield _scaled(x, symbols, pivots, exponents, violation)
 
 
 def _scalings_with_offset(
@@ -224,7 +224,7 @@ def _scalings_with_offset(
     term, expression = torch.full_like(x[:, 0], constant), sympy.Float(constant)
     for found in _scalings(x, symbols, points, value - constant, gradient):
         note = f"{found.note}, after a constant"
-        yield replace(found, note=note, rough=found.rough + found.misfit, term=term, term_expression=expression)
+        yield replace(found, note=note, rough=found.rough + found.violation, term=term, term_expression=expression)
 
 
 def _pivoted(
@@ -288,7 +288,11 @@ def _divides(x: Tensor, pivots: tuple[int, ...], exponents: list[list[sympy.Rati
 
 
 def _scaled(
-    x: Tensor, symbols: list[sympy.Expr], pivots: tuple[int, ...], exponents: list[list[sympy.Rational]], misfit: float
+    x: Tensor,
+    symbols: list[sympy.Expr],
+    pivots: tuple[int, ...],
+    exponents: list[list[sympy.Rational]],
+    violation: float,
 ) -> Reduction:
     import sympy
 
@@ -302,7 +306,7 @@ def _scaled(
     factor = _product(x, pivots, powers)
     outside = sympy.Mul(*(symbols[j] ** p for j, p in zip(pivots, powers, strict=True)))
     stacked = torch.stack(columns, -1) if columns else x.new_zeros((len(x), 0))
-    return Reduction(misfit, stacked, expressions, factor, outside, f"{len(pivots)} of the columns as units")
+    return Reduction(violation, stacked, expressions, factor, outside, f"{len(pivots)} of the columns as units")
 
 
 def _product(x: Tensor, columns: tuple[int, ...], powers: list[sympy.Rational]) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import chain
 
-from superpose.formulas.from_table.laws import Found, find_laws
+from superpose.formulas.from_table.laws import LawSearchResult, find_laws
 from superpose.formulas.recommendation import Finding
 from superpose.tasks.regression import findings
 from superpose.tasks.regression.context import BUDGET, Context
@@ -22,7 +22,7 @@ class Structure:
         interrupted: whether a user interrupted the search.
     """
 
-    laws: tuple[Found, ...] = ()
+    laws: tuple[LawSearchResult, ...] = ()
     found: tuple[Finding, ...] = ()
     law: Finding | None = None
     interrupted: bool = False
@@ -40,7 +40,7 @@ class Structure:
 
 def search_structure(context: Context) -> Structure:
     """Search the laws of every target."""
-    laws: list[Found] = []
+    laws: list[LawSearchResult] = []
     found: list[Finding] = []
     try:
         law = _search(context, laws, found)
@@ -49,7 +49,7 @@ def search_structure(context: Context) -> Structure:
     return Structure(tuple(laws), tuple(found), law)
 
 
-def _search(context: Context, laws: list[Found], found: list[Finding]) -> Finding | None:
+def _search(context: Context, laws: list[LawSearchResult], found: list[Finding]) -> Finding | None:
     data, options = context.data, context.options
 
     def keep(finding: Finding | None) -> Finding | None:

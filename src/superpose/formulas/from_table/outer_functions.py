@@ -1,4 +1,4 @@
-"""Outer functions: what may have been done last, and how to undo it.
+"""OuterFunction functions: what may have been done last, and how to undo it.
 
 If ``y = f(g(x))`` with a known ``f``, then ``f^-1(y) = g(x)`` may be a sum of few terms where ``y`` itself is not.
 Errors are measured in the units of ``y`` all the same: a row of ``f^-1(y)`` weighs as much as one over its slope.
@@ -24,7 +24,7 @@ _OVER = 1.1
 
 
 @dataclass(frozen=True)
-class Outer:
+class OuterFunction:
     """A function ``f`` of which ``f^-1`` was taken of the target.
 
     Attributes:
@@ -44,7 +44,7 @@ class Outer:
     outside: Callable[[sympy.Expr], sympy.Expr]
 
 
-def outers(y: Tensor) -> Iterator[Outer]:
+def outer_functions(y: Tensor) -> Iterator[OuterFunction]:
     """Every outer function that can be undone on a target ``y [N]``, the identity first.
 
     Where rows have to be left out, those that stay must have different values: of a target of zeros and ones only the
@@ -55,10 +55,10 @@ def outers(y: Tensor) -> Iterator[Outer]:
             yield outer
 
 
-def _undone(y: Tensor) -> Iterator[Outer]:
+def _undone(y: Tensor) -> Iterator[OuterFunction]:
     import sympy
 
-    yield Outer("x", 0, y, torch.ones_like(y), None, lambda inner: inner)
+    yield OuterFunction("x", 0, y, torch.ones_like(y), None, lambda inner: inner)
     sign = 1 if float(y.mean()) > 0 else -1
     size = float(y.abs().max())
     one_sided = sign * y
@@ -69,8 +69,8 @@ def _undone(y: Tensor) -> Iterator[Outer]:
         rows = None if bool(positive.all()) else torch.nonzero(positive)[:, 0]
         z = one_sided if rows is None else one_sided[rows]
 
-        def made(name: str, cost: int, values: Tensor, slope: Tensor, f: Callable[..., sympy.Expr]) -> Outer:
-            return Outer(name, cost, values, 1 / slope, rows, lambda inner: sign * f(inner))
+        def made(name: str, cost: int, values: Tensor, slope: Tensor, f: Callable[..., sympy.Expr]) -> OuterFunction:
+            return OuterFunction(name, cost, values, 1 / slope, rows, lambda inner: sign * f(inner))
 
         yield made("1/x", 2, 1 / z, z**-2, lambda u: 1 / u)
         yield made("sqrt", 2, z**2, 2 * z, sympy.sqrt)
@@ -80,27 +80,27 @@ def _undone(y: Tensor) -> Iterator[Outer]:
         yield made("1/x^2", 2, z**-0.5, 0.5 * z**-1.5, lambda u: u**-2)
     low, high = float(y.min()), float(y.max())
     if high - low < 40 and max(-low, high) < 200:
-        yield Outer("log", 1, y.exp(), (-y).exp(), None, sympy.log)
+        yield OuterFunction("log", 1, y.exp(), (-y).exp(), None, sympy.log)
     inside = 1 - 1e-12
     if -math.pi / 2 <= low and high <= math.pi / 2:
-        yield Outer("arcsin", 1, y.sin(), 1 / y.cos().clamp(min=1e-2), None, sympy.asin)
+        yield OuterFunction("arcsin", 1, y.sin(), 1 / y.cos().clamp(min=1e-2), None, sympy.asin)
         if max(-low, high) < 1.5:
-            yield Outer("arctan", 1, y.tan(), y.cos() ** 2, None, sympy.atan)
+            yield OuterFunction("arctan", 1, y.tan(), y.cos() ** 2, None, sympy.atan)
     if low >= 0 and high <= math.pi:
-        yield Outer("arccos", 1, y.cos(), 1 / y.sin().clamp(min=1e-2), None, sympy.acos)
+        yield OuterFunction("arccos", 1, y.cos(), 1 / y.sin().clamp(min=1e-2), None, sympy.acos)
     if max(-low, high) < _OVER and low < 0.98:
         # Saturated rows say nothing of the argument, and what noise they have would weigh heavily.
         steep, slanted = (torch.nonzero(y.abs() < most)[:, 0] for most in (0.95, 1 - 1e-7))
         rows = steep if len(steep) > 0.3 * len(y) else slanted
         if len(rows) > 0.3 * len(y):
             z = y[rows]
-            yield Outer("tanh", 1, torch.atanh(z * inside), (1 - z**2).clamp(min=1e-12), rows, sympy.tanh)
+            yield OuterFunction("tanh", 1, torch.atanh(z * inside), (1 - z**2).clamp(min=1e-12), rows, sympy.tanh)
     if low >= -1 and high <= 1:
-        yield Outer("sin", 1, torch.asin(y * inside), (1 - y**2).clamp(min=1e-6).sqrt(), None, sympy.sin)
-        yield Outer("cos", 1, torch.acos(y * inside), (1 - y**2).clamp(min=1e-6).sqrt(), None, sympy.cos)
+        yield OuterFunction("sin", 1, torch.asin(y * inside), (1 - y**2).clamp(min=1e-6).sqrt(), None, sympy.sin)
+        yield OuterFunction("cos", 1, torch.acos(y * inside), (1 - y**2).clamp(min=1e-6).sqrt(), None, sympy.cos)
 
 
-def kept(x: Tensor, weight: Tensor, outer: Outer, count: int) -> tuple[Tensor, Tensor, Tensor]:
+def kept(x: Tensor, weight: Tensor, outer: OuterFunction, count: int) -> tuple[Tensor, Tensor, Tensor]:
     """The first rows of a column that an outer function leaves: the column, ``f^-1`` of the target, and weights.
 
     Args:
@@ -114,4 +114,4 @@ def kept(x: Tensor, weight: Tensor, outer: Outer, count: int) -> tuple[Tensor, T
     return x[:count], outer.values[:count], row_weight[:count]
 
 
-__all__ = ["Outer", "kept", "outers"]
+__all__ = ["OuterFunction", "kept", "outer_functions"]

@@ -1,6 +1,6 @@
 """Reductions found by trying, where a function is too lively for its derivatives to be known.
 
-A stand-in for the smaller table still tells: it can only be as good as that for the larger one if nothing was lost.
+A surrogate for the smaller table still tells: it can only be as good as that for the larger one if nothing was lost.
 """
 
 from __future__ import annotations
@@ -12,36 +12,35 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from superpose.formulas.from_table.node import Node
-from superpose.formulas.from_table.surrogate import smooth
+from superpose.formulas.from_table.subproblem import Subproblem
 from superpose.formulas.from_table.symmetries import Reduction
 
 if TYPE_CHECKING:
     import sympy
 
 _EXPONENTS = (0, 1, -1, 2, -2)
-# A stand-in for the smaller table may err by so much more and still count as equal.
+# A surrogate for the smaller table may err by so much more and still count as equal.
 _EQUAL = 1.1
 _MISFIT = 0.05
-_MOST_LEADING = 9
+_MAX_LEADING = 9
 
 
-def trials(node: Node, error: float, deadline: float) -> list[Reduction]:
+def verified_reductions(problem: Subproblem, error: float, deadline: float) -> list[Reduction]:
     """Columns that scale the target or do not matter, and pairs that enter as one, the best first.
 
     Args:
-        error: of the stand-in for the node itself.
+        error: of the surrogate for the problem itself.
     """
     found = []
-    for reduction in itertools.chain(_without(node), _pairs(node)):
+    for reduction in itertools.chain(_without(problem), _pairs(problem)):
         if time.monotonic() > deadline:
             break
         if not bool(torch.isfinite(reduction.columns).all()):
             continue
-        child = node.reduced(reduction)
+        child = problem.reduced(reduction)
         if not bool(torch.isfinite(child.y).all()):
             continue
-        reached = smooth(child.x, child.y, child.weight, node.spread).error
+        reached = child.surrogate().error
         if reached < _EQUAL * error:
             found.append((reached, reduction))
     found.sort(key=lambda item: item[0])
@@ -51,34 +50,34 @@ def trials(node: Node, error: float, deadline: float) -> list[Reduction]:
     ]
 
 
-def leading(node: Node, error: float, reach: torch.Tensor, deadline: float) -> list[Reduction]:
+def leading_columns(problem: Subproblem, error: float, reach: torch.Tensor, deadline: float) -> list[Reduction]:
     """The fewest of a table's columns that hold as much as all of them, those that move the target most first.
 
     Args:
-        error: of the stand-in for all columns.
+        error: of the surrogate for all columns.
         reach: ``[n]`` how much each column moves it.
     """
     import sympy
 
-    count = node.x.shape[1]
+    count = problem.x.shape[1]
     order = reach.argsort(descending=True).tolist()
-    for size in range(1, min(count, _MOST_LEADING + 1)):
+    for size in range(1, min(count, _MAX_LEADING + 1)):
         if time.monotonic() > deadline:
             break
         kept = sorted(order[:size])
-        if smooth(node.x[:, kept], node.y, node.weight, node.spread).error <= max(_EQUAL * error, 1e-9):
-            symbols = [node.symbols[k] for k in kept]
-            note = f"{size} of the columns alone"
-            return [Reduction(0.0, node.x[:, kept], symbols, None, sympy.Integer(1), note)]
+        symbols, note = [problem.symbols[k] for k in kept], f"{size} of the columns alone"
+        reduction = Reduction(0.0, problem.x[:, kept], symbols, None, sympy.Integer(1), note)
+        if problem.reduced(reduction).surrogate().error <= max(_EQUAL * error, 1e-9):
+            return [reduction]
     return []
 
 
-def _without(node: Node) -> Iterator[Reduction]:
+def _without(problem: Subproblem) -> Iterator[Reduction]:
     """``y = x_i^p g(the others)``."""
-    count = node.x.shape[1]
+    count = problem.x.shape[1]
     for i in range(count if count > 1 else 0):
         rest = [j for j in range(count) if j != i]
-        column, symbol = node.x[:, i], node.symbols[i]
+        column, symbol = problem.x[:, i], problem.symbols[i]
         away = float(column.abs().min()) > 1e-3 * float(column.abs().max())
         for exponent in _EXPONENTS:
             if exponent and not away:
@@ -86,27 +85,27 @@ def _without(node: Node) -> Iterator[Reduction]:
             factor = column**exponent if exponent else None
             yield Reduction(
                 0.0,
-                node.x[:, rest],
-                [node.symbols[j] for j in rest],
+                problem.x[:, rest],
+                [problem.symbols[j] for j in rest],
                 factor,
                 symbol**exponent,
                 f"without {symbol}" if not exponent else f"{symbol} as a unit",
             )
 
 
-def _pairs(node: Node) -> Iterator[Reduction]:
+def _pairs(problem: Subproblem) -> Iterator[Reduction]:
     """``y = g(x_i o x_j, the others)`` with ``o`` a difference, a sum, a product, a quotient or a sum of squares."""
     import sympy
 
-    count = node.x.shape[1]
+    count = problem.x.shape[1]
     for i, j in itertools.combinations(range(count if count > 2 else 0), 2):
         rest = [k for k in range(count) if k not in (i, j)]
-        p, q, s, t = node.x[:, i], node.x[:, j], node.symbols[i], node.symbols[j]
+        p, q, s, t = problem.x[:, i], problem.x[:, j], problem.symbols[i], problem.symbols[j]
         pairs: list[tuple[torch.Tensor, sympy.Expr]] = [(p - q, s - t), (p + q, s + t), (p * q, s * t)]
         pairs.append((p**2 + q**2, s**2 + t**2))
         if float(q.abs().min()) > 1e-3 * float(q.abs().max()):
             pairs.append((p / q, s / t))
         for column, expression in pairs:
-            columns = torch.cat([column[:, None], node.x[:, rest]], -1)
-            others = [node.symbols[k] for k in rest]
+            columns = torch.cat([column[:, None], problem.x[:, rest]], -1)
+            others = [problem.symbols[k] for k in rest]
             yield Reduction(0.0, columns, [expression, *others], None, sympy.Integer(1), f"{expression} as one")

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from superpose.formulas import selection
 from superpose.formulas.expressions.splines import SplineEdge
+from superpose.formulas.from_table.surrogate import Surrogate, fit_surrogate
 from superpose.formulas.from_table.symmetries import Reduction
 
 if TYPE_CHECKING:
@@ -46,8 +47,19 @@ class Guess:
         return self.make()
 
 
+def best_guesses(found: list[Guess], count: int = 8) -> list[Guess]:
+    """The guesses with the best scores, each expression once."""
+    kept: list[Guess] = []
+    for guess in sorted(found, key=lambda guess: guess.score):
+        if all(guess.expression != other.expression for other in kept):
+            kept.append(guess)
+        if len(kept) == count:
+            break
+    return kept
+
+
 @dataclass(frozen=True)
-class Node:
+class Subproblem:
     """A table.
 
     Attributes:
@@ -68,7 +80,11 @@ class Node:
     lift: Callable[[sympy.Expr], sympy.Expr]
     notes: tuple[str, ...] = ()
 
-    def reduced(self, reduction: Reduction) -> Node:
+    def surrogate(self) -> Surrogate:
+        """A surrogate for the table."""
+        return fit_surrogate(self.x, self.y, self.weight, self.spread)
+
+    def reduced(self, reduction: Reduction) -> Subproblem:
         """The smaller table of a reduction."""
         import sympy
 
@@ -86,4 +102,4 @@ class Node:
             return self.lift(made if reduction.term_expression is None else reduction.term_expression + made)
 
         notes = (*self.notes, reduction.note)
-        return Node(reduction.columns, y, weight, symbols, self.spread, lift, notes)
+        return Subproblem(reduction.columns, y, weight, symbols, self.spread, lift, notes)

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from superpose.formulas.from_table import chebyshev
 from superpose.formulas.from_table.curve import curves
-from superpose.formulas.from_table.node import Guess, Node
+from superpose.formulas.from_table.subproblem import Guess, Subproblem
 from superpose.formulas.from_table.symmetries import Reduction
 from superpose.nn.symbolic_functions import torch_function
 
@@ -40,21 +40,21 @@ _READING = 3.0
 
 
 class _Pair(NamedTuple):
-    misfit: float
+    violation: float
     places: tuple[int, int]
     # Coefficients of Chebyshev polynomials over the columns' ranges.
     slopes: tuple[Tensor, Tensor]
 
 
-def hidden_sums(node: Node, points: Tensor, gradient: Tensor, deadline: float) -> list[Reduction]:
+def latent_sums(problem: Subproblem, points: Tensor, gradient: Tensor, deadline: float) -> list[Reduction]:
     """Reductions of two columns to one, the best two.
 
     Args:
-        node: the table.
+        problem: the table.
         points: ``[S, n]`` where the slopes are known.
         gradient: ``[S, n]`` derivatives of the target by every column there.
     """
-    low, high = node.x.amin(0), node.x.amax(0)
+    low, high = problem.x.amin(0), problem.x.amax(0)
     inner = 2 * (points - low) / (high - low) - 1
     bases = [chebyshev.polynomials(column, _DEGREE) for column in inner.unbind(-1)]
     size = gradient.square().mean(0).sqrt()
@@ -63,10 +63,10 @@ def hidden_sums(node: Node, points: Tensor, gradient: Tensor, deadline: float) -
         if bool((size[[i, j]] > 1e-6 * size.max()).all()):
             pairs.append(_null(bases, gradient / size, (i, j), float(size[i] / size[j])))
     found: list[Reduction] = []
-    for pair in sorted(pairs, key=lambda pair: pair.misfit):
-        if pair.misfit > _SMALL or len(found) == _MOST or time.monotonic() > deadline:
+    for pair in sorted(pairs, key=lambda pair: pair.violation):
+        if pair.violation > _SMALL or len(found) == _MOST or time.monotonic() > deadline:
             break
-        made = _reduction(node, pair, (low, high), deadline)
+        made = _reduction(problem, pair, (low, high), deadline)
         if made is not None:
             found.append(made)
     return found
@@ -81,38 +81,38 @@ def _null(bases: list[Tensor], gradient: Tensor, places: tuple[int, int], ratio:
     _, sizes, rows = torch.linalg.svd(matrix / math.sqrt(len(matrix)), full_matrices=False)
     null, terms = rows[-1], bases[i].shape[1]
     by_q, by_p = null[:terms], null[terms:]
-    misfit = float(sizes[-1]) if float(sizes[-2]) > _APART * float(sizes[-1]) else 1.0
-    return _Pair(misfit, places, (by_p * ratio, by_q))
+    violation = float(sizes[-1]) if float(sizes[-2]) > _APART * float(sizes[-1]) else 1.0
+    return _Pair(violation, places, (by_p * ratio, by_q))
 
 
-def _reduction(node: Node, pair: _Pair, ends: tuple[Tensor, Tensor], deadline: float) -> Reduction | None:
+def _reduction(problem: Subproblem, pair: _Pair, ends: tuple[Tensor, Tensor], deadline: float) -> Reduction | None:
     import sympy
 
-    read = [_curve(node, pair, n, ends, 1.0, deadline) for n in (0, 1)]
+    read = [_curve(problem, pair, n, ends, 1.0, deadline) for n in (0, 1)]
     for n in (0, 1):
         # Both share an unknown factor: what one of them is multiplied by, when it is plain, makes the other plain too.
         first, other = read[n], read[1 - n]
         factor = None if first is None or first.size > _PLAIN else _factor(first.expression)
         if factor is not None and (other is None or other.size > _PLAIN):
-            again = _curve(node, pair, 1 - n, ends, factor, deadline)
+            again = _curve(problem, pair, 1 - n, ends, factor, deadline)
             read[1 - n] = min((guess for guess in (again, other) if guess), key=lambda guess: guess.score, default=None)
     known = [guess for guess in read if guess is not None]
     if len(known) < 2:
         return None
     i, j = pair.places
     total = sympy.Add(*(guess.expression for guess in known))
-    rough = 10 * max(pair.misfit, *(guess.error for guess in known))
-    column = torch_function(total, [node.symbols[i], node.symbols[j]])(node.x[:, i], node.x[:, j])
-    rest = [k for k in range(node.x.shape[1]) if k not in pair.places]
-    columns = torch.cat([column[:, None], node.x[:, rest]], -1)
-    note = f"{node.symbols[i]} and {node.symbols[j]} in one sum"
+    rough = 10 * max(pair.violation, *(guess.error for guess in known))
+    column = torch_function(total, [problem.symbols[i], problem.symbols[j]])(problem.x[:, i], problem.x[:, j])
+    rest = [k for k in range(problem.x.shape[1]) if k not in pair.places]
+    columns = torch.cat([column[:, None], problem.x[:, rest]], -1)
+    note = f"{problem.symbols[i]} and {problem.symbols[j]} in one sum"
     return Reduction(
-        pair.misfit, columns, [total, *(node.symbols[k] for k in rest)], None, sympy.Integer(1), note, rough
+        pair.violation, columns, [total, *(problem.symbols[k] for k in rest)], None, sympy.Integer(1), note, rough
     )
 
 
 def _curve(
-    node: Node, pair: _Pair, n: int, ends: tuple[Tensor, Tensor], factor: float, deadline: float
+    problem: Subproblem, pair: _Pair, n: int, ends: tuple[Tensor, Tensor], factor: float, deadline: float
 ) -> Guess | None:
     """One of the two curves as a multiple of an expression, the factor given."""
     place, slope = pair.places[n], pair.slopes[n] / factor
@@ -123,10 +123,11 @@ def _curve(
     spread = float(values.std(correction=0))
     if not spread > 0:
         return None
-    symbol = node.symbols[place]
+    symbol = problem.symbols[place]
     x = low + (high - low) * (inner + 1) / 2
-    own = Node(x[:, None], values, torch.ones_like(values), [symbol], spread, lambda expression: factor * expression)
-    enough = max(10 * pair.misfit, 1e-9)
+    ones = torch.ones_like(values)
+    own = Subproblem(x[:, None], values, ones, [symbol], spread, lambda expression: factor * expression)
+    enough = max(10 * pair.violation, 1e-9)
     guesses = curves(own, min(deadline, time.monotonic() + _READING), enough=enough)
     return next((guess for guess in guesses if guess.error < max(_READ, enough)), None)
 
@@ -139,4 +140,4 @@ def _factor(expression: sympy.Expr) -> float | None:
     return abs(float(terms[0].as_coeff_Mul()[0])) if len(terms) == 1 else None
 
 
-__all__ = ["hidden_sums"]
+__all__ = ["latent_sums"]

@@ -16,11 +16,14 @@ from superpose.data import Dataset
 from superpose.formulas import Law, find_laws
 from superpose.formulas.expressions import rewrite
 from superpose.formulas.expressions.constants import ConstantFit
-from superpose.formulas.from_table.engine import Engine
-from superpose.formulas.from_table.laws import _evidence, _front, _measured
-from superpose.formulas.from_table.node import Guess
-from superpose.formulas.from_table.simplification import tidied
+from superpose.formulas.from_table.law_pool import LawPool
+from superpose.formulas.from_table.law_ranking import front
+from superpose.formulas.from_table.law_search import LawSearch
+from superpose.formulas.from_table.laws import _measured
+from superpose.formulas.from_table.simplification import simplified
+from superpose.formulas.from_table.subproblem import Guess
 from superpose.nn.symbolic_functions import torch_function
+from superpose.stopping import StopReason
 
 DOUBLE = torch.float64
 a, b = (sympy.Symbol(name, real=True) for name in "ab")
@@ -48,33 +51,34 @@ def guess(expression: sympy.Expr, error: float, size: float = 5.0) -> Guess:
 
 
 @pytest.fixture
-def noisy() -> Engine:
+def noisy() -> LawPool:
     """y = a*b and noise of 0.01."""
     x = random(3000, 2)
-    engine = Engine(x, x[:, 0] * x[:, 1] + 0.01 * normal(3000), (a, b), deadline=time.monotonic() + 60)
-    engine.floor = 0.01 / engine.spread
-    return engine
+    pool = LawPool(x, x[:, 0] * x[:, 1] + 0.01 * normal(3000), (a, b))
+    pool.floor = 0.01 / pool.spread
+    return pool
 
 
 # -- when it ends
 
 
-def test_a_law_is_enough_when_nothing_but_noise_is_left(noisy: Engine) -> None:
+def test_a_law_is_enough_when_nothing_but_noise_is_left(noisy: LawPool) -> None:
     assert not noisy.found()
     for expression, enough in ((a * b, True), (a * b + 0.008 * sympy.sin(3 * a), False), (a * b + 0.05 * b, False)):
         values = torch_function(expression, (a, b), {})(*noisy.x.unbind(-1))
         error = float((values - noisy.y).square().mean().sqrt()) / noisy.spread
         noisy.laws = [Law(expression, error, "")]
         assert noisy.found() == enough
-    # However little structure is left, a law that errs more than a stand-in is not enough.
+    # However little structure is left, a law that errs more than a surrogate is not enough.
     noisy.laws, noisy.floor = [Law(a * b, 0.01 / noisy.spread, "")], 0.005 / noisy.spread
     assert not noisy.found()
 
 
 def test_no_time_is_no_law_and_says_so() -> None:
     x = random(200, 2)
-    engine = Engine(x, x[:, 0] * x[:, 1], (a, b), deadline=time.monotonic() - 1)
-    assert engine.run() == "the time was over" and engine.laws == []
+    pool = LawPool(x, x[:, 0] * x[:, 1], (a, b))
+    search = LawSearch(pool, time.monotonic() - 1)
+    assert search.run() == "the time was over" and search.stop is StopReason.TIME_LIMIT and pool.laws == []
 
 
 def test_what_is_left_to_explain_is_said(counted_time: CountingClock) -> None:
@@ -84,7 +88,7 @@ def test_what_is_left_to_explain_is_said(counted_time: CountingClock) -> None:
     assert not found.complete and "residuals still show structure" in found.reason
 
 
-@pytest.mark.parametrize("word", ["stand-in", "error"])
+@pytest.mark.parametrize("word", ["surrogate", "error"])
 def test_interrupting_keeps_what_was_found(word: str) -> None:
     def interrupt(event: str) -> None:
         if word in event:
@@ -111,26 +115,25 @@ def test_interrupting_later_leaves_a_law() -> None:
 # -- what it keeps
 
 
-def test_poor_guesses_wait_and_are_fitted_in_the_end(noisy: Engine) -> None:
-    noisy.consider([guess(2.0 * a, 0.5), guess(1.5 * a * b, 0.1)], stand_in=0.001)
-    assert noisy.laws == [] and len(noisy.poor) == 2
-    noisy.settle(1)
+def test_poor_guesses_wait_and_are_fitted_in_the_end(noisy: LawPool) -> None:
+    noisy.consider([guess(2.0 * a, 0.5), guess(1.5 * a * b, 0.1)], 0.001, math.inf)
+    assert noisy.laws == [] and len(noisy.postponed) == 2
+    noisy.fit_postponed(1)
     (law,) = noisy.laws
     assert law.expression.free_symbols == {a, b} and law.error == pytest.approx(noisy.floor, rel=0.1)
 
 
-def test_a_guess_is_fitted_once_and_without_values_not_at_all(noisy: Engine) -> None:
+def test_a_guess_is_fitted_once_and_without_values_not_at_all(noisy: LawPool) -> None:
     for _ in range(2):
-        noisy.consider(
-            [guess(1.5 * a * b, 0.1), guess(sympy.log(-1.5 * a), 0.1), guess(sympy.gamma(1.5 * a), 0.1)], 0.1
-        )
+        found = [guess(1.5 * a * b, 0.1), guess(sympy.log(-1.5 * a), 0.1), guess(sympy.gamma(1.5 * a), 0.1)]
+        noisy.consider(found, 0.1, math.inf)
     assert len(noisy.laws) == 1
 
 
-def test_simpler_laws_are_each_better_than_those_before(noisy: Engine) -> None:
+def test_simpler_laws_are_each_better_than_those_before(noisy: LawPool) -> None:
     noisy.laws = [Law(e, error, "") for e, error in
                   ((2 * a, 0.5), (a + b, 0.6), (a + b + 2, 0.2), (a * b + 0.01 * a + b, 0.001))]  # fmt: skip
-    noisy.poor = [guess(1.5 * a + 1.5 * b + 1.5, 0.1, 3.0)]
+    noisy.postponed = [guess(1.5 * a + 1.5 * b + 1.5, 0.1, 3.0)]
     found = noisy.simpler(noisy.laws[-1], 5)
     assert found[0].expression == 2 * a
     assert [law.error for law in found] == sorted((law.error for law in found), reverse=True)
@@ -143,8 +146,8 @@ def test_the_front_goes_from_simple_to_accurate() -> None:
         Law(e, error, "") for e, error in ((a * b + a, 0.1), (a, 0.5), (b, 0.6), (a * b * 2 + a + 1, 0.2), (a + 1, 0.3))
     ]
     best = laws[3]
-    assert [law.expression for law in _front(laws, best)] == [a, a + 1, a * b + a, best.expression]
-    assert [law.expression for law in _front(laws[:3], laws[0])] == [a, a * b + a]
+    assert [law.expression for law in front(laws, best)] == [a, a + 1, a * b + a, best.expression]
+    assert [law.expression for law in front(laws[:3], laws[0])] == [a, a * b + a]
 
 
 def test_a_table_without_a_column_left_is_a_constant() -> None:
@@ -185,13 +188,13 @@ def test_sorted_rows_are_dealt_out_first() -> None:
 def test_units_that_are_chosen_lead_back() -> None:
     x = random(50, 2) * torch.tensor([2e-25, 30.0], dtype=DOUBLE)
     y = 1e9 * random(50, seed=5)
-    columns, target, back, unit = _measured(x, y, (a, b))
+    columns, target, units = _measured(x, y, (a, b))
     for values in (columns[:, 0], target):
         assert 0.1 < float(values.abs().median()) < 10
     torch.testing.assert_close(columns[:, 1], x[:, 1])
     law = a + sympy.exp(b / 50)
     there = torch_function(law, (a, b), {})(*columns.unbind(-1))
-    here = torch_function(unit * law.xreplace(back), (a, b), {})(*x.unbind(-1))
+    here = torch_function(units.restored(law), (a, b), {})(*x.unbind(-1))
     torch.testing.assert_close(here / y, there / target, rtol=1e-12, atol=0)
 
 
@@ -221,7 +224,7 @@ def test_a_law_is_written_as_a_person_would(law: sympy.Expr, written: sympy.Expr
     x = random(400, 2)
     x[:, 0] *= -1
     y = torch_function(law, (a, b), {})(*x.unbind(-1))
-    found = tidied(law, ConstantFit((a, b), x, y, {}))
+    found = simplified(law, ConstantFit((a, b), x, y, {}))
     assert math.sqrt(found.error) < 1e-10
     assert sympy.simplify(found.expression - written) == 0
     assert rewrite.complexity(found.expression) <= rewrite.complexity(written) + 2
@@ -230,6 +233,6 @@ def test_a_law_is_written_as_a_person_would(law: sympy.Expr, written: sympy.Expr
 def test_in_noise_a_spline_counts_as_what_it_takes() -> None:
     plain = Law(a * sympy.exp(b), 1.00e-2, "")
     spline = Law(a * sympy.Function("_spline_1", real=True)(b), 0.9999e-2, "")
-    assert _evidence(plain, 8000) < _evidence(spline, 8000)
+    assert plain.description_length(8000) < spline.description_length(8000)
     # What errs by significantly less is likelier, however much it takes.
-    assert _evidence(replace(spline, error=0.9e-2), 8000) < _evidence(plain, 8000)
+    assert replace(spline, error=0.9e-2).description_length(8000) < plain.description_length(8000)

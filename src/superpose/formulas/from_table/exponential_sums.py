@@ -19,8 +19,8 @@ from torch import Tensor
 
 from superpose.formulas import selection
 from superpose.formulas.expressions import constants
-from superpose.formulas.from_table.node import Guess, Node
-from superpose.formulas.from_table.outer import Outer, kept, outers
+from superpose.formulas.from_table.outer_functions import OuterFunction, kept, outer_functions
+from superpose.formulas.from_table.subproblem import Guess, Subproblem
 from superpose.formulas.from_table.symmetries import Reduction
 from superpose.nn.symbolic_functions import torch_function
 from superpose.spline import grid, reference
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     import sympy
 
 _ROWS, _FIT_ROWS = 4000, 800
-_DEGREE, _MOST_INTERVALS = 5, 100
+_DEGREE, _MAX_INTERVALS = 5, 100
 # Evenly spaced points, and the columns of their Hankel matrix.
 _POINTS, _WINDOW = 240, 80
-_MOST_RATES = 8
+_MAX_RATES = 8
 # Rates times the length of the curve: less is a polynomial, more is no mode but an end effect.
 _STILL, _STEEPEST = 0.7, 60.0
 _DAMPED = 1e-3
@@ -41,17 +41,17 @@ _EXACT = selection.FLOORS.rounding
 _HOPELESS, _FITTED = 0.1, 2
 # A further mode must lower the error to this share.
 _WORTH = 0.3
-# Outer functions whose argument may be a sum of modes.
+# OuterFunction functions whose argument may be a sum of modes.
 _OUTERS = ("x", "1/x", "exp", "sqrt", "log", "1/sqrt")
 
 
-def modes(node: Node, deadline: float) -> Iterator[Guess]:
+def exponential_sums(problem: Subproblem, deadline: float) -> Iterator[Guess]:
     """Guesses for a table of one column: sums of few modes under an outer function, then those of other variables."""
     import sympy
 
-    x, symbol = node.x[:, 0], node.symbols[0]
+    x, symbol = problem.x[:, 0], problem.symbols[0]
     best = math.inf
-    for guess in _modes(node, deadline):
+    for guess in _modes(problem, deadline):
         best = min(best, guess.error)
         yield guess
     for column, expression, usable in (
@@ -60,14 +60,14 @@ def modes(node: Node, deadline: float) -> Iterator[Guess]:
     ):
         if usable and best > _EXACT:
             made = Reduction(0.0, column[:, None], [expression], None, sympy.Integer(1), str(expression))
-            yield from _modes(node.reduced(made), deadline)
+            yield from _modes(problem.reduced(made), deadline)
 
 
-def _modes(node: Node, deadline: float) -> Iterator[Guess]:
-    for outer in outers(node.y):
+def _modes(problem: Subproblem, deadline: float) -> Iterator[Guess]:
+    for outer in outer_functions(problem.y):
         if outer.name not in _OUTERS or time.monotonic() > deadline:
             continue
-        x, y, weight = kept(node.x[:, 0], node.weight, outer, _ROWS)
+        x, y, weight = kept(problem.x[:, 0], problem.weight, outer, _ROWS)
         even = _evenly(x, y, weight)
         if even is None:
             continue
@@ -79,20 +79,20 @@ def _modes(node: Node, deadline: float) -> Iterator[Guess]:
             if not bool(torch.isfinite(basis).all()):
                 continue
             solution = torch.linalg.lstsq(basis, goal[:, None], driver="gelsy").solution[:, 0]
-            error = float((basis @ solution - goal).square().mean().sqrt()) / node.spread
+            error = float((basis @ solution - goal).square().mean().sqrt()) / problem.spread
             if error > _WORTH * least:
                 continue
             least = error
             count = len(rates) + powers
             if error < _HOPELESS:
-                found.append((error, _written(node.symbols[0], rates, powers, solution.tolist()), count))
+                found.append((error, _written(problem.symbols[0], rates, powers, solution.tolist()), count))
         for _, inner, count in sorted(found, key=lambda item: item[0] * 2 ** item[2])[:_FITTED]:
-            yield _fitted(node, outer, inner, count)
+            yield _fitted(problem, outer, inner, count)
 
 
 def _evenly(x: Tensor, y: Tensor, weight: Tensor) -> Tensor | None:
     """The curve at evenly spaced points, by a least-squares spline; None if the rows leave it open."""
-    count = min(_MOST_INTERVALS, len(x) // 10)
+    count = min(_MAX_INTERVALS, len(x) // 10)
     low, high = x.min(), x.max()
     if count < 4 or not bool(high > low):
         return None
@@ -114,7 +114,7 @@ def _rates(even: Tensor, length: float) -> Iterator[tuple[list[complex], int]]:
     _, _, rows = torch.linalg.svd(hankel / even.abs().max().clamp(min=1e-300), full_matrices=False)
     step = length / (len(even) - 1)
     seen = set()
-    for count in range(1, _MOST_RATES + 1):
+    for count in range(1, _MAX_RATES + 1):
         space = rows[:count].T
         shift = torch.linalg.lstsq(space[:-1], space[1:]).solution
         found = [complex(z) for z in torch.linalg.eigvals(shift).tolist() if abs(z) > 1e-6]
@@ -167,17 +167,17 @@ def _written(symbol: sympy.Expr, rates: list[complex], powers: int, solution: li
     return sympy.Add(*terms)
 
 
-def _fitted(node: Node, outer: Outer, inner: sympy.Expr, count: int) -> Guess:
+def _fitted(problem: Subproblem, outer: OuterFunction, inner: sympy.Expr, count: int) -> Guess:
     """With the rates fitted to the rows themselves: those of the pencil are as good as the spline."""
-    symbol = node.symbols[0]
-    x, y, weight = node.x[:_FIT_ROWS], node.y[:_FIT_ROWS], node.weight[:_FIT_ROWS]
+    symbol = problem.symbols[0]
+    x, y, weight = problem.x[:_FIT_ROWS], problem.y[:_FIT_ROWS], problem.weight[:_FIT_ROWS]
     whole = constants.ConstantFit((symbol,), x, y, {}).fit(outer.outside(inner), steps=12).expression
     residual = (torch_function(whole, [symbol])(x[:, 0]) - y) * weight
-    error = float(residual.square().mean().sqrt()) / node.spread
-    lifted = functools.partial(node.lift, whole)
+    error = float(residual.square().mean().sqrt()) / problem.spread
+    lifted = functools.partial(problem.lift, whole)
     return Guess(
         lifted, error if math.isfinite(error) else math.inf, f"{outer.name} of modes", outer.complexity + 7.0 * count
     )
 
 
-__all__ = ["modes"]
+__all__ = ["exponential_sums"]

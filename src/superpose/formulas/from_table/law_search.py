@@ -1,0 +1,350 @@
+"""The search for a law: tables are made smaller by symmetries, and guesses are made for every table on the way.
+
+Guesses are rough. Each promising one is written in the columns of the whole table, where all of its constants are
+fitted together; the error there is what counts. Tables wait in a queue, the clearest reduction first.
+"""
+
+from __future__ import annotations
+
+import enum
+import heapq
+import itertools
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from superpose.formulas import selection
+from superpose.formulas.from_table.additive import additive
+from superpose.formulas.from_table.curve import stages
+from superpose.formulas.from_table.expansions import expansions
+from superpose.formulas.from_table.latent_sums import latent_sums
+from superpose.formulas.from_table.law_pool import LawPool
+from superpose.formulas.from_table.ridges import ridges
+from superpose.formulas.from_table.simplification import floats
+from superpose.formulas.from_table.splits import splits, without
+from superpose.formulas.from_table.subproblem import Guess, Subproblem, best_guesses
+from superpose.formulas.from_table.surrogate import Surrogate
+from superpose.formulas.from_table.symmetries import Reduction, reductions
+from superpose.formulas.from_table.verified_reductions import leading_columns, verified_reductions
+from superpose.stopping import StopReason
+
+if TYPE_CHECKING:
+    import sympy
+
+
+@dataclass(frozen=True)
+class _Surrogates:
+    """What the error of a surrogate, in units of the target's standard deviation, allows to conclude.
+
+    Chosen on the AI Feynman equations, with and without 0.1% of noise; not compared one by one.
+
+    Attributes:
+        rough: beyond this error, derivatives show nothing.
+        lively: beyond this error, the function may wave too fast for polynomials, and reductions are tested directly.
+        smooth: below this error, ratios of derivatives can be trusted.
+        loss, smooth_loss: a smaller table whose surrogate errs more than this times that of its parent lost something.
+            The second holds for parents below ``smooth``, whose errors fall with the number of columns.
+        least_loss: but errors below this one count as equal.
+        rounding: errors and violations below this are those of derivatives of exact data.
+        as_good: surrogates within this factor of the best one explain as much.
+        splines, splines_least, splines_most: a sum of splines is read if it errs less than this times the surrogate,
+            within these bounds; curves of splines are rough however good the surrogate is.
+    """
+
+    rough: float = 0.3
+    lively: float = 0.015
+    smooth: float = 1e-3
+    loss: float = 1.3
+    smooth_loss: float = 3.0
+    least_loss: float = 1e-6
+    rounding: float = 1e-9
+    as_good: float = 1.2
+    splines: float = 3.0
+    splines_least: float = 1e-5
+    splines_most: float = 0.03
+
+
+@dataclass(frozen=True)
+class _Order:
+    """Priorities in the queue, in decades of a reduction's violation; less comes first.
+
+    Chosen on the AI Feynman equations; not compared one by one.
+
+    Attributes:
+        later: how far the second look at a table comes after its first, so that first looks at others come between.
+        next_stage: how far the third look comes after the second.
+        sure_first: how far before a table of one column comes, if nothing was lost on the way to it.
+        column: for each column that is left.
+        factor: for a reduction with a factor.
+        rough: a violation is taken to be no less than this share of the surrogate's error.
+        first: no later look at a table comes before this.
+    """
+
+    later: float = 1.0
+    next_stage: float = 0.1
+    sure_first: float = -3.0
+    column: float = 0.2
+    factor: float = 0.1
+    rough: float = 0.1
+    first: float = -9.0
+
+
+@dataclass(frozen=True)
+class _Limits:
+    """How much is tried. Chosen on the AI Feynman equations with a time limit of 60 s on one core.
+
+    Attributes:
+        rows: of the table that are searched; fits use all.
+        points: rows at which derivatives are computed.
+        violation: largest violation of a symmetry that is followed.
+        sure: a smaller violation leaves no need to look for other reductions.
+        children, noisy_children: reductions of one table that are followed: with a sure one among them, and where the
+            clearest may all be chance.
+        depth: reductions after one another.
+        splits, split_share: splits that are followed, and the share of the time left that one of them may take.
+        testing: seconds for testing reductions of one table.
+        many: among more columns than this some are likely to be idle.
+        again: seconds that a search goes on at least after a law that leaves noise; if it took longer, as long again.
+        patience, floats: this many times longer after a law with more decimal numbers, which may be an expansion.
+    """
+
+    rows: int = 6000
+    points: int = 700
+    violation: float = 0.2
+    sure: float = 1e-3
+    children: int = 5
+    noisy_children: int = 14
+    depth: int = 8
+    splits: int = 2
+    split_share: float = 0.25
+    testing: float = 8.0
+    many: int = 3
+    again: float = 10.0
+    patience: float = 3.0
+    floats: int = 4
+
+
+_SURROGATES, _ORDER, _LIMITS = _Surrogates(), _Order(), _Limits()
+_EXACT = selection.FLOORS.rounding
+_NOTHING_LEFT = "a formula leaves nothing to explain"
+
+
+class Stage(enum.Enum):
+    """How thoroughly a table is searched, from what is quick and likely to what is slow."""
+
+    FIRST = "surrogate, simplest terms, symmetries"
+    PARTS = "compositions and parts"
+    SUMS = "sums of curves"
+    TERMS = "all terms"
+
+
+@dataclass(frozen=True)
+class _Task:
+    """A table to search.
+
+    Attributes:
+        parent_error: error of the surrogate of the table that it was made of.
+        surrogate: None before the first stage.
+        stage: what is to be done with it.
+    """
+
+    problem: Subproblem
+    parent_error: float
+    surrogate: Surrogate | None = None
+    stage: Stage = Stage.FIRST
+
+
+# Tasks to be done next, with their priorities.
+Following = list[tuple[float, _Task]]
+
+
+class LawSearch:
+    """One search, which leaves what it finds in a pool.
+
+    Args:
+        pool: of the table.
+        deadline: a time of :func:`time.monotonic`.
+
+    Attributes:
+        stop: why the search ended.
+    """
+
+    def __init__(self, pool: LawPool, deadline: float) -> None:
+        self.pool, self.deadline = pool, deadline
+        self.stop = StopReason.NOT_RUN
+        self._began = time.monotonic()
+        # When the search ends for want of anything simpler, once a law leaves noise.
+        self._patient_until = math.inf
+
+    def run(self) -> str:
+        """Search until a law explains all that can be explained, or nothing is left to try; returns why it ended."""
+        try:
+            return self._run()
+        except KeyboardInterrupt:
+            self.stop = StopReason.INTERRUPTED
+            return "interrupted; the best found so far was kept"
+
+    def _run(self) -> str:
+        x, y = self.pool.x[: _LIMITS.rows], self.pool.y[: _LIMITS.rows]
+        root = Subproblem(x, y, torch.ones_like(y), list(self.pool.symbols), self.pool.spread, lambda inner: inner)
+        queue: list[tuple[float, int, _Task]] = [(0.0, 0, _Task(root, math.inf))]
+        counter = itertools.count(1)
+        done = False
+        while queue and not done and not self._late():
+            priority, _, task = heapq.heappop(queue)
+            for more, following in self._searched(task):
+                if task.problem is following.problem:
+                    more += max(priority, _ORDER.first)
+                heapq.heappush(queue, (more, next(counter), following))
+            done = self._done()
+        if done or self.pool.found():
+            self.stop = StopReason.CONVERGED
+            return _NOTHING_LEFT
+        self.stop = StopReason.TIME_LIMIT if self._late() else StopReason.CANDIDATES_EXHAUSTED
+        return "the time was over" if self._late() else "every reduction was tried"
+
+    def _late(self) -> bool:
+        return time.monotonic() > self.deadline
+
+    def _done(self) -> bool:
+        """Whether a law leaves nothing to explain, and the time for finding a simpler one is over."""
+        if self.pool.exact():
+            return True
+        if self.pool.found():
+            # In noise a simpler law may do as well. One with many constants is likely to be an expansion of it.
+            patience = _LIMITS.patience if floats(self.pool.best().expression) > _LIMITS.floats else 1.0
+            now = time.monotonic()
+            self._patient_until = min(self._patient_until, now + patience * max(_LIMITS.again, now - self._began))
+        return time.monotonic() > self._patient_until
+
+    def _consider(self, guesses: list[Guess], surrogate_error: float) -> None:
+        self.pool.consider(guesses, surrogate_error, self.deadline)
+
+    def _searched(self, task: _Task) -> Following:
+        """Make guesses for a table; returns what is to be done next."""
+        problem, surrogate = task.problem, task.surrogate
+        if surrogate is None:
+            return self._first_stage(task)
+        if problem.x.shape[1] == 1:
+            for batch in stages(problem, self.deadline):
+                self._consider(best_guesses(batch), surrogate.error)
+                # In noise any smooth curve fits: the right one has to be among those that are compared.
+                if self.pool.exact():
+                    break
+            return []
+        if task.stage is Stage.PARTS:
+            return [*self._parts(problem, surrogate), (_ORDER.next_stage, replace(task, stage=Stage.SUMS))]
+        if task.stage is Stage.SUMS:
+            wanted = _SURROGATES.splines * surrogate.error
+            good = min(max(wanted, _SURROGATES.splines_least), _SURROGATES.splines_most)
+            self._consider(additive(problem, good, self.deadline), max(surrogate.error, good))
+            return [(_ORDER.later, replace(task, stage=Stage.TERMS))]
+        self._consider(expansions(problem, self.deadline), surrogate.error)
+        return []
+
+    def _first_stage(self, task: _Task) -> Following:
+        """Fit a surrogate, try the simplest terms, and find the symmetries."""
+        problem, count = task.problem, task.problem.x.shape[1]
+        if count == 0:
+            self._consider([_constant(problem)], 1.0)
+            return []
+        surrogate = problem.surrogate()
+        loss = _SURROGATES.loss if task.parent_error > _SURROGATES.smooth else _SURROGATES.smooth_loss
+        if surrogate.error > max(loss * task.parent_error, _SURROGATES.least_loss):
+            # It holds less than the table that it was made of: no symmetry after all.
+            return []
+        self.pool.floor = min(self.pool.floor, max(surrogate.error, _EXACT))
+        note = " -> ".join(problem.notes) or "the table"
+        self.pool.tell(f"{note}: {count} columns, a surrogate errs by {surrogate.error:.1e}")
+        self._consider(expansions(problem, self.deadline, quick=True), surrogate.error)
+        # Nothing was lost on the way to a table that can be explained as well as any: it comes before doubtful ones.
+        explained = surrogate.error <= max(_SURROGATES.as_good * self.pool.floor, _SURROGATES.rounding)
+        first = _ORDER.sure_first if problem.notes and explained and count == 1 else _ORDER.later
+        later = replace(task, surrogate=surrogate, stage=Stage.SUMS)
+        if count == 1 or self._done() or self._late():
+            return [(first, later)]
+        found = self._symmetries(problem, surrogate)
+        if surrogate.error < _SURROGATES.smooth and all(one.violation > _LIMITS.sure for one in found):
+            later = replace(later, stage=Stage.PARTS)
+        if surrogate.error > _SURROGATES.lively:
+            until = min(self.deadline, time.monotonic() + _LIMITS.testing)
+            found += verified_reductions(problem, surrogate.error, until)
+            found += ridges(problem.x, problem.y, problem.symbols)
+        return [(first, later), *self._children(problem, surrogate, found)]
+
+    def _symmetries(self, problem: Subproblem, surrogate: Surrogate) -> list[Reduction]:
+        """The reductions that a surrogate's derivatives suggest."""
+        if surrogate.error >= _SURROGATES.rough:
+            return []
+        points, value, gradient, weight = self._derivatives(problem, surrogate)
+        value, gradient = value * weight, gradient * weight[:, None]
+        found: list[Reduction] = []
+        if problem.x.shape[1] > _LIMITS.many:
+            reach = points.std(0) * gradient.square().mean(0).sqrt()
+            found += leading_columns(problem, surrogate.error, reach, self.deadline)
+        return [*found, *reductions(problem.x, problem.symbols, points, value, gradient)]
+
+    def _derivatives(self, problem: Subproblem, surrogate: Surrogate) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Rows ``[S, n]``, and the surrogate's values, its derivatives by every column, and the weights there."""
+        points = problem.x[: _LIMITS.points]
+        value, gradient = surrogate.gradient(points)
+        usable = torch.isfinite(value) & torch.isfinite(gradient).all(-1)
+        return points[usable], value[usable], gradient[usable], problem.weight[: _LIMITS.points][usable]
+
+    def _parts(self, problem: Subproblem, surrogate: Surrogate) -> Following:
+        """Smaller tables for which curves, or laws of some of the columns, have to be found first."""
+        points, _, gradient, _ = self._derivatives(problem, surrogate)
+        until = min(self.deadline, time.monotonic() + _LIMITS.testing)
+        found = latent_sums(problem, points, gradient, until)
+        return self._children(problem, surrogate, [*found, *self._split(problem, surrogate)])
+
+    def _children(self, problem: Subproblem, surrogate: Surrogate, found: list[Reduction]) -> Following:
+        """The tables of the clearest reductions."""
+        following: Following = []
+        found = sorted(found, key=lambda one: (max(one.violation, _SURROGATES.rounding), one.columns.shape[1]))
+        sure = bool(found) and found[0].violation < _LIMITS.sure
+        for one in found[: _LIMITS.children if sure else _LIMITS.noisy_children]:
+            if not (one.violation < _LIMITS.violation and bool(torch.isfinite(one.columns).all())):
+                continue
+            child = problem.reduced(one)
+            if bool(torch.isfinite(child.y).all()) and len(child.notes) <= _LIMITS.depth:
+                violation = max(one.violation, _ORDER.rough * surrogate.error, _SURROGATES.rounding)
+                more = _ORDER.column * one.columns.shape[1] + _ORDER.factor * (one.factor is not None)
+                following.append((math.log10(violation) + more, _Task(child, max(surrogate.error, one.rough))))
+        return following
+
+    def _split(self, problem: Subproblem, surrogate: Surrogate) -> Iterator[Reduction]:
+        """Reductions by a term or a factor of some of the columns, found by a search of its own."""
+        for split in itertools.islice(splits(problem, surrogate), _LIMITS.splits):
+            until = time.monotonic() + _LIMITS.split_share * max(0.0, self.deadline - time.monotonic())
+            made = without(problem, split, _part_found, until)
+            if made is not None:
+                yield made
+
+
+def _part_found(
+    x: Tensor, y: Tensor, symbols: list[sympy.Symbol], enough: float, seconds: float
+) -> tuple[sympy.Expr, float] | None:
+    """The best law of some of the columns and its error, found by a search of its own; None if there is none."""
+    deadline = time.monotonic() + seconds
+    pool = LawPool(x, y, tuple(symbols), deadline=deadline, enough=enough)
+    search = LawSearch(pool, deadline)
+    search.run()
+    if search.stop is StopReason.INTERRUPTED:
+        raise KeyboardInterrupt
+    # Errors below what is enough are those of the values themselves.
+    usable = [law for law in pool.laws if not law.splines]
+    best = min(usable, key=lambda law: replace(law, error=max(law.error, enough)).score, default=None)
+    return None if best is None else (best.expression, best.error)
+
+
+def _constant(problem: Subproblem) -> Guess:
+    """The guess for a table without columns: the original target is a product of powers."""
+    import sympy
+
+    return Guess(lambda: problem.lift(sympy.Float(float(problem.y.mean()))), 0.0, "product of powers", 1.0)
