@@ -165,13 +165,13 @@ class _Bench:
     def run(self) -> None:
         console.one_thread()
         from benchmarks.harness import suite
-        from superpose.files.json_numbers import finite
+        from superpose.files.json_numbers import json_ready
 
         with console.progress(self.quiet, "loading") as progress:
             store = suite.run(self.name, self.settings, self.folder, resume=self.resume, listener=progress.listener)
         if self.as_json:
             document: dict[str, Any] = store.document() | {"out": str(self.folder)}
-            print(json.dumps(finite(document), allow_nan=False))
+            print(json.dumps(json_ready(document), allow_nan=False))
             return
         for line in suite.of(self.name).lines(store):
             print(line)

@@ -29,7 +29,7 @@ FLOORS = [
         "short_repr",
         "stopping",
     },
-    {"checks"},
+    {"atomic_write", "checks"},
     {"data", "spline"},
     {"nn"},
     {"optim"},

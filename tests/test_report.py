@@ -16,13 +16,13 @@ import pytest
 import torch
 
 from helpers import is_one_sentence
-from superpose import plot
+from superpose import plot, report
 from superpose.data import Affine, Dataset
 from superpose.errors import FileError, OptionError
 from superpose.files import load
 from superpose.nn import KAN
 from superpose.plot import canvas
-from superpose.report import folder as report
+from superpose.report import pictures
 from superpose.train import History, Record
 
 FORMULA_FILES = {"formula.txt", "formula.tex", "formula.py", "front.svg", "network.safetensors"}
@@ -223,7 +223,7 @@ def test_a_wide_offset_leaves_its_digits_in_predictions_of_float32_models(monkey
     made.model.set_scaling(*(Affine(torch.full((n,), c), torch.full((n,), 0.5)) for n, c in ((2, 5e6), (1, 0.0))))
     predicted = []
     monkeypatch.setattr(plot, "parity", lambda y, z, **names: predicted.append(z) or canvas.figure(1, 1))
-    report._parities(made)
+    pictures.parities(made)
     split = "test" if len(made.data.test) else "all"
     assert torch.equal(predicted[0], made.model(made.data.rows(split)[0])[:, 0].detach())
 
@@ -262,7 +262,7 @@ def test_an_interrupted_run_says_so(tmp_path: Path) -> None:
 
 
 def test_very_many_edges_show_the_strongest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report, "_MOST_CLOSE_UPS", 1)
+    monkeypatch.setattr(pictures, "_MAX_CLOSE_UPS", 1)
     report.write(result(formula=None), tmp_path)
     assert "The 1 strongest edges; 1 more are not shown." in page(tmp_path).words
     assert len(page(tmp_path).pictures) == 4
@@ -336,15 +336,15 @@ def test_what_cannot_be_drawn_is_a_sentence_and_everything_else_is_written(
         # Some faults show only when a figure is written.
         monkeypatch.setattr(canvas, "render", lambda *given: render(*given) if failures else fails(*given))
     else:
-        monkeypatch.setattr(report if drawing == "close_up" else plot, drawing, fails)
+        monkeypatch.setattr(pictures if drawing == "close_up" else plot, drawing, fails)
     made = result()
     paths = report.write(made, tmp_path)
     assert set(paths) == set(report.FILES) and failures
     assert json.loads(paths["metrics.json"].read_text()) == made.metrics
     assert load(paths["model.safetensors"]).widths == made.model.widths
     drawn = [ElementTree.fromstring(paths["front.svg"].read_text()), *page(tmp_path).pictures]
-    pictures = [" ".join(" ".join(one.itertext()).split()) for one in drawn]
-    assert any("OverflowError: Exceeded cell block limit" in words for words in pictures)
+    texts = [" ".join(" ".join(one.itertext()).split()) for one in drawn]
+    assert any("OverflowError: Exceeded cell block limit" in words for words in texts)
 
 
 def test_a_model_without_a_finite_value_is_written_all_the_same(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from benchmarks.methods.proposals import NothingFound
 from benchmarks.methods.symbolic_regression import propose
 from benchmarks.problems import KnownLaw
 from benchmarks.problems.known_function import FloatArray
-from superpose.files.json_numbers import finite
+from superpose.files.json_numbers import json_ready
 from superpose.plot import render
 
 TITLES = {"discovery": "A hundred equations found in tables", "laws": "Nine laws found in tables"}
@@ -163,7 +163,7 @@ def answer(task: workers.Task) -> Row:
     best = max(assessed, key=lambda one: one.recovered)
     late = seconds > MAX_TIME_RATIO * task["time_limit"]
     failure = f"it took {seconds:.0f} s" if late else None
-    row: Row = finite(_key(task) | _figures(best) | {"seconds": seconds, "failure": failure})
+    row: Row = json_ready(_key(task) | _figures(best) | {"seconds": seconds, "failure": failure})
     return row | {"recovered": best.recovered and not late, "unaided": assessed[0].recovered and not late}
 
 

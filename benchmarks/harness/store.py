@@ -13,10 +13,10 @@ import torch
 
 from benchmarks.harness import machine
 from benchmarks.harness.settings import Settings
+from superpose.atomic_write import write_atomically
 from superpose.cli.parsing import quoted
 from superpose.errors import FileError, OptionError
-from superpose.files import write_atomically
-from superpose.files.json_numbers import finite
+from superpose.files.json_numbers import json_ready
 
 Row = dict[str, Any]
 
@@ -76,7 +76,7 @@ class Store:
         Raises:
             FileError: if it cannot be written.
         """
-        self._sections.setdefault(section, []).append(finite(row))
+        self._sections.setdefault(section, []).append(json_ready(row))
         self.save()
 
     def _place(self, row: Row) -> tuple[Any, ...]:
@@ -99,7 +99,7 @@ class Store:
             "interrupted": self.interrupted,
             "problems": dict(sorted(self.problems.items(), key=lambda item: self._order.get(item[0], 0))),
         } | sections
-        clean: dict[str, Any] = finite(document)
+        clean: dict[str, Any] = json_ready(document)
         return clean
 
     def save(self) -> None:

@@ -77,10 +77,10 @@ class Job(ABC):
 
             result, options = self.learn(progress.listener, announce)
         from superpose import report
-        from superpose.files.json_numbers import finite
+        from superpose.files.json_numbers import json_ready
 
         left_out = list(result.data.left_out)
-        summary = finite(result.metrics | {"left_out": left_out, "out": str(self.folder)})
+        summary = json_ready(result.metrics | {"left_out": left_out, "out": str(self.folder)})
         if not self.as_json:
             self._print(result, summary, announced)
         with console.progress(self.quiet, "drawing the pictures"):

@@ -57,8 +57,9 @@ def predict(
 def _predict(model_path: str, table: str, out: str | None, probabilities: bool) -> None:
     import pandas
 
+    from superpose.atomic_write import write_atomically
     from superpose.data.reading import read_table
-    from superpose.files import load, write_atomically
+    from superpose.files import load
 
     model = load(model_path)
     predictions = model.predict(table)
@@ -173,9 +174,9 @@ def _formula(model_path: str, form: str) -> None:
     elif form == "latex":
         print(formula.latex())
     elif form == "python":
-        from superpose.report import label_code
+        from superpose.tasks.classification.python_code import python_module
 
-        print(formula.python() + ("" if model.head is None else label_code(model.head)), end="")
+        print(python_module(formula, model.head), end="")
     elif model.head is not None:
         print(model.head.describe(formula.short()))
     else:

@@ -86,7 +86,7 @@ class _Run:
 
     def run(self) -> None:
         console.one_thread()
-        from superpose.files.json_numbers import finite
+        from superpose.files.json_numbers import json_ready
         from superpose.report.relations import write
         from superpose.tasks.relations import relations
 
@@ -94,7 +94,7 @@ class _Run:
             found = relations(self.table, **self.options, listener=progress.listener)
             write(found, self.folder)
         if self.as_json:
-            print(json.dumps(finite(found.to_dict() | {"out": str(self.folder)}), allow_nan=False))
+            print(json.dumps(json_ready(found.to_dict() | {"out": str(self.folder)}), allow_nan=False))
             return
         if sys.stdout.isatty() and len(found):
             _table(found)

@@ -43,9 +43,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from superpose.atomic_write import write_atomically
 from superpose.errors import OptionError
 from superpose.files import container, schema
-from superpose.files.container import write_atomically
 from superpose.files.values import Damage, Refusal, refused
 from superpose.nn import KAN, KANLayer
 

@@ -1,19 +1,24 @@
-"""Numbers that JSON has."""
+"""Values that JSON can hold."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 
-def finite(value: Any) -> Any:
-    """The value with null for each NaN and infinity, which JSON does not have.
+def json_ready(value: Any) -> Any:
+    """The value as JSON can hold it: null for NaN and infinity, tensors and arrays as lists, other objects as text.
 
-    >>> finite({"a": [1.0, float("nan")]})
-    {'a': [1.0, None]}
+    >>> json_ready({"a": [1.0, float("nan")], 2: {"b": (True, None)}})
+    {'a': [1.0, None], '2': {'b': [True, None]}}
     """
-    if isinstance(value, dict):
-        return {name: finite(inner) for name, inner in value.items()}
+    if isinstance(value, Mapping):
+        return {str(name): json_ready(inner) for name, inner in value.items()}
+    if hasattr(value, "tolist"):
+        value = value.tolist()
     if isinstance(value, list | tuple):
-        return [finite(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+        return [json_ready(inner) for inner in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, bool | int | str) else str(value)

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from superpose.atomic_write import write_atomically
 from superpose.errors import OptionError, SuperposeError
-from superpose.files import write_atomically
 from superpose.messages import quoted
 from superpose.plot import style
 

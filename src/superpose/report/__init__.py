@@ -1,5 +1,5 @@
 """What a run leaves in its folder: pages, pictures, numbers, code."""
 
-from superpose.report.folder import label_code, write
+from superpose.report.folder import FILES, write
 
-__all__ = ["label_code", "write"]
+__all__ = ["FILES", "write"]

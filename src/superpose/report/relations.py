@@ -6,9 +6,9 @@ import json
 import os
 from pathlib import Path
 
+from superpose.atomic_write import write_atomically
 from superpose.errors import FileError
-from superpose.files import write_atomically
-from superpose.files.json_numbers import finite
+from superpose.files.json_numbers import json_ready
 from superpose.messages import counted, quoted
 from superpose.plot import canvas
 from superpose.plot.relations_chart import draw
@@ -30,7 +30,7 @@ def write(relations: Relations, folder: str | os.PathLike[str]) -> dict[str, Pat
     except OSError as error:
         label = quoted(os.fspath(folder), 120)
         raise FileError(f"{label} cannot be made: {error.strerror or error}; choose another folder") from None
-    document = json.dumps(finite(relations.to_dict()), indent=2, ensure_ascii=False, allow_nan=False)
+    document = json.dumps(json_ready(relations.to_dict()), indent=2, ensure_ascii=False, allow_nan=False)
     picture = canvas.drawn(lambda: draw(relations), "Relations", ("svg", "png")).files
     contents = (f"{document}\n".encode(), page(relations).encode(), picture["svg"], picture["png"])
     for name, content in zip(FILES, contents, strict=True):

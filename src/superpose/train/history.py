@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
+import io
 import os
-import secrets
 from dataclasses import asdict, dataclass, field, fields
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from superpose.errors import FileError
+from superpose.atomic_write import write_atomically
 from superpose.short_repr import brief
 from superpose.stopping import StopReason
 
@@ -92,22 +90,11 @@ class History:
         Raises:
             FileError: if it cannot be written.
         """
-        target = Path(path)
-        # Beside the target, so that the move cannot cross file systems; opened plainly, since the files that tempfile
-        # makes are closed to everyone else.
-        temporary = target.parent / f".{secrets.token_hex(8)}.tmp"
-        try:
-            with temporary.open("x", newline="", encoding="utf-8") as file:
-                writer = csv.writer(file)
-                writer.writerow(_COLUMNS)
-                writer.writerows([getattr(record, column) for column in _COLUMNS] for record in self.records)
-            os.replace(temporary, target)
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise FileError(f"cannot write the history to {str(target)!r}: {reason}") from error
-        finally:
-            with contextlib.suppress(OSError, ValueError):
-                temporary.unlink(missing_ok=True)
+        text = io.StringIO(newline="")
+        writer = csv.writer(text)
+        writer.writerow(_COLUMNS)
+        writer.writerows([getattr(record, column) for column in _COLUMNS] for record in self.records)
+        write_atomically(path, text.getvalue().encode())
 
 
 _COLUMNS = [column.name for column in fields(Record)]

@@ -1,0 +1,159 @@
+"""The page of a run. It stands alone: pictures are inside it, it loads nothing and runs no script, and its policy says
+so to the browser. Column names and file names are data; the template escapes all of them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from superpose import plot
+from superpose.messages import counted
+from superpose.nn.model import KAN
+from superpose.plot import canvas
+from superpose.report.front_table import front_table
+from superpose.report.numbers import number, option_text
+from superpose.report.pictures import as_picture, drawn_network, edge_cards, parities, typeset
+from superpose.tasks.result import TaskResult
+
+
+def page(
+    result: TaskResult,
+    diagram: canvas.Drawn,
+    trade_off: canvas.Drawn | None,
+    settings: Mapping[str, Any],
+) -> str:
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["number"] = number
+    names, classes = result.network.target_names, class_summary(result)
+    cards, left_out = edge_cards(result)
+    return environment.get_template("report.html").render(
+        title=_title(names if classes is None else [classes.name]),
+        classes=classes,
+        formulas=_formulas(result),
+        latex=None if result.formula is None else result.formula.latex(),
+        typeset=None if result.formula is None or len(names) > 1 else typeset(result.formula),
+        errors=_errors(result),
+        target_std=result.metrics.get("target_std", result.data.target_std),
+        test_rows=len(result.data.test),
+        front=front_table(result, trade_off),
+        recommendation=canvas.clean(result.metrics.get("recommendation") or ""),
+        used=_used(drawn_network(result)),
+        interrupted=bool(result.metrics.get("interrupted")),
+        diagram=as_picture(diagram, f"The network that predicts {', '.join(names)}"),
+        staircase=as_picture(
+            canvas.drawn(lambda: plot.staircase(result.history), "Training"), "Errors during training, against steps"
+        ),
+        reason=result.history.reason,
+        parities=[] if classes else parities(result),
+        edges=cards,
+        edges_left_out=left_out,
+        facts=_facts(result),
+        settings={str(key): option_text(value) for key, value in settings.items()},
+    )
+
+
+@dataclass(frozen=True)
+class Classes:
+    """What the page says of a classifier."""
+
+    name: str
+    says: str | None
+    boundaries: Sequence[tuple[str, str]]
+    shares: Sequence[tuple[str, str]]
+    """How often each is right, and of what that is the share."""
+    names: Sequence[str]
+    confusion: Sequence[Sequence[int]]
+
+
+def class_summary(result: TaskResult) -> Classes | None:
+    head, found = result.network.head, result.metrics
+    if head is None or "network_accuracy" not in found:
+        return None
+    shares = [
+        (f"{found['network_accuracy']:.2%}", f"right: the network, cross-entropy {found['network_cross_entropy']:.3g}")
+    ]
+    if result.formula is not None:
+        entropy = f"cross-entropy {found['formula_cross_entropy']:.3g}"
+        shares.insert(0, (f"{found['formula_accuracy']:.2%}", f"right: the formula, {entropy}"))
+    usual = f"right: always saying {canvas.clean(found['majority_class'])}"
+    shares.append((f"{found['majority_accuracy']:.2%}", usual))
+    between = [(" | ".join(map(canvas.clean, b["between"])), b["equation"]) for b in found["boundaries"]]
+    says = None if result.formula is None else canvas.clean(found["formula"])
+    names = [canvas.clean(name) for name in head.classes]
+    return Classes(canvas.clean(head.name), says, between, shares, names, found["confusion"])
+
+
+def _title(names: Sequence[str]) -> str:
+    """The targets' names, the first of many.
+
+    >>> _title(["volume"]), _title(["a", "b", "c", "d", "e"])
+    ('volume', 'a, b and 3 more')
+    """
+    if len(names) > 3:
+        return f"{', '.join(map(canvas.clean, names[:2]))} and {len(names) - 2} more"
+    return ", ".join(map(canvas.clean, names))
+
+
+def _formulas(result: TaskResult) -> list[tuple[str, str]]:
+    if result.formula is None:
+        return []
+    names = [canvas.clean(name) for name in result.network.target_names]
+    if len(names) == 1:
+        return [(names[0], str(result.formula))]
+    return list(zip(names, result.formula.texts(), strict=True))
+
+
+def _errors(result: TaskResult) -> list[tuple[str, float | None]]:
+    """Root mean squares on the test rows, in the target's units."""
+    found = [("network", result.metrics.get("network_rmse"))]
+    if result.formula is not None:
+        found.append(("formula", result.metrics.get("formula_rmse")))
+    return found
+
+
+def _used(model: KAN) -> tuple[list[str], list[str]]:
+    """The columns that the network reads, and those that it does not."""
+    read = {i for n, i, _ in model.active_edges() if n == 0}
+    names = [canvas.clean(name) for name in model.feature_names]
+    return (
+        [name for i, name in enumerate(names) if i in read],
+        [name for i, name in enumerate(names) if i not in read],
+    )
+
+
+def _facts(result: TaskResult) -> list[tuple[str, str]]:
+    """What the run was, as far as the result tells."""
+    from importlib import metadata
+
+    model, data, metrics = drawn_network(result), result.data, result.metrics
+    splits = (("training", data.train), ("validation", data.validation), ("test", data.test))
+    facts = [
+        ("table", canvas.clean(data.source or "arrays")),
+        ("target", ", ".join(map(canvas.clean, metrics.get("target", data.target_names)))),
+        ("features", ", ".join(map(canvas.clean, data.feature_names))),
+        ("rows", ", ".join(f"{len(rows)} {name}" for name, rows in splits)),
+        ("shape", option_text(metrics.get("shape", model.shape))),
+        ("edges", counted(len(model.active_edges()), "edge")),
+        ("free constants", str(model.parameter_count())),
+        ("grid intervals", option_text([layer.grid_size for layer in model.kan_layers()])),
+        ("degree", option_text([layer.degree for layer in model.kan_layers()])),
+    ]
+    if "seconds" in metrics:
+        facts.append(("time", f"{float(metrics['seconds']):.1f} s"))
+    with contextlib.suppress(metadata.PackageNotFoundError):
+        facts.append(("superpose", metadata.version("superpose")))
+    return [*facts, ("torch", torch.__version__)]
