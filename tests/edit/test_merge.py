@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from superpose.edit.attribution import scores
+from superpose.edit.attribution import attribution_scores
 from superpose.edit.merging import _joined_breakpoints, merge
 from superpose.errors import DataError, OptionError
 from superpose.nn import KAN
@@ -170,4 +170,4 @@ def test_merging_refuses_a_negative_tolerance() -> None:
 def test_merged_models_score_as_one_node() -> None:
     model, x = with_twin(KAN([2, 2, 1], base="none", seed=1), 1.0, 0.0), some_x(100, 2)
     merged = merge(model, x)
-    torch.testing.assert_close(scores(merged, x).nodes[1], torch.ones(1, dtype=torch.float64))
+    torch.testing.assert_close(attribution_scores(merged, x).nodes[1], torch.ones(1, dtype=torch.float64))

@@ -14,7 +14,7 @@ from torch import Tensor
 
 import superpose
 from superpose import KAN, Dataset, Formula, OptionError, fit, prune, symbolify
-from superpose.edit import merge, scores, straighten
+from superpose.edit import attribution_scores, merge, straighten
 from superpose.nn.surgery import scale_sum
 from superpose.plot import network
 
@@ -48,7 +48,7 @@ def product(*functions: tuple[str, tuple[float, float, float, float]], last: Any
 def test_a_product_hands_its_score_to_its_factors_by_what_it_would_lose() -> None:
     x = random(4000, 3)
     model = product(LINE, ("x", (1.0, 0.0, 1.0, 3.0)), ("x", (1.0, 0.0, 0.01, 1.0)))
-    found = scores(model, x)
+    found = attribution_scores(model, x)
     node = model.trace(x).layers[0].outputs[:, 0].detach()
     values = [x[:, 0], x[:, 1] + 3, 0.01 * x[:, 2] + 1]
     for o, value in enumerate(values):
@@ -65,9 +65,9 @@ def test_a_product_hands_its_score_to_its_factors_by_what_it_would_lose() -> Non
 def test_a_constant_factor_scores_nothing_and_a_constant_product_neither() -> None:
     x = random(100, 2)
     model = product(LINE, ("0", (1.0, 0.0, 1.0, 2.5)))
-    assert scores(model, x).inputs.tolist() == pytest.approx([1.0, 0.0])
+    assert attribution_scores(model, x).inputs.tolist() == pytest.approx([1.0, 0.0])
     still = product(("0", (1.0, 0.0, 1.0, 0.1)), ("0", (1.0, 0.0, 1.0, 2.5)))
-    assert scores(still, x).inputs.tolist() == [0.0, 0.0]
+    assert attribution_scores(still, x).inputs.tolist() == [0.0, 0.0]
 
 
 def test_a_factor_that_goes_is_its_mean_and_never_zero() -> None:

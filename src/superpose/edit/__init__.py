@@ -1,6 +1,6 @@
 """Editing a trained network: attribution, pruning, merging, straightening, and functions set on single edges."""
 
-from superpose.edit.attribution import Scores, scores
+from superpose.edit.attribution import AttributionScores, attribution_scores
 from superpose.edit.combining import Combined, combine
 from superpose.edit.comparison import Comparison, ComparisonRow, compare
 from superpose.edit.edge_curves import suggest
@@ -12,10 +12,11 @@ from superpose.edit.setting_functions import fix, linear, replace
 from superpose.edit.straightening import straighten
 
 __all__ = [
+    "AttributionScores",
     "Combined",
     "Comparison",
     "ComparisonRow",
-    "Scores",
+    "attribution_scores",
     "combine",
     "compare",
     "fix",
@@ -26,7 +27,6 @@ __all__ = [
     "release",
     "remove",
     "replace",
-    "scores",
     "straighten",
     "suggest",
 ]

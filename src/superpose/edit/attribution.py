@@ -1,4 +1,4 @@
-"""How much each edge, node and input of a model matters to its outputs."""
+"""Attribution: the importance of each edge, node and input of a model for its outputs."""
 
 from __future__ import annotations
 
@@ -16,23 +16,25 @@ from superpose.nn.rows import samples
 from superpose.nn.trace import Trace
 from superpose.short_repr import brief
 
-# Activations of one layer, [B, I, O], are held for so many elements at a time (float64: 64 MiB).
+# Activations of one layer, [B, I, O], are held for this many elements at a time (in float64: 64 MiB).
 _BLOCK_ELEMENTS = 1 << 23
-# A node whose spread is below this many rounding errors of what is summed in it is a constant.
+# A node whose standard deviation is below this many rounding errors of the terms in it is constant. A round number
+# above the few rounding errors of a sum.
 _ROUNDING_ERRORS = 16
 
 
 @dataclass(frozen=True, eq=False)
-class Scores:
-    """How much the parts of a model matter, on some samples.
+class AttributionScores:
+    """The importance of edges, nodes and inputs of a model for its outputs, on some samples.
 
-    ``edges``, ``nodes`` and ``inputs`` are attributions from the outputs back (Z. Liu et al.,
-    *KAN 2.0*, 2024, section 4.1). Each output scores 1. A node hands its score on to its incoming
-    edges in the ratio of their standard deviation to its own, and a node's score is the sum over
-    its outgoing edges. A product hands its score to each factor in the ratio of what the product
-    would lose, were the factor its mean, to its own standard deviation; the factor hands it on like
-    a node. So an edge is judged by what reaches the outputs, not by its size: a large
-    edge into a node that nothing reads scores 0. Edges that cancel one another score above 1.
+    ``edges``, ``nodes`` and ``inputs`` are attribution scores, computed from the outputs backwards (Z. Liu et al.,
+    *KAN 2.0*, 2024, section 4.1). Each output scores 1. A node passes its score to its incoming edges in proportion to
+    their standard deviations relative to its own. The score of a node is the sum over its outgoing edges. A product
+    passes its score to each factor in proportion to the part of its standard deviation that it would lose if that
+    factor were constant at its mean.
+
+    So an edge is judged by its effect on the outputs, not by its size: a large edge into a node without outgoing edges
+    scores 0. Edges that cancel each other score above 1.
     """
 
     __repr__ = brief
@@ -44,30 +46,26 @@ class Scores:
     inputs: Tensor
     """``[n_in]``, the same as ``nodes[0]``."""
     magnitudes: tuple[Tensor, ...]
-    """For each layer ``[I, O]``: the edge's size within its own node, whatever becomes of that.
+    """For each layer ``[I, O]``: the size of an edge within its own node, whatever the effect of that node.
 
-    The mean absolute deviation of the edge's output from its mean, in units of the same for its
-    node. (The mean absolute value, the magnitude of the first KAN paper, would call a constant
-    edge busy, though a constant can stand on any other edge of the node.)
+    The mean absolute deviation of the edge's output from its mean, relative to that of its node. The first KAN paper
+    uses the mean absolute value instead; that is large for a constant edge, which any other edge could absorb.
     """
-    spreads: tuple[Tensor, ...]
+    deviations: tuple[Tensor, ...]
     """For each layer ``[I, O]``: the standard deviation of each edge's output, in scaled units."""
     means: tuple[Tensor, ...]
     """For each layer ``[I, O]``: the mean of each edge's output, in scaled units."""
     factors: tuple[Tensor, ...]
-    """For each layer ``[O]``: how much of its node each sum makes up, root mean squared, in scaled
-    units: the standard deviation of a sum node; for a product's factor what the product would lose,
-    were the factor its mean."""
+    """For each layer ``[O]``: the part of its node that depends on each sum, root mean squared, in scaled units. For a
+    sum node its standard deviation; for a factor what the product would lose if the factor were its mean."""
 
 
-@torch.no_grad()
-def scores(model: KAN, x: Tensor | Dataset) -> Scores:
-    """Score every edge, node and input of a model.
+def attribution_scores(model: KAN, x: Tensor | Dataset) -> AttributionScores:
+    """Score every edge, node and input of a model by its effect on the outputs.
 
     Args:
         model: any model.
-        x: samples ``[B, n_in]`` in the user's units, or a data set, of which the training rows
-            are taken.
+        x: samples ``[B, n_in]`` in the user's units, or a data set (its training rows).
 
     Raises:
         DataError: if there are fewer than two samples, or the model is not finite on them.
@@ -75,62 +73,101 @@ def scores(model: KAN, x: Tensor | Dataset) -> Scores:
 
     >>> model = KAN([3, 2, 1], seed=0).with_mask([(0, 2, 0), (0, 2, 1)], alive=False)
     >>> x = 2 * torch.rand(100, 3, generator=torch.Generator().manual_seed(0)) - 1
-    >>> found = scores(model, x)
+    >>> found = attribution_scores(model, x)
     >>> [tuple(edges.shape) for edges in found.edges]
     [(3, 2), (2, 1)]
     >>> found.inputs[2].item()
     0.0
     """
-    x = samples(model, x)
-    count, dtype = x.shape[0], model.input_center.dtype
-    layers, eps = model.kan_layers(), torch.finfo(dtype).eps
-    means = [torch.zeros_like(layer.mask, dtype=dtype) for layer in layers]
-    node_means = [mean.new_zeros(layer.out_features) for mean, layer in zip(means, layers, strict=True)]
-    for trace in _traces(model, x):
-        for n, layer in enumerate(trace.layers):
-            means[n] += layer.edges.sum(0) / count
-            node_means[n] += layer.outputs.sum(0) / count
-    squares, sizes = [torch.zeros_like(m) for m in means], [torch.zeros_like(m) for m in means]
-    sum_squares, sum_sizes = [m.sum(0) * 0 for m in means], [m.sum(0) * 0 for m in means]
-    parts, node_squares = [m.sum(0) * 0 for m in means], [torch.zeros_like(m) for m in node_means]
-    for trace in _traces(model, x):
-        for n, layer in enumerate(trace.layers):
-            deviation = layer.edges - means[n]
-            squares[n] += deviation.square().sum(0) / count
-            sizes[n] += deviation.abs().sum(0) / count
-            together = layer.sums - means[n].sum(0)
-            sum_squares[n] += together.square().sum(0) / count
-            sum_sizes[n] += together.abs().sum(0) / count
-            parts[n] += (together * layers[n].node_derivatives(layer.sums)).square().sum(0) / count
-            node_squares[n] += (layer.outputs - node_means[n]).square().sum(0) / count
-    _check_finite(squares)
-    spreads, factors = [square.sqrt() for square in squares], [part.sqrt() for part in parts]
-    node = torch.ones_like(node_means[-1])
+    statistics = _statistics(model, samples(model, x))
+    for n, moments in enumerate(statistics):
+        _check_finite(n, moments.square)
+    eps = torch.finfo(model.input_center.dtype).eps
+    node = torch.ones_like(statistics[-1].node_square)
     edges, nodes, magnitudes = [], [node], []
-    for n in reversed(range(len(spreads))):
-        summed = means[n].abs().sum(0) + spreads[n].sum(0)
-        noise = _ROUNDING_ERRORS * eps * summed
-        constant = sum_squares[n].sqrt() <= noise
+    for layer, of in zip(reversed(model.kan_layers()), reversed(statistics), strict=True):
+        deviation = of.square.sqrt()
+        # Rounding errors of a sum are relative to its terms, not to the sum.
+        terms = of.mean.abs().sum(0) + deviation.sum(0)
+        constant = of.sum_square.sqrt() <= _ROUNDING_ERRORS * eps * terms
         sums = node
-        if layers[n].products:
-            owner, spread = list(layers[n].owners), node_squares[n].sqrt()
-            still = spread <= _ROUNDING_ERRORS * eps * layers[n].nodes(summed)
-            sums = _ratio(node[owner] * factors[n], spread[owner], still[owner])
-            # A sum node hands on what it has, whatever the rounding.
-            sums[: layers[n].plain_count] = node[: layers[n].plain_count]
-        edges.append(_ratio(sums * spreads[n], sum_squares[n].sqrt(), constant))
-        magnitudes.append(_ratio(sizes[n], sum_sizes[n], constant))
+        if layer.products:
+            owner, own = list(layer.owners), of.node_square.sqrt()
+            still = own <= _ROUNDING_ERRORS * eps * layer.nodes(terms)
+            sums = _ratio(node[owner] * of.lost.sqrt(), own[owner], still[owner])
+            # A sum node passes on its score exactly, without the rounding of that ratio.
+            sums[: layer.plain_count] = node[: layer.plain_count]
+        edges.append(_ratio(sums * deviation, of.sum_square.sqrt(), constant))
+        magnitudes.append(_ratio(of.size, of.sum_size, constant))
         node = edges[-1].sum(1)
         nodes.append(node)
-    return Scores(
+    return AttributionScores(
         edges=tuple(reversed(edges)),
         nodes=tuple(reversed(nodes)),
         inputs=node,
         magnitudes=tuple(reversed(magnitudes)),
-        spreads=tuple(spreads),
-        means=tuple(means),
-        factors=tuple(factors),
+        deviations=tuple(of.square.sqrt() for of in statistics),
+        means=tuple(of.mean for of in statistics),
+        factors=tuple(of.lost.sqrt() for of in statistics),
     )
+
+
+@dataclass
+class _Moments:
+    """Moments of one layer over the samples: of its edges ``[I, O]``, its sums ``[O]`` and its nodes ``[out]``.
+
+    Attributes:
+        mean, square, size: of edges: mean, variance, and mean absolute deviation.
+        sum_square, sum_size: of sums: variance, and mean absolute deviation.
+        lost: mean square of what a sum's node would lose if the sum were its mean.
+        node_mean, node_square: of nodes: mean and variance.
+    """
+
+    mean: Tensor
+    square: Tensor
+    size: Tensor
+    sum_square: Tensor
+    sum_size: Tensor
+    lost: Tensor
+    node_mean: Tensor
+    node_square: Tensor
+
+
+@torch.no_grad()
+def _statistics(model: KAN, x: Tensor) -> list[_Moments]:
+    """The moments of each layer, in two passes over blocks of the samples: means first, then deviations from them."""
+    count, layers = x.shape[0], model.kan_layers()
+    statistics = []
+    for layer in layers:
+        edges = torch.zeros_like(layer.mask, dtype=model.input_center.dtype)
+        sums, nodes = edges.sum(0), edges.new_zeros(layer.out_features)
+        statistics.append(
+            _Moments(
+                mean=edges.clone(),
+                square=edges.clone(),
+                size=edges.clone(),
+                sum_square=sums.clone(),
+                sum_size=sums.clone(),
+                lost=sums.clone(),
+                node_mean=nodes.clone(),
+                node_square=nodes.clone(),
+            )
+        )
+    for trace in _traces(model, x):
+        for values, of in zip(trace.layers, statistics, strict=True):
+            of.mean += values.edges.sum(0) / count
+            of.node_mean += values.outputs.sum(0) / count
+    for trace in _traces(model, x):
+        for layer, values, of in zip(layers, trace.layers, statistics, strict=True):
+            deviation = values.edges - of.mean
+            of.square += deviation.square().sum(0) / count
+            of.size += deviation.abs().sum(0) / count
+            together = values.sums - of.mean.sum(0)
+            of.sum_square += together.square().sum(0) / count
+            of.sum_size += together.abs().sum(0) / count
+            of.lost += (together * layer.node_derivatives(values.sums)).square().sum(0) / count
+            of.node_square += (values.outputs - of.node_mean).square().sum(0) / count
+    return statistics
 
 
 def _traces(model: KAN, x: Tensor) -> Iterator[Trace]:
@@ -143,12 +180,11 @@ def _ratio(part: Tensor, whole: Tensor, constant: Tensor) -> Tensor:
     return torch.where(constant, torch.zeros_like(part), part / torch.where(constant, 1.0, whole))
 
 
-def _check_finite(statistics: list[Tensor]) -> None:
-    for n, values in enumerate(statistics):
-        bad: Any = torch.nonzero(~values.isfinite()).tolist()
-        if bad:
-            i, o = bad[0]
-            raise DataError(
-                f"edge {i} -> {o} of layer {n} is not finite on the samples, so nothing can be "
-                "scored; release or refit that edge, or leave out the samples outside its domain"
-            )
+def _check_finite(n: int, values: Tensor) -> None:
+    bad: Any = torch.nonzero(~values.isfinite()).tolist()
+    if bad:
+        i, o = bad[0]
+        raise DataError(
+            f"edge {i} -> {o} of layer {n} is not finite on the samples, so nothing can be "
+            "scored; release or refit that edge, or leave out the samples outside its domain"
+        )

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from superpose.data import Dataset
-from superpose.edit.attribution import scores
+from superpose.edit.attribution import attribution_scores
 from superpose.errors import OptionError
 from superpose.nn.layer import KANLayer
 from superpose.nn.model import KAN
@@ -46,7 +46,7 @@ def merge(model: KAN, data: Tensor | Dataset, *, tolerance: float = 1e-6) -> KAN
     if not tolerance >= 0:
         raise OptionError(f"tolerance must be a number of at least 0, not {tolerance!r}")
     x = samples(model, data)
-    scores(model, x)  # refuses a model that is not finite on the samples
+    attribution_scores(model, x)  # refuses a model that is not finite on the samples
     target = model(x).detach()
     model = model.copy()
     layer = 1

@@ -1,4 +1,4 @@
-"""Smaller models of nearly the same function: without their idle edges and nodes."""
+"""Pruning: smaller models of nearly the same function, without unimportant or without named edges, nodes and inputs."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ import torch
 from torch import Tensor
 
 from superpose.data import Dataset
-from superpose.edit.attribution import Scores, scores
+from superpose.edit.attribution import AttributionScores, attribution_scores
 from superpose.edit.edge_curves import check_edge
 from superpose.errors import OptionError
 from superpose.messages import nearest
 from superpose.nn.layer import KANLayer
 from superpose.nn.model import KAN, Edge
-from superpose.nn.surgery import cut_sums, scale_sum, slice_model
+from superpose.nn.surgery import add_constant, cut_sums, scale_sum, slice_model
 
-# Share of an output's standard deviation below which an edge counts as idle.
+# The attribution score below which an edge is removed by default: its share of an output's standard deviation. The
+# first KAN paper uses the same number, for magnitudes.
 THRESHOLD = 1e-2
 
 
@@ -30,27 +31,26 @@ def prune(
     nodes: Iterable[tuple[int, int]] = (),
     inputs: Iterable[str | int] = (),
 ) -> KAN:
-    """A new, smaller model: without its idle edges, or without those that are named.
+    """A new, smaller model: without its unimportant edges and nodes, or without those that are named.
 
-    Every edge that goes is replaced by its mean over the samples, which another edge of the same
-    node takes up; so the function changes by the variation of the edges that went, and by nothing
-    else. A product's factor that loses all its edges goes, and its mean multiplies another factor.
-    Hidden nodes that are left without incoming or without outgoing edges go too. The inputs keep
-    their places, and no output is ever cut off from all of them.
+    Pruning as in Z. Liu et al., *KAN: Kolmogorov-Arnold Networks*, 2024, section 2.5, by the attribution scores of *KAN
+    2.0*, 2024, section 4.1. The mean of each removed edge over the samples is added to another edge of the same node,
+    so the function changes only by the variation of the removed edges. A product's factor that loses all its edges is
+    removed, and its mean multiplies another factor. Hidden nodes without incoming or without outgoing edges are removed
+    too. The inputs keep their positions, and every output stays connected to some input.
 
     Args:
         model: any model; it is not changed.
         data: samples ``[B, n_in]`` in the user's units, or a data set (its training rows).
-        threshold: edges whose attribution (see :class:`~superpose.edit.Scores`) is below it go, except that the
-            strongest path to each output stays. 0.01 if nothing is named; if something is named,
-            only that goes unless a threshold is given too.
+        threshold: edges with an attribution score below it are removed (see
+            :class:`~superpose.edit.AttributionScores`), except for the strongest path to each output. By default 0.01,
+            or 0 if edges, nodes or inputs are named.
         edges: ``(layer, input, output)``, a product's factors counted one by one, as in :meth:`KAN.active_edges`.
         nodes: ``(layer, index)``; layer 0 are the inputs, 1 the first hidden nodes.
         inputs: columns, by name or by index.
 
     Raises:
-        OptionError: if a name or an index is not in the model, or if without what is named an
-            output would depend on no input.
+        OptionError: if a name or an index is not in the model, or if an output would depend on no input.
         DataError: if there are fewer than two samples, or the model is not finite on them.
 
     >>> x = 2 * torch.rand(100, 2, generator=torch.Generator().manual_seed(0)) - 1
@@ -67,7 +67,7 @@ def prune(
         threshold = 0.0 if named else THRESHOLD
     if not threshold >= 0:
         raise OptionError(f"threshold must be a number of at least 0, not {threshold!r}")
-    found = scores(model, data)
+    found = attribution_scores(model, data)
     before = [layer.mask.clone() for layer in model.kan_layers()]
     alive = [mask.clone() for mask in before]
     for n, i, o in named:
@@ -154,7 +154,7 @@ def input_index(model: KAN, name: str | int) -> int:
 
 
 def _by_node(layer: KANLayer, sums: Tensor) -> Tensor:
-    """Which nodes have a sum of which this holds: ``[out_features]`` from ``[O]``."""
+    """Which nodes have at least one sum that is marked: ``[out_features]`` from ``[O]``."""
     if not layer.products:
         return sums
     found = sums.new_zeros(layer.out_features)
@@ -164,7 +164,7 @@ def _by_node(layer: KANLayer, sums: Tensor) -> Tensor:
 
 
 def _reached(layers: Sequence[KANLayer], alive: list[Tensor]) -> list[Tensor]:
-    """For each layer of nodes, inputs first, which of them some input reaches."""
+    """For each layer of nodes, inputs first: whether a path leads from some input to each node."""
     reached = [alive[0].new_ones(alive[0].shape[0])]
     for layer, mask in zip(layers, alive, strict=True):
         reached.append(_by_node(layer, (mask & reached[-1][:, None]).any(0)))
@@ -182,11 +182,11 @@ def _check_outputs(model: KAN, before: list[Tensor], alive: list[Tensor]) -> Non
         )
 
 
-def _strongest_paths(layers: Sequence[KANLayer], alive: list[Tensor], found: Scores) -> list[Tensor]:
-    """Masks of one path to each output: from the output back, always the edge that varies most.
+def _strongest_paths(layers: Sequence[KANLayer], alive: list[Tensor], found: AttributionScores) -> list[Tensor]:
+    """Masks of one path to each output: backwards from the output, always along the edge that varies most.
 
-    Through a product it leads by the factor that makes up most of it. An output that no input reaches in the model as
-    it was given keeps all that leads to it.
+    At a product the path follows the factor with the largest part in it. An output that no input reaches in the given
+    model keeps all edges on its paths.
     """
     reached = _reached(layers, alive)
     essential = [torch.zeros_like(mask) for mask in alive]
@@ -200,7 +200,7 @@ def _strongest_paths(layers: Sequence[KANLayer], alive: list[Tensor], found: Sco
         for node in range(layers[n].out_features):
             sums = layers[n].sums_of(node)
             chosen[sums[int(weight[sums].argmax())]] = True
-        strongest = torch.where(usable, found.spreads[n], -1.0).argmax(0)
+        strongest = torch.where(usable, found.deviations[n], -1.0).argmax(0)
         essential[n][strongest, torch.arange(len(strongest), device=strongest.device)] = True
         essential[n] = torch.where(reached[n + 1][owner], essential[n] & chosen, alive[n]) & wanted[owner]
         wanted = essential[n].any(1)
@@ -208,7 +208,7 @@ def _strongest_paths(layers: Sequence[KANLayer], alive: list[Tensor], found: Sco
 
 
 def _drop_dead_ends(layers: Sequence[KANLayer], alive: list[Tensor], essential: list[Tensor]) -> None:
-    """Take out, in place, the edges that leave a constant node and those into a node unread."""
+    """Remove, in place, the edges out of constant nodes and the edges into nodes without outgoing edges."""
     for n in range(1, len(alive)):
         alive[n] &= _by_node(layers[n - 1], alive[n - 1].any(0))[:, None] | essential[n]
     for n in reversed(range(len(alive) - 1)):
@@ -219,17 +219,17 @@ def _drop_dead_ends(layers: Sequence[KANLayer], alive: list[Tensor], essential: 
 
 
 @torch.no_grad()
-def _without(model: KAN, alive: list[Tensor], found: Scores) -> KAN:
-    """The model with these edges only, the means of the others taken up, idle nodes and factors cut out."""
+def _without(model: KAN, alive: list[Tensor], found: AttributionScores) -> KAN:
+    """The model with these edges only: means of the others added to them, unused nodes and factors removed."""
     made = model.copy()
     for n, layer in enumerate(made.kan_layers()):
         constants = torch.where(layer.mask & ~alive[n], found.means[n], 0.0).sum(0)
         splines = layer.spline_mask() & alive[n]
         for o in torch.nonzero(constants)[:, 0].tolist():
-            # A spline takes up a constant without a trace; a symbolic edge's formula gets longer.
+            # A spline absorbs a constant in its coefficients; the formula of a symbolic edge gets longer by it.
             usable = splines[:, o] if bool(splines[:, o].any()) else alive[n][:, o]
             if bool(usable.any()):
-                i = int(torch.where(usable, found.spreads[n][:, o], -1.0).argmax())
+                i = int(torch.where(usable, found.deviations[n][:, o], -1.0).argmax())
                 add_constant(layer, i, o, float(constants[o]))
         layer.mask.copy_(alive[n])
         table = layer.symbolic_table()
@@ -246,9 +246,9 @@ def _without(model: KAN, alive: list[Tensor], found: Scores) -> KAN:
 
 @torch.no_grad()
 def _drop_factors(layer: KANLayer, constants: Tensor) -> list[int]:
-    """Cut out, in place, the factors without edges, which are these constants ``[O]``; returns the sums that stay.
+    """Remove, in place, the factors without edges, which have these constant values ``[O]``; returns the sums left.
 
-    A product none of whose factors has edges keeps one of them.
+    A product without any edges keeps one factor.
     """
     busy = layer.mask.any(0).tolist()
     kept, arities = [], []
@@ -263,15 +263,3 @@ def _drop_factors(layer: KANLayer, constants: Tensor) -> list[int]:
     if len(kept) < layer.sum_count:
         cut_sums(layer, kept, arities)
     return kept
-
-
-@torch.no_grad()
-def add_constant(layer: KANLayer, i: int, o: int, constant: float) -> None:
-    """Add a constant to one edge function, in place; exact everywhere, outside the grid too.
-
-    The B-splines sum to one, so a spline takes it up in all of its coefficients.
-    """
-    if layer.symbolic is not None and (i, o) in layer.symbolic.names:
-        layer.symbolic.constants[layer.symbolic.edges.index((i, o)), 3] += constant
-        return
-    layer.spline_coefficients[i, :, o] += constant

@@ -73,6 +73,7 @@ def fix(
     Raises:
         OptionError: if the edge or the function does not exist, or the function cannot be fitted there.
 
+    >>> import torch
     >>> x = torch.linspace(-1, 1, 60, dtype=torch.float64)[:, None]
     >>> fixed = fix(KAN([1, 1], seed=0), x, (0, 0, 0), "sin", (3.0, 0.0, 1.0, 0.0), frozen="a")
     >>> fixed.layer(0).symbolic_table(), torch.allclose(fixed(x), torch.sin(3 * x))
@@ -116,6 +117,7 @@ def replace(
     Raises:
         OptionError: as :func:`fix`.
 
+    >>> import torch
     >>> x = torch.linspace(-1, 1, 60, dtype=torch.float64)[:, None]
     >>> data = Dataset.from_arrays(x, torch.exp(x))
     >>> model = replace(KAN([1, 1], seed=0), data, (0, 0, 0), "exp")
@@ -152,6 +154,7 @@ def linear(model: KAN, data: Dataset, column: str | int, *, steps: int = 50) -> 
     Raises:
         OptionError: if the model has no such column, or does not read it.
 
+    >>> import torch
     >>> x = torch.rand(60, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     >>> data = Dataset.from_arrays(x, 2 * x[:, 0] + torch.exp(x[:, 1]))
     >>> linear(KAN([2, 1], seed=0), data, 0).layer(0).symbolic_table()[0, 0][0]

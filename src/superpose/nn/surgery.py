@@ -1,4 +1,4 @@
-"""Models with fewer nodes."""
+"""Layers and models with some of their nodes, and edges scaled or shifted."""
 
 from __future__ import annotations
 
@@ -65,6 +65,18 @@ def scale_sum(layer: KANLayer, o: int, factor: float) -> None:
         for place, edge in enumerate(layer.symbolic.edges):
             if edge[1] == o:
                 layer.symbolic.constants[place, 2:] *= factor
+
+
+@torch.no_grad()
+def add_constant(layer: KANLayer, i: int, o: int, constant: float) -> None:
+    """Add a constant to one edge function, in place; exact everywhere, outside the grid too.
+
+    The B-splines sum to one, so all coefficients of a spline grow by the constant.
+    """
+    if layer.symbolic is not None and (i, o) in layer.symbolic.names:
+        layer.symbolic.constants[layer.symbolic.edges.index((i, o)), 3] += constant
+        return
+    layer.spline_coefficients[i, :, o] += constant
 
 
 def slice_model(model: KAN, keep: Sequence[Sequence[int]]) -> KAN:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from superpose.checks import check_positive
-from superpose.edit.attribution import Scores
+from superpose.edit.attribution import AttributionScores
 from superpose.errors import OptionError
 from superpose.messages import counted
 from superpose.nn import KAN
@@ -72,7 +72,7 @@ def network(
     x: Tensor | Any,
     *,
     beta: float = 3.0,
-    scores: Scores | Sequence[Tensor] | None = None,
+    scores: AttributionScores | Sequence[Tensor] | None = None,
     title: str | None = None,
 ) -> Figure:
     """Draw a network: inputs below, outputs above, and on every edge a box with its function.
@@ -88,8 +88,8 @@ def network(
             or the path of a table, whose columns are taken by name; of more than 10,000 rows an evenly spaced
             selection is taken.
         beta: with a larger value, weaker edges are drawn in full colour.
-        scores: :func:`superpose.edit.scores` of the model, or for each layer a tensor ``[I, O]``; by default the
-            standard deviation of each edge in units of its node's.
+        scores: what :func:`superpose.edit.attribution_scores` returns, or for each layer a tensor ``[I, O]``; by
+            default the standard deviation of each edge in units of its node's.
         title: text above the diagram.
 
     Raises:
@@ -104,7 +104,7 @@ def network(
     trace = traced(model, x)
     if scores is None:
         scores = magnitudes(trace)
-    strengths = _strengths(model, scores.edges if isinstance(scores, Scores) else scores, beta)
+    strengths = _strengths(model, scores.edges if isinstance(scores, AttributionScores) else scores, beta)
     edges, hidden_edges = _strongest(model, strengths)
     levels, hidden_inputs = _levels(model, edges)
     drawn = _curves(model, trace, edges, strengths)
@@ -126,7 +126,7 @@ def _strengths(model: KAN, scores: Sequence[Tensor], beta: float) -> list[np.nda
     if given != shapes:
         raise OptionError(
             f"scores need one tensor for each layer, of shapes {shapes}, and are {given}; "
-            "superpose.edit.scores(model, x).edges are such"
+            "superpose.edit.attribution_scores(model, x).edges are such"
         )
     return [np.nan_to_num(torch.tanh(beta * score.detach().cpu()).numpy()) for score in scores]
 
