@@ -59,7 +59,7 @@ def _counts(rows: list[Row], noise: float, names: Sequence[str]) -> list[str]:
     for name in names:
         own = select(rows, noise=noise, method=name)
         count, unaided = (sum(row.get(what, False) for row in own) for what in ("recovered", "unaided"))
-        # Rows of older runs do not say who needed help.
+        # Rows of older runs lack the figure.
         aid = f" ({unaided} unaided)" if unaided < count and all("unaided" in row for row in own) else ""
         found.append(f"{count} of {len(own)}{aid}" if own else "-")
     return found

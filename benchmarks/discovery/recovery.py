@@ -333,7 +333,7 @@ def _can_be_limited() -> bool:
 
 @contextlib.contextmanager
 def _within(seconds: float) -> Iterator[None]:
-    """Raise :class:`_TimeOver` inside after so many seconds, where that can be done."""
+    """Raise :class:`_TimeOver` in the block after these seconds, where the system has timers."""
     if not _can_be_limited():
         yield
         return

@@ -28,7 +28,7 @@ _FIGURES = (
     *("test_rmse", "relative_rmse", "seconds", "processor_seconds"),
     *("predict_seconds", "parameters", "shape", "grids"),
 )
-# How a method that cannot take on a problem says so: too many dimensions, a singular matrix, no memory.
+# Errors of a method that cannot learn a problem: too many dimensions, a singular matrix, no memory.
 _FAILURES = (ArithmeticError, MemoryError, RuntimeError, ValueError)
 
 

@@ -22,8 +22,8 @@ INSTRUCTION_SETS = ("avx2", "fma", "avx512f", "avx512_bf16", "amx_tile", "asimd"
 
 
 def machine() -> dict[str, Any]:
-    """The processor and its memory; whatever the system does not tell is left out."""
-    told: dict[str, Any] = {
+    """The processor and its memory; facts that the system does not give are left out."""
+    facts: dict[str, Any] = {
         "system": platform.platform(),
         "architecture": platform.machine(),
         "cores": os.cpu_count(),
@@ -31,16 +31,16 @@ def machine() -> dict[str, Any]:
     }
     processor = Path("/proc/cpuinfo")
     if processor.exists():
-        told |= _processor(processor.read_text(encoding="utf-8"))
+        facts |= _processor(processor.read_text(encoding="utf-8"))
     caches = Path("/sys/devices/system/cpu/cpu0/cache")
-    told["caches"] = {
+    facts["caches"] = {
         f"L{(index / 'level').read_text().strip()} {(index / 'type').read_text().strip().lower()}": (index / "size")
         .read_text()
         .strip()
         for index in sorted(caches.glob("index*"))
     }
-    told["memory_gib"] = round(memory_gib("MemTotal"), 1)
-    return told
+    facts["memory_gib"] = round(memory_gib("MemTotal"), 1)
+    return facts
 
 
 def _processor(text: str) -> dict[str, Any]:

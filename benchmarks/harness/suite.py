@@ -67,7 +67,7 @@ def run(
 ) -> Store:
     """Run a benchmark and write its files into a folder.
 
-    When a person interrupts it, what was measured until then is written, and the store says so.
+    When a person interrupts it, what was measured until then is written, and the store is marked as interrupted.
 
     Args:
         name: one of :data:`benchmarks.catalogue.BENCHMARKS`.

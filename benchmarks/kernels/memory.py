@@ -6,7 +6,7 @@ The process does this:
    their threads and taken their workspaces. What is compiled for its shape (inkan, flashkan, jaxkan) makes this step
    with the full layer instead, since a compiler's own memory is not the layer's; that step is freed before going on.
 2. sets the system's high-water mark back to what is in use now (Linux: 5 into ``/proc/self/clear_refs``). Otherwise the
-   imports' own peak would hide what comes. ``ru_maxrss`` now is the baseline.
+   imports' own peak would hide that of the layer. ``ru_maxrss`` now is the baseline.
 3. makes the layer, its input and the gradient at its output: ``ru_maxrss`` less the baseline is ``layer``.
 4. makes one step: forward and backward with the gradient to the input, with AdamW or without. ``ru_maxrss`` less the
    baseline is ``peak``.

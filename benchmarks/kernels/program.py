@@ -8,7 +8,7 @@ Writes ``kernels.json`` (machine, versions, threads, every time, and what was sk
 ``--out`` and prints the targets beside the figures. ``benchmarks/requirements.txt`` names the peers that are on PyPI;
 those that are not installed are skipped. efficient-kan and FastKAN are used from a folder with their source.
 
-Each contender is called so often in a row that a block takes 2 ms or more. A round times one block of each contender,
+A block is as many calls of one contender in a row as take 2 ms or more. A round times one block of each contender,
 in an order that changes from round to round. Figures are medians over the rounds, and ratios are medians of the ratios
 of a round, so that what disturbs the machine disturbs both sides. Compilation is not counted. The loss is an inner
 product with a fixed random tensor, so it costs nothing; inputs are uniform in [-1, 1], where the grids lie.

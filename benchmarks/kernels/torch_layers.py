@@ -214,7 +214,7 @@ def cubic_only(case: LayerCase) -> str | None:
 
 
 def basis_tensors(count: float, edges: float = 0) -> Callable[[LayerCase], float]:
-    """So many tensors [batch, in, rows] at the peak, and so many [batch, in, out]."""
+    """Numbers held at the peak: ``count`` tensors [batch, in, rows] and ``edges`` tensors [batch, in, out]."""
     return lambda case: case.batch * case.inputs * (count * case.rows + edges * case.outputs)
 
 

@@ -16,12 +16,12 @@ from benchmarks.problems.known_function import FloatArray
 if TYPE_CHECKING:
     import sympy
 
-# Relative to the target's spread; there is no use in going on below it.
+# Error relative to the target's standard deviation at which the search stops.
 _EXACT = 1e-10
 _MAX_SEED = 2**32
-# More generations on fewer rows.
+# On fewer rows it gets through more generations.
 _ROWS = 1000
-_NOWHERE = 1e6
+_OUTSIDE_DOMAIN = 1e6
 
 
 def propose(
@@ -29,7 +29,7 @@ def propose(
 ) -> tuple[sympy.Expr, ...]:
     """The best program of all generations that the time allows, and the same with its constants refitted.
 
-    It looks at the first thousand rows, and constants are refitted to all. Refitting is a help: gplearn draws its
+    It is given the first thousand rows, and constants are refitted to all. Refitting is a help: gplearn draws its
     constants and changes them at random. Its functions that are defined everywhere are read as what they are: the root
     and the logarithm of an absolute value, a division.
     """
@@ -79,7 +79,7 @@ def _more_functions() -> list[Any]:
 
     def arcsine(inner: Any) -> Any:
         # It demands a value everywhere; this one makes sure that nothing is gained beyond the domain.
-        return np.where(np.abs(inner) <= 1.0, np.arcsin(np.clip(inner, -1.0, 1.0)), _NOWHERE)
+        return np.where(np.abs(inner) <= 1.0, np.arcsin(np.clip(inner, -1.0, 1.0)), _OUTSIDE_DOMAIN)
 
     table = {"exp": exponential, "asin": arcsine, "tanh": np.tanh, "square": np.square}
     return [make_function(function=made, name=name, arity=1, wrap=False) for name, made in table.items()]

@@ -26,7 +26,7 @@ _DIGITS = 17
 _ROWS = 1000
 # Its own criterion is the description length, which does not fit every noise; here it has three choices.
 _ALSO = ("bayesian_information_criterion", "mean_squared_error")
-# Its description length wants the noise, which nobody is told: a small share of the spread.
+# Its description length needs the noise, which no method is given: a small share of the spread stands in.
 _NOISE = 1e-3
 _MAX_SEED = 2**32
 
@@ -37,7 +37,7 @@ def propose(
     """Its own choice from its front and those by two other criteria, each also with its constants refitted.
 
     The settings are those that its authors use for benchmarks: two objectives, accuracy and length, up to 50 nodes, and
-    a few steps of Levenberg-Marquardt for every formula. It looks at the first thousand rows; constants are refitted to
+    a few steps of Levenberg-Marquardt for every formula. It is given the first thousand rows; constants are refitted to
     all of them. It ends by its time limit.
     """
     from pyoperon.sklearn import SymbolicRegressor

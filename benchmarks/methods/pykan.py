@@ -141,7 +141,7 @@ def _state(model: Any) -> dict[str, Tensor]:
 
 
 class _Float64(TorchFunctionMode):
-    """Inside it new tensors are float64 unless told otherwise: pykan asks the default, which is everybody's."""
+    """New tensors inside are float64 unless another type is given: pykan takes torch's default, which is global."""
 
     _NEW = (torch.rand, torch.randn, torch.zeros, torch.ones, torch.linspace, torch.eye, torch.empty)
 
@@ -154,7 +154,7 @@ class _Float64(TorchFunctionMode):
 
 @contextlib.contextmanager
 def _contained() -> Iterator[str]:
-    """A folder for pykan's checkpoints, no ear for what it prints, and the shared generators as they were."""
+    """A folder for pykan's checkpoints, no output, and the global generators restored afterwards."""
     states = torch.get_rng_state(), np.random.get_state(), random.getstate()  # noqa: NPY002 (pykan seeds them)
     try:
         with (

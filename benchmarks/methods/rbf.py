@@ -24,7 +24,7 @@ def fit(
     """Store the points ``x`` [N, n] and values ``y`` [N]; the work is done at each prediction.
 
     Raises:
-        ValueError: if the dimensions are so many that 100 points do not determine the polynomial part.
+        ValueError: if 100 points do not determine the polynomial part, as in more than 12 dimensions.
     """
     from scipy.interpolate import RBFInterpolator
 

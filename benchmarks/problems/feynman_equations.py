@@ -36,7 +36,7 @@ def feynman() -> dict[str, KnownFunction]:
 
 
 def _best_shape(errors: dict[str, float], shapes: dict[str, tuple[int, ...]]) -> tuple[int, ...]:
-    # The unpruned networks' shapes were not published: of those that were, the one that did better.
+    # The shapes of unpruned networks were not published. This is the better one of the two published shapes.
     return shapes["human"] if errors["human"] < errors["pruned"] else shapes["best_pruned"]
 
 

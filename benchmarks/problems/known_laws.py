@@ -44,7 +44,7 @@ class KnownLaw(KnownFunction):
 
     @property
     def wider(self) -> tuple[Variable, ...]:
-        """The variables with wider ranges, for those who claim to know the law and not only the samples.
+        """The variables with wider ranges, which tell a law from an approximation on the sampled ranges.
 
         The upper end is raised by half the range's width. The lower end is halved where it is not negative, so that
         what must be positive stays so, and else lowered by half the width.

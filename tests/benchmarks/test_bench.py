@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import functools
 import importlib.util
 import itertools
 import json
 import math
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -28,7 +30,7 @@ from benchmarks.harness.store import Store
 from benchmarks.harness.tables import median
 from benchmarks.methods import REGRESSION_PEERS, load, regression, superpose_network
 from benchmarks.methods.fitted import Fitted
-from helpers import is_one_sentence, run_python
+from helpers import ROOT, is_one_sentence, run_python
 from superpose.errors import FileError, OptionError
 
 pytest.importorskip("scipy")
@@ -88,6 +90,23 @@ def test_every_benchmark_can_be_loaded() -> None:
         assert name == benchmark.name and benchmark.summary
         order = suite.of(name).order(Settings())
         assert len(set(order)) == len(order) > 1
+
+
+def test_every_script_has_its_own_options(capsys: pytest.CaptureFixture[str]) -> None:
+    for name, script in catalogue.SCRIPTS.items():
+        assert name == script.name and script.summary
+        with contextlib.suppress(SystemExit):
+            main([name, "--help"])
+        assert f"python -m benchmarks {name} " in capsys.readouterr().out
+
+
+def test_pages_name_benchmarks_that_exist() -> None:
+    pages = [*(ROOT / "docs").glob("*.md"), *(ROOT / "docs/results").glob("*.md"), ROOT / "README.md"]
+    for page in [*pages, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]:
+        text = page.read_text(encoding="utf-8")
+        assert not re.search(r"superpose bench\b", text), page
+        for names in re.findall(r"python -m benchmarks ([a-z|-]+)", text):
+            assert set(names.split("|")) <= {*catalogue.BENCHMARKS, *catalogue.SCRIPTS}, (page, names)
 
 
 def test_registry_and_options_load_nothing_heavy() -> None:

@@ -15,7 +15,7 @@ from superpose.tasks.pde.regions import Region
 from superpose.tasks.pde.settings import SolveSettings
 from superpose.train.state import State
 
-# Where no grids are asked for, the model's own grid is doubled up to twice, while the model stays below so many free
+# Where no grids are given, the model's own grid is doubled up to twice, as long as the model has at most 3,000 free
 # constants: a step of Levenberg-Marquardt costs their square times the number of points. Round numbers.
 _DOUBLINGS, _MAX_DEFAULT_PARAMETERS = 2, 3000
 
