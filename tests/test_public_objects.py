@@ -24,7 +24,7 @@ from superpose.edit.combining import combine
 from superpose.formulas.recommendation import Finding
 from superpose.nn.symbolic_functions import SymbolicFunction, find, power
 from superpose.stopping import StopReason
-from superpose.tasks.classification import Classification, Labelled, ScoreFormula
+from superpose.tasks.classification import Classification, ClassificationDataset, ScoreFormula
 from superpose.tasks.pde import Box, Solution, SolveRecord, SolveSettings
 from superpose.tasks.regression.search import Result
 from superpose.tasks.relations import InnerFunction, Relation, Relations
@@ -57,7 +57,7 @@ def examples() -> dict[str, Any]:
     with torch.no_grad():
         trace = network().trace(X)
     classes = (X[:, 0] > 0).long()
-    labelled = Labelled.from_arrays(X, [["no", "yes"][k] for k in classes.tolist()])
+    labelled = ClassificationDataset.from_arrays(X, [["no", "yes"][k] for k in classes.tolist()])
     classifier = KAN([2, 1], seed=0)
     classifier.head = superpose.nn.Head("sigmoid", ("no", "yes"))
     expression = sympy.Symbol("a", real=True) ** 2

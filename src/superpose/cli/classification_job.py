@@ -34,11 +34,11 @@ class ClassificationJob(Job):
 
     def learn(self, listener: Listener | None, announce: Listener) -> tuple[Classification, Any]:
         """The network and its formula."""
-        from superpose.tasks.classification import ClassifyOptions, classify, read_labelled
+        from superpose.tasks.classification import ClassifyOptions, classify, read_classification
 
         options = ClassifyOptions(**self.options)
         soft = options.head in ("sigmoid", "gaussian") and _holds_shares(self.table, self.target)
-        data = read_labelled(self.table, target=self.target, features=self.features, soft=soft, seed=options.seed)
+        data = read_classification(self.table, target=self.target, features=self.features, soft=soft, seed=options.seed)
         return classify(data, options, listener=listener), options
 
     def headline(self, result: Classification) -> str:

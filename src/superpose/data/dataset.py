@@ -378,7 +378,7 @@ def _dataset(
         if words and not table.is_percent(name):
             raise DataError(
                 f"{table.label}: the target {quoted(name)} holds text such as {quoted(words[0])} and no numbers; to "
-                "learn its classes use --task classification (in Python read_labelled and classify), or "
+                "learn its classes use --task classification (in Python read_classification and classify), or "
                 "choose a column of numbers"
             )
     y_columns = {name: table.numbers(name) for name in targets}

@@ -17,19 +17,20 @@ from torch import Tensor
 import superpose
 from helpers import CountingClock
 from superpose import Classification, ClassifyOptions, Formula, OptionError, classify, cli
-from superpose.formulas.from_scores.label_noise import Noisy
+from superpose.formulas.from_scores.label_noise import LabelNoiseHead
 from superpose.nn import Head
-from superpose.tasks.classification import Labelled, networks
+from superpose.tasks.classification import ClassificationDataset, networks
 
-QUICK = ClassifyOptions(time_limit=20.0)
+# Far more than a search needs: it ends by itself, so that nothing here depends on the speed of the machine.
+PATIENT = ClassifyOptions(time_limit=600.0)
 
 
 def points(count: int, columns: int, seed: int = 0) -> Tensor:
     return 2 * torch.rand(count, columns, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) - 1
 
 
-def found(x: Tensor, labels: list[object], options: ClassifyOptions = QUICK) -> Classification:
-    return classify(Labelled.from_arrays(x, labels, target_name="kind"), options)
+def found(x: Tensor, labels: list[object], options: ClassifyOptions = PATIENT) -> Classification:
+    return classify(ClassificationDataset.from_arrays(x, labels, target_name="kind"), options)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +48,7 @@ def test_a_circle_is_found_without_the_useless_column(circle: Classification) ->
     assert "x1**2" in boundary["equation"] and "x2**2" in boundary["equation"]
     assert circle.metrics["majority_accuracy"] < 0.7
     assert circle.cross_entropy(of="formula") < 0.1
-    assert "kind is outer side where" in circle.says()
+    assert "kind is outer side where" in circle.describe()
 
 
 def test_the_phase_boundary_of_a_mobility_edge_is_exact() -> None:
@@ -83,7 +84,7 @@ def test_a_gaussian_head_finds_what_the_second_class_lies_about() -> None:
     x = points(1200, 2)
     g = 3 * (x[:, 1] - x[:, 0].square())
     on = torch.rand(1200, generator=torch.Generator().manual_seed(1), dtype=torch.float64) < torch.exp(-g.square())
-    result = found(x, on.long().tolist(), ClassifyOptions(head="gaussian", time_limit=20.0))
+    result = found(x, on.long().tolist(), ClassifyOptions(head="gaussian", time_limit=600.0))
     assert result.metrics["boundaries"][0]["equation"] in ("x1**2 - x2 = 0", "-x1**2 + x2 = 0")
     assert result.accuracy(of="formula") > 0.75
 
@@ -94,7 +95,7 @@ def test_the_front_holds_formulas_of_the_columns_that_are_left() -> None:
     a, b, c = (sympy.Symbol(name, real=True) for name in ("x1", "x2", "x3"))
     first = whole.formulas[0][0]
     others = [replace(first, expression=e, factor=1, complexity=n, deviance=-float(n)) for n, e in enumerate((c, b, a))]
-    data = networks.without_columns(whole.labelled, [0, 1]).data
+    data = networks.without_columns(whole.table, [0, 1]).data
     result = replace(whole, data=data, formulas=[[first, *others]])
     assert [formula.expression for formula in result.front if formula is not result.formula] == [b, a]
 
@@ -111,7 +112,7 @@ def test_wrong_labels_do_not_move_the_boundary() -> None:
 
 
 def test_options_that_make_no_sense_are_refused() -> None:
-    data = Labelled.from_arrays(points(60, 1), ["a", "b", "c"] * 20)
+    data = ClassificationDataset.from_arrays(points(60, 1), ["a", "b", "c"] * 20)
     for options, message in (
         (ClassifyOptions(head="sigmod"), "did you mean 'sigmoid'"),
         (ClassifyOptions(head="sigmoid"), "two classes"),
@@ -130,14 +131,20 @@ def test_time_limits_are_kept(counted_time: CountingClock) -> None:
     assert result.metrics["seconds"] < 7.0
 
 
-def test_noisy_slopes_are_the_gradient() -> None:
-    head = Noisy.of(Head("sigmoid", ("a", "b")), torch.tensor([-2.0] * 50 + [3.0] * 50))
+def test_label_noise_has_the_gradient_and_the_fisher_information_of_its_losses() -> None:
+    head = LabelNoiseHead.from_scores(Head("sigmoid", ("a", "b")), torch.tensor([-2.0] * 50 + [3.0] * 50))
     assert head is not None and head.low == pytest.approx(0.119, abs=1e-3)
     scores = points(20, 1).requires_grad_()
     y = (points(20, 1, seed=1) > 0).double()
     (gradient,) = torch.autograd.grad(head.losses(scores, y).sum(), scores)
-    assert torch.allclose(head.gradient(scores.detach(), y), gradient)
-    assert Noisy.of(Head("sigmoid", ("a", "b")), 20 * points(100, 1)[:, 0]) is None
+    scores = scores.detach()
+    assert torch.allclose(head.gradient(scores, y), gradient)
+    # The square of the root is the mean square of the gradient over both labels.
+    labels = [torch.full_like(scores, label) for label in (0.0, 1.0)]
+    chances = [torch.exp(-head.losses(scores, label)) for label in labels]
+    means = sum(p * head.gradient(scores, label)[:, 0].square() for p, label in zip(chances, labels, strict=True))
+    assert torch.allclose(head.hessian_root(scores, y)[:, 0, 0].square(), torch.as_tensor(means))
+    assert LabelNoiseHead.from_scores(Head("sigmoid", ("a", "b")), 20 * points(100, 1)[:, 0]) is None
 
 
 def test_a_classifier_is_the_same_from_its_file(circle: Classification, tmp_path: Path) -> None:
@@ -154,7 +161,7 @@ def test_the_formula_of_a_classifier_is_a_network_with_the_same_head(circle: Cla
     assert symbolic is not None and formula is not None and symbolic.head == circle.head
     x = circle.data.x[:50]
     assert torch.allclose(symbolic(x).detach(), formula.torch(x), rtol=1e-9)
-    assert circle.head.describe(Formula.read(symbolic).short()) == circle.says()
+    assert circle.head.describe(Formula.read(symbolic).short()) == circle.describe()
 
 
 def test_the_front_of_a_classifier_has_its_recommended_formula(circle: Classification) -> None:
@@ -232,13 +239,13 @@ def test_classes_that_depend_on_nothing_have_no_formula() -> None:
     assert result.formula is None
     assert result.metrics["formula_accuracy"] is None
     with pytest.raises(OptionError, match="no formula"):
-        result.says()
+        result.describe()
 
 
 def test_shares_are_learnt_as_they_stand() -> None:
     x = points(600, 2)
-    data = Labelled.from_arrays(x, torch.sigmoid(5 * (x[:, 0] - x[:, 1].square())), soft=True)
-    result = classify(data, ClassifyOptions(head="sigmoid", time_limit=20.0))
+    data = ClassificationDataset.from_arrays(x, torch.sigmoid(5 * (x[:, 0] - x[:, 1].square())), soft=True)
+    result = classify(data, ClassifyOptions(head="sigmoid", time_limit=600.0))
     assert result.formula is not None
     assert torch.allclose(result.formula.torch(x)[:, 0], 5 * (x[:, 0] - x[:, 1].square()), atol=1e-3)
 

@@ -15,14 +15,14 @@ from torch import Tensor
 from helpers import CountingClock
 from superpose import ClassifyOptions, OptionError, classify
 from superpose.formulas.from_scores import terms
-from superpose.formulas.from_scores.joint import joint_formulas
-from superpose.formulas.from_scores.problem import against
-from superpose.formulas.from_scores.search import ScoreFormula, score_formulas
+from superpose.formulas.from_scores.joint_scores import joint_formulas
+from superpose.formulas.from_scores.one_score import ScoreFormula, score_formulas
+from superpose.formulas.from_scores.problem import competing_offset
 from superpose.formulas.from_scores.terms import StandardizedTerms
 from superpose.nn import Head
 from superpose.nn.symbolic_functions import torch_function
 from superpose.stopping import StopReason
-from superpose.tasks.classification import Labelled, networks
+from superpose.tasks.classification import ClassificationDataset, networks
 from superpose.tasks.classification.metrics import boundaries
 
 DOUBLE = torch.float64
@@ -104,9 +104,9 @@ def test_a_combination_is_written_as_it_was_fitted() -> None:
     x = random(100, 2, 1.0, 2.0)
     dictionary = StandardizedTerms(terms.single(x, symbols(2)), 100)
     theta = torch.tensor([0.3, -1.2, 2.0], dtype=DOUBLE)
-    written = dictionary.written((1, 4), theta)
+    written = dictionary.sum_of((1, 4), theta)
     torch.testing.assert_close(values(written, x), theta[0] + dictionary.values[:, [1, 4]] @ theta[1:])
-    assert dictionary.price((1, 4)) == pytest.approx(float(dictionary.costs[1] + dictionary.costs[4]))
+    assert dictionary.cost((1, 4)) == pytest.approx(float(dictionary.costs[1] + dictionary.costs[4]))
 
 
 def test_of_many_columns_those_that_tell_most_are_multiplied() -> None:
@@ -126,7 +126,7 @@ def test_a_formula_of_one_score_has_the_constants_of_the_likelihood() -> None:
     a, b = symbols(2)
     assert best.expression.subs({a: 0, b: 0}) == pytest.approx(-0.6, abs=0.03)
     assert best.factor == pytest.approx(4, abs=0.5)
-    assert best.price == pytest.approx(3000 * best.deviance + math.log(3000) * best.complexity)
+    assert best.description_length == pytest.approx(3000 * best.deviance + math.log(3000) * best.complexity)
 
 
 def test_a_class_that_depends_on_nothing_keeps_a_constant_score() -> None:
@@ -138,14 +138,16 @@ def test_a_class_that_depends_on_nothing_keeps_a_constant_score() -> None:
     found = joint_formulas(symbols(2), x, head.targets(index), smooth, 0, deadline=soon())
     assert [len(one) for one in found] == [0, 1, 1]
     assert found[1][0].expression.free_symbols == set(symbols(2))
-    labelled = Labelled.from_arrays(x, ["abc"[k] for k in index.tolist()])
+    labelled = ClassificationDataset.from_arrays(x, ["abc"[k] for k in index.tolist()])
     constant = [[], found[1], [ScoreFormula(sympy.Float(0.3), 1.0, 1.0, 1, 1.0)]]
     assert [one["between"] for one in boundaries(head, constant, labelled)] == [["a", "b"]]
 
 
 def test_three_classes_that_depend_on_nothing_have_no_formula() -> None:
     dice = torch.randint(3, (400,), generator=torch.Generator().manual_seed(5)).tolist()
-    result = classify(Labelled.from_arrays(random(400, 2), [f"side {n}" for n in dice]), ClassifyOptions(time_limit=10))
+    result = classify(
+        ClassificationDataset.from_arrays(random(400, 2), [f"side {n}" for n in dice]), ClassifyOptions(time_limit=600)
+    )
     assert result.formula is None and result.metrics["boundaries"] == []
 
 
@@ -155,7 +157,7 @@ def test_columns_beyond_what_squares_can_hold_give_a_network(unit: float, classe
     x = random(150, 2)
     index = (x[:, 0] + x[:, 1] > 0).long() + (classes - 2) * (x[:, 0] > 0.4).long()
     options = ClassifyOptions(time_limit=5, shape=(1 if classes == 2 else 3,))
-    result = classify(Labelled.from_arrays(x * unit, ["abc"[k] for k in index.tolist()]), options)
+    result = classify(ClassificationDataset.from_arrays(x * unit, ["abc"[k] for k in index.tolist()]), options)
     assert result.formula is None and result.accuracy() > 0.8
 
 
@@ -163,7 +165,7 @@ def test_columns_beyond_what_squares_can_hold_give_a_network(unit: float, classe
 def test_labels_beyond_what_squares_can_hold_are_names(unit: float) -> None:
     x = random(120, 2)
     labels = (unit * ((x[:, 0] > 0.3).double() - (x[:, 0] < -0.3).double())).tolist()
-    data = Labelled.from_arrays(x, labels)
+    data = ClassificationDataset.from_arrays(x, labels)
     assert ClassifyOptions().kinds(data) == ["softmax"]
     with pytest.raises(OptionError, match="too large or too small for an ordinal head"):
         classify(data, ClassifyOptions(head="ordinal"))
@@ -187,7 +189,9 @@ def test_interrupting_keeps_the_best_network(turn: int, monkeypatch: pytest.Monk
     monkeypatch.setattr(networks, "fit", fit)
     monkeypatch.setattr(networks, "_judged", worse)
     x = random(200, 2)
-    result = classify(Labelled.from_arrays(x, [f"{a > b}" for a, b in x.tolist()]), ClassifyOptions(time_limit=20))
+    result = classify(
+        ClassificationDataset.from_arrays(x, [f"{a > b}" for a, b in x.tolist()]), ClassifyOptions(time_limit=600)
+    )
     assert result.metrics["interrupted"] and result.metrics["reason"].startswith("interrupted")
     assert len(calls) == turn and result.accuracy() > 0.9 and result.formula is None
 
@@ -198,16 +202,18 @@ def test_interrupting_before_there_is_a_network_is_passed_on() -> None:
 
     x = random(100, 2)
     with pytest.raises(KeyboardInterrupt):
-        classify(Labelled.from_arrays(x, [f"{a > b}" for a, b in x.tolist()]), listener=interrupt)
+        classify(ClassificationDataset.from_arrays(x, [f"{a > b}" for a, b in x.tolist()]), listener=interrupt)
 
 
 def test_the_time_limit_holds_for_many_columns(counted_time: CountingClock) -> None:
     x = random(60, 50)
-    result = classify(Labelled.from_arrays(x, [f"{a > b}" for a, b, *_ in x.tolist()]), ClassifyOptions(time_limit=4))
+    result = classify(
+        ClassificationDataset.from_arrays(x, [f"{a > b}" for a, b, *_ in x.tolist()]), ClassifyOptions(time_limit=4)
+    )
     assert result.metrics["seconds"] < 10
 
 
 def test_one_score_against_the_others_has_the_probability_of_its_class() -> None:
     scores = random(50, 4, -5.0, 5.0)
     for k in range(4):
-        torch.testing.assert_close(torch.sigmoid(scores[:, k] + against(scores, k)), scores.softmax(-1)[:, k])
+        torch.testing.assert_close(torch.sigmoid(scores[:, k] + competing_offset(scores, k)), scores.softmax(-1)[:, k])

@@ -1,1 +1,1 @@
-"""Formulas of the scores of classes."""
+"""Formulas of class scores: of one score, of several scores together, and with wrong labels."""

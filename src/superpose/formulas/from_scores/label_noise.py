@@ -1,4 +1,4 @@
-"""Labels of which some are wrong wherever they stand: a sigmoid that does not go from 0 to 1."""
+"""A head for labels of which some are wrong, wherever they are: a sigmoid between two probabilities."""
 
 from __future__ import annotations
 
@@ -9,48 +9,66 @@ from torch import Tensor
 
 from superpose.nn.head import Head
 
-# Shares at the ends of the network's probabilities that its plateaus are read from, and shares too small to be any.
-_ENDS, _LEAST_SHARE = 0.05, 0.02
+
+@dataclass(frozen=True)
+class _Plateaus:
+    """How flip rates are read from a network's probabilities. A test has 15% of wrong labels in one class.
+
+    Attributes:
+        tail: share of the rows at each end of the probabilities that a plateau is read from.
+        min_rate: smaller flip rates are not modelled.
+        min_distance: between the two plateaus; with less the classes are hardly separated, and no plateau is seen.
+    """
+
+    tail: float = 0.05
+    min_rate: float = 0.02
+    min_distance: float = 0.2
+
+
+_PLATEAUS = _Plateaus()
 
 
 @dataclass(frozen=True)
-class Noisy(Head):
-    """A sigmoid between two shares: the second class has the probability ``low + (high - low) / (1 + exp(-g))``.
+class LabelNoiseHead(Head):
+    """A sigmoid with label noise: the second class has the probability ``low + (high - low) / (1 + exp(-g))``.
 
-    With wrong labels far from a boundary, a plain sigmoid's likelihood moves the boundary towards the side that has
-    more of them. For the search of a formula only; what is found is read by a plain sigmoid.
+    This is the forward correction of a loss for label noise (Patrini et al., CVPR 2017) for two classes. With wrong
+    labels far from a boundary, the likelihood of a plain sigmoid moves the boundary towards the side that has more of
+    them. The head is used in the search for a formula; the formula is read by a plain sigmoid afterwards.
 
     Attributes:
-        low, high: the shares.
+        low: probability that a label of the first class is wrong.
+        high: probability that a label of the second class is right.
     """
 
     low: float = 0.0
     high: float = 1.0
 
     @classmethod
-    def of(cls, head: Head, scores: Tensor) -> Noisy | None:
-        """With the shares at which a network's scores ``[N]`` level off; None where they do not."""
-        ends = torch.sigmoid(scores.double()).quantile(torch.tensor([_ENDS, 1 - _ENDS], dtype=torch.float64))
-        low, high = (float(end) for end in ends)
-        if high - low < 0.2 or (low < _LEAST_SHARE and high > 1 - _LEAST_SHARE):
+    def from_scores(cls, head: Head, scores: Tensor) -> LabelNoiseHead | None:
+        """With the probabilities at which a network's scores ``[N]`` level off; None if they reach 0 and 1."""
+        tails = torch.tensor([_PLATEAUS.tail, 1 - _PLATEAUS.tail], dtype=torch.float64)
+        low, high = torch.sigmoid(scores.double()).quantile(tails).tolist()
+        certain = low < _PLATEAUS.min_rate and high > 1 - _PLATEAUS.min_rate
+        if certain or high - low < _PLATEAUS.min_distance:
             return None
         return cls("sigmoid", head.classes, head.scale, head.name, low, high)
 
     def _probability(self, scores: Tensor) -> Tensor:
         return (self.low + (self.high - self.low) * torch.sigmoid(scores[:, 0])).clamp(1e-9, 1 - 1e-9)
 
-    def losses(self, scores: Tensor, y: Tensor) -> Tensor:
-        p, seen = self._probability(scores), y[:, 0]
-        return -(seen * p.log() + (1 - seen) * (1 - p).log())
-
-    def slopes(self, scores: Tensor, y: Tensor) -> Tensor:
-        p = self._probability(scores)
-        return ((p - y[:, 0]) / (p * (1 - p)) * self._slope(scores))[:, None]
-
-    def roots(self, scores: Tensor, y: Tensor) -> Tensor:
-        p = self._probability(scores)
-        return (self._slope(scores).square() / (p * (1 - p))).clamp(min=1e-12).sqrt()[:, None, None]
-
-    def _slope(self, scores: Tensor) -> Tensor:
+    def _derivative(self, scores: Tensor) -> Tensor:
         g = scores[:, 0]
         return (self.high - self.low) * torch.sigmoid(g) * torch.sigmoid(-g)
+
+    def losses(self, scores: Tensor, y: Tensor) -> Tensor:
+        p, second = self._probability(scores), y[:, 0]
+        return -(second * p.log() + (1 - second) * (1 - p).log())
+
+    def gradient(self, scores: Tensor, y: Tensor) -> Tensor:
+        p = self._probability(scores)
+        return ((p - y[:, 0]) / (p * (1 - p)) * self._derivative(scores))[:, None]
+
+    def hessian_root(self, scores: Tensor, y: Tensor) -> Tensor:
+        p = self._probability(scores)
+        return (self._derivative(scores).square() / (p * (1 - p))).clamp(min=1e-12).sqrt()[:, None, None]

@@ -1,4 +1,4 @@
-"""Constants of a score's expression, fitted so that the classes seen are most probable, and made simple."""
+"""Constants of a score's expression, fitted by maximum likelihood and simplified."""
 
 from __future__ import annotations
 
@@ -18,34 +18,35 @@ from superpose.optim.gauss_newton import NormalEquations, Stopping, minimise
 if TYPE_CHECKING:
     import sympy
 
-# Probabilities so near to what was seen cannot tell constants apart.
+# A deviance at which the probabilities of all labels are 1 up to this: constants no longer matter. A round number.
 _CERTAIN = 1e-7
 # Keeps directions along which no probability changes where they are, relative to the diagonal; a round number.
 _RIDGE = 1e-9
-# Each constant is in units of its own (no floor). Scores begin further from their end than constants of curves do.
+# Each constant is in units of its own, so the damping has no floor. Scores begin further from the maximum of the
+# likelihood than constants of curves from their least squares, and so with more damping.
 _DAMPING = DampingRule(start=1e-3, smallest=1e-12, largest=1e6, sufficient=0.0)
-# The sum of the deviances at which a gap between classes is looked at.
+# The sum of the deviances up to which classes count as separated: one row in doubt, at probability 1/e, has 2.
 _GAP = 2.0
 
 
-def against(scores: Tensor, which: int) -> Tensor:
-    """``[N]``: with this added, a sigmoid of one of several scores ``[N, K]`` is its class's probability among all."""
+def competing_offset(scores: Tensor, which: int) -> Tensor:
+    """``[N]``: added to one of several scores ``[N, K]``, it makes its sigmoid the softmax probability of the class."""
     others = torch.cat([scores[:, :which], scores[:, which + 1 :]], 1)
     return -torch.logsumexp(others, 1)
 
 
 class ScoreProblem(ConstantFit):
-    """Rows of columns and classes that the constants of one score are fitted to.
+    """Rows of columns and classes to which the constants of one score are fitted.
 
-    The score is ``factor * expression``. Where the class is all that was seen only the factor's sign and its size
-    beside the others' constants matter, so it is kept apart, and the expression's own constants can be simple ones.
+    The score is ``factor * expression``. Labels determine the factor only by how fast the probability changes, so it is
+    kept apart, and the expression's own constants can be simple numbers.
 
     Args:
         symbols, x: the columns, ``x [S, n]``.
-        y: ``[S, 1]`` what was seen, as :meth:`superpose.nn.Head.targets` gives it.
+        y: ``[S, 1]`` targets, as :meth:`superpose.nn.Head.targets` makes them.
         head: of one score.
-        offset: ``[S]`` what is added to the score before the head reads it; see :func:`against`.
-        functions: torch functions of what is not in the library, by name.
+        offset: ``[S]`` added to the score before the head reads it; see :func:`competing_offset`.
+        functions: torch functions that are not in the library, by name.
         deadline: a time of :func:`time.monotonic`.
     """
 
@@ -61,9 +62,9 @@ class ScoreProblem(ConstantFit):
         offset: Tensor | None = None,
     ) -> None:
         super().__init__(symbols, x, y[:, 0], functions, deadline)
-        self.seen, self.head = y, head
+        self.targets, self.head = y, head
         self.offset = torch.zeros(len(y), dtype=y.dtype) if offset is None else offset
-        # Where fits begin, and what each came to.
+        # Where fits begin, and the factor of each expression that was fitted.
         self.factor = 1.0
         self._factors: dict[sympy.Expr, float] = {}
         self._last = 1.0
@@ -75,7 +76,7 @@ class ScoreProblem(ConstantFit):
 
     def deviance(self, scores: Tensor) -> float:
         """Twice the mean cross-entropy of scores ``[S]``; infinite where they are not finite."""
-        found = 2 * float(self.head((scores + self.offset)[:, None], self.seen))
+        found = 2 * float(self.head((scores + self.offset)[:, None], self.targets))
         return found if math.isfinite(found) else math.inf
 
     def error(self, expression: sympy.Expr) -> float:
@@ -108,9 +109,10 @@ class ScoreProblem(ConstantFit):
         return Fitted(made, best, self._errors(model, theta, best))
 
     def _tempered(self, model: Callable[[Tensor], Tensor], theta: Tensor, best: float) -> Tensor:
-        """Where classes do not overlap, the same constants with a factor under which the gap between them is seen.
+        """The same constants with a smaller factor where classes are separated without error.
 
-        The likelihood rises without end along the factor, and at its end no row tells one constant from another.
+        There the likelihood rises without bound along the factor, and in the limit no row determines the other
+        constants. With this factor the rows next to the gap determine them.
         """
         if not self.free_factor or best * len(self.y) >= _GAP:
             return theta
@@ -122,19 +124,19 @@ class ScoreProblem(ConstantFit):
         return torch.cat([theta[:1] * math.exp(high), theta[1:]])
 
     def factor_of(self, fitted: Fitted) -> float:
-        """The factor that an expression was fitted with; one where there is none."""
+        """The factor that an expression was fitted with; 1 for a score in the labels' units."""
         return self._factors[fitted.expression] if self.free_factor else 1.0
 
     def snapped(self, expression: sympy.Expr) -> Fitted:
-        """As for least squares; each fit begins with the factor of the last expression that was taken."""
+        """As for least squares; each fit begins with the factor of the last accepted expression."""
         first = self.fit(expression)
         self.factor = self._last
         return super().snapped(first.expression)
 
     def _equations(self, model: Callable[[Tensor], Tensor], theta: Tensor) -> tuple[Tensor, Tensor]:
         jacobian, scores = jacobian_of(model, theta), (model(theta) + self.offset)[:, None]
-        rooted = self.head.hessian_root(scores, self.seen)[:, 0] * jacobian
-        pull = jacobian.T @ self.head.gradient(scores, self.seen)[:, 0]
+        rooted = self.head.hessian_root(scores, self.targets)[:, 0] * jacobian
+        pull = jacobian.T @ self.head.gradient(scores, self.targets)[:, 0]
         return rooted.T @ rooted / len(self.y), pull / len(self.y)
 
     def _errors(self, model: Callable[[Tensor], Tensor], theta: Tensor, best: float) -> dict[float, float]:
@@ -150,11 +152,11 @@ class ScoreProblem(ConstantFit):
         return {float(value): float(one) for value, one in zip(theta[1:], width[1:], strict=True)}
 
     def _fewer_terms(self, current: Fitted) -> Fitted:
-        # Sums are put together term by term, each of which was needed.
+        # Forward selection and backward elimination have removed such terms already.
         return current
 
     def _acceptable(self, new: float, old: float) -> bool:
-        # Two standard errors of one constant, in the sum of the deviances.
+        # A rise of the deviance by 4 is two standard errors of one constant (likelihood ratio).
         acceptable = math.isfinite(new) and new <= old + 4.0 / len(self.y)
         if acceptable:
             self.factor = self._last

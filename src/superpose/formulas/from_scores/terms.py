@@ -1,7 +1,4 @@
-"""Terms: functions of one column, their products and quotients, from which scores are put together.
-
-Values are kept beside the way each term is written, so that thousands are compared and few are made into expressions.
-"""
+"""The terms of scores: functions of one column, products and quotients of two, and products with a sum of two."""
 
 from __future__ import annotations
 
@@ -22,16 +19,17 @@ from superpose.formulas.subsets import score_test
 if TYPE_CHECKING:
     import sympy
 
-# A term whose largest value is so many of its standard deviations says nothing but where its pole is.
-_MOST_PEAKED = 60.0
+# A term with a value beyond so many standard deviations shows little but where its pole is. A round number.
+_MAX_PEAK = 60.0
 # Functions of one column that scores are put together from.
 _SINGLE = frozenset({"x", "x^2", "x^3", "(x-c)^2", "1/x", "abs(x)", "sqrt(x)", "log(x)", "exp(x)", "sin(x)", "cos(x)"})
-# Factors of products; further functions stand alone.
+# Factors of products. Other functions are terms by themselves only, to keep the number of products small.
 _FACTORS = ("x", "x^2", "1/x", "sqrt(x)")
-# With more columns than this, products are of those that tell most by themselves.
-_MOST_COLUMNS = 12
-# Sums in numerators and denominators are of these.
+# Products are of so many columns, those that correlate most with the scores. A round number.
+_MAX_COLUMNS = 12
+# Summands of the sums in products and quotients.
 _SUMMANDS = ("x", "x^2")
+# Terms that are multiplied by a sum at once, for the sake of memory.
 _CHUNK = 4096
 
 
@@ -48,11 +46,11 @@ class StandardizedTerms:
 
     Args:
         terms: of the same rows.
-        count: rows that the likelihood is of; those of the terms are some of them.
+        count: rows of the likelihood; the rows of the terms are a sample of them.
 
     Attributes:
         values: ``[S, T]``.
-        costs: ``[T]`` what a term has to raise twice the log-likelihood by.
+        costs: ``[T]`` the rise of twice the log-likelihood that a term has to bring.
     """
 
     def __init__(self, terms: Sequence[Term], count: int) -> None:
@@ -60,32 +58,32 @@ class StandardizedTerms:
         values = self.dictionary.values
         self._centers, self._scales = values.mean(0), values.std(0)
         self.values = (values - self._centers) / self._scales
-        # A term costs a node for itself and one for its factor beside those that it is made of.
+        # A term adds two nodes beside its own: a product with its coefficient, and that number.
         costs = [math.log(count) * (2 + expression_size(term.expression)) for term in terms]
         self.costs = torch.tensor(costs, dtype=values.dtype)
 
     def __len__(self) -> int:
         return len(self.dictionary)
 
-    def price(self, chosen: Sequence[int]) -> float:
-        """What these terms cost together."""
+    def cost(self, chosen: Sequence[int]) -> float:
+        """The cost of these terms together."""
         return float(self.costs[list(chosen)].sum())
 
-    def gains(self, chosen: Sequence[int], pull: Tensor, curvature: Tensor, least: float) -> Tensor:
-        """``[T]``: by how much the likelihood rises with each term beside those chosen, less its cost (score test).
+    def gains(self, chosen: Sequence[int], gradient: Tensor, curvature: Tensor, floor: float) -> Tensor:
+        """``[T]``: the rise of twice the log-likelihood with each further term, less its cost, by the score test.
 
         Args:
-            chosen: terms that are there already.
-            pull, curvature: ``[S]`` first and second derivatives of the losses by the score.
-            least: what is left of a term beside the others is at least this share of the mean curvature.
+            chosen: terms of the sum so far.
+            gradient, curvature: ``[S]`` first and second derivatives of the losses by the score.
+            floor: see :func:`~superpose.formulas.subsets.score_test`.
         """
-        gain = score_test(self.values, chosen, pull, curvature, least) * (self.count / len(pull)) - self.costs
+        gain = score_test(self.values, chosen, gradient, curvature, floor) * (self.count / len(gradient)) - self.costs
         gain[list(chosen)] = -math.inf
         ranked: Tensor = gain.nan_to_num(-math.inf, neginf=-math.inf)
         return ranked
 
-    def written(self, chosen: Sequence[int], theta: Tensor) -> sympy.Expr:
-        """The sum of a constant, ``theta[0]``, and terms with factors ``theta[1:]``, all for the values here."""
+    def sum_of(self, chosen: Sequence[int], theta: Tensor) -> sympy.Expr:
+        """The sum of a constant ``theta[0]`` and terms with coefficients ``theta[1:]`` of the standardised values."""
         import sympy
 
         own = list(chosen)
@@ -100,25 +98,25 @@ def single(x: Tensor, symbols: Sequence[sympy.Symbol]) -> list[Term]:
     for n, symbol in enumerate(symbols):
         signs = {float(x[:, n].min()) > 0, float(x[:, n].max()) > 0}
         for term in column_terms(x[:, n], symbol, n):
-            # The reciprocal of a column of both signs has its pole where rows may come.
+            # The reciprocal of a column of both signs has its pole between the rows.
             usable = term.kind in _SINGLE and (len(signs) == 1 or term.kind != "1/x")
-            if usable and bool(_telling(term.values[:, None])[0]):
+            if usable and bool(_is_usable(term.values[:, None])[0]):
                 found.append(term)
     return found
 
 
 def of_strongest(singles: Sequence[Term], targets: Tensor) -> list[Term]:
-    """The terms of the columns that scores ``targets [N, K]`` follow best, each score by its best term; all of few."""
+    """The terms of the columns with the largest correlation with one of the scores ``targets [N, K]``."""
     columns = sorted({column for term in singles for column in term.columns})
-    if len(columns) <= _MOST_COLUMNS:
+    if len(columns) <= _MAX_COLUMNS:
         return list(singles)
     values = torch.stack([term.values for term in singles], 1)
     values = (values - values.mean(0)) / values.std(0)
     targets = (targets - targets.mean(0)) / targets.std(0).clamp(min=1e-300)
-    follows = (values.T @ targets).abs().amax(1).tolist()
-    best = {column: max(f for f, term in zip(follows, singles, strict=True) if column in term.columns)
+    correlations = (values.T @ targets).abs().amax(1).tolist()
+    best = {column: max(f for f, term in zip(correlations, singles, strict=True) if column in term.columns)
             for column in columns}  # fmt: skip
-    kept = set(sorted(columns, key=lambda column: -best[column])[:_MOST_COLUMNS])
+    kept = set(sorted(columns, key=lambda column: -best[column])[:_MAX_COLUMNS])
     return [term for term in singles if term.columns <= kept]
 
 
@@ -128,16 +126,16 @@ def pairs(singles: Sequence[Term]) -> list[Term]:
     found = [
         left.times(right, "pair") for left, right in itertools.combinations(factors, 2) if left.columns != right.columns
     ]
-    return [term for term in found if bool(_telling(term.values[:, None])[0])]
+    return [term for term in found if bool(_is_usable(term.values[:, None])[0])]
 
 
 def best_products(
     singles: Sequence[Term], doubles: Sequence[Term], target: Tensor, weights: Tensor, count: int, *, deadline: float
 ) -> list[Term]:
-    """Of all products and quotients of a term and a sum of two, those that ``target [N]`` follows best.
+    """The products and quotients of a term and a sum of two that correlate most with ``target [N]``.
 
-    Followed best: with the largest correlation under ``weights [N]``. Those that were looked at until ``deadline``, a
-    time of :func:`time.monotonic`, are what there is to choose from.
+    The correlation is weighted by ``weights [N]``. After ``deadline``, a time of :func:`time.monotonic`, no further
+    sums are tried.
     """
     sums = _sums([term for term in singles if term.kind in _SUMMANDS])
     heads = [term for term in singles if term.kind in _FACTORS] + list(doubles)
@@ -158,12 +156,12 @@ def best_products(
             by = 1 / one.values if over else one.values
             for start in range(0, len(tall), _CHUNK):
                 values = tall[start : start + _CHUNK] * by
-                good = _telling(values.T)
+                usable = _is_usable(values.T)
                 values = values - (values @ weights)[:, None]
                 values = values * root
-                follows = ((values @ centred) / values.norm(dim=1).clamp(min=1e-300)).abs()
-                follows = torch.where(good & torch.isfinite(follows), follows, 0.0)
-                top = follows.topk(min(3, len(follows)))
+                correlations = ((values @ centred) / values.norm(dim=1).clamp(min=1e-300)).abs()
+                correlations = torch.where(usable & torch.isfinite(correlations), correlations, 0.0)
+                top = correlations.topk(min(3, len(correlations)))
                 best += [
                     (share, start + which, place, over)
                     for share, which in zip(top.values.tolist(), top.indices.tolist(), strict=True)
@@ -177,7 +175,7 @@ def best_products(
 
 
 def _sums(parts: Sequence[Term]) -> list[Term]:
-    """Sums and differences of two columns, or of their squares, in equal shares."""
+    """Sums and differences of two columns, or of their squares, with coefficients of equal size."""
     import sympy
 
     found = []
@@ -185,15 +183,15 @@ def _sums(parts: Sequence[Term]) -> list[Term]:
         if left.columns == right.columns or left.kind != right.kind:
             continue
         for sign in (1, -1):
-            # A free constant, to begin with in equal shares.
+            # A float, so that the coefficient is fitted later.
             total = left.expression + sympy.Float(sign) * right.expression
             columns = left.columns | right.columns
             found.append(Term(left.values + sign * right.values, (total,), columns=columns, kind="sum"))
     return found
 
 
-def _telling(values: Tensor) -> Tensor:
-    """``[T]`` which columns of ``values [N, T]`` have a finite variance and are more than a few outstanding values."""
-    spread = values.std(0)
+def _is_usable(values: Tensor) -> Tensor:
+    """``[T]``: which columns of ``values [N, T]`` have a finite variance that is not due to a few values."""
+    deviation = values.std(0)
     peak = (values - values.mean(0)).abs().amax(0)
-    return torch.isfinite(values).all(0) & torch.isfinite(spread) & (spread > 0) & (peak < _MOST_PEAKED * spread)
+    return torch.isfinite(values).all(0) & torch.isfinite(deviation) & (deviation > 0) & (peak < _MAX_PEAK * deviation)

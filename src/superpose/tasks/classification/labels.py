@@ -1,4 +1,4 @@
-"""Labels: a table's column of classes, as text or numbers, beside its columns of numbers."""
+"""Data sets for classification: columns of numbers, and a column of classes as text or numbers."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ from superpose.short_repr import brief
 if TYPE_CHECKING:
     import pandas
 
-# A column with more different labels is a quantity or a name.
-MOST_CLASSES = 100
-# Shares of the rows that are held out to judge networks, and for the test at the end.
+# A column with more different labels holds a quantity or names. A round number.
+MAX_CLASSES = 100
+# Shares of the rows that are held out to compare networks, and for the test at the end.
 VALIDATION, TEST = 0.15, 0.2
-# Numbers whose squares are no smaller and no larger than this allows are of an ordinary size.
-_LEAST_UNIT = 1e-100
+# Labels with a standard deviation below this or above its reciprocal: products of three of them overflow.
+_MIN_UNIT = 1e-100
 
 
 @dataclass(frozen=True, eq=False)
-class Labelled:
-    """A table of features and classes.
+class ClassificationDataset:
+    """A table of features and classes, with its split.
 
-    Make one with :func:`read_labelled`, :meth:`from_frame` or :meth:`from_arrays`.
+    Made by :func:`read_classification`, :meth:`from_frame` or :meth:`from_arrays`.
 
     Attributes:
-        data: features and split; its target holds each row's class by number, or a share between 0 and 1.
+        data: features and split; its target is the number of each row's class, or a probability (soft label).
         classes: the classes' names, numbers in ascending order, text in alphabetical order.
         numeric: whether all of them are numbers.
-        soft: whether the target is a share of the second of two classes instead of a class.
+        soft: whether the target is the probability of the second of two classes (a soft label).
     """
 
     __repr__ = brief
@@ -54,21 +54,21 @@ class Labelled:
 
     @property
     def target(self) -> str:
-        """The column's name."""
+        """The name of the column of classes."""
         return self.data.target_names[0]
 
     @property
     def indices(self) -> Tensor:
-        """``[N]`` the class of each row, by number."""
+        """``[N]`` the number of each row's class."""
         return (self.data.y[:, 0] > 0.5).long() if self.soft else self.data.y[:, 0].long()
 
     def counts(self, rows: Tensor | None = None) -> Tensor:
-        """``[K]`` rows of each class."""
+        """``[K]`` number of rows of each class."""
         index = self.indices if rows is None else self.indices[rows]
         return torch.bincount(index, minlength=len(self.classes))
 
     def scored(self, head: Head) -> Dataset:
-        """The data set that a network with this head is trained on, one target for each score, in no other units."""
+        """The data set on which a network with this head is trained: one target for each score, not scaled."""
         y = self.data.y if self.soft else head.targets(self.indices)
         count = y.shape[1]
         unit = Affine(torch.zeros(count, dtype=torch.float64), torch.ones(count, dtype=torch.float64))
@@ -85,9 +85,11 @@ class Labelled:
         validation: float = VALIDATION,
         test: float = TEST,
         seed: int = 0,
-    ) -> Labelled:
-        """Take the features and the labels of a data frame; see :func:`read_labelled`."""
-        return _labelled(table_from_frame(frame, "the data frame"), target, features, soft, (validation, test, seed))
+    ) -> ClassificationDataset:
+        """Take the features and the labels of a data frame; see :func:`read_classification`."""
+        return _dataset_of_classes(
+            table_from_frame(frame, "the data frame"), target, features, soft, (validation, test, seed)
+        )
 
     @classmethod
     def from_arrays(
@@ -101,10 +103,10 @@ class Labelled:
         validation: float = VALIDATION,
         test: float = TEST,
         seed: int = 0,
-    ) -> Labelled:
+    ) -> ClassificationDataset:
         """Take features ``[N, n]`` and ``N`` labels, text or numbers.
 
-        >>> data = Labelled.from_arrays([[n / 10] for n in range(20)], ["low"] * 10 + ["high"] * 10)
+        >>> data = ClassificationDataset.from_arrays([[n / 10] for n in range(20)], ["low"] * 10 + ["high"] * 10)
         >>> data.classes, data.counts().tolist()
         (('high', 'low'), [10, 10])
         """
@@ -124,7 +126,7 @@ class Labelled:
         return cls.from_frame(frame, target=target_name, soft=soft, validation=validation, test=test, seed=seed)
 
 
-def read_labelled(
+def read_classification(
     path: str | os.PathLike[str],
     *,
     target: str,
@@ -133,34 +135,35 @@ def read_labelled(
     validation: float = VALIDATION,
     test: float = TEST,
     seed: int = 0,
-) -> Labelled:
-    """Read a table whose target is a class: text, or numbers of which there are few.
+) -> ClassificationDataset:
+    """Read a table whose target is a class: text, or numbers with few distinct values.
 
     Args:
         path: as for :func:`superpose.read_csv`, and so are ``features`` and ``seed``.
         target: the column of classes.
-        soft: whether the target may lie anywhere from 0 to 1: the share of the class ``1``.
+        soft: whether the target is a number from 0 to 1, the probability of the class ``1``.
         validation, test: shares of the rows that are held out.
 
     Raises:
-        DataError: if a label is missing, all are the same, a class has one row only or there are more than 100.
+        DataError: if a label is missing, all labels are equal, a class has a single row, or there are more than
+            100 classes.
         FileError: if the file cannot be read.
 
-    >>> data = read_labelled("examples/data/knots.csv", target="signature")
+    >>> data = read_classification("examples/data/knots.csv", target="signature")
     >>> data.classes
     ('-8', '-6', '-4', '-2', '0', '2', '4', '6', '8', '10')
     """
-    return _labelled(read_table(path), target, features, soft, (validation, test, seed), os.fspath(path))
+    return _dataset_of_classes(read_table(path), target, features, soft, (validation, test, seed), os.fspath(path))
 
 
-def _labelled(
+def _dataset_of_classes(
     table: Table,
     target: str,
     features: Sequence[str] | None,
     soft: bool,
     split: tuple[float, float, int],
     source: str | None = None,
-) -> Labelled:
+) -> ClassificationDataset:
     if not isinstance(target, str):
         raise OptionError(f"the target of a classification is the name of one column, not {target!r}")
     table.require(target, "the target")
@@ -170,14 +173,14 @@ def _labelled(
         if float(values.min()) < 0 or float(values.max()) > 1:
             raise DataError(f"{table.label}: a target of shares lies from 0 to 1, and {quoted(target)} goes beyond")
         data = _dataset(table, target, features, split, source)
-        return Labelled(data, ("0", "1"), True, soft=bool(((values > 0) & (values < 1)).any()))
+        return ClassificationDataset(data, ("0", "1"), True, soft=bool(((values > 0) & (values < 1)).any()))
     _refuse_missing(table, target, column)
     classes, index, numeric = _classes(column)
     _refuse_classes(table, target, classes, index)
     columns = list(table.columns)
     columns[table.names.index(target)] = index.astype(np.float64)
     data = _dataset(replace(table, columns=tuple(columns)), target, features, split, source)
-    return Labelled(_each_in_training(data), classes, numeric)
+    return ClassificationDataset(_each_in_training(data), classes, numeric)
 
 
 def _refuse_missing(table: Table, target: str, column: Column) -> None:
@@ -210,7 +213,7 @@ def _refuse_classes(table: Table, target: str, classes: tuple[str, ...], index: 
     if len(classes) < 2:
         raise DataError(f"{where} holds one label only, {quoted(classes[0])}; choose a column with two or more classes")
     counts = np.bincount(index)
-    if len(classes) > min(MOST_CLASSES, max(2, len(index) // 2)):
+    if len(classes) > min(MAX_CLASSES, max(2, len(index) // 2)):
         raise DataError(
             f"{where} holds {len(classes)} different labels in {counted(len(index), 'row')}; a class needs several "
             "rows: learn it as a number (leave out the task), or join classes"
@@ -225,7 +228,7 @@ def _refuse_classes(table: Table, target: str, classes: tuple[str, ...], index: 
 
 
 def _each_in_training(data: Dataset) -> Dataset:
-    """The data set, with all rows of a class moved to training where it had none there."""
+    """The data set, with all rows of a class moved to the training rows if it had none there."""
     index = data.y[:, 0]
     lacking = [value for value in torch.unique(index) if not bool((index[data.train] == value).any())]
     if not lacking:
@@ -236,20 +239,20 @@ def _each_in_training(data: Dataset) -> Dataset:
     return replace(data, train=train, validation=validation, test=test)
 
 
-def spread(labelled: Labelled) -> float | None:
-    """The standard deviation of labels that are numbers; None where their squares are beyond what a number can hold."""
-    values = torch.tensor([float(name) for name in labelled.classes], dtype=torch.float64)
-    found = float(values[labelled.indices].std())
-    return found if _LEAST_UNIT < found < 1 / _LEAST_UNIT else None
+def label_deviation(table: ClassificationDataset) -> float | None:
+    """The standard deviation of labels that are numbers; None if it is too small or too large for products of it."""
+    values = torch.tensor([float(name) for name in table.classes], dtype=torch.float64)
+    deviation = float(values[table.indices].std())
+    return deviation if _MIN_UNIT < deviation < 1 / _MIN_UNIT else None
 
 
-def usual_class(labelled: Labelled) -> int:
-    """The class that most training rows have."""
-    return int(labelled.counts(labelled.data.train).argmax())
+def majority_class(table: ClassificationDataset) -> int:
+    """The class of most training rows."""
+    return int(table.counts(table.data.train).argmax())
 
 
-def entropy(labelled: Labelled) -> float:
-    """Cross-entropy of the classes' shares alone."""
-    shares = labelled.counts(labelled.data.train).double()
+def entropy(table: ClassificationDataset) -> float:
+    """Cross-entropy of a model that predicts the classes' frequencies, whatever the features are."""
+    shares = table.counts(table.data.train).double()
     shares = shares[shares > 0] / shares.sum()
     return -float((shares * shares.log()).sum())

@@ -1,4 +1,4 @@
-"""Numbers and facts on a classification, ready for JSON."""
+"""The metrics of a classification, ready for JSON."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from superpose.data import Split
-from superpose.formulas.from_scores.search import ScoreFormula
+from superpose.formulas.from_scores.one_score import ScoreFormula
 from superpose.nn.head import Head
 from superpose.tasks.classification import networks
-from superpose.tasks.classification.labels import Labelled, usual_class
-from superpose.tasks.classification.networks import Trained
+from superpose.tasks.classification.labels import ClassificationDataset, majority_class
+from superpose.tasks.classification.networks import TrainedClassifier
 from superpose.tasks.classification.result import Classification
 
 if TYPE_CHECKING:
@@ -23,55 +23,55 @@ if TYPE_CHECKING:
 def metrics(
     result: Classification,
     formulas: Sequence[Sequence[ScoreFormula]],
-    whole: Trained,
+    whole: TrainedClassifier,
     *,
     seed: int,
     reason: str,
     interrupted: bool,
     seconds: float,
 ) -> dict[str, Any]:
-    """All that ``metrics.json`` says, measured on the rows that were held out.
+    """The content of ``metrics.json``, measured on the test rows, or on all rows if there are none.
 
     Args:
-        result: whose own metrics are not looked at.
-        formulas: for each score those that were found, the cheapest first.
+        result: its own ``metrics`` are not read.
+        formulas: for each score, the shortest description first.
         whole: the network of all columns.
         seed: of the options.
         reason: why the search ended.
-        interrupted: by a person.
-        seconds: that it took.
+        interrupted: whether a user interrupted it.
+        seconds: wall-clock time.
     """
-    data, head, labelled = result.data, result.head, result.labelled
+    data, head, table = result.data, result.head, result.table
     split: Split = "test" if len(data.test) else "all"
     x, y = data.rows(split)
-    classes = networks.seen(head, y)
+    classes = networks.observed_classes(head, y)
     confusion = torch.zeros(len(head.classes), len(head.classes), dtype=torch.long)
     predicted = head.indices(result.scores(x, "network"))
     confusion.index_put_((classes, predicted), torch.ones_like(classes), accumulate=True)
-    has = result.formula is not None
-    usual = usual_class(labelled)
+    has_formula = result.formula is not None
+    majority = majority_class(table)
     return {
         "task": "classification",
-        "target": [labelled.target],
-        "features": list(labelled.data.feature_names),
+        "target": [table.target],
+        "features": list(table.data.feature_names),
         "features_used": list(data.feature_names),
         "classes": list(head.classes),
         "head": head.kind,
         "head_scale": head.scale,
-        "formula": result.says() if has else None,
-        "formula_accuracy": result.accuracy(split, of="formula") if has else None,
-        "formula_cross_entropy": result.cross_entropy(split, of="formula") if has else None,
+        "formula": result.describe() if has_formula else None,
+        "formula_accuracy": result.accuracy(split, of="formula") if has_formula else None,
+        "formula_cross_entropy": result.cross_entropy(split, of="formula") if has_formula else None,
         "formula_complexity": result.formula.complexity if result.formula is not None else None,
         **_front(result, x, y),
-        "boundaries": boundaries(head, formulas, labelled),
+        "boundaries": boundaries(head, formulas, table),
         "network_accuracy": result.accuracy(split),
         "network_cross_entropy": result.cross_entropy(split),
         "network_shape": result.network.widths,
         "network_parameters": result.network.parameter_count(),
         "all_columns_accuracy": _accuracy(whole, split),
         "all_columns_parameters": whole.model.parameter_count(),
-        "majority_class": head.classes[usual],
-        "majority_accuracy": float((classes == usual).double().mean()),
+        "majority_class": head.classes[majority],
+        "majority_accuracy": float((classes == majority).double().mean()),
         "confusion": confusion.tolist(),
         "shape": result.network.widths,
         "parameters": result.network.parameter_count(),
@@ -97,7 +97,7 @@ def metrics(
 
 @torch.no_grad()
 def _front(result: Classification, x: Tensor, y: Tensor) -> dict[str, Any]:
-    """The front with its errors on rows that were held out, and why one formula is recommended."""
+    """The Pareto front with its errors on the held-out rows, and the reason of the recommendation."""
     head, rows = result.head, []
     for one in result.front:
         scores = one.torch(x)
@@ -106,7 +106,7 @@ def _front(result: Classification, x: Tensor, y: Tensor) -> dict[str, Any]:
                 "formula": one.short()[0],
                 "complexity": one.complexity,
                 "cross_entropy": float(head(scores, y)),
-                "accuracy": float((head.indices(scores) == networks.seen(head, y)).double().mean()),
+                "accuracy": float((head.indices(scores) == networks.observed_classes(head, y)).double().mean()),
                 "recommended": one is result.formula,
             }
         )
@@ -115,21 +115,23 @@ def _front(result: Classification, x: Tensor, y: Tensor) -> dict[str, Any]:
 
 
 @torch.no_grad()
-def _accuracy(trained: Trained, split: Split) -> float:
+def _accuracy(trained: TrainedClassifier, split: Split) -> float:
     x, y = trained.data.rows(split)
-    return float((trained.head.indices(trained.model(x)) == networks.seen(trained.head, y)).double().mean())
+    return float((trained.head.indices(trained.model(x)) == networks.observed_classes(trained.head, y)).double().mean())
 
 
-def boundaries(head: Head, formulas: Sequence[Sequence[ScoreFormula]], labelled: Labelled) -> list[dict[str, Any]]:
-    """Where two classes are equally probable (on the ridge of the second, for a Gaussian), as ``expression = 0``."""
+def boundaries(
+    head: Head, formulas: Sequence[Sequence[ScoreFormula]], table: ClassificationDataset
+) -> list[dict[str, Any]]:
+    """Decision boundaries as ``expression = 0``; for a Gaussian head, where the second class is most probable."""
     if head.kind == "ordinal":
         return []
-    usual = head.classes[usual_class(labelled)] if head.kind == "softmax" else head.classes[0]
+    reference = head.classes[majority_class(table)] if head.kind == "softmax" else head.classes[0]
     found = []
     for k, one in enumerate(formulas):
         # Between two classes whose scores are constants there is no boundary.
         if one and one[0].expression.free_symbols:
             name = head.classes[k] if head.kind == "softmax" else head.classes[1]
             sign: sympy.Expr = one[0].expression
-            found.append({"between": [usual, name], "equation": f"{sign} = 0"})
+            found.append({"between": [reference, name], "equation": f"{sign} = 0"})
     return found

@@ -1,4 +1,4 @@
-"""Networks of classifiers: shapes side by side, the columns that matter, the head that suits the labels."""
+"""Networks of classifiers: training, comparison of shapes, and removal of unimportant columns."""
 
 from __future__ import annotations
 
@@ -14,35 +14,57 @@ from superpose.data import Dataset, Split
 from superpose.data.sampling import evenly
 from superpose.nn.head import Head
 from superpose.nn.model import KAN
-from superpose.tasks.classification.labels import Labelled
+from superpose.tasks.classification.labels import ClassificationDataset
 from superpose.train.fit import fit
 from superpose.train.history import History
 
-# Hidden layers that are tried, in this order as long as time lasts.
-SHAPES: tuple[tuple[int, ...], ...] = ((), (1,), (2,), (3,), (2, 1), (5,))
-_FIRST_GRID, _MOST_INTERVALS = 3, 12
-# Networks keep to so many constants unless told otherwise, or to those of the smallest shape if that has more.
-USUAL_PARAMETERS = 300
-# A network with fewer columns is taken if its cross-entropy is at most this much larger, and if of what the columns
-# explain it loses no more than the second share.
-_LARGER, _LOST = 0.2, 0.04
-# In units of the mean squared residual, the pull that keeps the scores of classes without any overlap from growing
-# without end.
-_SPARSITY = 1e-5
-# Shapes and columns are compared on at most so many training rows.
-_MOST_ROWS = 3000
+
+@dataclass(frozen=True)
+class NetworkRules:
+    """The networks of a classifier. Chosen on the knot table and on tables with known boundaries; not compared singly.
+
+    Attributes:
+        shapes: hidden layers, tried in this order.
+        first_grid, max_intervals: the grid is doubled from the one up to the other.
+        rows_per_interval: training rows for each interval of the finest grid, at least.
+        gain: a finer grid must lower the cross-entropy by this factor.
+        parameters: the default limit; a network without hidden nodes may have more.
+        larger, lost: a network of fewer columns may have a cross-entropy larger by the first share, as long as it loses
+            no more than the second share of what the columns explain.
+        sparsity: penalty, in units of the mean squared residual, that bounds the scores of classes without overlap;
+            their likelihood rises without bound.
+        max_rows: training rows on which shapes and columns are compared.
+        losers: larger shapes in a row that do not lower the cross-entropy end the comparison.
+        min_seconds: the shortest time for training one grid.
+    """
+
+    shapes: tuple[tuple[int, ...], ...] = ((), (1,), (2,), (3,), (2, 1), (5,))
+    first_grid: int = 3
+    max_intervals: int = 12
+    rows_per_interval: int = 8
+    gain: float = 0.98
+    parameters: int = 300
+    larger: float = 0.2
+    lost: float = 0.04
+    sparsity: float = 1e-5
+    max_rows: int = 3000
+    losers: int = 2
+    min_seconds: float = 0.5
+
+
+RULES = NetworkRules()
 
 
 @dataclass(frozen=True, eq=False)
-class Trained:
-    """One network.
+class TrainedClassifier:
+    """A trained network and its losses on the rows of :func:`comparison_split`.
 
     Attributes:
-        model: its head set.
-        data: what it was trained on, one target for each score.
+        model: the network, with its head.
+        data: the data set that it was trained on, one target for each score.
         history: of its training.
-        losses: ``[V]`` minus the logarithm of the probability of each judging row's class.
-        accuracy: share of the judging rows whose class it names.
+        losses: ``[V]`` negative log-likelihood of each row's class.
+        accuracy: share of the rows whose class is predicted correctly.
     """
 
     model: KAN
@@ -53,35 +75,37 @@ class Trained:
 
     @property
     def head(self) -> Head:
+        """The head of the network."""
         assert self.model.head is not None
         return self.model.head
 
     @property
     def hidden(self) -> tuple[int, ...]:
+        """Widths of the hidden layers."""
         return tuple(self.model.widths[1:-1])
 
     @property
     def loss(self) -> float:
-        """The mean cross-entropy on the judging rows."""
+        """The mean cross-entropy."""
         return float(self.losses.mean())
 
-    def worse_than(self, other: Trained) -> float:
-        """How much larger its cross-entropy is, in standard errors of the difference row by row."""
+    def worse_than(self, other: TrainedClassifier) -> float:
+        """The excess of its cross-entropy, in standard errors of the mean difference over the rows."""
         difference = self.losses - other.losses
         return float(difference.mean() / (difference.std() / len(difference) ** 0.5).clamp(min=1e-12))
 
 
 class Interrupted(KeyboardInterrupt):
-    """A person interrupts; ``trained`` is the best network until then."""
+    """An interruption by the user; ``trained`` is the best network so far."""
 
-    def __init__(self, trained: Trained) -> None:
+    def __init__(self, trained: TrainedClassifier) -> None:
         super().__init__()
         self.trained = trained
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What all networks of a search share."""
+class NetworkSettings:
+    """Settings that all networks of a search share; ``parameters`` is the largest number of parameters."""
 
     parameters: int
     degree: int
@@ -91,74 +115,79 @@ class Settings:
     tell: Callable[[str], None]
 
     def late(self) -> bool:
+        """Whether the time is over."""
         return time.monotonic() > self.deadline
 
 
-def judging(data: Dataset) -> Split:
-    """The rows by which networks are compared."""
+def comparison_split(data: Dataset) -> Split:
+    """The rows on which networks are compared: the validation rows, if there are any."""
     return "validation" if len(data.validation) else "train"
 
 
-def without_columns(labelled: Labelled, keep: list[int]) -> Labelled:
-    """The table with these of its features."""
-    data = labelled.data
+def without_columns(table: ClassificationDataset, keep: list[int]) -> ClassificationDataset:
+    """The table with some of its features."""
+    data = table.data
     scale = replace(data.x_scale, center=data.x_scale.center[keep], scale=data.x_scale.scale[keep])
     names = tuple(data.feature_names[n] for n in keep)
-    return replace(labelled, data=replace(data, x=data.x[:, keep], feature_names=names, x_scale=scale))
+    return replace(table, data=replace(data, x=data.x[:, keep], feature_names=names, x_scale=scale))
 
 
-def fewer_rows(labelled: Labelled) -> Labelled:
-    """The table with at most so many training rows as shapes and columns are compared on."""
-    data = labelled.data
-    return replace(labelled, data=replace(data, train=data.train[evenly(len(data.train), _MOST_ROWS)]))
+def fewer_rows(table: ClassificationDataset) -> ClassificationDataset:
+    """The table with at most :attr:`NetworkRules.max_rows` training rows, for comparing shapes and columns."""
+    data = table.data
+    return replace(table, data=replace(data, train=data.train[evenly(len(data.train), RULES.max_rows)]))
 
 
-def constants(widths: list[int], grid_size: int, degree: int) -> int:
-    """Free constants of a network of these widths."""
+def parameter_count(widths: list[int], grid_size: int, degree: int) -> int:
+    """Number of parameters of a network of these widths."""
     return sum(a * b for a, b in itertools.pairwise(widths)) * (grid_size + degree + 1)
 
 
 def budget(parameters: int | None, n_features: int, head: Head, degree: int) -> int:
-    """The most constants that a network may have."""
+    """The largest number of parameters that a network may have."""
     if parameters is not None:
         return parameters
-    return max(USUAL_PARAMETERS, constants([n_features, head.n_scores], _FIRST_GRID, degree))
+    return max(RULES.parameters, parameter_count([n_features, head.n_scores], RULES.first_grid, degree))
 
 
-def train(labelled: Labelled, head: Head, hidden: tuple[int, ...], settings: Settings) -> Trained | None:
-    """Train one shape; None where it has too many constants.
+def train(
+    table: ClassificationDataset, head: Head, hidden: tuple[int, ...], settings: NetworkSettings
+) -> TrainedClassifier | None:
+    """Train one shape on finer and finer grids; None if it has too many parameters.
 
     Raises:
-        Interrupted: if a person interrupts.
+        Interrupted: if the user interrupts.
     """
-    data = labelled.scored(head)
+    data = table.scored(head)
     widths = [data.n_features, *hidden, head.n_scores]
-    first = settings.grid_size or _FIRST_GRID
+    first = settings.grid_size or RULES.first_grid
     sizes = [first]
-    while settings.grid_size is None and sizes[-1] * 2 <= min(_MOST_INTERVALS, len(data.train) // 8):
+    while settings.grid_size is None and sizes[-1] * 2 <= min(
+        RULES.max_intervals, len(data.train) // RULES.rows_per_interval
+    ):
         sizes.append(sizes[-1] * 2)
-    sizes = [size for size in sizes if constants(widths, size, settings.degree) <= settings.parameters]
+    sizes = [size for size in sizes if parameter_count(widths, size, settings.degree) <= settings.parameters]
     if not sizes:
         return None
-    best: Trained | None = None
+    best: TrainedClassifier | None = None
     model = KAN(widths, grid_size=first, degree=settings.degree, seed=settings.seed)
     history: History | None = None
     for size in sizes:
-        left = max(0.5, settings.deadline - time.monotonic())
+        left = max(RULES.min_seconds, settings.deadline - time.monotonic())
         step = fit(
             model,
             data,
             loss=head,
             grids=(size,),
             starts=None if history is None and hidden else 1,
-            sparsity=_SPARSITY,
+            sparsity=RULES.sparsity,
             seed=settings.seed,
             time_limit=left,
             progress=False,
         )
         history = step if history is None else _joined(history, step)
         trained = _judged(model.copy(), data, head, history)
-        better = best is None or trained.loss < 0.98 * best.loss
+        better = best is None or trained.loss < RULES.gain * best.loss
         if best is None or better:
             best, head = trained, trained.head
         if step.interrupted:
@@ -180,37 +209,39 @@ def _joined(first: History, second: History) -> History:
 
 
 @torch.no_grad()
-def _judged(model: KAN, data: Dataset, head: Head, history: History) -> Trained:
+def _judged(model: KAN, data: Dataset, head: Head, history: History) -> TrainedClassifier:
     x, y = data.rows("train")
     model.head = head.rescaled(model(x), y)
-    x, y = data.rows(judging(data))
+    x, y = data.rows(comparison_split(data))
     scores = model(x)
     losses = model.head.losses(scores, y)
-    right = model.head.indices(scores) == seen(model.head, y)
-    return Trained(model, data, history, losses, float(right.double().mean()))
+    right = model.head.indices(scores) == observed_classes(model.head, y)
+    return TrainedClassifier(model, data, history, losses, float(right.double().mean()))
 
 
-def seen(head: Head, y: Tensor) -> Tensor:
-    """``[N]`` the classes by number that targets ``y [N, n_scores]`` stand for."""
+def observed_classes(head: Head, y: Tensor) -> Tensor:
+    """``[N]`` the class numbers of targets ``y [N, n_scores]``."""
     if head.kind == "softmax":
         return y.argmax(-1)
     return head.indices(y) if head.kind == "ordinal" else (y[:, 0] > 0.5).long()
 
 
-def search(labelled: Labelled, head: Head, shapes: tuple[tuple[int, ...], ...], settings: Settings) -> Trained | None:
-    """Train shapes, and return the smallest that is as good as the best, to one standard error."""
-    found: list[Trained] = []
+def search(
+    table: ClassificationDataset, head: Head, shapes: tuple[tuple[int, ...], ...], settings: NetworkSettings
+) -> TrainedClassifier | None:
+    """Train shapes; return the smallest within one standard error of the best (the one-standard-error rule)."""
+    found: list[TrainedClassifier] = []
     for hidden in shapes:
         if found and settings.late():
             break
         try:
-            trained = train(labelled, head, hidden, settings)
+            trained = train(table, head, hidden, settings)
         except Interrupted as stop:
             raise Interrupted(min([*found, stop.trained], key=_loss)) from None
         if trained is not None:
             found.append(trained)
-        if len(found) > 2 and all(one.worse_than(min(found[:-2], key=_loss)) > 0 for one in found[-2:]):
-            # Two larger shapes in a row brought nothing.
+        earlier, last = found[: -RULES.losers], found[-RULES.losers :]
+        if earlier and all(one.worse_than(min(earlier, key=_loss)) > 0 for one in last):
             break
     if not found:
         return None
@@ -219,26 +250,28 @@ def search(labelled: Labelled, head: Head, shapes: tuple[tuple[int, ...], ...], 
     return min(near, key=lambda one: one.model.parameter_count())
 
 
-def _loss(one: Trained) -> float:
+def _loss(one: TrainedClassifier) -> float:
     return one.loss
 
 
 def allowed(loss: float, entropy: float) -> float:
-    """The most that the cross-entropy of a network with fewer columns may be."""
-    return min(loss * (1 + _LARGER), loss + _LOST * max(entropy - loss, 0.0))
+    """The largest cross-entropy allowed to a network with fewer columns; ``entropy`` is that without any column."""
+    return min(loss * (1 + RULES.larger), loss + RULES.lost * max(entropy - loss, 0.0))
 
 
-def reduced(labelled: Labelled, best: Trained, entropy: float, settings: Settings) -> tuple[Labelled, Trained]:
-    """The table and a network without the columns that hardly matter.
+def reduced(
+    table: ClassificationDataset, best: TrainedClassifier, entropy: float, settings: NetworkSettings
+) -> tuple[ClassificationDataset, TrainedClassifier]:
+    """The table and a network without unimportant columns (backward elimination by permutation importance).
 
     Args:
-        labelled: the table that ``best`` was trained on.
-        best: the network that others are compared with.
+        table: the table that ``best`` was trained on.
+        best: the network of all columns.
         entropy: cross-entropy without any column.
         settings: of the training.
     """
     most = allowed(best.loss, entropy)
-    current, table = best, labelled
+    current, table = best, table
     while table.data.n_features > 1 and not settings.late():
         for column in _least_important(current)[:2]:
             keep = [n for n in range(table.data.n_features) if n != column]
@@ -258,13 +291,13 @@ def reduced(labelled: Labelled, best: Trained, entropy: float, settings: Setting
 
 
 @torch.no_grad()
-def _least_important(trained: Trained) -> list[int]:
-    """Columns by how much the cross-entropy rises when their values are dealt out anew among the judging rows."""
-    x, y = trained.data.rows(judging(trained.data))
+def _least_important(trained: TrainedClassifier) -> list[int]:
+    """Columns by the rise of the cross-entropy when their values are permuted, least first (L. Breiman, 2001)."""
+    x, y = trained.data.rows(comparison_split(trained.data))
     order = torch.randperm(len(x), generator=torch.Generator().manual_seed(0))
     rises = []
     for n in range(x.shape[1]):
-        dealt = x.clone()
-        dealt[:, n] = x[order, n]
-        rises.append(float(trained.head(trained.model(dealt), y)) - trained.loss)
+        permuted = x.clone()
+        permuted[:, n] = x[order, n]
+        rises.append(float(trained.head(trained.model(permuted), y)) - trained.loss)
     return sorted(range(len(rises)), key=lambda n: rises[n])

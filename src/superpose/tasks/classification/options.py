@@ -1,4 +1,4 @@
-"""What a person may ask of :func:`superpose.classify`."""
+"""Options of :func:`superpose.classify`."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from superpose.choices import HEADS
 from superpose.errors import OptionError
 from superpose.messages import nearest, quoted
 from superpose.nn.head import Head
-from superpose.tasks.classification.labels import Labelled, spread
+from superpose.tasks.classification.labels import ClassificationDataset, label_deviation
 
-# So many numbers in a row may be named in order; with more classes each of them gets few rows of a comparison.
-_MOST_COMPARED = 12
+# With more numeric classes only the ordinal head is tried: a softmax head has one score for each class, and classes of
+# few rows. A round number.
+_MAX_SOFTMAX = 12
 
 
 @dataclass(frozen=True)
@@ -22,17 +23,17 @@ class ClassifyOptions:
 
     Attributes:
         head: ``"auto"``, or one of ``"sigmoid"``, ``"gaussian"``, ``"softmax"``, ``"ordinal"``; see
-            :class:`~superpose.nn.Head`. By itself: sigmoid for two classes, softmax for more; where they are numbers,
-            the ordinal head as well, and the better of the two by the validation rows.
+            :class:`~superpose.nn.Head`. Automatic: sigmoid for two classes, softmax for more; for numeric
+            classes also the ordinal head, and the better of the two by the validation rows.
         shape: ``"auto"``, or the widths of the hidden layers and of the scores, such as ``(3, 1)``.
-        grid_size: intervals of the grids; 3, doubled while that helps, if None.
+        grid_size: intervals of the grids; if None, 3, doubled as long as the cross-entropy falls.
         degree: of the splines.
         time_limit: seconds for everything.
         seed: of every random choice.
-        formula: whether to look for a formula.
-        parameters: the most free constants of the network; 300 if None, or those of a network without hidden nodes
-            if these are more.
-        reduce: whether columns that hardly matter are left out.
+        formula: whether to search for a formula.
+        parameters: the largest number of parameters of the network; if None, 300, or the number of a network without
+            hidden nodes if that is larger.
+        reduce: whether unimportant columns are left out.
     """
 
     head: str = "auto"
@@ -45,8 +46,8 @@ class ClassifyOptions:
     parameters: int | None = None
     reduce: bool = True
 
-    def check(self, labelled: Labelled) -> None:
-        """Raise :class:`OptionError` for what makes no sense with these data."""
+    def check(self, table: ClassificationDataset) -> None:
+        """Raise :class:`OptionError` for values that are impossible with these data."""
         kinds = ("auto", *HEADS)
         if self.head not in kinds:
             raise OptionError(
@@ -57,33 +58,33 @@ class ClassifyOptions:
         check_whole("degree", self.degree, least=0, most=5)
         check_seed(self.seed)
         check_positive("time_limit", self.time_limit, unit="seconds")
-        heads = [self.made(labelled, kind) for kind in self.kinds(labelled)]
+        heads = [self.made(table, kind) for kind in self.kinds(table)]
         if self.shape != "auto" and self.shape[-1] not in [head.n_scores for head in heads]:
             counts = " or ".join(str(head.n_scores) for head in heads)
             raise OptionError(
                 f"the shape must end with the number of scores, {counts} for these classes, not {self.shape[-1]}"
             )
 
-    def kinds(self, labelled: Labelled) -> list[str]:
-        """The heads to be tried."""
+    def kinds(self, table: ClassificationDataset) -> list[str]:
+        """The kinds of heads to try."""
         if self.head != "auto":
             return [self.head]
-        if len(labelled.classes) == 2:
+        if len(table.classes) == 2:
             return ["sigmoid"]
-        if not labelled.numeric or spread(labelled) is None:
+        if not table.numeric or label_deviation(table) is None:
             return ["softmax"]
-        return ["ordinal", "softmax"] if len(labelled.classes) <= _MOST_COMPARED else ["ordinal"]
+        return ["ordinal", "softmax"] if len(table.classes) <= _MAX_SOFTMAX else ["ordinal"]
 
     @staticmethod
-    def made(labelled: Labelled, kind: str) -> Head:
-        """A head of that kind for these classes, an ordinal one as wide as the labels are spread."""
+    def made(table: ClassificationDataset, kind: str) -> Head:
+        """A head of that kind for these classes; an ordinal head has the labels' standard deviation as its scale."""
         scale = 1.0
-        if kind == "ordinal" and labelled.numeric:
-            size = spread(labelled)
+        if kind == "ordinal" and table.numeric:
+            size = label_deviation(table)
             if size is None:
                 raise OptionError(
-                    f"the labels of {quoted(labelled.target)} are too large or too small for an ordinal head; give "
+                    f"the labels of {quoted(table.target)} are too large or too small for an ordinal head; give "
                     "them in other units, or use 'softmax'"
                 )
             scale = size
-        return Head(kind, labelled.classes, scale, labelled.target)
+        return Head(kind, table.classes, scale, table.target)

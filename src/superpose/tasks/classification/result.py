@@ -1,4 +1,4 @@
-"""What :func:`superpose.classify` found."""
+"""The result of :func:`superpose.classify`."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from torch import Tensor
 from superpose.data import Split
 from superpose.errors import OptionError
 from superpose.formulas.expressions.formula import Formula
-from superpose.formulas.from_scores.search import ScoreFormula
+from superpose.formulas.from_scores.one_score import ScoreFormula
 from superpose.nn.head import Head
 from superpose.pareto import pareto_front
 from superpose.short_repr import brief
 from superpose.tasks.classification import networks
-from superpose.tasks.classification.labels import Labelled
+from superpose.tasks.classification.labels import ClassificationDataset
 from superpose.tasks.result import TaskResult
 
 
@@ -28,26 +28,28 @@ class Classification(TaskResult):
     network reads, and one target for each score. ``symbolic`` has the same head.
 
     Attributes:
-        labelled: the table as it was given.
-        formulas: for each score the formulas that were found, the cheapest first; the score of the first class that
-            others are compared with has none.
+        table: the data set as it was given, with all columns.
+        formulas: for each score the formulas that were found, the shortest description first; empty for the reference
+            class of a softmax head, whose score is zero.
     """
 
     __repr__ = brief
 
-    labelled: Labelled
+    table: ClassificationDataset
     formulas: list[list[ScoreFormula]] = field(default_factory=list)
 
     @property
     def head(self) -> Head:
-        """How scores are read."""
+        """The likelihood: how scores become probabilities of classes."""
         assert self.network.head is not None
         return self.network.head
 
     @property
     def front(self) -> list[Formula]:
-        """Of a classifier with one score, the formulas of its columns that no simpler one surpasses, from simple to
-        accurate, and the recommended one; none where there are several scores, whose formulas belong together."""
+        """For a single score, the Pareto front of its formulas, from simple to accurate, with the recommended one.
+
+        Empty for several scores: their formulas are found together and cannot be exchanged one by one.
+        """
         if self.formula is None or len(self.formulas) > 1:
             return []
         (found,) = self.formulas
@@ -58,32 +60,33 @@ class Classification(TaskResult):
         return [self.formula if one is found[0] else Formula.from_expressions([one.score], data) for one in kept]
 
     def accuracy(self, split: Split = "test", *, of: Literal["network", "formula"] = "network") -> float:
-        """Share of the rows of a split whose class is named; NaN where there are none.
+        """Share of the rows of a split whose class is predicted correctly; NaN for an empty split.
 
         Raises:
-            OptionError: if there is no formula, and it is asked for.
+            OptionError: for ``of="formula"`` without a formula.
         """
         x, y = self.data.rows(split)
         scores = self.scores(x, of)
-        return float((self.head.indices(scores) == networks.seen(self.head, y)).double().mean())
+        return float((self.head.indices(scores) == networks.observed_classes(self.head, y)).double().mean())
 
     def cross_entropy(self, split: Split = "test", *, of: Literal["network", "formula"] = "network") -> float:
-        """Mean over the rows of a split of minus the logarithm of the probability of their class."""
+        """Mean negative log-likelihood of the classes of a split, in nats for each row."""
         x, y = self.data.rows(split)
         return float(self.head(self.scores(x, of), y))
 
-    def says(self) -> str:
-        """The formula in words: which class it is, and where.
+    def describe(self) -> str:
+        """The formula in words: the class, and the condition under which it is predicted.
 
         Raises:
             OptionError: if there is no formula.
         """
         if self.formula is None:
-            raise OptionError("there is no formula; look at the network")
+            raise OptionError("there is no formula; use the network")
         return self.head.describe(self.formula.short())
 
     @torch.no_grad()
     def scores(self, x: Tensor, of: str) -> Tensor:
+        """Scores ``[N, n_scores]`` of the network or the formula at ``x [N, n]``."""
         if of == "network":
             found: Tensor = self.network(x)
             return found

@@ -1,8 +1,8 @@
-"""Formulas of several scores at once: sums of terms, put together by the score test of the multinomial model.
+"""Formulas of several scores together: sums of terms by the score test of the multinomial logistic model.
 
-The scores of a softmax mean something only beside one another, and where a class is far away its own score means
-nothing at all. So terms are added to one score at a time with all of them in view, the most usual class's score being
-zero, and all constants are fitted together.
+Softmax probabilities depend on differences of scores only, and far from a class its score is arbitrary. So the score of
+a reference class is zero, a term is added to one score at a time, and the coefficients of all scores are fitted
+together (multinomial logistic regression with a baseline category).
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ from torch import Tensor
 from superpose.data.sampling import evenly
 from superpose.formulas.dictionary import Term
 from superpose.formulas.from_scores import terms
-from superpose.formulas.from_scores.problem import ScoreProblem, against
-from superpose.formulas.from_scores.search import ScoreFormula, formula, normalised
+from superpose.formulas.from_scores.coefficients import fit_coefficients
+from superpose.formulas.from_scores.one_score import ScoreFormula, formula, normalised
+from superpose.formulas.from_scores.problem import ScoreProblem, competing_offset
+from superpose.formulas.from_scores.rules import JOINT
 from superpose.formulas.from_scores.terms import StandardizedTerms
 from superpose.formulas.subsets import backward_elimination, forward_selection
 from superpose.nn.head import Head
@@ -28,15 +30,7 @@ from superpose.nn.head import Head
 if TYPE_CHECKING:
     import sympy
 
-_SCREENED, _FITTED = 1500, 8192
-# So many combinations go on to another term, in so many ways each; terms of all scores together.
-_BEAM, _WAYS, _MOST_TERMS = 3, 4, 16
-_PRODUCTS = 4
-_NEWTON = 12
-_RIDGE = 1e-6
-# Of what is left of a term beside others: less is rounding.
-_LEAST_LEFT = 1e-6
-# Rounds in which each score's constants are made simple and fitted beside the others'.
+# Constants are fitted score by score; the second round simplifies them, the third adapts each score to the others.
 _ROUNDS = 3
 
 # For each score the numbers of its terms.
@@ -45,9 +39,10 @@ Chosen = tuple[tuple[int, ...], ...]
 
 @dataclass(frozen=True, eq=False)
 class _Fit:
+    """Fitted coefficients ``theta`` of the chosen terms, and the ``scores`` ``[S, K]``."""
+
     chosen: Chosen
-    deviance: float
-    price: float
+    description_length: float
     theta: Tensor
     scores: Tensor
 
@@ -56,60 +51,66 @@ def joint_formulas(
     symbols: tuple[sympy.Symbol, ...],
     x: Tensor,
     y: Tensor,
-    smooth: Tensor,
-    usual: int,
+    network_scores: Tensor,
+    reference: int,
     *,
     deadline: float,
 ) -> list[list[ScoreFormula]]:
-    """A formula for each score but the usual class's, which is zero.
+    """A formula for each score, except for that of the reference class, which is zero.
 
     Args:
         symbols: of the columns.
         x: ``[N, n]`` columns.
-        y: ``[N, K]`` ones where the class was seen.
-        smooth: ``[N, K]`` the network's scores.
-        usual: the class that others are compared with.
+        y: ``[N, K]`` one-hot classes.
+        network_scores: ``[N, K]``.
+        reference: the class that the others are compared with.
         deadline: a time of :func:`time.monotonic`.
     """
-    singles = terms.single(x[evenly(len(x), _SCREENED)], symbols)
+    singles = terms.single(x[evenly(len(x), JOINT.screening_rows)], symbols)
     if not singles:
-        # Columns of 1e300 have no variance that a number could hold.
+        # The variance of columns of 1e300 overflows.
         return [[] for _ in range(y.shape[1])]
-    search = _Pursuit(symbols, x, y, smooth - smooth[:, usual, None], usual, deadline, singles)
-    # A product may be in the way of a sum that needs two terms at once.
-    found = [search.run(search.plain)]
-    if len(search.dictionary) > search.plain and not search.late():
+    relative = network_scores - network_scores[:, reference, None]
+    search = JointSearch(symbols, x, y, relative, reference, deadline, singles)
+    # Without products first: a greedy search may take a product where a sum of two terms is right.
+    found = [search.run(search.count_without_products)]
+    if len(search.dictionary) > search.count_without_products and not search.late():
         found.append(search.run(len(search.dictionary)))
-    return search.written(min(found, key=lambda one: one.price))
+    return search.formulas(min(found, key=lambda one: one.description_length))
 
 
-class _Pursuit:
+class JointSearch:
+    """The search of :func:`joint_formulas`; ``network_scores`` relative to the reference class."""
+
     def __init__(
         self,
         symbols: tuple[sympy.Symbol, ...],
         x: Tensor,
         y: Tensor,
-        smooth: Tensor,
-        usual: int,
+        network_scores: Tensor,
+        reference: int,
         deadline: float,
         singles: list[Term],
     ) -> None:
-        self.symbols, self.usual, self.deadline, self.count = symbols, usual, deadline, len(x)
-        few, many = evenly(len(x), _SCREENED), evenly(len(x), _FITTED)
+        self.symbols, self.deadline, self.count = symbols, deadline, len(x)
+        few, many = evenly(len(x), JOINT.screening_rows), evenly(len(x), JOINT.fitting_rows)
         self.y, self.fitted_x, self.fitted_y = y[few], x[many], y[many]
         self.head = Head("softmax", tuple(str(k) for k in range(y.shape[1])))
-        self.others = [k for k in range(y.shape[1]) if k != usual]
-        strong = terms.of_strongest(singles, smooth[few][:, self.others])
+        self.others = [k for k in range(y.shape[1]) if k != reference]
+        strong = terms.of_strongest(singles, network_scores[few][:, self.others])
         doubles = terms.pairs(strong)
         every = singles + doubles
-        self.plain = len(every)
+        self.count_without_products = len(every)
         for k in self.others:
-            p = smooth[few].softmax(-1)[:, k]
+            p = network_scores[few].softmax(-1)[:, k]
             weights = (p * (1 - p)).clamp(min=1e-3)
-            every += terms.best_products(strong, doubles, smooth[few, k], weights, _PRODUCTS, deadline=deadline)
+            every += terms.best_products(
+                strong, doubles, network_scores[few, k], weights, JOINT.products, deadline=deadline
+            )
         self.dictionary = StandardizedTerms(every, self.count)
 
     def late(self) -> bool:
+        """Whether the time is over."""
         return time.monotonic() > self.deadline
 
     def run(self, count: int) -> _Fit:
@@ -124,17 +125,18 @@ class _Pursuit:
                     longer = (*chosen[:k], tuple(sorted((*chosen[k], term))), *chosen[k + 1 :])
                     if longer not in found and not self.late():
                         fits[longer] = self.fit(longer)
-                        found[longer] = fits[longer].price
+                        found[longer] = fits[longer].description_length
             return found
 
         best = fits[nothing]
+        # As for one score.
         patience = 4 * math.log(self.count)
-        for level in forward_selection([nothing], grown, beam=_BEAM, most=_MOST_TERMS, patience=patience):
-            best = min(best, fits[level[0]], key=lambda one: one.price)
-        return backward_elimination(best, self.shorter, lambda one: one.price)
+        for level in forward_selection([nothing], grown, beam=JOINT.beam, most=JOINT.max_terms, patience=patience):
+            best = min(best, fits[level[0]], key=lambda one: one.description_length)
+        return backward_elimination(best, self.shorter, lambda one: one.description_length)
 
     def shorter(self, one: _Fit) -> Iterator[_Fit]:
-        """The combination without each one of its terms."""
+        """The combinations with one term less."""
         for k, own in enumerate(one.chosen):
             for term in own:
                 if self.late():
@@ -142,7 +144,7 @@ class _Pursuit:
                 yield self.fit((*one.chosen[:k], tuple(t for t in own if t != term), *one.chosen[k + 1 :]))
 
     def jacobian(self, chosen: Chosen) -> Tensor:
-        """``[S, K, P]``: how each score moves with the constant and the factors of its terms."""
+        """``[S, K, P]``: derivatives of the scores by their constants and coefficients."""
         blocks = []
         for k in self.others:
             values = self.dictionary.values[:, list(chosen[k])]
@@ -153,40 +155,30 @@ class _Pursuit:
         return torch.cat(blocks, 2)
 
     def fit(self, chosen: Chosen) -> _Fit:
+        """The coefficients of the chosen terms in all scores together."""
         jacobian = self.jacobian(chosen)
-        theta = jacobian.new_zeros(jacobian.shape[2])
-        best, kept = math.inf, theta
-        for _ in range(_NEWTON):
-            scores = jacobian @ theta
-            deviance = 2 * float(self.head(scores, self.y))
-            if not deviance < best - 1e-6:
-                break
-            best, kept = deviance, theta
-            rooted = (self.head.hessian_root(scores, self.y) @ jacobian).flatten(0, 1)
-            normal = rooted.T @ rooted / len(self.y)
-            normal += _RIDGE * torch.eye(len(theta), dtype=theta.dtype)
-            pull = torch.einsum("skp,sk->p", jacobian, self.head.gradient(scores, self.y)) / len(self.y)
-            theta = theta - torch.linalg.solve(normal, pull)
-        price = best * self.count + self.dictionary.price([term for own in chosen for term in own])
-        return _Fit(chosen, best, price, kept, jacobian @ kept)
+        start = jacobian.new_zeros(jacobian.shape[2])
+        deviance, theta = fit_coefficients(self.head, jacobian, self.y, start, JOINT)
+        length = deviance * self.count + self.dictionary.cost([term for own in chosen for term in own])
+        return _Fit(chosen, length, theta, jacobian @ theta)
 
     def promising(self, one: _Fit, count: int) -> list[tuple[int, int]]:
-        """``(score, term)`` along which the likelihood rises most for its cost."""
-        slopes = self.head.gradient(one.scores, self.y)
+        """The pairs ``(score, term)`` with the largest gain in likelihood, less the cost of the term."""
+        gradient = self.head.gradient(one.scores, self.y)
         p = one.scores.softmax(-1)
         found: list[tuple[float, int, int]] = []
         for k in self.others:
             curvature = (p[:, k] * (1 - p[:, k])).clamp(min=1e-12)
-            gain = self.dictionary.gains(one.chosen[k], slopes[:, k], curvature, _LEAST_LEFT)[:count]
-            top = gain.topk(min(_WAYS, len(gain)))
+            gain = self.dictionary.gains(one.chosen[k], gradient[:, k], curvature, JOINT.floor)[:count]
+            top = gain.topk(min(JOINT.proposals, len(gain)))
             found += [(value, k, term) for value, term in zip(top.values.tolist(), top.indices.tolist(), strict=True)]
         found.sort(key=lambda item: -item[0])
-        return [(k, term) for _, k, term in found[: 2 * _WAYS]]
+        return [(k, term) for _, k, term in found[: 2 * JOINT.proposals]]
 
     # -- the expressions
 
-    def written(self, one: _Fit) -> list[list[ScoreFormula]]:
-        """The scores as expressions, their constants fitted to more rows and made simple."""
+    def formulas(self, one: _Fit) -> list[list[ScoreFormula]]:
+        """The scores as expressions, with constants fitted to more rows and simplified."""
         import sympy
 
         scores = torch.zeros_like(self.fitted_y)
@@ -194,7 +186,7 @@ class _Pursuit:
         place = 0
         for k in self.others:
             end = place + 1 + len(one.chosen[k])
-            made[k] = self.dictionary.written(one.chosen[k], one.theta[place:end]), 1.0
+            made[k] = self.dictionary.sum_of(one.chosen[k], one.theta[place:end]), 1.0
             place = end
             scores[:, k] = self._problem(k, scores).values(made[k][0])
         found: list[list[ScoreFormula]] = [[] for _ in made]
@@ -218,7 +210,7 @@ class _Pursuit:
 
     def _problem(self, k: int, scores: Tensor) -> ScoreProblem:
         two = Head("sigmoid", ("others", "this"))
-        offset = against(scores, k)
+        offset = competing_offset(scores, k)
         return ScoreProblem(
             self.symbols, self.fitted_x, self.fitted_y[:, k, None], two, {}, self.deadline, offset=offset
         )
