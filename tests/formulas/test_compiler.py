@@ -18,7 +18,7 @@ from torch import Tensor
 import superpose
 from superpose import KAN, DataError, Dataset, Formula, OptionError, load, register, save
 from superpose.formulas import compile_formula
-from superpose.formulas.expressions.splines import SplineEdge, absorbed
+from superpose.formulas.expressions.splines import SplineEdge, absorb_constants
 from superpose.nn.symbolic_functions import find, power, torch_function
 from superpose.spline.grid import uniform_knots
 
@@ -270,7 +270,7 @@ def test_splines_that_one_layer_cannot_hold_are_refused() -> None:
 )
 def test_constants_beside_a_spline_go_into_it(expression: sympy.Expr) -> None:
     splines, points = {"bend": some_spline()}, random(60, 2)
-    found, made = absorbed(expression, splines)
+    found, made = absorb_constants(expression, splines)
     wanted = torch_function(expression, [a, b], splines)(*points.unbind(-1))
     torch.testing.assert_close(torch_function(found, [a, b], splines | made)(*points.unbind(-1)), wanted)
     assert not found.atoms(sympy.Float) and made

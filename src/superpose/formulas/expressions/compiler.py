@@ -1,8 +1,8 @@
 """compile_formula: a network that is a formula, exactly.
 
 Each part of the expression becomes a node: a sum of edges, or a product of such sums. A term ``c * f(a * u + b)`` is
-one edge from the node of ``u``; what stands at a lower level than it is needed is carried up by straight lines. (The
-idea is from Z. Liu et al., *KAN 2.0*, 2024, section 3.3, where it is called kanpiler.)
+one edge from the node of ``u``. A node that is needed further up is passed on by straight lines. This is the kanpiler
+of Z. Liu et al., *KAN 2.0*, 2024, section 3.3.
 """
 
 from __future__ import annotations
@@ -16,19 +16,21 @@ from torch import Tensor
 
 from superpose.data import Affine, Dataset
 from superpose.errors import DataError, OptionError
+from superpose.formulas.expressions.parts import exponent_of, library_function, split_factor, terms_of, to_number
 from superpose.formulas.expressions.splines import SplineEdge
 from superpose.messages import nearest
 from superpose.nn.layer import KANLayer
 from superpose.nn.model import KAN, Edge
 from superpose.nn.rows import samples
 from superpose.nn.surgery import scale_sum
-from superpose.nn.symbolic_functions import SymbolicFunction, argument, library, power
+from superpose.nn.symbolic_functions import power
 
 if TYPE_CHECKING:
     import sympy
 
-_MARGIN, _LARGEST = 0.02, 1e300
-# Intervals and degree where there is no spline.
+# Margin of the grids around the activations, as a share of their range: the largest that training takes.
+_MARGIN = 0.02
+# Intervals and degree of layers without a spline: the defaults of KANLayer.
 _GRID = (5, 3)
 
 
@@ -69,10 +71,10 @@ def compile_formula(
     expressions = [expression] if not isinstance(expression, Sequence) else list(expression)
     if features is None and isinstance(data, Dataset):
         features = data.feature_names
-    return compiled(expressions, features, targets, data=data, splines=splines or {})[0]
+    return build_network(expressions, features, targets, data=data, splines=splines or {})[0]
 
 
-def compiled(
+def build_network(
     expressions: Sequence[sympy.Expr],
     features: Sequence[str | sympy.Symbol] | None,
     targets: str | Sequence[str] | None,
@@ -80,13 +82,13 @@ def compiled(
     data: Dataset | Tensor | None,
     splines: Mapping[str, SplineEdge],
 ) -> tuple[KAN, dict[str, str]]:
-    """As :func:`compile_formula`; also what each spline is called in the network's own formula."""
+    """As :func:`compile_formula`; also the name of each spline in the network's own formula, by its name here."""
     columns = _columns(expressions, features)
     names = _target_names(targets, len(expressions), columns)
     builder = _Builder(list(columns.values()), splines)
     model = builder.build([_in_columns(one, columns) for one in expressions])
     model.feature_names, model.target_names = tuple(columns), names
-    # What fit finds unscaled, it scales: the function would be another.
+    # Training would scale an unscaled model to its data, and so change the function.
     model.scaled.fill_(True)
     named = {name: "spline_{}_{}_{}".format(*place) for place, name in builder.placed.items()}
     return (model if data is None else _on_data(model, data, list(builder.placed))), named
@@ -157,7 +159,7 @@ class _Builder:
 
     def __init__(self, columns: Sequence[sympy.Symbol], splines: Mapping[str, SplineEdge]) -> None:
         self.columns, self.splines = list(columns), splines
-        # Where in the network each of the splines is.
+        # The name of the spline on an edge.
         self.placed: dict[Edge, str] = {}
         self.nodes: dict[sympy.Expr, _Node] = {column: _Node(0, ()) for column in columns}
 
@@ -166,14 +168,14 @@ class _Builder:
     def node(self, expression: sympy.Expr) -> _Node:
         """The node that has this expression as its value."""
         if expression not in self.nodes:
-            factor, core = _split(expression)
+            factor, core = split_factor(expression)
             # In the order of the columns, so that lines to them do not cross in pictures.
-            args = sorted(core.args, key=self._stands)
-            if core.is_Mul and _recognised(core) is None:
-                parts = [self.total(part) for part in args]
+            args = sorted(core.args, key=self._mean_position)
+            if core.is_Mul and library_function(core) is None:
+                parts = [self.sum_edges(part) for part in args]
                 parts[0] = tuple(edge.changed(factor, 0.0) for edge in parts[0])
             else:
-                parts = [self.total(expression)]
+                parts = [self.sum_edges(expression)]
             depths = [1 + max(self.node(edge.source).depth for edge in part) for part in parts]
             if len(parts) > 1:
                 # A factor of several edges is summed where it can be, and carried up as one.
@@ -183,22 +185,22 @@ class _Builder:
             self.nodes[expression] = _Node(max(depths), tuple(parts))
         return self.nodes[expression]
 
-    def _stands(self, expression: sympy.Expr) -> float:
-        """Where the columns of an expression stand in the table, in the mean."""
+    def _mean_position(self, expression: sympy.Expr) -> float:
+        """The mean position in the table of the columns in an expression."""
         own = [place for place, column in enumerate(self.columns) if column in expression.free_symbols]
         return sum(own) / max(1, len(own))
 
-    def total(self, expression: sympy.Expr) -> tuple[_Edge, ...]:
+    def sum_edges(self, expression: sympy.Expr) -> tuple[_Edge, ...]:
         """The edges whose sum is this expression, each from another node."""
         constant, terms = 0.0, dict[Any, float]()
-        for factor, core in _terms(expression):
+        for factor, core in terms_of(expression):
             if core is None:
                 constant += factor
             else:
                 terms[core] = terms.get(core, 0.0) + factor
         edges = {core: self.edge(factor, core) for core, factor in terms.items()}
-        while crowded := self._crowded(edges):
-            for core in crowded:
+        while parallel := self._parallel(edges):
+            for core in parallel:
                 edges[core] = _Edge(core, "x", 1.0, 0.0, terms[core])
         found = list(edges.values()) or [_Edge(self.columns[0], "0", 1.0, 0.0, 1.0)]
         if constant:
@@ -207,8 +209,8 @@ class _Builder:
         return tuple(found)
 
     @staticmethod
-    def _crowded(edges: dict[Any, _Edge]) -> list[Any]:
-        """Terms whose edge would stand beside another from the same node: all but a straight one, or the first."""
+    def _parallel(edges: dict[Any, _Edge]) -> list[Any]:
+        """Terms whose edge would join two nodes that another edge joins: all but a straight line or the first."""
         by_source: dict[Any, list[Any]] = {}
         for core, edge in edges.items():
             by_source.setdefault(edge.source, []).append(core)
@@ -223,11 +225,11 @@ class _Builder:
         import sympy
 
         if core.func.__name__ in self.splines:
-            return self._outer(factor, core.func.__name__, core.args[0])
-        known = _recognised(core)
-        if known is not None:
-            function, inner, share = known
-            return self._outer(factor * share, function.name, inner)
+            return self._function_edge(factor, core.func.__name__, core.args[0])
+        found = library_function(core)
+        if found is not None:
+            function, inner, share = found
+            return self._function_edge(factor * share, function.name, inner)
         if core.is_Symbol or core.is_Mul:
             return _Edge(core, "x", 1.0, 0.0, factor)
         if not core.is_Pow:
@@ -237,19 +239,19 @@ class _Builder:
             )
         base, exponent = core.args
         if not exponent.free_symbols:
-            return self._outer(factor, power(_exponent(exponent)).name, base)
+            return self._function_edge(factor, power(exponent_of(exponent)).name, base)
         if not base.free_symbols:
-            return self._outer(factor, "exp", sympy.log(base) * exponent)
-        return self._outer(factor, "exp", sympy.Mul(exponent, sympy.log(base), evaluate=False))
+            return self._function_edge(factor, "exp", sympy.log(base) * exponent)
+        return self._function_edge(factor, "exp", sympy.Mul(exponent, sympy.log(base), evaluate=False))
 
     @staticmethod
-    def _outer(factor: float, name: str, inner: sympy.Expr) -> _Edge:
+    def _function_edge(factor: float, name: str, inner: sympy.Expr) -> _Edge:
         import sympy
 
         constant = sympy.Add(*(part for part in sympy.Add.make_args(inner) if not part.free_symbols))
         rest = sympy.Add(*(part for part in sympy.Add.make_args(inner) if part.free_symbols))
-        scale, source = _split(rest)
-        return _Edge(source, name, scale, _number(constant), factor)
+        scale, source = split_factor(rest)
+        return _Edge(source, name, scale, to_number(constant), factor)
 
     # -- from nodes to layers
 
@@ -324,75 +326,6 @@ class _Builder:
         """The factors of the node that has this expression at a level: its own, or a straight line from below."""
         node = self.node(expression)
         return node.factors if node.depth == level else ((_Edge(expression, "x", 1.0, 0.0, 1.0),),)
-
-
-def _number(expression: sympy.Expr) -> float:
-    """A number as the nearest float."""
-    value = expression.evalf(25)
-    if not value.is_real or not abs(value) < _LARGEST:
-        raise OptionError(f"the expression holds {expression}, which is no finite real number")
-    return float(value)
-
-
-def _exponent(expression: sympy.Expr) -> Any:
-    return expression if expression.is_Rational else _number(expression)
-
-
-def _split(expression: sympy.Expr) -> tuple[float, sympy.Expr]:
-    """``factor, core`` with ``expression = factor * core`` and no number among the factors of ``core``."""
-    import sympy
-
-    parts = sympy.Mul.make_args(expression)
-    numbers = [part for part in parts if not part.free_symbols]
-    rest = [part for part in parts if part.free_symbols]
-    if not numbers or not rest:
-        return 1.0, expression
-    return _number(sympy.Mul(*numbers)), sympy.Mul(*rest, evaluate=len(rest) == 1)
-
-
-def _terms(expression: sympy.Expr, outer: float = 1.0) -> list[tuple[float, Any]]:
-    """``factor, core`` of the terms of a sum, sums within multiplied out; the core of a number is None."""
-    import sympy
-
-    found: list[tuple[float, Any]] = []
-    for term in sympy.Add.make_args(expression):
-        if not term.free_symbols:
-            found.append((outer * _number(term), None))
-            continue
-        factor, core = _split(term)
-        if core.is_Add:
-            found += _terms(core, outer * factor)
-        else:
-            found.append((outer * factor, core))
-    return found
-
-
-def _recognised(core: sympy.Expr) -> tuple[SymbolicFunction, sympy.Expr, float] | None:
-    """The function of the library that this is, its argument, and a factor before it; powers are left out."""
-    import sympy
-
-    x = argument()
-    alike = [f for f in library().values() if f.expression.func == core.func and not _is_power(f.expression)]
-    # The one that explains most of it first: exp(-x**2) is a Gaussian before it is an exponential.
-    alike.sort(key=lambda f: -sum(1 for _ in sympy.preorder_traversal(f.expression)))
-    for function in alike:
-        if function.expression.args == (x,):
-            return function, core.args[0], 1.0
-        for part in sympy.preorder_traversal(core):
-            if isinstance(part, sympy.Expr) and part.free_symbols:
-                for inner in (part, -part):
-                    whole = function.at(inner)
-                    if whole == core:
-                        return function, inner, 1.0
-                    # The numbers of a product were taken out of it.
-                    if core.is_Mul and not (core / whole).free_symbols:
-                        return function, inner, _number(core / whole)
-    return None
-
-
-def _is_power(expression: sympy.Expr) -> bool:
-    x = argument()
-    return bool(expression == x or (expression.is_Pow and expression.base == x and not expression.exp.free_symbols))
 
 
 @torch.no_grad()

@@ -16,7 +16,7 @@ from superpose.data import Dataset, read_features
 from superpose.data.arrays import root_mean_square
 from superpose.data.sampling import evenly
 from superpose.formulas.expressions import constants, numpy_code, rewrite
-from superpose.formulas.expressions.splines import SplineEdge, absorbed, in_use
+from superpose.formulas.expressions.splines import SplineEdge, absorb_constants, used_splines
 from superpose.nn.model import KAN
 from superpose.nn.symbolic_functions import torch_function
 
@@ -106,7 +106,7 @@ class Formula:
         found = []
         splines = dict(self.splines)
         for target, expression in enumerate(self.expressions):
-            plain, own = absorbed(expression, self.splines)
+            plain, own = absorb_constants(expression, self.splines)
             splines |= own
             problem = constants.ConstantFit(self.symbols, data.x[rows], data.y[rows, target], splines, deadline)
             plain = rewrite.without_signs(plain, problem.sign)
@@ -118,8 +118,8 @@ class Formula:
             before = whole.error(expression)
             better = best is not None and whole.error(best.expression) <= max(before * 1.02, 1e-20)
             found.append(best.expression if best is not None and better else expression)
-        used, names = in_use(found, splines)
-        made = tuple(rewrite.renamed(expression, names) for expression in found)
+        used, names = used_splines(found, splines)
+        made = tuple(rewrite.rename_functions(expression, names) for expression in found)
         return Formula(made, self.symbols, self.feature_names, self.target_names, used)
 
     @property

@@ -247,7 +247,7 @@ def without_reciprocals(expression: sympy.Expr) -> sympy.Expr:
     return expression.replace(lambda part: part.func in plain, lambda part: 1 / plain[part.func](part.args[0]))
 
 
-def renamed(expression: sympy.Expr, names: Mapping[str, str]) -> sympy.Expr:
+def rename_functions(expression: sympy.Expr, names: Mapping[str, str]) -> sympy.Expr:
     """The expression with other names for functions that are no symbols."""
     import sympy
 

@@ -59,7 +59,7 @@ class SplineEdge:
         return replace(made, base=self.base, edge=self.edge or self.name)
 
 
-def absorbed(law: sympy.Expr, splines: Mapping[str, SplineEdge]) -> tuple[sympy.Expr, dict[str, SplineEdge]]:
+def absorb_constants(law: sympy.Expr, splines: Mapping[str, SplineEdge]) -> tuple[sympy.Expr, dict[str, SplineEdge]]:
     """The same law with constants beside a spline, and before it or an exponential of it, taken into the spline.
 
     Args:
@@ -111,7 +111,7 @@ def absorbed(law: sympy.Expr, splines: Mapping[str, SplineEdge]) -> tuple[sympy.
     return walk(law), made
 
 
-def in_use(
+def used_splines(
     expressions: Sequence[sympy.Expr], splines: Mapping[str, SplineEdge]
 ) -> tuple[dict[str, SplineEdge], dict[str, str]]:
     """The splines that stand in expressions, each under the name of its edge if no other has that, and new by old."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from superpose.formulas import selection
 from superpose.formulas.expressions import rewrite
-from superpose.formulas.expressions.splines import absorbed
+from superpose.formulas.expressions.splines import absorb_constants
 from superpose.formulas.from_table.law_pool import Law, LawPool
 from superpose.formulas.from_table.simplification import simplified
 from superpose.pareto import pareto_front
@@ -109,7 +109,7 @@ class Ranking:
         """The law with simple constants where the rows allow them, simplified, the others fitted to all rows."""
         pool, deadline = self._pool, time.monotonic() + seconds
         if law.splines:
-            expression, made = absorbed(law.expression, pool.splines)
+            expression, made = absorb_constants(law.expression, pool.splines)
             pool.splines |= made
             law = replace(law, expression=expression)
         simple = simplified(law.expression, pool.constant_fit(_CONTEST.rows, deadline))

@@ -145,7 +145,9 @@ def find_laws(
     front = ranking.front(best)
     of = f"{data.target_names[target]}_" if data.n_targets > 1 else ""
     names = {name: f"spline_{of}{n}" for n, name in enumerate(sorted(set().union(*(law.splines for law in front))), 1)}
-    laws = tuple(replace(law, expression=rewrite.renamed(units.restored(law.expression), names)) for law in front)
+    laws = tuple(
+        replace(law, expression=rewrite.rename_functions(units.restored(law.expression), names)) for law in front
+    )
     recommended = laws[next(n for n, law in enumerate(front) if law is best)]
     why = f"{reason}; {_why(best, ranking.complete)}"
     used = {new: replace(pool.splines[old], name=new) for old, new in names.items()}

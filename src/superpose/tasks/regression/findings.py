@@ -15,7 +15,7 @@ from superpose.deadline import Deadline
 from superpose.edit.refitting import polish
 from superpose.errors import DataError, OptionError
 from superpose.formulas.expressions import functions, rewrite
-from superpose.formulas.expressions.compiler import compiled
+from superpose.formulas.expressions.compiler import build_network
 from superpose.formulas.expressions.formula import Formula
 from superpose.formulas.expressions.splines import SplineEdge
 from superpose.formulas.from_network.recognition import symbolify
@@ -39,7 +39,7 @@ def from_expressions(
     """One expression for each target as a formula, with the network that has it on its edges."""
     data = context.data
     model, names = _compiled(context, expressions, splines)
-    renamed = [rewrite.renamed(expression, names) for expression in expressions]
+    renamed = [rewrite.rename_functions(expression, names) for expression in expressions]
     own = {names[name]: replace(spline, name=names[name]) for name, spline in splines.items() if name in names}
     return checked(context, Formula.from_expressions(renamed, data, own), model)
 
@@ -116,7 +116,7 @@ def _compiled(
     context: Context, expressions: Sequence[sympy.Expr], splines: Mapping[str, SplineEdge]
 ) -> tuple[KAN, dict[str, str]]:
     data = context.data
-    return compiled(list(expressions), data.feature_names, data.target_names, data=data, splines=splines)
+    return build_network(list(expressions), data.feature_names, data.target_names, data=data, splines=splines)
 
 
 def _allowed(context: Context, formula: Formula) -> bool:
