@@ -170,7 +170,7 @@ def test_lbfgs_reaches_a_small_error_and_its_loss_does_not_rise() -> None:
 
 
 def test_mini_batches_see_every_row_once_before_any_twice() -> None:
-    from superpose.optim.first_order import AdamW
+    from superpose.optim.first_order import AdamW, Objective
 
     model, seen = KAN([1, 1], seed=0), []
     x = torch.arange(12, dtype=DOUBLE)[:, None]
@@ -180,17 +180,8 @@ def test_mini_batches_see_every_row_once_before_any_twice() -> None:
             seen.append(target[:, 0].tolist())
         return (prediction - target).square().mean()
 
-    stepper = AdamW(
-        model,
-        x,
-        x,
-        loss=loss,
-        penalty=None,
-        learning_rate=1e-3,
-        batch_size=4,
-        steps=6,
-        generator=torch.Generator().manual_seed(0),
-    )
+    generator = torch.Generator().manual_seed(0)
+    stepper = AdamW(Objective(model, x, x, loss), 1e-3, batch_size=4, steps=6, generator=generator)
     for _ in range(6):
         stepper.step()
     epochs = [sorted(itertools.chain(*seen[start : start + 3])) for start in (0, 3)]
@@ -319,7 +310,7 @@ class Times:
 
 def test_the_time_limit_stops_says_so_and_keeps_the_best(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Times()
-    for name in ("run", "budget"):
+    for name in ("tracker", "budget"):
         monkeypatch.setattr(sys.modules[f"superpose.train.{name}"], "time", clock)
 
     def tick(record: Record) -> None:

@@ -243,7 +243,7 @@ def test_networks_that_are_not_the_best_tell_of_ends_too() -> None:
 
 def _trial(run: _Search, architecture: Architecture, error: float) -> Trial:
     trial = Trial(architecture, run.data, 0, Budget())
-    trial.run.best = (error, trial.run.best[1])
+    trial.run.tracker.best = (error, trial.run.tracker.best[1])
     run.trials.append(trial)
     return trial
 

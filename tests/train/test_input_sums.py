@@ -103,7 +103,7 @@ def test_slopes_of_a_run_are_those_of_its_best_state() -> None:
         for parameter in model.parameters():
             parameter += 0.1
     before = [parameter.clone() for parameter in model.parameters()]
-    slopes = run.slopes().reshape(2, -1, 2)
+    slopes = run.tracker.gradients().reshape(2, -1, 2)
     inputs = run.data.rows("train")[0]
     inner = run.data.x_scale.scale[0] / run.data.y_scale.scale[0]
     torch.testing.assert_close(slopes[0, :, 0], 2 * inputs[:, 0] * inner, rtol=1e-3, atol=1e-3)

@@ -21,9 +21,9 @@ from superpose.train.budget import Budget
 from superpose.train.endpoint_singularities import EndpointSingularity
 from superpose.train.history import History
 from superpose.train.linear_combinations import Combinations
-from superpose.train.run import StopFit
 from superpose.train.search_rules import PROBE_SHAPE, RULES, SHAPES, Hidden
 from superpose.train.settings import FitSettings
+from superpose.train.tracker import StopFit
 from superpose.train.trial import Architecture, Trial
 
 
@@ -368,7 +368,7 @@ class _Search:
         """Train a network on the first two grids, and on more while it has few constants; None if it is too large."""
         trial = Trial(architecture, self.data, seed, self.budget)
         constants = trial.constants(RULES.first_grid)
-        too_many = self.trials and constants > trial.run.train[1].numel()
+        too_many = self.trials and constants > trial.run.tracker.train[1].numel()
         if too_many or (self.parameters is not None and constants > self.parameters):
             return None
         self.trials.append(trial)
@@ -406,6 +406,6 @@ class _Search:
 
     def _note(self, trial: Trial, size: int, constants: int) -> None:
         shape = tuple(trial.run.model.shape)
-        test = trial.run.error_of("test")
+        test = trial.run.test_error()
         self.tried.append(Tried(shape, size, constants, trial.error, test))
         self.tell(f"{list(shape)} with {size} intervals: validation error {trial.error:.2g}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from superpose.data import Dataset
 from superpose.nn.model import KAN
@@ -55,7 +55,6 @@ class Trial:
             input_layer.compute(model.layer(0), first, architecture.singularities)
         settings = FitSettings(starts=4 if len(widths) > 2 else 1, seed=seed, progress=False)
         self.run = Run(model, data, "lm", settings, None, budget)
-        self.run.load()
         self.sizes = self.run.grids()
         self.reached: dict[int, float] = {}
         self.over = False
@@ -63,13 +62,12 @@ class Trial:
     @property
     def error(self) -> float:
         """The least validation error so far, in scaled units."""
-        return self.run.best[0]
+        return self.run.tracker.best[0]
 
     def forked(self) -> Trial:
         """Another that goes on from here with grids that are split where samples are."""
-        other = copy.deepcopy(self)
-        other.run.budget = self.run.budget
-        other.run.settings = replace(self.run.settings, split="samples")
+        other = copy.copy(self)
+        other.run, other.reached = self.run.forked("samples"), dict(self.reached)
         return other
 
     def constants(self, size: int) -> int:
@@ -93,8 +91,8 @@ class Trial:
 
     def singularity(self) -> tuple[int, int] | None:
         """The input and the side of the endpoint at which most of this network's error lies, or None."""
-        return endpoint_singularities.detect(self.run.train[0], self.run.squares())
+        return endpoint_singularities.detect(self.run.tracker.train[0], self.run.tracker.squares())
 
     def combinations(self) -> Combinations | None:
         """The linear combinations in which inputs enter the function, seen from this network's gradient."""
-        return linear_combinations.detect(self.run.slopes(), self.error)
+        return linear_combinations.detect(self.run.tracker.gradients(), self.error)

@@ -8,12 +8,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from superpose.optim.first_order import make_adamw, make_lbfgs
 from superpose.optim.gauss_newton import StepResult
+from superpose.optim.registry import DEFAULTS
 from superpose.tasks.pde.equations import Term, square
 from superpose.tasks.pde.problem import Problem
-
-# The Wolfe line search of L-BFGS tries a step of 1 first (Nocedal & Wright, section 7.2). AdamW's is a round number.
-_RATES = {"lbfgs": 1.0, "adamw": 1e-2}
 
 
 class FirstOrderSteps:
@@ -29,27 +28,13 @@ class FirstOrderSteps:
         steps: int,
     ) -> None:
         self.model, self.problem, self.terms = model, problem, list(terms)
-        rate = learning_rate or _RATES[optimizer]
+        rate = learning_rate or DEFAULTS[optimizer].learning_rate
         self.schedule: torch.optim.lr_scheduler.LambdaLR | None = None
         self.optimizer: torch.optim.Optimizer
         if optimizer == "lbfgs":
-            self.optimizer = torch.optim.LBFGS(
-                model.parameters(),
-                lr=rate,
-                max_iter=1,
-                # Torch's own limit follows from max_iter, and would leave the line search a single try.
-                max_eval=26,
-                history_size=50,
-                line_search_fn="strong_wolfe",
-                tolerance_grad=1e-14,
-                tolerance_change=1e-16,
-            )
+            self.optimizer = make_lbfgs(model.parameters(), rate, memory=50)
         else:
-            self.optimizer = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.0)
-            # The rate falls to a hundredth along a half cosine, so that the last steps settle.
-            self.schedule = torch.optim.lr_scheduler.LambdaLR(
-                self.optimizer, lambda step: 0.01 + 0.495 * (1 + math.cos(math.pi * min(1.0, step / steps)))
-            )
+            self.optimizer, self.schedule = make_adamw(model.parameters(), rate, steps)
 
     def _objective(self) -> Tensor:
         return torch.stack([square(self.problem, self.model, term) for term in self.terms]).sum()

@@ -1,0 +1,155 @@
+"""What a training reached so far: its records, its best state, and what is left of its budget."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+from superpose.data.arrays import root_mean_square
+from superpose.nn.model import KAN
+from superpose.stopping import StopReason
+from superpose.train.budget import Budget
+from superpose.train.history import History, Record
+from superpose.train.progress import Listener
+from superpose.train.state import State
+from superpose.train.stepping import Stepping
+
+Rows = tuple[Tensor, Tensor]
+
+
+class StopFit(Exception):
+    """Training ended before its schedule did: why, and a sentence with the details."""
+
+    def __init__(self, stop: StopReason, sentence: str) -> None:
+        super().__init__(sentence)
+        self.stop = stop
+
+
+class Tracker:
+    """Measures a model between steps, keeps its best state, and counts steps.
+
+    Args:
+        model: in training.
+        train, validation: scaled rows.
+        stepping: whose loss is measured, beside what a memory adds.
+        budget: that steps are taken from.
+        listeners: called with every record.
+    """
+
+    def __init__(
+        self,
+        model: KAN,
+        train: Rows,
+        validation: Rows,
+        stepping: Stepping,
+        budget: Budget,
+        listeners: list[Listener],
+    ) -> None:
+        self.model, self.train, self.validation = model, train, validation
+        self.stepping, self.budget, self.listeners = stepping, budget, listeners
+        self.history = History(optimizer=stepping.optimizer)
+        self.best: tuple[float, State] = (math.inf, State.of(model))
+        self.began = time.monotonic()
+
+    def finest(self) -> int:
+        """Intervals of the finest layer's grid."""
+        return max(layer.grid_size for layer in self.model.kan_layers())
+
+    def outputs(self, x: Tensor) -> Tensor:
+        """The network's outputs in scaled units."""
+        for layer in self.model.layers:
+            x = layer(x)
+        return x
+
+    @torch.no_grad()
+    def value(self, rows: Rows) -> float:
+        """The root mean squared error, or the value of the loss that was given, without penalties."""
+        h, loss = self.outputs(rows[0]), self.stepping.loss
+        return float((h - rows[1]).square().mean().sqrt() if loss is None else loss(h, rows[1]))
+
+    def record(self, event: str) -> float:
+        """Measure the present state, keep it if it is the best, and tell the listeners; the validation loss."""
+        train, validation = self.value(self.train), self.value(self.validation)
+        seconds = time.monotonic() - self.began
+        record = Record(len(self.history.records), event, self.finest(), train, validation, seconds)
+        self.history.records.append(record)
+        value = validation
+        if self.stepping.settings.memory is not None:
+            # The state with the least error on these data alone may have forgotten the earlier ones.
+            with torch.no_grad():
+                value = math.sqrt(validation**2 + float(self.stepping.forgotten().clamp(min=0)))
+        if value < self.best[0]:
+            self.best = (value, State.of(self.model))
+        for listener in self.listeners:
+            listener(record)
+        return validation
+
+    def take_step(self) -> None:
+        """Count one step of the optimiser.
+
+        Raises:
+            StopFit: when the budget is used up.
+        """
+        if not self.budget.take():
+            limit = self.stepping.settings.time_limit
+            reason = self.budget.end() if limit is None else f"the time limit of {limit:g} seconds was reached"
+            raise StopFit(self.budget.stop(), f"{reason}; the best model so far was kept")
+
+    def nan_loss(self) -> StopFit:
+        """The reason to stop where the loss is not a number."""
+        return StopFit(
+            StopReason.NAN_LOSS,
+            f"the loss became NaN at step {len(self.history.records)} (grid {self.finest()}); the best model so far "
+            "was kept; lower learning_rate, or use optimizer 'lm', which cannot take such a step",
+        )
+
+    def finish(self) -> History:
+        """Restore the best state, and complete the history."""
+        if math.isfinite(self.best[0]):
+            self.best[1].restore(self.model)
+        if self.stepping.notes:
+            self.history.optimizer = f"{self.stepping.optimizer}, then lbfgs"
+        self.history.notes = list(self.stepping.notes)
+        for name, (x, y) in (("train_rmse", self.train), ("validation_rmse", self.validation)):
+            with torch.no_grad():
+                error = (self.outputs(x) - y) * self.model.output_scale
+            setattr(self.history, name, root_mean_square(error))
+        self.history.seconds = time.monotonic() - self.began
+        return self.history
+
+    # -- the best state so far, for searches
+
+    @contextmanager
+    def _at_best(self) -> Iterator[None]:
+        present = State.of(self.model)
+        self.best[1].restore(self.model)
+        try:
+            yield
+        finally:
+            present.restore(self.model)
+
+    def error_of(self, rows: Callable[[], Rows]) -> float:
+        """The error of the best state so far on scaled rows; NaN if there are none."""
+        part = rows()
+        if not len(part[0]):
+            return math.nan
+        with self._at_best():
+            return self.value(part)
+
+    @torch.no_grad()
+    def squares(self) -> Tensor:
+        """Squared errors of the best state so far, scaled, on the training rows: ``[B]``."""
+        with self._at_best():
+            return (self.outputs(self.train[0]) - self.train[1]).square().sum(-1)
+
+    def gradients(self) -> Tensor:
+        """Derivatives of the best state so far, scaled, by its inputs on the training rows: ``[B * n_out, n_in]``."""
+        x = self.train[0].detach().clone().requires_grad_()
+        with self._at_best():
+            columns = self.outputs(x).unbind(-1)
+            return torch.cat([torch.autograd.grad(column.sum(), x, retain_graph=True)[0] for column in columns])
