@@ -31,7 +31,7 @@ class LayerOptions(TensorOptions, total=False):
     generator: torch.Generator | None
 
 
-class KANLayer(nn.Module):
+class KANLayer(product_nodes.NodeStructure, nn.Module):
     """A Kolmogorov-Arnold layer, a drop-in for :class:`torch.nn.Linear`.
 
     Output ``o`` is the sum over inputs ``i`` of ``phi_io(x_i)``, and each edge function is
@@ -106,39 +106,6 @@ class KANLayer(nn.Module):
         self.symbolic: SymbolicEdges | None = None
         self.spline_scale = spline_scale
         self.reset_parameters(generator)
-
-    def set_nodes(self, out_features: int, products: Sequence[int] = ()) -> None:
-        """Set the number of nodes and which are products. Coefficients and mask must have as many sums.
-
-        Raises:
-            OptionError: if there are more products than nodes, or an arity is not a whole number of at least 1.
-        """
-        if len(products) > out_features:
-            raise OptionError(
-                f"a layer of {out_features} nodes cannot have {len(products)} products; out_features counts both"
-            )
-        self.out_features, self.products = out_features, product_nodes.checked(products)
-        # The node of each sum. Stored, because Levenberg-Marquardt reads it at every step.
-        self.owners = tuple(product_nodes.owners(self.plain_count, self.products))
-
-    @property
-    def plain_count(self) -> int:
-        """Number of sum nodes; they come before the products."""
-        return self.out_features - len(self.products)
-
-    @property
-    def sum_count(self) -> int:
-        """Number of sums ``O``: the sum nodes and the factors of all products."""
-        return len(self.owners)
-
-    @property
-    def width(self) -> int | list[Any]:
-        """The nodes as a width of :class:`~superpose.KAN`: a number, or ``[sums, [arities of the products]]``."""
-        return [self.plain_count, list(self.products)] if self.products else self.out_features
-
-    def sums_of(self, node: int) -> list[int]:
-        """Indices of a node's sums: one for a sum node, the factors for a product."""
-        return [o for o, owner in enumerate(self.owners) if owner == node]
 
     @property
     def grid_size(self) -> int:
@@ -248,14 +215,6 @@ class KANLayer(nn.Module):
         """The sums of the edges at ``x [B, I]``: ``[B, O]``, factors of products apart."""
         y = ops.edge_sum(None, self.rows(), x, buffer_of(self, "knots"), self.degree, self.base)
         return y if self.symbolic is None else y + self.symbolic(x, self.sum_count)
-
-    def nodes(self, sums: Tensor) -> Tensor:
-        """The nodes' values ``[..., out_features]`` from those of the sums ``[..., O]``."""
-        return product_nodes.values(sums, self.plain_count, self.products) if self.products else sums
-
-    def node_derivatives(self, sums: Tensor) -> Tensor:
-        """Derivative ``[..., O]`` of each sum's node by the sum: one, or the product of the other factors."""
-        return product_nodes.derivatives(sums, self.plain_count, self.products)
 
     def edges(self, x: Tensor) -> Tensor:
         """Every edge's own output at ``x [B, I]``: ``[B, I, O]``, zero on removed edges."""

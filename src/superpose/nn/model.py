@@ -12,20 +12,21 @@ from torch import Tensor, nn
 
 from superpose.checks import check_seed
 from superpose.data import Affine, Dataset, read_features
-from superpose.errors import DataError, OptionError, ShapeError
+from superpose.errors import OptionError, ShapeError
 from superpose.nn import new_grids
 from superpose.nn.fused import FusedForward
 from superpose.nn.head import Head
-from superpose.nn.layer import KANLayer, TensorOptions, buffer_of
+from superpose.nn.layer import KANLayer, TensorOptions
 from superpose.nn.new_grids import per_layer
 from superpose.nn.products import Width, read_widths
+from superpose.nn.scaling import ScaledModule
 from superpose.nn.trace import LayerTrace, Trace
 from superpose.spline import ops
 
 Edge = tuple[int, int, int]
 
 
-class KAN(nn.Module):
+class KAN(ScaledModule):
     """A Kolmogorov-Arnold network.
 
     It takes and returns values in the user's units: the affine scaling of inputs and outputs is part of the model
@@ -53,12 +54,6 @@ class KAN(nn.Module):
     >>> KAN([2, [0, [2]], 1]).parameter_count()                    # two factors of two edges each, and one edge
     45
     """
-
-    input_center: Tensor
-    input_scale: Tensor
-    output_center: Tensor
-    output_scale: Tensor
-    scaled: Tensor
 
     def __init__(
         self,
@@ -94,13 +89,8 @@ class KAN(nn.Module):
             )
             for n in range(depth)
         )
-        made: dict[str, Any] = {"device": device, "dtype": dtype}
-        self.register_buffer("input_center", torch.zeros(counts[0], **made))
-        self.register_buffer("input_scale", torch.ones(counts[0], **made))
-        self.register_buffer("output_center", torch.zeros(counts[-1], **made))
-        self.register_buffer("output_scale", torch.ones(counts[-1], **made))
+        self._register_scaling(counts[0], counts[-1], device, dtype)
         self._fused = FusedForward()
-        self.register_buffer("scaled", torch.zeros((), dtype=torch.bool, device=device))
         self.feature_names = _names("feature_names", feature_names, counts[0], "x")
         self.target_names = _names("target_names", target_names, counts[-1], "y")
         self.head: Head | None = None
@@ -150,20 +140,6 @@ class KAN(nn.Module):
             total += 0 if layer.symbolic is None else int((~layer.symbolic.held).sum())
         return total
 
-    def set_scaling(self, inputs: Affine, outputs: Affine) -> None:
-        """Set the affine maps between the user's units and the layers': ``scaled = (value - center) / scale``.
-
-        The functions on the edges stay as they are, so the function of the model in the user's units changes.
-        """
-        for name, value in (
-            ("input_center", inputs.center),
-            ("input_scale", inputs.scale),
-            ("output_center", outputs.center),
-            ("output_scale", outputs.scale),
-        ):
-            getattr(self, name).copy_(value)
-        self.scaled.fill_(True)
-
     def output_scaling(self, outputs: Affine) -> Affine:
         """The output scaling for training: that of ``outputs``, but without a shift for outputs that are products.
 
@@ -176,31 +152,6 @@ class KAN(nn.Module):
         return Affine(center, outputs.scale)
 
     # -- what it computes
-
-    def scale_inputs(self, x: Tensor) -> Tensor:
-        """From the user's units to the first layer's units, in the model's dtype.
-
-        Args:
-            x: ``[..., n_in]``.
-
-        Raises:
-            ShapeError: if the last dimension is not the number of inputs.
-            DataError: if the inputs are complex.
-        """
-        center = buffer_of(self, "input_center")
-        expected = center.shape[0]
-        if x.dim() == 0 or x.shape[-1] != expected:
-            remedy = " (for one feature use x.reshape(-1, 1))" if x.dim() == 1 else ""
-            raise ShapeError(
-                f"the model takes {expected} feature{'s' * (expected != 1)} ({', '.join(self.feature_names[:8])}"
-                f"{', ...' if expected > 8 else ''}) in the last dimension, but the input has shape "
-                f"{tuple(x.shape)}{remedy}"
-            )
-        return _scaled(x, center, buffer_of(self, "input_scale"))
-
-    def scale_targets(self, y: Tensor) -> Tensor:
-        """From the user's units ``[..., n_out]`` to the last layer's, in the model's dtype."""
-        return _scaled(y, self.output_center, self.output_scale)
 
     def forward(self, x: Tensor) -> Tensor:
         """``[..., n_in] -> [..., n_out]``, both in the user's units, the latter in the model's dtype.
@@ -364,20 +315,6 @@ class KAN(nn.Module):
 
     def extra_repr(self) -> str:
         return f"widths={self.shape}"
-
-
-def _scaled(values: Tensor, center: Tensor, scale: Tensor) -> Tensor:
-    """``(values - center) / scale`` in the dtype of ``center``.
-
-    The subtraction is done in the wider dtype: rounding a year or a position on a map to float32 first would lose
-    digits that the difference needs.
-    """
-    if values.dtype == center.dtype:
-        return (values - center) / scale
-    if values.is_complex():
-        raise DataError(f"the model computes with real numbers, but these are of {values.dtype}; pass their real parts")
-    wide = torch.promote_types(values.dtype, center.dtype) if values.is_floating_point() else torch.float64
-    return ((values.to(wide) - center) / scale).to(center.dtype)
 
 
 def _tensor_options(

@@ -167,3 +167,58 @@ def derivatives(sums: Tensor, plain: int, products: Sequence[int]) -> Tensor:
         beside = [left * right for left, right in zip(before, after, strict=True)]
         parts.append(torch.stack(beside, -1).flatten(-2))
     return torch.cat(parts, -1)
+
+
+class NodeStructure:
+    """The nodes of a layer: sum nodes, then products. A base of :class:`~superpose.nn.KANLayer`.
+
+    Attributes:
+        out_features: number of nodes.
+        products: arities of the last nodes, which are products.
+        owners: the node of each sum.
+    """
+
+    out_features: int
+    products: tuple[int, ...]
+    owners: tuple[int, ...]
+
+    def set_nodes(self, out_features: int, products: Sequence[int] = ()) -> None:
+        """Set the number of nodes and which are products. Coefficients and mask must have as many sums.
+
+        Raises:
+            OptionError: if there are more products than nodes, or an arity is not a whole number of at least 1.
+        """
+        if len(products) > out_features:
+            raise OptionError(
+                f"a layer of {out_features} nodes cannot have {len(products)} products; out_features counts both"
+            )
+        self.out_features, self.products = out_features, checked(products)
+        # The node of each sum. Stored, because Levenberg-Marquardt reads it at every step.
+        self.owners = tuple(owners(self.plain_count, self.products))
+
+    @property
+    def plain_count(self) -> int:
+        """Number of sum nodes; they come before the products."""
+        return self.out_features - len(self.products)
+
+    @property
+    def sum_count(self) -> int:
+        """Number of sums ``O``: the sum nodes and the factors of all products."""
+        return len(self.owners)
+
+    @property
+    def width(self) -> int | list[Any]:
+        """The nodes as a width of :class:`~superpose.KAN`: a number, or ``[sums, [arities of the products]]``."""
+        return [self.plain_count, list(self.products)] if self.products else self.out_features
+
+    def sums_of(self, node: int) -> list[int]:
+        """Indices of a node's sums: one for a sum node, the factors for a product."""
+        return [o for o, owner in enumerate(self.owners) if owner == node]
+
+    def nodes(self, sums: Tensor) -> Tensor:
+        """The nodes' values ``[..., out_features]`` from those of the sums ``[..., O]``."""
+        return values(sums, self.plain_count, self.products) if self.products else sums
+
+    def node_derivatives(self, sums: Tensor) -> Tensor:
+        """Derivative ``[..., O]`` of each sum's node by the sum: one, or the product of the other factors."""
+        return derivatives(sums, self.plain_count, self.products)
