@@ -21,7 +21,7 @@ PAGES = sorted(page for place in PLACES for page in ROOT.glob(place))
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 # Files that are named in running text, from the root of the project: `examples/data/hello.csv`.
-FILE = re.compile(r"`((?:benchmarks|docs|examples|src|tests)/[\w./-]*\w)`")
+FILE = re.compile(r"`((?:benchmarks|csrc|docs|examples|src|tests)/[\w./-]*\w)`")
 CHECKER = doctest.OutputChecker()
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 # The modules whose `__all__` is the interface.
@@ -181,6 +181,15 @@ def test_places_that_a_page_names_exist(page: str) -> None:
             pkgutil.resolve_name(name)
         except (AttributeError, ImportError):
             missing.append(name)
+    assert missing == []
+
+
+def test_files_that_the_guide_names_define_what_it_names_in_them() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    pairs = re.findall(r"`(\w+)`\s+in\s+`((?:src|benchmarks)/[\w./]+\.py)`", text)
+    assert len(pairs) > 5
+    defined = r"^\s*(?:def |class )?{}\b"
+    missing = [(n, f) for n, f in pairs if not re.search(defined.format(n), (ROOT / f).read_text("utf-8"), re.M)]
     assert missing == []
 
 
