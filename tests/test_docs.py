@@ -22,6 +22,8 @@ FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 # Files that are named in running text, from the root of the project: `examples/data/hello.csv`.
 FILE = re.compile(r"`((?:benchmarks|csrc|docs|examples|src|tests)/[\w./-]*\w)`")
+# Source files that are named by the end of their path: `optim/damping.py`.
+SOURCE_FILE = re.compile(r"`([\w./]+\.(?:py|hpp|cpp))`")
 CHECKER = doctest.OutputChecker()
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 # The modules whose `__all__` is the interface.
@@ -147,6 +149,9 @@ def test_links_and_files_named_exist(page: Path) -> None:
     ]
     named = [name for name in FILE.findall(prose) if not name.startswith("docs/_build")]
     missing += [name for name in named if not (ROOT / name).exists()]
+    folders = [path for path in ROOT.iterdir() if path.name in {"benchmarks", "csrc", "examples", "src", "tests"}]
+    files = [f"/{file.relative_to(ROOT)}" for folder in folders for file in folder.rglob("*.*")]
+    missing += [name for name in SOURCE_FILE.findall(prose) if not any(file.endswith(f"/{name}") for file in files)]
     assert missing == []
 
 
