@@ -25,17 +25,38 @@ from superpose.spline import grid, reference
 if TYPE_CHECKING:
     import sympy
 
-_ROWS = 4000
-_DEGREE = 5
-# Intervals of each spline: to compare outer functions, and the best of them, as long as the error falls by half.
-_COARSE, _FINER = 24, (48, 96, 160)
-_FALLS = 0.5
-# Splines that err by so much more than the best may still be of the right form.
-_NEAR, _PROMISING = 3.0, 30.0
-_POINTS = 300
-_MAX_COMBINATIONS = 12
-# Seconds for reading one curve.
-_READING = 4.0
+
+@dataclass(frozen=True)
+class _Splines:
+    """Splines in place of curves. Chosen on the AI Feynman equations; not compared one by one.
+
+    Attributes:
+        rows: first rows of the least-squares problem.
+        degree: of the splines: curves of laws are smooth.
+        coarse: intervals while outer functions are compared.
+        finer: intervals of the best ones, one after another, each about twice the last.
+        falls: as long as the error falls to this share.
+        near: outer functions whose sums err up to this times the best are compared by their size.
+        promising: coarse sums that err up to this times the best one are refined, since curves of the right form need
+            not be the easiest for splines.
+        points: at which a curve is read.
+        combinations: of the recognised curves that become guesses.
+        seconds: for recognising one curve.
+    """
+
+    rows: int = 4000
+    degree: int = 5
+    coarse: int = 24
+    finer: tuple[int, ...] = (48, 96, 160)
+    falls: float = 0.5
+    near: float = 3.0
+    promising: float = 30.0
+    points: int = 300
+    combinations: int = 12
+    seconds: float = 4.0
+
+
+_SPLINES = _Splines()
 
 
 @dataclass(frozen=True)
@@ -54,13 +75,13 @@ class _Sum:
 
     def curve(self, i: int) -> tuple[Tensor, Tensor]:
         """Points ``[P]`` over the range of a column, and values there."""
-        ends = self.knots[i, _DEGREE], self.knots[i, -_DEGREE - 1]
-        points = torch.linspace(float(ends[0]), float(ends[1]), _POINTS, dtype=self.knots.dtype)
+        ends = self.knots[i, _SPLINES.degree], self.knots[i, -_SPLINES.degree - 1]
+        points = torch.linspace(float(ends[0]), float(ends[1]), _SPLINES.points, dtype=self.knots.dtype)
         return points, self.spline(i)(points)
 
     def spline(self, i: int, offset: float = 0.0) -> SplineEdge:
         """The curve of a column plus an offset, as what stands in a formula for want of a symbol."""
-        return SplineEdge.unnamed(self.knots[i], self.coefficients[i] + offset, _DEGREE)
+        return SplineEdge.unnamed(self.knots[i], self.coefficients[i] + offset, _SPLINES.degree)
 
 
 def additive(problem: Subproblem, good: float, deadline: float) -> list[Guess]:
@@ -73,11 +94,11 @@ def additive(problem: Subproblem, good: float, deadline: float) -> list[Guess]:
     """
     coarse = []
     for outer in outer_functions(problem.y):
-        fitted = _fit(problem, outer, _COARSE)
+        fitted = _fit(problem, outer, _SPLINES.coarse)
         if fitted is not None:
             coarse.append(fitted)
     least = min((one.error for one in coarse), default=1.0)
-    promising = [one for one in coarse if one.error < max(_PROMISING * min(least, good), 0.1)]
+    promising = [one for one in coarse if one.error < max(_SPLINES.promising * min(least, good), 0.1)]
     fine = []
     for one in sorted(promising, key=lambda one: one.error)[:5]:
         if time.monotonic() > deadline:
@@ -86,7 +107,7 @@ def additive(problem: Subproblem, good: float, deadline: float) -> list[Guess]:
     fine = [one for one in fine if one.error <= good]
     least = min((one.error for one in fine), default=1.0)
     # Of outer functions that serve equally well the plainest is the true one.
-    fine = [one for one in fine if one.error <= max(_NEAR * least, 1e-9)]
+    fine = [one for one in fine if one.error <= max(_SPLINES.near * least, 1e-9)]
     found: list[Guess] = []
     for one in sorted(fine, key=lambda one: one.outer.complexity)[:3]:
         if time.monotonic() > deadline:
@@ -96,9 +117,9 @@ def additive(problem: Subproblem, good: float, deadline: float) -> list[Guess]:
 
 
 def _refined(problem: Subproblem, fitted: _Sum) -> _Sum:
-    for size in _FINER:
+    for size in _SPLINES.finer:
         finer = _fit(problem, fitted.outer, size)
-        if finer is None or finer.error > _FALLS * fitted.error:
+        if finer is None or finer.error > _SPLINES.falls * fitted.error:
             break
         fitted = finer
     return fitted
@@ -107,16 +128,16 @@ def _refined(problem: Subproblem, fitted: _Sum) -> _Sum:
 def _fit(problem: Subproblem, outer: OuterFunction, size: int) -> _Sum | None:
     """The sum of splines; None if rows are too few or not finite, or a column has one value only on them."""
     rows = torch.arange(len(problem.y)) if outer.rows is None else outer.rows
-    size = min(size, len(rows[:_ROWS]) // (4 * problem.x.shape[1]) - _DEGREE)
+    size = min(size, len(rows[: _SPLINES.rows]) // (4 * problem.x.shape[1]) - _SPLINES.degree)
     if size < 4:
         return None
-    x, goal, weight = kept(problem.x, problem.weight, outer, _ROWS)
+    x, goal, weight = kept(problem.x, problem.weight, outer, _SPLINES.rows)
     low, high = x.amin(0), x.amax(0)
     if bool((low == high).any()):
         # The rows that an outer function leaves need not vary in every column, as those of the table do.
         return None
-    knots = grid.uniform_knots(low, high, size, _DEGREE)
-    matrix = reference.dense_basis(knots, _DEGREE, "none", x)
+    knots = grid.uniform_knots(low, high, size, _SPLINES.degree)
+    matrix = reference.dense_basis(knots, _SPLINES.degree, "none", x)
     # A constant can stand in any of the curves: it does in the first.
     rest = matrix[:, 1:, 1:].flatten(1)
     matrix = torch.cat([matrix[:, 0], rest], -1) * weight[:, None]
@@ -128,7 +149,7 @@ def _fit(problem: Subproblem, outer: OuterFunction, size: int) -> _Sum | None:
     error = float((matrix @ solution - goal)[:held].square().mean().sqrt()) / problem.spread
     if not error < float("inf"):
         return None
-    per = size + _DEGREE
+    per = size + _SPLINES.degree
     others = solution[per:].view(x.shape[1] - 1, per - 1)
     coefficients = torch.cat([solution[None, :per], torch.nn.functional.pad(others, (1, 0))])
     return _Sum(error, outer, knots, coefficients)
@@ -151,15 +172,15 @@ def _read(problem: Subproblem, fitted: _Sum, deadline: float) -> list[Guess]:
         centred = values - values.mean()
         if float(centred.std(correction=0)) < 1e-6 * spread:
             continue
-        until = min(deadline, time.monotonic() + _READING)
+        until = min(deadline, time.monotonic() + _SPLINES.seconds)
         guesses = _recognised((points, centred), symbol, spread, enough, outer.name == "exp", until)
         own: list[tuple[int, Guess | None]] = [(i, guess) for guess in guesses[:3]]
-        if not guesses or guesses[0].error > _PROMISING * enough:
+        if not guesses or guesses[0].error > _SPLINES.promising * enough:
             own = [(i, None), *own[:1]]
         choices.append(own)
     offset = sum(float(values.mean()) for _, values in parts)
     found = []
-    for combination in itertools.islice(itertools.product(*choices), _MAX_COMBINATIONS):
+    for combination in itertools.islice(itertools.product(*choices), _SPLINES.combinations):
         terms, splines, rest = [], dict[str, SplineEdge](), offset
         for i, guess in combination:
             if guess is None:

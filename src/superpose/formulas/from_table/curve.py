@@ -6,7 +6,7 @@ import functools
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -28,17 +28,40 @@ if TYPE_CHECKING:
 # A column, its target and the weights of the rows.
 _Rows = tuple[Tensor, Tensor, Tensor]
 
-_ROWS, _SCANNED = 1500, 400
+
+@dataclass(frozen=True)
+class _Curves:
+    """How one curve is recognised. Chosen on the AI Feynman equations; not compared one by one.
+
+    Attributes:
+        rows: first rows for the library of functions.
+        scanned: first rows while rates are scanned.
+        plain: an exact guess of less than this size fits no smooth curve by chance, and ends the search.
+        chance: errors below this share of what is enough are chance, and no reason for a further term.
+        lattice: rates to each side of the best one, on each of the finer lattices.
+        width: of the first lattice, as a share of the rate: two steps of the 240 rates from 0.3 to 70 that are
+            scanned.
+        finest: width of the last lattice: normal equations see half of the digits.
+        ridge: 450 times the rounding of double precision, beside normal equations with a diagonal of 1: terms that are
+            nearly the same make them singular.
+        solved: share of the squared target below which normal equations see no more, and orthogonal factors are used.
+        outers: outer functions that are tried.
+    """
+
+    rows: int = 1500
+    scanned: int = 400
+    plain: float = 18.0
+    chance: float = 0.3
+    lattice: int = 12
+    width: float = 0.045
+    finest: float = 1e-8
+    ridge: float = 1e-13
+    solved: float = 1e-9
+    outers: tuple[str, ...] = ("x", "1/x", "exp", "sqrt", "log", "1/sqrt", "tanh")
+
+
+_CURVES = _Curves()
 _EXACT = selection.FLOORS.rounding
-# Guesses of this size fit no smooth curve by chance.
-_PLAIN = 18.0
-_CHANCE = 0.3
-# Rates are refined on lattices of so many values to each side, from so wide a share to so fine a one; and what keeps
-# normal equations of terms that are nearly the same from being singular.
-_LATTICE, _NEAR_RATES, _FINEST, _RIDGE = 12, 0.045, 1e-8, 1e-13
-# The share of the squared goal that they leave where they see no more.
-_SOLVED = 1e-9
-_OUTERS = ("x", "1/x", "exp", "sqrt", "log", "1/sqrt", "tanh")
 
 
 def curves(problem: Subproblem, deadline: float, *, enough: float = _EXACT) -> list[Guess]:
@@ -50,9 +73,9 @@ def curves(problem: Subproblem, deadline: float, *, enough: float = _EXACT) -> l
     found: list[Guess] = []
     for number, batch in enumerate(stages(problem, deadline)):
         # Errors below what is enough are chance, and no reason for another term.
-        found += [replace(guess, error=max(guess.error, _CHANCE * enough)) for guess in batch]
+        found += [replace(guess, error=max(guess.error, _CURVES.chance * enough)) for guess in batch]
         # The library is asked in any case: an expansion may be as good, and a function of it plainer.
-        if number and any(guess.error < enough and guess.size < _PLAIN for guess in found):
+        if number and any(guess.error < enough and guess.size < _CURVES.plain for guess in found):
             break
     return best_guesses(found)
 
@@ -73,7 +96,7 @@ def stages(problem: Subproblem, deadline: float) -> Iterator[list[Guess]]:
         found = []
         for guess in make():
             found.append(guess)
-            if guess.error < _EXACT and guess.size < _PLAIN:
+            if guess.error < _EXACT and guess.size < _CURVES.plain:
                 break
             if time.monotonic() > deadline:
                 break
@@ -100,9 +123,9 @@ def _library(problem: Subproblem) -> Iterator[Guess]:
     # A straight line is among the expansions.
     functions = {name: f for name, f in candidate_functions().items() if name != "x"}
     for outer in outer_functions(problem.y):
-        if outer.name not in _OUTERS:
+        if outer.name not in _CURVES.outers:
             continue
-        x, y, weight = kept(problem.x[:, 0], problem.weight, outer, _ROWS)
+        x, y, weight = kept(problem.x[:, 0], problem.weight, outer, _CURVES.rows)
         if len(x) < 20:
             continue
         for candidate in fit_curve(x, y, functions)[:4]:
@@ -127,9 +150,9 @@ def _library(problem: Subproblem) -> Iterator[Guess]:
 def _scanned(problem: Subproblem, deadline: float) -> Iterator[Guess]:
     """Few terms ``x^q h(a x)`` with ``h`` a wave or an exponential, its rate ``a`` tried at many values."""
     for outer in outer_functions(problem.y):
-        if outer.name not in _OUTERS or time.monotonic() > deadline:
+        if outer.name not in _CURVES.outers or time.monotonic() > deadline:
             continue
-        x, y, weight = kept(problem.x[:, 0], problem.weight, outer, _SCANNED)
+        x, y, weight = kept(problem.x[:, 0], problem.weight, outer, _CURVES.scanned)
         if len(x) < 50:
             continue
         reach = float(x.max() - x.min())
@@ -181,7 +204,7 @@ def _errors(x: Tensor, goal: Tensor, weight: Tensor, kind: str, rates: Tensor, c
     goal = goal / goal.norm().clamp(min=1e-300)
     choices = torch.combinations(torch.arange(matrix.shape[-1]), count)
     gram, right = matrix.mT @ matrix, matrix.mT @ goal
-    some = gram[:, choices[:, :, None], choices[:, None, :]] + _RIDGE * torch.eye(count, dtype=gram.dtype)
+    some = gram[:, choices[:, :, None], choices[:, None, :]] + _CURVES.ridge * torch.eye(count, dtype=gram.dtype)
     pull = right[:, choices]
     explained = (pull * torch.linalg.solve(some, pull)).sum(-1)
     return torch.where(usable, (1 - explained.amax(-1)).clamp(min=0.0), math.inf)
@@ -223,15 +246,15 @@ def _scan(
 def _refined(problem: Subproblem, rows: _Rows, kind: str, rate: float, count: int) -> float:
     """The rate near one of the lattice that fits best, on finer and finer lattices."""
     x, y, weight = rows
-    goal, width = y * weight, _NEAR_RATES
-    while width > _FINEST:
-        rates = rate * torch.linspace(1 - width, 1 + width, 2 * _LATTICE + 1, dtype=x.dtype)
+    goal, width = y * weight, _CURVES.width
+    while width > _CURVES.finest:
+        rates = rate * torch.linspace(1 - width, 1 + width, 2 * _CURVES.lattice + 1, dtype=x.dtype)
         errors = _errors(x, goal, weight, kind, rates, count)
         rate = float(rates[errors.argmin()])
-        if float(errors.min()) < _SOLVED:
+        if float(errors.min()) < _CURVES.solved:
             # Normal equations see no more; the terms themselves do.
             return _by_sections(problem, rows, kind, rate * (1 - width), rate * (1 + width))
-        width *= 2 / _LATTICE
+        width *= 2 / _CURVES.lattice
     return rate
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -18,14 +18,29 @@ from superpose.formulas.subsets import Subset, best_subsets
 if TYPE_CHECKING:
     import sympy
 
-_ROWS = 1200
+
+@dataclass(frozen=True)
+class _Expansions:
+    """How many terms are compared. Chosen on the AI Feynman equations; not compared one by one.
+
+    Attributes:
+        rows: first rows that terms are compared on, twice as many as the most terms of three columns.
+        quotient_terms: of the dictionary above and below a fraction line.
+        summed: terms of a sum.
+        nothing: terms smaller than this share of the largest are rounding.
+        rounding: error at which longer sums are not tried: a sum of few terms in double precision.
+    """
+
+    rows: int = 1200
+    quotient_terms: int = 150
+    summed: int = 6
+    nothing: float = 1e-10
+    rounding: float = 1e-13
+
+
+_EXPANSIONS = _Expansions()
 _MAX_TERMS = {1: 100, 2: 400, 3: 600, 4: 700, 5: 800, 6: 900}
-_MAX_QUOTIENT = 150
-_MAX_COLUMNS = 6
-_LEAST = 1e-13
 _EXACT = selection.FLOORS.rounding
-# Terms this much smaller than the largest are rounding.
-_NOTHING = 1e-10
 
 
 def expansions(problem: Subproblem, deadline: float, *, quick: bool = False) -> list[Guess]:
@@ -36,9 +51,11 @@ def expansions(problem: Subproblem, deadline: float, *, quick: bool = False) -> 
     count = problem.x.shape[1]
     if not 1 <= count <= max(_MAX_TERMS):
         return []
-    x, y, weight = problem.x[:_ROWS], problem.y[:_ROWS], problem.weight[:_ROWS]
+    x, y, weight = problem.x[: _EXPANSIONS.rows], problem.y[: _EXPANSIONS.rows], problem.weight[: _EXPANSIONS.rows]
     dictionary = simplest_products(x, problem.symbols, most=_MAX_TERMS[count] // (3 if quick else 1))
-    plain = simplest_products(x, problem.symbols, most=_MAX_QUOTIENT // (3 if quick else 1), functions=count <= 2)
+    plain = simplest_products(
+        x, problem.symbols, most=_EXPANSIONS.quotient_terms // (3 if quick else 1), functions=count <= 2
+    )
     found: list[Guess] = []
     for outer in outer_functions(y):
         if time.monotonic() > deadline:
@@ -65,11 +82,11 @@ def _sums(
 ) -> list[Guess]:
 
     matrix = dictionary.values[rows] * weight[:, None]
-    subsets = best_subsets(matrix, outer.values * weight, problem.spread, most=_MAX_COLUMNS, triples=triples)
+    subsets = best_subsets(matrix, outer.values * weight, problem.spread, most=_EXPANSIONS.summed, triples=triples)
     made = []
     for subset in _worthwhile(subsets):
         sizes = matrix[:, list(subset.columns)].square().mean(0).sqrt() * subset.coefficients.abs()
-        large = (sizes > _NOTHING * sizes.max()).tolist()
+        large = (sizes > _EXPANSIONS.nothing * sizes.max()).tolist()
         kept = [
             (k, c) for k, c, stays in zip(subset.columns, subset.coefficients.tolist(), large, strict=True) if stays
         ]
@@ -126,6 +143,6 @@ def _worthwhile(subsets: list[Subset]) -> list[Subset]:
         if least < 0.7 * best or least < _EXACT:
             kept += [s for s in same if s.error <= max(1.5 * least, _EXACT)]
         best = min(best, least)
-        if best < _LEAST:
+        if best < _EXPANSIONS.rounding:
             break
     return kept

@@ -12,6 +12,7 @@ import functools
 import math
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
@@ -28,21 +29,47 @@ from superpose.spline import grid, reference
 if TYPE_CHECKING:
     import sympy
 
-_ROWS, _FIT_ROWS = 4000, 800
-_DEGREE, _MAX_INTERVALS = 5, 100
-# Evenly spaced points, and the columns of their Hankel matrix.
-_POINTS, _WINDOW = 240, 80
-_MAX_RATES = 8
-# Rates times the length of the curve: less is a polynomial, more is no mode but an end effect.
-_STILL, _STEEPEST = 0.7, 60.0
-_DAMPED = 1e-3
+
+@dataclass(frozen=True)
+class _Pencil:
+    """The matrix pencil. Chosen on the AI Feynman equations; not compared one by one.
+
+    Attributes:
+        rows: first rows for the spline through the curve, and for the amplitudes.
+        fit_rows: first rows that rates are fitted to in the end.
+        degree: of that spline.
+        intervals: of that spline, at most; ten rows each.
+        points: evenly spaced ones on the spline.
+        window: columns of their Hankel matrix, a third of the points, where the pencil has the least variance (Hua and
+            Sarkar).
+        rates: of one sum, at most.
+        still: a rate times the length of the curve below this makes a polynomial,
+        steepest: and above this an artefact of the endpoints of the spline.
+        damped: a damping or frequency times the length below this is not seen on the rows.
+        hopeless: sums that err more are not fitted.
+        fitted: sums of one outer function whose rates are fitted.
+        worth: a longer sum must leave less than this share of the error of all shorter ones.
+        outers: outer functions that are tried.
+    """
+
+    rows: int = 4000
+    fit_rows: int = 800
+    degree: int = 5
+    intervals: int = 100
+    points: int = 240
+    window: int = 80
+    rates: int = 8
+    still: float = 0.7
+    steepest: float = 60.0
+    damped: float = 1e-3
+    hopeless: float = 0.1
+    fitted: int = 2
+    worth: float = 0.3
+    outers: tuple[str, ...] = ("x", "1/x", "exp", "sqrt", "log", "1/sqrt")
+
+
+_PENCIL = _Pencil()
 _EXACT = selection.FLOORS.rounding
-# Sums that err by more are not worth fitting, and of the others the best few are.
-_HOPELESS, _FITTED = 0.1, 2
-# A further mode must lower the error to this share.
-_WORTH = 0.3
-# OuterFunction functions whose argument may be a sum of modes.
-_OUTERS = ("x", "1/x", "exp", "sqrt", "log", "1/sqrt")
 
 
 def exponential_sums(problem: Subproblem, deadline: float) -> Iterator[Guess]:
@@ -65,9 +92,9 @@ def exponential_sums(problem: Subproblem, deadline: float) -> Iterator[Guess]:
 
 def _modes(problem: Subproblem, deadline: float) -> Iterator[Guess]:
     for outer in outer_functions(problem.y):
-        if outer.name not in _OUTERS or time.monotonic() > deadline:
+        if outer.name not in _PENCIL.outers or time.monotonic() > deadline:
             continue
-        x, y, weight = kept(problem.x[:, 0], problem.weight, outer, _ROWS)
+        x, y, weight = kept(problem.x[:, 0], problem.weight, outer, _PENCIL.rows)
         even = _evenly(x, y, weight)
         if even is None:
             continue
@@ -80,50 +107,50 @@ def _modes(problem: Subproblem, deadline: float) -> Iterator[Guess]:
                 continue
             solution = torch.linalg.lstsq(basis, goal[:, None], driver="gelsy").solution[:, 0]
             error = float((basis @ solution - goal).square().mean().sqrt()) / problem.spread
-            if error > _WORTH * least:
+            if error > _PENCIL.worth * least:
                 continue
             least = error
             count = len(rates) + powers
-            if error < _HOPELESS:
+            if error < _PENCIL.hopeless:
                 found.append((error, _written(problem.symbols[0], rates, powers, solution.tolist()), count))
-        for _, inner, count in sorted(found, key=lambda item: item[0] * 2 ** item[2])[:_FITTED]:
+        for _, inner, count in sorted(found, key=lambda item: item[0] * 2 ** item[2])[: _PENCIL.fitted]:
             yield _fitted(problem, outer, inner, count)
 
 
 def _evenly(x: Tensor, y: Tensor, weight: Tensor) -> Tensor | None:
     """The curve at evenly spaced points, by a least-squares spline; None if the rows leave it open."""
-    count = min(_MAX_INTERVALS, len(x) // 10)
+    count = min(_PENCIL.intervals, len(x) // 10)
     low, high = x.min(), x.max()
     if count < 4 or not bool(high > low):
         return None
-    knots = grid.uniform_knots(low[None], high[None], count, _DEGREE)
-    matrix = reference.dense_basis(knots, _DEGREE, "none", x[:, None])[:, 0] * weight[:, None]
+    knots = grid.uniform_knots(low[None], high[None], count, _PENCIL.degree)
+    matrix = reference.dense_basis(knots, _PENCIL.degree, "none", x[:, None])[:, 0] * weight[:, None]
     matrix = torch.cat([matrix, 1e-9 * matrix.square().sum(0).max().sqrt() * torch.eye(matrix.shape[1]).to(matrix)])
     goal = torch.cat([y * weight, y.new_zeros(matrix.shape[1])])
     if not bool(torch.isfinite(matrix).all()) or not bool(torch.isfinite(goal).all()):
         return None
     solution = torch.linalg.lstsq(matrix, goal[:, None], driver="gelsy").solution[:, 0]
-    points = torch.linspace(float(low), float(high), _POINTS, dtype=x.dtype)
-    even: Tensor = reference.dense_basis(knots, _DEGREE, "none", points[:, None])[:, 0] @ solution
+    points = torch.linspace(float(low), float(high), _PENCIL.points, dtype=x.dtype)
+    even: Tensor = reference.dense_basis(knots, _PENCIL.degree, "none", points[:, None])[:, 0] @ solution
     return even
 
 
 def _rates(even: Tensor, length: float) -> Iterator[tuple[list[complex], int]]:
     """Rates, one of each conjugate pair, and how many powers of the variable stand beside them, few first."""
-    hankel = even.unfold(0, _WINDOW + 1, 1)
+    hankel = even.unfold(0, _PENCIL.window + 1, 1)
     _, _, rows = torch.linalg.svd(hankel / even.abs().max().clamp(min=1e-300), full_matrices=False)
     step = length / (len(even) - 1)
     seen = set()
-    for count in range(1, _MAX_RATES + 1):
+    for count in range(1, _PENCIL.rates + 1):
         space = rows[:count].T
         shift = torch.linalg.lstsq(space[:-1], space[1:]).solution
         found = [complex(z) for z in torch.linalg.eigvals(shift).tolist() if abs(z) > 1e-6]
         rates = [complex(math.log(abs(z)), math.atan2(z.imag, z.real)) / step for z in found]
-        if len(rates) < count or any(abs(rate.real) * length > _STEEPEST for rate in rates):
+        if len(rates) < count or any(abs(rate.real) * length > _PENCIL.steepest for rate in rates):
             continue
-        powers = sum(1 for rate in rates if abs(rate) * length < _STILL)
+        powers = sum(1 for rate in rates if abs(rate) * length < _PENCIL.still)
         kept_rates = sorted(
-            (rate for rate in rates if abs(rate) * length >= _STILL and rate.imag > -1e-9 / length), key=abs
+            (rate for rate in rates if abs(rate) * length >= _PENCIL.still and rate.imag > -1e-9 / length), key=abs
         )
         # A constant may always stand beside them.
         for still in dict.fromkeys((max(powers, 1), powers)):
@@ -135,8 +162,8 @@ def _rates(even: Tensor, length: float) -> Iterator[tuple[list[complex], int]]:
 
 def _plain(rate: complex, length: float) -> complex:
     """Without a damping or a frequency that the rows do not show."""
-    real = 0.0 if abs(rate.real) * length < _DAMPED else rate.real
-    return complex(real, 0.0 if abs(rate.imag) * length < _DAMPED else rate.imag)
+    real = 0.0 if abs(rate.real) * length < _PENCIL.damped else rate.real
+    return complex(real, 0.0 if abs(rate.imag) * length < _PENCIL.damped else rate.imag)
 
 
 def _basis(x: Tensor, rates: list[complex], powers: int) -> Tensor:
@@ -170,7 +197,7 @@ def _written(symbol: sympy.Expr, rates: list[complex], powers: int, solution: li
 def _fitted(problem: Subproblem, outer: OuterFunction, inner: sympy.Expr, count: int) -> Guess:
     """With the rates fitted to the rows themselves: those of the pencil are as good as the spline."""
     symbol = problem.symbols[0]
-    x, y, weight = problem.x[:_FIT_ROWS], problem.y[:_FIT_ROWS], problem.weight[:_FIT_ROWS]
+    x, y, weight = problem.x[: _PENCIL.fit_rows], problem.y[: _PENCIL.fit_rows], problem.weight[: _PENCIL.fit_rows]
     whole = constants.ConstantFit((symbol,), x, y, {}).fit(outer.outside(inner), steps=12).expression
     residual = (torch_function(whole, [symbol])(x[:, 0]) - y) * weight
     error = float(residual.square().mean().sqrt()) / problem.spread

@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -24,19 +25,36 @@ from superpose.nn.symbolic_functions import torch_function
 if TYPE_CHECKING:
     import sympy
 
-_DEGREE = 12
-_POINTS = 300
-# The null vector must leave so little, and the next one so much more.
-_SMALL, _APART = 1e-3, 20.0
-# A slope this much smaller than the largest says nothing about the ratio.
-_FLAT = 1e-3
-# A curve must be read as well as this, in units of its spread.
-_READ = 1e-3
-_MOST = 2
-# Curves of fewer nodes than this are plain.
-_PLAIN = 16.0
-# Seconds for reading one curve.
-_READING = 3.0
+
+@dataclass(frozen=True)
+class _Latent:
+    """When two columns are taken to enter as one sum. Chosen on the AI Feynman equations; not compared one by one.
+
+    Attributes:
+        degree: of the polynomials for both derivatives.
+        points: at which their integrals are read.
+        small: largest singular value of the null vector; the matrix has unit rows.
+        apart: the next singular value is at least this many times larger, else several vectors fit.
+        flat: rows whose derivatives are smaller than this share of their root mean square weigh less: the ratio of two
+            small numbers is noise.
+        recognised: error of a recognised curve at most, in units of its standard deviation.
+        pairs: of columns that are followed.
+        plain: curves of less than this size need no second reading.
+        seconds: for recognising one curve.
+    """
+
+    degree: int = 12
+    points: int = 300
+    small: float = 1e-3
+    apart: float = 20.0
+    flat: float = 1e-3
+    recognised: float = 1e-3
+    pairs: int = 2
+    plain: float = 16.0
+    seconds: float = 3.0
+
+
+_LATENT = _Latent()
 
 
 class _Pair(NamedTuple):
@@ -56,7 +74,7 @@ def latent_sums(problem: Subproblem, points: Tensor, gradient: Tensor, deadline:
     """
     low, high = problem.x.amin(0), problem.x.amax(0)
     inner = 2 * (points - low) / (high - low) - 1
-    bases = [chebyshev.polynomials(column, _DEGREE) for column in inner.unbind(-1)]
+    bases = [chebyshev.polynomials(column, _LATENT.degree) for column in inner.unbind(-1)]
     size = gradient.square().mean(0).sqrt()
     pairs = []
     for i, j in itertools.combinations(range(points.shape[1]), 2):
@@ -64,7 +82,7 @@ def latent_sums(problem: Subproblem, points: Tensor, gradient: Tensor, deadline:
             pairs.append(_null(bases, gradient / size, (i, j), float(size[i] / size[j])))
     found: list[Reduction] = []
     for pair in sorted(pairs, key=lambda pair: pair.violation):
-        if pair.violation > _SMALL or len(found) == _MOST or time.monotonic() > deadline:
+        if pair.violation > _LATENT.small or len(found) == _LATENT.pairs or time.monotonic() > deadline:
             break
         made = _reduction(problem, pair, (low, high), deadline)
         if made is not None:
@@ -75,13 +93,13 @@ def latent_sums(problem: Subproblem, points: Tensor, gradient: Tensor, deadline:
 def _null(bases: list[Tensor], gradient: Tensor, places: tuple[int, int], ratio: float) -> _Pair:
     """The two derivatives up to a common factor, from slopes of mean square one; ``ratio`` is of their true sizes."""
     i, j = places
-    weight = 1 / (gradient[:, i].square() + gradient[:, j].square() + _FLAT**2).sqrt()
+    weight = 1 / (gradient[:, i].square() + gradient[:, j].square() + _LATENT.flat**2).sqrt()
     # Unknown are g'(q), which the slope by p multiplies, and f'(p).
     matrix = torch.cat([gradient[:, i, None] * bases[j], -gradient[:, j, None] * bases[i]], -1) * weight[:, None]
     _, sizes, rows = torch.linalg.svd(matrix / math.sqrt(len(matrix)), full_matrices=False)
     null, terms = rows[-1], bases[i].shape[1]
     by_q, by_p = null[:terms], null[terms:]
-    violation = float(sizes[-1]) if float(sizes[-2]) > _APART * float(sizes[-1]) else 1.0
+    violation = float(sizes[-1]) if float(sizes[-2]) > _LATENT.apart * float(sizes[-1]) else 1.0
     return _Pair(violation, places, (by_p * ratio, by_q))
 
 
@@ -92,8 +110,8 @@ def _reduction(problem: Subproblem, pair: _Pair, ends: tuple[Tensor, Tensor], de
     for n in (0, 1):
         # Both share an unknown factor: what one of them is multiplied by, when it is plain, makes the other plain too.
         first, other = read[n], read[1 - n]
-        factor = None if first is None or first.size > _PLAIN else _factor(first.expression)
-        if factor is not None and (other is None or other.size > _PLAIN):
+        factor = None if first is None or first.size > _LATENT.plain else _factor(first.expression)
+        if factor is not None and (other is None or other.size > _LATENT.plain):
             again = _curve(problem, pair, 1 - n, ends, factor, deadline)
             read[1 - n] = min((guess for guess in (again, other) if guess), key=lambda guess: guess.score, default=None)
     known = [guess for guess in read if guess is not None]
@@ -117,7 +135,7 @@ def _curve(
     """One of the two curves as a multiple of an expression, the factor given."""
     place, slope = pair.places[n], pair.slopes[n] / factor
     low, high = float(ends[0][place]), float(ends[1][place])
-    inner = 2 * torch.rand(_POINTS, generator=torch.Generator().manual_seed(0), dtype=slope.dtype) - 1
+    inner = 2 * torch.rand(_LATENT.points, generator=torch.Generator().manual_seed(0), dtype=slope.dtype) - 1
     values = chebyshev.integral(slope, inner) * (high - low) / 2
     values = values - values.mean()
     spread = float(values.std(correction=0))
@@ -128,8 +146,8 @@ def _curve(
     ones = torch.ones_like(values)
     own = Subproblem(x[:, None], values, ones, [symbol], spread, lambda expression: factor * expression)
     enough = max(10 * pair.violation, 1e-9)
-    guesses = curves(own, min(deadline, time.monotonic() + _READING), enough=enough)
-    return next((guess for guess in guesses if guess.error < max(_READ, enough)), None)
+    guesses = curves(own, min(deadline, time.monotonic() + _LATENT.seconds), enough=enough)
+    return next((guess for guess in guesses if guess.error < max(_LATENT.recognised, enough)), None)
 
 
 def _factor(expression: sympy.Expr) -> float | None:

@@ -3,14 +3,31 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from superpose.formulas.from_table.surrogate import fit_surrogate, held_out
 
-# Rows whose neighbours are asked, how many of these, and the share that chance does not reach.
-_NEAR_ROWS, _NEIGHBOURS, _NEAR_SHARE = 2000, 6, 0.1
+
+@dataclass(frozen=True)
+class _Neighbours:
+    """How the nearest rows predict residuals.
+
+    Attributes:
+        rows: first rows.
+        count: nearest rows whose mean predicts.
+        share: of the squared residuals that is no chance. Of noise the mean of 6 others predicts -1/6, give or take
+            about sqrt(2 / 2000) = 0.03.
+    """
+
+    rows: int = 2000
+    count: int = 6
+    share: float = 0.1
+
+
+_NEIGHBOURS_RULE = _Neighbours()
 
 
 def structure(x: Tensor, residual: Tensor, used: list[int]) -> float:
@@ -41,14 +58,14 @@ def _neighbours(x: Tensor, residual: Tensor) -> float:
 
     It sees what waves or jumps too much for polynomials.
     """
-    some, values = x[:_NEAR_ROWS], residual[:_NEAR_ROWS]
+    some, values = x[: _NEIGHBOURS_RULE.rows], residual[: _NEIGHBOURS_RULE.rows]
     scaled = (some - some.mean(0)) / some.std(0).clamp(min=1e-300)
     distance = torch.cdist(scaled, scaled)
     distance.fill_diagonal_(math.inf)
-    nearest = distance.topk(min(_NEIGHBOURS, len(some) - 1), largest=False).indices
+    nearest = distance.topk(min(_NEIGHBOURS_RULE.count, len(some) - 1), largest=False).indices
     left = float((values - values[nearest].mean(-1)).square().mean())
     share = 1 - left / float(values.square().mean())
-    return share if share > _NEAR_SHARE else 0.0
+    return share if share > _NEIGHBOURS_RULE.share else 0.0
 
 
 __all__ = ["structure"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
@@ -19,20 +20,35 @@ from superpose.formulas.from_table.symmetries import Reduction
 if TYPE_CHECKING:
     import sympy
 
-_ROWS = 3000
-_MOST = 3000
-_GOOD = 0.5
-_MAX_COLUMNS = 7
+
+@dataclass(frozen=True)
+class _Sorting:
+    """Which products and sums of all columns are tried. Chosen on the AI Feynman equations; not compared one by one.
+
+    Attributes:
+        rows: first rows that are sorted.
+        products: the simplest so many products of powers.
+        good: largest share of the variance that neighbours may leave open: twice the noise of a function that is seen.
+        columns: of a table at most; there are 3^7 = 2187 products of powers -1, 0 and 1.
+    """
+
+    rows: int = 3000
+    products: int = 3000
+    good: float = 0.5
+    columns: int = 7
+
+
+_SORTING = _Sorting()
 
 
 def ridges(x: Tensor, y: Tensor, symbols: list[sympy.Expr]) -> Iterator[Reduction]:
     """Reductions to a single column, the best three."""
     import sympy
 
-    some, goal = x[:_ROWS], y[:_ROWS]
+    some, goal = x[: _SORTING.rows], y[: _SORTING.rows]
     variance = float(goal.var()) or 1.0
     found = []
-    if x.shape[1] > _MAX_COLUMNS:
+    if x.shape[1] > _SORTING.columns:
         return
     for exponents in _exponents(x.shape[1]):
         u = _monomial(some, exponents)
@@ -42,7 +58,7 @@ def ridges(x: Tensor, y: Tensor, symbols: list[sympy.Expr]) -> Iterator[Reductio
             found.append((_roughness(_sum(some, (1, *signs), power), goal) / variance, (1, *signs, power), "sum"))
     found.sort(key=lambda item: item[0])
     for ratio, numbers, kind in found[:3]:
-        if ratio > _GOOD:
+        if ratio > _SORTING.good:
             return
         if kind == "product":
             column = _monomial(x, numbers)
@@ -65,7 +81,7 @@ def _exponents(count: int) -> list[tuple[int, ...]]:
         if first > 0 and math.gcd(*exponents) == 1:
             kept.append(exponents)
     kept.sort(key=lambda e: sum(map(abs, e)))
-    return kept[:_MOST]
+    return kept[: _SORTING.products]
 
 
 def _monomial(x: Tensor, exponents: tuple[int, ...]) -> Tensor:

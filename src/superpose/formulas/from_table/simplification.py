@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from superpose.deadline import Deadline, OutOfTime, until
@@ -18,17 +19,34 @@ from superpose.formulas.expressions import constants, rewrite
 if TYPE_CHECKING:
     import sympy
 
-# Expressions of more nodes are left as they are: algebra takes a time that grows fast.
-_MAX_NODES = 160
-_MAX_FACTORED = 60
-# By so many variances the sum of squares may grow for one constant that is given up, and by so many for each other.
-_ALLOWED, _ALLOWED_MORE = 9.0, 2.0
-# A constant that is left as a decimal number counts as so many nodes more.
-_FLOAT = 3
-# With more terms than this none is left out to see whether the others do without it.
-_MAX_DROPPED = 12
-# Seconds for one rule.
-_RULE_TIME = 2.0
+
+@dataclass(frozen=True)
+class _Rules:
+    """What simplification may cost, and how plain forms are compared.
+
+    Attributes:
+        nodes: expressions of more are left as they are: the time of algebra grows fast with their size. A round
+            number.
+        factored: expressions of more are not factored, for the same reason.
+        allowed: by this many variances the sum of squares may grow for one constant that is given up,
+        allowed_more: and by this many for each further one. Together the 99.7% quantile of the chi-squared
+            distribution: 9 for one constant, 18 for five, 27 for ten.
+        decimal: nodes that a decimal number counts beside its own, since it is written with many digits. Chosen on the
+            AI Feynman equations.
+        dropped: with more terms than this none is left out on trial: each takes a fit. A round number.
+        seconds: for one rule of algebra.
+    """
+
+    nodes: int = 160
+    factored: int = 60
+    allowed: float = 9.0
+    allowed_more: float = 2.0
+    decimal: int = 3
+    dropped: int = 12
+    seconds: float = 2.0
+
+
+_RULES = _Rules()
 
 
 def simplified(law: sympy.Expr, problem: constants.ConstantFit) -> constants.Fitted:
@@ -48,7 +66,7 @@ def simplified(law: sympy.Expr, problem: constants.ConstantFit) -> constants.Fit
     def usable(form: constants.Fitted) -> bool:
         # As chance has it, squares grow with the number of constants that are no longer free.
         fewer = max(0, free - floats(form.expression) - 1)
-        return form.error <= max(least * (1 + (_ALLOWED + _ALLOWED_MORE * fewer) / len(problem.y)), 1e-20)
+        return form.error <= max(least * (1 + (_RULES.allowed + _RULES.allowed_more * fewer) / len(problem.y)), 1e-20)
 
     found = filter(usable, [problem.snapped(form) for form in dict.fromkeys(forms)])
     best = min(found, key=lambda form: _plainness(form.expression), default=fitted)
@@ -178,7 +196,7 @@ def _coefficients(total: sympy.Expr) -> dict[sympy.Expr, sympy.Expr]:
 
 def _plainness(expression: sympy.Expr) -> int:
     """Nodes, and more for constants that have to be told by decimals; less is plainer."""
-    return rewrite.complexity(expression) + _FLOAT * floats(expression)
+    return rewrite.complexity(expression) + _RULES.decimal * floats(expression)
 
 
 def floats(expression: sympy.Expr) -> int:
@@ -204,7 +222,7 @@ def _fewer_terms(
 
     sums = [part for part in dict.fromkeys(_preorder(expression)) if part.is_Add and part.atoms(sympy.Float)]
     shorter = [expression.xreplace({total: total - term}) for total in sums for term in total.args]
-    for form in shorter if len(shorter) <= _MAX_DROPPED else ():
+    for form in shorter if len(shorter) <= _RULES.dropped else ():
         if time.monotonic() > problem.deadline:
             break
         if _is_usable(form, problem) and usable(problem.fit(form)):
@@ -219,7 +237,7 @@ def _shorter(
 ) -> constants.Fitted | None:
     """A form with fewer nodes and the same values, its floats fitted and snapped again; None if there is none."""
     size = _plainness(expression)
-    if rewrite.complexity(expression) > _MAX_NODES:
+    if rewrite.complexity(expression) > _RULES.nodes:
         return None
     found = [form for form in _forms(expression, problem) if _plainness(form) < size]
     for form in sorted(found, key=_plainness)[:3]:
@@ -262,10 +280,10 @@ def _forms(expression: sympy.Expr, problem: constants.ConstantFit) -> list[sympy
     for rule in rules:
         if time.monotonic() > problem.deadline:
             break
-        if rewrite.complexity(start) > _MAX_FACTORED and rule is not sympy.powsimp:
+        if rewrite.complexity(start) > _RULES.factored and rule is not sympy.powsimp:
             continue
         try:
-            with until(Deadline(min(problem.deadline - time.monotonic(), _RULE_TIME))):
+            with until(Deadline(min(problem.deadline - time.monotonic(), _RULES.seconds))):
                 made = rule(start).xreplace(back)
         except (OutOfTime, sympy.PolynomialError, ValueError, TypeError, NotImplementedError, ZeroDivisionError):
             # Not every rule fits every expression, and some take for ever: those are passed over.

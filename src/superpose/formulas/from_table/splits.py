@@ -12,6 +12,7 @@ import itertools
 import math
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -28,15 +29,29 @@ if TYPE_CHECKING:
 # The first function of a split: from columns, its values, their symbols, and the error that is enough.
 Solver = Callable[[Tensor, Tensor, list["sympy.Symbol"], float, float], "tuple[sympy.Expr, float] | None"]
 
-_POINTS = 500
-_MAX_COLUMNS = 7
-# Slopes may seem to change by so much, as a share of their size: surrogates are rough.
-_SMALL = 0.3
-# A surrogate of two parts may err by so much more than one of all columns.
-_EQUAL = 1.1
-_MAX_TRIED = 5
-# A function that is found to this share of its spread is worth going on with.
-_READ = 1e-2
+
+@dataclass(frozen=True)
+class _Apart:
+    """When columns are taken to stand apart. Chosen on the AI Feynman equations; not compared one by one.
+
+    Attributes:
+        points: rows whose derivatives are compared with those of other rows.
+        columns: of a table at most; there are 63 pairs of sets of seven.
+        change: of derivatives, as a share of their size, that may be due to the surrogate.
+        equal: a surrogate of two parts may err this many times as much as one of all columns.
+        tried: sets for which a surrogate of two parts is fitted.
+        found: error of the law of a part at most, in units of its standard deviation.
+    """
+
+    points: int = 500
+    columns: int = 7
+    change: float = 0.3
+    equal: float = 1.1
+    tried: int = 5
+    found: float = 1e-2
+
+
+_APART = _Apart()
 
 
 class Split(NamedTuple):
@@ -60,20 +75,20 @@ class Split(NamedTuple):
 def splits(problem: Subproblem, surrogate: Surrogate) -> Iterator[Split]:
     """The sets of columns that stand apart, the clearest first; of each pair of sets that with fewer columns."""
     one_sided = bool((problem.y > 0).all()) or bool((problem.y < 0).all())
-    for split in _candidates(problem, surrogate, one_sided)[:_MAX_TRIED]:
+    for split in _candidates(problem, surrogate, one_sided)[: _APART.tried]:
         rest = [k for k in range(problem.x.shape[1]) if k not in split.places]
         groups = list(split.places), rest
         error, values = separate(problem.x, problem.y, problem.weight, problem.spread, groups, product=split.product)
-        if error <= max(_EQUAL * surrogate.error, 1e-9):
+        if error <= max(_APART.equal * surrogate.error, 1e-9):
             yield split._replace(error=error, values=values)
 
 
 def _candidates(problem: Subproblem, surrogate: Surrogate, one_sided: bool) -> list[Split]:
     """What slopes suggest; factors of targets that change their sign are left out."""
     count = problem.x.shape[1]
-    if not 2 < count <= _MAX_COLUMNS:
+    if not 2 < count <= _APART.columns:
         return []
-    points = problem.x[:_POINTS]
+    points = problem.x[: _APART.points]
     others = points.flip(0)
     value, gradient = surrogate.gradient(points)
     found = []
@@ -90,7 +105,7 @@ def _candidates(problem: Subproblem, surrogate: Surrogate, one_sided: bool) -> l
                 if product:
                     here, there = here / value[:, None], there / other_value[:, None]
                 violation = _change(here, there)
-                if violation < _SMALL:
+                if violation < _APART.change:
                     found.append(Split(violation, places, product, math.inf, value))
     return sorted(found, key=lambda split: split.violation)
 
@@ -126,7 +141,7 @@ def without(problem: Subproblem, split: Split, solve: Solver, deadline: float) -
     enough = max(10 * split.error / weight, 1e-9)
     symbols = [problem.symbols[k] for k in places]
     solved = solve(problem.x[:, places], values, symbols, enough, deadline - time.monotonic())
-    if solved is None or solved[1] > max(_READ, enough):
+    if solved is None or solved[1] > max(_APART.found, enough):
         return None
     expression, error = solved
     part = torch_function(expression, symbols)(*problem.x[:, places].unbind(-1)).expand_as(problem.y)

@@ -16,9 +16,23 @@ from torch import Tensor
 
 from superpose.formulas.from_table import chebyshev
 
-_MAX_COLUMNS = 500
-_MAX_DEGREE = 24
-_ROWS = 4000
+
+@dataclass(frozen=True)
+class _Polynomials:
+    """Sizes of the least-squares problems: some tenths of a second each. Round numbers.
+
+    Attributes:
+        monomials: at most, and a third of the rows.
+        degree: at most.
+        rows: first rows.
+    """
+
+    monomials: int = 500
+    degree: int = 24
+    rows: int = 4000
+
+
+_POLYNOMIALS = _Polynomials()
 
 
 @dataclass(frozen=True)
@@ -92,7 +106,7 @@ def _steepness(kind: str, y: Tensor) -> Tensor:
 def _powers(count: int, most: int) -> Tensor:
     """Exponents ``[D, n]`` of all monomials of the largest total degree that has at most ``most`` of them."""
     degree = 1
-    while degree < _MAX_DEGREE and math.comb(count + degree + 1, count) <= most:
+    while degree < _POLYNOMIALS.degree and math.comb(count + degree + 1, count) <= most:
         degree += 1
     rows = []
     for total in range(degree + 1):
@@ -116,7 +130,9 @@ def _columns(bases: list[Tensor], powers: Tensor) -> Tensor:
     return product
 
 
-def fit_surrogate(x: Tensor, y: Tensor, weight: Tensor, spread: float, *, most: int = _MAX_COLUMNS) -> Surrogate:
+def fit_surrogate(
+    x: Tensor, y: Tensor, weight: Tensor, spread: float, *, most: int = _POLYNOMIALS.monomials
+) -> Surrogate:
     """The best surrogate for a table whose rows are in random order.
 
     Args:
@@ -126,7 +142,7 @@ def fit_surrogate(x: Tensor, y: Tensor, weight: Tensor, spread: float, *, most: 
         spread: what errors are measured by.
         most: columns of the least-squares problem.
     """
-    x, y, weight = x[:_ROWS], y[:_ROWS], weight[:_ROWS]
+    x, y, weight = x[: _POLYNOMIALS.rows], y[: _POLYNOMIALS.rows], weight[: _POLYNOMIALS.rows]
     held = held_out(len(x))
     best: Surrogate | None = None
     positive = bool((x > 0).all())
@@ -172,11 +188,11 @@ def separate(
     Returns:
         Its error as that of :class:`Surrogate`, and the first part's values ``[N]`` up to a constant.
     """
-    some, goal, rows = x[:_ROWS], y[:_ROWS], weight[:_ROWS]
+    some, goal, rows = x[: _POLYNOMIALS.rows], y[: _POLYNOMIALS.rows], weight[: _POLYNOMIALS.rows]
     held = held_out(len(some))
     low, high = some.amin(0), some.amax(0)
     center, scale = (low + high) / 2, ((high - low) / 2).clamp(min=1e-300)
-    budget = min(_MAX_COLUMNS, (len(some) - held) // 3) // 2
+    budget = min(_POLYNOMIALS.monomials, (len(some) - held) // 3) // 2
     powers = [_powers(len(group), budget) for group in groups]
 
     def matrix(points: Tensor, part: int) -> Tensor:
@@ -197,7 +213,7 @@ def separate(
 
 def held_out(rows: int) -> int:
     """How many of so many rows, the first ones, judge a surrogate."""
-    return max(1, min(rows, _ROWS) // 5)
+    return max(1, min(rows, _POLYNOMIALS.rows) // 5)
 
 
 def solved(matrix: Tensor, goal: Tensor) -> Tensor:

@@ -23,13 +23,25 @@ from torch import Tensor
 if TYPE_CHECKING:
     import sympy
 
-# (name, exponent): a(x) = x^exponent, with 0 for the logarithm.
-_SCALES = (1.0, 0.0, 2.0, -1.0, -2.0, 0.5, 3.0)
-# A constant must make a symmetry so much clearer to be taken from the target.
-_OFFSET = 0.1
-_SNAP = 0.06
-# With a plain number a symmetry may fit so much worse.
-_PLAIN = 2.0
+
+@dataclass(frozen=True)
+class _Tolerances:
+    """When a symmetry holds, and with which numbers. Chosen on the AI Feynman equations; not compared one by one.
+
+    Attributes:
+        scales: exponents of the functions of a column that are tried, 0 for the logarithm.
+        offset: a constant is taken from the target if what is left of the scaling is less than this share.
+        snap: a ratio this near to a fraction may be the fraction.
+        plain: with the fraction a symmetry may be violated this many times as much.
+    """
+
+    scales: tuple[float, ...] = (1.0, 0.0, 2.0, -1.0, -2.0, 0.5, 3.0)
+    offset: float = 0.1
+    snap: float = 0.06
+    plain: float = 2.0
+
+
+_TOLERANCES = _Tolerances()
 
 
 @dataclass(frozen=True)
@@ -109,7 +121,7 @@ def _merges(x: Tensor, symbols: list[sympy.Expr], points: Tensor, gradient: Tens
         sizes = gradient[:, [i, j]].square().mean(0).sqrt()
         if float(sizes.min()) < 1e-12 * float(sizes.max()):
             continue
-        for p, q in itertools.product(_SCALES, repeat=2):
+        for p, q in itertools.product(_TOLERANCES.scales, repeat=2):
             if p != q and (0.0 in (p, q) or not {p, q} <= {1.0, 2.0, -1.0}):
                 continue
             first, second = _slope(points[:, i], p), _slope(points[:, j], q)
@@ -126,7 +138,7 @@ def _merges(x: Tensor, symbols: list[sympy.Expr], points: Tensor, gradient: Tens
             if r is not None:
                 # A plain number is taken if the derivatives do not object.
                 snapped = float((right - float(r) * left).norm()) / size
-                r, violation = (r, snapped) if snapped < _PLAIN * violation + 1e-9 else (None, violation)
+                r, violation = (r, snapped) if snapped < _TOLERANCES.plain * violation + 1e-9 else (None, violation)
             rest = [k for k in range(x.shape[1]) if k not in (i, j)]
             s, t = symbols[i], symbols[j]
             if p == 0:
@@ -175,7 +187,11 @@ def _simple(value: float, denominators: tuple[int, ...] = (1, 2, 3)) -> sympy.Ra
 
     for denominator in denominators:
         whole = round(value * denominator)
-        if whole and abs(whole) <= 6 and abs(value * denominator - whole) < _SNAP * denominator * min(abs(value), 1.0):
+        if (
+            whole
+            and abs(whole) <= 6
+            and abs(value * denominator - whole) < _TOLERANCES.snap * denominator * min(abs(value), 1.0)
+        ):
             return sympy.Rational(whole, denominator)
     return None
 
@@ -216,7 +232,7 @@ def _scalings_with_offset(
     _, singular, rows = torch.linalg.svd(matrix / norms, full_matrices=False)
     null = rows[-1] / norms
     without = torch.linalg.svdvals(matrix[:, :-1] / norms[:-1])
-    if float(singular[-1]) > _OFFSET * float(without[-1]) or not float(null[-2].abs()) > 0:
+    if float(singular[-1]) > _TOLERANCES.offset * float(without[-1]) or not float(null[-2].abs()) > 0:
         return
     constant = -float(null[-1] / null[-2])
     if not 1e-3 * float(value.std()) < abs(constant) < 1e3 * float(value.abs().max()):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
@@ -18,11 +19,25 @@ from superpose.formulas.from_table.symmetries import Reduction
 if TYPE_CHECKING:
     import sympy
 
-_EXPONENTS = (0, 1, -1, 2, -2)
-# A surrogate for the smaller table may err by so much more and still count as equal.
-_EQUAL = 1.1
-_MISFIT = 0.05
-_MAX_LEADING = 9
+
+@dataclass(frozen=True)
+class _Tests:
+    """Which reductions are tested. Chosen on the AI Feynman equations; not compared one by one.
+
+    Attributes:
+        exponents: of a column that may be a factor of the target.
+        equal: a surrogate of the smaller table may err this many times as much.
+        violation: of a symmetry that such a reduction counts as, where the errors are equal.
+        leading: columns that are tried as a leading set, at most.
+    """
+
+    exponents: tuple[int, ...] = (0, 1, -1, 2, -2)
+    equal: float = 1.1
+    violation: float = 0.05
+    leading: int = 9
+
+
+_TESTS = _Tests()
 
 
 def verified_reductions(problem: Subproblem, error: float, deadline: float) -> list[Reduction]:
@@ -41,11 +56,11 @@ def verified_reductions(problem: Subproblem, error: float, deadline: float) -> l
         if not bool(torch.isfinite(child.y).all()):
             continue
         reached = child.surrogate().error
-        if reached < _EQUAL * error:
+        if reached < _TESTS.equal * error:
             found.append((reached, reduction))
     found.sort(key=lambda item: item[0])
     return [
-        Reduction(_MISFIT * reached / error, r.columns, r.expressions, r.factor, r.factor_expression, r.note)
+        Reduction(_TESTS.violation * reached / error, r.columns, r.expressions, r.factor, r.factor_expression, r.note)
         for reached, r in found
     ]
 
@@ -61,13 +76,13 @@ def leading_columns(problem: Subproblem, error: float, reach: torch.Tensor, dead
 
     count = problem.x.shape[1]
     order = reach.argsort(descending=True).tolist()
-    for size in range(1, min(count, _MAX_LEADING + 1)):
+    for size in range(1, min(count, _TESTS.leading + 1)):
         if time.monotonic() > deadline:
             break
         kept = sorted(order[:size])
         symbols, note = [problem.symbols[k] for k in kept], f"{size} of the columns alone"
         reduction = Reduction(0.0, problem.x[:, kept], symbols, None, sympy.Integer(1), note)
-        if problem.reduced(reduction).surrogate().error <= max(_EQUAL * error, 1e-9):
+        if problem.reduced(reduction).surrogate().error <= max(_TESTS.equal * error, 1e-9):
             return [reduction]
     return []
 
@@ -79,7 +94,7 @@ def _without(problem: Subproblem) -> Iterator[Reduction]:
         rest = [j for j in range(count) if j != i]
         column, symbol = problem.x[:, i], problem.symbols[i]
         away = float(column.abs().min()) > 1e-3 * float(column.abs().max())
-        for exponent in _EXPONENTS:
+        for exponent in _TESTS.exponents:
             if exponent and not away:
                 continue
             factor = column**exponent if exponent else None
