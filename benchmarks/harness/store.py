@@ -1,4 +1,4 @@
-"""The results of a benchmark in a folder: kept as they come, taken up again, and written out."""
+"""The results of a benchmark in a folder: kept as they come, resumed, and written out."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ class Store:
         for name, data in files.items():
             write_atomically(self.folder / name, data)
 
-    def take_up(self) -> None:
+    def resume(self) -> None:
         """Go on from the results that the folder holds, if it holds any.
 
         Raises:

@@ -45,7 +45,7 @@ def of(name: str) -> Suite:
 
 
 def _check_rows(suite: Suite, store: Store) -> None:
-    """Raise unless rows that were taken up can be shown: better now than after hours of measuring more."""
+    """Raise unless rows of an earlier run can be shown: better now than after hours of measuring more."""
     try:
         if store.rows():
             suite.pages(store)
@@ -86,7 +86,7 @@ def run(
     methods.load(settings.peers, methods.of(BENCHMARKS[name]))
     store = Store(folder, name, settings, order=order)
     if resume:
-        store.take_up()
+        store.resume()
         _check_rows(suite, store)
     try:
         suite.measure(settings, store, listener or (lambda event: None))

@@ -1,4 +1,4 @@
-"""Benchmarks: whole files, results kept as they come and taken up again, failures told, no traceback."""
+"""Benchmarks: whole files, results kept as they come and resumed, failures told, no traceback."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_every_script_has_its_own_options(capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_pages_name_benchmarks_that_exist() -> None:
-    pages = [*(ROOT / "docs").glob("*.md"), *(ROOT / "docs/results").glob("*.md"), ROOT / "README.md"]
+    pages = [*(ROOT / "docs").glob("*.md"), *(ROOT / "docs").glob("*/*.md"), ROOT / "README.md"]
     for page in [*pages, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]:
         text = page.read_text(encoding="utf-8")
         assert not re.search(r"superpose bench\b", text), page

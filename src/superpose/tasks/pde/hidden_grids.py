@@ -30,7 +30,7 @@ class _Margins:
         max_growth: a grid that would need more intervals than this share of those that it has is laid anew, and its
             curves are fitted again.
 
-    docs/pde.md reports what growing instead of fitting again brought; the numbers themselves are round, and no
+    docs/lab/pde.md reports what growing instead of fitting again brought; the numbers themselves are round, and no
     measurement of them is recorded.
     """
 

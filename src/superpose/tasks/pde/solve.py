@@ -42,7 +42,7 @@ class _Schedule:
         max_lm_parameters: above it the normal matrix of Levenberg-Marquardt, 8 bytes for each pair of constants, takes
             more than half a gigabyte.
 
-    All but the last are round numbers, for which no measurement is recorded. docs/pde.md reports that the case
+    All but the last are round numbers, for which no measurement is recorded. docs/lab/pde.md reports that the case
     ``poisson-tutorial``, a network [2, 2, 1], needs more starts than most.
     """
 
