@@ -1,4 +1,4 @@
-"""combine: columns that enter together, as one; and models and formulas of such columns in the original ones."""
+"""Combining: two columns become one (their sum, difference, product or quotient), and models are translated back."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ _Constants = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class Pair:
-    """Two columns that enter as one.
+    """Two columns that are combined to one.
 
     Attributes:
-        left, right: their names.
+        left, right: names of the columns.
         operator: ``+``, ``-``, ``*`` or ``/``.
     """
 
@@ -45,18 +45,18 @@ class Pair:
 
     @property
     def name(self) -> str:
-        """What the column that they become is called."""
+        """The name of the combined column, such as ``x/y``."""
         return f"{self.left}{self.operator}{self.right}"
 
     @classmethod
     def read(cls, text: str, names: Sequence[str]) -> Pair:
-        """The pair that is written such as ``x/y``, of these columns.
+        """The pair that a text such as ``x/y`` names, of these columns.
 
         >>> Pair.read("a-b / c", ["a-b", "c"])
         Pair(left='a-b', operator='/', right='c')
 
         Raises:
-            OptionError: if it is none, or could be two.
+            OptionError: if the text names no pair of columns, or could name two.
         """
         places = [place for place, letter in enumerate(text) if letter in _VALUES]
         parts = [(text[:place].strip(), text[place], text[place + 1 :].strip()) for place in places]
@@ -78,10 +78,9 @@ class Combined:
     """What :func:`combine` returns.
 
     Attributes:
-        data: the table with the combined columns in the place of those that they are made of; products and quotients
-            stand last.
-        source: the table that it was made of.
-        pairs: what was combined, in the order of the last columns of ``data``.
+        data: the table with combined columns in the place of their parts; products and quotients come last.
+        source: the original table.
+        pairs: the combined pairs, in the order of the last columns of ``data``.
     """
 
     __repr__ = brief
@@ -91,7 +90,7 @@ class Combined:
     pairs: tuple[Pair, ...]
 
     def formula(self, formula: Formula) -> Formula:
-        """A formula of the combined columns as one of the original columns."""
+        """A formula of the combined columns, rewritten in the original columns."""
         import sympy
 
         names = self.source.feature_names
@@ -101,12 +100,12 @@ class Combined:
         return replace(formula, expressions=expressions, symbols=tuple(symbols.values()), feature_names=names)
 
     def model(self, model: KAN) -> KAN:
-        """A new model of the original columns that says what a model of the combined ones says.
+        """A model of the combined columns, rewritten as a model of the original columns with the same values.
 
-        It has one layer more, before the others: the combined columns are its nodes, and nothing in it is trained.
+        It has one more layer in front, whose nodes are the combined columns and whose constants are frozen.
 
         Raises:
-            OptionError: if the model is one of other columns.
+            OptionError: if the model has other columns.
         """
         if tuple(model.feature_names) != self.data.feature_names:
             raise OptionError(
@@ -142,7 +141,7 @@ class Combined:
         return made
 
     def _edges(self, model: KAN) -> dict[tuple[int, int], tuple[str, _Constants]]:
-        """The edges that make the combined columns, in the units of the model's first layer, of the scaled ones."""
+        """The edges from the scaled original columns to the combined columns, in the units of the model's layers."""
         place = {name: i for i, name in enumerate(self.source.feature_names)}
         centers, scales = (part.tolist() for part in (self.source.x_scale.center, self.source.x_scale.scale))
         table: dict[tuple[int, int], tuple[str, _Constants]] = {}

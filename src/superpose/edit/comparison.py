@@ -1,4 +1,4 @@
-"""compare: models side by side, by their size and by their errors."""
+"""Comparison of models and formulas by their size and their errors."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class ComparisonRow:
     """One model of a :class:`Comparison`.
 
     Attributes:
-        name: what it was called.
+        name: of the model.
         shape: nodes of each layer, as :attr:`superpose.KAN.shape`; None for a formula.
         parameters: free constants; None for a formula.
-        edges: that were not removed, and ``symbolic`` of these; None for a formula.
+        edges: edges that were not removed, and how many of them are ``symbolic``; None for a formula.
         train, validation, test: root mean squared errors in the target's units; NaN where a split has no rows.
         nodes: of the formula's tree, as the model writes it out, a spline counting as one function.
     """
@@ -86,7 +86,7 @@ class Comparison:
 
 
 def compare(models: Mapping[str, KAN | Formula] | Sequence[KAN | Formula], data: Dataset) -> Comparison:
-    """Models and formulas side by side: how large they are, and how much they err on each split.
+    """A table of models and formulas with their sizes and their errors on each split.
 
     Args:
         models: by name, or a list, whose names are ``1``, ``2`` and so on.

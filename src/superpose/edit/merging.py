@@ -1,4 +1,4 @@
-"""Hidden nodes that carry the same function become one."""
+"""Merging: hidden nodes of a layer with the same function become one node."""
 
 from __future__ import annotations
 
@@ -14,23 +14,24 @@ from superpose.nn.rows import samples
 from superpose.nn.surgery import slice_model
 from superpose.spline import fitting, grid, reference
 
-# Weight of grid points that no sample visits, in the fit of a merged edge.
-_FREE_WEIGHT = 1e-4
+# Weight of the sites of a spline relative to the samples, in the fit of a merged edge: small enough that the samples
+# decide where there are any, large enough that all coefficients are determined. A round number.
+_SITE_WEIGHT = 1e-4
 
 
 def merge(model: KAN, data: Tensor | Dataset, *, tolerance: float = 1e-6) -> KAN:
-    """A new model in which hidden nodes that carry the same function are one node.
+    """A new model in which hidden nodes with the same function are one node.
 
-    Two nodes of a layer carry the same function if one is a multiple of the other plus a constant.
-    The edges that leave the second are then rewritten for the first and added to its own: splines
-    by least squares, on the breakpoints of both if need be; a symbolic edge stays symbolic or
-    stays where it is. Nodes stay apart when the function would not be kept.
+    Two nodes of a layer have the same function if one is a multiple of the other plus a constant. The outgoing edges of
+    the second are then rewritten as edges of the first and added to its own: splines by least squares, on the
+    breakpoints of both where one grid is too coarse; a symbolic edge only if the sum is symbolic again. Two nodes are
+    not merged if an output would change by more than ``tolerance``.
 
     Args:
         model: any model; it is not changed.
         data: samples ``[B, n_in]`` in the user's units, or a data set (its training rows).
-        tolerance: the share of its variance that a node may owe to something else than its twin,
-            and that an output may lose.
+        tolerance: the share of a node's variance that its twin need not explain, and the share of an output's variance
+            by which merging may change it.
 
     Raises:
         OptionError: if ``tolerance`` is negative.
@@ -73,8 +74,8 @@ def _merge_in_layer(model: KAN, x: Tensor, target: Tensor, n: int, tolerance: fl
     following = model.layer(n)
     domain = grid.breakpoints(following.knots, following.degree)
     resolution = (variance.sqrt() / (domain[:, -1] - domain[:, 0])).tolist()
-    # To keep: the node with the fewest edges into it; of equals, the one that fills most of its
-    # grid, where the other's edges are followed best.
+    # The node with the fewest incoming edges is kept; of equals, the node whose values fill most of its grid, on which
+    # the other's edges are approximated best.
     order = sorted(range(len(incoming)), key=lambda node: (incoming[node], -resolution[node]))
     for place, kept in enumerate(order):
         for gone in order[place + 1 :]:
@@ -88,7 +89,7 @@ def _merge_in_layer(model: KAN, x: Tensor, target: Tensor, n: int, tolerance: fl
                 made = _merged(model, h, n, (kept, gone), (factor, shift), finer=finer)
                 if made is None:
                     break
-                if _lost(made(x), target) <= tolerance:
+                if _largest_change(made(x), target) <= tolerance:
                     return made
     return None
 
@@ -102,7 +103,7 @@ def _merged(
     *,
     finer: bool,
 ) -> KAN | None:
-    """``model`` with the second of two twins read off the first; None if a symbol would be lost."""
+    """``model`` with the second of two twins computed from the first; None if a symbolic edge would be lost."""
     kept, gone = pair
     made = model.copy()
     layer = made.layer(n)
@@ -127,13 +128,13 @@ def _merged(
 
 
 def _joined_breakpoints(layer: KANLayer, pair: tuple[int, int], affine: tuple[float, float]) -> Tensor:
-    """Breakpoints on which the edges of two twins are splines of one: both of theirs.
+    """Breakpoints of the first twin and of the second, so that the edges of both are splines on one grid.
 
-    The other inputs' grids are split into as many intervals, so that their curves stay.
+    The grids of the other inputs are split into as many intervals, which keeps their curves.
     """
     points = grid.breakpoints(layer.knots, layer.degree)
     own, other = points[pair[0]], (points[pair[1]] - affine[1]) / affine[0]
-    # A breakpoint that all but coincides with another would add nothing but rounding errors.
+    # A breakpoint very close to another would add only rounding errors.
     apart = (other[:, None] - own).abs().amin(1) > 1e-3 * own.diff().mean()
     inside = (other > own[0]) & (other < own[-1])
     joined = torch.cat([own, other[apart & inside]]).sort().values
@@ -168,7 +169,7 @@ def _add_curves(
     outputs: list[int],
     affine: tuple[float, float],
 ) -> None:
-    """Add to the edges ``kept -> o`` what comes nearest to ``gone -> o``, by least squares."""
+    """Add to the edges ``kept -> o`` the least-squares approximation of ``gone -> o``."""
     kept, gone = pair
     if not outputs:
         return
@@ -178,9 +179,9 @@ def _add_curves(
     moved = affine[0] * places + affine[1]
     curves = torch.stack([layer.edge_function(gone, o, moved) for o in outputs], -1)
     basis = reference.dense_basis(knots, layer.degree, layer.base, places[:, None])[:, 0]
-    # The whole grid is followed only as far as the samples leave it free.
+    # Away from the samples the old edge is approximated with a small weight.
     weight = torch.ones_like(places)
-    weight[: len(free)] = _FREE_WEIGHT
+    weight[: len(free)] = _SITE_WEIGHT
     weighted = [(side * weight[:, None]).cpu() for side in (basis, curves)]
     # The base function may be a spline, or nearly one: the system need not have full rank.
     fitted = torch.linalg.lstsq(*weighted, driver="gelsd").solution.to(x.device)
@@ -188,10 +189,10 @@ def _add_curves(
     layer.coefficients[kept][:, outputs] = own
 
 
-def _lost(y: Tensor, target: Tensor) -> float:
-    """The largest share of an output's variance by which ``y`` misses ``target``."""
+def _largest_change(y: Tensor, target: Tensor) -> float:
+    """The largest mean squared difference between ``y`` and ``target``, relative to the variance of each output."""
     variance, mean = target.var(0, correction=0), target.mean(0)
     # An output that is constant up to rounding is measured by its size.
     scale = variance + torch.finfo(target.dtype).eps * mean.square()
-    missed = (y - target).square().mean(0)
-    return float(torch.where(missed > 0, missed / scale, 0.0).max())
+    change = (y - target).square().mean(0)
+    return float(torch.where(change > 0, change / scale, 0.0).max())

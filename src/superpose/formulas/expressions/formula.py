@@ -1,4 +1,4 @@
-"""Formula: what a symbolic network says, in the user's units and names, and how wrong it is."""
+"""Formula: a symbolic network as expressions in the columns' names and units, with text, code, values and errors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,13 @@ from superpose.nn.symbolic_functions import torch_function
 if TYPE_CHECKING:
     import sympy
 
-_MOST_SAMPLES = 2048
+# Constants are fitted to at most this many rows while a formula is simplified. A round number: the time grows with it.
+_MAX_ROWS = 2048
+# A simplified formula may have a mean squared error 2% larger than the original. Below the second number, in units of
+# the target's variance, both are exact.
+_TOLERATED, _EXACT = 1.02, 1e-20
+# Formula.read needs this many points with finite values.
+_MIN_POINTS = 100
 
 
 @dataclass(frozen=True)
@@ -75,7 +81,7 @@ class Formula:
     def from_expressions(
         cls, expressions: Sequence[sympy.Expr], data: Dataset, splines: Mapping[str, SplineEdge] | None = None
     ) -> Formula:
-        """The formula that these expressions are, one for each target, in the real symbols of a table's columns."""
+        """A formula of these expressions, one for each target, in real symbols named like the columns of a table."""
         import sympy
 
         symbols = tuple(sympy.Symbol(name, real=True) for name in data.feature_names)
@@ -89,12 +95,12 @@ class Formula:
         fitted to a simplified formula, as :func:`superpose.discover` does: this gives the same formula.
         """
         generator = torch.Generator().manual_seed(0)
-        shares = torch.rand(4 * _MOST_SAMPLES, len(model.feature_names), generator=generator, dtype=torch.float64)
+        shares = torch.rand(4 * _MAX_ROWS, len(model.feature_names), generator=generator, dtype=torch.float64)
         x = model.input_center.double().cpu() + (2 * shares - 1) * model.input_scale.double().cpu()
         with torch.no_grad():
             y = model(x.to(model.input_center.device)).double().cpu()
         kept = torch.isfinite(y).all(-1)
-        if int(kept.sum()) < 100 or not bool((y[kept].std(0) > 0).all()):
+        if int(kept.sum()) < _MIN_POINTS or not bool((y[kept].std(0) > 0).all()):
             return cls.of(model)
         # Without the model's names, of which a column and a target may share one.
         data = Dataset.from_arrays(x[kept], y[kept], test=0.0)
@@ -102,7 +108,7 @@ class Formula:
 
     def _simplified(self, data: Dataset, deadline: float) -> Formula:
         rows = torch.cat([data.train, data.validation])
-        rows = rows[evenly(len(rows), _MOST_SAMPLES)]
+        rows = rows[evenly(len(rows), _MAX_ROWS)]
         found = []
         splines = dict(self.splines)
         for target, expression in enumerate(self.expressions):
@@ -113,10 +119,10 @@ class Formula:
             forms = [rewrite.canonical(plain, multiply_out=flat) for flat in (False, True)]
             forms = [form for form in dict.fromkeys(forms) if math.isfinite(problem.error(form))]
             best = constants.simplest(problem, forms) if forms else None
-            # Judged on all rows that were not held out, as many as they are.
-            whole = constants.ConstantFit(self.symbols, *_unheld(data, target), splines)
+            # All training and validation rows judge, since those in the fit are a sample.
+            whole = constants.ConstantFit(self.symbols, *_fitted_rows(data, target), splines)
             before = whole.error(expression)
-            better = best is not None and whole.error(best.expression) <= max(before * 1.02, 1e-20)
+            better = best is not None and whole.error(best.expression) <= max(before * _TOLERATED, _EXACT)
             found.append(best.expression if best is not None and better else expression)
         used, names = used_splines(found, splines)
         made = tuple(rewrite.rename_functions(expression, names) for expression in found)
@@ -139,7 +145,7 @@ class Formula:
         return "\n".join(f"{name} = {text}" for name, text in zip(self.target_names, texts, strict=True))
 
     def texts(self, digits: int = 12) -> list[str]:
-        """The expressions of the targets as text, with so many digits to a number.
+        """The expressions of the targets as text, with this many digits to a number.
 
         A name is that of a column if there is one, and a name before a bracket is a function's; so where a column is
         called ``pi`` or ``E``, the constant of that name is written as a number. A name with anything but letters,
@@ -202,16 +208,16 @@ class Formula:
     def constants(self, data: Dataset) -> list[dict[str, float]]:
         """The constants that were fitted, with their standard errors on training and validation rows.
 
-        Integers, fractions and multiples of pi in a formula were chosen, not fitted, and are not listed. The errors are
-        those of least squares, from the Jacobian at the fitted values and the mean squared residual: they hold where
-        the formula is right and the residuals are independent noise of one size.
+        Integers, fractions and multiples of pi in a formula are not fitted, and are not listed. The standard errors are
+        those of least squares, from the Jacobian at the fitted values and the mean squared residual. They hold if the
+        formula is right and the residuals are independent and of equal variance.
 
         Returns:
             ``{"value": ..., "standard_error": ...}`` of each, target by target, in the order of their size.
         """
         found = []
         for target, expression in enumerate(self.expressions):
-            problem = constants.ConstantFit(self.symbols, *_unheld(data, target), self.splines)
+            problem = constants.ConstantFit(self.symbols, *_fitted_rows(data, target), self.splines)
             errors = problem.standard_errors(expression)
             found += [{"value": value, "standard_error": errors[value]} for value in sorted(errors, key=abs)]
         return found
@@ -227,7 +233,7 @@ def _root_mean_square(values: Tensor) -> float:
     return found if math.isfinite(found) else math.inf
 
 
-def _unheld(data: Dataset, target: int) -> tuple[Tensor, Tensor]:
+def _fitted_rows(data: Dataset, target: int) -> tuple[Tensor, Tensor]:
     rows = torch.cat([data.train, data.validation])
     return data.x[rows], data.y[rows, target]
 
@@ -269,18 +275,18 @@ def _written_out(
                 made = SplineEdge(f"spline_{n}_{i}_{o}", layer.knots[i], rows[i, :, o], layer.degree, layer.base)
                 splines[made.name] = made
                 value = sympy.Function(made.name, real=True)(nodes[i])
-            # A root of a negative constant, say: the network has no value there, and neither has its formula.
+            # A root of a negative constant, for example: neither the network nor its formula has a value there.
             sums[o].append(sympy.nan if value.has(sympy.I) else value)
         factors: list[list[sympy.Expr]] = [[] for _ in range(layer.out_features)]
         for owner, parts in zip(layer.owners, sums, strict=True):
             factors[owner].append(sympy.Add(*parts))
         nodes = [sympy.Mul(*parts) for parts in factors]
-    ends = zip(nodes, model.output_center.tolist(), model.output_scale.tolist(), strict=True)
-    return tuple(unit(scale, node, center) for node, center, scale in ends)
+    outputs = zip(nodes, model.output_center.tolist(), model.output_scale.tolist(), strict=True)
+    return tuple(unit(scale, node, center) for node, center, scale in outputs)
 
 
 def _rounded(expression: sympy.Expr, digits: int = 12) -> sympy.Expr:
-    """The expression with floats of so many digits, for reading."""
+    """The expression with floats of this many digits, for reading."""
     import sympy
 
     return expression.xreplace({number: sympy.Float(float(number), digits) for number in expression.atoms(sympy.Float)})

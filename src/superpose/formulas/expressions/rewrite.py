@@ -1,7 +1,7 @@
-"""Canonical forms: expressions whose constants mean something, one by one.
+"""Canonical forms of expressions, in which every constant has a meaning of its own.
 
 A symbolic network writes ``x*y`` as ``exp(1.3*log(0.2*x) + ...)`` or as a difference of two squares, with constants
-that stand for the same thing twice. These rules bring every constant to where it can be read: factors out of powers
+of which several together have one meaning. These rules separate them: factors out of powers
 and logarithms, offsets out of exponentials, phases into one period, polynomials multiplied out.
 """
 
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import sympy
 
-# Sums of more terms than this are not multiplied out.
-_MOST_TERMS = 30
+# Products are not multiplied out into sums of more terms than this. A round number: longer sums are no formula to read.
+_MAX_TERMS = 30
 
 
 def canonical(expression: sympy.Expr, *, multiply_out: bool) -> sympy.Expr:
@@ -54,7 +54,7 @@ def _multiplied_out(node: sympy.Expr) -> sympy.Expr:
     import sympy
 
     flat = sympy.expand(node, deep=False, power_exp=False, log=False, power_base=False, trig=False, complex=False)
-    return flat if len(sympy.Add.make_args(flat)) <= _MOST_TERMS else node
+    return flat if len(sympy.Add.make_args(flat)) <= _MAX_TERMS else node
 
 
 def _rules() -> dict[Any, Callable[[Any], sympy.Expr]]:
@@ -136,7 +136,7 @@ def _scaled(inner: sympy.Expr) -> tuple[float, sympy.Expr]:
 
 
 def _divided(term: sympy.Expr, size: float) -> sympy.Expr:
-    """``term / size``, without a factor where that is 1: such a one would be a constant that means nothing."""
+    """``term / size``, without a factor of 1.0, which would count as a fitted constant."""
     import sympy
 
     coefficient, rest = term.as_coeff_Mul()
@@ -233,7 +233,7 @@ def without_signs(expression: sympy.Expr, sign_of: Callable[[sympy.Expr], int]) 
 
 
 def without_reciprocals(expression: sympy.Expr) -> sympy.Expr:
-    """``cot(u)`` and its kind, which SymPy writes where a constant becomes a multiple of pi, as ``1 / tan(u)``."""
+    """The expression with ``1 / tan(u)`` for ``cot(u)`` and so on, which SymPy writes for some phases."""
     import sympy
 
     plain = {
@@ -248,7 +248,7 @@ def without_reciprocals(expression: sympy.Expr) -> sympy.Expr:
 
 
 def rename_functions(expression: sympy.Expr, names: Mapping[str, str]) -> sympy.Expr:
-    """The expression with other names for functions that are no symbols."""
+    """The expression with other names for its undefined functions, such as splines."""
     import sympy
 
     def other(part: sympy.Expr) -> sympy.Expr:

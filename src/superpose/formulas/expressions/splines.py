@@ -1,4 +1,4 @@
-"""Splines in formulas: functions of one variable that have no symbol."""
+"""Splines in formulas: edges that are no symbolic function stand in an expression as functions with a name."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SplineEdge:
-    """An edge that stayed a spline: it stands in the expression as a function of this name.
+    """An edge that is a spline: in an expression it is a function of this name.
 
     Attributes:
         name: such as ``spline_0_1_0`` for layer 0, input 1, output 0.
         knots: ``[G + 2k + 1]``.
         rows: ``[rows]``: spline coefficients, then the base weight unless the base is ``"none"``.
-        edge: the name that it had before constants were taken into it.
+        edge: the name before constants were absorbed, if any were.
     """
 
     __repr__ = brief
@@ -39,7 +39,7 @@ class SplineEdge:
 
     def __call__(self, x: Tensor | float) -> Tensor:
         if not isinstance(x, Tensor):
-            # What comes from a node without inputs is a plain number.
+            # A node without incoming edges is a number.
             x = self.knots.new_tensor(x)
         flat = x.reshape(-1, 1).to(self.knots.dtype)
         basis = reference.dense_basis(self.knots[None], self.degree, self.base, flat)[:, 0]
@@ -47,7 +47,7 @@ class SplineEdge:
 
     @classmethod
     def unnamed(cls, knots: Tensor, coefficients: Tensor, degree: int) -> SplineEdge:
-        """A spline of no edge yet, without a base function, named after its values."""
+        """A spline without a base function, named after a checksum of its coefficients."""
         name = f"spline_{zlib.crc32(coefficients.numpy().tobytes()):08x}"
         return cls(name, knots, coefficients, degree, "none")
 
