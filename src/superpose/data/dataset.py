@@ -18,14 +18,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from numbers import Real
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy
 import torch
 from torch import Tensor
 
-from superpose.checks import check_seed
 from superpose.data.arrays import (
     chosen_names,
     column_names,
@@ -35,10 +33,11 @@ from superpose.data.arrays import (
     target_matrix,
 )
 from superpose.data.reading import read_table
+from superpose.data.scaling import Affine, is_constant, mean_and_deviation, ranges, standard_scale
+from superpose.data.splitting import split_rows
 from superpose.data.tables import REMARK, FloatArray, Table, table_from_frame
 from superpose.errors import DataError, OptionError
 from superpose.messages import counted, listed, quoted
-from superpose.short_repr import brief
 
 if TYPE_CHECKING:
     import pandas
@@ -48,39 +47,8 @@ __all__ = ["Affine", "Dataset", "read_csv", "read_features"]
 Split: TypeAlias = Literal["train", "validation", "test", "all"]
 
 _LEAST_ROWS = 10
-_LEAST_TRAINING_ROWS = 5
 # What a notebook shows of a table, as pandas' own head() and its usual number of columns.
 _SHOWN_ROWS, _SHOWN_COLUMNS = 5, 20
-# A column whose range is within a few rounding errors of its size carries no information.
-_ROUNDING = 8 * numpy.finfo(numpy.float64).eps
-_SMALLEST = numpy.finfo(numpy.float64).tiny
-
-
-@dataclass(frozen=True, eq=False)
-class Affine:
-    """A change of units, column by column: scaled = (value - center) / scale.
-
-    >>> celsius = Affine(center=torch.tensor([32.0]), scale=torch.tensor([1.8]))
-    >>> celsius.apply(torch.tensor([[212.0]]))
-    tensor([[100.]])
-    >>> celsius.undo(torch.tensor([[100.0]]))
-    tensor([[212.]])
-    """
-
-    __repr__ = brief
-
-    center: Tensor
-    """Shape [n]."""
-    scale: Tensor
-    """Shape [n], positive."""
-
-    def apply(self, values: Tensor) -> Tensor:
-        """Return ``values`` [..., n] in scaled units."""
-        return (values - self.center) / self.scale
-
-    def undo(self, scaled: Tensor) -> Tensor:
-        """Return ``scaled`` [..., n] in the user's units."""
-        return scaled * self.scale + self.center
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +116,7 @@ class Dataset:
         It is the RMSE of the best constant prediction: errors are measured against it.
         """
         rows = self.y[self.test, 0] if len(self.test) else self.y[:, 0]
-        return float(_mean_and_deviation(rows[:, None])[1])
+        return float(mean_and_deviation(rows[:, None])[1])
 
     def rows(self, split: Split) -> tuple[Tensor, Tensor]:
         """Return the features and the targets of one split, or of ``"all"`` rows.
@@ -389,7 +357,7 @@ def _dataset(
         x_columns, left_out = {name: table.numbers(name) for name in features}, ()
         _refuse_constant(table, x_columns, "feature", "leave it out")
     x, y = _tensor(x_columns.values()), _tensor(y_columns.values())
-    train, validation, test = _split(table, *split)
+    train, validation, test = split_rows(table, *split)
     return Dataset(
         x=x,
         y=y,
@@ -398,8 +366,8 @@ def _dataset(
         train=train,
         validation=validation,
         test=test,
-        x_scale=_ranges(x),
-        y_scale=_standard(table, targets, y[train]),
+        x_scale=ranges(x),
+        y_scale=standard_scale(table, targets, y[train]),
         source=source,
         left_out=left_out,
     )
@@ -428,59 +396,6 @@ def _refuse_constant(table: Table, columns: dict[str, FloatArray], role: str, re
             raise DataError(
                 f"{table.label}: the {role} {quoted(name)} is constant, {column[0] + 0.0:g} in every row; {remedy}"
             )
-
-
-def is_constant(column: FloatArray) -> bool:
-    low, high = column.min(), column.max()
-    # Halves, because the range of large numbers of both signs would overflow.
-    half_range = high / 2 - low / 2
-    return bool(half_range <= max(_ROUNDING * max(abs(low), abs(high)), _SMALLEST))
-
-
-def _split(table: Table, validation: float, test: float, seed: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Deal out the rows by a generator of the split's own."""
-    for option, share in (("validation", validation), ("test", test)):
-        if isinstance(share, bool) or not isinstance(share, Real) or not 0 <= share < 1:
-            raise OptionError(f"{option}={share!r} is no share of the rows; use a number from 0 up to below 1")
-    generator = torch.Generator().manual_seed(check_seed(seed))
-    n_validation, n_test = round(validation * table.n_rows), round(test * table.n_rows)
-    n_train = table.n_rows - n_validation - n_test
-    if n_train < _LEAST_TRAINING_ROWS:
-        raise OptionError(
-            f"validation={validation!r} and test={test!r} leave {max(n_train, 0)} of "
-            f"{table.n_rows} rows for training; at least {_LEAST_TRAINING_ROWS} are needed, "
-            "hold out fewer"
-        )
-    order = torch.randperm(table.n_rows, generator=generator)
-    part = torch.empty_like(order)
-    part[order] = torch.repeat_interleave(torch.tensor([n_train, n_validation, n_test]))
-    train, held_out, final = ((part == which).nonzero().flatten() for which in range(3))
-    return train, held_out, final
-
-
-def _ranges(x: Tensor) -> Affine:
-    low, high = x.amin(dim=0) / 2, x.amax(dim=0) / 2
-    return Affine(center=low + high, scale=high - low)
-
-
-def _standard(table: Table, names: tuple[str, ...], y: Tensor) -> Affine:
-    for position, name in enumerate(names):
-        if is_constant(y[:, position].numpy()):
-            raise DataError(
-                f"{table.label}: the target {quoted(name)} is constant on all {len(y)} training "
-                "rows; it varies in too few rows to be learnt, choose another target or add rows"
-            )
-    return Affine(*_mean_and_deviation(y))
-
-
-def _mean_and_deviation(y: Tensor) -> tuple[Tensor, Tensor]:
-    """Return mean and population standard deviation of each column, without overflow.
-
-    A column is measured in units of its largest magnitude, so that squares stay in range.
-    """
-    unit = y.abs().amax(dim=0).clamp_min(_SMALLEST)
-    measured = y / unit
-    return measured.mean(dim=0) * unit, measured.std(dim=0, correction=0) * unit
 
 
 def _tensor(columns: Iterable[FloatArray]) -> Tensor:

@@ -16,7 +16,7 @@ import itertools
 import os
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,8 +46,9 @@ def read_table(path: str | os.PathLike[str]) -> Table:
         If the table is empty, has no header, or has rows of different lengths.
     """
     label, raw = _read_bytes(path)
-    if raw.startswith(b"PAR1"):
-        return _read_parquet(label, raw)
+    for first_bytes, reader in FORMATS.items():
+        if raw.startswith(first_bytes):
+            return reader(label, raw)
     _refuse_binary(label, raw)
     return _read_text(label, raw)
 
@@ -108,6 +109,11 @@ def _read_parquet(label: str, raw: bytes) -> Table:
     except (pyarrow.ArrowException, OSError, ValueError):
         raise FileError(f"{label} is a damaged Parquet file; fetch or make it again") from None
     return table_from_frame(frame, label)
+
+
+# Readers of binary tables by the first bytes of a file: another format is one entry here. A reader takes the file's
+# name for messages and its contents. Files that begin with none of these are text.
+FORMATS: dict[bytes, Callable[[str, bytes], Table]] = {b"PAR1": _read_parquet}
 
 
 @dataclass(frozen=True)

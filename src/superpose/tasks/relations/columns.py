@@ -13,9 +13,9 @@ from torch import Tensor
 
 from superpose.data import Dataset
 from superpose.data.arrays import chosen_names, column_names, feature_matrix, is_frame
-from superpose.data.dataset import is_constant
 from superpose.data.reading import read_table
 from superpose.data.sampling import at_random
+from superpose.data.scaling import is_constant
 from superpose.data.tables import Table, table_from_frame
 from superpose.errors import DataError
 from superpose.messages import counted, listed, quoted
