@@ -223,16 +223,7 @@ def _draw(
     axes.set_axis_off()
     axes.set(xlim=(left, right), ylim=(bottom, top))
     if title:
-        canvas.write_text(
-            axes,
-            left + _PADDING,
-            top - 0.12,
-            title,
-            size=13,
-            weight="bold",
-            va="top",
-            color=style.TEXT,
-        )
+        canvas.write_text(axes, left + _PADDING, top - 0.12, title, size=13, weight="bold", va="top", color=style.TEXT)
     for edge in sorted(drawn, key=lambda edge: drawn[edge].strength):
         _draw_edge(axes, layout, edge, drawn[edge])
     _draw_nodes(axes, layout, drawn, owners)
@@ -296,15 +287,7 @@ def _draw_edge(axes: Axes, layout: Layout, edge: Edge, drawn: _DrawnEdge) -> Non
     if drawn.symbol:
         fill = _faded(color, drawn.strength, _FAINTEST.tag)
         axes.add_patch(
-            Rectangle(
-                (x - half, foot),
-                layout.box,
-                layout.tag,
-                facecolor=fill,
-                edgecolor=fill,
-                linewidth=0.9,
-                zorder=2,
-            )
+            Rectangle((x - half, foot), layout.box, layout.tag, facecolor=fill, edgecolor=fill, linewidth=0.9, zorder=2)
         )
         _draw_symbol(axes, x, foot + layout.tag / 2, layout, drawn.symbol)
 

@@ -87,10 +87,7 @@ def arrange(model: KAN, layout: Layout, connected: set[tuple[int, int]]) -> list
             up = wide * math.sin(angle) + high * math.cos(angle)
             before = across / 2 if horizontal else 0.1 if top else across
             corner = (x - before, y if top else y - up)
-            opposite = (
-                corner[0] + across + (0.0 if horizontal or not top else 0.05),
-                corner[1] + up,
-            )
+            opposite = (corner[0] + across + (0.0 if horizontal or not top else 0.05), corner[1] + up)
             rotation = 0.0 if horizontal else _STYLE.rotation
             made.append(Label(text, x, y, size, rotation, top, (corner, opposite), node not in connected))
     return made

@@ -125,6 +125,13 @@ def test_options_that_make_no_sense_are_refused() -> None:
             classify(data, options)
 
 
+def test_only_tables_of_many_rows_are_sampled_and_trained_again() -> None:
+    few = ClassificationDataset.from_arrays(points(60, 1), ["a", "b", "c"] * 20)
+    many = ClassificationDataset.from_arrays(points(6000, 1), ["a", "b", "c"] * 2000)
+    assert networks.fewer_rows(few) is few
+    assert len(networks.fewer_rows(many).data.train) == networks.RULES.max_rows < len(many.data.train)
+
+
 def test_time_limits_are_kept(counted_time: CountingClock) -> None:
     x = points(3000, 6)
     result = found(x, [f"{int(2 * a)} {b > c}" for a, b, c, *_ in x.tolist()], ClassifyOptions(time_limit=5.0))

@@ -48,13 +48,7 @@ class _Fit:
 
 
 def joint_formulas(
-    symbols: tuple[sympy.Symbol, ...],
-    x: Tensor,
-    y: Tensor,
-    network_scores: Tensor,
-    reference: int,
-    *,
-    deadline: float,
+    symbols: tuple[sympy.Symbol, ...], x: Tensor, y: Tensor, network_scores: Tensor, reference: int, *, deadline: float
 ) -> list[list[ScoreFormula]]:
     """A formula for each score, except for that of the reference class, which is zero.
 

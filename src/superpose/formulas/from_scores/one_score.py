@@ -71,13 +71,7 @@ class ScoreFormula:
 
 
 def score_formulas(
-    symbols: tuple[sympy.Symbol, ...],
-    x: Tensor,
-    y: Tensor,
-    network_scores: Tensor,
-    head: Head,
-    *,
-    deadline: float,
+    symbols: tuple[sympy.Symbol, ...], x: Tensor, y: Tensor, network_scores: Tensor, head: Head, *, deadline: float
 ) -> list[ScoreFormula]:
     """Formulas of one score, the shortest description first.
 

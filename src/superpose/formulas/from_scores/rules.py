@@ -37,14 +37,7 @@ class SearchRules:
 
 
 ONE_SCORE = SearchRules(
-    screening_rows=2048,
-    fitting_rows=8192,
-    max_terms=5,
-    beam=4,
-    proposals=6,
-    products=12,
-    newton_steps=15,
-    floor=1e-9,
+    screening_rows=2048, fitting_rows=8192, max_terms=5, beam=4, proposals=6, products=12, newton_steps=15, floor=1e-9
 )
 # Several scores need more terms, and each fit is of all scores, so that less is tried for each of them.
 JOINT = SearchRules(

@@ -135,6 +135,9 @@ def without_columns(table: ClassificationDataset, keep: list[int]) -> Classifica
 def fewer_rows(table: ClassificationDataset) -> ClassificationDataset:
     """The table with at most :attr:`NetworkRules.max_rows` training rows, for comparing shapes and columns."""
     data = table.data
+    if len(data.train) <= RULES.max_rows:
+        # The same object tells the caller that a network of it needs no further training.
+        return table
     return replace(table, data=replace(data, train=data.train[evenly(len(data.train), RULES.max_rows)]))
 
 

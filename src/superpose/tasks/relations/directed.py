@@ -130,14 +130,7 @@ def predictions(model: KAN, x: Tensor, data: Dataset) -> Tensor:
     return predicted.nan_to_num(float(y.mean())).clamp(low - margin, high + margin)
 
 
-def learn(
-    columns: Columns,
-    target: int,
-    features: Sequence[int],
-    *,
-    seed: int,
-    deadline: float,
-) -> Function | None:
+def learn(columns: Columns, target: int, features: Sequence[int], *, seed: int, deadline: float) -> Function | None:
     """The best of a few small networks for a column; None if none was finished."""
     features = tuple(sorted(features))
     rows = columns.sample(_NETWORKS.max_rows, seed)
