@@ -46,7 +46,7 @@ __all__ = ["Affine", "Dataset", "read_csv", "read_features"]
 
 Split: TypeAlias = Literal["train", "validation", "test", "all"]
 
-_LEAST_ROWS = 10
+_MIN_ROWS = 10
 # What a notebook shows of a table, as pandas' own head() and its usual number of columns.
 _SHOWN_ROWS, _SHOWN_COLUMNS = 5, 20
 
@@ -336,9 +336,9 @@ def _dataset(
                     f"{table.label}: column {quoted(name)} is the target and a feature at once; "
                     "leave it out of the features"
                 )
-    if table.n_rows < _LEAST_ROWS:
+    if table.n_rows < _MIN_ROWS:
         raise DataError(
-            f"{table.label} has {counted(table.n_rows, 'row')}; at least {_LEAST_ROWS} are needed "
+            f"{table.label} has {counted(table.n_rows, 'row')}; at least {_MIN_ROWS} are needed "
             "to train, to validate and to test"
         )
     for name in targets:

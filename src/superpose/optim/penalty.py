@@ -17,8 +17,9 @@ from superpose.optim.gauss_newton import Quadratic
 from superpose.optim.parameters import Parameters
 from superpose.spline import reference
 
-# Below this share of a layer's largest edge an edge counts as gone, and is pulled to zero no harder.
-_LEAST_SHARE = 1e-3
+# Below this share of a layer's largest edge an edge counts as removed, and its weight grows no further: the reweighted
+# norm would be singular at zero. A round number; nothing was measured.
+_MIN_SHARE = 1e-3
 
 
 def magnitudes(trace: Trace) -> list[Tensor]:
@@ -105,7 +106,7 @@ def reweighted(parameters: Parameters, x: Tensor, strength: float, *, kind: str 
     return [
         Quadratic(
             part.start,
-            matrix * (strength / (max(square, 0.0) ** 0.5 + _LEAST_SHARE * largest + 1e-30)),
+            matrix * (strength / (max(square, 0.0) ** 0.5 + _MIN_SHARE * largest + 1e-30)),
         )
         for _, part, matrix, square in found
     ]

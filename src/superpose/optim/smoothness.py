@@ -28,10 +28,28 @@ from superpose.spline import grid
 
 Edge = tuple[int, int, int]
 
-# The strength before anything is known of the errors, and how far one update may move it.
-_FIRST, _LEAST, _MOST, _STRIDE = 1e-9, 1e-20, 1e6, 30.0
-# The weight of a knot is (mean samples in an interval / samples beside the knot)^2, at most this.
-_MOST_WEIGHT = 1e6
+
+@dataclass(frozen=True)
+class _Strengths:
+    """Bounds of the strengths, in units of the targets' variance. Round numbers; sensitivity was not measured.
+
+    Attributes:
+        first: before the errors are known: a polynomial is preferred only where samples do not decide.
+        smallest, largest: at ``smallest`` the penalty is below rounding, at ``largest`` the edge is one polynomial.
+        stride: most that one update changes a strength by. MacKay's fixed point is for a linear model; far from the
+            solution it overshoots.
+        max_weight: of a knot, (mean samples in an interval / samples beside the knot)^2. At this bound the weight is
+            that of a knot with no sample beside it among 500 in a mean interval.
+    """
+
+    first: float = 1e-9
+    smallest: float = 1e-20
+    largest: float = 1e6
+    stride: float = 30.0
+    max_weight: float = 1e6
+
+
+_STRENGTHS = _Strengths()
 
 
 @dataclass(frozen=True)
@@ -72,7 +90,7 @@ class Smoothness:
     ) -> None:
         self._parts = _parts(parameters, x, hold_unseen, stiff)
         known = strengths or {}
-        self.strengths = {part.edge: known.get(part.edge, _FIRST) for part in self._parts}
+        self.strengths = {part.edge: known.get(part.edge, _STRENGTHS.first) for part in self._parts}
 
     def terms(self) -> list[Quadratic]:
         """The penalties at the present strengths."""
@@ -115,7 +133,11 @@ class Smoothness:
             bend = max(float(d @ part.matrix @ d), 1e-300)
             old = self.strengths[part.edge]
             new = max(part.rank - held[part.edge], 0.1) * variance / bend
-            self.strengths[part.edge] = min(max(new, old / _STRIDE, _LEAST), old * _STRIDE, _MOST)
+            low, high = (
+                max(old / _STRENGTHS.stride, _STRENGTHS.smallest),
+                min(old * _STRENGTHS.stride, _STRENGTHS.largest),
+            )
+            self.strengths[part.edge] = min(max(new, low), high)
         return True
 
 
@@ -173,7 +195,7 @@ def knot_weights(points: Tensor, h: Tensor, *, hold_unseen: bool = False) -> Ten
     size = len(points) - 1
     counts = grid.counts(points[None], h[:, None])[0]
     beside = torch.minimum(counts[:-1], counts[1:])
-    weights = (len(h) / size / beside.clamp(min=0.5)).clamp(min=1).square().clamp(max=_MOST_WEIGHT)
+    weights = (len(h) / size / beside.clamp(min=0.5)).clamp(min=1).square().clamp(max=_STRENGTHS.max_weight)
     if hold_unseen:
         # The differences at a knot move all curves that are not zero beside it, on either side.
         weights = torch.where(beside > 0, weights, 0.0)

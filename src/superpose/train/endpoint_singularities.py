@@ -16,7 +16,7 @@ from superpose.nn.symbolic_functions import ROOT
 
 # A function is steep where this share of the rows at one end of an input makes up that share of the squared error. For
 # roots they made up 0.47 to 0.88, for functions that are smooth at their ends at most 0.37, and in noise 0.02.
-_OUTERMOST, _MOST_OF = 0.02, 0.4
+_OUTERMOST, _MIN_SHARE = 0.02, 0.4
 # Zero counts as the end of inputs of one sign if it is nearer than so many mean distances between rows.
 _NEAR = 4
 
@@ -59,7 +59,7 @@ def detect(x: Tensor, squares: Tensor) -> tuple[int, int] | None:
     }
     worst = max(sums, key=lambda end: sums[end])
     # Errors that are no numbers make no share that is more than anything.
-    return worst if sums[worst] > _MOST_OF * whole else None
+    return worst if sums[worst] > _MIN_SHARE * whole else None
 
 
 def located(data: Dataset, feature: int, side: int) -> EndpointSingularity:

@@ -17,7 +17,7 @@ _HIDDEN_BLEND, _HIDDEN_MARGIN = 0.6, 0.03
 # and beyond its grid a spline is a straight line. Hidden grids are widened by so many of the distances by which the
 # highest few activations stand above the next, between these shares of the activations' range; but not by more than the
 # least share beyond what nodes could be if inputs met in any combination.
-_LEAST, _MOST = 0.03, 0.25
+_MIN_ROOM, _MAX_ROOM = 0.03, 0.25
 _HIGHEST, _REACHES = 8, 8.0
 
 
@@ -89,6 +89,6 @@ def room(h: Tensor, end: Tensor) -> Tensor:
     highest = h.topk(min(_HIGHEST + 1, len(h)), dim=0).values
     width = highest[0] - h.amin(0)
     reach = _REACHES * (highest[:-1].mean(0) - highest[-1]) if len(h) > 1 else torch.zeros_like(width)
-    least = _LEAST * width
-    reach = reach.maximum(least).minimum(_MOST * width)
+    least = _MIN_ROOM * width
+    reach = reach.maximum(least).minimum(_MAX_ROOM * width)
     return reach.minimum((end - highest[0]).clamp(min=0) + least)

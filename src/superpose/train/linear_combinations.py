@@ -18,7 +18,7 @@ Combinations = tuple[tuple[tuple[int, float], ...], ...]
 # Columns of slopes count as proportional up to an angle whose half has this sine, and for a network that learnt its
 # data well only up to so many times its error: a ratio that changes slowly from place to place is a curve, and no
 # weight. Those of sums in Feynman equations were at most seven times the error, and those of other pairs 0.25 and more.
-_MOST, _ERRORS, _FLOOR = 0.2, 10.0, 1e-3
+_MAX_ANGLE, _ERRORS, _FLOOR = 0.2, 10.0, 1e-3
 
 
 def detect(slopes: Tensor, error: float) -> Combinations | None:
@@ -41,7 +41,7 @@ def detect(slopes: Tensor, error: float) -> Combinations | None:
     lengths = gram.diagonal().sqrt()
     cosines = (gram / (lengths[:, None] * lengths).clamp(min=1e-300)).abs().clamp(max=1)
     angles = ((1 - cosines) / 2).sqrt()
-    close = torch.nonzero(torch.triu(angles < min(_MOST, _ERRORS * error + _FLOOR), diagonal=1)).tolist()
+    close = torch.nonzero(torch.triu(angles < min(_MAX_ANGLE, _ERRORS * error + _FLOOR), diagonal=1)).tolist()
     pairs = sorted((float(angles[i, j]), i, j) for i, j in close)
     members = [[i] for i in range(n)]
     for _, i, j in pairs:

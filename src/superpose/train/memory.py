@@ -27,7 +27,7 @@ from superpose.optim.parameters import Parameters
 from superpose.short_repr import brief
 
 # Its matrix (float64) would be larger than 0.5 GiB.
-_MOST_PARAMETERS = 8000
+_MAX_PARAMETERS = 8000
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ def remember(model: KAN, data: Any, memory: Memory | None = None, *, strength: f
     if memory is not None:
         memory.check(model)
     parameters = Parameters(model)
-    if parameters.size > _MOST_PARAMETERS:
+    if parameters.size > _MAX_PARAMETERS:
         raise OptionError(
             f"a memory would need a matrix of {parameters.size} x {parameters.size} for this model; use a smaller grid"
         )
