@@ -102,10 +102,9 @@ def test_the_same_seed_gives_the_same_solution() -> None:
 
 def test_the_time_limit_is_kept_and_said(counted_time: CountingClock) -> None:
     model = KAN([1, 6, 1], degree=5, seed=0)
-    found = solve(model, oscillator(), grids=(5, 10, 20, 40, 80), time_limit=4e-5)
-    # A look at a deadline takes a millionth of a second of this clock.
-    assert counted_time.now < 1e-4 and found.stop is StopReason.TIME_LIMIT
-    assert found.reason == "the time limit of 4e-05 seconds was reached; the best model so far was kept"
+    found = solve(model, oscillator(), grids=(5, 10, 20, 40, 80), time_limit=0.8)
+    assert counted_time.now < 2 and found.stop is StopReason.TIME_LIMIT
+    assert found.reason == "the time limit of 0.8 seconds was reached; the best model so far was kept"
     assert math.isfinite(error(model))
 
 
