@@ -213,7 +213,7 @@ def test_10_nothing_is_written_that_nobody_asked_for(tmp_path: Path, monkeypatch
     model, data = fitted([3, 2, 1])
     superpose.fit(model, data, optimizer="lbfgs", steps=3, progress=False)
     smaller = superpose.prune(model.refine(8), data)
-    superpose.edit.scores(smaller, data)
+    superpose.edit.attribution_scores(smaller, data)
     symbolic = superpose.edit.fix(smaller, data, smaller.active_edges()[0], "x")
     superpose.edit.refit(symbolic, data, steps=2)
     Formula.of(symbolic).python()

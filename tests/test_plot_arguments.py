@@ -116,6 +116,6 @@ def test_parity_leaves_out_what_a_column_lacks() -> None:
 
 def test_scores_are_taken_whole_or_by_layer() -> None:
     model, x = KAN([2, 2, 1], seed=0), samples()
-    found = superpose.edit.scores(model, x)
+    found = superpose.edit.attribution_scores(model, x)
     whole, parts = plot.network(model, x, scores=found), plot.network(model, x, scores=found.edges)
     assert plot.render(whole, "svg") == plot.render(parts, "svg")

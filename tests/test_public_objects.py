@@ -86,7 +86,7 @@ def examples() -> dict[str, Any]:
         "search result": superpose.SearchResult(trained, history, [], "the time was over"),
         "trace": trace,
         "layer's trace": trace.layers[0],
-        "scores": superpose.edit.scores(trained, data),
+        "scores": superpose.edit.attribution_scores(trained, data),
         "function": superpose.library()["sin"],
         "power": power(0.123),
         "candidate": superpose.formulas.Candidate("sin", (1.0, 0.0, 1.0, 0.0), 0.99, 3, 1.0),

@@ -187,7 +187,7 @@ class ConstantFit:
         import sympy
 
         if any(self._is_sized(part) for part in expression.atoms(sympy.Mul, sympy.Add)):
-            # Factors and offsets of splines are first taken into the splines; see absorbed.
+            # Factors and offsets of splines are first taken into the splines; see absorb_constants.
             return self.fit(expression)
         current = self._fewer_terms(self.fit(expression))
         more = self.tolerance(expression)
