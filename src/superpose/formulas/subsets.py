@@ -23,8 +23,8 @@ from torch import Tensor
 Set = TypeVar("Set")
 State = TypeVar("State")
 
-# A column of which less than this share of its square is left beside others is a combination of them: its coefficient
-# would lose half of the 16 digits of double precision.
+# A column of which less than this share of its square is left beside others counts as a combination of them: the Gram
+# matrix has lost 9 of its 16 digits there.
 _DEPENDENT = 1e-9
 
 

@@ -25,6 +25,9 @@ class _Expansions:
 
     Attributes:
         rows: first rows that terms are compared on, twice as many as the most terms of three columns.
+        terms: of the dictionary of one column, of two and so on.
+        quick: a quick search takes this fraction of the terms, and finds most laws whose table is small enough.
+        triples, quick_triples: all sets of three of the first so many terms are compared.
         quotient_terms: of the dictionary above and below a fraction line.
         summed: terms of a sum.
         nothing: terms smaller than this share of the largest are rounding.
@@ -32,6 +35,10 @@ class _Expansions:
     """
 
     rows: int = 1200
+    terms: tuple[int, ...] = (100, 400, 600, 700, 800, 900)
+    quick: int = 3
+    triples: int = 250
+    quick_triples: int = 100
     quotient_terms: int = 150
     summed: int = 6
     nothing: float = 1e-10
@@ -39,23 +46,20 @@ class _Expansions:
 
 
 _EXPANSIONS = _Expansions()
-_MAX_TERMS = {1: 100, 2: 400, 3: 600, 4: 700, 5: 800, 6: 900}
 _EXACT = selection.FLOORS.rounding
 
 
 def expansions(problem: Subproblem, deadline: float, *, quick: bool = False) -> list[Guess]:
-    """Guesses for a table of at most six columns, the most promising first.
-
-    A quick look takes a third of the terms and finds most laws whose table is small enough.
-    """
+    """Guesses for a table of at most six columns, the most promising first."""
     count = problem.x.shape[1]
-    if not 1 <= count <= max(_MAX_TERMS):
+    if not 1 <= count <= len(_EXPANSIONS.terms):
         return []
     x, y, weight = problem.x[: _EXPANSIONS.rows], problem.y[: _EXPANSIONS.rows], problem.weight[: _EXPANSIONS.rows]
-    dictionary = simplest_products(x, problem.symbols, most=_MAX_TERMS[count] // (3 if quick else 1))
-    plain = simplest_products(
-        x, problem.symbols, most=_EXPANSIONS.quotient_terms // (3 if quick else 1), functions=count <= 2
-    )
+    share = _EXPANSIONS.quick if quick else 1
+    triples = _EXPANSIONS.quick_triples if quick else _EXPANSIONS.triples
+    dictionary = simplest_products(x, problem.symbols, most=_EXPANSIONS.terms[count - 1] // share)
+    quotient_terms = _EXPANSIONS.quotient_terms // share
+    plain = simplest_products(x, problem.symbols, most=quotient_terms, functions=count <= 2)
     found: list[Guess] = []
     for outer in outer_functions(y):
         if time.monotonic() > deadline:
@@ -63,7 +67,7 @@ def expansions(problem: Subproblem, deadline: float, *, quick: bool = False) -> 
         rows = slice(None) if outer.rows is None else outer.rows
         row_weight = weight[rows] * outer.weights
         row_weight = row_weight.clamp(max=1e3 * float(row_weight.median()))
-        found += _sums(problem, outer, dictionary, rows, row_weight, 100 if quick else 250)
+        found += _sums(problem, outer, dictionary, rows, row_weight, triples)
         if min((g.error for g in found), default=1.0) < _EXACT:
             break
         # With 1/y in the place of y, the quotient is turned upside down: nothing new.

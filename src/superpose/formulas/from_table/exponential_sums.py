@@ -40,8 +40,8 @@ class _Pencil:
         degree: of that spline.
         intervals: of that spline, at most; ten rows each.
         points: evenly spaced ones on the spline.
-        window: columns of their Hankel matrix, a third of the points, where the pencil has the least variance (Hua and
-            Sarkar).
+        window: columns of their Hankel matrix, a third of the points: from a third to two thirds
+            of them the variance of the rates is least (Hua and Sarkar).
         rates: of one sum, at most.
         still: a rate times the length of the curve below this makes a polynomial,
         steepest: and above this an artefact of the endpoints of the spline.

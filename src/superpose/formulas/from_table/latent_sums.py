@@ -33,7 +33,7 @@ class _Latent:
     Attributes:
         degree: of the polynomials for both derivatives.
         points: at which their integrals are read.
-        small: largest singular value of the null vector; the matrix has unit rows.
+        small: largest singular value that belongs to a null vector; the rows of the matrix are of the order of 1.
         apart: the next singular value is at least this many times larger, else several vectors fit.
         flat: rows whose derivatives are smaller than this share of their root mean square weigh less: the ratio of two
             small numbers is noise.

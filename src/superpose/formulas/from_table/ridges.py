@@ -28,7 +28,7 @@ class _Sorting:
     Attributes:
         rows: first rows that are sorted.
         products: the simplest so many products of powers.
-        good: largest share of the variance that neighbours may leave open: twice the noise of a function that is seen.
+        good: largest share of the variance that neighbours may leave open.
         columns: of a table at most; there are 3^7 = 2187 products of powers -1, 0 and 1.
     """
 

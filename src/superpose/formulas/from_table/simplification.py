@@ -1,4 +1,4 @@
-"""From a law with fitted floats to the formula that a person would write.
+"""Simplification: from a law with fitted decimal numbers to the shortest formula with the same values.
 
 Constants are brought to simple values first; what is exact then can be simplified by algebra, with the signs that the
 columns and parts of the law have on the table.
@@ -28,9 +28,9 @@ class _Rules:
         nodes: expressions of more are left as they are: the time of algebra grows fast with their size. A round
             number.
         factored: expressions of more are not factored, for the same reason.
-        allowed: by this many variances the sum of squares may grow for one constant that is given up,
-        allowed_more: and by this many for each further one. Together the 99.7% quantile of the chi-squared
-            distribution: 9 for one constant, 18 for five, 27 for ten.
+        allowed, allowed_more: variances by which the sum of squares may grow for one constant that is given up, and for
+            each further one. Together about the 99.73% quantile of the chi-squared distribution, which is 9.0 for one
+            constant, 18.2 for five and 26.9 for ten.
         decimal: nodes that a decimal number counts beside its own, since it is written with many digits. Chosen on the
             AI Feynman equations.
         dropped: with more terms than this none is left out on trial: each takes a fit. A round number.

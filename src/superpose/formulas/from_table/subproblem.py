@@ -1,4 +1,4 @@
-"""A table on the way: columns made of the original ones, a target made of the original one, and the way back."""
+"""A subproblem: a table made of the original one by reductions, and the way back to the original columns."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class Guess:
     """An expression for the original target in the original columns, its constants only roughly known.
 
     Attributes:
-        make: writes it out; most guesses are never looked at, and writing them all out would take most of the time.
-        error: root mean squared error in units of the original target's spread, as far as it is known.
-        note: where it comes from.
+        make: makes the expression; most guesses are never used, and making them all would take most of the time.
+        error: estimated root mean squared error, in units of the original target's standard deviation.
+        note: how it was found.
         size: about as many nodes as the expression has beside those that all guesses of its table share.
-        splines: the functions in it that are no symbols, by their names.
+        splines: the splines in it, by their names.
     """
 
     make: Callable[[], sympy.Expr] = field(repr=False)
@@ -60,7 +60,7 @@ def best_guesses(found: list[Guess], count: int = 8) -> list[Guess]:
 
 @dataclass(frozen=True)
 class Subproblem:
-    """A table.
+    """A table, and how its target makes up the original one.
 
     Attributes:
         x: ``[N, n]`` columns.

@@ -187,11 +187,8 @@ def _simple(value: float, denominators: tuple[int, ...] = (1, 2, 3)) -> sympy.Ra
 
     for denominator in denominators:
         whole = round(value * denominator)
-        if (
-            whole
-            and abs(whole) <= 6
-            and abs(value * denominator - whole) < _TOLERANCES.snap * denominator * min(abs(value), 1.0)
-        ):
+        near = _TOLERANCES.snap * denominator * min(abs(value), 1.0)
+        if whole and abs(whole) <= 6 and abs(value * denominator - whole) < near:
             return sympy.Rational(whole, denominator)
     return None
 
