@@ -131,6 +131,12 @@ def test_code_of_the_page_on_stepping_in_prints_what_it_says(tmp_path: Path) -> 
         assert CHECKER.check_output(expected or "", output, FLAGS), f"{code}\nprints\n{output}\ninstead of\n{expected}"
 
 
+@pytest.mark.parametrize("page", ["docs/api.md", "docs/tables.md", "docs/training.md"])
+def test_code_of_a_page_without_output_runs(page: str, tmp_path: Path) -> None:
+    codes = [code for code, _ in blocks(ROOT / page)]
+    assert len(printed(codes, tmp_path)) == len(codes) > 0
+
+
 def test_code_of_the_first_page_finds_the_formula_it_shows(tmp_path: Path) -> None:
     ((code, _),) = blocks(ROOT / "README.md")
     # On a busy machine the search may end before the formula is written in its shortest way: its error decides.
