@@ -136,8 +136,8 @@ class ScoreProblem(ConstantFit):
     def _equations(self, model: Callable[[Tensor], Tensor], theta: Tensor) -> tuple[Tensor, Tensor]:
         jacobian, scores = jacobian_of(model, theta), (model(theta) + self.offset)[:, None]
         rooted = self.head.hessian_root(scores, self.targets)[:, 0] * jacobian
-        pull = jacobian.T @ self.head.gradient(scores, self.targets)[:, 0]
-        return rooted.T @ rooted / len(self.y), pull / len(self.y)
+        gradient = jacobian.T @ self.head.gradient(scores, self.targets)[:, 0]
+        return rooted.T @ rooted / len(self.y), gradient / len(self.y)
 
     def _errors(self, model: Callable[[Tensor], Tensor], theta: Tensor, best: float) -> dict[float, float]:
         """Standard error of each float, by its value."""

@@ -11,6 +11,7 @@ from torch import Tensor
 from superpose.data import Split
 from superpose.formulas.from_scores.one_score import ScoreFormula
 from superpose.nn.head import Head
+from superpose.stopping import StopReason
 from superpose.tasks.classification import networks
 from superpose.tasks.classification.labels import ClassificationDataset, majority_class
 from superpose.tasks.classification.networks import TrainedClassifier
@@ -26,8 +27,8 @@ def metrics(
     whole: TrainedClassifier,
     *,
     seed: int,
+    stop: StopReason,
     reason: str,
-    interrupted: bool,
     seconds: float,
 ) -> dict[str, Any]:
     """The content of ``metrics.json``, measured on the test rows, or on all rows if there are none.
@@ -37,8 +38,7 @@ def metrics(
         formulas: for each score, the shortest description first.
         whole: the network of all columns.
         seed: of the options.
-        reason: why the search ended.
-        interrupted: whether a user interrupted it.
+        stop, reason: why the search ended, and a sentence with the details.
         seconds: wall-clock time.
     """
     data, head, table = result.data, result.head, result.table
@@ -90,7 +90,8 @@ def metrics(
         "seed": seed,
         "reason": reason,
         "training": result.history.reason,
-        "interrupted": interrupted,
+        "stop": stop.value,
+        "interrupted": stop is StopReason.INTERRUPTED,
         "seconds": seconds,
     }
 

@@ -15,6 +15,7 @@ from superpose.formulas.from_scores.joint_scores import joint_formulas
 from superpose.formulas.from_scores.one_score import ScoreFormula, score_formulas
 from superpose.nn.head import Head
 from superpose.nn.model import KAN
+from superpose.stopping import StopReason
 from superpose.tasks.classification import labels, networks
 from superpose.tasks.classification.labels import ClassificationDataset
 from superpose.tasks.classification.metrics import metrics
@@ -102,8 +103,6 @@ class ClassificationSearch:
         self.deadline = self.began + options.time_limit
         self.whole: TrainedClassifier | None = None
         self.heads: list[TrainedClassifier] = []
-        self.interrupted = False
-        self.reason = ""
 
     def settings(self, head: Head, share: float) -> NetworkSettings:
         """Settings of networks that are trained until this share of the time limit has passed."""
@@ -114,6 +113,7 @@ class ClassificationSearch:
 
     def run(self) -> Classification:
         """All stages; after an interruption the best network so far."""
+        stop, reason = StopReason.CANDIDATES_EXHAUSTED, "the search was completed"
         table: ClassificationDataset = self.sample
         chosen: TrainedClassifier | None = None
         formulas: list[list[ScoreFormula]] = []
@@ -126,15 +126,14 @@ class ClassificationSearch:
                 formulas = self._formulas(chosen)
                 chosen, formulas = self._other_head(chosen, formulas)
                 chosen = self._of_the_same_columns(chosen, formulas)
-        except KeyboardInterrupt as stop:
-            self.interrupted = True
+        except KeyboardInterrupt as interruption:
+            stop, reason = StopReason.INTERRUPTED, "interrupted; the best found so far was kept"
             if chosen is None:
-                if not isinstance(stop, networks.Interrupted):
+                if not isinstance(interruption, networks.Interrupted):
                     raise
-                self.whole = chosen = stop.trained
-        self.reason = "interrupted; the best found so far was kept" if self.interrupted else "the search was completed"
-        if time.monotonic() > self.deadline:
-            self.reason = "the time was over"
+                self.whole = chosen = interruption.trained
+        if stop is not StopReason.INTERRUPTED and time.monotonic() > self.deadline:
+            stop, reason = StopReason.TIME_LIMIT, "the time was over"
         formula = self._formula(chosen, formulas)
         symbolic = None if formula is None else _symbolic(formula, chosen)
         result = Classification(chosen.model, symbolic, formula, chosen.history, chosen.data, {}, self.table, formulas)
@@ -144,8 +143,8 @@ class ClassificationSearch:
             formulas,
             self.whole,
             seed=self.options.seed,
-            reason=self.reason,
-            interrupted=self.interrupted,
+            stop=stop,
+            reason=reason,
             seconds=time.monotonic() - self.began,
         )
         result.metrics.update(facts)
