@@ -70,7 +70,7 @@ class _Domains:
         pair_exponent: the same for products and quotients, which vary more.
         angle, turn: largest argument of a wave, some six periods, and the least range: within less it is a line.
         narrow: the least range of a column whose exponential is no line.
-        far: a column is far from zero if its middle is so many ranges away. Then it and its square are all but the
+        far: a column is far from zero if its middle is this many ranges away. Then it and its square are all but the
             same, and the square about the middle is not.
         largest: a term with larger values overflows when it is squared.
     """
@@ -102,7 +102,7 @@ class Term:
         factors: the expressions whose product it is; none for the constant 1.
         cost: what it costs in a dictionary.
         columns: the numbers of the columns in it.
-        kind: ``"x^2"``, ``"log(x)"`` and so on for a function of one column, else ``"product"`` or what its maker says.
+        kind: ``"x^2"``, ``"log(x)"`` and so on for one column, else ``"product"``, ``"pair"`` or ``"sum"``.
         power: whether it holds powers only.
     """
 

@@ -129,7 +129,7 @@ def best_subsets(
     Args:
         spread: root mean square that errors are measured by.
         beam: sets of a size that are extended.
-        triples, fours: of so many of the first columns all sets of three, or four, are looked at.
+        triples, fours: number of first columns of which all sets of three, or four, are compared.
     """
     norms = matrix.norm(dim=0)
     usable = torch.nonzero(torch.isfinite(norms) & (norms > 0))[:, 0]

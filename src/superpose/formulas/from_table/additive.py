@@ -80,7 +80,7 @@ class _Sum:
         return points, self.spline(i)(points)
 
     def spline(self, i: int, offset: float = 0.0) -> SplineEdge:
-        """The curve of a column plus an offset, as what stands in a formula for want of a symbol."""
+        """The curve of a column plus an offset, as a spline for a formula."""
         return SplineEdge.unnamed(self.knots[i], self.coefficients[i] + offset, _SPLINES.degree)
 
 

@@ -74,7 +74,7 @@ def curves(problem: Subproblem, deadline: float, *, enough: float = _EXACT) -> l
     for number, batch in enumerate(stages(problem, deadline)):
         # Errors below what is enough are chance, and no reason for another term.
         found += [replace(guess, error=max(guess.error, _CURVES.chance * enough)) for guess in batch]
-        # The library is asked in any case: an expansion may be as good, and a function of it plainer.
+        # The library is tried in any case: one of its functions may fit as well as an expansion, with fewer nodes.
         if number and any(guess.error < enough and guess.size < _CURVES.plain for guess in found):
             break
     return best_guesses(found)
@@ -193,7 +193,7 @@ def _values(x: Tensor, kind: str, rates: Tensor) -> Tensor:
 
 
 def _errors(x: Tensor, goal: Tensor, weight: Tensor, kind: str, rates: Tensor, count: int) -> Tensor:
-    """For each rate the least squared error of so many of the terms, as a share of the goal; infinite without values.
+    """For each rate the least squared error of ``count`` terms, as a share of the goal; infinite without values.
 
     All choices are solved at once by their normal equations: good enough to choose a rate.
     """

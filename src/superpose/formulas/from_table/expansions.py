@@ -27,7 +27,7 @@ class _Expansions:
         rows: first rows that terms are compared on, twice as many as the most terms of three columns.
         terms: of the dictionary of one column, of two and so on.
         quick: a quick search takes this fraction of the terms, and finds most laws whose table is small enough.
-        triples, quick_triples: all sets of three of the first so many terms are compared.
+        triples, quick_triples: number of first terms of which all sets of three are compared.
         quotient_terms: of the dictionary above and below a fraction line.
         summed: terms of a sum.
         nothing: terms smaller than this share of the largest are rounding.

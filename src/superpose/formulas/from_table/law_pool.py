@@ -87,7 +87,7 @@ class Law:
         return selection.score(self.error, nodes)
 
     def description_length(self, rows: int) -> float:
-        """Twice the length in nats of the law and what it leaves on so many rows of noise; less is better.
+        """Twice the length in nats of the law and what it leaves on ``rows`` rows of noise; less is better.
 
         Of laws that err by about as much, the right one errs by significantly less: 10,000 rows with 0.1% of noise tell
         curves apart that differ by a hundredth of the noise.
@@ -212,7 +212,7 @@ class LawPool:
         self.laws += [law for law in found if law is not None]
 
     def simpler(self, best: Law, count: int) -> list[Law]:
-        """Up to so many laws with fewer nodes than the best, each clearly better than those with fewer nodes."""
+        """Up to ``count`` laws with fewer nodes than the best, each clearly better than those with fewer nodes."""
         clearly, nodes = _JUDGEMENT.clearly, rewrite.complexity(best.expression)
         # First by sizes that are estimates, so that few guesses are written out.
         promising = pareto_front(

@@ -23,7 +23,7 @@ class _Contest:
     Chosen on the AI Feynman equations with a time limit of 60 s on one core.
 
     Attributes:
-        contenders: the first so many of the ranking are simplified, since a simplified law may overtake.
+        contenders: number of first laws of the ranking that are simplified, since one of them may overtake.
         near, near_in_noise: only those whose scores, or description lengths, are larger by no more than this.
         first_share: share of the time left in which the first law is simplified.
         seconds: for each further law.

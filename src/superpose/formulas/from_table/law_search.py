@@ -45,7 +45,7 @@ class _Surrogates:
 
     Attributes:
         rough: beyond this error, derivatives show nothing.
-        lively: beyond this error, the function may wave too fast for polynomials, and reductions are tested directly.
+        oscillating: beyond this error, the function may oscillate too fast for polynomials, and reductions are tried.
         smooth: below this error, ratios of derivatives can be trusted.
         loss, smooth_loss: a smaller table whose surrogate errs more than this times that of its parent lost something.
             The second holds for parents below ``smooth``, whose errors fall with the number of columns.
@@ -57,7 +57,7 @@ class _Surrogates:
     """
 
     rough: float = 0.3
-    lively: float = 0.015
+    oscillating: float = 0.015
     smooth: float = 1e-3
     loss: float = 1.3
     smooth_loss: float = 3.0
@@ -76,13 +76,13 @@ class _Order:
     Chosen on the AI Feynman equations; not compared one by one.
 
     Attributes:
-        later: how far the second look at a table comes after its first, so that first looks at others come between.
+        later: how far the second stage of a table comes after its first, so that first stages of others come between.
         next_stage: how far the third look comes after the second.
         sure_first: how far before a table of one column comes, if nothing was lost on the way to it.
         column: for each column that is left.
         factor: for a reduction with a factor.
         rough: a violation is taken to be no less than this share of the surrogate's error.
-        first: no later look at a table comes before this.
+        first: no later stage of a table comes before this.
     """
 
     later: float = 1.0
@@ -178,7 +178,7 @@ class LawSearch:
         self.pool, self.deadline = pool, deadline
         self.stop = StopReason.NOT_RUN
         self._began = time.monotonic()
-        # When the search ends for want of anything simpler, once a law leaves noise.
+        # When the search ends if nothing simpler was found, once a law leaves noise.
         self._patient_until = math.inf
 
     def run(self) -> str:
@@ -271,7 +271,7 @@ class LawSearch:
         found = self._symmetries(problem, surrogate)
         if surrogate.error < _SURROGATES.smooth and all(one.violation > _LIMITS.sure for one in found):
             later = replace(later, stage=Stage.PARTS)
-        if surrogate.error > _SURROGATES.lively:
+        if surrogate.error > _SURROGATES.oscillating:
             until = min(self.deadline, time.monotonic() + _LIMITS.testing)
             found += verified_reductions(problem, surrogate.error, until)
             found += ridges(problem.x, problem.y, problem.symbols)

@@ -1,7 +1,7 @@
-"""Functions of one product of powers, or of one sum, of all columns, however much they wave.
+"""Functions of one product of powers, or of one sum, of all columns, however fast they oscillate.
 
-Where a function is too lively for a surrogate, sorting tells: if the target depends on ``u`` alone, neighbours in
-the order of ``u`` have nearly the same value (J. von Neumann's ratio of successive differences).
+Where a function oscillates too fast for a surrogate, rows are sorted: if the target depends on ``u`` alone,
+neighbours in the order of ``u`` have nearly the same value (J. von Neumann's ratio of successive differences).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class _Sorting:
 
     Attributes:
         rows: first rows that are sorted.
-        products: the simplest so many products of powers.
+        products: number of products of powers, the simplest first.
         good: largest share of the variance that neighbours may leave open.
         columns: of a table at most; there are 3^7 = 2187 products of powers -1, 0 and 1.
     """

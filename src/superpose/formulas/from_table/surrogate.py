@@ -212,7 +212,7 @@ def separate(
 
 
 def held_out(rows: int) -> int:
-    """How many of so many rows, the first ones, judge a surrogate."""
+    """How many of the first rows are held out to measure the error of a surrogate."""
     return max(1, min(rows, _POLYNOMIALS.rows) // 5)
 
 

@@ -55,7 +55,7 @@ class Reduction:
         factor: ``[N]``; None for one.
         factor_expression: of the same symbols.
         note: what it is, for people.
-        rough: how wrong the smaller table may be for want of exact constants in it, in units of the target's spread.
+        rough: error of the smaller table because its constants are not exact, in units of the target's spread.
         term: ``[N]`` what is taken from the target first; None for nothing.
         term_expression: of the same symbols.
     """
@@ -79,7 +79,7 @@ def reductions(
     Args:
         x: ``[N, n]`` columns.
         symbols: of them.
-        points: ``[S, n]`` rows at which the surrogate was asked.
+        points: ``[S, n]`` rows at which the surrogate was evaluated.
         value, gradient: ``[S]`` and ``[S, n]`` what it said.
     """
     yield from _irrelevant(x, symbols, points, value, gradient)

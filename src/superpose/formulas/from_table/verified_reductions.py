@@ -1,6 +1,6 @@
-"""Reductions found by trying, where a function is too lively for its derivatives to be known.
+"""Reductions found by trying, where a function oscillates too fast for its derivatives to be known.
 
-A surrogate for the smaller table still tells: it can only be as good as that for the larger one if nothing was lost.
+A surrogate for the smaller table verifies each: it can only be as good as that for the larger one if nothing was lost.
 """
 
 from __future__ import annotations
