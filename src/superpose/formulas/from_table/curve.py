@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -38,6 +38,8 @@ class _Curves:
         scanned: first rows while rates are scanned.
         plain: an exact guess of less than this size fits no smooth curve by chance, and ends the search.
         chance: errors below this share of what is enough are chance, and no reason for a further term.
+        sure: a curve that is known to this relative error is looked for among single functions of the library first. A
+            round number; other values were not compared.
         lattice: rates to each side of the best one, on each of the finer lattices.
         width: of the first lattice, as a share of the rate: two steps of the 240 rates from 0.3 to 70 that are
             scanned.
@@ -52,6 +54,7 @@ class _Curves:
     scanned: int = 400
     plain: float = 18.0
     chance: float = 0.3
+    sure: float = 1e-6
     lattice: int = 12
     width: float = 0.045
     finest: float = 1e-8
@@ -71,6 +74,9 @@ def curves(problem: Subproblem, deadline: float, *, enough: float = _EXACT) -> l
         enough: the error at which the search may stop: a curve that was made of splines is no better than they are.
     """
     found: list[Guess] = []
+    # One function of the library that fits to many digits is no chance, and no sum of terms is plainer.
+    if enough < _CURVES.sure and (sure := _first_match(problem, enough)):
+        return [sure]
     for number, batch in enumerate(stages(problem, deadline)):
         # Errors below what is enough are chance, and no reason for another term.
         found += [replace(guess, error=max(guess.error, _CURVES.chance * enough)) for guess in batch]
@@ -78,6 +84,13 @@ def curves(problem: Subproblem, deadline: float, *, enough: float = _EXACT) -> l
         if number and any(guess.error < enough and guess.size < _CURVES.plain for guess in found):
             break
     return best_guesses(found)
+
+
+def _first_match(problem: Subproblem, enough: float) -> Guess | None:
+    """A function of the library, of a line in the column, whose error is below ``enough``; the simplest of them."""
+    fitting = [guess for guess in _library(problem, ("x",)) if guess.error < enough and guess.size < _CURVES.plain]
+    best = min(fitting, key=lambda guess: guess.size, default=None)
+    return None if best is None else replace(best, error=max(best.error, _CURVES.chance * enough))
 
 
 def stages(problem: Subproblem, deadline: float) -> Iterator[list[Guess]]:
@@ -116,14 +129,14 @@ def _reciprocal(problem: Subproblem) -> Subproblem | None:
     return problem.reduced(turned)
 
 
-def _library(problem: Subproblem) -> Iterator[Guess]:
+def _library(problem: Subproblem, outers: Collection[str] = _CURVES.outers) -> Iterator[Guess]:
     """``outer(c * f(a * x + b) + d)`` with every function of the library."""
     import sympy
 
     # A straight line is among the expansions.
     functions = {name: f for name, f in candidate_functions().items() if name != "x"}
     for outer in outer_functions(problem.y):
-        if outer.name not in _CURVES.outers:
+        if outer.name not in outers:
             continue
         x, y, weight = kept(problem.x[:, 0], problem.weight, outer, _CURVES.rows)
         if len(x) < 20:
