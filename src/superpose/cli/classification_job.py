@@ -20,7 +20,7 @@ class ClassificationJob(Job):
     error: ClassVar[tuple[str, str]] = ("cross_entropy", "cross-entropy")
 
     @staticmethod
-    def checked(options: dict[str, Any]) -> dict[str, Any]:
+    def parsed(options: dict[str, Any]) -> dict[str, Any]:
         """What was typed as the options of a classifier."""
         made = {name: value for name, value in options.items() if name not in ("optimizer", "parameters", "time_limit")}
         if options["optimizer"] != "lm":

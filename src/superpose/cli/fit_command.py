@@ -113,6 +113,6 @@ def command(
     }
     options |= {name: tuple(value) for name, value in forms.items() if value is not None}
     learner = _TASKS[parsing.one_of("--task", task, tuple(_TASKS))]
-    options = learner.checked(options | {"head": head, "parameters": parameters, "time_limit": time_limit})
+    options = learner.parsed(options | {"head": head, "parameters": parameters, "time_limit": time_limit})
     folder = parsing.folder("--out", out, parsing.default_folder(table, target))
     return learner(table, target, columns, folder, options, as_json, quiet).run

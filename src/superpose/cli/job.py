@@ -47,7 +47,7 @@ class Job(ABC):
 
     @staticmethod
     @abstractmethod
-    def checked(options: dict[str, Any]) -> dict[str, Any]:
+    def parsed(options: dict[str, Any]) -> dict[str, Any]:
         """What was typed as the options of this task; raises :class:`OptionError` for what it does not have."""
 
     @abstractmethod

@@ -18,7 +18,7 @@ class RegressionJob(Job):
     """``superpose fit``: a number is learnt."""
 
     @staticmethod
-    def checked(options: dict[str, Any]) -> dict[str, Any]:
+    def parsed(options: dict[str, Any]) -> dict[str, Any]:
         """What was typed as the options of :func:`superpose.discover`."""
         made = {name: value for name, value in options.items() if name not in ("head", "parameters", "time_limit")}
         if options["head"] is not None:

@@ -46,8 +46,8 @@ class ClassifyOptions:
     parameters: int | None = None
     reduce: bool = True
 
-    def check(self, table: ClassificationDataset) -> None:
-        """Raise :class:`OptionError` for values that are impossible with these data."""
+    def checked(self, table: ClassificationDataset) -> ClassifyOptions:
+        """These options if they make sense with the data; raises :class:`OptionError` otherwise."""
         kinds = ("auto", *HEADS)
         if self.head not in kinds:
             raise OptionError(
@@ -64,6 +64,7 @@ class ClassifyOptions:
             raise OptionError(
                 f"the shape must end with the number of scores, {counts} for these classes, not {self.shape[-1]}"
             )
+        return self
 
     def kinds(self, table: ClassificationDataset) -> list[str]:
         """The kinds of heads to try."""

@@ -77,8 +77,7 @@ def classify(
     >>> result.accuracy(of="formula") > 0.95
     True
     """
-    options = options or ClassifyOptions()
-    options.check(data)
+    options = (options or ClassifyOptions()).checked(data)
     return ClassificationSearch(data, options, listener or (lambda text: None)).run()
 
 

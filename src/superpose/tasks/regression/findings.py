@@ -41,7 +41,7 @@ def from_expressions(
     model, names = _compiled(context, expressions, splines)
     renamed = [rewrite.rename_functions(expression, names) for expression in expressions]
     own = {names[name]: replace(spline, name=names[name]) for name, spline in splines.items() if name in names}
-    return checked(context, Formula.from_expressions(renamed, data, own), model)
+    return admitted(context, Formula.from_expressions(renamed, data, own), model)
 
 
 def from_network(context: Context, model: KAN, error: float) -> Finding | None:
@@ -58,10 +58,10 @@ def from_network(context: Context, model: KAN, error: float) -> Finding | None:
     symbolic = symbolify(model, context.data, functions=names, noise=error, time_limit=reading.left())
     wanted = max(reading.left() + BUDGET.simplifying * left, BUDGET.min_simplifying)
     limit = min(wanted, max(context.deadline.left(), 1.0))
-    return checked(context, Formula.of(symbolic, context.data, time_limit=limit), symbolic)
+    return admitted(context, Formula.of(symbolic, context.data, time_limit=limit), symbolic)
 
 
-def checked(context: Context, formula: Formula, model: KAN) -> Finding | None:
+def admitted(context: Context, formula: Formula, model: KAN) -> Finding | None:
     """A formula with its errors; None if it may not be recommended, and the listener is told why."""
     # The values of the columns alone, of test rows too: a formula must have a value wherever the table has a row.
     with torch.no_grad():
@@ -109,7 +109,7 @@ def matched(context: Context, finding: Finding) -> Finding:
         if finding.formula.difference(made, data.x) < EXACT * root_mean_square(data.y_scale.scale):
             return replace(finding, model=made)
     model = model if reached <= before else finding.model
-    return checked(context, Formula.of(model), model) or replace(finding, model=model)
+    return admitted(context, Formula.of(model), model) or replace(finding, model=model)
 
 
 def _compiled(

@@ -56,8 +56,8 @@ class DiscoverOptions:
         """That of networks whose shape is not searched for alone."""
         return 3 if self.degree is None else self.degree
 
-    def check(self, data: Dataset) -> None:
-        """Raise :class:`OptionError` for what makes no sense with these data."""
+    def checked(self, data: Dataset) -> DiscoverOptions:
+        """These options if they make sense with the data; raises :class:`OptionError` otherwise."""
         if self.shape != "auto":
             counts = _node_counts(self.shape)
             if not counts or counts[-1] != data.n_targets:
@@ -80,6 +80,7 @@ class DiscoverOptions:
         self._check_forms(data)
         check_seed(self.seed)
         check_positive("time_limit", self.time_limit, unit="seconds")
+        return self
 
     def _check_forms(self, data: Dataset) -> None:
         if self.functions is not None:

@@ -52,8 +52,7 @@ def discover(
         OptionError: for options that make no sense with the data.
         KeyboardInterrupt: if a user interrupts before anything was found.
     """
-    options = options or DiscoverOptions()
-    options.check(data)
+    options = (options or DiscoverOptions()).checked(data)
     combined = combine(data, options.combine) if options.combine else None
     context = Context.start(data if combined is None else combined.data, options, listener or (lambda event: None))
     if options.searches_for_a_network():
