@@ -10,7 +10,9 @@ answer at once.
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -36,13 +38,22 @@ _command = functools.partial(app.command, cls=OneValueCommand)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the program with these arguments, or those of the process, and return its exit code.
+    """Run the program with these arguments and return its exit code.
+
+    Without arguments, run it with those of the process, and end the process with that code.
 
     >>> main(["--version"])
     superpose ...
     0
     """
-    return execute(app, "superpose", sys.argv[1:] if argv is None else argv, _COMMANDS)
+    if argv is not None:
+        return execute(app, "superpose", argv, _COMMANDS)
+    code = execute(app, "superpose", sys.argv[1:], _COMMANDS)
+    with contextlib.suppress(OSError, ValueError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    # The process ends here. To free the objects of torch and SymPy one by one would take another second and a half.
+    os._exit(code)
 
 
 def _version(wanted: bool) -> None:
