@@ -53,7 +53,7 @@ class ScoreFormula:
         factor: 1 for a score in the labels' units.
         deviance: twice the mean cross-entropy on the rows that were fitted.
         complexity: nodes of the expression's tree.
-        description_length: what is minimised: :func:`.selection.class_description_length`.
+        description_length: what is minimised: :func:`~superpose.formulas.selection.class_description_length`.
     """
 
     expression: sympy.Expr

@@ -40,7 +40,7 @@ class Classification(TaskResult):
 
     @property
     def head(self) -> Head:
-        """The likelihood: how scores become probabilities of classes."""
+        """The likelihood, which turns scores into probabilities of classes."""
         assert self.network.head is not None
         return self.network.head
 
