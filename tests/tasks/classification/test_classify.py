@@ -94,10 +94,12 @@ def test_the_front_holds_formulas_of_the_columns_that_are_left() -> None:
     whole = found(x, [f"{a > b}" for a, b, _ in x.tolist()])
     a, b, c = (sympy.Symbol(name, real=True) for name in ("x1", "x2", "x3"))
     first = whole.formulas[0][0]
-    others = [replace(first, expression=e, factor=1, complexity=n, deviance=-float(n)) for n, e in enumerate((c, b, a))]
+    others = [
+        replace(first, expression=e, factor=1, complexity=n, deviance=-float(n)) for n, e in enumerate((c, b, a**2))
+    ]
     data = networks.without_columns(whole.table, [0, 1]).data
     result = replace(whole, data=data, formulas=[[first, *others]])
-    assert [formula.expression for formula in result.front if formula is not result.formula] == [b, a]
+    assert [formula.expression for formula in result.front if formula is not result.formula] == [b, a**2]
 
 
 def test_wrong_labels_do_not_move_the_boundary() -> None:

@@ -54,10 +54,12 @@ class Classification(TaskResult):
             return []
         (found,) = self.formulas
         columns = set(self.data.feature_names)
-        usable = [one for one in found if {symbol.name for symbol in one.score.free_symbols} <= columns]
-        kept = pareto_front(usable, size=lambda one: one.complexity, error=lambda one: one.deviance, keep=found[0])
-        data = self.data
-        return [self.formula if one is found[0] else Formula.from_expressions([one.score], data) for one in kept]
+        usable = [one for one in found[1:] if {symbol.name for symbol in one.score.free_symbols} <= columns]
+        # The size is that of the whole score: its factor takes nodes too.
+        listed = [(self.formula, found[0].deviance)]
+        listed += [(Formula.from_expressions([one.score], self.data), one.deviance) for one in usable]
+        kept = pareto_front(listed, size=lambda one: one[0].complexity, error=lambda one: one[1], keep=listed[0])
+        return [formula for formula, _ in kept]
 
     def accuracy(self, split: Split = "test", *, of: Literal["network", "formula"] = "network") -> float:
         """Share of the rows of a split whose class is predicted correctly; NaN for an empty split.
