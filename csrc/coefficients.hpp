@@ -7,16 +7,16 @@ namespace superpose {
 namespace {
 
 // Samples in a strip: of the vector-Jacobian products, and of the kernels for few outputs. Strips of 64 to
-// 512 samples were compared on 22 November, before samples were sorted (docs/performance.md).
+// 512 samples were compared on 22 November, before samples were sorted (docs/lab/kernels.md).
 constexpr std::int64_t kVjpStrip = 512, kRecordStrip = 512;
 
 // Vectors of outputs in a tile: K + 1 rows of a tile, the sums of one sample and a weight fit into the registers. Two
-// vectors in place of four took 20% longer with 32 registers (docs/performance.md).
+// vectors in place of four took 20% longer with 32 registers (docs/lab/kernels.md).
 constexpr int tile_vectors(int degree) { return kRegisters == 32 ? (degree < 5 ? 4 : 2) : degree < 5 ? 2 : 1; }
 
 // Samples in a strip: at least `least`; more on fine grids, up to 512 or twice `least`, so that a coefficient row is rarely
 // read for one sample alone. On few intervals strips of 256 or 512 took 5 to 20% longer, because the sums leave the
-// first-level cache; on 100 intervals strips of 512 were 1.5 times as fast as strips of 128 (docs/performance.md).
+// first-level cache; on 100 intervals strips of 512 were 1.5 times as fast as strips of 128 (docs/lab/kernels.md).
 inline std::int64_t strip_length(std::int64_t intervals, std::int64_t least) {
     const std::int64_t most = larger<std::int64_t>(512, 2 * least);
     std::int64_t length = least;
@@ -97,7 +97,7 @@ SUPERPOSE_INLINE void expect_row(const T* row) {
 
 // Calls take(sample, rows) for all samples of a column, interval by interval. The K + 1 coefficient rows that the samples of
 // an interval share are loaded once and stay in registers. Meanwhile the rows of the tile `next`, if given, are prefetched:
-// forward at (512, 512, 512), G = 100, went from 44.9 to 22.0 ms by that (docs/performance.md).
+// forward at (512, 512, 512), G = 100, went from 44.9 to 22.0 ms by that (docs/lab/kernels.md).
 template <class T, int K, int NV, class F>
 SUPERPOSE_INLINE void for_samples_by_interval(const Column<T>& column, const TileRows<T>& tile, const TileRows<T>* next, F&& take) {
     const std::int64_t stride = tile.stride;

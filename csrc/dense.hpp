@@ -75,7 +75,7 @@ SUPERPOSE_INLINE void multiply_rows(const T* rows, std::int64_t count, std::int6
 }
 
 // The same where one vector holds all coefficients of an output: each sample picks its K + 1 by a permutation. On
-// (1000, 5, 1), G = 5, that took the forward pass from 8.4 to 6.0 us (docs/performance.md).
+// (1000, 5, 1), G = 5, that took the forward pass from 8.4 to 6.0 us (docs/lab/kernels.md).
 template <class T, int K, int NO>
 SUPERPOSE_INLINE void pick_rows(const Column<T>& column, const T* weights, std::int64_t p, const T* tables, const T* base,
                                 std::int64_t o, Vector<T>* edge) {

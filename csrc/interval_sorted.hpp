@@ -1,6 +1,6 @@
 // Many outputs: the samples of an input are sorted by interval, and the coefficient rows that they share stay in registers.
 // Against reading the rows anew for each sample that took the forward pass at (1024, 128, 128), G = 5, from 1.88 to 1.67 ms
-// (docs/performance.md).
+// (docs/lab/kernels.md).
 #pragma once
 
 #include "coefficients.hpp"

@@ -12,7 +12,7 @@ namespace superpose {
 namespace {
 
 // Multiply-adds of one row below which a call runs on one thread. No measurement of other values is recorded; both layers of
-// [2, 5, 1] with 1,000 samples are above it, where two threads took 118 us a step and one 130 (docs/performance.md).
+// [2, 5, 1] with 1,000 samples are above it, where two threads took 118 us a step and one 130 (docs/lab/kernels.md).
 constexpr double kThreadWork = 20000;
 
 SUPERPOSE_INLINE std::int64_t ceil_divide(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }

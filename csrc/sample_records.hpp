@@ -18,7 +18,7 @@ std::int64_t own_sums(const Shape& shape, int width) {
 }
 
 // Lanes of the vectors for so many outputs: half a vector where it holds all outputs, since a half is more often inside one
-// line of the cache. On (1000, 2, 5), G = 1000, that took the forward pass from 14.7 to 12.2 us (docs/performance.md).
+// line of the cache. On (1000, 2, 5), G = 1000, that took the forward pass from 14.7 to 12.2 us (docs/lab/kernels.md).
 template <class T>
 int record_vector_width(std::int64_t outputs) {
     return 2 * outputs <= Simd<T>::width ? LanesOf<HalfVector<T>>::width : Simd<T>::width;
@@ -269,7 +269,7 @@ void coefficient_vector(const Record<T>* records, std::int64_t n, std::int64_t i
 }
 
 // Calls take(sample) for all n samples, in four interleaved streams: neighbours in a table are often in the same interval, and
-// each would wait for the sums of the one before. docs/performance.md has the time of this order.
+// each would wait for the sums of the one before. docs/lab/kernels.md has the time of this order.
 template <class F>
 SUPERPOSE_INLINE void in_streams(std::int64_t n, F&& take) {
     const std::int64_t quarter = n / 4;
@@ -302,7 +302,7 @@ void coefficient_rows(const Record<T>* records, std::int64_t n, std::int64_t int
         T* const row = to + record.first * outputs;
         if (record.first < broken) {
             // All rows are read before the first is written: a stored vector reaches into the next row, whose load would wait
-            // for the store. Row by row took 60 us in place of 22 on (1000, 2, 5), G = 1000 (docs/performance.md).
+            // for the store. Row by row took 60 us in place of 22 on (1000, 2, 5), G = 1000 (docs/lab/kernels.md).
             V sum[K + 1];
 #pragma GCC unroll 8
             for (int s = 0; s <= K; ++s) {

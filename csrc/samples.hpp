@@ -11,7 +11,7 @@ namespace {
 // Samples whose basis functions are computed at a time: their rows stay in the first-level cache (2.5 KiB for cubic float).
 constexpr int kRun = 128;
 // Inputs in a block: 8 doubles are one line of the cache. Blocks of 4 and of 8 inputs were compared on 22 November
-// (docs/performance.md).
+// (docs/lab/kernels.md).
 constexpr int kBlock = 8;
 
 // Up to kRun points of one input, and the basis functions there.
@@ -192,7 +192,7 @@ class Sorter {
 #if defined(__AVX512F__)
     // One pass over the samples for each interval, sixteen samples at a time, by comparing and compressing. Counters would
     // wait for each other where many samples have the same interval: forward at (1024, 128, 128), G = 5, took 1.52 ms with
-    // counters and 1.37 ms so. From about 16 intervals on counters are faster (docs/performance.md).
+    // counters and 1.37 ms so. From about 16 intervals on counters are faster (docs/lab/kernels.md).
     static constexpr std::int64_t kFew = 8;
 
     void sort_few(const std::int32_t* first, std::int64_t n, std::int64_t intervals, std::int32_t* order) {

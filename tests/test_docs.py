@@ -204,6 +204,13 @@ def test_files_that_the_guide_names_define_what_it_names_in_them() -> None:
     assert missing == []
 
 
+def test_pages_that_the_source_names_exist() -> None:
+    """Reasons in the code lead to the pages that hold the measurements."""
+    sources = [*SOURCE.rglob("*.py"), *(ROOT / "csrc").rglob("*.hpp"), *(ROOT / "benchmarks").rglob("*.py")]
+    named = {name for file in sources for name in re.findall(r"docs/[\w/]+\.md", file.read_text(encoding="utf-8"))}
+    assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
+
+
 def test_first_page_shows_the_commands_that_exist() -> None:
     from superpose.cli import program
 

@@ -11,7 +11,7 @@ the residuals' variance, so that it fades as the errors do.
 
 Sources: D. MacKay, *Bayesian interpolation*, Neural Computation 4 (1992), section 4; F. Foresee and M. Hagan,
 *Gauss-Newton approximation to Bayesian learning* (1997), for its use inside Levenberg-Marquardt. The weights for knots
-with few samples are ours; docs/training.md has the measurements.
+with few samples are ours; docs/lab/training.md has the measurements.
 """
 
 from __future__ import annotations
