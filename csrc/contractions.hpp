@@ -1,9 +1,9 @@
 // The contractions: the choice of a kernel for each shape, and the share of each thread.
 #pragma once
 
-#include "dense.hpp"
-#include "sample_records.hpp"
-#include "interval_sorted.hpp"
+#include "few_outputs_few_intervals.hpp"
+#include "few_outputs.hpp"
+#include "many_outputs.hpp"
 #ifdef __linux__
 #include <sys/mman.h>
 #endif

@@ -1,4 +1,4 @@
-// A vector of outputs or less, on many intervals: the nonzero basis functions of a sample are one record.
+// Few outputs (a vector or less) on many intervals: the nonzero basis functions of a sample are one record.
 #pragma once
 
 #include "coefficients.hpp"
