@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.problems.known_function import FloatArray
+from superpose.deadline import Deadline
 from superpose.errors import OptionError
 from superpose.formulas.expressions.constants import ConstantFit
 
@@ -52,9 +52,7 @@ def with_refitted_constants(
     found = [expression]
     for form in (expression, rest) if offset else (expression,):
         if isinstance(form, sympy.Expr) and form.free_symbols:
-            fitting = ConstantFit(
-                symbols, torch.as_tensor(x), torch.as_tensor(y), {}, time.monotonic() + _REFITTING_SECONDS
-            )
+            fitting = ConstantFit(symbols, torch.as_tensor(x), torch.as_tensor(y), {}, Deadline(_REFITTING_SECONDS))
             # SymPy may have simplified it into a function that torch does not have; it stands as it is then.
             with contextlib.suppress(OptionError):
                 fitted = fitting.fit(form)

@@ -10,6 +10,7 @@ import sympy
 import torch
 from torch import Tensor
 
+from superpose.deadline import Deadline
 from superpose.formulas.expressions.constants import ConstantFit, simplest
 
 DOUBLE = torch.float64
@@ -150,7 +151,7 @@ def test_signs_are_those_on_all_samples() -> None:
 
 def test_a_deadline_that_is_over_leaves_a_finite_expression() -> None:
     task = problem(2 * x + y)
-    task.deadline = -math.inf
+    task.deadline = Deadline(0)
     found = task.snapped(1.9 * x + 1.1 * y)
     assert math.isfinite(found.error)
     assert found.expression.free_symbols == {x, y}

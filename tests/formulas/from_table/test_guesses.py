@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import time
 from collections.abc import Callable
 
 import pytest
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor
 
 from helpers import CountingClock
+from superpose.deadline import Deadline
 from superpose.formulas.dictionary import simplest_products
 from superpose.formulas.from_table.additive import additive
 from superpose.formulas.from_table.curve import _reciprocal, _scanned, curves
@@ -52,8 +52,8 @@ def error(guess: Guess, problem: Subproblem) -> float:
     return float((values(guess.expression, problem.x) - problem.y).square().mean().sqrt()) / problem.spread
 
 
-def soon() -> float:
-    return time.monotonic() + 600
+def soon() -> Deadline:
+    return Deadline(600)
 
 
 # -- terms and subsets
@@ -440,7 +440,7 @@ def test_reductions_are_found_by_trying() -> None:
     assert any(one.expressions == [a - b, c] for one in found)
     assert all(left(one, problem) < 1.2 * surrogate.error for one in found)
     assert not any(one.expressions == [a + b, c] for one in found)
-    assert verified_reductions(problem, surrogate.error, time.monotonic() - 1) == []
+    assert verified_reductions(problem, surrogate.error, Deadline(0)) == []
 
 
 def test_the_few_columns_that_matter_are_found_among_many() -> None:

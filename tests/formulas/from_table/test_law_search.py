@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import replace
 
 import pytest
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from helpers import CountingClock
 from superpose.data import Dataset
+from superpose.deadline import Deadline
 from superpose.formulas import Law, find_laws
 from superpose.formulas.expressions import rewrite
 from superpose.formulas.expressions.constants import ConstantFit
@@ -77,7 +77,7 @@ def test_a_law_is_enough_when_nothing_but_noise_is_left(noisy: LawPool) -> None:
 def test_no_time_is_no_law_and_says_so() -> None:
     x = random(200, 2)
     pool = LawPool(x, x[:, 0] * x[:, 1], (a, b))
-    search = LawSearch(pool, time.monotonic() - 1)
+    search = LawSearch(pool, Deadline(0))
     assert search.run() == "the time was over" and search.stop is StopReason.TIME_LIMIT and pool.laws == []
 
 
@@ -116,7 +116,7 @@ def test_interrupting_later_leaves_a_law() -> None:
 
 
 def test_poor_guesses_wait_and_are_fitted_in_the_end(noisy: LawPool) -> None:
-    noisy.consider([guess(2.0 * a, 0.5), guess(1.5 * a * b, 0.1)], 0.001, math.inf)
+    noisy.consider([guess(2.0 * a, 0.5), guess(1.5 * a * b, 0.1)], 0.001, Deadline())
     assert noisy.laws == [] and len(noisy.postponed) == 2
     noisy.fit_postponed(1)
     (law,) = noisy.laws
@@ -126,7 +126,7 @@ def test_poor_guesses_wait_and_are_fitted_in_the_end(noisy: LawPool) -> None:
 def test_a_guess_is_fitted_once_and_without_values_not_at_all(noisy: LawPool) -> None:
     for _ in range(2):
         found = [guess(1.5 * a * b, 0.1), guess(sympy.log(-1.5 * a), 0.1), guess(sympy.gamma(1.5 * a), 0.1)]
-        noisy.consider(found, 0.1, math.inf)
+        noisy.consider(found, 0.1, Deadline())
     assert len(noisy.laws) == 1
 
 

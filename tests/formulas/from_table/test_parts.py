@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import pytest
 import sympy
 import torch
 
+from superpose.deadline import Deadline
 from superpose.formulas.expressions.constants import ConstantFit
 from superpose.formulas.expressions.rewrite import complexity
 from superpose.formulas.from_table.exponential_sums import exponential_sums
@@ -119,7 +119,7 @@ def curve(x: torch.Tensor, y: torch.Tensor) -> Subproblem:
 def test_rates_of_modes_come_from_the_curve(function: Callable[[torch.Tensor], torch.Tensor]) -> None:
     x = random(1500, low=0.1, high=5.0)
     problem = curve(x, function(x))
-    assert min(guess.error for guess in exponential_sums(problem, math.inf)) < 1e-9
+    assert min(guess.error for guess in exponential_sums(problem, Deadline())) < 1e-9
 
 
 def test_noise_on_modes_leaves_their_rates() -> None:
@@ -127,7 +127,7 @@ def test_noise_on_modes_leaves_their_rates() -> None:
     y = torch.exp(-0.3 * x) * torch.cos(2.5 * x)
     noisy = y + 0.01 * random(3000, seed=5, low=-1.0, high=1.0)
     best = min(
-        (guess for guess in exponential_sums(curve(x, noisy), math.inf) if guess.size < 15),
+        (guess for guess in exponential_sums(curve(x, noisy), Deadline()) if guess.size < 15),
         key=lambda guess: guess.error,
     )
     values = torch_function(best.expression, [sympy.Symbol("u", real=True)])(x)
@@ -151,7 +151,7 @@ def test_two_columns_in_a_sum_under_an_unknown_function_become_one(
     (gradient,) = torch.autograd.grad(y.sum(), leaves)
     y = y.detach()
     problem = Subproblem(x, y, torch.ones_like(y), [a, b, c], float(y.std()), lambda inner: inner)
-    (found,) = latent_sums(problem, x[:700], gradient[:700], math.inf)
+    (found,) = latent_sums(problem, x[:700], gradient[:700], Deadline())
     assert found.expressions[1:] == [c]
     # The same up to a factor and a constant.
     values = torch_function(found.expressions[0], [a, b])(x[:, 0], x[:, 1])
@@ -169,7 +169,7 @@ def test_no_sum_is_seen_where_there_is_none() -> None:
     (gradient,) = torch.autograd.grad(y.sum(), leaves)
     y = y.detach()
     problem = Subproblem(x, y, torch.ones_like(y), [a, b], float(y.std()), lambda inner: inner)
-    assert latent_sums(problem, x[:700], gradient[:700], math.inf) == []
+    assert latent_sums(problem, x[:700], gradient[:700], Deadline()) == []
 
 
 a_, b_ = sympy.symbols("a b", real=True)
@@ -269,7 +269,7 @@ def test_functions_of_different_columns_stand_apart() -> None:
     offset = split.values - truth
     assert float((offset - offset.mean()).abs().max()) < 1e-6
     a, b, c, d = problem.symbols
-    left = without(problem, split, lambda *table: (sympy.sin(a * d), 1e-9), math.inf)
+    left = without(problem, split, lambda *table: (sympy.sin(a * d), 1e-9), Deadline())
     assert left is not None and left.expressions == [b, c]
     child = problem.reduced(left)
     torch.testing.assert_close(child.y, problem.y - truth)
@@ -282,7 +282,7 @@ def test_factors_of_different_columns_stand_apart() -> None:
     assert split.places == (2,)
     ratio = split.values / torch.exp(problem.x[:, 2] ** 3)
     torch.testing.assert_close(ratio, ratio[:1].expand_as(ratio), rtol=1e-6, atol=0)
-    left = without(problem, split, lambda *table: (sympy.exp(problem.symbols[2] ** 3), 1e-9), math.inf)
+    left = without(problem, split, lambda *table: (sympy.exp(problem.symbols[2] ** 3), 1e-9), Deadline())
     assert left is not None
     torch.testing.assert_close(problem.reduced(left).y, problem.y / torch.exp(problem.x[:, 2] ** 3))
 

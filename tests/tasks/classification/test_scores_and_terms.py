@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +13,7 @@ from torch import Tensor
 
 from helpers import CountingClock
 from superpose import ClassifyOptions, OptionError, classify
+from superpose.deadline import Deadline
 from superpose.formulas.from_scores import terms
 from superpose.formulas.from_scores.joint_scores import joint_formulas
 from superpose.formulas.from_scores.one_score import ScoreFormula, score_formulas
@@ -47,8 +47,8 @@ def values(expression: sympy.Expr, x: Tensor) -> Tensor:
     return torch.as_tensor(torch_function(expression, symbols(x.shape[1]), {})(*x.unbind(-1))).expand(len(x))
 
 
-def soon() -> float:
-    return time.monotonic() + 600
+def soon() -> Deadline:
+    return Deadline(600)
 
 
 @pytest.mark.parametrize(("low", "high"), [(-1.0, 1.0), (0.5, 2.0), (-3.0, -1.0), (100.0, 101.0)])
@@ -71,7 +71,7 @@ def test_the_best_product_is_the_one_that_the_score_is_made_of() -> None:
     ):
         (best,) = terms.best_products(singles, [], target, torch.ones(400, dtype=DOUBLE), 1, deadline=soon())
         assert abs(float(torch.corrcoef(torch.stack([best.values, target]))[0, 1])) > 1 - 1e-12, found
-    assert terms.best_products(singles, [], x[:, 0], torch.ones(400, dtype=DOUBLE), 1, deadline=0.0) == []
+    assert terms.best_products(singles, [], x[:, 0], torch.ones(400, dtype=DOUBLE), 1, deadline=Deadline(0)) == []
 
 
 def test_what_a_term_gains_is_what_the_likelihood_rises_by() -> None:

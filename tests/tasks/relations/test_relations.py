@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import torch
 import superpose
 from helpers import EXAMPLES, CountingClock, is_one_sentence
 from superpose import Dataset, Formula, cli
+from superpose.deadline import Deadline
 from superpose.plot import relations_chart
 from superpose.report import relations as pages
 from superpose.tasks.relations.acceptance import Acceptance
@@ -302,7 +302,7 @@ def test_what_a_basis_leaves_of_each_column() -> None:
 
 def test_a_function_is_judged_on_rows_held_out_and_predicts_near_its_range_only() -> None:
     columns = read_columns(table(e=lambda t: np.exp(2 * t.a) + t.b)[["a", "b", "c", "e"]], None)
-    found = learn(columns, 3, [2, 0, 1], seed=0, deadline=time.monotonic() + 6000)
+    found = learn(columns, 3, [2, 0, 1], seed=0, deadline=Deadline(6000))
     assert found is not None and found.features == (0, 1, 2) and found.columns == (0, 1, 2, 3)
     errors, total, count = found.residuals
     assert found.unexplained == errors / total < 1e-3 and count == len(found.data.test) == 80
@@ -316,7 +316,7 @@ def test_a_function_is_judged_on_rows_held_out_and_predicts_near_its_range_only(
 def test_rows_of_a_large_table_that_no_network_sees_judge_it() -> None:
     frame = table(rows=5000, e=lambda t: np.exp(t.a) + 0.1 * t.b)
     columns = read_columns(frame, None)
-    found = learn(columns, 4, [0, 1], seed=3, deadline=time.monotonic() + 6000)
+    found = learn(columns, 4, [0, 1], seed=3, deadline=Deadline(6000))
     assert found is not None and found.residuals[2] == 600 + 2000 == len(found.held_out[1])
     trained = {tuple(row) for row in found.data.x[found.data.train].tolist()}
     assert not trained & {tuple(row) for row in found.held_out[0].tolist()}
@@ -328,7 +328,7 @@ def test_a_function_gets_the_further_column_that_adds_most() -> None:
     # The fifth column is the second with noise: both tell of the target, and one is enough.
     noise = 0.3 * np.random.default_rng(1).normal(size=400)
     frame = table(copy=lambda t: t.b + noise, y=lambda t: np.sin(2 * t.a) + t.b**3)
-    columns, deadline = read_columns(frame, None), time.monotonic() + 600
+    columns, deadline = read_columns(frame, None), Deadline(600)
     first = learn(columns, 5, [0], seed=0, deadline=deadline)
     assert first is not None
     more = _with_further(columns, first, [4, 0, 2, 1, 3], seed=0, deadline=deadline)
@@ -340,7 +340,7 @@ def test_a_function_gets_the_further_column_that_adds_most() -> None:
 def test_a_column_more_that_adds_little_is_not_told(larger: float, told: set[tuple[int, ...]]) -> None:
     noise = 0.25 * np.random.default_rng(2).normal(size=400)
     columns = read_columns(table(c=lambda t: t.a + 0.5 * t.b + noise), None)
-    deadline = time.monotonic() + 600
+    deadline = Deadline(600)
     candidates = []
     for target, features, left in ((2, [0, 1], 0.1), (0, [1, 2, 3], larger)):
         found = learn(columns, target, features, seed=0, deadline=deadline)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from superpose.deadline import Deadline
 from superpose.formulas import selection
 from superpose.formulas.expressions.rewrite import complexity, without_reciprocals
 from superpose.formulas.expressions.simple_values import simple_values
@@ -95,10 +95,10 @@ class ConstantFit:
         x: Tensor,
         y: Tensor,
         functions: Mapping[str, Callable[[Tensor], Tensor]],
-        deadline: float = math.inf,
+        deadline: Deadline | None = None,
     ) -> None:
         self.symbols, self.x, self.y, self.functions = symbols, x, y, functions
-        self.deadline = deadline
+        self.deadline = deadline or Deadline()
         self.columns = list(x.unbind(-1))
         self.variance = float(y.var(correction=0)) or 1.0
 
@@ -149,11 +149,11 @@ class ConstantFit:
             finite = bool(torch.isfinite(jacobian).all())
             return LeastSquares(jacobian, (model(values) - self.y) / unit) if finite else None
 
-        stopping = Stopping(steps, loss=_ROUNDING, relative=1e-6, late=self._late)
+        stopping = Stopping(steps, loss=_ROUNDING, relative=1e-6, late=self.deadline.passed)
         values, best = minimise(lambda v: self._squares(model(v)), linearised, values, _DAMPING, stopping)
         fitted = {slot: sympy.Float(float(value)) for slot, value in zip(slots, values, strict=True)}
         # Those of many constants take long, and only a later simplification needs them.
-        late = len(slots) > _RULES.quick and self._late()
+        late = len(slots) > _RULES.quick and self.deadline.passed()
         errors = {} if late else self._standard_errors(model, values, best)
         return Fitted(template.xreplace(fitted), best, errors)
 
@@ -163,9 +163,6 @@ class ConstantFit:
         if not slots or len(slots) > _RULES.most:
             return {}
         return self._standard_errors(model, values, self._squares(model(values)))
-
-    def _late(self) -> bool:
-        return time.monotonic() > self.deadline
 
     def _squares(self, values: Tensor) -> float:
         found = float((values - self.y).square().mean()) / self.variance
@@ -193,7 +190,7 @@ class ConstantFit:
         more = self.tolerance(expression)
         wider = 1.0 if more == 1 else _RULES.spline_width
         refused: set[tuple[str, str]] = set()
-        while time.monotonic() < self.deadline:
+        while not self.deadline.passed():
             for value, simple in _proposals(current, wider):
                 key = (f"{value:.6e}", str(simple))
                 if key in refused:
@@ -238,7 +235,7 @@ class ConstantFit:
         most = min(len(terms) - 1, _RULES.terms)
         subsets = best_subsets(values - values.mean(0), self.y - self.y.mean(), 1.0, most=most, keep=1)
         for subset in subsets:
-            if time.monotonic() > self.deadline:
+            if self.deadline.passed():
                 break
             chosen = [sympy.Float(1.0) * terms[index] for index in sorted(subset.columns)]
             trial = self.fit(sympy.Add(*chosen, sympy.Float(1e-3)))
@@ -316,7 +313,7 @@ def simplest(problem: ConstantFit, candidates: list[sympy.Expr]) -> Fitted:
     """The simplest of several forms after fitting and snapping, among those whose error is no worse."""
     fitted: list[Fitted] = []
     for expression in candidates:
-        if not fitted or time.monotonic() < problem.deadline:
+        if not fitted or not problem.deadline.passed():
             fitted.append(problem.snapped(expression))
     least = max(min(item.error for item in fitted), _FLOOR)
     allowed = least * (1 + _RULES.variances / len(problem.y))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from torch import Tensor
 from superpose.data import Dataset, read_features
 from superpose.data.arrays import root_mean_square
 from superpose.data.sampling import evenly
+from superpose.deadline import Deadline
 from superpose.formulas.expressions import constants, numpy_code, rewrite
 from superpose.formulas.expressions.splines import SplineEdge, absorb_constants, used_splines
 from superpose.nn.model import KAN
@@ -75,7 +75,7 @@ class Formula:
         formula = cls(raw, symbols, model.feature_names, model.target_names, splines)
         if data is None:
             return formula
-        return formula._simplified(data, math.inf if time_limit is None else time.monotonic() + time_limit)
+        return formula._simplified(data, Deadline(time_limit))
 
     @classmethod
     def from_expressions(
@@ -106,7 +106,7 @@ class Formula:
         data = Dataset.from_arrays(x[kept], y[kept], test=0.0)
         return cls.of(model, data, time_limit=time_limit)
 
-    def _simplified(self, data: Dataset, deadline: float) -> Formula:
+    def _simplified(self, data: Dataset, deadline: Deadline) -> Formula:
         rows = torch.cat([data.train, data.validation])
         rows = rows[evenly(len(rows), _MAX_ROWS)]
         found = []

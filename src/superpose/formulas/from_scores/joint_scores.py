@@ -8,7 +8,6 @@ together (multinomial logistic regression with a baseline category).
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ import torch
 from torch import Tensor
 
 from superpose.data.sampling import evenly
+from superpose.deadline import Deadline
 from superpose.formulas.dictionary import Term
 from superpose.formulas.from_scores import terms
 from superpose.formulas.from_scores.coefficients import fit_coefficients
@@ -48,7 +48,13 @@ class _Fit:
 
 
 def joint_formulas(
-    symbols: tuple[sympy.Symbol, ...], x: Tensor, y: Tensor, network_scores: Tensor, reference: int, *, deadline: float
+    symbols: tuple[sympy.Symbol, ...],
+    x: Tensor,
+    y: Tensor,
+    network_scores: Tensor,
+    reference: int,
+    *,
+    deadline: Deadline,
 ) -> list[list[ScoreFormula]]:
     """A formula for each score, except for that of the reference class, which is zero.
 
@@ -58,7 +64,7 @@ def joint_formulas(
         y: ``[N, K]`` one-hot classes.
         network_scores: ``[N, K]``.
         reference: the class that the others are compared with.
-        deadline: a time of :func:`time.monotonic`.
+        deadline: of the search.
     """
     singles = terms.single(x[evenly(len(x), JOINT.screening_rows)], symbols)
     if not singles:
@@ -68,7 +74,7 @@ def joint_formulas(
     search = JointSearch(symbols, x, y, relative, reference, deadline, singles)
     # Without products first: a greedy search may take a product where a sum of two terms is right.
     found = [search.run(search.count_without_products)]
-    if len(search.dictionary) > search.count_without_products and not search.late():
+    if len(search.dictionary) > search.count_without_products and not search.deadline.passed():
         found.append(search.run(len(search.dictionary)))
     return search.formulas(min(found, key=lambda one: one.description_length))
 
@@ -83,7 +89,7 @@ class JointSearch:
         y: Tensor,
         network_scores: Tensor,
         reference: int,
-        deadline: float,
+        deadline: Deadline,
         singles: list[Term],
     ) -> None:
         self.symbols, self.deadline, self.count = symbols, deadline, len(x)
@@ -103,10 +109,6 @@ class JointSearch:
             )
         self.dictionary = StandardizedTerms(every, self.count)
 
-    def late(self) -> bool:
-        """Whether the time is over."""
-        return time.monotonic() > self.deadline
-
     def run(self, count: int) -> _Fit:
         """The best combination of the first ``count`` terms."""
         nothing: Chosen = tuple(() for _ in range(self.y.shape[1]))
@@ -117,7 +119,7 @@ class JointSearch:
             for chosen in beam:
                 for k, term in self.promising(fits[chosen], count):
                     longer = (*chosen[:k], tuple(sorted((*chosen[k], term))), *chosen[k + 1 :])
-                    if longer not in found and not self.late():
+                    if longer not in found and not self.deadline.passed():
                         fits[longer] = self.fit(longer)
                         found[longer] = fits[longer].description_length
             return found
@@ -133,7 +135,7 @@ class JointSearch:
         """The combinations with one term less."""
         for k, own in enumerate(one.chosen):
             for term in own:
-                if self.late():
+                if self.deadline.passed():
                     return
                 yield self.fit((*one.chosen[:k], tuple(t for t in own if t != term), *one.chosen[k + 1 :]))
 
@@ -185,7 +187,7 @@ class JointSearch:
             scores[:, k] = self._problem(k, scores).values(made[k][0])
         found: list[list[ScoreFormula]] = [[] for _ in made]
         for turn in range(_ROUNDS):
-            if turn and self.late():
+            if turn and self.deadline.passed():
                 break
             for k in self.others:
                 problem = self._problem(k, scores)

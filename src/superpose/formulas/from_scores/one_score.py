@@ -10,7 +10,6 @@ asks of a constant.
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -19,6 +18,7 @@ import torch
 from torch import Tensor
 
 from superpose.data.sampling import evenly
+from superpose.deadline import Deadline
 from superpose.formulas import selection
 from superpose.formulas.dictionary import Term
 from superpose.formulas.expressions import rewrite
@@ -71,7 +71,7 @@ class ScoreFormula:
 
 
 def score_formulas(
-    symbols: tuple[sympy.Symbol, ...], x: Tensor, y: Tensor, network_scores: Tensor, head: Head, *, deadline: float
+    symbols: tuple[sympy.Symbol, ...], x: Tensor, y: Tensor, network_scores: Tensor, head: Head, *, deadline: Deadline
 ) -> list[ScoreFormula]:
     """Formulas of one score, the shortest description first.
 
@@ -81,7 +81,7 @@ def score_formulas(
         y: ``[N, 1]`` targets of ``head``.
         network_scores: ``[N]``.
         head: of one score.
-        deadline: a time of :func:`time.monotonic`.
+        deadline: of the search.
     """
     found = OneScoreSearch(symbols, x, y, network_scores, head, deadline).run()
     noisy_head = LabelNoiseHead.from_scores(head, network_scores) if head.kind == "sigmoid" else None
@@ -111,7 +111,7 @@ class OneScoreSearch:
         y: Tensor,
         network_scores: Tensor,
         head: Head,
-        deadline: float,
+        deadline: Deadline,
     ) -> None:
         self.symbols, self.head, self.deadline = symbols, head, deadline
         self.count = len(x)
@@ -119,10 +119,6 @@ class OneScoreSearch:
         self.x, self.y, self.network_scores = x[few], y[few], network_scores[few]
         many = evenly(self.count, ONE_SCORE.fitting_rows)
         self.problem = ScoreProblem(symbols, x[many], y[many], head, {}, deadline)
-
-    def late(self) -> bool:
-        """Whether the time is over."""
-        return time.monotonic() > self.deadline
 
     def run(self) -> list[ScoreFormula]:
         """All formulas that are shorter descriptions than a constant, the shortest first."""
@@ -146,13 +142,13 @@ class OneScoreSearch:
         ]
         proposals += self.sums(singles + doubles + products, weights)
         for expression in dict.fromkeys(proposals):
-            if self.late() and found:
+            if self.deadline.passed() and found:
                 break
             self.add(found, expression, simplify=False)
         ranked = sorted(found.values(), key=lambda one: one.description_length)
         simplified: dict[sympy.Expr, ScoreFormula] = {}
         for one in ranked[:_SIMPLIFIED]:
-            if self.late() and simplified:
+            if self.deadline.passed() and simplified:
                 break
             self.add(simplified, one.expression, simplify=True, factor=one.factor)
         constant = self.constant_length()
@@ -191,7 +187,7 @@ class OneScoreSearch:
 
         def shorter(one: ScoreFormula) -> Iterator[ScoreFormula]:
             parts = sympy.Add.make_args(one.expression)
-            for part in parts if len(parts) > 1 and not self.late() else ():
+            for part in parts if len(parts) > 1 and not self.deadline.passed() else ():
                 expression = sympy.Add(*(other for other in parts if other != part))
                 if expression.free_symbols:
                     self.problem.factor = one.factor
@@ -222,7 +218,7 @@ class OneScoreSearch:
             for chosen in beam:
                 for index in self.promising(dictionary, chosen, weights):
                     longer = tuple(sorted((*chosen, index)))
-                    if longer not in costs and not self.late():
+                    if longer not in costs and not self.deadline.passed():
                         deviance, _ = self.linear(dictionary.values[:, longer], weights)
                         costs[longer] = deviance * self.count + dictionary.cost(longer)
             return costs

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from superpose.deadline import Deadline
 from superpose.formulas.expressions.constants import ConstantFit, Fitted, jacobian_of, with_slots
 from superpose.nn.head import Head
 from superpose.nn.symbolic_functions import torch_function
@@ -47,7 +48,7 @@ class ScoreProblem(ConstantFit):
         head: of one score.
         offset: ``[S]`` added to the score before the head reads it; see :func:`competing_offset`.
         functions: torch functions that are not in the library, by name.
-        deadline: a time of :func:`time.monotonic`.
+        deadline: at which fits end; none by default.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class ScoreProblem(ConstantFit):
         y: Tensor,
         head: Head,
         functions: Mapping[str, Callable[[Tensor], Tensor]],
-        deadline: float = math.inf,
+        deadline: Deadline | None = None,
         *,
         offset: Tensor | None = None,
     ) -> None:
@@ -101,7 +102,7 @@ class ScoreProblem(ConstantFit):
             finite = bool(torch.isfinite(matrix).all() & torch.isfinite(gradient).all())
             return NormalEquations(matrix, gradient, floor=0.0, ridge=_RIDGE) if finite else None
 
-        stopping = Stopping(steps, loss=_CERTAIN, relative=1e-7, absolute=1e-12, late=self._late)
+        stopping = Stopping(steps, loss=_CERTAIN, relative=1e-7, absolute=1e-12, late=self.deadline.passed)
         theta, best = minimise(lambda t: self.deviance(model(t)), linearised, theta, _DAMPING, stopping)
         fitted = {slot: sympy.Float(float(value)) for slot, value in zip(slots, theta[1:], strict=True)}
         made = template.xreplace(fitted)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 import math
-import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from superpose.deadline import Deadline
 from superpose.formulas import selection
 from superpose.formulas.dictionary import Dictionary, Term, column_terms
 from superpose.formulas.expressions import rewrite
@@ -130,11 +130,11 @@ def pairs(singles: Sequence[Term]) -> list[Term]:
 
 
 def best_products(
-    singles: Sequence[Term], doubles: Sequence[Term], target: Tensor, weights: Tensor, count: int, *, deadline: float
+    singles: Sequence[Term], doubles: Sequence[Term], target: Tensor, weights: Tensor, count: int, *, deadline: Deadline
 ) -> list[Term]:
     """The products and quotients of a term and a sum of two that correlate most with ``target [N]``.
 
-    The correlation is weighted by ``weights [N]``. After ``deadline``, a time of :func:`time.monotonic`, no further
+    The correlation is weighted by ``weights [N]``. After the ``deadline`` no further
     sums are tried.
     """
     sums = _sums([term for term in singles if term.kind in _SUMMANDS])
@@ -148,7 +148,7 @@ def best_products(
     tall = torch.stack([term.values for term in heads])
     best: list[tuple[float, int, int, bool]] = []
     for place, one in enumerate(sums):
-        if time.monotonic() > deadline:
+        if deadline.passed():
             break
         for over in (False, True):
             if over and not (bool((one.values > 0).all()) or bool((one.values < 0).all())):

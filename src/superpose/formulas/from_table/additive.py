@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import functools
 import itertools
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from superpose.deadline import Deadline
 from superpose.formulas.expressions.splines import SplineEdge
 from superpose.formulas.from_table.curve import curves
 from superpose.formulas.from_table.outer_functions import OuterFunction, kept, outer_functions
@@ -84,7 +84,7 @@ class _Sum:
         return SplineEdge.unnamed(self.knots[i], self.coefficients[i] + offset, _SPLINES.degree)
 
 
-def additive(problem: Subproblem, good: float, deadline: float) -> list[Guess]:
+def additive(problem: Subproblem, good: float, deadline: Deadline) -> list[Guess]:
     """Guesses of the form ``f(sum phi_i(x_i))`` with known ``f``, if a spline of that form is good enough.
 
     A curve that no symbol gives stays a spline in the last of the guesses.
@@ -101,7 +101,7 @@ def additive(problem: Subproblem, good: float, deadline: float) -> list[Guess]:
     promising = [one for one in coarse if one.error < max(_SPLINES.promising * min(least, good), 0.1)]
     fine = []
     for one in sorted(promising, key=lambda one: one.error)[:5]:
-        if time.monotonic() > deadline:
+        if deadline.passed():
             break
         fine.append(_refined(problem, one))
     fine = [one for one in fine if one.error <= good]
@@ -110,7 +110,7 @@ def additive(problem: Subproblem, good: float, deadline: float) -> list[Guess]:
     fine = [one for one in fine if one.error <= max(_SPLINES.near * least, 1e-9)]
     found: list[Guess] = []
     for one in sorted(fine, key=lambda one: one.outer.complexity)[:3]:
-        if time.monotonic() > deadline:
+        if deadline.passed():
             break
         found += _read(problem, one, deadline)
     return found
@@ -155,7 +155,7 @@ def _fit(problem: Subproblem, outer: OuterFunction, size: int) -> _Sum | None:
     return _Sum(error, outer, knots, coefficients)
 
 
-def _read(problem: Subproblem, fitted: _Sum, deadline: float) -> list[Guess]:
+def _read(problem: Subproblem, fitted: _Sum, deadline: Deadline) -> list[Guess]:
     """The curves recognised, one by one, and put together in the most promising ways."""
     import sympy
 
@@ -172,7 +172,7 @@ def _read(problem: Subproblem, fitted: _Sum, deadline: float) -> list[Guess]:
         centred = values - values.mean()
         if float(centred.std(correction=0)) < 1e-6 * spread:
             continue
-        until = min(deadline, time.monotonic() + _SPLINES.seconds)
+        until = deadline.sub(_SPLINES.seconds)
         guesses = _recognised((points, centred), symbol, spread, enough, outer.name == "exp", until)
         own: list[tuple[int, Guess | None]] = [(i, guess) for guess in guesses[:3]]
         if not guesses or guesses[0].error > _SPLINES.promising * enough:
@@ -200,7 +200,7 @@ def _read(problem: Subproblem, fitted: _Sum, deadline: float) -> list[Guess]:
 
 
 def _recognised(
-    curve: tuple[Tensor, Tensor], symbol: sympy.Symbol, spread: float, enough: float, product: bool, deadline: float
+    curve: tuple[Tensor, Tensor], symbol: sympy.Symbol, spread: float, enough: float, product: bool, deadline: Deadline
 ) -> list[Guess]:
     """What a curve may be; under an exponential it is the logarithm of a factor, which can be read as well."""
     import sympy

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import math
-import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from superpose.deadline import Deadline
 from superpose.formulas import selection
 from superpose.formulas.candidates import fit_curve
 from superpose.formulas.expressions.functions import candidate_functions
@@ -67,7 +67,7 @@ _CURVES = _Curves()
 _EXACT = selection.FLOORS.rounding
 
 
-def curves(problem: Subproblem, deadline: float, *, enough: float = _EXACT) -> list[Guess]:
+def curves(problem: Subproblem, deadline: Deadline, *, enough: float = _EXACT) -> list[Guess]:
     """Guesses for a table of one column, the best first.
 
     Args:
@@ -93,7 +93,7 @@ def _first_match(problem: Subproblem, enough: float) -> Guess | None:
     return None if best is None else replace(best, error=max(best.error, _CURVES.chance * enough))
 
 
-def stages(problem: Subproblem, deadline: float) -> Iterator[list[Guess]]:
+def stages(problem: Subproblem, deadline: Deadline) -> Iterator[list[Guess]]:
     """The same guesses batch by batch, from what is quick and likely to what is slow."""
     other = _reciprocal(problem)
     makers: list[Callable[[], Iterable[Guess]]] = [
@@ -111,10 +111,10 @@ def stages(problem: Subproblem, deadline: float) -> Iterator[list[Guess]]:
             found.append(guess)
             if guess.error < _EXACT and guess.size < _CURVES.plain:
                 break
-            if time.monotonic() > deadline:
+            if deadline.passed():
                 break
         yield found
-        if time.monotonic() > deadline:
+        if deadline.passed():
             return
 
 
@@ -160,10 +160,10 @@ def _library(problem: Subproblem, outers: Collection[str] = _CURVES.outers) -> I
             yield Guess(functools.partial(problem.lift, expression), error, f"{outer.name} of {candidate.name}", size)
 
 
-def _scanned(problem: Subproblem, deadline: float) -> Iterator[Guess]:
+def _scanned(problem: Subproblem, deadline: Deadline) -> Iterator[Guess]:
     """Few terms ``x^q h(a x)`` with ``h`` a wave or an exponential, its rate ``a`` tried at many values."""
     for outer in outer_functions(problem.y):
-        if outer.name not in _CURVES.outers or time.monotonic() > deadline:
+        if outer.name not in _CURVES.outers or deadline.passed():
             continue
         x, y, weight = kept(problem.x[:, 0], problem.weight, outer, _CURVES.scanned)
         if len(x) < 50:
@@ -229,7 +229,7 @@ def _scan(
     rows: _Rows,
     kind: str,
     rates: Tensor,
-    deadline: float,
+    deadline: Deadline,
 ) -> Iterator[Guess]:
     import sympy
 
@@ -245,7 +245,7 @@ def _scan(
         errors = torch.where(valley, errors, math.inf)
         starts += [(count, float(rates[k])) for k in errors.argsort()[:2].tolist() if math.isfinite(errors[k])]
     for count, start in starts:
-        if time.monotonic() > deadline:
+        if deadline.passed():
             break
         rate = _refined(problem, rows, kind, start, count)
         values, expressions = _atoms(x, symbol, kind, rate)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from superpose.deadline import Deadline
 from superpose.formulas import selection
 from superpose.formulas.dictionary import Dictionary, simplest_products
 from superpose.formulas.from_table.outer_functions import OuterFunction, outer_functions
@@ -49,7 +49,7 @@ _EXPANSIONS = _Expansions()
 _EXACT = selection.FLOORS.rounding
 
 
-def expansions(problem: Subproblem, deadline: float, *, quick: bool = False) -> list[Guess]:
+def expansions(problem: Subproblem, deadline: Deadline, *, quick: bool = False) -> list[Guess]:
     """Guesses for a table of at most six columns, the most promising first."""
     count = problem.x.shape[1]
     if not 1 <= count <= len(_EXPANSIONS.terms):
@@ -62,7 +62,7 @@ def expansions(problem: Subproblem, deadline: float, *, quick: bool = False) -> 
     plain = simplest_products(x, problem.symbols, most=quotient_terms, functions=count <= 2)
     found: list[Guess] = []
     for outer in outer_functions(y):
-        if time.monotonic() > deadline:
+        if deadline.passed():
             break
         rows = slice(None) if outer.rows is None else outer.rows
         row_weight = weight[rows] * outer.weights

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import functools
 import math
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from superpose.deadline import Deadline
 from superpose.formulas import selection
 from superpose.formulas.expressions import constants
 from superpose.formulas.from_table.outer_functions import OuterFunction, kept, outer_functions
@@ -72,7 +72,7 @@ _PENCIL = _Pencil()
 _EXACT = selection.FLOORS.rounding
 
 
-def exponential_sums(problem: Subproblem, deadline: float) -> Iterator[Guess]:
+def exponential_sums(problem: Subproblem, deadline: Deadline) -> Iterator[Guess]:
     """Guesses for a table of one column: sums of few modes under an outer function, then those of other variables."""
     import sympy
 
@@ -90,9 +90,9 @@ def exponential_sums(problem: Subproblem, deadline: float) -> Iterator[Guess]:
             yield from _modes(problem.reduced(made), deadline)
 
 
-def _modes(problem: Subproblem, deadline: float) -> Iterator[Guess]:
+def _modes(problem: Subproblem, deadline: Deadline) -> Iterator[Guess]:
     for outer in outer_functions(problem.y):
-        if outer.name not in _PENCIL.outers or time.monotonic() > deadline:
+        if outer.name not in _PENCIL.outers or deadline.passed():
             continue
         x, y, weight = kept(problem.x[:, 0], problem.weight, outer, _PENCIL.rows)
         even = _evenly(x, y, weight)

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import itertools
 import math
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
 
+from superpose.deadline import Deadline
 from superpose.formulas.from_table import chebyshev
 from superpose.formulas.from_table.curve import curves
 from superpose.formulas.from_table.subproblem import Guess, Subproblem
@@ -64,7 +64,7 @@ class _Pair(NamedTuple):
     slopes: tuple[Tensor, Tensor]
 
 
-def latent_sums(problem: Subproblem, points: Tensor, gradient: Tensor, deadline: float) -> list[Reduction]:
+def latent_sums(problem: Subproblem, points: Tensor, gradient: Tensor, deadline: Deadline) -> list[Reduction]:
     """Reductions of two columns to one, the best two.
 
     Args:
@@ -82,7 +82,7 @@ def latent_sums(problem: Subproblem, points: Tensor, gradient: Tensor, deadline:
             pairs.append(_null(bases, gradient / size, (i, j), float(size[i] / size[j])))
     found: list[Reduction] = []
     for pair in sorted(pairs, key=lambda pair: pair.violation):
-        if pair.violation > _LATENT.small or len(found) == _LATENT.pairs or time.monotonic() > deadline:
+        if pair.violation > _LATENT.small or len(found) == _LATENT.pairs or deadline.passed():
             break
         made = _reduction(problem, pair, (low, high), deadline)
         if made is not None:
@@ -103,7 +103,7 @@ def _null(bases: list[Tensor], gradient: Tensor, places: tuple[int, int], ratio:
     return _Pair(violation, places, (by_p * ratio, by_q))
 
 
-def _reduction(problem: Subproblem, pair: _Pair, ends: tuple[Tensor, Tensor], deadline: float) -> Reduction | None:
+def _reduction(problem: Subproblem, pair: _Pair, ends: tuple[Tensor, Tensor], deadline: Deadline) -> Reduction | None:
     import sympy
 
     read = [_curve(problem, pair, n, ends, 1.0, deadline) for n in (0, 1)]
@@ -130,7 +130,7 @@ def _reduction(problem: Subproblem, pair: _Pair, ends: tuple[Tensor, Tensor], de
 
 
 def _curve(
-    problem: Subproblem, pair: _Pair, n: int, ends: tuple[Tensor, Tensor], factor: float, deadline: float
+    problem: Subproblem, pair: _Pair, n: int, ends: tuple[Tensor, Tensor], factor: float, deadline: Deadline
 ) -> Guess | None:
     """One of the two curves as a multiple of an expression, the factor given."""
     place, slope = pair.places[n], pair.slopes[n] / factor
@@ -146,7 +146,7 @@ def _curve(
     ones = torch.ones_like(values)
     own = Subproblem(x[:, None], values, ones, [symbol], spread, lambda expression: factor * expression)
     enough = max(10 * pair.violation, 1e-9)
-    guesses = curves(own, min(deadline, time.monotonic() + _LATENT.seconds), enough=enough)
+    guesses = curves(own, deadline.sub(_LATENT.seconds), enough=enough)
     return next((guess for guess in guesses if guess.error < max(_LATENT.recognised, enough)), None)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from superpose.deadline import Deadline
 from superpose.errors import OptionError
 from superpose.formulas import selection
 from superpose.formulas.expressions import constants, rewrite
@@ -114,7 +114,7 @@ class LawPool:
         x: ``[N, n]`` columns.
         y: ``[N]`` target.
         symbols: of the columns.
-        deadline: a time of :func:`time.monotonic` at which fits end.
+        deadline: at which fits end; none by default.
         seed: of the order of rows.
         enough: the error at which a law leaves nothing to explain.
         allowed: which expressions may become laws; all if left out.
@@ -134,7 +134,7 @@ class LawPool:
         y: Tensor,
         symbols: tuple[sympy.Symbol, ...],
         *,
-        deadline: float = math.inf,
+        deadline: Deadline | None = None,
         seed: int = 0,
         enough: float = selection.FLOORS.rounding,
         allowed: Allowed | None = None,
@@ -142,7 +142,7 @@ class LawPool:
     ) -> None:
         order = torch.randperm(len(y), generator=torch.Generator().manual_seed(seed))
         self.x, self.y, self.symbols = x[order], y[order], symbols
-        self.deadline, self.enough, self.allowed = deadline, enough, allowed
+        self.deadline, self.enough, self.allowed = deadline or Deadline(), enough, allowed
         self.tell = listener or (lambda event: None)
         self.spread = float(y.std(correction=0)) or 1.0
         self.splines: dict[str, SplineEdge] = {}
@@ -176,13 +176,13 @@ class LawPool:
         used = [k for k, symbol in enumerate(self.symbols) if symbol in law.expression.free_symbols]
         return structure(x, y - values.expand_as(y), used)
 
-    def consider(self, guesses: list[Guess], surrogate_error: float, deadline: float) -> None:
+    def consider(self, guesses: list[Guess], surrogate_error: float, deadline: Deadline) -> None:
         """Fit the constants of promising guesses to the whole table, and keep the others for the end.
 
         Args:
             guesses: for one table, the best first.
             surrogate_error: what the surrogate of that table leaves.
-            deadline: a time of :func:`time.monotonic` after which no further guess is fitted, if there is a law.
+            deadline: after which no further guess is fitted, if there is a law.
         """
         if self.allowed is not None:
             # Only here are all guesses written out: most never have to be.
@@ -191,7 +191,7 @@ class LawPool:
         worst = min(_JUDGEMENT.worse * least, _JUDGEMENT.worse_than_surrogate * surrogate_error)
         fitted = 0
         for guess in guesses:
-            if fitted == _JUDGEMENT.fitted or (self.laws and time.monotonic() > deadline):
+            if fitted == _JUDGEMENT.fitted or (self.laws and deadline.passed()):
                 return
             if guess.error > max(worst, _JUDGEMENT.exact):
                 self.postponed.append(guess)
@@ -226,17 +226,17 @@ class LawPool:
         front = pareto_front(items, size=lambda pair: pair[0], error=lambda pair: pair[1].error, margin=clearly)
         found: list[Law] = []
         for _, item in front:
-            if len(found) == count or time.monotonic() > self.deadline:
+            if len(found) == count or self.deadline.passed():
                 break
             law = item if isinstance(item, Law) else self.fitted(item)
             if law is not None and law.error < clearly * min((one.error for one in found), default=1.0):
                 found.append(law)
         return found
 
-    def fitted(self, guess: Guess, deadline: float | None = None) -> Law | None:
+    def fitted(self, guess: Guess, deadline: Deadline | None = None) -> Law | None:
         """The guess with all of its constants fitted to the table; None without values, or if it is not allowed."""
         self.splines |= guess.splines
-        fit = self.constant_fit(_JUDGEMENT.rows, self.deadline if deadline is None else deadline)
+        fit = self.constant_fit(_JUDGEMENT.rows, deadline or self.deadline)
         try:
             fitted = fit.fit(guess.expression, steps=_JUDGEMENT.steps)
         except OptionError:
@@ -256,6 +256,6 @@ class LawPool:
         """Whether an expression may become a law."""
         return self.allowed is None or self.allowed(expression, self.splines)
 
-    def constant_fit(self, rows: int, deadline: float) -> constants.ConstantFit:
-        """Fits of constants to the first rows, which end at a time of :func:`time.monotonic`."""
+    def constant_fit(self, rows: int, deadline: Deadline) -> constants.ConstantFit:
+        """Fits of constants to the first rows, which end at the deadline."""
         return constants.ConstantFit(self.symbols, self.x[:rows], self.y[:rows], self.splines, deadline)

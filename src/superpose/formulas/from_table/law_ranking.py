@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import dataclass, replace
 
+from superpose.deadline import Deadline
 from superpose.formulas import selection
 from superpose.formulas.expressions import rewrite
 from superpose.formulas.expressions.splines import absorb_constants
@@ -103,11 +103,11 @@ class Ranking:
         return front(laws, best)
 
     def _left(self) -> float:
-        return self._pool.deadline - time.monotonic()
+        return self._pool.deadline.left()
 
     def _simplified(self, law: Law, seconds: float) -> Law:
         """The law with simple constants where the rows allow them, simplified, the others fitted to all rows."""
-        pool, deadline = self._pool, time.monotonic() + seconds
+        pool, deadline = self._pool, Deadline(seconds)
         if law.splines:
             expression, made = absorb_constants(law.expression, pool.splines)
             pool.splines |= made

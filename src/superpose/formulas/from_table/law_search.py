@@ -10,7 +10,6 @@ import enum
 import heapq
 import itertools
 import math
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from superpose.deadline import Deadline
 from superpose.formulas import selection
 from superpose.formulas.from_table.additive import additive
 from superpose.formulas.from_table.curve import stages
@@ -168,18 +168,17 @@ class LawSearch:
 
     Args:
         pool: of the table.
-        deadline: a time of :func:`time.monotonic`.
+        deadline: of the search.
 
     Attributes:
         stop: why the search ended.
     """
 
-    def __init__(self, pool: LawPool, deadline: float) -> None:
+    def __init__(self, pool: LawPool, deadline: Deadline) -> None:
         self.pool, self.deadline = pool, deadline
         self.stop = StopReason.NOT_RUN
-        self._began = time.monotonic()
         # When the search ends if nothing simpler was found, once a law leaves noise.
-        self._patient_until = math.inf
+        self._patience = Deadline()
 
     def run(self) -> str:
         """Search until a law explains all that can be explained, or nothing is left to try; returns why it ended."""
@@ -195,7 +194,7 @@ class LawSearch:
         queue: list[tuple[float, int, _Task]] = [(0.0, 0, _Task(root, math.inf))]
         counter = itertools.count(1)
         done = False
-        while queue and not done and not self._late():
+        while queue and not done and not self.deadline.passed():
             priority, _, task = heapq.heappop(queue)
             for more, following in self._searched(task):
                 if task.problem is following.problem:
@@ -205,11 +204,8 @@ class LawSearch:
         if done or self.pool.found():
             self.stop = StopReason.CONVERGED
             return _NOTHING_LEFT
-        self.stop = StopReason.TIME_LIMIT if self._late() else StopReason.CANDIDATES_EXHAUSTED
-        return "the time was over" if self._late() else "every reduction was tried"
-
-    def _late(self) -> bool:
-        return time.monotonic() > self.deadline
+        self.stop = StopReason.TIME_LIMIT if self.deadline.passed() else StopReason.CANDIDATES_EXHAUSTED
+        return "the time was over" if self.deadline.passed() else "every reduction was tried"
 
     def _done(self) -> bool:
         """Whether a law leaves nothing to explain, and the time for finding a simpler one is over."""
@@ -218,9 +214,8 @@ class LawSearch:
         if self.pool.found():
             # In noise a simpler law may do as well. One with many constants is likely to be an expansion of it.
             patience = _LIMITS.patience if floats(self.pool.best().expression) > _LIMITS.floats else 1.0
-            now = time.monotonic()
-            self._patient_until = min(self._patient_until, now + patience * max(_LIMITS.again, now - self._began))
-        return time.monotonic() > self._patient_until
+            self._patience = self._patience.sub(patience * max(_LIMITS.again, self.deadline.elapsed()))
+        return self._patience.passed()
 
     def _consider(self, guesses: list[Guess], surrogate_error: float) -> None:
         self.pool.consider(guesses, surrogate_error, self.deadline)
@@ -266,13 +261,13 @@ class LawSearch:
         explained = surrogate.error <= max(_SURROGATES.as_good * self.pool.floor, _SURROGATES.rounding)
         first = _ORDER.sure_first if problem.notes and explained and count == 1 else _ORDER.later
         later = replace(task, surrogate=surrogate, stage=Stage.SUMS)
-        if count == 1 or self._done() or self._late():
+        if count == 1 or self._done() or self.deadline.passed():
             return [(first, later)]
         found = self._symmetries(problem, surrogate)
         if surrogate.error < _SURROGATES.smooth and all(one.violation > _LIMITS.sure for one in found):
             later = replace(later, stage=Stage.PARTS)
         if surrogate.error > _SURROGATES.oscillating:
-            until = min(self.deadline, time.monotonic() + _LIMITS.testing)
+            until = self.deadline.sub(_LIMITS.testing)
             found += verified_reductions(problem, surrogate.error, until)
             found += ridges(problem.x, problem.y, problem.symbols)
         return [(first, later), *self._children(problem, surrogate, found)]
@@ -299,7 +294,7 @@ class LawSearch:
     def _parts(self, problem: Subproblem, surrogate: Surrogate) -> Following:
         """Smaller tables for which curves, or laws of some of the columns, have to be found first."""
         points, _, gradient, _ = self._derivatives(problem, surrogate)
-        until = min(self.deadline, time.monotonic() + _LIMITS.testing)
+        until = self.deadline.sub(_LIMITS.testing)
         found = latent_sums(problem, points, gradient, until)
         return self._children(problem, surrogate, [*found, *self._split(problem, surrogate)])
 
@@ -321,17 +316,15 @@ class LawSearch:
     def _split(self, problem: Subproblem, surrogate: Surrogate) -> Iterator[Reduction]:
         """Reductions by a term or a factor of some of the columns, found by a search of its own."""
         for split in itertools.islice(splits(problem, surrogate), _LIMITS.splits):
-            until = time.monotonic() + _LIMITS.split_share * max(0.0, self.deadline - time.monotonic())
-            made = without(problem, split, _part_found, until)
+            made = without(problem, split, _part_found, self.deadline.share(_LIMITS.split_share))
             if made is not None:
                 yield made
 
 
 def _part_found(
-    x: Tensor, y: Tensor, symbols: list[sympy.Symbol], enough: float, seconds: float
+    x: Tensor, y: Tensor, symbols: list[sympy.Symbol], enough: float, deadline: Deadline
 ) -> tuple[sympy.Expr, float] | None:
     """The best law of some of the columns and its error, found by a search of its own; None if there is none."""
-    deadline = time.monotonic() + seconds
     pool = LawPool(x, y, tuple(symbols), deadline=deadline, enough=enough)
     search = LawSearch(pool, deadline)
     search.run()

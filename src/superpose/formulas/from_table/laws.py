@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import math
-import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor
 
 from superpose.data import Dataset
+from superpose.deadline import Deadline
 from superpose.errors import OptionError
 from superpose.formulas import selection
 from superpose.formulas.dictionary import simplest_products
@@ -122,16 +122,15 @@ def find_laws(
     """
     import sympy
 
-    began = time.monotonic()
+    deadline, search_deadline = Deadline(time_limit), Deadline(_SETTINGS.search * time_limit)
     rows = torch.cat([data.train, data.validation])
     symbols = tuple(sympy.Symbol(name, real=True) for name in data.feature_names)
     x, y, units = _measured(data.x[rows], data.y[rows, target], symbols)
     allowed = None
     if functions is not None or linear:
         allowed = _Allowed(symbols, None if functions is None else resolve_names(functions), tuple(linear))
-    deadline = began + time_limit
     pool = LawPool(x, y, symbols, deadline=deadline, seed=seed, allowed=allowed, listener=listener)
-    search = LawSearch(pool, began + _SETTINGS.search * time_limit)
+    search = LawSearch(pool, search_deadline)
     reason = search.run()
     if search.stop is not StopReason.INTERRUPTED and not pool.found():
         if allowed is not None:

@@ -7,12 +7,11 @@ columns and parts of the law have on the table.
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from superpose.deadline import Deadline, OutOfTime, until
+from superpose.deadline import OutOfTime, until
 from superpose.errors import OptionError
 from superpose.formulas.expressions import constants, rewrite
 
@@ -73,7 +72,7 @@ def simplified(law: sympy.Expr, problem: constants.ConstantFit) -> constants.Fit
     while (fewer := _fewer_terms(best.expression, problem, usable)) is not None:
         best = fewer
     for _ in range(3):
-        if time.monotonic() > problem.deadline:
+        if problem.deadline.passed():
             break
         shorter = _shorter(best.expression, problem, usable)
         if shorter is None:
@@ -223,7 +222,7 @@ def _fewer_terms(
     sums = [part for part in dict.fromkeys(_preorder(expression)) if part.is_Add and part.atoms(sympy.Float)]
     shorter = [expression.xreplace({total: total - term}) for total in sums for term in total.args]
     for form in shorter if len(shorter) <= _RULES.dropped else ():
-        if time.monotonic() > problem.deadline:
+        if problem.deadline.passed():
             break
         if _is_usable(form, problem) and usable(problem.fit(form)):
             snapped = problem.snapped(form)
@@ -278,12 +277,12 @@ def _forms(expression: sympy.Expr, problem: constants.ConstantFit) -> list[sympy
     ]
     forms = []
     for rule in rules:
-        if time.monotonic() > problem.deadline:
+        if problem.deadline.passed():
             break
         if rewrite.complexity(start) > _RULES.factored and rule is not sympy.powsimp:
             continue
         try:
-            with until(Deadline(min(problem.deadline - time.monotonic(), _RULES.seconds))):
+            with until(problem.deadline.sub(_RULES.seconds)):
                 made = rule(start).xreplace(back)
         except (OutOfTime, sympy.PolynomialError, ValueError, TypeError, NotImplementedError, ZeroDivisionError):
             # Not every rule fits every expression, and some take for ever: those are passed over.

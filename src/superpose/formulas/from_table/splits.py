@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
+from superpose.deadline import Deadline
 from superpose.formulas.from_table.subproblem import Subproblem
 from superpose.formulas.from_table.surrogate import Surrogate, separate
 from superpose.formulas.from_table.symmetries import Reduction
@@ -26,8 +26,8 @@ from superpose.nn.symbolic_functions import torch_function
 if TYPE_CHECKING:
     import sympy
 
-# The first function of a split: from columns, its values, their symbols, and the error that is enough.
-Solver = Callable[[Tensor, Tensor, list["sympy.Symbol"], float, float], "tuple[sympy.Expr, float] | None"]
+# The first function of a split: from columns, its values, their symbols, the error that is enough, and a deadline.
+Solver = Callable[[Tensor, Tensor, list["sympy.Symbol"], float, Deadline], "tuple[sympy.Expr, float] | None"]
 
 
 @dataclass(frozen=True)
@@ -120,12 +120,12 @@ def _change(slopes: Tensor, others: Tensor) -> float:
     return math.sqrt(float(change[usable].quantile(0.8)) / float(size[usable].median()))
 
 
-def without(problem: Subproblem, split: Split, solve: Solver, deadline: float) -> Reduction | None:
+def without(problem: Subproblem, split: Split, solve: Solver, deadline: Deadline) -> Reduction | None:
     """The table that is left when the function of a split is found and taken away; None if it is not found.
 
     Args:
         solve: finds an expression for a table, and its error in units of the spread of that.
-        deadline: a time of :func:`time.monotonic`.
+        deadline: of the search for the first function.
     """
     import sympy
 
@@ -140,7 +140,7 @@ def without(problem: Subproblem, split: Split, solve: Solver, deadline: float) -
     weight *= float(problem.weight.median()) * spread / problem.spread
     enough = max(10 * split.error / weight, 1e-9)
     symbols = [problem.symbols[k] for k in places]
-    solved = solve(problem.x[:, places], values, symbols, enough, deadline - time.monotonic())
+    solved = solve(problem.x[:, places], values, symbols, enough, deadline)
     if solved is None or solved[1] > max(_APART.found, enough):
         return None
     expression, error = solved

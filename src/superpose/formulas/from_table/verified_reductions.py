@@ -6,13 +6,13 @@ A surrogate for the smaller table verifies each: it can only be as good as that 
 from __future__ import annotations
 
 import itertools
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 
+from superpose.deadline import Deadline
 from superpose.formulas.from_table.subproblem import Subproblem
 from superpose.formulas.from_table.symmetries import Reduction
 
@@ -40,7 +40,7 @@ class _Tests:
 _TESTS = _Tests()
 
 
-def verified_reductions(problem: Subproblem, error: float, deadline: float) -> list[Reduction]:
+def verified_reductions(problem: Subproblem, error: float, deadline: Deadline) -> list[Reduction]:
     """Columns that scale the target or do not matter, and pairs that enter as one, the best first.
 
     Args:
@@ -48,7 +48,7 @@ def verified_reductions(problem: Subproblem, error: float, deadline: float) -> l
     """
     found = []
     for reduction in itertools.chain(_without(problem), _pairs(problem)):
-        if time.monotonic() > deadline:
+        if deadline.passed():
             break
         if not bool(torch.isfinite(reduction.columns).all()):
             continue
@@ -65,7 +65,7 @@ def verified_reductions(problem: Subproblem, error: float, deadline: float) -> l
     ]
 
 
-def leading_columns(problem: Subproblem, error: float, reach: torch.Tensor, deadline: float) -> list[Reduction]:
+def leading_columns(problem: Subproblem, error: float, reach: torch.Tensor, deadline: Deadline) -> list[Reduction]:
     """The fewest of a table's columns that hold as much as all of them, those that move the target most first.
 
     Args:
@@ -77,7 +77,7 @@ def leading_columns(problem: Subproblem, error: float, reach: torch.Tensor, dead
     count = problem.x.shape[1]
     order = reach.argsort(descending=True).tolist()
     for size in range(1, min(count, _TESTS.leading + 1)):
-        if time.monotonic() > deadline:
+        if deadline.passed():
             break
         kept = sorted(order[:size])
         symbols, note = [problem.symbols[k] for k in kept], f"{size} of the columns alone"

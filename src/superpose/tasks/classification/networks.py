@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -12,6 +11,7 @@ from torch import Tensor
 
 from superpose.data import Dataset, Split
 from superpose.data.sampling import evenly
+from superpose.deadline import Deadline
 from superpose.nn.head import Head
 from superpose.nn.model import KAN
 from superpose.tasks.classification.labels import ClassificationDataset
@@ -111,12 +111,8 @@ class NetworkSettings:
     degree: int
     grid_size: int | None
     seed: int
-    deadline: float
+    deadline: Deadline
     tell: Callable[[str], None]
-
-    def late(self) -> bool:
-        """Whether the time is over."""
-        return time.monotonic() > self.deadline
 
 
 def comparison_split(data: Dataset) -> Split:
@@ -176,7 +172,7 @@ def train(
     model = KAN(widths, grid_size=first, degree=settings.degree, seed=settings.seed)
     history: History | None = None
     for size in sizes:
-        left = max(RULES.min_seconds, settings.deadline - time.monotonic())
+        left = max(RULES.min_seconds, settings.deadline.left())
         step = fit(
             model,
             data,
@@ -195,7 +191,7 @@ def train(
             best, head = trained, trained.head
         if step.interrupted:
             raise Interrupted(best)
-        if not better or settings.late():
+        if not better or settings.deadline.passed():
             break
     assert best is not None
     grid = best.model.layer(0).grid_size
@@ -235,7 +231,7 @@ def search(
     """Train shapes; return the smallest within one standard error of the best (the one-standard-error rule)."""
     found: list[TrainedClassifier] = []
     for hidden in shapes:
-        if found and settings.late():
+        if found and settings.deadline.passed():
             break
         try:
             trained = train(table, head, hidden, settings)
@@ -275,7 +271,7 @@ def reduced(
     """
     most = allowed(best.loss, entropy)
     current, table = best, table
-    while table.data.n_features > 1 and not settings.late():
+    while table.data.n_features > 1 and not settings.deadline.passed():
         for column in _least_important(current)[:2]:
             keep = [n for n in range(table.data.n_features) if n != column]
             smaller = without_columns(table, keep)
@@ -284,7 +280,7 @@ def reduced(
                 settings.tell(f"without {table.data.feature_names[column]}: accuracy {trial.accuracy:.3f}")
                 current, table = trial, smaller
                 break
-            if settings.late():
+            if settings.deadline.passed():
                 break
         else:
             break

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 
+from superpose.deadline import Deadline
 from superpose.errors import DataError, OptionError
 from superpose.formulas.expressions.compiler import compile_formula
 from superpose.formulas.expressions.formula import Formula
@@ -98,8 +98,7 @@ class ClassificationSearch:
     def __init__(self, table: ClassificationDataset, options: ClassifyOptions, tell: Listener) -> None:
         self.table, self.options, self.tell = table, options, tell
         self.sample = networks.fewer_rows(table)
-        self.began = time.monotonic()
-        self.deadline = self.began + options.time_limit
+        self.deadline = Deadline(options.time_limit)
         self.whole: TrainedClassifier | None = None
         self.heads: list[TrainedClassifier] = []
 
@@ -107,7 +106,7 @@ class ClassificationSearch:
         """Settings of networks that are trained until this share of the time limit has passed."""
         options = self.options
         most = networks.budget(options.parameters, self.table.data.n_features, head, options.degree)
-        ends = self.began + share * options.time_limit
+        ends = Deadline(share * options.time_limit - self.deadline.elapsed())
         return NetworkSettings(most, options.degree, options.grid_size, options.seed, ends, self.tell)
 
     def run(self) -> Classification:
@@ -121,7 +120,7 @@ class ClassificationSearch:
             if self.options.reduce:
                 table, chosen = self._reduced(self.whole)
             chosen = self._finished(table, chosen)
-            if self.options.formula and self._left():
+            if self.options.formula and not self.deadline.passed():
                 formulas = self._formulas(chosen)
                 chosen, formulas = self._other_head(chosen, formulas)
                 chosen = self._of_the_same_columns(chosen, formulas)
@@ -131,7 +130,7 @@ class ClassificationSearch:
                 if not isinstance(interruption, networks.Interrupted):
                     raise
                 self.whole = chosen = interruption.trained
-        if stop is not StopReason.INTERRUPTED and time.monotonic() > self.deadline:
+        if stop is not StopReason.INTERRUPTED and self.deadline.passed():
             stop, reason = StopReason.TIME_LIMIT, "the time was over"
         formula = self._formula(chosen, formulas)
         symbolic = None if formula is None else _symbolic(formula, chosen)
@@ -144,7 +143,7 @@ class ClassificationSearch:
             seed=self.options.seed,
             stop=stop,
             reason=reason,
-            seconds=time.monotonic() - self.began,
+            seconds=self.deadline.elapsed(),
         )
         result.metrics.update(facts)
         return result
@@ -223,11 +222,11 @@ class ClassificationSearch:
         """The network and formulas of another head, if the first formulas are inaccurate and the others are better."""
         others = [one for one in self.heads if one.head.kind != chosen.head.kind]
         reached = self._reached(chosen, formulas)
-        if not others or reached > chosen.accuracy - _SCHEDULE.worse or time.monotonic() > self.deadline:
+        if not others or reached > chosen.accuracy - _SCHEDULE.worse or self.deadline.passed():
             return chosen, formulas
         names = self.sample.data.feature_names
         keep = [names.index(name) for name in chosen.data.feature_names]
-        settings = replace(self.settings(others[0].head, 1.0), deadline=time.monotonic() + self._left() / 2)
+        settings = replace(self.settings(others[0].head, 1.0), deadline=self.deadline.share(0.5))
         table = networks.without_columns(self.sample, keep)
         other = networks.train(table, others[0].head, others[0].hidden, settings)
         if other is None:
@@ -241,21 +240,16 @@ class ClassificationSearch:
         """A network of the formula's columns, if its cross-entropy is about as low."""
         formula = self._formula(chosen, formulas)
         used = set() if formula is None else {str(s) for e in formula.expressions for s in e.free_symbols}
-        if not (self.options.reduce and 0 < len(used) < chosen.data.n_features) or not self._left():
+        if not (self.options.reduce and 0 < len(used) < chosen.data.n_features) or self.deadline.passed():
             return chosen
         keep = [n for n, name in enumerate(self.table.data.feature_names) if name in used]
         shapes = RULES.shapes if self.options.shape == "auto" else (chosen.hidden,)
-        settings = replace(
-            self.settings(chosen.head, 1.0), deadline=time.monotonic() + _SCHEDULE.formula_columns * self._left()
-        )
+        settings = replace(self.settings(chosen.head, 1.0), deadline=self.deadline.share(_SCHEDULE.formula_columns))
         sample = networks.without_columns(self.sample, keep)
         found = networks.search(sample, chosen.head, shapes, settings)
         found = None if found is None else self._finished(sample, found, 1.0)
         entropy = labels.entropy(self.table)
         return chosen if found is None or found.loss > networks.allowed(chosen.loss, entropy) else found
-
-    def _left(self) -> float:
-        return max(0.0, self.deadline - time.monotonic())
 
     def _reached(self, trained: TrainedClassifier, formulas: Sequence[Sequence[ScoreFormula]]) -> float:
         """The accuracy of the formula on the rows where networks are compared."""

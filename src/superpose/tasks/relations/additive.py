@@ -14,13 +14,13 @@ from __future__ import annotations
 
 import itertools
 import math
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from superpose.deadline import Deadline
 from superpose.spline import grid, reference
 from superpose.tasks.relations.columns import Columns
 
@@ -318,20 +318,17 @@ def _opposed(group: Group, correlations: Sequence[float]) -> int | None:
 
 
 def additive_relations(
-    covariance: SplineCovariance, columns: Sequence[int], min_explained: float, *, deadline: float = math.inf
+    covariance: SplineCovariance, columns: Sequence[int], min_explained: float, *, deadline: Deadline | None = None
 ) -> list[AdditiveRelation]:
     """The sets of columns whose sum explains more than ``min_explained``, and in which every column is needed.
 
     Sets of two, three and four columns are all tried unless there are too many. Larger sets, and sets among many
     columns, are found by backward elimination from all columns.
     """
+    deadline = deadline or Deadline()
     best: dict[Group, AdditiveRelation] = {}
     for size in (2, 3, 4):
-        if (
-            size > len(columns)
-            or time.monotonic() > deadline
-            or (size > 2 and math.comb(len(columns), size) > _SUMS.max_sets)
-        ):
+        if size > len(columns) or deadline.passed() or (size > 2 and math.comb(len(columns), size) > _SUMS.max_sets):
             break
         groups = list(itertools.combinations(sorted(columns), size))
         best |= {one.columns: one for one in covariance.evaluate(groups)}
@@ -366,15 +363,15 @@ def _all_subsets(group: Group) -> Iterator[Group]:
         yield from itertools.combinations(group, size)
 
 
-def _reduced(covariance: SplineCovariance, columns: Sequence[int], deadline: float) -> Iterator[AdditiveRelation]:
+def _reduced(covariance: SplineCovariance, columns: Sequence[int], deadline: Deadline) -> Iterator[AdditiveRelation]:
     """Sets in which every column is needed, by backward elimination; each next one without the target of the last."""
     active = list(columns)
-    while len(active) > 4 and time.monotonic() < deadline:
+    while len(active) > 4 and not deadline.passed():
         (best,) = covariance.evaluate([tuple(active)])
         if best.unexplained > 0.5:
             return
         removed = len(active) // 2
-        while len(best.columns) > 2 and time.monotonic() < deadline:
+        while len(best.columns) > 2 and not deadline.passed():
             removed = max(1, min(removed, len(best.columns) - 2))
             order = sorted(range(len(best.columns)), key=lambda place: best.variance_shares[place])
             (fewer,) = covariance.evaluate([tuple(best.columns[place] for place in sorted(order[removed:]))])

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from superpose.deadline import Deadline
 from superpose.tasks.relations.additive import Group, SplineCovariance, is_needed
 from superpose.tasks.relations.columns import Columns
 from superpose.tasks.relations.directed import Function, learn, predictions
@@ -39,13 +39,13 @@ class Confirmed:
 
 
 def of_function(
-    columns: Columns, first: Function, seeds: Sequence[int], threshold: float, deadline: float
+    columns: Columns, first: Function, seeds: Sequence[int], threshold: float, deadline: Deadline
 ) -> Confirmed:
     """Learn a function again on every division; ``first`` is the function of the first division."""
     errors = total = 0.0
     separations, agreeing, done = [], 0, 0
     for n, seed in enumerate(seeds):
-        if n and time.monotonic() > deadline:
+        if n and deadline.passed():
             break
         found = first if n == 0 else learn(columns, first.target, first.features, seed=seed, deadline=deadline)
         if found is None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor
 
 from superpose.data import Dataset
+from superpose.deadline import Deadline
 from superpose.nn.model import KAN
 from superpose.tasks.relations import additive
 from superpose.tasks.relations.columns import Columns
@@ -130,7 +130,7 @@ def predictions(model: KAN, x: Tensor, data: Dataset) -> Tensor:
     return predicted.nan_to_num(float(y.mean())).clamp(low - margin, high + margin)
 
 
-def learn(columns: Columns, target: int, features: Sequence[int], *, seed: int, deadline: float) -> Function | None:
+def learn(columns: Columns, target: int, features: Sequence[int], *, seed: int, deadline: Deadline) -> Function | None:
     """The best of a few small networks for a column; None if none was finished."""
     features = tuple(sorted(features))
     rows = columns.sample(_NETWORKS.max_rows, seed)
@@ -141,7 +141,7 @@ def learn(columns: Columns, target: int, features: Sequence[int], *, seed: int, 
         model = KAN([len(features), *hidden, 1], grid_size=first, seed=seed)
         if hidden and model.parameter_count() * _NETWORKS.rows_per_parameter > len(data.train):
             continue
-        left = deadline - time.monotonic()
+        left = deadline.left()
         if best is not None and left <= 0:
             break
         history = fit(
@@ -209,7 +209,7 @@ def fewest(
     whole: Function | None,
     min_explained: float,
     seed: int,
-    deadline: float,
+    deadline: Deadline,
 ) -> Function | None:
     """A column as a function of the fewest features that explain it as well as all features; None if they do not.
 
@@ -231,7 +231,7 @@ def fewest(
     order = [j for _, j in sorted(zip(whole.importances, whole.features, strict=True), reverse=True)]
     best = whole
     for size in range(1, min(len(order), _SUBSETS.max_features + 1)):
-        if time.monotonic() > deadline:
+        if deadline.passed():
             return None
         few = learn(columns, target, order[:size], seed=seed, deadline=deadline)
         if few is not None and not is_needed(whole.unexplained, few.unexplained):
@@ -243,12 +243,12 @@ def fewest(
     return without_redundant_features(columns, best, min_explained=min_explained, seed=seed, deadline=deadline)
 
 
-def _with_further(columns: Columns, best: Function, order: Sequence[int], *, seed: int, deadline: float) -> Function:
+def _with_further(columns: Columns, best: Function, order: Sequence[int], *, seed: int, deadline: Deadline) -> Function:
     """The function with further features: the best one of a few, as long as it is needed."""
     while best.unexplained > _NETWORKS.exact and len(best.features) < _SUBSETS.max_features:
         tried = []
         for further in [j for j in order if j not in best.features][: _SUBSETS.max_added]:
-            if time.monotonic() > deadline:
+            if deadline.passed():
                 return best
             tried.append(learn(columns, best.target, [*best.features, further], seed=seed, deadline=deadline))
         more = min((one for one in tried if one is not None), key=lambda one: one.unexplained, default=None)
@@ -259,13 +259,13 @@ def _with_further(columns: Columns, best: Function, order: Sequence[int], *, see
 
 
 def without_redundant_features(
-    columns: Columns, best: Function, *, min_explained: float, seed: int, deadline: float
+    columns: Columns, best: Function, *, min_explained: float, seed: int, deadline: Deadline
 ) -> Function:
     """The function without the features that are not needed, the least important removed first."""
     for _ in range(len(best.features) - 1):
         order = [j for _, j in sorted(zip(best.importances, best.features, strict=True))]
         for candidate in order[: _SUBSETS.max_removed]:
-            if time.monotonic() > deadline:
+            if deadline.passed():
                 return best
             rest = [j for j in best.features if j != candidate]
             few = learn(columns, best.target, rest, seed=seed, deadline=deadline)
@@ -281,7 +281,7 @@ def without_redundant_features(
     return best
 
 
-def pairwise_gains(columns: Columns, seed: int, deadline: float) -> Tensor:
+def pairwise_gains(columns: Columns, seed: int, deadline: Deadline) -> Tensor:
     """The largest share of each column's variance that each other column explains, alone or with a third one.
 
     ``[feature, target]``. The share is that of linear regression on products of powers of the ranks of two columns, so
@@ -294,7 +294,7 @@ def pairwise_gains(columns: Columns, seed: int, deadline: float) -> Tensor:
     alone = torch.stack([_unexplained(powers[:, j], ranks) for j in range(len(columns))])
     gained = 1 - alone
     for i, j in itertools.combinations(range(len(columns)), 2):
-        if time.monotonic() > deadline:
+        if deadline.passed():
             break
         together = _unexplained((powers[:, i, :, None] * powers[:, j, None, :]).flatten(1), ranks)
         gained[i] = torch.maximum(gained[i], alone[j] - together)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
 from superpose.tasks.relations.acceptance import Acceptance
@@ -33,7 +32,7 @@ class FormulaStage:
         one.inner = inner_functions(self.columns, group, lambda rows: covariance.curves(group, rows))
 
     def _find(self, one: CandidateRelation, share: float) -> None:
-        left = self.acceptance.clock.deadline - time.monotonic()
+        left = self.acceptance.clock.deadline.left()
         most = RULES.max_formula_seconds * (1.0 if one.unexplained < RULES.noisy else 0.5)
         seconds = min(most, share * left)
         if not self.settings.formulas or seconds < RULES.min_formula_seconds:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from superpose.data import Dataset
 from superpose.data.sampling import evenly
+from superpose.deadline import Deadline
 from superpose.errors import SuperposeError
 from superpose.formulas import selection
 from superpose.formulas.candidates import fit_curve
@@ -100,9 +100,9 @@ class FormulaSearch:
             KeyboardInterrupt: if a person interrupts.
         """
         found: list[RelationFormula] = []
-        until = time.monotonic() + self.seconds
+        until = Deadline(self.seconds)
         for n, target in enumerate(targets):
-            left = until - time.monotonic()
+            left = until.left()
             if left < _RULES.min_seconds:
                 break
             made = self._discovered(target, self.columns.values[:, target], self.columns.names[target],
@@ -126,7 +126,7 @@ class FormulaSearch:
         Raises:
             KeyboardInterrupt: if a person interrupts.
         """
-        until = time.monotonic() + self.seconds
+        until = Deadline(self.seconds)
         likely = [
             (power, -one.r2, j)
             for j, one in zip(self.group, inner, strict=True)
@@ -134,7 +134,7 @@ class FormulaSearch:
         ]
         found: list[RelationFormula] = []
         for n, (power, _, target) in enumerate(sorted(likely)):
-            left = until - time.monotonic()
+            left = until.left()
             if left < _RULES.min_seconds:
                 break
             name = self.columns.names[target]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -104,7 +103,7 @@ class RelationSearch:
             threshold=self.settings.threshold,
             reason=reason,
             stop=stop,
-            seconds=time.monotonic() - self.clock.began,
+            seconds=self.clock.deadline.elapsed(),
             source=self.columns.source,
         )
 

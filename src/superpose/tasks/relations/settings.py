@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
+
+from superpose.deadline import Deadline
 
 Listener = Callable[[str], None]
 
@@ -58,21 +59,20 @@ class SearchClock:
     """When the search for relations ends, when everything ends, and whether a stage was cut short."""
 
     def __init__(self, settings: SearchSettings) -> None:
-        self.began = time.monotonic()
-        self.deadline = self.began + settings.time_limit
-        self.search_deadline = self.began + (RULES.search_share if settings.formulas else 1.0) * settings.time_limit
+        self.deadline = Deadline(settings.time_limit)
+        self.search_deadline = self.deadline.share(RULES.search_share) if settings.formulas else self.deadline
         self.cut_short = False
 
     def late(self) -> bool:
         """Whether the search for relations has to end; remembered in ``cut_short``."""
-        if time.monotonic() > self.search_deadline:
+        if self.search_deadline.passed():
             self.cut_short = True
         return self.cut_short
 
     def end_search(self) -> None:
         """End the search for relations now."""
-        self.search_deadline = time.monotonic()
+        self.search_deadline = Deadline(0)
 
     def time_is_over(self) -> bool:
         """Whether a stage was cut short or the time limit has passed."""
-        return self.cut_short or time.monotonic() > self.deadline
+        return self.cut_short or self.deadline.passed()
