@@ -15,8 +15,8 @@ from superpose.data import Affine, Dataset, read_features
 from superpose.errors import OptionError, ShapeError
 from superpose.nn import new_grids
 from superpose.nn.fused import FusedForward
-from superpose.nn.head import Head
 from superpose.nn.layer import KANLayer, TensorOptions
+from superpose.nn.likelihood import Head
 from superpose.nn.new_grids import per_layer
 from superpose.nn.products import Width, read_widths
 from superpose.nn.scaling import ScaledModule

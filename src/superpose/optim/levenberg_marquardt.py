@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from superpose.nn.head import Head
+from superpose.nn.likelihood import Head
 from superpose.nn.model import KAN
 from superpose.optim.damping import DampingRule
 from superpose.optim.gauss_newton import DampedGaussNewton, Quadratic

@@ -13,8 +13,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from superpose.nn.head import Head
 from superpose.nn.layer import KANLayer
+from superpose.nn.likelihood import Head
 from superpose.optim.parameters import LayerPlan, Parameters
 from superpose.spline import normal_matrix, ops, reference
 

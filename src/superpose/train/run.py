@@ -7,7 +7,7 @@ import math
 from dataclasses import replace
 
 from superpose.data import Dataset, Split
-from superpose.nn.head import Head
+from superpose.nn.likelihood import Head
 from superpose.nn.model import KAN
 from superpose.nn.rows import scaled_rows
 from superpose.optim.parameters import Parameters

@@ -11,7 +11,7 @@ from superpose.checks import check_grid_sizes, check_not_negative, check_positiv
 from superpose.choices import OPTIMIZERS
 from superpose.errors import OptionError
 from superpose.messages import nearest
-from superpose.nn.head import Head
+from superpose.nn.likelihood import Head
 from superpose.train.memory import Memory
 
 SPLITS = ("width", "samples")

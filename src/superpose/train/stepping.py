@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from superpose.nn.head import Head
+from superpose.nn.likelihood import Head
 from superpose.nn.model import KAN
 from superpose.optim import penalty
 from superpose.optim.first_order import LBFGS, AdamW, Objective

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from superpose.formulas.from_scores.rules import SearchRules
-from superpose.nn.head import Head
+from superpose.nn.likelihood import Head
 from superpose.optim.damping import DampingRule
 from superpose.optim.gauss_newton import NormalEquations, Stopping, minimise
 

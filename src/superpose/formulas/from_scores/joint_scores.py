@@ -25,7 +25,7 @@ from superpose.formulas.from_scores.problem import ScoreProblem, competing_offse
 from superpose.formulas.from_scores.rules import JOINT
 from superpose.formulas.from_scores.terms import StandardizedTerms
 from superpose.formulas.subsets import backward_elimination, forward_selection
-from superpose.nn.head import Head
+from superpose.nn.likelihood import Head
 
 if TYPE_CHECKING:
     import sympy

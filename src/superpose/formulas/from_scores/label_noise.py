@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from superpose.nn.head import Head
+from superpose.nn.likelihood import Head
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ from superpose.formulas.from_scores.problem import ScoreProblem
 from superpose.formulas.from_scores.rules import ONE_SCORE
 from superpose.formulas.from_scores.terms import StandardizedTerms, expression_size
 from superpose.formulas.subsets import backward_elimination, forward_selection
-from superpose.nn.head import Head
+from superpose.nn.likelihood import Head
 
 if TYPE_CHECKING:
     import sympy

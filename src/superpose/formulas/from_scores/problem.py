@@ -11,7 +11,7 @@ from torch import Tensor
 
 from superpose.deadline import Deadline
 from superpose.formulas.expressions.constants import ConstantFit, Fitted, jacobian_of, with_slots
-from superpose.nn.head import Head
+from superpose.nn.likelihood import Head
 from superpose.nn.symbolic_functions import torch_function
 from superpose.optim.damping import DampingRule
 from superpose.optim.gauss_newton import NormalEquations, Stopping, minimise

@@ -18,7 +18,7 @@ from superpose.data.reading import read_table
 from superpose.data.tables import NUMBER, Column, Table, table_from_frame
 from superpose.errors import DataError, OptionError
 from superpose.messages import counted, quoted
-from superpose.nn.head import Head
+from superpose.nn.likelihood import Head
 from superpose.short_repr import brief
 
 if TYPE_CHECKING:

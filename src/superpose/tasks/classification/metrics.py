@@ -10,7 +10,7 @@ from torch import Tensor
 
 from superpose.data import Split
 from superpose.formulas.from_scores.one_score import ScoreFormula
-from superpose.nn.head import Head
+from superpose.nn.likelihood import Head
 from superpose.stopping import StopReason
 from superpose.tasks.classification import networks
 from superpose.tasks.classification.labels import ClassificationDataset, majority_class

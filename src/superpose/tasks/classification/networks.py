@@ -12,7 +12,7 @@ from torch import Tensor
 from superpose.data import Dataset, Split
 from superpose.data.sampling import evenly
 from superpose.deadline import Deadline
-from superpose.nn.head import Head
+from superpose.nn.likelihood import Head
 from superpose.nn.model import KAN
 from superpose.tasks.classification.labels import ClassificationDataset
 from superpose.train.fit import fit

@@ -9,7 +9,7 @@ from superpose.checks import check_positive, check_seed, check_whole
 from superpose.choices import HEADS
 from superpose.errors import OptionError
 from superpose.messages import nearest, quoted
-from superpose.nn.head import Head
+from superpose.nn.likelihood import Head
 from superpose.tasks.classification.labels import ClassificationDataset, label_deviation
 
 # With more numeric classes only the ordinal head is tried: a softmax head has one score for each class, and classes of

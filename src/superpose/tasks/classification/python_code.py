@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 from superpose.formulas.expressions.formula import Formula
-from superpose.nn.head import GAUSSIAN_EDGE, Head
+from superpose.nn.likelihood import GAUSSIAN_EDGE, Head
 
 
 def python_module(formula: Formula, head: Head | None) -> str:

@@ -12,7 +12,7 @@ from superpose.data import Split
 from superpose.errors import OptionError
 from superpose.formulas.expressions.formula import Formula
 from superpose.formulas.from_scores.one_score import ScoreFormula
-from superpose.nn.head import Head
+from superpose.nn.likelihood import Head
 from superpose.pareto import pareto_front
 from superpose.short_repr import brief
 from superpose.tasks.classification import networks

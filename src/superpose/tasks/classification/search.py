@@ -13,7 +13,7 @@ from superpose.formulas.expressions.compiler import compile_formula
 from superpose.formulas.expressions.formula import Formula
 from superpose.formulas.from_scores.joint_scores import joint_formulas
 from superpose.formulas.from_scores.one_score import ScoreFormula, score_formulas
-from superpose.nn.head import Head
+from superpose.nn.likelihood import Head
 from superpose.nn.model import KAN
 from superpose.stopping import StopReason
 from superpose.tasks.classification import labels, networks
