@@ -109,6 +109,7 @@ def _gauss_newton(function: SymbolicFunction, ab: Tensor, u: Tensor, y: Tensor, 
     Returns:
         The points reached ``[K, 2]`` and their unexplained shares of the variance ``[K]``.
     """
+    # The start that Numerical Recipes (section 15.5) gives; not compared with others.
     damping = torch.full((len(ab),), 1e-3, dtype=ab.dtype)
     _, _, best = _project(function.evaluate(ab[:, :1] * u + ab[:, 1:]), y)
     for _ in range(steps):
@@ -138,6 +139,7 @@ def _orthogonal(column: Tensor, unit: Tensor) -> Tensor:
 def _solve_pair(first: Tensor, second: Tensor, residual: Tensor, damping: Tensor) -> Tensor:
     """The damped least-squares step ``[K, 2]`` for two Jacobian columns ``[K, S]``."""
     p, q, r = (first * first).sum(-1), (first * second).sum(-1), (second * second).sum(-1)
+    # Beside the larger column a column this small is rounding; 1e-300 where both vanish. Round numbers.
     floor = 1e-12 * torch.maximum(p, r) + 1e-300
     p, r = p + damping * (p + floor) + floor, r + damping * (r + floor) + floor
     g, h = (first * residual).sum(-1), (second * residual).sum(-1)
@@ -174,6 +176,7 @@ def fit_curve(
     middle, half = (x.max() + x.min()) / 2, (x.max() - x.min()) / 2
     wanted = {name: functions[name] for name in (only or functions)}
     zero, mean = wanted.pop("0", None), float(y.mean())
+    # A curve that varies by less than 1e-12 of its size is a constant up to rounding.
     if not float(y.std(correction=0)) > 1e-12 * (1 + float(y.abs().max())) or not float(half) > 0:
         return [] if zero is None else [Candidate("0", (1.0, 0.0, 0.0, mean), 1.0, 0, 0.0)]
     u = (x - middle) / half

@@ -242,6 +242,7 @@ def simplest_products(
     """The ``most`` cheapest products of functions of the columns ``x [N, n]``, the constant 1 first.
 
     Args:
+        most: by default as many as a search among allowed functions compares; a round number.
         functions: whether waves, exponentials and logarithms are factors too, not powers only.
     """
     products = [Term(torch.ones_like(x[:, 0]), (), power=True)]
@@ -249,6 +250,7 @@ def simplest_products(
         factors = [term for term in column_terms(column, symbol, n) if term.kind not in _ALONE]
         if not functions or len(symbols) > _FUNCTION_COLUMNS:
             factors = [term for term in factors if term.power]
+        # Four times as many as are kept, since some are dropped below. A round number.
         products = _cheapest(products, factors, 4 * most)
     if functions and 2 <= len(symbols) <= _PAIR_COLUMNS:
         powers = [term for term in products if term.power and term.cost <= _PAIR_POWERS]

@@ -103,6 +103,7 @@ held out for the test it errs by 0.12 of the target's spread, 12 times as much"
         text += f"; on the rows held out for the test it {error} by {test_error:.2g} of the target's spread"
         text += "" if exact else f", {_compared(test_error, own)}"
     if splines:
+        # Three names, so that the sentence stays short.
         names = ", ".join(splines[:3]) + (f" and {len(splines) - 3} more" if len(splines) > 3 else "")
         text += f"; it is no closed formula, since {names} {'is a spline' if len(splines) == 1 else 'are splines'}"
     return text
@@ -125,8 +126,10 @@ def _compared(other: float, own: float) -> str:
     if not math.isfinite(ratio):
         return "without end"
     if ratio >= 2:
+        # From a thousand on as a power of ten.
         return f"{ratio:.2g} times as much" if ratio < 1e3 else f"{ratio:.0e} times as much"
-    change = 100 * abs(ratio - 1)
+    change = 100 * abs(ratio - 1)  # percent
+    # Less than 5 in a million is no difference to a reader. A round number.
     if change < 5e-4:
         return "as much"
     text = f"{change:.0f}" if change >= 1 else f"{change:.1g}"

@@ -118,11 +118,12 @@ def best_subsets(
     target: Tensor,
     spread: float,
     *,
+    # These numbers bound the time (docs/lab/laws.md). Round numbers; nothing was measured.
     most: int = 6,
-    beam: int = 200,
-    keep: int = 4,
-    triples: int = 300,
-    fours: int = 40,
+    beam: int = 200,  # as above
+    keep: int = 4,  # a round number
+    triples: int = 300,  # 4.5e6 sets: see above
+    fours: int = 40,  # 9e4 sets: see above
 ) -> list[Subset]:
     """The best sets of 1 to ``most`` columns of ``matrix [N, D]`` for ``target [N]``, ``keep`` of each size.
 
@@ -145,9 +146,9 @@ def best_subsets(
         explained = _pairs_explained(gram, pull)
         found = explained.flatten().topk(min(beam, count * (count - 1) // 2)).indices
         sets.append(torch.stack([found // count, found % count], -1))
-        if most >= 3 and count > 2:
+        if most >= 3 and count > 2:  # sets of three and, below, of four
             sets.append(_triples(gram[:triples, :triples], pull[:triples], beam, sets[-1], gram, pull))
-        if most >= 4 and count > 3 and len(sets) == 3:
+        if most >= 4 and count > 3 and len(sets) == 3:  # only if those of three were compared
             sets.append(_fours(gram[:fours, :fours], pull[:fours], beam, sets[-1], gram, pull))
     if len(sets) > 1:
         largest = min(most, count) - len(sets)
@@ -191,6 +192,7 @@ def _triples(part: Tensor, part_pull: Tensor, beam: int, pairs: Tensor, gram: Te
         explained = part_pull[i].square() + _pairs_explained(correlation, share)
         usable = (left[:, None] > _DEPENDENT) & (left > _DEPENDENT)
         flat = torch.where(usable, explained, -1.0).flatten()
+        # The best of each first column, of which ``beam`` are kept in all. A round number.
         best = flat.topk(min(20, len(flat)))
         width = count - i - 1
         values.append(best.values)
@@ -204,7 +206,7 @@ def _fours(part: Tensor, part_pull: Tensor, beam: int, triples: Tensor, gram: Te
     """The best sets of four: all of the first columns, and the best sets of three with any fourth."""
     count = len(part_pull)
     values, places = [], []
-    for i in range(count - 3):
+    for i in range(count - 3):  # three later columns are left
         inner, share, explained, usable = _without(part[None], part_pull[None], torch.tensor([i]))
         rest = torch.arange(i + 1, count - 2)
         inner, share, more, others = _without(inner.expand(len(rest), -1, -1), share.expand(len(rest), -1), rest)
@@ -214,6 +216,7 @@ def _fours(part: Tensor, part_pull: Tensor, beam: int, triples: Tensor, gram: Te
         later = (torch.arange(count) > rest[:, None]) & (scale > 0)
         pairs = torch.where(later[:, :, None] & later[:, None, :], pairs, -1.0)
         flat = pairs.flatten()
+        # As for sets of three. A round number.
         best = flat.topk(min(40, len(flat)))
         second, place = best.indices // count**2, best.indices % count**2
         values.append(best.values)
@@ -245,8 +248,10 @@ def _together(found: Tensor, smaller: Tensor, beam: int, gram: Tensor, pull: Ten
     """The best of the sets found and of the smaller sets with any further column."""
     every = [tuple(sorted(row)) for row in found.tolist()] + list(_extended(gram, pull, smaller, beam))
     sets = torch.tensor(list(dict.fromkeys(every)))
+    # 1e-13: 450 roundings, so that dependent columns do not make the matrices singular.
     inner = gram[sets[:, :, None], sets[:, None, :]] + 1e-13 * torch.eye(sets.shape[1], dtype=gram.dtype)
     explained = (torch.linalg.solve(inner, pull[sets][..., None])[..., 0] * pull[sets]).sum(-1)
+    # Rounding may exceed 1, but a share further above it is an error of a singular matrix.
     explained = torch.where(torch.isfinite(explained) & (explained < 1 + 1e-9), explained, -1.0)
     return sets[explained.topk(min(beam, len(sets))).indices]
 
@@ -254,7 +259,7 @@ def _together(found: Tensor, smaller: Tensor, beam: int, gram: Tensor, pull: Ten
 def _extended(gram: Tensor, pull: Tensor, sets: Tensor, beam: int) -> dict[tuple[int, ...], float]:
     """The best sets of one column more than ``sets [B, k]``, with minus the share of the target that each explains."""
     inner = gram[sets[:, :, None], sets[:, None, :]]
-    eye = 1e-13 * torch.eye(inner.shape[-1], dtype=gram.dtype)
+    eye = 1e-13 * torch.eye(inner.shape[-1], dtype=gram.dtype)  # 450 roundings, as in ``_together``
     cross = gram[sets]
     solved = torch.linalg.solve(inner + eye, torch.cat([cross, pull[sets][..., None]], -1))
     coefficients = solved[..., -1]
@@ -265,6 +270,7 @@ def _extended(gram: Tensor, pull: Tensor, sets: Tensor, beam: int) -> dict[tuple
     gain.scatter_(1, sets, -1.0)
     total = torch.where(gain >= 0, explained[:, None] + gain, -1.0)
     count = gram.shape[0]
+    # A set is met once for each of its subsets in the beam: four times as many before they are joined. A round number.
     best = total.flatten().topk(min(4 * beam, total.numel()))
     kept: dict[tuple[int, ...], float] = {}
     for value, place in zip(best.values.tolist(), best.indices.tolist(), strict=True):
@@ -282,7 +288,7 @@ def _solved(
 ) -> Subset | None:
     columns = unit[:, chosen]
     q, r = torch.linalg.qr(columns)
-    if float(r.diagonal().abs().min()) < 1e-10:
+    if float(r.diagonal().abs().min()) < 1e-10:  # beyond this, coefficients have 6 digits at most
         return None
     solution = torch.linalg.solve_triangular(r, (q.T @ goal)[:, None], upper=True)[:, 0]
     residual = goal - columns @ solution

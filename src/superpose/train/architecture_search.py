@@ -78,7 +78,7 @@ def search(
     data: Dataset | tuple[Any, Any],
     *,
     parameters: int | None = None,
-    time_limit: float = 60.0,
+    time_limit: float = 60.0,  # a minute; a round number
     steps: int | None = None,
     shapes: Sequence[Sequence[Width]] | None = None,
     degree: int | Sequence[int] | None = None,
@@ -245,6 +245,7 @@ class _Search:
                 ranked = list(dict.fromkeys(one.architecture for one in self._ranked() if one.architecture.hidden))
                 if not ranked:
                     break
+                # The best two in turn. Seeds lie 1000 apart so that runs with neighbouring seeds share no start.
                 self._enter(ranked[number % min(2, len(ranked))], self.seed + 1000 * number)
             else:
                 break
@@ -271,6 +272,7 @@ class _Search:
         for trial in self._ranked():
             least.setdefault(trial.architecture.hidden, trial.error)
         errors = sorted(least.values())
+        # Three, so that two shapes do not agree by chance.
         return len(errors) >= 3 and errors[2] <= RULES.same * errors[0]
 
     def _ranked(self) -> list[Trial]:

@@ -18,6 +18,7 @@ _HIDDEN_BLEND, _HIDDEN_MARGIN = 0.6, 0.03
 # highest few activations stand above the next, between these shares of the activations' range; but not by more than the
 # least share beyond what nodes could be if inputs met in any combination.
 _MIN_ROOM, _MAX_ROOM = 0.03, 0.25
+# Of 4, 6 and 8 distances, 8 served best (docs/lab/training.md); how many of the highest was not compared.
 _HIGHEST, _REACHES = 8, 8.0
 
 

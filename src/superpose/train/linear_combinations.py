@@ -35,11 +35,11 @@ def detect(slopes: Tensor, error: float) -> Combinations | None:
     n = slopes.shape[1]
     # Steep places say no more than others.
     sizes = slopes.norm(dim=1, keepdim=True)
-    slopes = slopes / (sizes + sizes.median() + 1e-300)
+    slopes = slopes / (sizes + sizes.median() + 1e-300)  # no division by zero
     gram = slopes.T @ slopes
     # Slopes that are no numbers make none that is less than anything, and so no sum.
     lengths = gram.diagonal().sqrt()
-    cosines = (gram / (lengths[:, None] * lengths).clamp(min=1e-300)).abs().clamp(max=1)
+    cosines = (gram / (lengths[:, None] * lengths).clamp(min=1e-300)).abs().clamp(max=1)  # no division by zero
     angles = ((1 - cosines) / 2).sqrt()
     close = torch.nonzero(torch.triu(angles < min(_MAX_ANGLE, _ERRORS * error + _FLOOR), diagonal=1)).tolist()
     pairs = sorted((float(angles[i, j]), i, j) for i, j in close)

@@ -20,6 +20,7 @@ class TerminalProgress:
             from rich.console import Console
             from rich.live import Live
 
+            # Smooth to the eye; a round number.
             self._live = Live(console=Console(stderr=True), transient=True, refresh_per_second=8)
             self._live.start()
 

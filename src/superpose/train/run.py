@@ -149,6 +149,7 @@ class Run:
             # All rows' features, and a little more: fresh samples reach about a range / n beyond those seen, and a
             # cubic that goes on is far nearer to the function there than the straight line outside the grid.
             seen = self.model.scale_inputs(self.data.x.to(device))
+            # Four times the range / n, with a margin for uneven samples; 2% at most. Round numbers.
             margin = min(0.02, 4 / len(seen))
             points = grid.adapted_breakpoints(seen, layer.grid_size, blend=self.settings.blend, margin=margin)
             layer.set_knots(grid.extended_knots(points, layer.degree))
@@ -158,6 +159,7 @@ class Run:
 
     def _default_starts(self) -> int:
         constants = Parameters(self.model).size
+        # See ``_FEW_CONSTANTS``.
         return 4 if constants <= _FEW_CONSTANTS else 2 if constants <= 4 * _FEW_CONSTANTS else 1
 
     def _choose_start(self, starts: int) -> None:
@@ -253,4 +255,4 @@ class Run:
 
 def _flat(losses: list[float], window: int) -> bool:
     """Whether the loss fell by less than 1% within the last steps."""
-    return len(losses) > window and losses[-1] > losses[-1 - window] * (1 - 1e-2)
+    return len(losses) > window and losses[-1] > losses[-1 - window] * (1 - 1e-2)  # 1%: a round number

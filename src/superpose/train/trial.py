@@ -53,6 +53,7 @@ class Trial:
         first = architecture.first(data.n_features)
         if first is not None:
             input_layer.compute(model.layer(0), first, architecture.singularities)
+        # Without hidden layers all starts end in the same place. Four are a round number.
         settings = FitSettings(starts=4 if len(widths) > 2 else 1, seed=seed, progress=False)
         self.run = Run(model, data, "lm", settings, None, budget)
         self.sizes = self.run.grids()

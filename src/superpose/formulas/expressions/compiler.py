@@ -357,4 +357,5 @@ def _on_data(model: KAN, data: Dataset | Tensor, splines: Sequence[Edge]) -> KAN
 def _power_of_two(values: Tensor) -> Tensor:
     """For each column ``[n]`` the least power of two that no value exceeds; 1 for zeros."""
     size = values.abs().amax(0)
+    # Between these limits the reciprocal of the power is finite as well.
     return torch.where(size > 0, torch.exp2(torch.log2(size.clamp(min=1e-300)).ceil()), 1.0).clamp(1e-300, 1e300)

@@ -134,7 +134,7 @@ class ConstantFit:
 
         return template, slots, torch.tensor(start, dtype=torch.float64), model
 
-    def fit(self, expression: sympy.Expr, steps: int = 30) -> Fitted:
+    def fit(self, expression: sympy.Expr, steps: int = 30) -> Fitted:  # a round number
         """Least squares in all of an expression's floats at once, by Levenberg-Marquardt."""
         import sympy
 
@@ -149,6 +149,7 @@ class ConstantFit:
             finite = bool(torch.isfinite(jacobian).all())
             return LeastSquares(jacobian, (model(values) - self.y) / unit) if finite else None
 
+        # The error then changes by far less than ``9 / rows``, by which forms are compared (``variances``).
         stopping = Stopping(steps, loss=_ROUNDING, relative=1e-6, late=self.deadline.passed)
         values, best = minimise(lambda v: self._squares(model(v)), linearised, values, _DAMPING, stopping)
         fitted = {slot: sympy.Float(float(value)) for slot, value in zip(slots, values, strict=True)}
@@ -175,6 +176,7 @@ class ConstantFit:
         scale = jacobian.square().sum(0).sqrt()
         scale = torch.where(scale > 0, scale, 1.0)
         unit = jacobian / scale
+        # 45 times the rounding of float64, for a matrix whose diagonal is 1.
         inverse = torch.linalg.pinv(unit.T @ unit, hermitian=True, rtol=1e-14)
         spread = (max(error, _FLOOR) * inverse.diagonal().clamp(min=0)).sqrt() / scale
         return {float(value): float(width) for value, width in zip(values, spread, strict=True)}
@@ -197,6 +199,7 @@ class ConstantFit:
                     continue
                 changed = _replaced(current.expression, value, simple)
                 if changed is not None:
+                    # The other constants begin near their values: fewer steps than in a first fit. A round number.
                     trial = self.fit(changed, steps=12)
                     if self._acceptable(trial.error, more * current.error):
                         current = trial
@@ -226,6 +229,7 @@ class ConstantFit:
         import sympy
 
         terms = [term for term in sympy.Add.make_args(current.expression) if term.free_symbols]
+        # Of two terms, each disappears when its factor is set to 0, which is tried anyway.
         if len(terms) < 3 or not math.isfinite(current.error):
             return current
         values = torch.stack([self.values(term) for term in terms], -1)
@@ -238,6 +242,7 @@ class ConstantFit:
             if self.deadline.passed():
                 break
             chosen = [sympy.Float(1.0) * terms[index] for index in sorted(subset.columns)]
+            # Any start but 0, which SymPy would drop.
             trial = self.fit(sympy.Add(*chosen, sympy.Float(1e-3)))
             if self._acceptable(trial.error, current.error):
                 return trial
@@ -303,7 +308,9 @@ def _proposals(current: Fitted, wider: float) -> list[tuple[float, sympy.Expr]]:
         width = wider * current.errors.get(value, 0.0)
         for tier, simple in simple_values(value, width, current.error < _RULES.exact):
             distance = abs(float(simple) - value)
+            # Standard errors of exact data may be smaller than rounding: equal to 9 digits is near. Round numbers.
             if distance <= max(_RULES.distance * width, 1e-9 * max(abs(value), 1e-3 * (tier > 0))):
+                # No division by zero.
                 found.append((tier - (value in exponents), distance / max(width, 1e-300), value, simple))
     found.sort(key=lambda item: (item[0], item[1]))
     return [(value, simple) for _, _, value, simple in found]

@@ -95,6 +95,7 @@ class Formula:
         fitted to a simplified formula, as :func:`superpose.discover` does: this gives the same formula.
         """
         generator = torch.Generator().manual_seed(0)
+        # More than are used, since the model need not be finite at all of them. A round number.
         shares = torch.rand(4 * _MAX_ROWS, len(model.feature_names), generator=generator, dtype=torch.float64)
         x = model.input_center.double().cpu() + (2 * shares - 1) * model.input_scale.double().cpu()
         with torch.no_grad():
@@ -144,6 +145,7 @@ class Formula:
             return texts[0]
         return "\n".join(f"{name} = {text}" for name, text in zip(self.target_names, texts, strict=True))
 
+    # Of the 16 digits of float64, 12 show no rounding: ``0.1`` and not ``0.10000000000000001``.
     def texts(self, digits: int = 12) -> list[str]:
         """The expressions of the targets as text, with this many digits to a number.
 
@@ -161,7 +163,7 @@ class Formula:
 
     def short(self) -> list[str]:
         """The expressions of the targets as text, with six digits to a number."""
-        return self.texts(6)
+        return self.texts(6)  # enough to read; a round number
 
     def _plain(self, expression: sympy.Expr) -> sympy.Expr:
         """An expression with constants as numbers where a column has their name."""
@@ -171,6 +173,7 @@ class Formula:
         names = {taken.get(name, name) for name in self.feature_names}
         # E**u is the function exp, which stays.
         constants = {one for one in expression.atoms(sympy.NumberSymbol) if str(one) in names}
+        # 17 digits determine a float64.
         return expression.xreplace({one: sympy.Float(one.evalf(17)) for one in constants})
 
     def latex(self) -> str:
@@ -180,7 +183,7 @@ class Formula:
         printer = _latex_printer(names, spelt_out="e" in self.feature_names)
         lines = []
         for name, expression in zip(self.target_names, self.expressions, strict=True):
-            right = printer.doprint(_rounded(self._plain(expression), 6))
+            right = printer.doprint(_rounded(self._plain(expression), 6))  # six digits, as in ``short``
             lines.append(f"{_latex_name(name)} = {right}")
         return " \\\\\n".join(lines)
 
@@ -285,7 +288,7 @@ def _written_out(
     return tuple(unit(scale, node, center) for node, center, scale in outputs)
 
 
-def _rounded(expression: sympy.Expr, digits: int = 12) -> sympy.Expr:
+def _rounded(expression: sympy.Expr, digits: int = 12) -> sympy.Expr:  # as in :meth:`Formula.texts`
     """The expression with floats of this many digits, for reading."""
     import sympy
 

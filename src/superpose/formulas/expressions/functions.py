@@ -118,7 +118,7 @@ def linear_in(expression: sympy.Expr, symbol: sympy.Symbol) -> bool:
     return symbol not in slope.free_symbols or symbol not in slope.expand().free_symbols
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=64)  # sets of names that are remembered; a round number
 def _allowed(functions: tuple[str, ...]) -> frozenset[_Head]:
     found = {head for name in functions for head in _heads(find(name).expression)}
     for name, other in EQUIVALENT.items():

@@ -16,7 +16,7 @@ _MAX_NUMBER = 1e300
 
 def to_number(expression: sympy.Expr) -> float:
     """A number as the nearest float."""
-    value = expression.evalf(25)
+    value = expression.evalf(25)  # more than the 17 digits that determine a float64
     if not value.is_real or not abs(value) < _MAX_NUMBER:
         raise OptionError(f"the expression holds {expression}, which is no finite real number")
     return float(value)

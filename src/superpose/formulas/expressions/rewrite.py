@@ -34,6 +34,7 @@ def canonical(expression: sympy.Expr, *, multiply_out: bool) -> sympy.Expr:
         rule = _rules().get(node.func)
         if rule is not None:
             node = rule(node)
+        # Higher powers have many terms, which ``_MAX_TERMS`` would refuse for most sums. 6 is a round number.
         if multiply_out and isinstance(node, sympy.Pow) and node.exp.is_Integer and 2 <= node.exp <= 6:
             node = _multiplied_out(node)
         if isinstance(node, sympy.Mul):
@@ -42,6 +43,7 @@ def canonical(expression: sympy.Expr, *, multiply_out: bool) -> sympy.Expr:
                 node = _multiplied_out(node) if any(part.is_Add for part in node.args) else node
         return node
 
+    # A rule may bring an expression into the form of another. Four passes are a round number.
     for _ in range(4):
         rewritten = rewrite(expression)
         if rewritten == expression:
@@ -104,7 +106,7 @@ def _exponential(node: sympy.Expr) -> sympy.Expr:
 
 
 def _bounded_exp(value: float) -> float:
-    return math.exp(max(-700.0, min(700.0, value)))
+    return math.exp(max(-700.0, min(700.0, value)))  # exp(709.8) overflows
 
 
 def _logarithm(node: sympy.Expr) -> sympy.Expr:
@@ -140,7 +142,7 @@ def _divided(term: sympy.Expr, size: float) -> sympy.Expr:
     import sympy
 
     coefficient, rest = term.as_coeff_Mul()
-    if rest != 1 and abs(abs(float(coefficient)) / size - 1) < 1e-12:
+    if rest != 1 and abs(abs(float(coefficient)) / size - 1) < 1e-12:  # equal up to rounding
         return sympy.sign(coefficient) * rest
     return term / size
 
@@ -192,9 +194,10 @@ def _sine(node: sympy.Expr) -> sympy.Expr:
     turns = round(phase / math.pi)
     phase -= turns * math.pi
     sign *= -1 if turns % 2 else 1
+    # Phases that agree to 6 digits are equal. A round number, since fitted phases hold rounding and noise.
     if phase <= -math.pi / 2 + 1e-6:
         phase, sign = phase + math.pi, -sign
-    if abs(phase - math.pi / 2) < 1e-6:
+    if abs(phase - math.pi / 2) < 1e-6:  # as above
         return sign * sympy.cos(rest, evaluate=False) if phase == math.pi / 2 else sign * sympy.sin(rest + phase)
     return sign * sympy.sin(rest + sympy.Float(phase)) if phase else sign * sympy.sin(rest)
 

@@ -66,26 +66,34 @@ def simple_values(value: float, width: float, exact: bool) -> list[tuple[int, sy
     import sympy
 
     limits = _PRECISION
-    size = max(abs(value), 1e-12)
+    size = max(abs(value), 1e-12)  # no division by zero
     relative = width / size
     found: list[tuple[int, sympy.Expr]] = [(0, sympy.Integer(0))]
+    # Larger integers are no simple values. A round number.
     if width < limits.spacing and abs(value) < 1e9:
         found.append((1, sympy.Integer(round(value))))
     if relative < limits.coarse:
+        # The order of the tiers and the denominators were set by hand, here and below; nothing was measured.
         found += [(2, q) for q in _fractions(value, (2, 3, 4), width)]
         sign = 1 if value > 0 else -1
         found += [(2, sign * q * sympy.pi) for q in (sympy.Rational(1, 2), 1, 2)]
     if relative < limits.fine and size < limits.largest:
+        # Set by hand as above.
         found += [(3, q) for q in _fractions(value, (5, 6, 8, 10), width)]
         for power in (1, -1, 2, -2):
             unit = math.pi**power
+            # Halves to quarters, sixths, and powers of two up to 1/16. Set by hand.
             near = _fractions(value / unit, (1, 2, 3, 4, 6, 8, 16), width / unit)
+            # Tier 4: rarer than fractions (3). Tier 6, below: the rarest.
             found += [(4, q * sympy.pi**power) for q in near if abs(q.p) <= limits.plain_numerator]
             if exact or width / unit < limits.many_multiples:
+                # The densest set: the last tier.
                 found += [(6, q * sympy.pi**power) for q in near if abs(q.p) > limits.plain_numerator]
+        # Multiples of e are rarer than those of pi (4): tier 5, halves at most. Set by hand.
         found += [(5, q * sympy.E) for q in _fractions(value / math.e, (1, 2), width)]
     if relative < limits.root and size < limits.largest_root:
-        # The square of a constant has the standard error 2 * size * width.
+        # The square of a constant has the standard error 2 * size * width. Tier 5, as rare as e; halves and thirds
+        # were set by hand.
         wider = 2 * size * width * limits.spacing / limits.root_spacing
         found += [
             (5, sympy.sign(q) * sympy.sqrt(abs(q))) for q in _fractions(value * abs(value), (1, 2, 3), wider) if q
@@ -99,14 +107,20 @@ def _exact_values(value: float) -> list[tuple[int, sympy.Expr]]:
     """Values of the densest sets: roots of fractions, roots of pi, cubes of pi, and large denominators."""
     import sympy
 
+    # Exact data allow denser sets. Their denominators, and 100 for squares up to 10**2, were set by hand.
     squares = [q for q in _fractions(value * abs(value), (1, 2, 3, 4, 5, 6, 8)) if 0 < abs(q) < 100]
-    found = [(5, sympy.sign(q) * sympy.sqrt(abs(q))) for q in squares]
+    found = [(5, sympy.sign(q) * sympy.sqrt(abs(q))) for q in squares]  # tier 5, as other roots
     for root in (sympy.sqrt(sympy.pi), sympy.sqrt(2 * sympy.pi)):
         for unit, symbol in ((float(root), root), (1 / float(root), 1 / root)):
+            # Roots of pi as normal distributions have them, in the tier of roots; set by hand.
             found += [(5, q * symbol) for q in _fractions(value / unit, (1, 2, 4))]
+    # Cubes of pi, and below twelfths and other denominators, in the last tier; set by hand.
     for power in (3, -3):
+        # As for squares of pi.
         found += [(6, q * sympy.pi**power) for q in _fractions(value / math.pi**power, (1, 2, 3, 4, 6, 8))]
+    # Set by hand as above.
     found += [(6, q * sympy.pi**power) for power in (1, -1) for q in _fractions(value / math.pi**power, (12,))]
+    # Set by hand as above.
     found += [(6, q) for q in _fractions(value, (7, 9, 12, 15, 16, 20, 25, 32, 50, 64, 100, 1000))]
     return found
 
@@ -115,7 +129,7 @@ def _fractions(value: float, denominators: tuple[int, ...], width: float = 0.0) 
     """The nearest fractions, for denominators whose fractions lie further apart than the value is uncertain."""
     import sympy
 
-    if not abs(value) < 1e9:
+    if not abs(value) < 1e9:  # as for integers in ``simple_values``
         return []
     usable = [q for q in denominators if round(value * q) and width * q < _PRECISION.spacing]
     return [sympy.Rational(round(value * q), q) for q in usable]

@@ -250,6 +250,7 @@ class Recognition:
             # One node per layer leaves the curves no freedom but an affine map: they need no straightening.
             yield prune(model, self.data), (least,)
         yield from self.with_squares(model, noise)
+        # With noise, its variance; without, 1e-4, the default of :func:`straighten`.
         straight = straighten(model, self.data, min_strength=max(1e-4, noise**2), time_limit=self.deadline.left())
         # Where the network's own error exceeds every tolerance, that error is the tolerance.
         yield (

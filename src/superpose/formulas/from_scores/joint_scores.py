@@ -103,6 +103,7 @@ class JointSearch:
         self.count_without_products = len(every)
         for k in self.others:
             p = network_scores[few].softmax(-1)[:, k]
+            # ``_MIN_WEIGHT`` of one score: rows whose class is certain count a little.
             weights = (p * (1 - p)).clamp(min=1e-3)
             every += terms.best_products(
                 strong, doubles, network_scores[few, k], weights, JOINT.products, deadline=deadline
@@ -164,7 +165,7 @@ class JointSearch:
         p = one.scores.softmax(-1)
         found: list[tuple[float, int, int]] = []
         for k in self.others:
-            curvature = (p[:, k] * (1 - p[:, k])).clamp(min=1e-12)
+            curvature = (p[:, k] * (1 - p[:, k])).clamp(min=1e-12)  # rows that are certain
             gain = self.dictionary.gains(one.chosen[k], gradient[:, k], curvature, JOINT.floor)[:count]
             top = gain.topk(min(JOINT.proposals, len(gain)))
             found += [(value, k, term) for value, term in zip(top.values.tolist(), top.indices.tolist(), strict=True)]

@@ -55,6 +55,7 @@ class LabelNoiseHead(Head):
         return cls("sigmoid", head.classes, head.scale, head.name, low, high)
 
     def _probability(self, scores: Tensor) -> Tensor:
+        # Finite logarithms; flip rates of interest are 0.02 and more.
         return (self.low + (self.high - self.low) * torch.sigmoid(scores[:, 0])).clamp(1e-9, 1 - 1e-9)
 
     def _derivative(self, scores: Tensor) -> Tensor:
@@ -71,4 +72,5 @@ class LabelNoiseHead(Head):
 
     def hessian_root(self, scores: Tensor, y: Tensor) -> Tensor:
         p = self._probability(scores)
+        # Where the sigmoid is flat, far from a boundary, the curvature would vanish. A round number.
         return (self._derivative(scores).square() / (p * (1 - p))).clamp(min=1e-12).sqrt()[:, None, None]

@@ -84,7 +84,7 @@ class ScoreProblem(ConstantFit):
         """The deviance with the best factor."""
         return self.fit(expression).error
 
-    def fit(self, expression: sympy.Expr, steps: int = 40) -> Fitted:
+    def fit(self, expression: sympy.Expr, steps: int = 40) -> Fitted:  # a round number
         """Damped Fisher scoring in all of an expression's floats and the factor at once."""
         import sympy
 
@@ -102,6 +102,7 @@ class ScoreProblem(ConstantFit):
             finite = bool(torch.isfinite(matrix).all() & torch.isfinite(gradient).all())
             return NormalEquations(matrix, gradient, floor=0.0, ridge=_RIDGE) if finite else None
 
+        # Far below 4 / 8192 = 5e-4, by which deviances of 8192 rows are compared (``_acceptable``).
         stopping = Stopping(steps, loss=_CERTAIN, relative=1e-7, absolute=1e-12, late=self.deadline.passed)
         theta, best = minimise(lambda t: self.deviance(model(t)), linearised, theta, _DAMPING, stopping)
         fitted = {slot: sympy.Float(float(value)) for slot, value in zip(slots, theta[1:], strict=True)}
@@ -117,8 +118,8 @@ class ScoreProblem(ConstantFit):
         """
         if not self.free_factor or best * len(self.y) >= _GAP:
             return theta
-        scores, low, high = model(theta), -30.0, 0.0
-        for _ in range(40):
+        scores, low, high = model(theta), -30.0, 0.0  # exp(-30) = 1e-13: even huge scores become small
+        for _ in range(40):  # halves the interval to 30 / 2**40 = 3e-11
             middle = (low + high) / 2
             certain = self.deviance(math.exp(middle) * scores)
             low, high = (low, middle) if certain * len(self.y) < _GAP else (middle, high)
@@ -147,7 +148,8 @@ class ScoreProblem(ConstantFit):
         matrix, _ = self._equations(model, self._tempered(model, theta, best))
         if not bool(torch.isfinite(matrix).all()):
             return {}
-        scale = matrix.diagonal().sqrt().clamp(min=1e-150)
+        scale = matrix.diagonal().sqrt().clamp(min=1e-150)  # its square is not 0
+        # 4500 times the rounding of float64, for a matrix whose diagonal is 1. A round number.
         inverse = torch.linalg.pinv(matrix / scale / scale[:, None], hermitian=True, rtol=1e-12)
         width = (inverse.diagonal().clamp(min=0) / len(self.y)).sqrt() / scale
         return {float(value): float(one) for value, one in zip(theta[1:], width[1:], strict=True)}

@@ -112,7 +112,7 @@ def of_strongest(singles: Sequence[Term], targets: Tensor) -> list[Term]:
         return list(singles)
     values = torch.stack([term.values for term in singles], 1)
     values = (values - values.mean(0)) / values.std(0)
-    targets = (targets - targets.mean(0)) / targets.std(0).clamp(min=1e-300)
+    targets = (targets - targets.mean(0)) / targets.std(0).clamp(min=1e-300)  # no division by zero
     correlations = (values.T @ targets).abs().amax(1).tolist()
     best = {column: max(f for f, term in zip(correlations, singles, strict=True) if column in term.columns)
             for column in columns}  # fmt: skip
@@ -144,7 +144,7 @@ def best_products(
     weights = weights / weights.sum()
     root = weights.sqrt()
     centred = root * (target - weights @ target)
-    centred = centred / centred.norm().clamp(min=1e-300)
+    centred = centred / centred.norm().clamp(min=1e-300)  # no division by zero
     tall = torch.stack([term.values for term in heads])
     best: list[tuple[float, int, int, bool]] = []
     for place, one in enumerate(sums):
@@ -159,8 +159,9 @@ def best_products(
                 usable = _is_usable(values.T)
                 values = values - (values @ weights)[:, None]
                 values = values * root
-                correlations = ((values @ centred) / values.norm(dim=1).clamp(min=1e-300)).abs()
+                correlations = ((values @ centred) / values.norm(dim=1).clamp(min=1e-300)).abs()  # no division by zero
                 correlations = torch.where(usable & torch.isfinite(correlations), correlations, 0.0)
+                # Three of each block, so that one sum does not take all places. A round number.
                 top = correlations.topk(min(3, len(correlations)))
                 best += [
                     (share, start + which, place, over)

@@ -98,9 +98,10 @@ def additive(problem: Subproblem, good: float, deadline: Deadline) -> list[Guess
         if fitted is not None:
             coarse.append(fitted)
     least = min((one.error for one in coarse), default=1.0)
+    # Sums that err by less than 0.1 of the spread are refined in any case. A round number.
     promising = [one for one in coarse if one.error < max(_SPLINES.promising * min(least, good), 0.1)]
     fine = []
-    for one in sorted(promising, key=lambda one: one.error)[:5]:
+    for one in sorted(promising, key=lambda one: one.error)[:5]:  # five fits of fine splines at most: a round number
         if deadline.passed():
             break
         fine.append(_refined(problem, one))
@@ -109,7 +110,7 @@ def additive(problem: Subproblem, good: float, deadline: Deadline) -> list[Guess
     # Of outer functions that serve equally well the plainest is the true one.
     fine = [one for one in fine if one.error <= max(_SPLINES.near * least, 1e-9)]
     found: list[Guess] = []
-    for one in sorted(fine, key=lambda one: one.outer.complexity)[:3]:
+    for one in sorted(fine, key=lambda one: one.outer.complexity)[:3]:  # the simplest three; a round number
         if deadline.passed():
             break
         found += _read(problem, one, deadline)
@@ -128,8 +129,9 @@ def _refined(problem: Subproblem, fitted: _Sum) -> _Sum:
 def _fit(problem: Subproblem, outer: OuterFunction, size: int) -> _Sum | None:
     """The sum of splines; None if rows are too few or not finite, or a column has one value only on them."""
     rows = torch.arange(len(problem.y)) if outer.rows is None else outer.rows
+    # Four rows for each coefficient; a round number.
     size = min(size, len(rows[: _SPLINES.rows]) // (4 * problem.x.shape[1]) - _SPLINES.degree)
-    if size < 4:
+    if size < 4:  # fewer intervals show no curve; a round number
         return None
     x, goal, weight = kept(problem.x, problem.weight, outer, _SPLINES.rows)
     low, high = x.amin(0), x.amax(0)
@@ -141,7 +143,7 @@ def _fit(problem: Subproblem, outer: OuterFunction, size: int) -> _Sum | None:
     # A constant can stand in any of the curves: it does in the first.
     rest = matrix[:, 1:, 1:].flatten(1)
     matrix = torch.cat([matrix[:, 0], rest], -1) * weight[:, None]
-    held = len(x) // 5
+    held = len(x) // 5  # a fifth, as ``held_out`` of surrogates
     goal = goal * weight
     if not bool(torch.isfinite(matrix).all()) or not bool(torch.isfinite(goal).all()):
         return None
@@ -170,10 +172,12 @@ def _read(problem: Subproblem, fitted: _Sum, deadline: Deadline) -> list[Guess]:
     choices: list[list[tuple[int, Guess | None]]] = []
     for i, ((points, values), symbol) in enumerate(zip(parts, problem.symbols, strict=True)):
         centred = values - values.mean()
+        # A curve of a millionth of the largest is flat. A round number.
         if float(centred.std(correction=0)) < 1e-6 * spread:
             continue
         until = deadline.sub(_SPLINES.seconds)
         guesses = _recognised((points, centred), symbol, spread, enough, outer.name == "exp", until)
+        # Three for each curve, within ``combinations``.
         own: list[tuple[int, Guess | None]] = [(i, guess) for guess in guesses[:3]]
         if not guesses or guesses[0].error > _SPLINES.promising * enough:
             own = [(i, None), *own[:1]]
@@ -190,6 +194,7 @@ def _read(problem: Subproblem, fitted: _Sum, deadline: Deadline) -> list[Guess]:
                 terms.append(sympy.Function(spline.name, real=True)(problem.symbols[i]))
             else:
                 terms.append(guess.expression)
+        # A constant to be fitted: SymPy drops 0.
         inside = sympy.Add(*terms) if splines else sympy.Add(*terms, sympy.Float(rest or 1e-9))
         errors = [enough if guess is None else guess.error for _, guess in combination]
         size = outer.complexity + sum(WEIGHTS.spline if guess is None else guess.size for _, guess in combination)
@@ -210,6 +215,7 @@ def _recognised(
     points, values = points[order], values[order]
     own = Subproblem(points[:, None], values, torch.ones_like(values), [symbol], spread, lambda inner: inner)
     guesses = curves(own, deadline, enough=enough)
+    # 18 is ``plain`` of ``curve.py``: smaller guesses are no chance.
     if product and not (guesses and guesses[0].error < enough and guesses[0].size < 18):
         factor = values.exp()
         own = Subproblem(points[:, None], factor, 1 / factor, [symbol], spread, sympy.log)

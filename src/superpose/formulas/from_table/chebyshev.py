@@ -44,6 +44,7 @@ def integral(coefficients: Tensor, x: Tensor) -> Tensor:
         if n == 0:
             integrated[1] += value
         elif n == 1:
+            # T_1 = x, and x^2 / 2 = T_2 / 4 + 1/4
             integrated[2] += value / 4
         else:
             integrated[n + 1] += value / (2 * (n + 1))

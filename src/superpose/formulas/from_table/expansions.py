@@ -66,6 +66,7 @@ def expansions(problem: Subproblem, deadline: Deadline, *, quick: bool = False) 
             break
         rows = slice(None) if outer.rows is None else outer.rows
         row_weight = weight[rows] * outer.weights
+        # No row may outweigh all others. A round number.
         row_weight = row_weight.clamp(max=1e3 * float(row_weight.median()))
         found += _sums(problem, outer, dictionary, rows, row_weight, triples)
         if min((g.error for g in found), default=1.0) < _EXACT:
@@ -94,7 +95,7 @@ def _sums(
         kept = [
             (k, c) for k, c, stays in zip(subset.columns, subset.coefficients.tolist(), large, strict=True) if stays
         ]
-        size = outer.complexity + sum(3 + dictionary.cost(k) for k, _ in kept)
+        size = outer.complexity + sum(3 + dictionary.cost(k) for k, _ in kept)  # three nodes: sum, product, coefficient
 
         def make(kept: list[tuple[int, float]] = kept) -> sympy.Expr:
             return problem.lift(outer.outside(dictionary.combination(*zip(*kept, strict=True))))
@@ -113,6 +114,7 @@ def _quotients(
     matrix = torch.cat([values, -outer.values[:, None] * values[:, 1:]], -1) * weight[:, None]
     # The plainest terms above and below come first.
     order = sorted(range(matrix.shape[1]), key=lambda k: dictionary.cost(k if k < count else k - count + 1))
+    # Five terms, those above and below together. A round number.
     mixed = best_subsets(matrix[:, order], outer.values * weight, problem.spread, most=5)
     subsets = [replace(s, columns=tuple(order[k] for k in s.columns)) for s in mixed]
     made = []
@@ -123,10 +125,12 @@ def _quotients(
         bottom = torch.ones_like(outer.values)
         for k, c in under:
             bottom = bottom + c * values[:, k]
+        # A pole among the rows; a round number.
         if not over or not under or bool((bottom.abs() < 1e-6 * bottom.abs().mean()).any()):
             continue
         residual = (matrix[:, list(subset.columns)] @ subset.coefficients - outer.values * weight) / bottom
         error = float(residual.square().mean().sqrt()) / problem.spread
+        # Four: the nodes of ``1 / (1 + ...)``. Three: sum, product and coefficient of a term.
         size = outer.complexity + 4 + sum(3 + dictionary.cost(k) for k, _ in over + under)
 
         def make(over: list[tuple[int, float]] = over, under: list[tuple[int, float]] = under) -> sympy.Expr:
@@ -144,8 +148,9 @@ def _worthwhile(subsets: list[Subset]) -> list[Subset]:
     for size in sorted({len(s.columns) for s in subsets}):
         same = [s for s in subsets if len(s.columns) == size]
         least = min(s.error for s in same)
+        # As ``clearly`` of law_pool.py; and near the best are 1.5 times its error. Chosen on the AI Feynman equations.
         if least < 0.7 * best or least < _EXACT:
-            kept += [s for s in same if s.error <= max(1.5 * least, _EXACT)]
+            kept += [s for s in same if s.error <= max(1.5 * least, _EXACT)]  # near the best: see above
         best = min(best, least)
         if best < _EXPANSIONS.rounding:
             break

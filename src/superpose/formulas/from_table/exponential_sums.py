@@ -121,10 +121,11 @@ def _evenly(x: Tensor, y: Tensor, weight: Tensor) -> Tensor | None:
     """The curve at evenly spaced points, by a least-squares spline; None if the rows leave it open."""
     count = min(_PENCIL.intervals, len(x) // 10)
     low, high = x.min(), x.max()
-    if count < 4 or not bool(high > low):
+    if count < 4 or not bool(high > low):  # fewer than 40 rows; a round number
         return None
     knots = grid.uniform_knots(low[None], high[None], count, _PENCIL.degree)
     matrix = reference.dense_basis(knots, _PENCIL.degree, "none", x[:, None])[:, 0] * weight[:, None]
+    # Decides coefficients that no row determines: 1e-18 in the normal equations. A round number.
     matrix = torch.cat([matrix, 1e-9 * matrix.square().sum(0).max().sqrt() * torch.eye(matrix.shape[1]).to(matrix)])
     goal = torch.cat([y * weight, y.new_zeros(matrix.shape[1])])
     if not bool(torch.isfinite(matrix).all()) or not bool(torch.isfinite(goal).all()):
@@ -138,17 +139,20 @@ def _evenly(x: Tensor, y: Tensor, weight: Tensor) -> Tensor | None:
 def _rates(even: Tensor, length: float) -> Iterator[tuple[list[complex], int]]:
     """Rates, one of each conjugate pair, and how many powers of the variable stand beside them, few first."""
     hankel = even.unfold(0, _PENCIL.window + 1, 1)
+    # No division by zero.
     _, _, rows = torch.linalg.svd(hankel / even.abs().max().clamp(min=1e-300), full_matrices=False)
     step = length / (len(even) - 1)
     seen = set()
     for count in range(1, _PENCIL.rates + 1):
         space = rows[:count].T
         shift = torch.linalg.lstsq(space[:-1], space[1:]).solution
+        # Finite logarithms: 1e-6 is a fall beyond ``steepest``.
         found = [complex(z) for z in torch.linalg.eigvals(shift).tolist() if abs(z) > 1e-6]
         rates = [complex(math.log(abs(z)), math.atan2(z.imag, z.real)) / step for z in found]
         if len(rates) < count or any(abs(rate.real) * length > _PENCIL.steepest for rate in rates):
             continue
         powers = sum(1 for rate in rates if abs(rate) * length < _PENCIL.still)
+        # One rate of each conjugate pair, and real rates, whose imaginary parts are rounding.
         kept_rates = sorted(
             (rate for rate in rates if abs(rate) * length >= _PENCIL.still and rate.imag > -1e-9 / length), key=abs
         )
@@ -198,9 +202,11 @@ def _fitted(problem: Subproblem, outer: OuterFunction, inner: sympy.Expr, count:
     """With the rates fitted to the rows themselves: those of the pencil are as good as the spline."""
     symbol = problem.symbols[0]
     x, y, weight = problem.x[: _PENCIL.fit_rows], problem.y[: _PENCIL.fit_rows], problem.weight[: _PENCIL.fit_rows]
+    # Rates begin as near as the spline allows; as many steps as for each guess (``steps`` of law_pool.py).
     whole = constants.ConstantFit((symbol,), x, y, {}).fit(outer.outside(inner), steps=12).expression
     residual = (torch_function(whole, [symbol])(x[:, 0]) - y) * weight
     error = float(residual.square().mean().sqrt()) / problem.spread
+    # 7.0: about the nodes of one mode, as for scanned rates in curve.py.
     lifted = functools.partial(problem.lift, whole)
     return Guess(
         lifted, error if math.isfinite(error) else math.inf, f"{outer.name} of modes", outer.complexity + 7.0 * count

@@ -78,7 +78,7 @@ def latent_sums(problem: Subproblem, points: Tensor, gradient: Tensor, deadline:
     size = gradient.square().mean(0).sqrt()
     pairs = []
     for i, j in itertools.combinations(range(points.shape[1]), 2):
-        if bool((size[[i, j]] > 1e-6 * size.max()).all()):
+        if bool((size[[i, j]] > 1e-6 * size.max()).all()):  # columns that matter; a round number
             pairs.append(_null(bases, gradient / size, (i, j), float(size[i] / size[j])))
     found: list[Reduction] = []
     for pair in sorted(pairs, key=lambda pair: pair.violation):
@@ -145,6 +145,7 @@ def _curve(
     x = low + (high - low) * (inner + 1) / 2
     ones = torch.ones_like(values)
     own = Subproblem(x[:, None], values, ones, [symbol], spread, lambda expression: factor * expression)
+    # Integrals of slopes err by the violation, ten times it with a margin; never below 1e-9. Round numbers.
     enough = max(10 * pair.violation, 1e-9)
     guesses = curves(own, deadline.sub(_LATENT.seconds), enough=enough)
     return next((guess for guess in guesses if guess.error < max(_LATENT.recognised, enough)), None)

@@ -90,7 +90,7 @@ class LawSearchResult:
 def find_laws(
     data: Dataset,
     *,
-    time_limit: float = 60.0,
+    time_limit: float = 60.0,  # a minute; a round number
     seed: int = 0,
     target: int = 0,
     functions: Sequence[str] | None = None,
@@ -182,7 +182,7 @@ def _allowed_sums(pool: LawPool) -> list[Guess]:
     for subset in best_subsets(dictionary.values[:, kept], y, pool.spread, most=_SETTINGS.summed, keep=1):
         places, coefficients = [kept[k] for k in subset.columns], subset.coefficients.tolist()
         make = functools.partial(dictionary.combination, places, coefficients)
-        size = sum(3 + dictionary.cost(k) for k in places)
+        size = sum(3 + dictionary.cost(k) for k in places)  # three nodes: sum, product, coefficient
         if not found or subset.error < _SETTINGS.clearly * found[-1].error:
             found.append(Guess(make, subset.error, "sum of allowed terms", size))
     return sorted(found, key=lambda guess: guess.error)
@@ -226,8 +226,9 @@ def _whole(expression: sympy.Expr) -> sympy.Expr:
 
     plain = {}
     for number in expression.atoms(sympy.Float):
+        # Denominators up to 100 and sizes up to 1000 are written as fractions: round numbers. 4e-16 is two roundings.
         near = sympy.Rational(number).limit_denominator(100)
-        if near and abs(float(near) - float(number)) <= 4e-16 * abs(float(number)) and abs(near) < 1000:
+        if near and abs(float(near) - float(number)) <= 4e-16 * abs(float(number)) and abs(near) < 1000:  # see above
             plain[number] = near
     return expression.xreplace(plain)
 

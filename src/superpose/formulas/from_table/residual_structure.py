@@ -47,6 +47,7 @@ def structure(x: Tensor, residual: Tensor, used: list[int]) -> float:
         return 0.0
     found = 0.0
     for columns in {tuple(range(x.shape[1])), tuple(used)} - {()}:
+        # 25 rows for each monomial, 200 at most, so that chance predicts little. Round numbers.
         most = max(len(columns) + 1, min(200, len(x) // 25))
         error = fit_surrogate(x[:, columns], residual / size, torch.ones_like(residual), 1.0, most=most).error
         found = max(found, 1 - error**2 / own, _neighbours(x[:, columns], residual / size))
@@ -59,7 +60,7 @@ def _neighbours(x: Tensor, residual: Tensor) -> float:
     It sees what waves or jumps too much for polynomials.
     """
     some, values = x[: _NEIGHBOURS_RULE.rows], residual[: _NEIGHBOURS_RULE.rows]
-    scaled = (some - some.mean(0)) / some.std(0).clamp(min=1e-300)
+    scaled = (some - some.mean(0)) / some.std(0).clamp(min=1e-300)  # no division by zero
     distance = torch.cdist(scaled, scaled)
     distance.fill_diagonal_(math.inf)
     nearest = distance.topk(min(_NEIGHBOURS_RULE.count, len(some) - 1), largest=False).indices

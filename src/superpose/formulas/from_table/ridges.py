@@ -57,7 +57,7 @@ def ridges(x: Tensor, y: Tensor, symbols: list[sympy.Expr]) -> Iterator[Reductio
         for power in (1, 2):
             found.append((_roughness(_sum(some, (1, *signs), power), goal) / variance, (1, *signs, power), "sum"))
     found.sort(key=lambda item: item[0])
-    for ratio, numbers, kind in found[:3]:
+    for ratio, numbers, kind in found[:3]:  # each is a table to search; a round number
         if ratio > _SORTING.good:
             return
         if kind == "product":
@@ -73,7 +73,7 @@ def ridges(x: Tensor, y: Tensor, symbols: list[sympy.Expr]) -> Iterator[Reductio
 
 
 def _exponents(count: int) -> list[tuple[int, ...]]:
-    largest = 2 if count <= 5 else 1
+    largest = 2 if count <= 5 else 1  # 5^5 = 3125 products with powers up to 2; six columns would have 5^6 = 15625
     every = itertools.product(range(-largest, largest + 1), repeat=count)
     kept = []
     for exponents in every:

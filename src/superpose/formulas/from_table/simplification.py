@@ -65,13 +65,14 @@ def simplified(law: sympy.Expr, problem: constants.ConstantFit) -> constants.Fit
     def usable(form: constants.Fitted) -> bool:
         # As chance has it, squares grow with the number of constants that are no longer free.
         fewer = max(0, free - floats(form.expression) - 1)
+        # 1e-20: the square of ``FLOORS.constants``.
         return form.error <= max(least * (1 + (_RULES.allowed + _RULES.allowed_more * fewer) / len(problem.y)), 1e-20)
 
     found = filter(usable, [problem.snapped(form) for form in dict.fromkeys(forms)])
     best = min(found, key=lambda form: _plainness(form.expression), default=fitted)
     while (fewer := _fewer_terms(best.expression, problem, usable)) is not None:
         best = fewer
-    for _ in range(3):
+    for _ in range(3):  # each round takes several fits; a round number
         if problem.deadline.passed():
             break
         shorter = _shorter(best.expression, problem, usable)
@@ -88,6 +89,7 @@ def _into_logarithms(expression: sympy.Expr) -> sympy.Expr:
     def rule(total: sympy.Expr) -> sympy.Expr:
         constant, rest = total.as_coeff_Add()
         factor, logarithm = rest.as_coeff_Mul()
+        # exp(50) = 5e21: no plain factor is larger. A round number.
         if not (isinstance(logarithm, sympy.log) and constant and abs(constant / factor) < 50):
             return total
         size = sympy.exp(constant / factor).evalf()
@@ -183,6 +185,7 @@ def _ratio(linear: sympy.Expr, s: sympy.Expr) -> sympy.Expr | None:
     if set(over) != set(under):
         return None
     ratios = [over[core] / under[core] for core in over]
+    # Four digits: fitted numbers differ by noise; a round number.
     same = all(abs(ratio - ratios[0]) < 1e-4 * abs(ratios[0]) for ratio in ratios)
     return sympy.Add(*ratios) / len(ratios) if same else None
 
@@ -239,7 +242,7 @@ def _shorter(
     if rewrite.complexity(expression) > _RULES.nodes:
         return None
     found = [form for form in _forms(expression, problem) if _plainness(form) < size]
-    for form in sorted(found, key=_plainness)[:3]:
+    for form in sorted(found, key=_plainness)[:3]:  # the plainest three; a round number
         snapped = problem.snapped(form)
         if usable(snapped) and _plainness(snapped.expression) < size:
             return snapped

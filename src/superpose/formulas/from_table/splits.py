@@ -79,6 +79,7 @@ def splits(problem: Subproblem, surrogate: Surrogate) -> Iterator[Split]:
         rest = [k for k in range(problem.x.shape[1]) if k not in split.places]
         groups = list(split.places), rest
         error, values = separate(problem.x, problem.y, problem.weight, problem.spread, groups, product=split.product)
+        # Below 1e-9 surrogates err by rounding. A round number.
         if error <= max(_APART.equal * surrogate.error, 1e-9):
             yield split._replace(error=error, values=values)
 
@@ -111,12 +112,14 @@ def _candidates(problem: Subproblem, surrogate: Surrogate, one_sided: bool) -> l
 
 
 def _change(slopes: Tensor, others: Tensor) -> float:
-    """The median change of slopes, as a share of their size; infinite where they are not known."""
+    """The 80% quantile of the change of slopes, as a share of their median size; infinite where they are not known."""
     size = slopes.square().sum(-1)
     change = (slopes - others).square().sum(-1)
     usable = torch.isfinite(size) & torch.isfinite(change)
+    # Nine rows of ten must have finite slopes. A round number.
     if float(usable.double().mean()) < 0.9 or not float(size[usable].median()) > 0:
         return math.inf
+    # A quantile, since slopes are poor near the boundary; 0.8 was chosen on the AI Feynman equations.
     return math.sqrt(float(change[usable].quantile(0.8)) / float(size[usable].median()))
 
 
@@ -138,6 +141,7 @@ def without(problem: Subproblem, split: Split, solve: Solver, deadline: Deadline
     # How an error of the part moves the target.
     weight = float((problem.y / values).abs().median()) if split.product else 1.0
     weight *= float(problem.weight.median()) * spread / problem.spread
+    # Never below 1e-9: errors of surrogates below that are rounding. A round number.
     enough = max(10 * split.error / weight, 1e-9)
     symbols = [problem.symbols[k] for k in places]
     solved = solve(problem.x[:, places], values, symbols, enough, deadline)
@@ -149,6 +153,7 @@ def without(problem: Subproblem, split: Split, solve: Solver, deadline: Deadline
     rough = 10 * error * weight
     names = ", ".join(map(str, symbols))
     if split.product:
+        # Division by a factor next to 0 spoils rows. A round number.
         small = bool((part.abs() < 1e-3 * part.abs().median()).any())
         if small:
             return None

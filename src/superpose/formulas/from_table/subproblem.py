@@ -47,7 +47,7 @@ class Guess:
         return self.make()
 
 
-def best_guesses(found: list[Guess], count: int = 8) -> list[Guess]:
+def best_guesses(found: list[Guess], count: int = 8) -> list[Guess]:  # a round number
     """The guesses with the best scores, each expression once."""
     kept: list[Guess] = []
     for guess in sorted(found, key=lambda guess: guess.score):

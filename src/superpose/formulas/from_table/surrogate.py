@@ -92,7 +92,7 @@ def _back(kind: str, sign: float, value: Tensor) -> Tensor:
     if kind == "x":
         return value
     if kind == "log":
-        return sign * value.clamp(max=700).exp()
+        return sign * value.clamp(max=700).exp()  # exp(709.8) overflows
     return sign * value.clamp(min=0).sqrt() if kind == "square" else 1 / value
 
 
@@ -156,12 +156,13 @@ def fit_surrogate(
             continue
         inside = x.log() if log_x else x
         low, high = inside.amin(0), inside.amax(0)
-        center, scale = (low + high) / 2, ((high - low) / 2).clamp(min=1e-300)
+        center, scale = (low + high) / 2, ((high - low) / 2).clamp(min=1e-300)  # no division by zero
         powers = _powers(x.shape[1], budget)
         matrix = _columns(_bases((inside - center) / scale, powers), powers)
         for kind in kinds:
             # Errors count in the target's own units, but no row may outweigh all others.
             rows = weight / _steepness(kind, y).abs()
+            # From 1/1000 to 30 times the median weight: chosen on the AI Feynman equations, not compared.
             rows = (rows / rows.median().clamp(min=1e-300)).clamp(min=1e-3, max=30)
             found = solved(matrix[held:] * rows[held:, None], (_forth(kind, y) * rows)[held:])
             predicted = _back(kind, sign, matrix[:held] @ found)
@@ -191,7 +192,8 @@ def separate(
     some, goal, rows = x[: _POLYNOMIALS.rows], y[: _POLYNOMIALS.rows], weight[: _POLYNOMIALS.rows]
     held = held_out(len(some))
     low, high = some.amin(0), some.amax(0)
-    center, scale = (low + high) / 2, ((high - low) / 2).clamp(min=1e-300)
+    center, scale = (low + high) / 2, ((high - low) / 2).clamp(min=1e-300)  # no division by zero
+    # Three rows for each monomial, half of them in each part.
     budget = min(_POLYNOMIALS.monomials, (len(some) - held) // 3) // 2
     powers = [_powers(len(group), budget) for group in groups]
 
@@ -203,23 +205,25 @@ def separate(
     both = torch.cat([matrix(some, 0), matrix(some, 1)], -1)
     kind, sign = ("log" if product else "x"), (1.0 if float(goal.mean()) > 0 else -1.0)
     factor = rows / _steepness(kind, goal).abs()
+    # Limits as in ``fit_surrogate``.
     factor = (factor / factor.median().clamp(min=1e-300)).clamp(min=1e-3, max=30)
     found = solved(both[held:] * factor[held:, None], (_forth(kind, goal) * factor)[held:])
     predicted = _back(kind, sign, both[:held] @ found)
     error = float(((predicted - goal[:held]) * rows[:held]).square().mean().sqrt()) / spread
     part = matrix(x, 0) @ found[: len(powers[0])]
+    # exp(709.8) overflows.
     return (error if math.isfinite(error) else math.inf), part.clamp(max=700).exp() if product else part
 
 
 def held_out(rows: int) -> int:
     """How many of the first rows are held out to measure the error of a surrogate."""
-    return max(1, min(rows, _POLYNOMIALS.rows) // 5)
+    return max(1, min(rows, _POLYNOMIALS.rows) // 5)  # a fifth; a round number
 
 
 def solved(matrix: Tensor, goal: Tensor) -> Tensor:
     """Least squares by the normal equations, once more on what is left; by orthogonal factors if they are singular."""
     normal = matrix.T @ matrix
-    normal.diagonal().mul_(1 + 1e-14)
+    normal.diagonal().mul_(1 + 1e-14)  # 45 roundings: a matrix that is singular up to rounding gets a factor
     factor, failed = torch.linalg.cholesky_ex(normal)
     if int(failed):
         slow: Tensor = torch.linalg.lstsq(matrix, goal[:, None], driver="gelsy").solution[:, 0]

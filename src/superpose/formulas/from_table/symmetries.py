@@ -93,7 +93,7 @@ def _irrelevant(
 ) -> Iterator[Reduction]:
     import sympy
 
-    reach = points.std(0) * gradient.square().mean(0).sqrt() / value.std().clamp(min=1e-300)
+    reach = points.std(0) * gradient.square().mean(0).sqrt() / value.std().clamp(min=1e-300)  # no division by zero
     for i in range(x.shape[1]):
         rest = [j for j in range(x.shape[1]) if j != i]
         yield Reduction(
@@ -103,11 +103,12 @@ def _irrelevant(
 
 def _slope(column: Tensor, exponent: float) -> Tensor | None:
     """``a'(x)`` of ``a(x) = x^exponent`` (the logarithm for 0), or None where it has no place."""
-    smallest = float(column.abs().min()) / max(float(column.abs().max()), 1e-300)
+    smallest = float(column.abs().min()) / max(float(column.abs().max()), 1e-300)  # no division by zero
     if exponent == 1:
         return torch.ones_like(column)
     if exponent == 2:
         return 2 * column
+    # Next to 0, here a thousandth of the largest value, slopes of powers are huge. A round number.
     if smallest < 1e-3 or (not float(exponent).is_integer() and float(column.min()) < 0):
         return None
     return 1 / column if exponent == 0 else exponent * column ** (exponent - 1)
@@ -119,6 +120,7 @@ def _merges(x: Tensor, symbols: list[sympy.Expr], points: Tensor, gradient: Tens
 
     for i, j in itertools.combinations(range(x.shape[1]), 2):
         sizes = gradient[:, [i, j]].square().mean(0).sqrt()
+        # A column whose slope is rounding has no ratio to another one.
         if float(sizes.min()) < 1e-12 * float(sizes.max()):
             continue
         for p, q in itertools.product(_TOLERANCES.scales, repeat=2):
@@ -138,6 +140,7 @@ def _merges(x: Tensor, symbols: list[sympy.Expr], points: Tensor, gradient: Tens
             if r is not None:
                 # A plain number is taken if the derivatives do not object.
                 snapped = float((right - float(r) * left).norm()) / size
+                # 1e-9: without noise both violations are rounding.
                 r, violation = (r, snapped) if snapped < _TOLERANCES.plain * violation + 1e-9 else (None, violation)
             rest = [k for k in range(x.shape[1]) if k not in (i, j)]
             s, t = symbols[i], symbols[j]
@@ -153,6 +156,7 @@ def _merges(x: Tensor, symbols: list[sympy.Expr], points: Tensor, gradient: Tens
                 expression = s ** _rational(p) + factor * t ** _rational(q)
                 note = f"{s} and {t} as a sum"
             yield Reduction(
+                # Plain ratios first; 1.5 was chosen on the AI Feynman equations.
                 violation * (1.0 if r is not None else 1.5),
                 torch.cat([column[:, None], x[:, rest]], -1),
                 [expression, *(symbols[k] for k in rest)],
@@ -178,9 +182,10 @@ def _ratio(left: Tensor, right: Tensor) -> float | None:
 def _rational(value: float) -> sympy.Rational:
     import sympy
 
-    return sympy.Rational(value).limit_denominator(6)
+    return sympy.Rational(value).limit_denominator(6)  # more than any exponent in ``scales`` has
 
 
+# Halves and thirds: laws have few others.
 def _simple(value: float, denominators: tuple[int, ...] = (1, 2, 3)) -> sympy.Rational | None:
     """A small fraction close to a value, if there is one."""
     import sympy
@@ -188,6 +193,7 @@ def _simple(value: float, denominators: tuple[int, ...] = (1, 2, 3)) -> sympy.Ra
     for denominator in denominators:
         whole = round(value * denominator)
         near = _TOLERANCES.snap * denominator * min(abs(value), 1.0)
+        # Numerators up to 6, set by hand.
         if whole and abs(whole) <= 6 and abs(value * denominator - whole) < near:
             return sympy.Rational(whole, denominator)
     return None
@@ -208,9 +214,11 @@ def _scalings(
     singular = singular / math.sqrt(count + 1)
     for dimension in range(min(count, len(singular) - 1), 0, -1):
         violation = float(singular[-dimension])
+        # The limit ``violation`` of law_search.py.
         if violation > 0.2:
             continue
         usable = (found for found in _pivoted(rows[-dimension:], norms, x, count) if _divides(x, *found))
+        # Units are equivalent if one column is left. Else the simplest three choices; a round number.
         for pivots, exponents in itertools.islice(usable, 1 if dimension + 1 >= count else 3):
             yield _scaled(x, symbols, pivots, exponents, violation)
 
@@ -224,7 +232,7 @@ def _scalings_with_offset(
     ones = torch.ones_like(value)[:, None]
     matrix = torch.cat([points * gradient, value[:, None], ones], -1)
     norms = matrix.norm(dim=0)
-    if float(norms.min()) < 1e-6 * float(norms.max()):
+    if float(norms.min()) < 1e-6 * float(norms.max()):  # as in ``_scalings``
         return
     _, singular, rows = torch.linalg.svd(matrix / norms, full_matrices=False)
     null = rows[-1] / norms
@@ -232,6 +240,7 @@ def _scalings_with_offset(
     if float(singular[-1]) > _TOLERANCES.offset * float(without[-1]) or not float(null[-2].abs()) > 0:
         return
     constant = -float(null[-1] / null[-2])
+    # A constant far smaller than the spread is noise, a far larger one hides the law. Round numbers.
     if not 1e-3 * float(value.std()) < abs(constant) < 1e3 * float(value.abs().max()):
         return
     term, expression = torch.full_like(x[:, 0], constant), sympy.Float(constant)
@@ -250,8 +259,10 @@ def _pivoted(
     dimension = len(null)
     mixed = [float(column.min()) <= 0 for column in x.unbind(-1)]
     found = []
+    # Each takes a linear solve. A round number: all 330 choices of four of 11 columns are within it.
     for pivots in itertools.islice(itertools.combinations(range(count), dimension), 400):
         square = null[:, list(pivots)]
+        # Columns that cannot serve as units together; a round number.
         if float(torch.linalg.svdvals(square)[-1]) < 1e-7:
             continue
         reduced = norms[list(pivots)][:, None] * torch.linalg.solve(square, null) / norms
@@ -265,6 +276,7 @@ def _pivoted(
                 near = _nearest(exact)
                 if near is None or (mixed[pivots[t]] and not near.is_Integer):
                     break
+                # Small numerators, then integers, then what fits: weights set by hand, on the AI Feynman equations.
                 cost += abs(near.p) + 2 * (near.q - 1) + 3 * abs(float(near) - exact)
                 row.append(near)
             else:
@@ -280,10 +292,11 @@ def _pivoted(
 def _nearest(value: float) -> sympy.Rational | None:
     import sympy
 
-    if not abs(value) < 12:
+    if not abs(value) < 12:  # larger exponents are no units; a round number
         return None
-    for denominator in (1, 2, 3):
+    for denominator in (1, 2, 3):  # halves and thirds, as in ``_simple``
         whole = round(value * denominator)
+        # The denser the fractions, the nearer one must be. Chosen on the AI Feynman equations; not compared.
         if abs(value * denominator - whole) < (0.15, 0.1, 0.08)[denominator - 1] * denominator:
             return sympy.Rational(whole, denominator)
     return None
@@ -293,7 +306,7 @@ def _divides(x: Tensor, pivots: tuple[int, ...], exponents: list[list[sympy.Rati
     """Whether no column that comes near zero is divided by."""
     for pivot, row in zip(pivots, exponents, strict=True):
         column = x[:, pivot].abs()
-        near = float(column.min()) < 1e-3 * float(column.max())
+        near = float(column.min()) < 1e-3 * float(column.max())  # a thousandth, as in ``_slope``
         # Columns are divided by positive powers of a unit; the target by its own, on the other side.
         if near and (any(power > 0 for power in row[:-1]) or row[-1] < 0):
             return False

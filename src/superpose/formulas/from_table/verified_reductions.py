@@ -82,6 +82,7 @@ def leading_columns(problem: Subproblem, error: float, reach: torch.Tensor, dead
         kept = sorted(order[:size])
         symbols, note = [problem.symbols[k] for k in kept], f"{size} of the columns alone"
         reduction = Reduction(0.0, problem.x[:, kept], symbols, None, sympy.Integer(1), note)
+        # Below 1e-9 surrogates err by rounding. A round number.
         if problem.reduced(reduction).surrogate().error <= max(_TESTS.equal * error, 1e-9):
             return [reduction]
     return []
@@ -93,6 +94,7 @@ def _without(problem: Subproblem) -> Iterator[Reduction]:
     for i in range(count if count > 1 else 0):
         rest = [j for j in range(count) if j != i]
         column, symbol = problem.x[:, i], problem.symbols[i]
+        # A column next to 0 is no divisor; so for pairs. A round number.
         away = float(column.abs().min()) > 1e-3 * float(column.abs().max())
         for exponent in _TESTS.exponents:
             if exponent and not away:
@@ -118,7 +120,7 @@ def _pairs(problem: Subproblem) -> Iterator[Reduction]:
         p, q, s, t = problem.x[:, i], problem.x[:, j], problem.symbols[i], problem.symbols[j]
         pairs: list[tuple[torch.Tensor, sympy.Expr]] = [(p - q, s - t), (p + q, s + t), (p * q, s * t)]
         pairs.append((p**2 + q**2, s**2 + t**2))
-        if float(q.abs().min()) > 1e-3 * float(q.abs().max()):
+        if float(q.abs().min()) > 1e-3 * float(q.abs().max()):  # as in ``_without``
             pairs.append((p / q, s / t))
         for column, expression in pairs:
             columns = torch.cat([column[:, None], problem.x[:, rest]], -1)
