@@ -19,6 +19,7 @@ from superpose.deadline import Deadline
 from superpose.errors import OptionError
 from superpose.formulas import Formula
 from superpose.nn import KAN
+from superpose.stopping import StopReason
 from superpose.tasks.regression import DiscoverOptions, Result, discover, findings, metrics
 from superpose.tasks.regression.context import Context
 from superpose.train import fit
@@ -108,6 +109,7 @@ def check_metrics(result: Result) -> None:
         assert metrics["network_rmse"] == pytest.approx(float((result.network(x) - y).square().mean().sqrt()), rel=1e-9)
     assert metrics["target_std"] == pytest.approx(float(y[:, 0].std(correction=0)), rel=0.1)
     assert not metrics["interrupted"] and metrics["reason"] and metrics["training"]
+    assert result.stop == metrics["stop"] and result.stop not in (StopReason.NOT_RUN, StopReason.INTERRUPTED)
     assert metrics["rows"] == {
         "train": len(result.data.train),
         "validation": len(result.data.validation),
@@ -202,7 +204,7 @@ def test_the_time_limit_ends_a_search_that_finds_nothing() -> None:
     x = torch.rand(100, 3, generator=generator, dtype=DOUBLE)
     data = Dataset.from_arrays(x, torch.cos(40 * x.prod(1)) + torch.sign(torch.sin(30 * x[:, 0])))
     result = discover(data, DiscoverOptions(time_limit=4.0))
-    assert result.metrics["reason"] == "the time was over"
+    assert result.metrics["reason"] == "the time was over" and result.stop is StopReason.TIME_LIMIT
     # On this clock: the limit, and a little for what must be written out.
     assert result.metrics["seconds"] < 6.0
     assert math.isfinite(result.metrics["network_rmse"])
@@ -220,6 +222,7 @@ def test_an_interruption_gives_the_best_so_far(event: int) -> None:
     data = table(hello, count=200, noise=0.1)
     result = discover(data, DiscoverOptions(time_limit=LIMIT, shape=(1,)), listener=listener)
     assert result.metrics["interrupted"] and "interrupted" in result.metrics["reason"]
+    assert result.stop is StopReason.INTERRUPTED
     assert len(heard) == event and all(is_one_sentence(sentence) for sentence in heard)
     assert (result.formula is not None) == (event == 2)
     assert math.isfinite(result.metrics["network_rmse"])

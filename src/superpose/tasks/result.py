@@ -10,6 +10,7 @@ from superpose.data import Dataset
 from superpose.formulas.expressions.formula import Formula
 from superpose.nn.model import KAN
 from superpose.short_repr import brief
+from superpose.stopping import StopReason
 from superpose.train.history import History
 
 
@@ -40,6 +41,11 @@ class TaskResult(ABC):
     def model(self) -> KAN:
         """The symbolic network, or the spline network where there is none, as ``model.safetensors`` holds it."""
         return self.network if self.symbolic is None else self.symbolic
+
+    @property
+    def stop(self) -> StopReason:
+        """Why the search ended; ``metrics["reason"]`` is a sentence with the details of the run."""
+        return StopReason(self.metrics.get("stop", StopReason.NOT_RUN))
 
     @property
     @abstractmethod

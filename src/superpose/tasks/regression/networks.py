@@ -12,6 +12,7 @@ import torch
 from superpose.formulas.recommendation import EXACT, Finding
 from superpose.nn.model import KAN
 from superpose.nn.products import Width, fixed
+from superpose.stopping import StopReason
 from superpose.tasks.regression import findings
 from superpose.tasks.regression.context import BUDGET, Context
 from superpose.tasks.regression.structure import Structure
@@ -79,15 +80,15 @@ class Networks:
         trained: all networks.
         found: formulas, those of the structure included.
         floor: the least error that was reached without a network.
-        reason: why the search ended.
-        interrupted: whether a user interrupted it.
+        reason: why the search ended, in a sentence.
+        stop: the same as an enumeration.
     """
 
     trained: list[Network] = field(default_factory=list)
     found: list[Finding] = field(default_factory=list)
     floor: float = math.inf
     reason: str = ""
-    interrupted: bool = False
+    stop: StopReason = StopReason.NOT_RUN
 
     @property
     def least_error(self) -> float:
@@ -109,15 +110,15 @@ def search_networks(context: Context, structure: Structure) -> Networks:
     if context.data.n_targets == 1 and structure.laws and math.isfinite(structure.laws[0].floor):
         state.floor = structure.laws[0].floor
     try:
-        state.reason = _search(context, state)
+        state.stop, state.reason = _search(context, state)
     except KeyboardInterrupt:
-        state.interrupted = True
+        state.stop = StopReason.INTERRUPTED
     return state
 
 
-def _search(context: Context, state: Networks) -> str:
+def _search(context: Context, state: Networks) -> tuple[StopReason, str]:
     options, late = context.options, context.search.passed
-    found = "a formula reaches the error of the best network"
+    found = StopReason.CONVERGED, "a formula reaches the error of the best network"
     given = options.shape != "auto"
     first: Sequence[Hidden] = (tuple(map(fixed, options.shape[:-1])),) if given else SEARCH.first
     for hidden in first:
@@ -127,7 +128,7 @@ def _search(context: Context, state: Networks) -> str:
         if late():
             break
     if not options.formula:
-        return "only a network was asked for"
+        return StopReason.CANDIDATES_EXHAUSTED, "only a network was asked for"
     if _read_promising(context, state):
         return found
     for hidden, seed in itertools.chain(() if given else ((one, options.seed) for one in SEARCH.later),
@@ -137,7 +138,9 @@ def _search(context: Context, state: Networks) -> str:
         train(context, state.trained, hidden, seed)
         if _read_promising(context, state):
             return found
-    return "the time was over" if late() else "every shape was tried"
+    if late():
+        return StopReason.TIME_LIMIT, "the time was over"
+    return StopReason.CANDIDATES_EXHAUSTED, "every shape was tried"
 
 
 def _other_starts(context: Context, state: Networks) -> Iterator[tuple[Hidden, int]]:
@@ -239,12 +242,12 @@ def final_network(
     except KeyboardInterrupt:
         if not state.trained:
             raise
-        state.interrupted = True
+        state.stop = StopReason.INTERRUPTED
     shape = None if chosen is None or structural else chosen.model.shape
     same = [one for one in state.trained if one.model.shape == shape] or state.trained
     best = min(same, key=lambda one: one.error)
     left = context.deadline.left()
-    if state.interrupted or left < 2 or options.optimizer != "lm":
+    if state.stop is StopReason.INTERRUPTED or left < 2 or options.optimizer != "lm":
         return best.model, best.history
     limit = min(left, BUDGET.beside if structural else BUDGET.final)
     return _refined(context, best, limit)

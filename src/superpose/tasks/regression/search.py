@@ -19,6 +19,7 @@ from superpose.edit.combining import Combined, combine
 from superpose.formulas.expressions.formula import Formula
 from superpose.formulas.recommendation import Finding, surprises
 from superpose.nn.model import KAN
+from superpose.stopping import StopReason
 from superpose.tasks.regression import findings, metrics
 from superpose.tasks.regression.context import Context, Listener
 from superpose.tasks.regression.networks import Networks, final_network, search_networks
@@ -59,11 +60,11 @@ def discover(
         return _network_alone(context, data, combined)
     structural = options.formula and options.shape == "auto"
     structure = search_structure(context) if structural else Structure()
-    if structure.interrupted or structure.complete:
-        state = Networks(found=list(structure.found), reason=structure.reason, interrupted=structure.interrupted)
+    if structure.stop is StopReason.INTERRUPTED or structure.complete:
+        state = Networks(found=list(structure.found), reason=structure.reason, stop=structure.stop)
     else:
         state = search_networks(context, structure)
-    if state.interrupted and not (state.trained or state.found):
+    if state.stop is StopReason.INTERRUPTED and not (state.trained or state.found):
         raise KeyboardInterrupt
     choice = _choose(context, structure, state)
     found = [_in_columns_of(combined, one) for one in choice.found]
@@ -74,12 +75,13 @@ def discover(
     network, history = final_network(context, state, recommended, structural=structure.complete)
     if combined is not None:
         network = combined.model(network)
-    reason = "interrupted; the best found so far was kept" if state.interrupted else choice.reason
+    interrupted = state.stop is StopReason.INTERRUPTED
+    reason = "interrupted; the best found so far was kept" if interrupted else choice.reason
     model = network if chosen is None else chosen.model
     facts = {
         **metrics.of_network(data, network, history),
         **metrics.of_formulas(data, found, chosen, complete=choice.complete),
-        **_run_facts(context, model, reason, state.interrupted),
+        **_run_facts(context, model, reason, state.stop),
     }
     symbolic, formula = (None, None) if chosen is None else (chosen.model, chosen.formula)
     return Result(network, symbolic, formula, history, data, facts, found)
@@ -139,18 +141,19 @@ def _network_alone(context: Context, data: Dataset, combined: Combined | None) -
     facts = {
         **metrics.of_network(data, network, found.history),
         **metrics.of_formulas(data, [], None, complete=False),
-        **_run_facts(context, network, found.reason, found.history.interrupted),
+        **_run_facts(context, network, found.reason, found.stop),
         "front": [asdict(one) for one in found.front],
     }
     return Result(network, None, None, found.history, data, facts)
 
 
-def _run_facts(context: Context, model: KAN, reason: str, interrupted: bool) -> dict[str, object]:
+def _run_facts(context: Context, model: KAN, reason: str, stop: StopReason) -> dict[str, object]:
     return {
         "shape": model.shape,
         "parameters": model.parameter_count(),
         "seed": context.options.seed,
         "reason": reason,
-        "interrupted": interrupted,
+        "stop": stop.value,
+        "interrupted": stop is StopReason.INTERRUPTED,
         "seconds": context.deadline.elapsed(),
     }

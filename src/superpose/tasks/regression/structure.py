@@ -7,6 +7,7 @@ from itertools import chain
 
 from superpose.formulas.from_table.laws import LawSearchResult, find_laws
 from superpose.formulas.recommendation import Finding
+from superpose.stopping import StopReason
 from superpose.tasks.regression import findings
 from superpose.tasks.regression.context import BUDGET, Context
 
@@ -19,13 +20,13 @@ class Structure:
         laws: of each target that was searched, up to the first one without any.
         found: formulas of all targets.
         law: that of the best law of each target; None if there is none, or none that may be recommended.
-        interrupted: whether a user interrupted the search.
+        stop: why the searches ended: of the targets the first reason other than that a law explains everything.
     """
 
     laws: tuple[LawSearchResult, ...] = ()
     found: tuple[Finding, ...] = ()
     law: Finding | None = None
-    interrupted: bool = False
+    stop: StopReason = StopReason.NOT_RUN
 
     @property
     def complete(self) -> bool:
@@ -45,8 +46,9 @@ def search_structure(context: Context) -> Structure:
     try:
         law = _search(context, laws, found)
     except KeyboardInterrupt:
-        return Structure(tuple(laws), tuple(found), interrupted=True)
-    return Structure(tuple(laws), tuple(found), law)
+        return Structure(tuple(laws), tuple(found), stop=StopReason.INTERRUPTED)
+    stop = next((one.stop for one in laws if one.stop is not StopReason.CONVERGED), StopReason.CONVERGED)
+    return Structure(tuple(laws), tuple(found), law, stop)
 
 
 def _search(context: Context, laws: list[LawSearchResult], found: list[Finding]) -> Finding | None:
