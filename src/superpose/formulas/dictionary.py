@@ -88,8 +88,9 @@ class _Domains:
 
 _COSTS, _DOMAINS = _Costs(), _Domains()
 # Functions of two columns are tried among so few columns, times powers of at most this cost, to this total cost.
+# Set by hand, so that dictionaries stay small; nothing was measured.
 _PAIR_COLUMNS, _PAIR_POWERS, _PAIR_COST = 3, 3.2, 6.6
-# With more columns than this, products are of powers only.
+# With more columns than this, products are of powers only: there are too many others. A round number.
 _FUNCTION_COLUMNS = 5
 
 

@@ -31,9 +31,9 @@ _FEW_CONSTANTS = 500
 # Steps of each start before and after its hidden grids are adapted, and of a stage after later adaptations. Round
 # numbers.
 _START_STEPS, _ADAPT_STEPS = (6, 14), 10
-# A grid has to lower the validation error by this factor to count as better (see ``patience``).
+# A grid has to lower the validation error by this factor to count as better (see ``patience``). A round number.
 _BETTER = 0.98
-# Scaled errors below this are rounding, and finer grids bring nothing.
+# Scaled errors below this are rounding, and finer grids bring nothing. A round number.
 _ROUNDING = 1e-11
 
 

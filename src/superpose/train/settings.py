@@ -33,14 +33,15 @@ class FitSettings:
         roughness: strength of the term that keeps curves smooth where few samples lie (lm). None finds one for each
             edge, under which the data are most probable: it fades with the errors, and stays where there is noise.
         adapt: whether grids are moved to the activations' ranges.
-        blend: 0 for even knots, 1 for knots at the samples' quantiles, when grids are moved.
+        blend: 0 for even knots, 1 for knots at the samples' quantiles, when grids are moved. A round
+            number, for the first layer only.
         split: which intervals are cut when grids are refined: the widest (``"width"``), or in hidden layers only those
             that hold samples enough for their parts (``"samples"``). The latter errs less in the corners of the data,
             and reaches less where a function is learnt to many digits; :func:`search` tries both.
         patience: grid sizes in a row that may bring no better validation error before the schedule ends.
         loss: a torch loss of (prediction, target) in scaled units, mean squared error when None; lbfgs and adamw. A
             :class:`~superpose.nn.Head` also serves lm.
-        batch_size: samples of a mini-batch; adamw.
+        batch_size: samples of a mini-batch; adamw. A round number.
         learning_rate: by default 1 (lbfgs), 0.01 (adamw).
         time_limit: seconds; the best model so far is kept.
         memory: what :func:`superpose.train.remember` kept of earlier data: their predictions are held beside the

@@ -29,7 +29,7 @@ _FACTORS = ("x", "x^2", "1/x", "sqrt(x)")
 _MAX_COLUMNS = 12
 # Summands of the sums in products and quotients.
 _SUMMANDS = ("x", "x^2")
-# Terms that are multiplied by a sum at once, for the sake of memory.
+# Terms that are multiplied by a sum at once, for the sake of memory. A round number.
 _CHUNK = 4096
 
 

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     import sympy
 
 # Rows on which a function cannot be undone may be left out if the target is below this share of its largest value.
+# A round number; nothing was measured.
 _NEGLIGIBLE = 0.02
-# Noise may carry a hyperbolic tangent so far.
+# Noise may carry a hyperbolic tangent so far. A round number; nothing was measured.
 _OVER = 1.1
 
 
