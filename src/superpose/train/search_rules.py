@@ -62,7 +62,7 @@ class SearchRules:
     Attributes:
         first_grid: intervals of the first grid of each network. A round number.
         level: networks are compared at about this many constants: each begins with two grids, and continues while the
-            next grid has at most this many. On equal grids, large shapes were favoured.
+            next grid has at most this many. On equal grids, large shapes were favoured. A round number.
         kept: how many networks continue in each further round, which doubles the grid. Then the best continues alone.
         forked: how many of the best continue in two ways after the first round, with grids that are split by width and
             by samples. Neither is always better ("where the intervals are cut" in docs/lab/training.md).
@@ -76,7 +76,7 @@ class SearchRules:
         max_root_trials: shapes that are tried with the root at one endpoint ("Endpoint singularities").
         same: errors within this factor count as equal, and the network with fewer constants is better.
         advance: a grid that lowers the error by less than this factor is the last of its network.
-        max_restarts: networks that are begun from other random starts.
+        max_restarts: networks that are begun from other random starts. A round number.
         exact: error, in units of the target's spread, at which float64 has no further digits.
 
     ``kept``, ``forked``, ``entry``, ``worse``, ``same`` and ``advance`` were chosen on special functions and Feynman

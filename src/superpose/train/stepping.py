@@ -20,7 +20,7 @@ SecondOrder = LevenbergMarquardt | FisherScoring
 Stepper = SecondOrder | LBFGS | AdamW
 
 # Steps of a grid after which the strength of each edge's smoothness is estimated anew. An estimate costs as much as a
-# few steps, so they are spaced geometrically.
+# few steps, so they are spaced geometrically. Round numbers.
 _SMOOTHNESS_STEPS = (2, 5, 10, 20, 40, 80, 160)
 # Above this many free constants the normal matrix of Levenberg-Marquardt (float64) is larger than 0.5 GiB.
 _MAX_LM_PARAMETERS = 8000

@@ -37,9 +37,10 @@ class Simplification:
         spline_width: with splines in the expression, standard errors count as this many times as large, and
         spline_error: a squared error this many times as large is as good. The residuals of splines are smooth, not
             noise, so constants move by more than standard errors tell. No measurement of the two is recorded.
-        exact: mean squared errors below this, in units of the target's variance, show data without noise.
+        exact: mean squared errors below this, in units of the target's variance, show data without noise. The
+            square of 1e-8, a round number.
         terms: a sum is shortened to at most this many terms. A round number.
-        quick: the standard errors of up to this many constants are computed even after the deadline.
+        quick: the standard errors of up to this many constants are computed even after the deadline. A round number.
         most: expressions of more constants are not fitted. A round number: the time of a step grows with its square.
     """
 

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 # Constants are fitted to at most this many rows while a formula is simplified. A round number: the time grows with it.
 _MAX_ROWS = 2048
 # A simplified formula may have a mean squared error 2% larger than the original. Below the second number, in units of
-# the target's variance, both are exact.
+# the target's variance, both are exact: the square of ``FLOORS.constants``. 2% is a round number.
 _TOLERATED, _EXACT = 1.02, 1e-20
-# Formula.read needs this many points with finite values.
+# Formula.read needs this many points with finite values. A round number.
 _MIN_POINTS = 100
 
 

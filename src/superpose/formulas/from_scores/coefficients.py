@@ -13,7 +13,7 @@ from superpose.optim.damping import DampingRule
 from superpose.optim.gauss_newton import NormalEquations, Stopping, minimise
 
 # The likelihoods of most heads are concave in the scores: steps begin nearly undamped. No step that lowers the deviance
-# is refused.
+# is refused. Round numbers.
 _DAMPING = DampingRule(start=1e-6, largest=1e3, sufficient=0.0)
 # A smaller decrease of the mean deviance ends a fit: of 10,000 rows it is a thousandth of what a constant costs.
 _MIN_DECREASE = 1e-6

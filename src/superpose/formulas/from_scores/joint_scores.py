@@ -165,7 +165,7 @@ class JointSearch:
         p = one.scores.softmax(-1)
         found: list[tuple[float, int, int]] = []
         for k in self.others:
-            curvature = (p[:, k] * (1 - p[:, k])).clamp(min=1e-12)  # rows that are certain
+            curvature = (p[:, k] * (1 - p[:, k])).clamp(min=1e-12)  # rows that are certain; a round number
             gain = self.dictionary.gains(one.chosen[k], gradient[:, k], curvature, JOINT.floor)[:count]
             top = gain.topk(min(JOINT.proposals, len(gain)))
             found += [(value, k, term) for value, term in zip(top.values.tolist(), top.indices.tolist(), strict=True)]

@@ -55,7 +55,7 @@ class LabelNoiseHead(Head):
         return cls("sigmoid", head.classes, head.scale, head.name, low, high)
 
     def _probability(self, scores: Tensor) -> Tensor:
-        # Finite logarithms; flip rates of interest are 0.02 and more.
+        # For finite logarithms. A round number, far below the flip rates that are modelled (``min_rate``).
         return (self.low + (self.high - self.low) * torch.sigmoid(scores[:, 0])).clamp(1e-9, 1 - 1e-9)
 
     def _derivative(self, scores: Tensor) -> Tensor:

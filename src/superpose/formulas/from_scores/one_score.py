@@ -40,7 +40,7 @@ _MAX_LINEAR = 8
 # The best candidates, whose constants are simplified; each takes several fits. A round number.
 _SIMPLIFIED = 6
 # Least weight of a row, relative to the largest: rows whose class is certain have weights near zero, and would not
-# count in the comparison with the network's score at all.
+# count in the comparison with the network's score at all. A round number.
 _MIN_WEIGHT = 1e-3
 
 
@@ -201,7 +201,7 @@ class OneScoreSearch:
         """The formula with the factor that maximises the likelihood of a head without label noise."""
         rows = evenly(self.count, ONE_SCORE.fitting_rows)
         values = self.problem.values(one.expression) * math.copysign(1.0, one.factor)
-        # A grid of ten factors for each decade: the likelihood is flat about its maximum.
+        # Ten factors for each of six decades: the likelihood is flat about its maximum. Round numbers.
         sizes = torch.logspace(-3, 3, 61, dtype=torch.float64) / values.std().clamp(min=1e-300)
         losses = [float(head(size * values[:, None], y[rows])) for size in sizes]
         best = min(range(len(sizes)), key=lambda n: losses[n])

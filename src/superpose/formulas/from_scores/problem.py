@@ -25,6 +25,7 @@ _CERTAIN = 1e-7
 _RIDGE = 1e-9
 # Each constant is in units of its own, so the damping has no floor. Scores begin further from the maximum of the
 # likelihood than constants of curves from their least squares, and so with more damping.
+# Round numbers; nothing was measured.
 _DAMPING = DampingRule(start=1e-3, smallest=1e-12, largest=1e6, sufficient=0.0)
 # The sum of the deviances up to which classes count as separated: one row in doubt, at probability 1/e, has 2.
 _GAP = 2.0
@@ -148,7 +149,7 @@ class ScoreProblem(ConstantFit):
         matrix, _ = self._equations(model, self._tempered(model, theta, best))
         if not bool(torch.isfinite(matrix).all()):
             return {}
-        scale = matrix.diagonal().sqrt().clamp(min=1e-150)  # its square is not 0
+        scale = matrix.diagonal().sqrt().clamp(min=1e-150)  # no division by zero below: its square is a float64
         # 4500 times the rounding of float64, for a matrix whose diagonal is 1. A round number.
         inverse = torch.linalg.pinv(matrix / scale / scale[:, None], hermitian=True, rtol=1e-12)
         width = (inverse.diagonal().clamp(min=0) / len(self.y)).sqrt() / scale

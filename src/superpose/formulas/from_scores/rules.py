@@ -36,7 +36,7 @@ class SearchRules:
     relative_ridge: bool = True
 
 
-# Each number is described at its field.
+# :class:`SearchRules` describes how they were chosen.
 ONE_SCORE = SearchRules(
     screening_rows=2048, fitting_rows=8192, max_terms=5, beam=4, proposals=6, products=12, newton_steps=15, floor=1e-9
 )

@@ -101,13 +101,14 @@ def additive(problem: Subproblem, good: float, deadline: Deadline) -> list[Guess
     # Sums that err by less than 0.1 of the spread are refined in any case. A round number.
     promising = [one for one in coarse if one.error < max(_SPLINES.promising * min(least, good), 0.1)]
     fine = []
-    for one in sorted(promising, key=lambda one: one.error)[:5]:  # five fits of fine splines at most: a round number
+    for one in sorted(promising, key=lambda one: one.error)[:5]:  # five are refined at most; a round number
         if deadline.passed():
             break
         fine.append(_refined(problem, one))
     fine = [one for one in fine if one.error <= good]
     least = min((one.error for one in fine), default=1.0)
-    # Of outer functions that serve equally well the plainest is the true one.
+    # Of outer functions that serve equally well the plainest is the true one. Errors below 1e-9 are
+    # rounding.
     fine = [one for one in fine if one.error <= max(_SPLINES.near * least, 1e-9)]
     found: list[Guess] = []
     for one in sorted(fine, key=lambda one: one.outer.complexity)[:3]:  # the simplest three; a round number
@@ -167,7 +168,7 @@ def _read(problem: Subproblem, fitted: _Sum, deadline: Deadline) -> list[Guess]:
     if not spread > 0:
         # Splines that are all flat have nothing to be read: the best they can say is the mean.
         return []
-    # A curve of the splines is only as good as they are.
+    # A curve of the splines is only as good as they are; three times their error is a round number.
     enough = max(3 * fitted.error * problem.spread / spread, 1e-12)
     choices: list[list[tuple[int, Guess | None]]] = []
     for i, ((points, values), symbol) in enumerate(zip(parts, problem.symbols, strict=True)):

@@ -95,7 +95,7 @@ def _undone(y: Tensor) -> Iterator[OuterFunction]:
     if low >= 0 and high <= math.pi:
         yield OuterFunction("arccos", 1, y.cos(), 1 / y.sin().clamp(min=1e-2), None, sympy.acos)  # as for arcsin
     if max(-low, high) < _OVER and low < 0.98:  # 0.98: not all rows are saturated. A round number.
-        # Saturated rows say nothing of the argument, and what noise they have would weigh heavily.
+        # Saturated rows tell nothing about the argument, and their noise would weigh heavily. Round numbers.
         steep, slanted = (torch.nonzero(y.abs() < most)[:, 0] for most in (0.95, 1 - 1e-7))
         rows = steep if len(steep) > 0.3 * len(y) else slanted  # three rows of ten, as above
         if len(rows) > 0.3 * len(y):  # three rows of ten, as above

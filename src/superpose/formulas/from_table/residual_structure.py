@@ -16,8 +16,8 @@ class _Neighbours:
     """How the nearest rows predict residuals.
 
     Attributes:
-        rows: first rows.
-        count: nearest rows whose mean predicts.
+        rows: first rows. A round number.
+        count: nearest rows whose mean predicts. Not compared with other numbers.
         share: of the squared residuals that is no chance. Of noise the mean of 6 others predicts -1/6, give or take
             about sqrt(2 / 2000) = 0.03.
     """

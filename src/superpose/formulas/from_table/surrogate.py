@@ -148,7 +148,7 @@ def fit_surrogate(
     positive = bool((x > 0).all())
     sign = 1.0 if float(y.mean()) > 0 else -1.0
     one_sided = bool((sign * y > 0).all())
-    # Fewer columns where rows are few, and a coarse one in case the fine one swings.
+    # Three rows for each column at least, and a second, coarse surrogate in case the fine one swings. Round numbers.
     budgets = dict.fromkeys(min(limit, (len(x) - held) // 3) for limit in (most, most // 4))
     kinds = ("x", "log", "square", "inverse") if one_sided else ("x",)
     for budget, log_x in itertools.product(budgets, (False, True)):

@@ -185,7 +185,7 @@ def _rational(value: float) -> sympy.Rational:
     return sympy.Rational(value).limit_denominator(6)  # more than any exponent in ``scales`` has
 
 
-# Halves and thirds: laws have few others.
+# Halves and thirds, set by hand: laws have few others.
 def _simple(value: float, denominators: tuple[int, ...] = (1, 2, 3)) -> sympy.Rational | None:
     """A small fraction close to a value, if there is one."""
     import sympy
@@ -206,7 +206,7 @@ def _scalings(
     count = x.shape[1]
     matrix = torch.cat([points * gradient, value[:, None]], -1)
     norms = matrix.norm(dim=0)
-    # A column that hardly matters would pass for a symmetry of its own.
+    # A column that hardly matters would pass for a symmetry of its own. A round number.
     if float(norms.min()) < 1e-6 * float(norms.max()):
         return
     unit = matrix / norms
