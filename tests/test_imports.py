@@ -166,7 +166,7 @@ def heavy_at_top(source: str, path: Path) -> list[str]:
 
 
 def forbidden(source: str, path: Path) -> list[str]:
-    """Return each use of what runs text, reads pickles or hides state, as one line."""
+    """Return each use of what runs text, reads pickles, hides state or reads the clock past Deadline, as one line."""
     found = []
     tree = ast.parse(source)
     for name, line in imported(tree, path):
@@ -189,6 +189,8 @@ def forbidden(source: str, path: Path) -> list[str]:
                           "torch.set_default_dtype", "torch.set_num_threads", "numpy.random.seed",
                           "np.random.seed", "random.seed"}:  # fmt: skip
                 found.append(f"{path.name}:{node.lineno} {called}")
+            if called == "time.monotonic" and path != PACKAGE / "deadline.py":
+                found.append(f"{path.name}:{node.lineno} {called}; use superpose.deadline.Deadline")
     return found
 
 
@@ -254,6 +256,7 @@ def test_module_keeps_the_rules(path: Path) -> None:
         ("train/fit.py", "import torch\ntorch.manual_seed(0)", forbidden),
         ("train/fit.py", "try:\n    pass\nexcept:\n    pass", forbidden),
         ("train/fit.py", "from math import *", forbidden),
+        ("train/fit.py", "import time\nbegan = time.monotonic()", forbidden),
     ],
 )
 def test_each_rule_can_fail(file: str, source: str, rule: Callable[[str, Path], list[str]]) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-import time
 
+from superpose.deadline import Deadline
 from superpose.stopping import StopReason
 
 
@@ -21,11 +21,11 @@ class Budget:
     def __init__(self, seconds: float | None = None, steps: int | None = None) -> None:
         self.seconds = math.inf if seconds is None else seconds
         self.steps = math.inf if steps is None else steps
-        self.began, self.taken = time.monotonic(), 0
+        self.deadline, self.taken = Deadline(seconds), 0
 
     def elapsed(self) -> float:
         """Seconds since the beginning."""
-        return time.monotonic() - self.began
+        return self.deadline.elapsed()
 
     def used(self) -> float:
         """The share that is used up, of seconds or of steps, whichever is larger."""

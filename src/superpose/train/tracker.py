@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor
 
 from superpose.data.arrays import root_mean_square
+from superpose.deadline import Deadline
 from superpose.nn.model import KAN
 from superpose.stopping import StopReason
 from superpose.train.budget import Budget
@@ -54,7 +54,7 @@ class Tracker:
         self.stepping, self.budget, self.listeners = stepping, budget, listeners
         self.history = History(optimizer=stepping.optimizer)
         self.best: tuple[float, State] = (math.inf, State.of(model))
-        self.began = time.monotonic()
+        self.clock = Deadline()
 
     def finest(self) -> int:
         """Intervals of the finest layer's grid."""
@@ -75,7 +75,7 @@ class Tracker:
     def record(self, event: str) -> float:
         """Measure the present state, keep it if it is the best, and tell the listeners; the validation loss."""
         train, validation = self.value(self.train), self.value(self.validation)
-        seconds = time.monotonic() - self.began
+        seconds = self.clock.elapsed()
         record = Record(len(self.history.records), event, self.finest(), train, validation, seconds)
         self.history.records.append(record)
         value = validation
@@ -119,7 +119,7 @@ class Tracker:
             with torch.no_grad():
                 error = (self.outputs(x) - y) * self.model.output_scale
             setattr(self.history, name, root_mean_square(error))
-        self.history.seconds = time.monotonic() - self.began
+        self.history.seconds = self.clock.elapsed()
         return self.history
 
     # -- the best state so far, for searches
