@@ -16,9 +16,9 @@ from superpose.nn.symbolic_functions import ROOT
 from superpose.train import endpoint_singularities, input_layer
 from superpose.train.architecture_search import _Search
 from superpose.train.budget import Budget
+from superpose.train.candidate_shapes import Hidden
 from superpose.train.endpoint_singularities import EndpointSingularity
 from superpose.train.linear_combinations import Combinations
-from superpose.train.search_rules import Hidden
 from superpose.train.trial import Architecture, Trial
 
 

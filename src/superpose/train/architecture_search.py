@@ -18,10 +18,11 @@ from superpose.short_repr import brief
 from superpose.stopping import StopReason
 from superpose.train import endpoint_singularities
 from superpose.train.budget import Budget
+from superpose.train.candidate_shapes import PROBE_SHAPE, SHAPES, Hidden, smallest_near_best
 from superpose.train.endpoint_singularities import EndpointSingularity
 from superpose.train.history import History
 from superpose.train.linear_combinations import Combinations
-from superpose.train.search_rules import PROBE_SHAPE, RULES, SHAPES, Hidden
+from superpose.train.search_rules import RULES
 from superpose.train.settings import FitSettings
 from superpose.train.tracker import StopFit
 from superpose.train.trial import Architecture, Trial
@@ -155,29 +156,25 @@ def _hidden(shape: Sequence[Width]) -> Hidden:
     return tuple((nodes - len(products), products) if products else nodes for nodes, products in read)
 
 
+@dataclass
 class _Search:
-    def __init__(
-        self,
-        data: Dataset,
-        hidden: tuple[Hidden, ...],
-        parameters: int | None,
-        budget: Budget,
-        degrees: tuple[int, ...] | None,
-        seed: int,
-        look: bool,
-        tell: Callable[[str], None],
-    ) -> None:
-        self.data, self.parameters, self.degrees, self.seed = data, parameters, degrees, seed
-        self.shapes = hidden
-        self.combinations: Combinations | None = None
-        self.singularities: tuple[EndpointSingularity, ...] = ()
+    data: Dataset
+    shapes: tuple[Hidden, ...]
+    parameters: int | None
+    budget: Budget
+    degrees: tuple[int, ...] | None
+    seed: int
+    look: bool
+    tell: Callable[[str], None]
+    combinations: Combinations | None = None
+    singularities: tuple[EndpointSingularity, ...] = ()
+    detected_at: float = math.inf
+    roots_tried: list[tuple[int, int, Hidden]] = field(default_factory=list)
+    trials: list[Trial] = field(default_factory=list)
+    tried: list[Tried] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
         self.waiting = self._architectures()
-        self.look, self.detected_at = look, math.inf
-        self.roots_tried: list[tuple[int, int, Hidden]] = []
-        self.tell = tell
-        self.budget = budget
-        self.trials: list[Trial] = []
-        self.tried: list[Tried] = []
 
     def run(self) -> SearchResult:
         try:
@@ -192,15 +189,17 @@ class _Search:
         return SearchResult(best.run.model, history, self.tried, stop, reason, self.budget.elapsed())
 
     def _best(self) -> Trial:
-        known = [trial for trial in self.trials if math.isfinite(trial.error)]
-        least = min(trial.error for trial in known)
-        near = [trial for trial in known if trial.error <= max(RULES.same * least, RULES.exact)]
-        return min(near, key=lambda trial: trial.constants(max(trial.reached, default=RULES.first_grid)))
+        return smallest_near_best(
+            [trial for trial in self.trials if math.isfinite(trial.error)],
+            error=lambda trial: trial.error,
+            size=lambda trial: trial.constants(max(trial.reached, default=RULES.first_grid)),
+            near=lambda trial, best: trial.error <= max(RULES.same * best.error, RULES.exact),
+        )
 
     def _rounds(self) -> tuple[StopReason, str]:
         while self.waiting and (not self.trials or self.budget.used() < self._entry()):
             self._enter(self.waiting.pop(0), self.seed)
-            if self._late():
+            if self.budget.over():
                 return self.budget.stop(), self.budget.end()
             if self.trials and self.trials[-1].error < RULES.exact:
                 return StopReason.EXACT, "the data are learnt to the last digits"
@@ -216,13 +215,13 @@ class _Search:
         for number, kept in enumerate(RULES.kept):
             for better in self._ranked()[:kept]:
                 self._advance(better)
-                if self._late():
+                if self.budget.over():
                     return self.budget.stop(), self.budget.end()
             if number == 0:
                 for one in self._ranked()[: RULES.forked]:
                     for degree in self._degrees(one.architecture.combinations)[1:]:
                         self._enter(replace(one.architecture, degree=degree), one.seed)
-                        if self._late():
+                        if self.budget.over():
                             return self.budget.stop(), self.budget.end()
                 self.trials += [
                     one.forked() for one in self._ranked()[: RULES.forked] if one.architecture.hidden and not one.over
@@ -234,7 +233,7 @@ class _Search:
         for number in itertools.count(1):
             while (trial := self._promising()) is not None:
                 self._advance(trial)
-                if self._late():
+                if self.budget.over():
                     return self.budget.stop(), self.budget.end()
             if self._settled():
                 return StopReason.CONVERGED, "several shapes reach the same error"
@@ -249,7 +248,7 @@ class _Search:
                 self._enter(ranked[number % min(2, len(ranked))], self.seed + 1000 * number)
             else:
                 break
-            if self._late():
+            if self.budget.over():
                 return self.budget.stop(), self.budget.end()
         return StopReason.NO_IMPROVEMENT, "other shapes, starts and grids brought no better validation error"
 
@@ -278,9 +277,6 @@ class _Search:
     def _ranked(self) -> list[Trial]:
         return sorted(self.trials, key=lambda trial: trial.error)
 
-    def _late(self) -> bool:
-        return self.budget.over()
-
     def _architectures(self) -> list[Architecture]:
         """Networks of all shapes, with the linear combinations and singularities that were detected."""
         degree, *_ = self._degrees(self.combinations)
@@ -290,7 +286,7 @@ class _Search:
 
     def _degrees(self, combinations: Combinations | None) -> tuple[int, ...]:
         inputs = self.data.n_features if combinations is None else len(combinations)
-        return self.degrees or (SHAPES.degrees if inputs <= SHAPES.few else SHAPES.degrees[1:])
+        return self.degrees or (RULES.degrees if inputs <= SHAPES.few else RULES.degrees[1:])
 
     def _entry(self) -> float:
         return RULES.entry if self.combinations is None and not self.singularities else RULES.entry_detected
@@ -408,6 +404,5 @@ class _Search:
 
     def _note(self, trial: Trial, size: int, constants: int) -> None:
         shape = tuple(trial.run.model.shape)
-        test = trial.run.test_error()
-        self.tried.append(Tried(shape, size, constants, trial.error, test))
+        self.tried.append(Tried(shape, size, constants, trial.error, trial.run.test_error()))
         self.tell(f"{list(shape)} with {size} intervals: validation error {trial.error:.2g}")

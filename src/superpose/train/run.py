@@ -6,7 +6,7 @@ import copy
 import math
 from dataclasses import replace
 
-from superpose.data import Dataset, Split
+from superpose.data import Dataset
 from superpose.nn.likelihood import Head
 from superpose.nn.model import KAN
 from superpose.nn.rows import scaled_rows
@@ -114,8 +114,7 @@ class Run:
 
     def test_error(self) -> float:
         """The error of the best state so far on the test rows; NaN if there are none."""
-        split: Split = "test"
-        return self.tracker.error_of(lambda: scaled_rows(self.model, self.data, split))
+        return self.tracker.error_of(lambda: scaled_rows(self.model, self.data, "test"))
 
     # -- grids and starts
 

@@ -1,4 +1,4 @@
-"""The numbers of the architecture search: candidate shapes, and when a network is begun, continued or left out.
+"""The numbers of the architecture search: when a network is begun, continued or left out.
 
 Measurements stand in docs/lab/training.md, section by section as named here.
 """
@@ -6,53 +6,6 @@ Measurements stand in docs/lab/training.md, section by section as named here.
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-from superpose.nn.products import Width
-
-# Hidden layers: nodes of each, or a pair (sum nodes, arities of the product nodes).
-Hidden = tuple[Width, ...]
-
-_PRODUCT, _SUM_AND_PRODUCT = (0, (2,)), (1, (2,))
-# The shape with the most edge functions, which shows best how inputs enter ("Sums of inputs": smaller shapes saw only
-# one of two linear combinations).
-PROBE_SHAPE: Hidden = (4, 2)
-
-
-@dataclass(frozen=True)
-class CandidateShapes:
-    """Hidden layers that are tried, from small to large, as long as time lasts.
-
-    Attributes:
-        few_inputs: for functions of up to ``few`` inputs; those that did best on special functions.
-        more_inputs: for more; those that did best on Feynman equations of up to six inputs, where sums of products and
-            quotients need two hidden layers.
-        few: most inputs, or linear combinations of inputs, of ``few_inputs``. With more, constants and time are better
-            spent on finer grids than on quintic splines ("Degrees").
-        probed: with these numbers of inputs :data:`PROBE_SHAPE` is tried second. With fewer inputs a smaller shape
-            shows as much, and with more it takes too long ("Sums of inputs").
-        degrees: of the splines, for few inputs; for more inputs all but the first.
-    """
-
-    few_inputs: tuple[Hidden, ...] = (
-        *((), (1,), (_PRODUCT,), (2,), (_SUM_AND_PRODUCT,), (5,)),
-        *((3, 2), (8,), (2, 2), (3,), (5, 3)),
-    )
-    more_inputs: tuple[Hidden, ...] = (
-        *((), (1,), (2,), (2, 1), (5,), (4, 2), (4, 2, _PRODUCT)),
-        *((3,), (4, 2, 2), (3, 2), (8,)),
-    )
-    few: int = 2
-    probed: range = range(4, 9)
-    degrees: tuple[int, ...] = (5, 3)
-
-    def of(self, n_features: int) -> tuple[Hidden, ...]:
-        """The shapes for so many inputs, in the order in which they are tried."""
-        shapes = self.few_inputs if n_features <= self.few else self.more_inputs
-        return (shapes[0], PROBE_SHAPE, *shapes[1:]) if n_features in self.probed else shapes
-
-    def of_combinations(self, count: int) -> tuple[Hidden, ...]:
-        """The shapes behind so many linear combinations; the probe first, since there may be further ones."""
-        return self.few_inputs if count <= self.few else (PROBE_SHAPE, *self.more_inputs)
 
 
 @dataclass(frozen=True)
@@ -78,6 +31,7 @@ class SearchRules:
         advance: a grid that lowers the error by less than this factor is the last of its network.
         max_restarts: networks that are begun from other random starts. A round number.
         exact: error, in units of the target's spread, at which float64 has no further digits.
+        degrees: of the splines, for few inputs; for more inputs all but the first.
 
     ``kept``, ``forked``, ``entry``, ``worse``, ``same`` and ``advance`` were chosen on special functions and Feynman
     equations; how sensitive results are to each was not recorded.
@@ -97,6 +51,7 @@ class SearchRules:
     advance: float = 0.98
     max_restarts: int = 50
     exact: float = 1e-13
+    degrees: tuple[int, ...] = (5, 3)
 
 
-SHAPES, RULES = CandidateShapes(), SearchRules()
+RULES = SearchRules()

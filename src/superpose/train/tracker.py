@@ -31,24 +31,13 @@ class StopFit(Exception):
 
 
 class Tracker:
-    """Measures a model between steps, keeps its best state, and counts steps.
+    """Measures a model between steps on scaled rows, keeps its best state, and takes steps from the budget.
 
-    Args:
-        model: in training.
-        train, validation: scaled rows.
-        stepping: whose loss is measured, beside what a memory adds.
-        budget: that steps are taken from.
-        listeners: called with every record.
+    The loss is that of ``stepping``, and what a memory adds. Listeners are called with every record.
     """
 
     def __init__(
-        self,
-        model: KAN,
-        train: Rows,
-        validation: Rows,
-        stepping: Stepping,
-        budget: Budget,
-        listeners: list[Listener],
+        self, model: KAN, train: Rows, validation: Rows, stepping: Stepping, budget: Budget, listeners: list[Listener]
     ) -> None:
         self.model, self.train, self.validation = model, train, validation
         self.stepping, self.budget, self.listeners = stepping, budget, listeners

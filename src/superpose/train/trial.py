@@ -10,10 +10,11 @@ from superpose.nn.model import KAN
 from superpose.nn.products import Width
 from superpose.train import endpoint_singularities, input_layer, linear_combinations
 from superpose.train.budget import Budget
+from superpose.train.candidate_shapes import Hidden
 from superpose.train.endpoint_singularities import EndpointSingularity
 from superpose.train.linear_combinations import Combinations
 from superpose.train.run import Run
-from superpose.train.search_rules import RULES, Hidden
+from superpose.train.search_rules import RULES
 from superpose.train.settings import FitSettings
 
 

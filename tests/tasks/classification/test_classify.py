@@ -97,7 +97,7 @@ def test_the_front_holds_formulas_of_the_columns_that_are_left() -> None:
     others = [
         replace(first, expression=e, factor=1, complexity=n, deviance=-float(n)) for n, e in enumerate((c, b, a**2))
     ]
-    data = networks.without_columns(whole.table, [0, 1]).data
+    data = networks.with_columns(whole.table, whole.table.data.feature_names[:2]).data
     result = replace(whole, data=data, formulas=[[first, *others]])
     assert [formula.expression for formula in result.front if formula is not result.formula] == [b, a**2]
 

@@ -33,13 +33,7 @@ def metrics(
 ) -> dict[str, Any]:
     """The content of ``metrics.json``, measured on the test rows, or on all rows if there are none.
 
-    Args:
-        result: its own ``metrics`` are not read.
-        formulas: for each score, the shortest description first.
-        whole: the network of all columns.
-        seed: of the options.
-        stop, reason: why the search ended, and a sentence with the details.
-        seconds: wall-clock time.
+    ``formulas`` has those of each score, the shortest description first; ``whole`` is the network of all columns.
     """
     data, head, table = result.data, result.head, result.table
     split: Split = "test" if len(data.test) else "all"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -15,6 +15,7 @@ from superpose.deadline import Deadline
 from superpose.nn.likelihood import Head
 from superpose.nn.model import KAN
 from superpose.tasks.classification.labels import ClassificationDataset
+from superpose.train.candidate_shapes import in_order, smallest_near_best
 from superpose.train.fit import fit
 from superpose.train.history import History
 
@@ -24,7 +25,6 @@ class NetworkRules:
     """The networks of a classifier. Chosen on the knot table and on tables with known boundaries; not compared singly.
 
     Attributes:
-        shapes: hidden layers, tried in this order.
         first_grid, max_intervals: the grid is doubled from the one up to the other.
         rows_per_interval: training rows for each interval of the finest grid, at least.
         gain: a finer grid must lower the cross-entropy by this factor.
@@ -38,7 +38,6 @@ class NetworkRules:
         min_seconds: the shortest time for training one grid.
     """
 
-    shapes: tuple[tuple[int, ...], ...] = ((), (1,), (2,), (3,), (2, 1), (5,))
     first_grid: int = 3
     max_intervals: int = 12
     rows_per_interval: int = 8
@@ -120,12 +119,12 @@ def comparison_split(data: Dataset) -> Split:
     return "validation" if len(data.validation) else "train"
 
 
-def without_columns(table: ClassificationDataset, keep: list[int]) -> ClassificationDataset:
+def with_columns(table: ClassificationDataset, names: Sequence[str]) -> ClassificationDataset:
     """The table with some of its features."""
     data = table.data
+    keep = [data.feature_names.index(name) for name in names]
     scale = replace(data.x_scale, center=data.x_scale.center[keep], scale=data.x_scale.scale[keep])
-    names = tuple(data.feature_names[n] for n in keep)
-    return replace(table, data=replace(data, x=data.x[:, keep], feature_names=names, x_scale=scale))
+    return replace(table, data=replace(data, x=data.x[:, keep], feature_names=tuple(names), x_scale=scale))
 
 
 def fewer_rows(table: ClassificationDataset) -> ClassificationDataset:
@@ -230,23 +229,17 @@ def search(
 ) -> TrainedClassifier | None:
     """Train shapes; return the smallest within one standard error of the best (the one-standard-error rule)."""
     found: list[TrainedClassifier] = []
-    for hidden in shapes:
-        if found and settings.deadline.passed():
-            break
-        try:
-            trained = train(table, head, hidden, settings)
-        except Interrupted as stop:
-            raise Interrupted(min([*found, stop.trained], key=_loss)) from None
-        if trained is not None:
+    try:
+        for trained in in_order(shapes, lambda hidden: train(table, head, hidden, settings), settings.deadline.passed):
             found.append(trained)
-        earlier, last = found[: -RULES.losers], found[-RULES.losers :]
-        if earlier and all(one.worse_than(min(earlier, key=_loss)) > 0 for one in last):
-            break
+            earlier, last = found[: -RULES.losers], found[-RULES.losers :]
+            if earlier and all(one.worse_than(min(earlier, key=_loss)) > 0 for one in last):
+                break
+    except Interrupted as stop:
+        raise Interrupted(min([*found, stop.trained], key=_loss)) from None
     if not found:
         return None
-    best = min(found, key=_loss)
-    near = [one for one in found if one is best or one.worse_than(best) < 1.0]
-    return min(near, key=lambda one: one.model.parameter_count())
+    return smallest_near_best(found, _loss, lambda one: one.model.parameter_count(), lambda a, b: a.worse_than(b) < 1.0)
 
 
 def _loss(one: TrainedClassifier) -> float:
@@ -263,18 +256,14 @@ def reduced(
 ) -> tuple[ClassificationDataset, TrainedClassifier]:
     """The table and a network without unimportant columns (backward elimination by permutation importance).
 
-    Args:
-        table: the table that ``best`` was trained on.
-        best: the network of all columns.
-        entropy: cross-entropy without any column.
-        settings: of the training.
+    ``best`` is the network of all columns of the table, ``entropy`` the cross-entropy without any column.
     """
     most = allowed(best.loss, entropy)
     current, table = best, table
     while table.data.n_features > 1 and not settings.deadline.passed():
         for column in _least_important(current)[:2]:
-            keep = [n for n in range(table.data.n_features) if n != column]
-            smaller = without_columns(table, keep)
+            names = table.data.feature_names
+            smaller = with_columns(table, names[:column] + names[column + 1 :])
             trial = train(smaller, best.head, best.hidden, settings)
             if trial is not None and (trial.loss <= most or trial.worse_than(best) < 1.0):
                 settings.tell(f"without {table.data.feature_names[column]}: accuracy {trial.accuracy:.3f}")

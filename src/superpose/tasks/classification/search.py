@@ -19,9 +19,10 @@ from superpose.stopping import StopReason
 from superpose.tasks.classification import labels, networks
 from superpose.tasks.classification.labels import ClassificationDataset
 from superpose.tasks.classification.metrics import metrics
-from superpose.tasks.classification.networks import RULES, NetworkSettings, TrainedClassifier
+from superpose.tasks.classification.networks import NetworkSettings, TrainedClassifier
 from superpose.tasks.classification.options import ClassifyOptions
 from superpose.tasks.classification.result import Classification
+from superpose.train.candidate_shapes import SHAPES
 
 Listener = Callable[[str], None]
 
@@ -151,7 +152,7 @@ class ClassificationSearch:
     # -- networks
 
     def _best_head(self) -> TrainedClassifier:
-        shapes = RULES.shapes if self.options.shape == "auto" else (tuple(self.options.shape[:-1]),)
+        shapes = SHAPES.classifier if self.options.shape == "auto" else (tuple(self.options.shape[:-1]),)
         found: list[TrainedClassifier] = []
         kinds = self.options.kinds(self.table)
         for number, kind in enumerate(kinds, start=1):
@@ -182,7 +183,7 @@ class ClassificationSearch:
         if table is self.sample or self.options.shape != "auto":
             return table, smaller
         # With fewer columns there is room for other shapes.
-        again = networks.search(table, best.head, RULES.shapes, self.settings(best.head, _SCHEDULE.shapes))
+        again = networks.search(table, best.head, SHAPES.classifier, self.settings(best.head, _SCHEDULE.shapes))
         return table, smaller if again is None or again.worse_than(smaller) > 0 else again
 
     def _finished(
@@ -191,12 +192,11 @@ class ClassificationSearch:
         """The same network, trained on all rows if it was trained on a sample."""
         if self.sample is self.table:
             return chosen
-        names = self.table.data.feature_names
-        keep = [names.index(name) for name in table.data.feature_names]
         settings = replace(
             self.settings(chosen.head, share), grid_size=chosen.model.layer(0).grid_size, tell=lambda text: None
         )
-        full = networks.train(networks.without_columns(self.table, keep), chosen.head, chosen.hidden, settings)
+        same = networks.with_columns(self.table, table.data.feature_names)
+        full = networks.train(same, chosen.head, chosen.hidden, settings)
         return chosen if full is None or full.worse_than(chosen) > 0 else full
 
     # -- formulas
@@ -224,10 +224,8 @@ class ClassificationSearch:
         reached = self._reached(chosen, formulas)
         if not others or reached > chosen.accuracy - _SCHEDULE.worse or self.deadline.passed():
             return chosen, formulas
-        names = self.sample.data.feature_names
-        keep = [names.index(name) for name in chosen.data.feature_names]
         settings = replace(self.settings(others[0].head, 1.0), deadline=self.deadline.share(0.5))
-        table = networks.without_columns(self.sample, keep)
+        table = networks.with_columns(self.sample, chosen.data.feature_names)
         other = networks.train(table, others[0].head, others[0].hidden, settings)
         if other is None:
             return chosen, formulas
@@ -242,10 +240,10 @@ class ClassificationSearch:
         used = set() if formula is None else {str(s) for e in formula.expressions for s in e.free_symbols}
         if not (self.options.reduce and 0 < len(used) < chosen.data.n_features) or self.deadline.passed():
             return chosen
-        keep = [n for n, name in enumerate(self.table.data.feature_names) if name in used]
-        shapes = RULES.shapes if self.options.shape == "auto" else (chosen.hidden,)
+        keep = [name for name in self.table.data.feature_names if name in used]
+        shapes = SHAPES.classifier if self.options.shape == "auto" else (chosen.hidden,)
         settings = replace(self.settings(chosen.head, 1.0), deadline=self.deadline.share(_SCHEDULE.formula_columns))
-        sample = networks.without_columns(self.sample, keep)
+        sample = networks.with_columns(self.sample, keep)
         found = networks.search(sample, chosen.head, shapes, settings)
         found = None if found is None else self._finished(sample, found, 1.0)
         entropy = labels.entropy(self.table)

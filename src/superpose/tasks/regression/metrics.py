@@ -34,14 +34,7 @@ def of_network(data: Dataset, network: KAN, history: History) -> dict[str, Any]:
 
 
 def of_formulas(data: Dataset, found: Sequence[Finding], chosen: Finding | None, *, complete: bool) -> dict[str, Any]:
-    """What the metrics contain of the formulas.
-
-    Args:
-        data: the table.
-        found: all formulas.
-        chosen: the one that is recommended.
-        complete: whether it leaves nothing to explain.
-    """
+    """What the metrics contain of the formulas; ``complete``: whether the chosen one leaves nothing to explain."""
     formula = None if chosen is None else chosen.formula
     front = recommendation.front(found, chosen)
     split = _judging(data)

@@ -16,22 +16,19 @@ from superpose.stopping import StopReason
 from superpose.tasks.regression import findings
 from superpose.tasks.regression.context import BUDGET, Context
 from superpose.tasks.regression.structure import Structure
+from superpose.train.candidate_shapes import SHAPES, Hidden, in_order
 from superpose.train.fit import fit
 from superpose.train.history import History
-
-Hidden = tuple[Width, ...]
 
 
 @dataclass(frozen=True)
 class Search:
     """Which networks are trained and read.
 
-    Shapes, grids and factors were chosen on the AI Feynman equations and the tables in ``examples/data``;
+    Grids and factors were chosen on the AI Feynman equations and the tables in ``examples/data``;
     neighbouring values were not compared.
 
     Attributes:
-        first: hidden layers that are always trained, in this order.
-        later: those that are trained while no formula is good enough.
         rounds: how often the best shapes are trained again from other random starts.
         repeated: how many shapes that is.
         grids: grid sizes of networks with hidden layers.
@@ -42,8 +39,6 @@ class Search:
         telling: relative error below which a network counts as exact, unless the data are smoother than their law.
     """
 
-    first: tuple[Hidden, ...] = ((), (1,), (2,))
-    later: tuple[Hidden, ...] = ((3,), (1, 1), (5,), (2, 1), (3, 2))
     rounds: int = 20
     repeated: int = 3
     grids: tuple[int, ...] = (5, 10)
@@ -120,24 +115,20 @@ def _search(context: Context, state: Networks) -> tuple[StopReason, str]:
     options, late = context.options, context.search.passed
     found = StopReason.CONVERGED, "a formula reaches the error of the best network"
     given = options.shape != "auto"
-    first: Sequence[Hidden] = (tuple(map(fixed, options.shape[:-1])),) if given else SEARCH.first
-    for hidden in first:
-        network = train(context, state.trained, hidden, options.seed)
-        if options.formula and network.error < SEARCH.telling and _read_promising(context, state):
+    first: Sequence[Hidden] = (tuple(map(fixed, options.shape[:-1])),) if given else SHAPES.formula_first
+    later = SHAPES.formula_later if options.formula and not given else ()
+    again = _other_starts(context, state) if options.formula else ()
+    candidates = itertools.chain(((hidden, options.seed) for hidden in (*first, *later)), again)
+    for network in in_order(candidates, lambda one: train(context, state.trained, *one), late):
+        # Which networks are near the best is known after the first shapes; only an exact network is read earlier.
+        early = len(state.trained) < len(first) and network.error >= SEARCH.telling
+        if options.formula and not early and _read_promising(context, state):
             return found
-        if late():
-            break
     if not options.formula:
         return StopReason.CANDIDATES_EXHAUSTED, "only a network was asked for"
+    # Where the time was over before all first shapes were trained, a law may be as good as their networks.
     if _read_promising(context, state):
         return found
-    for hidden, seed in itertools.chain(() if given else ((one, options.seed) for one in SEARCH.later),
-                                        _other_starts(context, state)):  # fmt: skip
-        if late():
-            break
-        train(context, state.trained, hidden, seed)
-        if _read_promising(context, state):
-            return found
     if late():
         return StopReason.TIME_LIMIT, "the time was over"
     return StopReason.CANDIDATES_EXHAUSTED, "every shape was tried"
@@ -224,18 +215,16 @@ def final_network(
 ) -> tuple[KAN, History]:
     """The spline network of a run, its grid refined on all rows while that helps.
 
-    Args:
-        context: of the run.
-        state: the networks of the search; one is trained if there is none.
-        chosen: the formula that is recommended. If it was read from a network, the final one has the same shape.
-        structural: whether the formula was found by structure and leaves nothing to explain.
+    If the chosen formula was read from a network, the final one has the same shape. If it is ``structural``, it was
+    found by structure and leaves nothing to explain.
     """
     options, seed = context.options, context.options.seed
     try:
         if structural:
             # The network only illustrates the formula: the first shape that comes near is enough.
-            for hidden in SEARCH.first:
-                if train(context, state.trained, hidden, seed).error < SEARCH.telling or context.search.passed():
+            shapes, late = SHAPES.formula_first, context.search.passed
+            for network in in_order(shapes, lambda hidden: train(context, state.trained, hidden, seed), late):
+                if network.error < SEARCH.telling:
                     break
         elif not state.trained:
             train(context, state.trained, (), seed)

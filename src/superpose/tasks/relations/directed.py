@@ -15,6 +15,7 @@ from superpose.deadline import Deadline
 from superpose.nn.model import KAN
 from superpose.tasks.relations import additive
 from superpose.tasks.relations.columns import Columns
+from superpose.train.candidate_shapes import SHAPES, in_order
 from superpose.train.fit import fit
 
 
@@ -23,10 +24,7 @@ class NetworkRules:
     """The networks that learn a column from others.
 
     Attributes:
-        few_features: networks of at most so many features have ``shapes``, others ``shapes_of_many``.
-        shapes: hidden layers: a sum; a function of a sum; products of two columns, and sums of these; products of
-            three. ``z = x3*x4*x5`` among ten columns needs 4 nodes: 2 leave 44%, 4 leave 1e-8 (docs/lab/relations.md).
-        shapes_of_many: without the single hidden node, to save time.
+        few_features: at most so many features have the shapes ``column``, more have ``column_from_many``.
         grid_size, small_grid_size: intervals of the first grid, from 200 training rows on and below.
         steps, starts: of the training; a network without hidden nodes has no random start. Round numbers.
         gain: a network with two or more hidden nodes must lower the error by this factor, or no larger one is trained.
@@ -42,8 +40,6 @@ class NetworkRules:
     """
 
     few_features: int = 3
-    shapes: tuple[tuple[int, ...], ...] = ((), (1,), (2,), (4,))
-    shapes_of_many: tuple[tuple[int, ...], ...] = ((), (2,), (4,))
     grid_size: int = 4
     small_grid_size: int = 2
     steps: int = 30
@@ -59,7 +55,7 @@ class NetworkRules:
         """Hidden layers for so many features. For one feature a single edge represents every function."""
         if n_features == 1:
             return ((),)
-        return self.shapes if n_features <= self.few_features else self.shapes_of_many
+        return SHAPES.column if n_features <= self.few_features else SHAPES.column_from_many
 
     def grids(self, n_features: int, first: int) -> tuple[int, ...]:
         """Grid sizes from the first one on. Fewer features leave more rows for each interval."""
@@ -136,14 +132,11 @@ def learn(columns: Columns, target: int, features: Sequence[int], *, seed: int, 
     rows = columns.sample(_NETWORKS.max_rows, seed)
     data = columns.dataset(target, features, rows, seed)
     first = _NETWORKS.grid_size if len(data.train) >= 200 else _NETWORKS.small_grid_size
-    best: tuple[float, KAN] | None = None
-    for hidden in _NETWORKS.hidden(len(features)):
+
+    def train(hidden: tuple[int, ...]) -> tuple[float, tuple[int, ...], KAN] | None:
         model = KAN([len(features), *hidden, 1], grid_size=first, seed=seed)
         if hidden and model.parameter_count() * _NETWORKS.rows_per_parameter > len(data.train):
-            continue
-        left = deadline.left()
-        if best is not None and left <= 0:
-            break
+            return None
         history = fit(
             model,
             data,
@@ -151,7 +144,7 @@ def learn(columns: Columns, target: int, features: Sequence[int], *, seed: int, 
             steps=_NETWORKS.steps,
             starts=_NETWORKS.starts if hidden else 1,
             seed=seed,
-            time_limit=max(left, 0.5),
+            time_limit=max(deadline.left(), 0.5),
             progress=False,
         )
         if history.interrupted:
@@ -159,18 +152,21 @@ def learn(columns: Columns, target: int, features: Sequence[int], *, seed: int, 
         x, y = data.rows("validation")
         # In units of the target's standard deviation: the squares of 1e300 would overflow.
         error = float(((predictions(model, x, data) - y[:, 0]) / data.y_scale.scale[0]).square().mean())
-        before = math.inf if best is None else best[0]
-        if math.isfinite(error) and error < before:
-            best = error, model
-        exact = best is not None and best[0] < _NETWORKS.exact
-        if exact or (hidden not in ((), (1,)) and error > _NETWORKS.gain * before):
+        return (error, hidden, model) if math.isfinite(error) else None
+
+    best, least = None, math.inf
+    for error, hidden, model in in_order(_NETWORKS.hidden(len(features)), train, deadline.passed):
+        small_gain = hidden not in ((), (1,)) and error > _NETWORKS.gain * least
+        if error < least:
+            best, least = model, error
+        if least < _NETWORKS.exact or small_gain:
             break
     if best is None:
         return None
     x, y = data.rows("test")
     unseen = columns.others(rows, _NETWORKS.max_judged)
     held_out = torch.cat([x, unseen[:, list(features)]]), torch.cat([y[:, 0], unseen[:, target]])
-    return _judged(best[1], target, features, data, held_out, seed)
+    return _judged(best, target, features, data, held_out, seed)
 
 
 def _judged(
@@ -217,13 +213,8 @@ def fewest(
     two, and so on are trained until one is as good as the network of all. Then further features are tried, because of
     two correlated features either may have the larger importance, and features that are not needed are removed.
 
-    Args:
-        columns: the table.
-        target, features: column numbers.
-        whole: the function of all features, if it is known.
-        min_explained: the smallest share of the target's variance that is of interest.
-        seed: of the sample, its division, and the networks.
-        deadline: when to end.
+    ``whole`` is the function of all features, if it is known, and ``min_explained`` the smallest share of the target's
+    variance that is of interest.
     """
     whole = whole or learn(columns, target, features, seed=seed, deadline=deadline)
     if whole is None or 1 - whole.unexplained < min_explained:
