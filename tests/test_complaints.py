@@ -151,7 +151,7 @@ def test_9_nobody_elses_random_numbers_change(untouched_globals: None) -> None:
     model.adapt(data.x).refine(9)
     superpose.prune(model, data)
     superpose.edit.suggest(model, data, (0, 0, 0), functions=["x", "sin"])
-    superpose.edit.straighten(model, data, deadline=0.0)
+    superpose.edit.straighten(model, data, time_limit=1e-9)
     plot.render(plot.network(model, data.x), "svg")
     assert python_random.getstate() == python_before
 

@@ -104,7 +104,8 @@ def test_pages_name_benchmarks_that_exist() -> None:
     pages = [*(ROOT / "docs").glob("*.md"), *(ROOT / "docs").glob("*/*.md"), ROOT / "README.md"]
     for page in [*pages, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]:
         text = page.read_text(encoding="utf-8")
-        assert not re.search(r"superpose bench\b", text), page
+        # The changelog says what the program was called before.
+        assert page.name == "CHANGELOG.md" or not re.search(r"superpose bench\b", text), page
         for names in re.findall(r"python -m benchmarks ([a-z|-]+)", text):
             assert set(names.split("|")) <= {*catalogue.BENCHMARKS, *catalogue.SCRIPTS}, (page, names)
 

@@ -21,6 +21,7 @@ _SMALLEST = numpy.finfo(numpy.float64).tiny
 class Affine:
     """A change of units, column by column: scaled = (value - center) / scale.
 
+    >>> import torch
     >>> celsius = Affine(center=torch.tensor([32.0]), scale=torch.tensor([1.8]))
     >>> celsius.apply(torch.tensor([[212.0]]))
     tensor([[100.]])
