@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from editing_cases import rough, some_x
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,20 +16,6 @@ from superpose.nn.surgery import slice_model
 
 FIXED = settings(derandomize=True, deadline=None, max_examples=60, database=None)
 STRAIGHT = ("x", (1.0, 0.0, 1.0, 0.0))
-
-
-def some_x(count: int, features: int, seed: int = 0) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return 2 * torch.rand(count, features, generator=generator, dtype=torch.float64) - 1
-
-
-def rough(model: KAN, seed: int = 0) -> KAN:
-    """The same model with wilder splines than a fresh start has."""
-    generator = torch.Generator().manual_seed(seed)
-    for layer in model.kan_layers():
-        noise = torch.randn(layer.coefficients.shape, generator=generator, dtype=torch.float64)
-        layer.coefficients.data += 0.3 * noise.to(layer.coefficients)
-    return model
 
 
 def reachable(model: KAN) -> list[bool]:
