@@ -77,6 +77,10 @@ class Dataset:
     """Where the numbers came from, for messages."""
     left_out: tuple[str, ...] = ()
     """Columns of the table that were not used because they hold text or a single value."""
+    groups: Tensor | None = None
+    """The group of each row, int64 [N], where no group may be divided; None where rows are independent."""
+    order: Tensor | None = None
+    """The rank of each row's time, int64 [N], where the past predicts the future; equal times share one."""
 
     def __repr__(self) -> str:
         parts = ", ".join(f"{len(self._index(split))} {split}" for split in ("train", "validation", "test"))

@@ -1,17 +1,41 @@
-"""The split of a table's rows into training, validation and test."""
+"""The split of a table's rows into training, validation and test, and folds for cross-validation."""
 
 from __future__ import annotations
 
 from numbers import Real
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from superpose.checks import check_seed
+from superpose.checks import check_seed, check_whole
 from superpose.data.tables import Table
-from superpose.errors import OptionError
+from superpose.errors import DataError, OptionError
 
 _MIN_TRAINING_ROWS = 5
+# Of the first fold in time; from a single row nothing can be learnt.
+_MIN_FIRST_ROWS = 2
+
+Fold = tuple[Tensor, Tensor]
+
+
+class SplitRows(Protocol):
+    """What :func:`folds` reads of a :class:`~superpose.Dataset`."""
+
+    @property
+    def y(self) -> Tensor: ...
+
+    @property
+    def train(self) -> Tensor: ...
+
+    @property
+    def validation(self) -> Tensor: ...
+
+    @property
+    def groups(self) -> Tensor | None: ...
+
+    @property
+    def order(self) -> Tensor | None: ...
 
 
 def split_rows(table: Table, validation: float, test: float, seed: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -40,3 +64,96 @@ def split_rows(table: Table, validation: float, test: float, seed: int) -> tuple
     part[order] = torch.repeat_interleave(torch.tensor([n_train, n_validation, n_test]))
     train, held_out, final = ((part == which).nonzero().flatten() for which in range(3))
     return train, held_out, final
+
+
+def folds(data: SplitRows, k: int, seed: int) -> list[Fold]:
+    """Folds for cross-validation over the training and validation rows of a data set; test rows are in none.
+
+    Each row is in the test part of exactly one fold, and in the training part of all others; with as many folds as rows
+    or more, one row is left out at a time. Targets of few values (classes) are dealt out evenly.
+
+    With ``data.groups`` no group is in both parts of a fold, and there are at most as many folds as groups. With
+    ``data.order`` the rows of a test part come later than all of its training part: fold ``i`` trains on the first
+    ``i + 1`` of ``k + 1`` stretches of time and tests on the next, so the first stretch is tested in no fold, and rows
+    of one time are never divided.
+
+    Args:
+        data: a :class:`~superpose.Dataset`.
+        k: how many, at least 2.
+        seed: of the order in which rows or groups are dealt out.
+
+    Returns:
+        Training and test row numbers of each fold, int64, in ascending order.
+
+    Raises:
+        OptionError: if ``k`` or the seed makes no sense.
+        DataError: if all rows belong to one group, or to fewer than 3 times.
+
+    >>> from superpose import Dataset
+    >>> data = Dataset.from_arrays([[float(row)] for row in range(10)], range(10), validation=0, test=0)
+    >>> [len(test) for train, test in folds(data, 4, seed=0)]
+    [3, 3, 2, 2]
+    """
+    check_whole("k", k, least=2)
+    generator = torch.Generator().manual_seed(check_seed(seed))
+    rows = torch.cat([data.train, data.validation]).sort().values
+    if data.order is not None:
+        return _forward_chain(rows, data.order[rows], k)
+    if data.groups is not None:
+        part = _parts_of_groups(data.groups[rows], k, generator)
+    else:
+        part = _parts_of_rows(data.y[rows], min(k, len(rows)), generator)
+    return [(rows[part != fold], rows[part == fold]) for fold in range(int(part.max()) + 1)]
+
+
+def _parts_of_rows(y: Tensor, k: int, generator: torch.Generator) -> Tensor:
+    """The fold of each row: dealt out in turn from a random order, value by value where each value is there k times."""
+    dealt = torch.randperm(len(y), generator=generator)
+    values, code = torch.unique(y, dim=0, return_inverse=True)
+    if len(values) * k <= len(y):
+        dealt = dealt[code[dealt].argsort(stable=True)]
+    part = torch.empty_like(dealt)
+    part[dealt] = torch.arange(len(y)) % k
+    return part
+
+
+def _parts_of_groups(groups: Tensor, k: int, generator: torch.Generator) -> Tensor:
+    """The fold of each row: groups from large to small, each to the fold with the fewest rows so far."""
+    _, code, sizes = torch.unique(groups, return_inverse=True, return_counts=True)
+    if len(sizes) < 2:
+        raise DataError("all rows outside the test belong to one group; cross-validation needs at least two groups")
+    # Groups of one size are dealt out at random.
+    order = torch.randperm(len(sizes), generator=generator)
+    order = order[sizes[order].argsort(descending=True, stable=True)]
+    filled = torch.zeros(min(k, len(sizes)), dtype=torch.long)
+    part = torch.empty_like(sizes)
+    for group in order.tolist():
+        part[group] = filled.argmin()
+        filled[part[group]] += sizes[group]
+    return part[code]
+
+
+def _forward_chain(rows: Tensor, order: Tensor, k: int) -> list[Fold]:
+    """Folds whose training rows all come before their test rows."""
+    times, counts = torch.unique(order, return_counts=True)
+    ends = counts.cumsum(0)
+    # Times before the first test.
+    least = int((ends < _MIN_FIRST_ROWS).sum()) + 1
+    k = min(k, len(times) - least)
+    if k < 1:
+        raise DataError(
+            "the rows outside the test are of too few times for cross-validation in time; it tests on times later than "
+            f"the first {_MIN_FIRST_ROWS} rows"
+        )
+    # The first stretch takes what the division leaves over, as it is trained on and never tested.
+    stretch = len(rows) // (k + 1)
+    begins: list[int] = []
+    for fold in range(k):
+        # To the end of a time, and so that every fold has one to test on.
+        nearest = int((ends <= len(rows) - stretch * (k - fold)).sum())
+        begins.append(min(max(nearest, begins[-1] + 1 if begins else least), len(times) - (k - fold)))
+    code = torch.searchsorted(times, order)
+    return [
+        (rows[code < begin], rows[(begin <= code) & (code < end)])
+        for begin, end in zip(begins, [*begins[1:], len(times)], strict=True)
+    ]
