@@ -36,6 +36,7 @@ PUBLIC = (
     "superpose.formulas",
     "superpose.nn",
     "superpose.optim",
+    "superpose.partial",
     "superpose.plot",
     "superpose.report",
     "superpose.spline",

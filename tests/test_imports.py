@@ -29,7 +29,7 @@ FLOORS = [
         "short_repr",
         "stopping",
     },
-    {"atomic_write", "checks"},
+    {"atomic_write", "checks", "partial"},
     {"data", "spline"},
     {"nn"},
     {"optim"},

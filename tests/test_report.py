@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import importlib
 import json
 import os
 import re
@@ -21,12 +22,15 @@ from superpose.data import Affine, Dataset
 from superpose.errors import FileError, OptionError
 from superpose.files import load
 from superpose.nn import KAN
+from superpose.partial import Failures
 from superpose.plot import canvas
 from superpose.report import pictures
 from superpose.train import History, Record
 
 FORMULA_FILES = {"formula.txt", "formula.tex", "formula.py", "front.svg", "network.safetensors"}
 FRONT = {"complexity": 3, "formula": "a/2", "rmse": 0.25, "recommended": True}
+
+FOLDER, PAGE = (importlib.import_module(f"superpose.report.{name}") for name in ("folder", "page"))
 SCRIPT = "<script>alert(1)</script>"
 
 
@@ -93,6 +97,7 @@ def result(
             "seconds": 12.3,
             "front": [] if without_formula else [FRONT],
         },
+        "failures": Failures(),
     }
     return SimpleNamespace(**{**made, **changes})
 
@@ -248,7 +253,7 @@ def test_a_formula_that_cannot_be_typeset_is_text(tmp_path: Path, latex: str, pi
 def test_numbers_that_are_none_are_null_and_a_dash(tmp_path: Path) -> None:
     metrics = {"network_rmse": float("nan"), "formula_rmse": torch.tensor(float("inf"))}
     paths = report.write(result(metrics=metrics), tmp_path)
-    assert json.loads(paths["metrics.json"].read_text()) == dict.fromkeys(metrics)
+    assert json.loads(paths["metrics.json"].read_text()) == dict.fromkeys(metrics) | {"warnings": []}
     assert "–error of the network" in page(tmp_path).words
 
 
@@ -269,23 +274,86 @@ def test_very_many_edges_show_the_strongest(tmp_path: Path, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("there", [True, False], ids=["folder is there", "folder is new"])
-@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError, OSError])
-def test_a_failure_leaves_everything_as_it_was(tmp_path: Path, there: bool, error: type[BaseException]) -> None:
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
+def test_an_interruption_and_a_lost_model_leave_everything_as_it_was(
+    tmp_path: Path, there: bool, error: type[BaseException], monkeypatch: pytest.MonkeyPatch, lenient: None
+) -> None:
     folder = tmp_path / "out"
     if there:
         report.write(result(), folder)
     before = {p.name: p.read_bytes() for p in folder.iterdir()} if there else None
     made = result(formula=FormulaStandIn(text="another"))
 
-    def fail() -> str:
-        raise error("the disk is full")
+    def fail(*given: Any) -> str:
+        raise error(28, "the disk is full")
 
+    if error is OSError:
+        monkeypatch.setattr(FOLDER, "save", fail)
     made.formula.python = fail
     with pytest.raises(FileError if error is OSError else error):
         report.write(made, folder)
     assert os.listdir(tmp_path) == (["out"] if there else [])
     if there:
         assert {p.name: p.read_bytes() for p in folder.iterdir()} == before
+
+
+FAULT, DISK = ZeroDivisionError("no"), OSError(28, "the disk is full")
+
+
+@pytest.mark.parametrize(("name", "error"), [("formula.tex", FAULT), ("report.html", FAULT), ("front.svg", DISK)])
+def test_a_file_that_fails_costs_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lenient: None, name: str, error: Exception
+) -> None:
+    (tmp_path / name).write_text("of the run before, which had another model")
+    real = FOLDER._write_whole
+
+    def write(path: Path, data: bytes) -> None:
+        if path.name == name:
+            raise error
+        real(path, data)
+
+    monkeypatch.setattr(FOLDER, "_write_whole", write)
+    made = result()
+    paths = report.write(made, tmp_path)
+    assert set(paths) == {*report.FILES, "errors.log"} - {name} - (set() if error is FAULT else {"errors.log"})
+    assert set(os.listdir(tmp_path)) == set(paths)
+    said = "ZeroDivisionError: no" if error is FAULT else "the disk is full"
+    expected = [f"{name} could not be written ({said}); all other files are there"]
+    assert made.failures.sentences == expected
+    assert json.loads(paths["metrics.json"].read_text())["warnings"] == expected
+    if name != "report.html":
+        assert expected[0][1:] in page(tmp_path).words
+
+
+def test_parts_of_the_page_that_fail_cost_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lenient: None
+) -> None:
+    def fail(*given: Any) -> Any:
+        raise ZeroDivisionError("no")
+
+    made = result()
+    made.formula.latex = fail
+    for part in ("_used", "_facts", "edge_cards", "parities", "front_table"):
+        monkeypatch.setattr(PAGE, part, fail)
+    paths = report.write(made, tmp_path)
+    assert set(paths) == {*report.FILES, "errors.log"} - {"formula.tex"}
+    shown = page(tmp_path)
+    assert "y = a/2" in shown.words and "Training ended" in shown.words
+    # The diagram and the staircase are left.
+    assert len(shown.pictures) == 2
+    assert json.loads(paths["metrics.json"].read_text())["warnings"] == made.failures.sentences
+    assert len(made.failures.sentences) == 8
+    for sentence in made.failures.sentences:
+        assert is_one_sentence(sentence) and "ZeroDivisionError: no" in sentence and sentence[1:] in shown.words
+
+
+def test_a_symbolic_network_that_cannot_be_saved_leaves_the_spline_network(tmp_path: Path, lenient: None) -> None:
+    made = result()
+    with torch.no_grad():
+        made.model.layer(1).coefficients[:] = float("nan")
+    paths = report.write(made, tmp_path)
+    assert load(paths["model.safetensors"]).layer(0).grid_size == 9
+    assert "network.safetensors" not in paths and "holds the spline network" in made.failures.sentences[0]
 
 
 def test_a_model_that_cannot_be_saved_leaves_nothing(tmp_path: Path) -> None:
@@ -339,8 +407,11 @@ def test_what_cannot_be_drawn_is_a_sentence_and_everything_else_is_written(
         monkeypatch.setattr(pictures if drawing == "close_up" else plot, drawing, fails)
     made = result()
     paths = report.write(made, tmp_path)
-    assert set(paths) == set(report.FILES) and failures
+    assert set(paths) == {*report.FILES, "errors.log"} and failures
     assert json.loads(paths["metrics.json"].read_text()) == made.metrics
+    (warning,) = made.metrics["warnings"]
+    assert "could not be drawn (OverflowError" in warning and warning[1:] in page(tmp_path).words
+    assert "cell block" in paths["errors.log"].read_text() and "Traceback" in paths["errors.log"].read_text()
     assert load(paths["model.safetensors"]).widths == made.model.widths
     drawn = [ElementTree.fromstring(paths["front.svg"].read_text()), *page(tmp_path).pictures]
     texts = [" ".join(" ".join(one.itertext()).split()) for one in drawn]

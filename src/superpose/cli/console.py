@@ -123,6 +123,16 @@ def _front_grid(rows: Sequence[Mapping[str, Any]], error: str, heading: str) -> 
     console.print(grid)
 
 
+def show_warnings(sentences: Sequence[str]) -> None:
+    """What failed in a run, a line for each.
+
+    >>> show_warnings(["front.svg could not be drawn (ValueError); all other files are there"])
+    warning: front.svg could not be drawn (ValueError); all other files are there
+    """
+    for sentence in sentences:
+        print(f"warning: {sentence}")
+
+
 def figure(value: float | None) -> str:
     """A number of three digits, and a dash for one that is missing or not finite.
 

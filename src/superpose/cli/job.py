@@ -82,13 +82,18 @@ class Job(ABC):
         left_out = list(result.data.left_out)
         summary = json_ready(result.metrics | {"left_out": left_out, "out": str(self.folder)})
         if not self.as_json:
-            self._print(result, summary, announced)
+            part = result.failures.part("what was found could not be printed", "it is in the files")
+            with part, contextlib.suppress(BrokenPipeError):
+                self._print(result, summary, announced)
         with console.progress(self.quiet, "drawing the pictures"):
-            report.write(result, self.folder, settings=asdict(options))
+            written = report.write(result, self.folder, settings=asdict(options))
         if self.as_json:
-            print(json.dumps(summary, allow_nan=False))
+            # What failed while the files were written is known only now.
+            print(json.dumps(summary | {"warnings": result.failures.sentences}, allow_nan=False))
         else:
-            print(f"written to {self.folder}; begin with {os.path.join(self.folder, 'report.html')}")
+            console.show_warnings(result.failures.sentences)
+            begin = f"; begin with {os.path.join(self.folder, 'report.html')}" if "report.html" in written else ""
+            print(f"written to {self.folder}{begin}")
 
     def _print(self, result: Any, summary: dict[str, Any], announced: list[str]) -> None:
         if not announced:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from collections.abc import Callable
@@ -92,20 +93,24 @@ class _Run:
 
         with console.progress(self.quiet, "reading the table") as progress:
             found = relations(self.table, **self.options, listener=progress.listener)
-            write(found, self.folder)
+            written = write(found, self.folder)
         if self.as_json:
             print(json.dumps(json_ready(found.to_dict() | {"out": str(self.folder)}), allow_nan=False))
             return
-        if sys.stdout.isatty() and len(found):
-            _table(found)
-            if found.unrelated:
-                print(f"in no relation: {', '.join(found.unrelated)}")
-        else:
-            print(found)
+        part = found.failures.part("the relations could not be printed", "they are in the files")
+        with part, contextlib.suppress(BrokenPipeError):
+            if sys.stdout.isatty() and len(found):
+                _table(found)
+                if found.unrelated:
+                    print(f"in no relation: {', '.join(found.unrelated)}")
+            else:
+                print(found)
         print(found.summary())
         if found.left_out:
             print(f"{console.LEFT_OUT}: {', '.join(found.left_out)}")
-        print(f"written to {self.folder}; begin with {self.folder / 'relations.md'}")
+        console.show_warnings(found.failures.sentences)
+        begin = f"; begin with {self.folder / 'relations.md'}" if "relations.md" in written else ""
+        print(f"written to {self.folder}{begin}")
 
 
 def _table(found: Relations) -> None:

@@ -124,7 +124,12 @@ class Drawn:
     width: float
 
 
-def drawn(make: Callable[[], Any], title: str, kinds: Sequence[str] = ("svg",)) -> Drawn:
+def drawn(
+    make: Callable[[], Any],
+    title: str,
+    kinds: Sequence[str] = ("svg",),
+    on_failure: Callable[[Exception], None] = lambda error: None,
+) -> Drawn:
     """A figure, or a sentence in its place: what cannot be drawn must not cost what was found.
 
     Whatever goes wrong is caught: numbers that a picture cannot hold fail in many ways, some only when a figure is
@@ -133,6 +138,7 @@ def drawn(make: Callable[[], Any], title: str, kinds: Sequence[str] = ("svg",)) 
     try:
         return rendered(make(), kinds)
     except Exception as error:
+        on_failure(error)
         said = str(error) if isinstance(error, SuperposeError) else f"{type(error).__name__}: {error}"
         return rendered(notice(title, f"This cannot be drawn: {said}"), kinds)
 

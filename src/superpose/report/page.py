@@ -18,13 +18,13 @@ from superpose.nn.model import KAN
 from superpose.plot import canvas
 from superpose.report.front_table import front_table
 from superpose.report.numbers import number, option_text
-from superpose.report.pictures import as_picture, drawn_network, edge_cards, parities, typeset
+from superpose.report.pictures import as_picture, drawn, drawn_network, edge_cards, parities, typeset
 from superpose.tasks.result import TaskResult
 
 
 def page(
     result: TaskResult,
-    diagram: canvas.Drawn,
+    diagram: canvas.Drawn | None,
     trade_off: canvas.Drawn | None,
     settings: Mapping[str, Any],
 ) -> str:
@@ -38,31 +38,38 @@ def page(
         lstrip_blocks=True,
     )
     environment.filters["number"] = number
-    names, classes = result.network.target_names, class_summary(result)
-    cards, left_out = edge_cards(result)
+    names, formula, attempt = result.network.target_names, result.formula, result.failures.attempt
+    lost = "the page could not show"
+    classes = attempt(f"{lost} the classes", lambda: class_summary(result), None)
+    cards, left_out = attempt(f"{lost} the edges", lambda: edge_cards(result), ([], 0))
+    staircase = drawn(result, lambda: plot.staircase(result.history), "Training")
+    nothing: tuple[list[str], list[str]] = ([], [])
     return environment.get_template("report.html").render(
         title=_title(names if classes is None else [classes.name]),
         classes=classes,
-        formulas=_formulas(result),
-        latex=None if result.formula is None else result.formula.latex(),
-        typeset=None if result.formula is None or len(names) > 1 else typeset(result.formula),
+        found=formula is not None,
+        formulas=attempt(f"{lost} the formula as text", lambda: _formulas(result), []),
+        latex=None if formula is None else attempt(f"{lost} the formula as LaTeX", formula.latex, None),
+        typeset=None
+        if formula is None or len(names) > 1
+        else attempt(f"{lost} the formula as a picture", lambda: typeset(formula), None),
         errors=_errors(result),
         target_std=result.metrics.get("target_std", result.data.target_std),
         test_rows=len(result.data.test),
-        front=front_table(result, trade_off),
+        front=attempt(f"{lost} the formulas from simple to accurate", lambda: front_table(result, trade_off), None),
         recommendation=canvas.clean(result.metrics.get("recommendation") or ""),
-        used=_used(drawn_network(result)),
+        used=attempt(f"{lost} which columns are read", lambda: _used(drawn_network(result)), nothing),
         interrupted=bool(result.metrics.get("interrupted")),
-        diagram=as_picture(diagram, f"The network that predicts {', '.join(names)}"),
-        staircase=as_picture(
-            canvas.drawn(lambda: plot.staircase(result.history), "Training"), "Errors during training, against steps"
-        ),
+        diagram=None if diagram is None else as_picture(diagram, f"The network that predicts {', '.join(names)}"),
+        staircase=as_picture(staircase, "Errors during training, against steps"),
         reason=result.history.reason,
-        parities=[] if classes else parities(result),
+        parities=[] if classes else attempt(f"{lost} measured against predicted", lambda: parities(result), []),
         edges=cards,
         edges_left_out=left_out,
-        facts=_facts(result),
+        facts=attempt(f"{lost} facts on the run", lambda: _facts(result), []),
         settings={str(key): option_text(value) for key, value in settings.items()},
+        # Last, when all parts have been made.
+        warnings=[canvas.clean(sentence) for sentence in result.failures.sentences],
     )
 
 

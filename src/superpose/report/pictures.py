@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -49,10 +50,23 @@ class EdgeCard:
     picture: Picture
 
 
-def as_picture(drawn: canvas.Drawn, text: str) -> Picture:
+def drawn(
+    result: TaskResult, make: Callable[[], Any], title: str, kinds: Sequence[str] = ("svg",), *, what: str = ""
+) -> canvas.Drawn:
+    """As :func:`.canvas.drawn`; a failure of it is one of the run. ``what`` stands for the title in its sentence."""
+
+    def record(error: Exception) -> None:
+        result.failures.record(
+            f"the picture {what or repr(title)} could not be drawn", error, "a sentence stands there"
+        )
+
+    return canvas.drawn(make, title, kinds, record)
+
+
+def as_picture(made: canvas.Drawn, text: str) -> Picture:
     # An image, not part of the page: what two pictures call by the same name stays apart.
-    data = base64.b64encode(drawn.files["svg"]).decode("ascii")
-    return Picture(f"data:image/svg+xml;base64,{data}", canvas.clean(text), drawn.width)
+    data = base64.b64encode(made.files["svg"]).decode("ascii")
+    return Picture(f"data:image/svg+xml;base64,{data}", canvas.clean(text), made.width)
 
 
 def typeset(formula: Formula, most: float = MAX_FORMULA_WIDTH, *, named: bool = True) -> Picture | None:
@@ -94,7 +108,7 @@ def parities(result: TaskResult) -> list[Picture]:
     for k, name in enumerate(result.network.target_names[:_MAX_PARITIES]):
         draw = functools.partial(plot.parity, y[:, k], predicted[:, k], name=name, model=f"{source} on {split} rows")
         text = f"{name}, measured against predicted"
-        made.append(as_picture(canvas.drawn(draw, text), text))
+        made.append(as_picture(drawn(result, draw, text), text))
     return made
 
 
@@ -118,6 +132,6 @@ def edge_cards(result: TaskResult) -> tuple[list[EdgeCard], int]:
     for edge in chosen:
         title = " → ".join(map(canvas.clean, node_names(model, edge)))
         draw = functools.partial(close_up, model, trace, edge)
-        picture = as_picture(canvas.drawn(draw, title), f"The function from {title}")
+        picture = as_picture(drawn(result, draw, title, what="of an edge"), f"The function from {title}")
         cards.append(EdgeCard(title, described(model, edge), picture))
     return cards, len(active) - len(chosen)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from superpose.data import Dataset
 from superpose.formulas.expressions.formula import Formula
 from superpose.nn.model import KAN
+from superpose.partial import Failures
 from superpose.short_repr import brief
 from superpose.stopping import StopReason
 from superpose.train.history import History
@@ -25,7 +26,8 @@ class TaskResult(ABC):
         formula: the recommended formula, or None.
         history: of the training of ``network``.
         data: the data set that ``network`` was trained on.
-        metrics: numbers and facts, ready for JSON.
+        metrics: numbers and facts, ready for JSON; ``metrics["warnings"]`` lists what failed.
+        failures: the parts of the run that failed, with their tracebacks.
     """
 
     __repr__ = brief
@@ -36,6 +38,7 @@ class TaskResult(ABC):
     history: History
     data: Dataset
     metrics: dict[str, Any]
+    failures: Failures = field(default_factory=Failures, kw_only=True, repr=False)
 
     @property
     def model(self) -> KAN:

@@ -84,17 +84,21 @@ class History:
 
         return pandas.DataFrame([asdict(record) for record in self.records], columns=_COLUMNS)
 
+    def csv(self) -> str:
+        """The records as the text of a CSV file."""
+        text = io.StringIO(newline="")
+        writer = csv.writer(text)
+        writer.writerow(_COLUMNS)
+        writer.writerows([getattr(record, column) for column in _COLUMNS] for record in self.records)
+        return text.getvalue()
+
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write the records to a CSV file; the file appears whole or not at all.
 
         Raises:
             FileError: if it cannot be written.
         """
-        text = io.StringIO(newline="")
-        writer = csv.writer(text)
-        writer.writerow(_COLUMNS)
-        writer.writerows([getattr(record, column) for column in _COLUMNS] for record in self.records)
-        write_atomically(path, text.getvalue().encode())
+        write_atomically(path, self.csv().encode())
 
 
 _COLUMNS = [column.name for column in fields(Record)]

@@ -31,6 +31,7 @@ from superpose.formulas.from_table.subproblem import Guess, Subproblem, best_gue
 from superpose.formulas.from_table.surrogate import Surrogate
 from superpose.formulas.from_table.symmetries import Reduction, reductions
 from superpose.formulas.from_table.verified_reductions import leading_columns, verified_reductions
+from superpose.partial import Failures
 from superpose.stopping import StopReason
 
 if TYPE_CHECKING:
@@ -172,11 +173,13 @@ class LawSearch:
 
     Attributes:
         stop: why the search ended.
+        failures: of the search of single tables; the others are searched all the same.
     """
 
     def __init__(self, pool: LawPool, deadline: Deadline) -> None:
         self.pool, self.deadline = pool, deadline
         self.stop = StopReason.NOT_RUN
+        self.failures = Failures()
         # When the search ends if nothing simpler was found, once a law leaves noise.
         self._patience = Deadline()
 
@@ -196,7 +199,7 @@ class LawSearch:
         done = False
         while queue and not done and not self.deadline.passed():
             priority, _, task = heapq.heappop(queue)
-            for more, following in self._searched(task):
+            for more, following in self._without_failure(task):
                 if task.problem is following.problem:
                     more += max(priority, _ORDER.first)
                 heapq.heappush(queue, (more, next(counter), following))
@@ -219,6 +222,12 @@ class LawSearch:
 
     def _consider(self, guesses: list[Guess], surrogate_error: float) -> None:
         self.pool.consider(guesses, surrogate_error, self.deadline)
+
+    def _without_failure(self, task: _Task) -> Following:
+        with self.failures.part(f"a part of the search by structure failed at the stage {task.stage.value!r}"):
+            return self._searched(task)
+        following = {Stage.PARTS: Stage.SUMS, Stage.SUMS: Stage.TERMS}.get(task.stage)
+        return [] if following is None else [(_ORDER.later, replace(task, stage=following))]
 
     def _searched(self, task: _Task) -> Following:
         """Make guesses for a table; returns what is to be done next."""

@@ -25,6 +25,7 @@ from superpose.formulas.from_table.law_search import LawSearch
 from superpose.formulas.from_table.subproblem import Guess
 from superpose.formulas.subsets import best_subsets
 from superpose.messages import nearest
+from superpose.partial import Failures
 from superpose.short_repr import brief
 from superpose.stopping import StopReason
 
@@ -69,6 +70,7 @@ class LawSearchResult:
         floor: the least error of a surrogate, in units of the target's spread: what can be explained at least.
         stop: why the search ended.
         splines: the functions in the laws that no symbol was found for, by their names.
+        failures: parts of the search that failed.
     """
 
     __repr__ = brief
@@ -80,6 +82,7 @@ class LawSearchResult:
     floor: float = math.inf
     stop: StopReason = StopReason.NOT_RUN
     splines: Mapping[str, SplineEdge] = field(default_factory=dict)
+    failures: Failures = field(default_factory=Failures, repr=False, compare=False)
 
     @property
     def interrupted(self) -> bool:
@@ -138,7 +141,7 @@ def find_laws(
         if allowed is None or not pool.found():
             pool.fit_postponed(_SETTINGS.postponed)
     if not pool.laws:
-        return LawSearchResult((), None, False, reason, pool.floor, search.stop)
+        return LawSearchResult((), None, False, reason, pool.floor, search.stop, failures=search.failures)
     ranking = Ranking(pool, time_limit)
     best = ranking.recommended()
     front = ranking.front(best)
@@ -150,7 +153,7 @@ def find_laws(
     recommended = laws[next(n for n, law in enumerate(front) if law is best)]
     why = f"{reason}; {_why(best, ranking.complete)}"
     used = {new: replace(pool.splines[old], name=new) for old, new in names.items()}
-    return LawSearchResult(laws, recommended, ranking.complete, why, pool.floor, search.stop, used)
+    return LawSearchResult(laws, recommended, ranking.complete, why, pool.floor, search.stop, used, search.failures)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -14,6 +14,7 @@ from superpose.data.sampling import evenly
 from superpose.deadline import Deadline
 from superpose.nn.likelihood import Head
 from superpose.nn.model import KAN
+from superpose.partial import Failures
 from superpose.tasks.classification.labels import ClassificationDataset
 from superpose.train.candidate_shapes import in_order, smallest_near_best
 from superpose.train.fit import fit
@@ -112,6 +113,7 @@ class NetworkSettings:
     seed: int
     deadline: Deadline
     tell: Callable[[str], None]
+    failures: Failures = field(default_factory=Failures)
 
 
 def comparison_split(data: Dataset) -> Split:
@@ -229,8 +231,15 @@ def search(
 ) -> TrainedClassifier | None:
     """Train shapes; return the smallest within one standard error of the best (the one-standard-error rule)."""
     found: list[TrainedClassifier] = []
+
+    def attempted(hidden: tuple[int, ...]) -> TrainedClassifier | None:
+        shape = [table.data.n_features, *hidden, head.n_scores]
+        with settings.failures.part(f"the network {shape} could not be trained", "others are"):
+            return train(table, head, hidden, settings)
+        return None
+
     try:
-        for trained in in_order(shapes, lambda hidden: train(table, head, hidden, settings), settings.deadline.passed):
+        for trained in in_order(shapes, attempted, settings.deadline.passed):
             found.append(trained)
             earlier, last = found[: -RULES.losers], found[-RULES.losers :]
             if earlier and all(one.worse_than(min(earlier, key=_loss)) > 0 for one in last):

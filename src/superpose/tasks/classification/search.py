@@ -15,6 +15,7 @@ from superpose.formulas.from_scores.joint_scores import joint_formulas
 from superpose.formulas.from_scores.one_score import ScoreFormula, score_formulas
 from superpose.nn.likelihood import Head
 from superpose.nn.model import KAN
+from superpose.partial import Failures
 from superpose.stopping import StopReason
 from superpose.tasks.classification import labels, networks
 from superpose.tasks.classification.labels import ClassificationDataset
@@ -100,6 +101,7 @@ class ClassificationSearch:
         self.table, self.options, self.tell = table, options, tell
         self.sample = networks.fewer_rows(table)
         self.deadline = Deadline(options.time_limit)
+        self.failures = Failures()
         self.whole: TrainedClassifier | None = None
         self.heads: list[TrainedClassifier] = []
 
@@ -108,7 +110,7 @@ class ClassificationSearch:
         options = self.options
         most = networks.budget(options.parameters, self.table.data.n_features, head, options.degree)
         ends = Deadline(share * options.time_limit - self.deadline.elapsed())
-        return NetworkSettings(most, options.degree, options.grid_size, options.seed, ends, self.tell)
+        return NetworkSettings(most, options.degree, options.grid_size, options.seed, ends, self.tell, self.failures)
 
     def run(self) -> Classification:
         """All stages; after an interruption the best network so far."""
@@ -118,13 +120,19 @@ class ClassificationSearch:
         formulas: list[list[ScoreFormula]] = []
         try:
             self.whole = chosen = self._best_head()
+            part = self.failures.part
             if self.options.reduce:
-                table, chosen = self._reduced(self.whole)
-            chosen = self._finished(table, chosen)
+                with part("columns that do not matter could not be removed", "the network reads them all"):
+                    table, chosen = self._reduced(self.whole)
+            with part("the network could not be trained on all rows", "it stays as it was trained on a sample"):
+                chosen = self._finished(table, chosen)
             if self.options.formula and not self.deadline.passed():
-                formulas = self._formulas(chosen)
-                chosen, formulas = self._other_head(chosen, formulas)
-                chosen = self._of_the_same_columns(chosen, formulas)
+                with part("no formula could be found", "the network itself is complete"):
+                    formulas = self._formulas(chosen)
+                with part("another head could not be tried"):
+                    chosen, formulas = self._other_head(chosen, formulas)
+                with part("no network could be trained on the columns of the formula", "the one before is kept"):
+                    chosen = self._of_the_same_columns(chosen, formulas)
         except KeyboardInterrupt as interruption:
             stop, reason = StopReason.INTERRUPTED, "interrupted; the best found so far was kept"
             if chosen is None:
@@ -133,21 +141,37 @@ class ClassificationSearch:
                 self.whole = chosen = interruption.trained
         if stop is not StopReason.INTERRUPTED and self.deadline.passed():
             stop, reason = StopReason.TIME_LIMIT, "the time was over"
-        formula = self._formula(chosen, formulas)
-        symbolic = None if formula is None else _symbolic(formula, chosen)
-        result = Classification(chosen.model, symbolic, formula, chosen.history, chosen.data, {}, self.table, formulas)
+        return self._result(chosen, formulas, stop, reason)
+
+    def _result(
+        self, chosen: TrainedClassifier, formulas: list[list[ScoreFormula]], stop: StopReason, reason: str
+    ) -> Classification:
+        """What was found with its metrics; without its formula if that has none."""
         assert self.whole is not None
-        facts = metrics(
-            result,
-            formulas,
-            self.whole,
-            seed=self.options.seed,
-            stop=stop,
-            reason=reason,
-            seconds=self.deadline.elapsed(),
+        kept = "the network itself is complete"
+        formula = self.failures.attempt(
+            "the formula could not be written", lambda: self._formula(chosen, formulas), None, kept
         )
-        result.metrics.update(facts)
-        return result
+        symbolic = None
+        if formula is not None:
+            with self.failures.part("the formula could not be made into a network", kept):
+                symbolic = _symbolic(formula, chosen)
+
+        def measured(symbolic: KAN | None, formula: Formula | None, found: list[list[ScoreFormula]]) -> Classification:
+            assert self.whole is not None
+            result = Classification(
+                *(chosen.model, symbolic, formula, chosen.history, chosen.data, {}, self.table, found),
+                failures=self.failures,
+            )
+            seconds = self.deadline.elapsed()
+            seed = self.options.seed
+            result.metrics |= metrics(result, found, self.whole, seed=seed, stop=stop, reason=reason, seconds=seconds)
+            result.metrics["warnings"] = list(self.failures.sentences)
+            return result
+
+        with self.failures.part("the formula could not be measured", f"it is left out, and {kept}"):
+            return measured(symbolic, formula, formulas)
+        return measured(None, None, [])
 
     # -- networks
 
@@ -164,6 +188,9 @@ class ClassificationSearch:
                 trained = networks.search(self.sample, head, shapes, settings)
             except networks.Interrupted as stop:
                 raise networks.Interrupted(found[0] if found else stop.trained) from None
+            if trained is None and not found and self.failures.sentences:
+                # Every shape failed, and without a network there is nothing to keep: the fault is raised.
+                trained = networks.train(self.sample, head, shapes[0], settings)
             if trained is None and not found:
                 least = networks.parameter_count([self.table.data.n_features, head.n_scores], 3, self.options.degree)
                 raise OptionError(

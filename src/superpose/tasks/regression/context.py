@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from superpose.data import Dataset
 from superpose.data.arrays import root_mean_square
 from superpose.data.sampling import evenly
 from superpose.deadline import Deadline
+from superpose.partial import Failures
 from superpose.tasks.regression.options import DiscoverOptions
 
 Listener = Callable[[str], None]
@@ -60,6 +61,7 @@ class Context:
         tell: called with a sentence whenever something was reached.
         deadline: of the run.
         search: of the search for networks and formulas.
+        failures: of parts of the run.
     """
 
     data: Dataset
@@ -68,6 +70,7 @@ class Context:
     tell: Listener
     deadline: Deadline
     search: Deadline
+    failures: Failures = field(default_factory=Failures)
 
     @classmethod
     def start(cls, data: Dataset, options: DiscoverOptions, tell: Listener) -> Context:

@@ -58,7 +58,10 @@ def from_network(context: Context, model: KAN, error: float) -> Finding | None:
     symbolic = symbolify(model, context.data, functions=names, noise=error, time_limit=reading.left())
     wanted = max(reading.left() + BUDGET.simplifying * left, BUDGET.min_simplifying)
     limit = min(wanted, max(context.deadline.left(), 1.0))
-    return admitted(context, Formula.of(symbolic, context.data, time_limit=limit), symbolic)
+    # A formula that was not simplified has the same values: it is what a failure while simplifying leaves.
+    with context.failures.part("a formula could not be simplified", "it is kept as it was read"):
+        return admitted(context, Formula.of(symbolic, context.data, time_limit=limit), symbolic)
+    return admitted(context, Formula.of(symbolic), symbolic)
 
 
 def admitted(context: Context, formula: Formula, model: KAN) -> Finding | None:

@@ -10,8 +10,10 @@ import torch
 from superpose.data import Dataset, Split
 from superpose.data.arrays import root_mean_square
 from superpose.formulas import recommendation
+from superpose.formulas.expressions.formula import Formula
 from superpose.formulas.recommendation import Finding
 from superpose.nn.model import KAN
+from superpose.partial import Failures
 from superpose.train.history import History
 
 
@@ -33,8 +35,23 @@ def of_network(data: Dataset, network: KAN, history: History) -> dict[str, Any]:
     }
 
 
-def of_formulas(data: Dataset, found: Sequence[Finding], chosen: Finding | None, *, complete: bool) -> dict[str, Any]:
-    """What the metrics contain of the formulas; ``complete``: whether the chosen one leaves nothing to explain."""
+def of_formulas(
+    data: Dataset,
+    found: Sequence[Finding],
+    chosen: Finding | None,
+    *,
+    complete: bool,
+    failures: Failures | None = None,
+) -> dict[str, Any]:
+    """What the metrics contain of the formulas.
+
+    Args:
+        data: the table.
+        found: all formulas.
+        chosen: the recommended one.
+        complete: whether it leaves nothing to explain.
+        failures: of the run; numbers that cannot be computed are left out, and said there.
+    """
     formula = None if chosen is None else chosen.formula
     front = recommendation.front(found, chosen)
     split = _judging(data)
@@ -52,13 +69,19 @@ def of_formulas(data: Dataset, found: Sequence[Finding], chosen: Finding | None,
         "formula_rmse": None if formula is None else formula.rmse(data, split),
         "formula_complexity": None if formula is None else formula.complexity,
         "splines_in_formula": 0 if formula is None else len(formula.splines),
-        "constants": [] if formula is None else formula.constants(data),
+        "constants": [] if formula is None else _constants(data, formula, Failures() if failures is None else failures),
         "formulas": [_described(one) for one in sorted(found, key=lambda one: one.formula.complexity)],
         "front": [
             _described(one) | {"rmse": one.formula.rmse(data, split), "recommended": one is chosen} for one in front
         ],
         "recommendation": why,
     }
+
+
+def _constants(data: Dataset, formula: Formula, failures: Failures) -> list[dict[str, float]]:
+    with failures.part("the standard errors of the constants could not be computed"):
+        return formula.constants(data)
+    return []
 
 
 def test_error(data: Dataset, chosen: Finding) -> float:

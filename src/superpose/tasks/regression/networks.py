@@ -119,7 +119,7 @@ def _search(context: Context, state: Networks) -> tuple[StopReason, str]:
     later = SHAPES.formula_later if options.formula and not given else ()
     again = _other_starts(context, state) if options.formula else ()
     candidates = itertools.chain(((hidden, options.seed) for hidden in (*first, *later)), again)
-    for network in in_order(candidates, lambda one: train(context, state.trained, *one), late):
+    for network in in_order(candidates, lambda one: attempted(context, state.trained, *one), late):
         # Which networks are near the best is known after the first shapes; only an exact network is read earlier.
         early = len(state.trained) < len(first) and network.error >= SEARCH.telling
         if options.formula and not early and _read_promising(context, state):
@@ -172,6 +172,13 @@ def train(context: Context, trained: list[Network], hidden: Hidden, seed: int) -
     return network
 
 
+def attempted(context: Context, trained: list[Network], hidden: Hidden, seed: int) -> Network | None:
+    """As :func:`train`; None, and a sentence in the failures of the run, if that fails."""
+    with context.failures.part(f"the network {widths(context, hidden)} could not be trained", "others are"):
+        return train(context, trained, hidden, seed)
+    return None
+
+
 def widths(context: Context, hidden: Hidden) -> list[Width]:
     """The widths of all layers."""
     shape = context.options.shape
@@ -201,7 +208,12 @@ def _read_promising(context: Context, state: Networks) -> bool:
         if context.search.passed():
             break
         network.read = True
-        finding = findings.from_network(context, network.model, network.error)
+        shape = widths(context, network.hidden)
+        finding = None
+        with context.failures.part(
+            f"the formula could not be read from the network {shape}", "the network itself is complete"
+        ):
+            finding = findings.from_network(context, network.model, network.error)
         if finding is not None:
             state.found.append(finding)
             findings.announce(context, finding)
@@ -223,7 +235,7 @@ def final_network(
         if structural:
             # The network only illustrates the formula: the first shape that comes near is enough.
             shapes, late = SHAPES.formula_first, context.search.passed
-            for network in in_order(shapes, lambda hidden: train(context, state.trained, hidden, seed), late):
+            for network in in_order(shapes, lambda hidden: attempted(context, state.trained, hidden, seed), late):
                 if network.error < SEARCH.telling:
                     break
         elif not state.trained:
@@ -239,7 +251,9 @@ def final_network(
     if state.stop is StopReason.INTERRUPTED or left < 2 or options.optimizer != "lm":
         return best.model, best.history
     limit = min(left, BUDGET.beside if structural else BUDGET.final)
-    return _refined(context, best, limit)
+    with context.failures.part("the network could not be refined on all rows", "it stays as the search trained it"):
+        return _refined(context, best, limit)
+    return best.model, best.history
 
 
 def _refined(context: Context, best: Network, time_limit: float) -> tuple[KAN, History]:

@@ -27,6 +27,7 @@ from superpose.tasks.regression.options import DiscoverOptions
 from superpose.tasks.regression.result import Result
 from superpose.tasks.regression.structure import Structure, search_structure
 from superpose.train.architecture_search import search
+from superpose.train.history import History
 
 __all__ = ["DiscoverOptions", "Finding", "Result", "discover"]
 
@@ -67,24 +68,38 @@ def discover(
     if state.stop is StopReason.INTERRUPTED and not (state.trained or state.found):
         raise KeyboardInterrupt
     choice = _choose(context, structure, state)
-    found = [_in_columns_of(combined, one) for one in choice.found]
-    chosen = None if choice.place is None else found[choice.place]
+    written = [_in_columns_of(combined, one, context) for one in choice.found]
+    chosen = None if choice.place is None else written[choice.place]
+    found = [one for one in written if one is not None]
     if chosen is not None and on_formula is not None:
-        on_formula(chosen.formula)
+        with context.failures.part("the formula could not be said when it was found"):
+            on_formula(chosen.formula)
     recommended = None if choice.place is None else choice.found[choice.place]
-    network, history = final_network(context, state, recommended, structural=structure.complete)
+    network, history = _final(context, state, recommended, structural=structure.complete)
     if combined is not None:
         network = combined.model(network)
     interrupted = state.stop is StopReason.INTERRUPTED
     reason = "interrupted; the best found so far was kept" if interrupted else choice.reason
     model = network if chosen is None else chosen.model
+    numbers = metrics.of_formulas(data, [], None, complete=False)
+    with context.failures.part("the errors of the formulas could not be computed"):
+        numbers = metrics.of_formulas(data, found, chosen, complete=choice.complete, failures=context.failures)
     facts = {
         **metrics.of_network(data, network, history),
-        **metrics.of_formulas(data, found, chosen, complete=choice.complete),
+        **numbers,
         **_run_facts(context, model, reason, state.stop),
     }
     symbolic, formula = (None, None) if chosen is None else (chosen.model, chosen.formula)
-    return Result(network, symbolic, formula, history, data, facts, found)
+    return Result(network, symbolic, formula, history, data, facts, found, failures=context.failures)
+
+
+def _final(context: Context, state: Networks, chosen: Finding | None, *, structural: bool) -> tuple[KAN, History]:
+    """As :func:`final_network`; if no network can be trained, the network of the formula."""
+    if chosen is None:
+        return final_network(context, state, None, structural=structural)
+    with context.failures.part("no spline network could be trained", "that of the formula stands in its place"):
+        return final_network(context, state, chosen, structural=structural)
+    return chosen.model, History(reason="the network was made of the formula")
 
 
 @dataclass(frozen=True)
@@ -115,15 +130,19 @@ def _choose(context: Context, structure: Structure, state: Networks) -> _Choice:
     if complete and surprises(metrics.test_error(context.data, best), best.error):
         complete, reason = False, "a formula leaves nothing to explain on the rows it was fitted to"
     found = list(state.found)
-    found[place] = findings.matched(context, best)
+    kept = "the constants of both may differ in their last digits"
+    with context.failures.part("the network could not be fitted to the simplified formula", kept):
+        found[place] = findings.matched(context, best)
     return _Choice(found, place, complete, reason)
 
 
-def _in_columns_of(combined: Combined | None, finding: Finding) -> Finding:
-    """The finding in the columns of the table, where some were combined."""
+def _in_columns_of(combined: Combined | None, finding: Finding, context: Context) -> Finding | None:
+    """The finding in the columns of the table, where some were combined; None if it cannot be written in them."""
     if combined is None:
         return finding
-    return replace(finding, formula=combined.formula(finding.formula), model=combined.model(finding.model))
+    with context.failures.part("a formula of combined columns could not be written in the columns of the table"):
+        return replace(finding, formula=combined.formula(finding.formula), model=combined.model(finding.model))
+    return None
 
 
 def _network_alone(context: Context, data: Dataset, combined: Combined | None) -> Result:
@@ -144,7 +163,7 @@ def _network_alone(context: Context, data: Dataset, combined: Combined | None) -
         **_run_facts(context, network, found.reason, found.stop),
         "front": [asdict(one) for one in found.front],
     }
-    return Result(network, None, None, found.history, data, facts)
+    return Result(network, None, None, found.history, data, facts, failures=context.failures)
 
 
 def _run_facts(context: Context, model: KAN, reason: str, stop: StopReason) -> dict[str, object]:
@@ -156,4 +175,5 @@ def _run_facts(context: Context, model: KAN, reason: str, stop: StopReason) -> d
         "stop": stop.value,
         "interrupted": stop is StopReason.INTERRUPTED,
         "seconds": context.deadline.elapsed(),
+        "warnings": list(context.failures.sentences),
     }

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import TYPE_CHECKING
 
+from superpose.formulas.expressions.splines import SplineEdge
 from superpose.formulas.from_table.laws import LawSearchResult, find_laws
 from superpose.formulas.recommendation import Finding
 from superpose.stopping import StopReason
 from superpose.tasks.regression import findings
 from superpose.tasks.regression.context import BUDGET, Context
+
+if TYPE_CHECKING:
+    import sympy
 
 
 @dataclass(frozen=True)
@@ -43,8 +49,10 @@ def search_structure(context: Context) -> Structure:
     """Search the laws of every target."""
     laws: list[LawSearchResult] = []
     found: list[Finding] = []
+    law = None
     try:
-        law = _search(context, laws, found)
+        with context.failures.part("the search by structure failed", "networks are trained all the same"):
+            law = _search(context, laws, found)
     except KeyboardInterrupt:
         return Structure(tuple(laws), tuple(found), stop=StopReason.INTERRUPTED)
     stop = next((one.stop for one in laws if one.stop is not StopReason.CONVERGED), StopReason.CONVERGED)
@@ -54,7 +62,10 @@ def search_structure(context: Context) -> Structure:
 def _search(context: Context, laws: list[LawSearchResult], found: list[Finding]) -> Finding | None:
     data, options = context.data, context.options
 
-    def keep(finding: Finding | None) -> Finding | None:
+    def keep(expressions: Sequence[sympy.Expr], splines: Mapping[str, SplineEdge]) -> Finding | None:
+        finding = None
+        with context.failures.part("a formula found by structure could not be completed", "it is left out"):
+            finding = findings.from_expressions(context, expressions, splines)
         if finding is not None:
             found.append(finding)
             findings.announce(context, finding)
@@ -71,9 +82,10 @@ def _search(context: Context, laws: list[LawSearchResult], found: list[Finding])
             linear=options.linear,
             listener=context.tell,
         )
+        context.failures.extend(one.failures)
         laws.append(one)
         if one.best is not None and data.n_targets == 1:
-            law = keep(findings.from_expressions(context, [one.best.expression], one.splines))
+            law = keep([one.best.expression], one.splines)
         if one.interrupted:
             raise KeyboardInterrupt
         if one.best is None:
@@ -81,8 +93,8 @@ def _search(context: Context, laws: list[LawSearchResult], found: list[Finding])
     if data.n_targets > 1:
         best = [one.best.expression for one in laws if one.best is not None]
         splines = dict(chain.from_iterable(one.splines.items() for one in laws))
-        return keep(findings.from_expressions(context, best, splines))
+        return keep(best, splines)
     for other in laws[0].laws:
         if other is not laws[0].best:
-            keep(findings.from_expressions(context, [other.expression], laws[0].splines))
+            keep([other.expression], laws[0].splines)
     return law

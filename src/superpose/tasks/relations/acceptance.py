@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from superpose.partial import Failures
 from superpose.tasks.relations import confirm
 from superpose.tasks.relations.additive import Group, SplineCovariance, is_needed
 from superpose.tasks.relations.candidates import RULES, CandidateRelation
@@ -25,6 +26,7 @@ class Acceptance:
         undetermined: columns that no exact relation determines.
         determined: exact relations with the column that each determines. Further relations are searched among the
             other columns, since with a determined column they would be found several times.
+        failures: of parts of the search.
     """
 
     def __init__(self, columns: Columns, settings: SearchSettings, clock: SearchClock, listener: Listener) -> None:
@@ -33,6 +35,7 @@ class Acceptance:
         self.covariances: list[SplineCovariance] = []
         self.undetermined = list(range(len(columns)))
         self.determined: list[tuple[Group, int]] = []
+        self.failures = Failures()
 
     def is_redundant(self, columns: Group) -> bool:
         """Whether a relation among these columns follows from the accepted relations, or is a part of one.
@@ -58,7 +61,9 @@ class Acceptance:
             )
             best = next(smaller, best)
             waiting = [one for one in waiting if one is not best]
-            self.offer(best)
+            names = ", ".join(self.columns.named(best.columns))
+            with self.failures.part(f"a relation of {names} could not be confirmed", "it is left out"):
+                self.offer(best)
 
     def offer(self, candidate: CandidateRelation) -> None:
         """Accept a candidate if it reaches the threshold, is not redundant, and is confirmed on other divisions."""

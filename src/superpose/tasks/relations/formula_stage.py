@@ -10,6 +10,8 @@ from superpose.tasks.relations.candidates import CandidateRelation
 from superpose.tasks.relations.formulas import FormulaSearch, RelationFormula, inner_functions
 from superpose.tasks.relations.settings import RULES
 
+_KEPT = "the relation itself is complete"
+
 
 class FormulaStage:
     """Finds formulas, and the inner functions of additive relations."""
@@ -22,14 +24,18 @@ class FormulaStage:
         """Give each relation an equal share of the time that is left when its turn comes."""
         for n, one in enumerate(relations):
             if one.formula is None:
-                self._find(one, 1 / (len(relations) - n))
+                names = ", ".join(self.columns.named(one.columns))
+                with self.acceptance.failures.part(f"no formula could be found for {names}", _KEPT):
+                    self._find(one, 1 / (len(relations) - n))
 
     def describe(self, one: CandidateRelation) -> None:
         """Add the inner functions if the sum explains about as much as the relation."""
         if one.inner or one.sum is None or one.sum.unexplained > max(2 * one.unexplained, NEEDED.exact):
             return
         covariance, group = self.acceptance.covariances[0], one.columns
-        one.inner = inner_functions(self.columns, group, lambda rows: covariance.curves(group, rows))
+        names = ", ".join(self.columns.named(group))
+        with self.acceptance.failures.part(f"the functions in the sum of {names} could not be named", _KEPT):
+            one.inner = inner_functions(self.columns, group, lambda rows: covariance.curves(group, rows))
 
     def _find(self, one: CandidateRelation, share: float) -> None:
         left = self.acceptance.clock.deadline.left()
@@ -39,7 +45,12 @@ class FormulaStage:
             return
         names = ", ".join(self.columns.named(one.columns))
         search = FormulaSearch(
-            self.columns, one.columns, self.settings.seed, seconds, lambda event: self.tell(f"{names}: {event}")
+            self.columns,
+            one.columns,
+            self.settings.seed,
+            seconds,
+            lambda event: self.tell(f"{names}: {event}"),
+            self.acceptance.failures,
         )
         if one.implicit:
             self.describe(one)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy
 import torch
@@ -18,6 +18,7 @@ from superpose.formulas import selection
 from superpose.formulas.candidates import fit_curve
 from superpose.formulas.expressions.formula import Formula
 from superpose.nn.symbolic_functions import library
+from superpose.partial import Failures
 from superpose.tasks.regression.search import DiscoverOptions, discover
 from superpose.tasks.relations.columns import Columns
 from superpose.tasks.relations.result import InnerFunction
@@ -85,6 +86,7 @@ class FormulaSearch:
         seed: of ``discover`` and of samples of rows.
         seconds: for all targets together.
         listener: called with a sentence whenever something was found.
+        failures: of parts of the searches.
     """
 
     columns: Columns
@@ -92,6 +94,7 @@ class FormulaSearch:
     seed: int
     seconds: float
     listener: Listener
+    failures: Failures = field(default_factory=Failures)
 
     def explicit(self, targets: Sequence[int]) -> RelationFormula | None:
         """The best formula for one of the targets in terms of the other columns.
@@ -184,6 +187,7 @@ class FormulaSearch:
         except SuperposeError:
             # The relation holds even if the search for its formula refuses the columns.
             return None
+        self.failures.extend(result.failures)
         if result.metrics.get("interrupted"):
             raise KeyboardInterrupt
         formula = result.formula

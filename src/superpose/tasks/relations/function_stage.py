@@ -48,7 +48,9 @@ class FunctionStage:
                 continue
             if self.clock.late():
                 return
-            self._reduce(wholes[target], self._features(target, gains), sums)
+            name = self.columns.names[target]
+            with self.acceptance.failures.part(f"the fewest columns that explain {name} could not be found"):
+                self._reduce(wholes[target], self._features(target, gains), sums)
 
     def _reduce(self, whole: Function, features: Sequence[int], sums: Mapping[Group, AdditiveRelation]) -> None:
         """Accept the function of the fewest columns if it is exact; otherwise add it to the pool."""
@@ -109,7 +111,10 @@ class FunctionStage:
         if not features:
             return None
         deadline = self.clock.search_deadline
-        return directed.learn(self.columns, target, features, seed=self.settings.seed, deadline=deadline)
+        name = self.columns.names[target]
+        with self.acceptance.failures.part(f"no network could be trained for {name}", "other columns are learnt"):
+            return directed.learn(self.columns, target, features, seed=self.settings.seed, deadline=deadline)
+        return None
 
     def candidate_of(self, one: AdditiveRelation) -> CandidateRelation:
         """A sum as a candidate, with each of its columns as a function of the others."""

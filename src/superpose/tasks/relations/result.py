@@ -11,6 +11,7 @@ from torch import Tensor
 
 from superpose.formulas.expressions.formula import Formula
 from superpose.messages import counted
+from superpose.partial import Failures
 from superpose.short_repr import brief
 from superpose.stopping import StopReason
 
@@ -140,6 +141,7 @@ class Relations:
         reason: a sentence that says why the search ended.
         stop: why the search ended.
         seconds: wall-clock time.
+        failures: the parts of the search that failed.
     """
 
     __repr__ = brief
@@ -153,6 +155,7 @@ class Relations:
     stop: StopReason = StopReason.NOT_RUN
     seconds: float = 0.0
     source: str = field(default="")
+    failures: Failures = field(default_factory=Failures, repr=False)
 
     def __len__(self) -> int:
         return len(self.found)
@@ -217,6 +220,7 @@ class Relations:
             "stop": self.stop.value,
             "interrupted": self.interrupted,
             "seconds": self.seconds if math.isfinite(self.seconds) else None,
+            "warnings": list(self.failures.sentences),
         }
 
     def summary(self) -> str:

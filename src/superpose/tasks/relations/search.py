@@ -105,6 +105,7 @@ class RelationSearch:
             stop=stop,
             seconds=self.clock.deadline.elapsed(),
             source=self.columns.source,
+            failures=self.acceptance.failures,
         )
 
     def _stages(self) -> None:
@@ -112,12 +113,19 @@ class RelationSearch:
         self.acceptance.covariances = covariances
         every = range(len(self.columns))
         deadline = self.clock.search_deadline
-        sums = additive_relations(covariances[0], every, self._min_explained(), deadline=deadline)
+        sums: Sequence[AdditiveRelation] = []
+        part = self.acceptance.failures.part
+        with part("sums of single columns could not be searched", "functions of several columns are"):
+            sums = additive_relations(covariances[0], every, self._min_explained(), deadline=deadline)
         self.tell(f"{len(sums)} sums of single columns hardly vary")
         functions = FunctionStage(self.acceptance, self.pool)
-        self._accept_exact_sums(sums, functions)
-        functions.run({one.columns: one for one in sums})
-        self._add_inexact_sums(sums, functions)
+        kept = "what was found elsewhere is kept"
+        with part("not all exact sums of single columns could be examined", kept):
+            self._accept_exact_sums(sums, functions)
+        with part("not all columns could be examined as functions of others", kept):
+            functions.run({one.columns: one for one in sums})
+        with part("not all sums of single columns could be examined", kept):
+            self._add_inexact_sums(sums, functions)
         self.acceptance.accept_strongest_first(self.pool)
         self.pool = []
         FormulaStage(self.acceptance).run(self.acceptance.accepted)
