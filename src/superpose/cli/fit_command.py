@@ -66,6 +66,9 @@ def command(
         str | None,
         typer.Option("--parameters", metavar="N", help="Most constants of a network without a formula."),
     ] = None,
+    all_columns: Annotated[
+        bool, typer.Option("--all-columns", help="Use all columns of a wide table, also those without influence.")
+    ] = False,
     library: Annotated[
         list[str] | None,
         typer.Option("--library", metavar="sin,x^2", help="The functions that a formula may hold; any if left out."),
@@ -100,6 +103,7 @@ def command(
         "optimizer": parsing.one_of("--optimizer", optimizer, OPTIMIZERS),
         "seed": parsing.whole("--seed", seed, 0, _MAX_SEED),
         "formula": not no_formula,
+        "reduce": not all_columns,
     }
     if degree is not None:
         options["degree"] = parsing.whole("--degree", degree, 1, 5)

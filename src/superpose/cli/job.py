@@ -100,6 +100,8 @@ class Job(ABC):
             print(self.headline(result))
         for line in self.lines(result, summary):
             print(line)
+        if reason := summary.get("screening", {}).get("reason"):
+            print(reason)
         console.show_front(summary.get("front", []), summary.get("recommendation"), *self.error)
         if summary["left_out"]:
             print(f"{console.LEFT_OUT}: {', '.join(summary['left_out'])}")

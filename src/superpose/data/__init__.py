@@ -10,13 +10,25 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from superpose.data.dataset import Affine, Dataset, Split, read_csv, read_features
+    from superpose.data.screening import Screening, screen, with_features
 
-__all__ = ["Affine", "Dataset", "Split", "read_csv", "read_features"]
+_HOME = {
+    "Affine": "dataset",
+    "Dataset": "dataset",
+    "Screening": "screening",
+    "Split": "dataset",
+    "read_csv": "dataset",
+    "read_features": "dataset",
+    "screen": "screening",
+    "with_features": "screening",
+}
+
+__all__ = ["Affine", "Dataset", "Screening", "Split", "read_csv", "read_features", "screen", "with_features"]
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module("superpose.data.dataset"), name)
+    value = getattr(importlib.import_module(f"superpose.data.{_HOME[name]}"), name)
     globals()[name] = value
     return value

@@ -159,6 +159,8 @@ def _facts(result: TaskResult) -> list[tuple[str, str]]:
         ("grid intervals", option_text([layer.grid_size for layer in model.kan_layers()])),
         ("degree", option_text([layer.degree for layer in model.kan_layers()])),
     ]
+    if reason := metrics.get("screening", {}).get("reason"):
+        facts.append(("columns", canvas.clean(reason)))
     if "seconds" in metrics:
         facts.append(("time", f"{float(metrics['seconds']):.1f} s"))
     with contextlib.suppress(metadata.PackageNotFoundError):

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from superpose.data import Dataset, Split
 from superpose.data.sampling import evenly
+from superpose.data.screening import with_features
 from superpose.deadline import Deadline
 from superpose.nn.likelihood import Head
 from superpose.nn.model import KAN
@@ -123,10 +124,7 @@ def comparison_split(data: Dataset) -> Split:
 
 def with_columns(table: ClassificationDataset, names: Sequence[str]) -> ClassificationDataset:
     """The table with some of its features."""
-    data = table.data
-    keep = [data.feature_names.index(name) for name in names]
-    scale = replace(data.x_scale, center=data.x_scale.center[keep], scale=data.x_scale.scale[keep])
-    return replace(table, data=replace(data, x=data.x[:, keep], feature_names=tuple(names), x_scale=scale))
+    return replace(table, data=with_features(table.data, names))
 
 
 def fewer_rows(table: ClassificationDataset) -> ClassificationDataset:

@@ -33,7 +33,8 @@ class ClassifyOptions:
         formula: whether to search for a formula.
         parameters: the largest number of parameters of the network; if None, 300, or the number of a network without
             hidden nodes if that is larger.
-        reduce: whether unimportant columns are left out.
+        reduce: whether unimportant columns are left out; in tables of more than 12 those that show no influence before
+            the search, see :func:`superpose.data.screen`.
     """
 
     head: str = "auto"

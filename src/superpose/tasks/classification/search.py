@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from superpose.data.screening import Screening, screen
 from superpose.deadline import Deadline
 from superpose.errors import DataError, OptionError
 from superpose.formulas.expressions.compiler import compile_formula
@@ -33,6 +34,7 @@ class Schedule:
     """How the time is divided, and when another head is tried. Chosen on the knot table; not compared singly.
 
     Attributes:
+        screening: share of the time limit for choosing columns of wide tables.
         first_head, other_head, columns, shapes, final: shares of the time limit after which each part ends: networks
             with the first head, with another head, removal of columns, shapes for the columns that are left, training
             on all rows. The rest is for the formula.
@@ -42,6 +44,7 @@ class Schedule:
         formula_columns: share of the time left in which a network of the formula's columns is trained.
     """
 
+    screening: float = 0.1
     first_head: float = 0.2
     other_head: float = 0.3
     columns: float = 0.42
@@ -98,10 +101,12 @@ class ClassificationSearch:
     """The stages of :func:`classify`."""
 
     def __init__(self, table: ClassificationDataset, options: ClassifyOptions, tell: Listener) -> None:
-        self.table, self.options, self.tell = table, options, tell
-        self.sample = networks.fewer_rows(table)
+        self.given, self.options, self.tell = table, options, tell
         self.deadline = Deadline(options.time_limit)
         self.failures = Failures()
+        self.screening = self._screening()
+        self.table = replace(table, data=self.screening.applied(table.data))
+        self.sample = networks.fewer_rows(self.table)
         self.whole: TrainedClassifier | None = None
         self.heads: list[TrainedClassifier] = []
 
@@ -160,18 +165,34 @@ class ClassificationSearch:
         def measured(symbolic: KAN | None, formula: Formula | None, found: list[list[ScoreFormula]]) -> Classification:
             assert self.whole is not None
             result = Classification(
-                *(chosen.model, symbolic, formula, chosen.history, chosen.data, {}, self.table, found),
+                *(chosen.model, symbolic, formula, chosen.history, chosen.data, {}, self.given, found),
                 failures=self.failures,
             )
             seconds = self.deadline.elapsed()
             seed = self.options.seed
             result.metrics |= metrics(result, found, self.whole, seed=seed, stop=stop, reason=reason, seconds=seconds)
+            result.metrics["screening"] = self.screening.facts()
             result.metrics["warnings"] = list(self.failures.sentences)
             return result
 
         with self.failures.part("the formula could not be measured", f"it is left out, and {kept}"):
             return measured(symbolic, formula, formulas)
         return measured(None, None, [])
+
+    def _screening(self) -> Screening:
+        """Which columns of a wide table are used."""
+        table, options = self.given, self.options
+        if not options.reduce:
+            return Screening.of_all(table.data)
+        # One indicator for each class; of two classes one says everything.
+        targets = table.data.y
+        if not table.soft and len(table.classes) > 2:
+            targets = torch.nn.functional.one_hot(table.indices, len(table.classes)).double()
+        limit = _SCHEDULE.screening * options.time_limit
+        found = screen(table.data, targets, time_limit=limit, seed=options.seed)
+        if found.left_out:
+            self.tell(found.reason)
+        return found
 
     # -- networks
 

@@ -23,6 +23,7 @@ class Budget:
     values were not compared.
 
     Attributes:
+        screening: share of the time limit for choosing columns of wide tables.
         structure: share of the time limit for the search by structure; what it leaves goes to networks.
         search: share of the time limit after which no further network is trained or read. The final network and the
             files of the run take the rest.
@@ -36,6 +37,7 @@ class Budget:
         final: seconds for the final network in all other cases.
     """
 
+    screening: float = 0.1
     structure: float = 0.6
     search: float = 0.8
     rows: int = 2048
@@ -73,15 +75,18 @@ class Context:
     failures: Failures = field(default_factory=Failures)
 
     @classmethod
-    def start(cls, data: Dataset, options: DiscoverOptions, tell: Listener) -> Context:
-        """Start the clock of a run."""
+    def start(
+        cls, data: Dataset, options: DiscoverOptions, tell: Listener, deadline: Deadline | None = None
+    ) -> Context:
+        """The context of a run that ends at the deadline; by default the clock starts now."""
+        deadline = deadline or Deadline(options.time_limit)
         few = replace(
             data,
             train=data.train[evenly(len(data.train), BUDGET.rows)],
             validation=data.validation[evenly(len(data.validation), BUDGET.rows // 4)],
         )
-        limit = options.time_limit
-        return cls(data, few, options, tell, Deadline(limit), Deadline(BUDGET.search * limit))
+        late = (1 - BUDGET.search) * options.time_limit
+        return cls(data, few, options, tell, deadline, Deadline(deadline.left() - late))
 
     def relative(self, rmse: float) -> float:
         """A root mean squared error in units of the target's spread."""

@@ -36,6 +36,8 @@ class DiscoverOptions:
             :func:`superpose.library`); any if None.
         linear: columns that enter linearly: formulas are of the form ``A + column * B``, and a network's edges from
             such a column are straight lines.
+        reduce: whether columns that show no influence on the target are left out of a table with more than 12; see
+            :func:`superpose.data.screen`.
         combine: pairs of columns that enter together, such as ``("x/y", "u-v")``; see :func:`superpose.edit.combine`.
     """
 
@@ -50,6 +52,7 @@ class DiscoverOptions:
     functions: tuple[str, ...] | None = None
     linear: tuple[str, ...] = ()
     combine: tuple[str, ...] = ()
+    reduce: bool = True
 
     @property
     def spline_degree(self) -> int:

@@ -15,13 +15,15 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 
 from superpose.data import Dataset
-from superpose.edit.combining import Combined, combine
+from superpose.data.screening import Screening, screen
+from superpose.deadline import Deadline
+from superpose.edit.combining import Combined, Pair, combine
 from superpose.formulas.expressions.formula import Formula
 from superpose.formulas.recommendation import Finding, surprises
 from superpose.nn.model import KAN
 from superpose.stopping import StopReason
 from superpose.tasks.regression import findings, metrics
-from superpose.tasks.regression.context import Context, Listener
+from superpose.tasks.regression.context import BUDGET, Context, Listener
 from superpose.tasks.regression.networks import Networks, final_network, search_networks
 from superpose.tasks.regression.options import DiscoverOptions
 from superpose.tasks.regression.result import Result
@@ -55,10 +57,35 @@ def discover(
         KeyboardInterrupt: if a user interrupts before anything was found.
     """
     options = (options or DiscoverOptions()).checked(data)
+    tell, deadline = listener or (lambda event: None), Deadline(options.time_limit)
+    screening = _screening(data, options, tell)
+    data = screening.applied(data)
     combined = combine(data, options.combine) if options.combine else None
-    context = Context.start(data if combined is None else combined.data, options, listener or (lambda event: None))
-    if options.searches_for_a_network():
-        return _network_alone(context, data, combined)
+    context = Context.start(data if combined is None else combined.data, options, tell, deadline)
+    alone = options.searches_for_a_network()
+    result = _network_alone(context, data, combined) if alone else _found(context, data, combined, on_formula)
+    result.metrics["screening"] = screening.facts()
+    return result
+
+
+def _screening(data: Dataset, options: DiscoverOptions, tell: Listener) -> Screening:
+    """Which columns of a wide table are used."""
+    if not options.reduce:
+        return Screening.of_all(data)
+    pairs = [Pair.read(text, data.feature_names) for text in options.combine]
+    always = {*options.linear, *(name for pair in pairs for name in (pair.left, pair.right))}
+    always &= set(data.feature_names)
+    found = screen(data, always=always, time_limit=BUDGET.screening * options.time_limit, seed=options.seed)
+    if found.left_out:
+        tell(found.reason)
+    return found
+
+
+def _found(
+    context: Context, data: Dataset, combined: Combined | None, on_formula: Callable[[Formula], None] | None
+) -> Result:
+    """A network and a formula for a table of the columns that are used."""
+    options = context.options
     structural = options.formula and options.shape == "auto"
     structure = search_structure(context) if structural else Structure()
     if structure.stop is StopReason.INTERRUPTED or structure.complete:
@@ -151,7 +178,7 @@ def _network_alone(context: Context, data: Dataset, combined: Combined | None) -
     found = search(
         context.data,
         parameters=options.parameters,
-        time_limit=options.time_limit,
+        time_limit=context.deadline.left(),
         degree=options.degree,
         seed=options.seed,
         listener=context.tell,

@@ -72,10 +72,11 @@ def _search(context: Context, laws: list[LawSearchResult], found: list[Finding])
         return finding
 
     law: Finding | None = None
+    limit = BUDGET.structure * context.deadline.left() / data.n_targets
     for target in range(data.n_targets):
         one = find_laws(
             data,
-            time_limit=BUDGET.structure * options.time_limit / data.n_targets,
+            time_limit=limit,
             seed=options.seed,
             target=target,
             functions=options.functions,
