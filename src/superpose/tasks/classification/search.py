@@ -104,7 +104,9 @@ class ClassificationSearch:
         self.given, self.options, self.tell = table, options, tell
         self.deadline = Deadline(options.time_limit)
         self.failures = Failures()
-        self.screening = self._screening()
+        self.screening = Screening.of_all(table.data)
+        with self.failures.part("columns without influence could not be found", "all columns are used"):
+            self.screening = self._screening()
         self.table = replace(table, data=self.screening.applied(table.data))
         self.sample = networks.fewer_rows(self.table)
         self.whole: TrainedClassifier | None = None

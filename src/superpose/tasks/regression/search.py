@@ -21,6 +21,7 @@ from superpose.edit.combining import Combined, Pair, combine
 from superpose.formulas.expressions.formula import Formula
 from superpose.formulas.recommendation import Finding, surprises
 from superpose.nn.model import KAN
+from superpose.partial import Failures
 from superpose.stopping import StopReason
 from superpose.tasks.regression import findings, metrics
 from superpose.tasks.regression.context import BUDGET, Context, Listener
@@ -58,10 +59,13 @@ def discover(
     """
     options = (options or DiscoverOptions()).checked(data)
     tell, deadline = listener or (lambda event: None), Deadline(options.time_limit)
-    screening = _screening(data, options, tell)
+    failures, screening = Failures(), Screening.of_all(data)
+    with failures.part("columns without influence could not be found", "all columns are used"):
+        screening = _screening(data, options, tell)
     data = screening.applied(data)
     combined = combine(data, options.combine) if options.combine else None
     context = Context.start(data if combined is None else combined.data, options, tell, deadline)
+    context.failures.extend(failures)
     alone = options.searches_for_a_network()
     result = _network_alone(context, data, combined) if alone else _found(context, data, combined, on_formula)
     result.metrics["screening"] = screening.facts()
