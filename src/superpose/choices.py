@@ -6,3 +6,14 @@ from __future__ import annotations
 OPTIMIZERS = ("lm", "lbfgs", "adamw")
 # How the scores of a classifier are read; see superpose.nn.Head.
 HEADS = ("sigmoid", "gaussian", "softmax", "ordinal")
+# What superpose.compare judges, in the order in which it fits them; see superpose.tasks.comparison.methods.
+COMPARED = {
+    "regression": (
+        *("mean", "line", "ridge", "gp", "boosting", "forest", "mlp", "ebm", "tabpfn"),
+        *("network", "formula"),
+    ),
+    "classification": (
+        *("majority", "logistic", "gp", "boosting", "forest", "mlp", "ebm", "tabpfn"),
+        *("network", "formula"),
+    ),
+}
