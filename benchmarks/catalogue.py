@@ -72,7 +72,9 @@ SCRIPTS = {
             "formulas from tables of 1,000 rows, and refinement to 100 intervals",
             "benchmarks.first_light",
         ),
-        Script("compare", "whether superpose compare names the best method, on 30 tables", "benchmarks.comparison.program"),
+        Script(
+            "compare", "whether superpose compare names the best method, on 30 tables", "benchmarks.comparison.program"
+        ),
         Script("robustness", "50 random starts, and networks too large for their data", "benchmarks.robustness"),
     )
 }

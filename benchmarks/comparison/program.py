@@ -2,10 +2,10 @@
 
     OMP_NUM_THREADS=1 python -m benchmarks compare --out out/compare
 
-For each table and seed a third of the rows is held out. ``superpose.compare`` sees the other rows and names a method. All
-methods are then fitted to all of these rows, and their errors on the rows held out show which was the best. The named
-method counts as within the margin if its RMSE is at most 2% larger than the best one's, for classes if its accuracy is at
-most 0.02 lower.
+For each table and seed a third of the rows is held out. ``superpose.compare`` sees the other rows and names a method.
+All methods are then fitted to all of these rows, and their errors on the rows held out show which was the best. The
+named method counts as within the margin if its RMSE is at most 2% larger than the best one's, for classes if its
+accuracy is at most 0.02 lower.
 """
 
 from __future__ import annotations
@@ -66,12 +66,13 @@ def _held_out(
     """Errors on the rows held out, in units of the target's deviation, or shares of wrong rows; None for a failure."""
     # The same columns as in the comparison, whatever the rows held out hold.
     whole = read(frame, table.target, found.features, table.task)
-    fold = FoldPlan(1, ((Fold(0, 0, split.train, split.test),),))
+    fold = FoldPlan(((Fold(0, 0, split.train, split.test),),))
     methods = [METHODS[one.name] for one in found if not one.failure]
     records = Evaluation(whole, fold, methods, options.seed, Deadline(options.time_limit), lambda event: None).run()
     losses = {one.method.name: None if one.failure else one.losses[0, 0] for one in records}
     return {
-        name: loss if loss is None or table.task == "classification" else math.sqrt(loss) for name, loss in losses.items()
+        name: loss if loss is None or table.task == "classification" else math.sqrt(loss)
+        for name, loss in losses.items()
     }
 
 
@@ -96,8 +97,8 @@ def count(rows: Sequence[dict[str, Any]]) -> str:
     named = sum(row["excess"] <= MARGIN for row in rows)
     least = sum(row["excess_of_best_by_folds"] <= MARGIN for row in rows)
     return (
-        f"the named method is within {MARGIN:.0%} of the best on {named} of {len(rows)} tables, the method of the least "
-        f"cross-validated error on {least}"
+        f"the named method is within {MARGIN:.0%} of the best on {named} of {len(rows)} tables, the method of the "
+        f"least cross-validated error on {least}"
     )
 
 

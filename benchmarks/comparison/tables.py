@@ -42,22 +42,23 @@ class PublicTable:
 
     def frame(self, seed: int) -> pandas.DataFrame:
         """The columns of numbers and the target; rows without empty cells."""
-        whole = _loaded(self.source, self.item)
+        whole: pandas.DataFrame = _loaded(self.source, self.item)
         dropped = [name for name in ("rownames", *self.leave_out) if name in whole]
         columns = whole.drop(columns=dropped)
         kept = [name for name in columns.select_dtypes("number") if name != self.target]
-        made = columns[[*kept, self.target]].dropna().reset_index(drop=True)
+        made: pandas.DataFrame = columns[[*kept, self.target]].dropna().reset_index(drop=True)
         if len(made) <= MOST_ROWS:
             return made
-        return made.sample(MOST_ROWS, random_state=seed).reset_index(drop=True)
+        some = made.sample(MOST_ROWS, random_state=seed)
+        return some.reset_index(drop=True)
 
     def split(self, frame: pandas.DataFrame, seed: int) -> Fold:
         """Rows to compare methods on, and a third to judge the choice by; classes are spread evenly."""
-        numbers, classes = np.arange(float(len(frame))), 0
+        numbers = np.arange(float(len(frame)))
         if self.task == "classification":
             _, index = np.unique(frame[self.target].astype(str), return_inverse=True)
-            numbers, classes = index.astype(float), int(index.max()) + 1
-        return plan(numbers, classes, 3, seed).repetitions[0][0]
+            numbers = index.astype(float)
+        return plan(numbers, 3, seed).repetitions[0][0]
 
 
 @cache

@@ -2,8 +2,8 @@
 
 Two methods are compared by the differences of their losses on the folds that both were judged on, since what makes a
 fold hard makes it hard for both. The training rows of folds overlap, so the variance of the mean difference is larger
-than that of independent differences: Nadeau and Bengio, *Inference for the generalization error*, 2003, replace `1/J` by
-`1/J + n_test/n_train` for J folds.
+than that of independent differences: Nadeau and Bengio, *Inference for the generalization error*, 2003, replace `1/J`
+by `1/J + n_test/n_train` for J folds.
 """
 
 from __future__ import annotations
@@ -75,6 +75,8 @@ class Losses:
         mean = float(np.mean([weights[0, number] for number in range(plan.count)]))
         # Folds may differ by one row. Weighted so, the mean over folds is the mean over rows.
         self._weights = {place: weight / mean for place, weight in weights.items()}
+        # Test rows over training rows: 1/(K - 1) for K folds.
+        self._ratio = float(np.mean([len(fold.test) / len(fold.train) for fold in plan.folds]))
         self.means = self._means()
 
     def difference(self, first: str, second: str) -> Difference:
@@ -92,8 +94,7 @@ class Losses:
         values = self._weighted(losses, places)
         if len(values) < 2:
             return Difference(float(values.mean()), math.inf)
-        # The test rows over the training rows of K folds: 1/(K - 1).
-        overlap = 1 / len(values) + 1 / (self.plan.count - 1)
+        overlap = 1 / len(values) + self._ratio
         return Difference(float(values.mean()), math.sqrt(float(values.var(ddof=1)) * overlap))
 
     def _weighted(self, losses: Mapping[Place, float], places: Sequence[Place]) -> FloatArray:
@@ -105,14 +106,14 @@ class Losses:
         Where a method was judged on fewer folds than others, its mean is multiplied by how much harder all folds are
         than its own, for the median of the methods that were judged on all.
         """
-        most = max(len(record.losses) for record in self.records.values())
-        whole = [record.losses for record in self.records.values() if len(record.losses) == most]
-        middle = {place: float(np.median([losses[place] for losses in whole])) for place in whole[0]}
+        most = max(self.records.values(), key=lambda record: len(record.losses)).losses
+        whole = [record.losses for record in self.records.values() if record.losses.keys() == most.keys()]
+        middle = {place: float(np.median([losses[place] for losses in whole])) for place in most}
         means = {}
         for name, record in self.records.items():
             mean = float(self._weighted(record.losses, list(record.losses)).mean())
-            own = float(self._weighted(middle, list(record.losses)).mean())
-            if len(record.losses) < most and own > 0:
+            own = float(self._weighted(middle, [place for place in record.losses if place in middle]).mean())
+            if record.losses.keys() != most.keys() and own > 0:
                 mean *= float(self._weighted(middle, list(middle)).mean()) / own
             means[name] = mean
         return means

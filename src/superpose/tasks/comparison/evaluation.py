@@ -14,7 +14,7 @@ from superpose.data.tables import FloatArray
 from superpose.deadline import Deadline
 from superpose.errors import SuperposeError
 from superpose.messages import counted
-from superpose.tasks.comparison.fitted import Fits, TrainingRows
+from superpose.tasks.comparison.fitted import Fit, TrainingRows
 from superpose.tasks.comparison.folds import Fold, FoldPlan
 from superpose.tasks.comparison.methods import Method
 from superpose.tasks.comparison.table import ComparisonTable
@@ -22,8 +22,10 @@ from superpose.tasks.comparison.table import ComparisonTable
 Listener = Callable[[str], None]
 Place = tuple[int, int]
 
-# Share of a method's time that folds drawn again may take; the rest goes to the methods after it.
-_REPEATING = 0.5
+# A method is judged on folds that are drawn again if its fits take no more seconds than this. A round number.
+_QUICK = 5.0
+# With fewer folds there is no standard error.
+_LEAST_FOLDS = 2
 # Of a reason: a line of a terminal or two.
 _LONGEST = 160
 
@@ -53,8 +55,35 @@ class Record:
         return statistics.median(self.sizes) if self.sizes else None
 
 
+@dataclass
+class Group:
+    """Methods that share a fit.
+
+    Attributes:
+        records: of the methods, in their order.
+        waiting: fits that are still to come.
+        seconds: of the fits until now.
+    """
+
+    records: list[Record]
+    waiting: int = 0
+    seconds: list[float] = field(default_factory=list)
+
+    @property
+    def judged(self) -> bool:
+        """Whether a method of the group has not failed."""
+        return any(not record.failure for record in self.records)
+
+    @property
+    def expected(self) -> float:
+        """Seconds of the next fit."""
+        return statistics.fmean(self.seconds)
+
+
 class Evaluation:
     """The cross-validation of some methods.
+
+    Fold by fold, all methods are fitted, so that all have been judged on the same folds when the time is over.
 
     Args:
         table: all rows.
@@ -75,55 +104,69 @@ class Evaluation:
         tell: Listener,
     ) -> None:
         self.table, self.plan, self.seed, self.deadline, self.tell = table, plan, seed, deadline, tell
-        self.records = {method.name: Record(method) for method in methods}
+        self.records = [Record(method) for method in methods]
         self.interrupted = False
         self._unit = table.deviation
+        by_fit: dict[Fit, list[Record]] = {}
+        for record in self.records:
+            by_fit.setdefault(record.method.fit, []).append(record)
+        self._groups = [Group(records) for records in by_fit.values()]
 
     def run(self) -> list[Record]:
-        """All methods; after an interruption those that were judged until then.
+        """All methods; after an interruption, or when the time is over, those that were judged until then.
 
         Raises:
             KeyboardInterrupt: if a user interrupts before any method was judged.
         """
-        groups: dict[Callable[[TrainingRows], Fits], list[Record]] = {}
-        for record in self.records.values():
-            groups.setdefault(record.method.fit, []).append(record)
-        waiting = len(self.records)
+        reason = f"the time was over before {counted(min(_LEAST_FOLDS, self.plan.count), 'fold')} had been judged"
         try:
-            for group in groups.values():
-                self._judge(group, self.deadline.share(len(group) / waiting))
-                waiting -= len(group)
+            for folds in self.plan.repetitions:
+                groups = self._affordable(folds)
+                self._draw(folds, groups)
         except KeyboardInterrupt:
-            self.interrupted = True
-            self._end()
-            if all(record.failure for record in self.records.values()):
-                raise
-        return list(self.records.values())
+            self.interrupted, reason = True, "interrupted"
+        self._keep_whole_folds(reason)
+        if self.interrupted and all(record.failure for record in self.records):
+            raise KeyboardInterrupt
+        return self.records
 
-    def _judge(self, group: list[Record], share: Deadline) -> None:
-        """Methods that share a fit: all folds once, and again where that is quick."""
-        first = self.plan.repetitions[0]
-        for fold in first:
-            if share.passed():
-                done = f"its share of the time limit was over after {fold.number} of {counted(len(first), 'fold')}"
-                _fail(group, done)
-            if all(record.failure for record in group):
-                return
-            self._fold(group, fold, share.share(1 / (len(first) - fold.number)))
-        if not all(record.method.repeated for record in group):
-            return
-        again = share.share(_REPEATING)
-        for folds in self.plan.repetitions[1:]:
-            # As long as the last repetition took.
-            if sum(group[0].seconds[-len(first) :]) > again.left() or all(record.failure for record in group):
-                return
-            for fold in folds:
-                self._fold(group, fold, share)
+    def _affordable(self, folds: tuple[Fold, ...]) -> list[Group]:
+        """The methods to judge on a drawing: all on the first, later those that are quick if the time is enough."""
+        if folds[0].repetition == 0:
+            return self._groups
+        quick = [group for group in self._groups if group.seconds and group.expected <= _QUICK]
+        enough = len(folds) * sum(group.expected for group in quick) <= self.deadline.left()
+        return quick if enough else []
+
+    def _draw(self, folds: tuple[Fold, ...], groups: list[Group]) -> None:
+        for group in groups:
+            group.waiting = len(folds)
+        for fold in folds:
+            for group in groups:
+                if self.deadline.passed():
+                    return
+                if group.judged:
+                    clock = Deadline()
+                    self._fold(group.records, fold, Deadline(self._allowance(group, groups)))
+                    group.seconds.append(clock.elapsed())
+                group.waiting -= 1
+
+    def _allowance(self, group: Group, groups: list[Group]) -> float:
+        """Seconds for the next fit: an even share of what is left, and what the other methods do not need."""
+        left = self.deadline.left()
+        fits = sum(len(one.records) * one.waiting for one in groups if one.judged)
+        share = left * len(group.records) / fits
+        others = 0.0
+        for one in groups:
+            if one is not group and one.judged:
+                even = left * len(one.records) / fits
+                others += one.waiting * (min(one.expected, even) if one.seconds else even)
+        return max(share, (left - others) / group.waiting)
 
     def _fold(self, group: list[Record], fold: Fold, deadline: Deadline) -> None:
         names = ", ".join(record.method.label for record in group if not record.failure)
-        more = f", drawn again ({fold.repetition})" if fold.repetition else ""
-        self.tell(f"{names}: fold {fold.number + 1} of {self.plan.count}{more}")
+        again = f", drawn again ({fold.repetition})" if fold.repetition else ""
+        self.tell(f"{names}: fold {fold.number + 1} of {self.plan.count}{again}")
         table, clock = self.table, Deadline()
         rows = TrainingRows(
             table.x[fold.train],
@@ -148,7 +191,7 @@ class Evaluation:
         for record in group:
             fit = fits[record.method.name]
             if record.failure or isinstance(fit, str):
-                record.failure = record.failure or f"{fit} {where}"
+                record.failure = record.failure or f"{fit} ({where})"
                 continue
             clock = Deadline()
             loss, record.failure = self._loss(fit.predict, fold)
@@ -176,17 +219,28 @@ class Evaluation:
         loss = float(errors.mean())
         return loss, "" if math.isfinite(loss) else "predictions too large to be squared"
 
-    def _end(self) -> None:
-        """After an interruption: methods without all folds were not judged, and half repetitions do not count."""
-        for record in self.records.values():
-            whole = {
-                folds[0].repetition
-                for folds in self.plan.repetitions
-                if all((fold.repetition, fold.number) in record.losses for fold in folds)
-            }
-            record.losses = {place: loss for place, loss in record.losses.items() if place[0] in whole}
-            if not record.losses and not record.failure:
-                record.failure = "interrupted"
+    def _keep_whole_folds(self, reason: str) -> None:
+        """When the time was over, or after an interruption, folds count that all methods were judged on."""
+        judged = [record for record in self.records if not record.failure]
+        first = [(0, fold.number) for fold in self.plan.repetitions[0]]
+        common = [place for place in first if all(place in record.losses for record in judged)]
+        if len(common) < min(_LEAST_FOLDS, len(first)):
+            # Methods whose turn came are judged by themselves, if they got far enough.
+            common = [place for place in first if any(place in record.losses for record in judged)]
+        for record in judged:
+            whole = self._whole_drawings(record)
+            kept = {place: loss for place, loss in record.losses.items() if place[0] in whole or place in common}
+            record.losses = kept
+            if sum(place in kept for place in first) < min(_LEAST_FOLDS, len(first)):
+                record.failure = reason
+
+    def _whole_drawings(self, record: Record) -> set[int]:
+        """Later drawings, all folds of which a method was judged on."""
+        return {
+            folds[0].repetition
+            for folds in self.plan.repetitions[1:]
+            if all((fold.repetition, fold.number) in record.losses for fold in folds)
+        }
 
 
 def _fail(group: list[Record], reason: str) -> None:

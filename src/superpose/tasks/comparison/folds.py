@@ -6,10 +6,17 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing
+import torch
+from torch import Tensor
 
+from superpose.data import splitting
 from superpose.data.tables import FloatArray
+from superpose.short_repr import brief
 
 IndexArray = numpy.typing.NDArray[np.int64]
+
+# Seeds of later drawings are this far from those that a user would choose for another comparison.
+_NEXT_DRAWING = 2**32
 
 
 @dataclass(frozen=True)
@@ -25,8 +32,8 @@ class FoldRules:
 
     folds: int = 5
     leave_one_out: int = 15
-    predictions: int = 1000
-    repetitions: int = 10
+    predictions: int = 500
+    repetitions: int = 5
 
 
 RULES = FoldRules()
@@ -42,6 +49,8 @@ class Fold:
         train, test: indices of rows, ascending.
     """
 
+    __repr__ = brief
+
     repetition: int
     number: int
     train: IndexArray
@@ -53,42 +62,63 @@ class FoldPlan:
     """Folds of a table, drawn once or more often.
 
     Attributes:
-        count: folds of a repetition.
-        repetitions: lists of folds; each row is a test row of one fold of each list.
+        repetitions: lists of folds; a row is a test row of at most one fold of each list.
     """
 
-    count: int
     repetitions: tuple[tuple[Fold, ...], ...]
 
     @property
+    def count(self) -> int:
+        """Folds of one drawing."""
+        return len(self.repetitions[0])
+
+    @property
     def folds(self) -> tuple[Fold, ...]:
-        """Those of all repetitions."""
+        """Those of all drawings."""
         return tuple(fold for folds in self.repetitions for fold in folds)
 
 
-def plan(y: FloatArray, classes: int, cv: int | None, seed: int) -> FoldPlan:
-    """Folds for a target ``y [N]``; the rows of each of ``classes`` classes are spread evenly over them.
+@dataclass(frozen=True, eq=False)
+class _AllRows:
+    """What :func:`superpose.data.splitting.folds` reads: all rows are for training and validation."""
 
-    >>> made = plan(np.arange(20.0), 0, None, seed=0)
+    y: Tensor
+    train: Tensor
+    validation: Tensor
+    groups: Tensor | None
+    order: Tensor | None
+
+
+def plan(
+    y: FloatArray, cv: int | None, seed: int, *, groups: Tensor | None = None, order: Tensor | None = None
+) -> FoldPlan:
+    """Folds for a target ``y [N]``, numbers or numbers of classes; classes are spread evenly over the folds.
+
+    Args:
+        cv: how many, or None.
+        seed: of the order in which rows are dealt out.
+        groups, order: as those of :class:`~superpose.Dataset`.
+
+    Raises:
+        DataError: if there are too few groups or times.
+
+    >>> made = plan(np.arange(20.0), None, seed=0)
     >>> made.count, len(made.repetitions), [len(fold.test) for fold in made.repetitions[0]]
-    (5, 10, [4, 4, 4, 4, 4])
-    >>> plan(np.arange(12.0), 0, None, seed=0).count
+    (5, 5, [4, 4, 4, 4, 4])
+    >>> plan(np.arange(12.0), None, seed=0).count
     12
     """
-    rows = len(y)
-    wanted = (rows if rows < RULES.leave_one_out else RULES.folds) if cv is None else cv
-    count = min(wanted, rows)
-    # Folds of one row each are the same, however often they are drawn.
-    often = 1 if count == rows else min(max(1, round(RULES.predictions / rows)), RULES.repetitions)
-    return FoldPlan(count, tuple(_drawn(y, classes, count, seed, repetition) for repetition in range(often)))
-
-
-def _drawn(y: FloatArray, classes: int, count: int, seed: int, repetition: int) -> tuple[Fold, ...]:
-    generator = np.random.default_rng([seed, repetition])
-    groups = [np.flatnonzero(y == number) for number in range(classes)] if classes else [np.arange(len(y))]
-    order = np.concatenate([generator.permutation(group) for group in groups])
-    # Dealt like cards, class by class.
-    place = np.empty(len(y), dtype=np.int64)
-    place[order] = np.arange(len(y)) % count
-    parts = [(np.flatnonzero(place != number), np.flatnonzero(place == number)) for number in range(count)]
-    return tuple(Fold(repetition, number, train, test) for number, (train, test) in enumerate(parts))
+    every = torch.arange(len(y))
+    rows = _AllRows(torch.from_numpy(y)[:, None], every, every[:0], groups, order)
+    count = (len(y) if len(y) < RULES.leave_one_out else RULES.folds) if cv is None else cv
+    first = splitting.folds(rows, count, seed)
+    # Folds of one row each, and folds in time, are the same however often they are drawn.
+    same = len(first) == len(y) or order is not None
+    often = 1 if same else min(max(1, round(RULES.predictions / len(y))), RULES.repetitions)
+    drawn = [first] + [splitting.folds(rows, count, seed + again * _NEXT_DRAWING) for again in range(1, often)]
+    return FoldPlan(
+        tuple(
+            tuple(Fold(repetition, number, a.numpy(), b.numpy()) for number, (a, b) in enumerate(folds))
+            for repetition, folds in enumerate(drawn)
+        )
+    )

@@ -12,7 +12,7 @@ import numpy as np
 
 from superpose.data.tables import FloatArray
 from superpose.deadline import Deadline
-from superpose.tasks.comparison.fitted import FittedMethod, Fits, Standardiser, TrainingRows
+from superpose.tasks.comparison.fitted import Fits, FittedMethod, Standardiser, TrainingRows
 
 
 @dataclass(frozen=True)

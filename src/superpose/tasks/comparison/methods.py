@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -26,40 +28,41 @@ class Method:
             network of curves that can be drawn, 3 what cannot be read. Of equally accurate methods the lowest level is
             recommended.
         fit: fits it, and the methods that share the fit.
-        package: that has to be installed; empty if superpose needs it anyway.
-        repeated: whether it is quick enough to be judged on folds that are drawn again.
+        module: that it needs of another package; empty if superpose needs the package anyway.
     """
 
     name: str
     label: str
     level: int
     fit: Fit
-    package: str = "sklearn"
-    repeated: bool = True
+    module: str = ""
+
+    @property
+    def package(self) -> str:
+        """The package of the module."""
+        return self.module.partition(".")[0]
 
 
 METHODS = {
     method.name: method
     for method in (
-        Method("mean", "the mean", 0, peers.constant, package=""),
-        Method("majority", "the majority class", 0, peers.constant, package=""),
-        Method("line", "the straight line", 1, peers.line),
-        Method("ridge", "ridge regression", 1, peers.ridge),
-        Method("logistic", "logistic regression", 1, peers.logistic),
-        Method("gp", "the Gaussian process", 3, gaussian_process),
-        Method("boosting", "gradient boosting", 3, peers.boosting),
-        Method("forest", "the random forest", 3, peers.forest),
-        Method("mlp", "the MLP", 3, perceptron.mlp),
-        Method("ebm", "the EBM", 2, peers.ebm, "interpret", repeated=False),
-        Method("tabpfn", "TabPFN", 3, peers.tabpfn, "tabpfn", repeated=False),
-        Method("network", "superpose's network", 2, own.network_and_formula, "", repeated=False),
-        Method("formula", "superpose's formula", 1, own.network_and_formula, "", repeated=False),
+        Method("mean", "the mean", 0, peers.constant),
+        Method("majority", "the majority class", 0, peers.constant),
+        Method("line", "the straight line", 1, peers.line, "sklearn.linear_model"),
+        Method("ridge", "ridge regression", 1, peers.ridge, "sklearn.linear_model"),
+        Method("logistic", "logistic regression", 1, peers.logistic, "sklearn.linear_model"),
+        Method("gp", "the Gaussian process", 3, gaussian_process, "sklearn.gaussian_process"),
+        Method("boosting", "gradient boosting", 3, peers.boosting, "sklearn.ensemble"),
+        Method("forest", "the random forest", 3, peers.forest, "sklearn.ensemble"),
+        Method("mlp", "the MLP", 3, perceptron.mlp, "sklearn.neural_network"),
+        Method("ebm", "the EBM", 2, peers.ebm, "interpret.glassbox"),
+        Method("tabpfn", "TabPFN", 3, peers.tabpfn, "tabpfn"),
+        Method("network", "superpose's network", 2, own.network_and_formula),
+        Method("formula", "superpose's formula", 1, own.network_and_formula),
     )
 }
 # What pip calls packages that are imported under another name.
 _PIP = {"interpret": "interpret-core"}
-# Methods of packages that no extra brings are left out where they are missing.
-_OPTIONAL = ("interpret", "tabpfn")
 
 
 def installed(package: str) -> bool:
@@ -67,7 +70,19 @@ def installed(package: str) -> bool:
     return not package or importlib.util.find_spec(package) is not None
 
 
-def choose(task: str, names: Sequence[str] | None) -> tuple[list[Method], list[Method]]:
+def load(methods: Sequence[Method]) -> None:
+    """Import what these methods need, so that loading does not count as time of a fit.
+
+    A package that cannot be loaded fails once more when its method is fitted, and is reported there.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for module in {method.module for method in methods if method.module}:
+            with contextlib.suppress(Exception):
+                importlib.import_module(module)
+
+
+def installed_methods(task: str, names: Sequence[str] | None) -> tuple[list[Method], list[Method]]:
     """The methods to compare in a fixed order, and those left out since their package is not installed.
 
     Args:
@@ -83,8 +98,8 @@ def choose(task: str, names: Sequence[str] | None) -> tuple[list[Method], list[M
         if method.package == "sklearn":
             others = ", ".join(name for name in COMPARED[task] if not METHODS[name].package)
             raise OptionError(
-                f"{method.label} is fitted by scikit-learn, which is not installed; install it with {INSTALL}, or choose "
-                f"the methods {others}"
+                f"{method.label} is fitted by scikit-learn, which is not installed; install it with {INSTALL}, or "
+                f"choose the methods {others}"
             )
         if names is not None:
             raise OptionError(

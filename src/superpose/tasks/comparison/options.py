@@ -19,7 +19,7 @@ class CompareOptions:
             than folds has one for each row.
         seed: of the folds and of every random choice of a method.
         time_limit: seconds for everything, divided evenly among the methods; what one leaves goes to the next.
-        methods: names of the methods to compare; all that are installed if None. See :data:`superpose.choices.COMPARED`.
+        methods: names of the methods to compare; all that are installed if None.
     """
 
     cv: int | None = None

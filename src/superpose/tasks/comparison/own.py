@@ -14,7 +14,7 @@ from superpose.data.tables import FloatArray
 from superpose.formulas.expressions.formula import Formula
 from superpose.stopping import StopReason
 from superpose.tasks.classification import ClassificationDataset, ClassifyOptions, classify
-from superpose.tasks.comparison.fitted import FittedMethod, Fits, TrainingRows
+from superpose.tasks.comparison.fitted import Fits, FittedMethod, TrainingRows
 from superpose.tasks.regression import DiscoverOptions, discover
 from superpose.tasks.result import TaskResult
 

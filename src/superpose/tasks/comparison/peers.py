@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from superpose.data.tables import FloatArray
-from superpose.tasks.comparison.fitted import FittedMethod, Fits, Standardiser, TrainingRows
+from superpose.tasks.comparison.fitted import Fits, FittedMethod, Standardiser, TrainingRows
 
 
 @dataclass(frozen=True)

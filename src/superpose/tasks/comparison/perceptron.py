@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from superpose.tasks.comparison.fitted import FittedMethod, Fits, Standardiser, TrainingRows
+from superpose.tasks.comparison.fitted import Fits, FittedMethod, Standardiser, TrainingRows
 from superpose.tasks.comparison.folds import plan
 
 
@@ -56,7 +56,7 @@ def mlp(rows: TrainingRows) -> Fits:
 def _penalty(rows: TrainingRows) -> float:
     """The penalty of the least error on folds of the training rows; the first one if the time is over."""
     best = (np.inf, SETTINGS.penalties[0])
-    folds = plan(rows.y, len(rows.classes), SETTINGS.folds, rows.seed).repetitions[0]
+    folds = plan(rows.y, SETTINGS.folds, rows.seed).repetitions[0]
     for penalty in SETTINGS.penalties:
         error = 0.0
         for fold in folds:

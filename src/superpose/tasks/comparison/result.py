@@ -133,13 +133,16 @@ class MethodComparison:
     def __str__(self) -> str:
         head, lines = self.table()
         widths = [max([len(head[k]), *(len(line[k]) for line in lines if line[3])]) for k in range(len(head))]
-        text = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in [head, *lines]]
-        return "\n".join([line.rstrip() for line in text] + [self.sentence])
+        padded = [[cell.ljust(width) for cell, width in zip(line, widths, strict=True)] for line in (head, *lines)]
+        return "\n".join(["  ".join(line).rstrip() for line in padded] + [self.sentence])
 
     def notes(self) -> list[str]:
         """How the figures came about, in lines."""
         drawn = f", drawn {self.repetitions} times for quick methods" if self.repetitions > 1 else ""
         lines = [f"{counted(self.rows, 'row')}, {counted(self.cv, 'fold')}{drawn}; ± is one standard error"]
+        fewest = min((one.folds for one in self.methods if one.score is not None), default=self.cv)
+        if fewest < self.cv:
+            lines.append(f"{'interrupted' if self.interrupted else 'the time was over'} after {fewest} of the folds")
         lines += [f"{one.name}: {one.note}" for one in self.methods if one.note]
         if self.not_installed:
             lines.append(f"not installed, and left out: {', '.join(self.not_installed)}")

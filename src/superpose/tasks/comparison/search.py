@@ -11,7 +11,7 @@ from superpose.deadline import Deadline
 from superpose.tasks.comparison.choice import Losses, choose
 from superpose.tasks.comparison.evaluation import Evaluation, Record
 from superpose.tasks.comparison.folds import plan
-from superpose.tasks.comparison.methods import choose as chosen_methods
+from superpose.tasks.comparison.methods import installed_methods, load
 from superpose.tasks.comparison.options import CompareOptions
 from superpose.tasks.comparison.result import MethodComparison, MethodResult
 from superpose.tasks.comparison.sentence import sentence
@@ -51,16 +51,17 @@ def compare(
         KeyboardInterrupt: if a user interrupts before any method was judged.
 
     >>> import pandas
-    >>> frame = pandas.DataFrame({"x": [n % 7 for n in range(40)], "y": [float(3 * (n % 7) + n % 2) for n in range(40)]})
+    >>> frame = pandas.DataFrame({"x": [n % 7 for n in range(40)], "y": [3.0 * (n % 7) + n % 2 for n in range(40)]})
     >>> found = compare(frame, "y", options=CompareOptions(methods=("mean", "line")))
     >>> found.named, round(found["line"].score, 3)
     ('line', 0.994)
     """
     options = (options or CompareOptions()).checked(_task(data, task))
     table = read(data, target, features, task)
-    methods, missing = chosen_methods(table.task, options.methods)
+    methods, missing = installed_methods(table.task, options.methods)
     deadline = Deadline(options.time_limit)
-    folds = plan(table.y, len(table.classes), options.cv, options.seed)
+    load(methods)
+    folds = plan(table.y, options.cv, options.seed, groups=table.groups, order=table.order)
     evaluation = Evaluation(table, folds, methods, options.seed, deadline, listener or (lambda event: None))
     records = evaluation.run()
     judged = [record for record in records if not record.failure]
@@ -78,8 +79,8 @@ def compare(
         cv=folds.count,
         repetitions=max(len(record.losses) for record in records) // folds.count,
         seed=options.seed,
-        named=choice and choice.named,
-        best=choice and choice.best,
+        named=None if choice is None else choice.named,
+        best=None if choice is None else choice.best,
         ties=choice.ties if choice else (),
         sentence=sentence(results, choice, table.target),
         not_installed=tuple(method.name for method in missing),

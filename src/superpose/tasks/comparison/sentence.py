@@ -42,10 +42,7 @@ difference is within its uncertainty over the folds"
             f"use {named.label} for {name} ({_figures(named)}): its cross-validated error is the least, but {ties} "
             f"{_tie(choice.ties)}"
         )
-    return (
-        f"use {named.label} for {name} ({_figures(named)}): its cross-validated error is the least, and no other method "
-        "is as good"
-    )
+    return f"use {named.label} for {name} ({_figures(named)}): its cross-validated error is the least, without a tie"
 
 
 def _tie(names: Sequence[str]) -> str:

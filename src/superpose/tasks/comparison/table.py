@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from superpose.data import Dataset, read_csv
 from superpose.data.arrays import is_frame
@@ -29,6 +30,7 @@ class ComparisonTable:
         classes: names of the classes; empty for a target of numbers.
         numeric: whether the classes are numbers.
         left_out: columns that hold text or a single value.
+        groups, order: as those of :class:`~superpose.Dataset`.
     """
 
     __repr__ = brief
@@ -40,6 +42,8 @@ class ComparisonTable:
     classes: tuple[str, ...] = ()
     numeric: bool = False
     left_out: tuple[str, ...] = ()
+    groups: Tensor | None = None
+    order: Tensor | None = None
 
     @property
     def task(self) -> str:
@@ -96,13 +100,22 @@ def _of_numbers(data: Dataset) -> ComparisonTable:
             f"the data set has {counted(data.n_targets, 'target')}, {listed(data.target_names)}; methods are compared "
             "on one target at a time"
         )
-    names, x = data.feature_names, data.x.numpy()
-    return ComparisonTable(x, data.y[:, 0].numpy(), names, data.target_names[0], left_out=data.left_out)
+    return _made(data, data.y[:, 0].numpy())
 
 
 def _of_classes(table: ClassificationDataset) -> ComparisonTable:
     if table.soft:
         raise DataError(f"{quoted(table.target)} holds shares, not classes; compare methods for it as a number")
-    data, y = table.data, table.indices.double().numpy()
-    names, x = data.feature_names, data.x.numpy()
-    return ComparisonTable(x, y, names, table.target, table.classes, table.numeric, data.left_out)
+    return replace(_made(table.data, table.indices.double().numpy()), classes=table.classes, numeric=table.numeric)
+
+
+def _made(data: Dataset, y: FloatArray) -> ComparisonTable:
+    return ComparisonTable(
+        data.x.numpy(),
+        y,
+        data.feature_names,
+        data.target_names[0],
+        left_out=data.left_out,
+        groups=data.groups,
+        order=data.order,
+    )
