@@ -37,7 +37,7 @@ FLOORS = [
     {"edit", "formulas.recommendation", "tasks.result"},
     {"formulas.from_network", "formulas.from_scores", "formulas.from_table"},
     {"tasks.classification", "tasks.pde", "tasks.regression"},
-    {"tasks.relations"},
+    {"tasks.comparison", "tasks.relations"},
     {"plot"},
     {"report"},
     {"cli"},

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from superpose.nn import KAN, KANLayer, library, register
     from superpose.spline import backends
     from superpose.tasks.classification import Classification, ClassifyOptions, classify
+    from superpose.tasks.comparison import CompareOptions, MethodComparison, compare
     from superpose.tasks.regression import DiscoverOptions, Result, discover
     from superpose.tasks.relations import Relations, relations
     from superpose.train import FitSettings, History, SearchResult, fit, search
@@ -59,6 +60,11 @@ _ROOMS = {
         "ClassifyOptions",
         "classify",
     ),
+    "tasks.comparison": (
+        "CompareOptions",
+        "MethodComparison",
+        "compare",
+    ),
     "tasks.regression": (
         "DiscoverOptions",
         "Result",
@@ -97,6 +103,7 @@ __all__ = [
     "BackendWarning",
     "Classification",
     "ClassifyOptions",
+    "CompareOptions",
     "DataError",
     "Dataset",
     "DiscoverOptions",
@@ -105,6 +112,7 @@ __all__ = [
     "Formula",
     "History",
     "KANLayer",
+    "MethodComparison",
     "OptionError",
     "Relations",
     "Result",
@@ -113,6 +121,7 @@ __all__ = [
     "SuperposeError",
     "backends",
     "classify",
+    "compare",
     "data",
     "discover",
     "edit",

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
+from superpose.data.scaling import mean_and_deviation
 from superpose.data.tables import FloatArray
 from superpose.deadline import Deadline
 from superpose.short_repr import brief
@@ -90,8 +92,9 @@ class Standardiser:
     @classmethod
     def of(cls, values: FloatArray) -> Standardiser:
         """For ``values [N, n]`` or ``[N]``; a constant column is only centred."""
-        deviation = values.std(axis=0)
-        return cls(values.mean(axis=0), np.where(deviation > 0, deviation, 1.0))
+        columns = torch.from_numpy(np.ascontiguousarray(values)).reshape(len(values), -1)
+        mean, deviation = (found.numpy().reshape(values.shape[1:]) for found in mean_and_deviation(columns))
+        return cls(mean, np.where(deviation > 0, deviation, 1.0))
 
     @classmethod
     def of_target(cls, rows: TrainingRows) -> Standardiser:

@@ -15,8 +15,9 @@ from superpose.short_repr import brief
 
 IndexArray = numpy.typing.NDArray[np.int64]
 
-# Seeds of later drawings are this far from those that a user would choose for another comparison.
-_NEXT_DRAWING = 2**32
+# Seeds of later drawings are this far from those that a user would choose for another comparison. A prime number; torch
+# reads 32 bits of a seed.
+_NEXT_DRAWING, _SEEDS = 1_000_003, 2**32
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,9 @@ def plan(
     # Folds of one row each, and folds in time, are the same however often they are drawn.
     same = len(first) == len(y) or order is not None
     often = 1 if same else min(max(1, round(RULES.predictions / len(y))), RULES.repetitions)
-    drawn = [first] + [splitting.folds(rows, count, seed + again * _NEXT_DRAWING) for again in range(1, often)]
+    drawn = [first] + [
+        splitting.folds(rows, count, (seed + again * _NEXT_DRAWING) % _SEEDS) for again in range(1, often)
+    ]
     return FoldPlan(
         tuple(
             tuple(Fold(repetition, number, a.numpy(), b.numpy()) for number, (a, b) in enumerate(folds))

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
+import torch
 from torch import Tensor
 
 from superpose.data import Dataset, read_csv
 from superpose.data.arrays import is_frame
+from superpose.data.scaling import mean_and_deviation
 from superpose.data.tables import FloatArray
 from superpose.errors import DataError, OptionError
 from superpose.messages import counted, listed, quoted
@@ -55,10 +56,7 @@ class ComparisonTable:
         """Standard deviation of a target of numbers over all rows; 1 for classes."""
         if self.classes:
             return 1.0
-        apart = self.y - self.y.mean()
-        # In units of the largest, so that squares stay in range.
-        unit = float(np.abs(apart).max())
-        return float(np.sqrt(np.square(apart / unit).mean())) * unit
+        return float(mean_and_deviation(torch.from_numpy(self.y)[:, None])[1])
 
 
 def read(data: Any, target: str | None, features: Sequence[str] | None, task: str | None) -> ComparisonTable:
