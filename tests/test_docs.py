@@ -42,6 +42,7 @@ PUBLIC = (
     "superpose.spline",
     "superpose.tasks",
     "superpose.tasks.classification",
+    "superpose.tasks.comparison",
     "superpose.tasks.pde",
     "superpose.tasks.regression",
     "superpose.tasks.relations",
@@ -113,6 +114,11 @@ def test_code_of_the_page_on_equations_prints_what_it_says(tmp_path: Path) -> No
 def test_code_of_the_page_on_classes_prints_what_it_says(tmp_path: Path) -> None:
     codes, expected = zip(*blocks(ROOT / "docs/classification.md"), strict=True)
     assert printed(list(codes), tmp_path) == list(expected)
+
+
+def test_code_of_the_page_on_methods_names_what_it_says(tmp_path: Path) -> None:
+    ((code, expected),) = blocks(ROOT / "docs/compare.md")
+    assert printed([code], tmp_path) == [expected]
 
 
 def test_code_of_the_page_on_relations_finds_what_it_says(tmp_path: Path) -> None:

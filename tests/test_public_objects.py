@@ -26,6 +26,7 @@ from superpose.formulas.recommendation import Finding
 from superpose.nn.symbolic_functions import SymbolicFunction, find, power
 from superpose.stopping import StopReason
 from superpose.tasks.classification import Classification, ClassificationDataset, ScoreFormula
+from superpose.tasks.comparison import MethodComparison, MethodResult
 from superpose.tasks.pde import Box, Solution, SolveRecord, SolveSettings
 from superpose.tasks.regression.search import Result
 from superpose.tasks.relations import InnerFunction, Relation, Relations
@@ -111,6 +112,11 @@ def examples() -> dict[str, Any]:
         "inner function": inner,
         "relation": relation,
         "relations": Relations((relation,), ("a", "b"), (), 840, 0.5, "all were tried", False, 1.0, "table.csv"),
+        "options of a comparison": superpose.CompareOptions(),
+        "method of a comparison": (method := MethodResult("gp", "the Gaussian process", 0.5, 0.1, losses=(0.5,) * 50)),
+        "methods compared": MethodComparison(
+            (method,) * 9, "regression", "y", ("a",), 40, 5, 1, 0, "gp", "gp", (), "use it"
+        ),
         "problem": benchmarks.problems.feynman()["I.12.11"],
         "variable": benchmarks.problems.feynman()["I.12.11"].variables[0],
         "problem with a law": next(iter(benchmarks.problems.laws().values())),
@@ -125,7 +131,7 @@ def examples() -> dict[str, Any]:
 
 def test_every_public_class_has_an_example(examples: dict[str, Any]) -> None:
     seen = {type(one) for one in examples.values()}
-    for module in (superpose, superpose.tasks.classification, superpose.tasks.relations):
+    for module in (superpose, superpose.tasks.classification, superpose.tasks.comparison, superpose.tasks.relations):
         for name in module.__all__:
             one = getattr(module, name)
             if inspect.isclass(one) and not issubclass(one, Exception):

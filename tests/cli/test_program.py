@@ -27,7 +27,7 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
     bare = capsys.readouterr().out
     assert run("--help") == 0
     assert capsys.readouterr().out == bare
-    assert all(name in bare for name in ("fit", "predict", "formula", "plot", "info", "relations"))
+    assert all(name in bare for name in ("fit", "predict", "formula", "plot", "info", "relations", "compare"))
 
 
 @pytest.mark.parametrize(
@@ -38,6 +38,11 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
             "TABLE --target NAME --features A,B --out DIR --shape auto|5,1 --grid N --degree K "
             "--optimizer lm|lbfgs|adamw --time-limit SECONDS --seed N --no-formula --parameters N --json --quiet "
             "--task --head --library --linear --combine",
+        ),
+        (
+            "compare",
+            "TABLE --target NAME --features A,B --task --cv K --methods --time-limit SECONDS --seed N --out DIR --json "
+            "--quiet",
         ),
         ("predict", "MODEL TABLE --out FILE --probabilities"),
         ("formula", "MODEL --format text|latex|python|sympy"),
