@@ -54,7 +54,7 @@ def compare(
     >>> frame = pandas.DataFrame({"x": [n % 7 for n in range(40)], "y": [3.0 * (n % 7) + n % 2 for n in range(40)]})
     >>> found = compare(frame, "y", options=CompareOptions(methods=("mean", "line")))
     >>> found.named, round(found["line"].score, 3)
-    ('line', 0.994)
+    ('line', 0.992)
     """
     options = (options or CompareOptions()).checked(_task(data, task))
     table = read(data, target, features, task)
