@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Inches. The sizes here are design choices, judged by eye.
-_WIDTH, _LINE_HEIGHT, _TOP, _BOTTOM = 7.0, 0.3, 0.75, 0.5
+_WIDTH, _LINE_HEIGHT, _TOP, _BOTTOM = 7.0, 0.3, 0.66, 0.4
 _LEFT, _RIGHT = 0.16, 0.97
 # Errors of regression that differ by more than this factor are drawn on a logarithmic axis, and of the worst methods
 # only so many times the median is shown on a linear one.
@@ -25,8 +25,8 @@ _TITLE_LENGTH = 60
 def draw(comparison: MethodComparison) -> Figure:
     """Draw the error of each method that was judged, the least above, with a bar of one standard error to both sides.
 
-    The error is the RMSE in the target's units, for classes the share of wrong rows. The method to use is filled; a bar
-    that ends at the axes goes on.
+    The error is the RMSE in the target's units, for classes the share of wrong rows. The method to use is filled; an
+    arrow stands for an error beyond the axes.
     """
     judged = [one for one in comparison if one.error is not None]
     if not judged:
@@ -72,7 +72,7 @@ def _bar(axes: Axes, line: int, one: MethodResult, named: bool) -> None:
     axes.plot(
         [min(max(one.error, low), high)],
         [line],
-        "o",
+        ">" if one.error > high else "o",
         markersize=7,
         markerfacecolor=color if named else "white",
         markeredgecolor=color,

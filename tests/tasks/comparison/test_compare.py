@@ -126,6 +126,15 @@ def test_groups_and_times_of_a_data_set_are_kept() -> None:
     groups = torch.arange(24) // 4
     for fold in plan(data.y[:, 0].numpy(), 3, 0, groups=groups).folds:
         assert not set(groups[fold.train].tolist()) & set(groups[fold.test].tolist())
+
+    def grouped(rows: TrainingRows) -> Fits:
+        assert rows.groups is not None and len(rows.groups) == len(rows.y) and len(rows.groups.unique()) < 6
+        return constant("grouped", 0.0)(rows)
+
+    whole = read(replace(data, groups=groups), None, None, None)
+    once = plan(whole.y, 3, 0, groups=whole.groups)
+    (record,) = Evaluation(whole, once, [stub("grouped", grouped)], 0, Deadline(), lambda event: None).run()
+    assert not record.failure
     times = compare(replace(data, order=torch.arange(24)), options=CompareOptions(methods=("mean",), cv=3))
     assert times.repetitions == 1 and times.cv == 3
 

@@ -169,15 +169,17 @@ class Evaluation:
         self.tell(f"{names}: fold {fold.number + 1} of {self.plan.count}{again}")
         table, clock = self.table, Deadline()
         rows = TrainingRows(
-            table.x[fold.train],
-            table.y[fold.train],
+            table.x,
+            table.y,
             table.feature_names,
             table.target,
             table.classes,
             table.numeric,
             self.seed,
             deadline,
-        )
+            table.groups,
+            table.order,
+        ).chosen(fold.train)
         where = f"in fold {fold.number + 1} of {self.plan.count}"
         try:
             # Warnings of packages about constants at their bounds and steps that were not enough.

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from superpose.data.scaling import mean_and_deviation
 from superpose.data.tables import FloatArray
@@ -26,6 +27,7 @@ class TrainingRows:
         numeric: whether the classes are numbers.
         seed: of every random choice.
         deadline: after which a method stops with what it has.
+        groups, order: as those of :class:`~superpose.Dataset`.
     """
 
     __repr__ = brief
@@ -38,6 +40,8 @@ class TrainingRows:
     numeric: bool
     seed: int
     deadline: Deadline
+    groups: Tensor | None = None
+    order: Tensor | None = None
 
     def sample(self, most: int) -> TrainingRows:
         """These rows, or ``most`` of them drawn at random."""
@@ -48,16 +52,8 @@ class TrainingRows:
 
     def chosen(self, rows: np.ndarray) -> TrainingRows:
         """Some of these rows."""
-        return TrainingRows(
-            self.x[rows],
-            self.y[rows],
-            self.feature_names,
-            self.target,
-            self.classes,
-            self.numeric,
-            self.seed,
-            self.deadline,
-        )
+        groups, order = (None if one is None else one[rows] for one in (self.groups, self.order))
+        return replace(self, x=self.x[rows], y=self.y[rows], groups=groups, order=order)
 
 
 @dataclass(frozen=True, eq=False)

@@ -38,6 +38,7 @@ def _numbers(rows: TrainingRows) -> Fits:
     data = Dataset.from_arrays(
         rows.x, rows.y, feature_names=rows.feature_names, target_names=(rows.target,), test=0.0, seed=rows.seed
     )
+    data = replace(data, groups=rows.groups, order=rows.order)
     result = discover(data, replace(options, time_limit=_seconds(rows, options.time_limit)))
     _refuse_interrupted(result)
 
