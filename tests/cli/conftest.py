@@ -33,9 +33,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[search.DiscoverOptions]:
     """Stands in for the search, which takes its time; remembers what it was asked for."""
     seen: list[search.DiscoverOptions] = []
 
-    def discover(data: superpose.Dataset, options: Any, *, listener: Any = None, on_formula: Any = None) -> Any:
+    def discover(data: superpose.Dataset, options: Any, **others: Any) -> Any:
         seen.append(options)
-        if listener is not None:
+        if (listener := others["listener"]) is not None:
             listener("searching [for] a formula")
         model = symbolic_model(feature_names=data.feature_names, target_names=data.target_names)
         history = History([Record(0, "start", 3, 1.0, 1.0, 0.0)], "lm", reason="it was found", seconds=0.1)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from superpose.choices import HEADS
 from superpose.cli import parsing
 from superpose.cli.job import Job, Listener, limits
+from superpose.cli.time_plan import TimePlan
 from superpose.errors import OptionError
 
 if TYPE_CHECKING:
@@ -32,14 +33,15 @@ class ClassificationJob(Job):
         made["head"] = "auto" if made["head"] is None else parsing.one_of("--head", made["head"], ("auto", *HEADS))
         return made | limits(options)
 
-    def learn(self, listener: Listener | None, announce: Listener) -> tuple[Classification, Any]:
+    def learn(self, listener: Listener | None, announce: Listener, plan: TimePlan) -> tuple[Classification, Any]:
         """The network and its formula."""
         from superpose.tasks.classification import ClassifyOptions, classify, read_classification
 
+        plan.loaded()
         options = ClassifyOptions(**self.options)
         soft = options.head in ("sigmoid", "gaussian") and _holds_shares(self.table, self.target)
         data = read_classification(self.table, target=self.target, features=self.features, soft=soft, seed=options.seed)
-        return classify(data, options, listener=listener), options
+        return classify(data, options, listener=listener, deadline=plan.search(options.time_limit)), options
 
     def headline(self, result: Classification) -> str:
         """The formula, or that there is none."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from superpose.cli import console, parsing
+from superpose.cli.time_plan import TimePlan
 
 Listener = Callable[[str], None]
 
@@ -51,7 +52,7 @@ class Job(ABC):
         """What was typed as the options of this task; raises :class:`OptionError` for what it does not have."""
 
     @abstractmethod
-    def learn(self, listener: Listener | None, announce: Listener) -> tuple[Any, Any]:
+    def learn(self, listener: Listener | None, announce: Listener, plan: TimePlan) -> tuple[Any, Any]:
         """The result, and the options that it was found with; ``announce`` takes the headline once it is known."""
 
     @abstractmethod
@@ -64,6 +65,7 @@ class Job(ABC):
 
     def run(self) -> None:
         """Read and search, print what was found as soon as it is known, then draw the pictures and write the files."""
+        plan = TimePlan()
         console.one_thread()
         announced: list[str] = []
         with console.progress(self.quiet, "reading the table") as progress:
@@ -75,7 +77,7 @@ class Job(ABC):
                     with contextlib.suppress(BrokenPipeError):
                         progress.print(line)
 
-            result, options = self.learn(progress.listener, announce)
+            result, options = self.learn(progress.listener, announce, plan)
         from superpose import report
         from superpose.files.json_numbers import json_ready
 
@@ -86,7 +88,9 @@ class Job(ABC):
             with part, contextlib.suppress(BrokenPipeError):
                 self._print(result, summary, announced)
         with console.progress(self.quiet, "drawing the pictures"):
-            written = report.write(result, self.folder, settings=asdict(options))
+            written = report.write(
+                result, self.folder, settings=asdict(options), deadline=plan.files(options.time_limit)
+            )
         if self.as_json:
             # What failed while the files were written is known only now.
             print(json.dumps(summary | {"warnings": result.failures.sentences}, allow_nan=False))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from superpose.cli import console
 from superpose.cli.job import Job, Listener, limits
+from superpose.cli.time_plan import TimePlan
 from superpose.errors import OptionError
 
 if TYPE_CHECKING:
@@ -31,18 +32,20 @@ class RegressionJob(Job):
             )
         return made | limits(options)
 
-    def learn(self, listener: Listener | None, announce: Listener) -> tuple[Result, Any]:
+    def learn(self, listener: Listener | None, announce: Listener, plan: TimePlan) -> tuple[Result, Any]:
         """The network and its formula."""
         from superpose.data import read_csv
         from superpose.tasks.regression.search import DiscoverOptions, discover
 
+        plan.loaded()
         options = DiscoverOptions(**self.options)
         data = read_csv(self.table, target=self.target, features=self.features, seed=options.seed)
 
         def on_formula(formula: Formula) -> None:
             announce(f"{self.target} = {formula}")
 
-        return discover(data, options, listener=listener, on_formula=on_formula), options
+        deadline = plan.search(options.time_limit)
+        return discover(data, options, listener=listener, on_formula=on_formula, deadline=deadline), options
 
     def headline(self, result: Result) -> str:
         """The formula, or that there is none."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from superpose import plot
+from superpose.deadline import Deadline
 from superpose.errors import FileError
 from superpose.files import save
 from superpose.files.json_numbers import json_ready
@@ -43,7 +44,11 @@ _KEPT = "all other files are there"
 
 
 def write(
-    result: TaskResult, folder: str | os.PathLike[str], *, settings: Mapping[str, Any] | None = None
+    result: TaskResult,
+    folder: str | os.PathLike[str],
+    *,
+    settings: Mapping[str, Any] | None = None,
+    deadline: Deadline | None = None,
 ) -> dict[str, Path]:
     """Write all files of a run into a folder, which is made if need be.
 
@@ -56,6 +61,7 @@ def write(
         result: what :func:`superpose.discover` or :func:`superpose.classify` gave.
         folder: where.
         settings: the options of the run, to be listed in the report.
+        deadline: when no further close-up of an edge is drawn; all else is written whatever the time.
 
     Returns:
         The path of each file by its name.
@@ -65,7 +71,7 @@ def write(
     """
     folder = Path(folder)
     with _staging(folder) as staging:
-        _write_all(result, staging, settings or {})
+        _write_all(result, staging, settings or {}, deadline or Deadline())
         names = [name for name in (*FILES, LOG) if (staging / name).exists()]
         if not folder.is_dir():
             os.rename(staging, folder)
@@ -102,7 +108,7 @@ def _staging(folder: Path) -> Iterator[Path]:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _write_all(result: TaskResult, folder: Path, settings: Mapping[str, Any]) -> None:
+def _write_all(result: TaskResult, folder: Path, settings: Mapping[str, Any], deadline: Deadline) -> None:
     failures = result.failures
 
     def write(name: str, content: Callable[[], str | bytes]) -> None:
@@ -142,7 +148,7 @@ def _write_all(result: TaskResult, folder: Path, settings: Mapping[str, Any]) ->
         return f"{json.dumps(json_ready(result.metrics), indent=2, ensure_ascii=False, allow_nan=False)}\n"
 
     write("metrics.json", metrics)
-    write("report.html", lambda: page(result, diagram, trade_off, settings))
+    write("report.html", lambda: page(result, diagram, trade_off, settings, deadline))
     if result.metrics["warnings"] != failures.sentences:
         # What failed on the page.
         write("metrics.json", metrics)

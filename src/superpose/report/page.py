@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from superpose import plot
+from superpose.deadline import Deadline
 from superpose.messages import counted
 from superpose.nn.model import KAN
 from superpose.plot import canvas
@@ -27,6 +28,7 @@ def page(
     diagram: canvas.Drawn | None,
     trade_off: canvas.Drawn | None,
     settings: Mapping[str, Any],
+    deadline: Deadline,
 ) -> str:
     import jinja2
 
@@ -41,8 +43,10 @@ def page(
     names, formula, attempt = result.network.target_names, result.formula, result.failures.attempt
     lost = "the page could not show"
     classes = attempt(f"{lost} the classes", lambda: class_summary(result), None)
-    cards, left_out = attempt(f"{lost} the edges", lambda: edge_cards(result), ([], 0))
     staircase = drawn(result, lambda: plot.staircase(result.history), "Training")
+    scatter = [] if classes else attempt(f"{lost} measured against predicted", lambda: parities(result), [])
+    # Last, since there may be no time for all of them.
+    cards, left_out = attempt(f"{lost} the edges", lambda: edge_cards(result, deadline), ([], 0))
     nothing: tuple[list[str], list[str]] = ([], [])
     return environment.get_template("report.html").render(
         title=_title(names if classes is None else [classes.name]),
@@ -63,7 +67,7 @@ def page(
         diagram=None if diagram is None else as_picture(diagram, f"The network that predicts {', '.join(names)}"),
         staircase=as_picture(staircase, "Errors during training, against steps"),
         reason=result.history.reason,
-        parities=[] if classes else attempt(f"{lost} measured against predicted", lambda: parities(result), []),
+        parities=scatter,
         edges=cards,
         edges_left_out=left_out,
         facts=attempt(f"{lost} facts on the run", lambda: _facts(result), []),

@@ -12,6 +12,7 @@ import torch
 
 from superpose import plot
 from superpose.data import Split
+from superpose.deadline import Deadline
 from superpose.errors import DataError
 from superpose.formulas.expressions.formula import Formula
 from superpose.nn.model import KAN, Edge
@@ -112,8 +113,8 @@ def parities(result: TaskResult) -> list[Picture]:
     return made
 
 
-def edge_cards(result: TaskResult) -> tuple[list[EdgeCard], int]:
-    """A close-up of each edge, the strongest of very many, and how many have none."""
+def edge_cards(result: TaskResult, deadline: Deadline) -> tuple[list[EdgeCard], int]:
+    """A close-up of each edge, the strongest of very many or if time is short, and how many have none."""
     model = drawn_network(result)
     active = model.active_edges()
     try:
@@ -127,11 +128,12 @@ def edge_cards(result: TaskResult) -> tuple[list[EdgeCard], int]:
         n, i, o = edge
         return -float(scores[n][i, o])
 
-    chosen = sorted(sorted(active, key=strength)[:_MAX_CLOSE_UPS])
-    cards = []
-    for edge in chosen:
+    cards: dict[Edge, EdgeCard] = {}
+    for edge in sorted(active, key=strength)[:_MAX_CLOSE_UPS]:
+        if deadline.passed():
+            break
         title = " → ".join(map(canvas.clean, node_names(model, edge)))
         draw = functools.partial(close_up, model, trace, edge)
         picture = as_picture(drawn(result, draw, title, what="of an edge"), f"The function from {title}")
-        cards.append(EdgeCard(title, described(model, edge), picture))
-    return cards, len(active) - len(chosen)
+        cards[edge] = EdgeCard(title, described(model, edge), picture)
+    return [cards[edge] for edge in sorted(cards)], len(active) - len(cards)

@@ -59,7 +59,11 @@ _SCHEDULE = Schedule()
 
 
 def classify(
-    data: ClassificationDataset, options: ClassifyOptions | None = None, *, listener: Listener | None = None
+    data: ClassificationDataset,
+    options: ClassifyOptions | None = None,
+    *,
+    listener: Listener | None = None,
+    deadline: Deadline | None = None,
 ) -> Classification:
     """Find a network and a formula that predict classes.
 
@@ -68,6 +72,7 @@ def classify(
             :class:`~superpose.tasks.classification.ClassificationDataset`.
         options: see :class:`ClassifyOptions`.
         listener: called with a short sentence whenever something was found.
+        deadline: when the search ends; after ``options.time_limit`` seconds if left out.
 
     Returns:
         A :class:`Classification`. If the user interrupts, the best found so far, with ``metrics["interrupted"]`` true.
@@ -83,7 +88,8 @@ def classify(
     True
     """
     options = (options or ClassifyOptions()).checked(data)
-    return ClassificationSearch(data, options, listener or (lambda text: None)).run()
+    deadline = deadline or Deadline(options.time_limit)
+    return ClassificationSearch(data, options, listener or (lambda text: None), deadline).run()
 
 
 def _symbolic(formula: Formula, chosen: TrainedClassifier) -> KAN | None:
@@ -100,9 +106,11 @@ def _symbolic(formula: Formula, chosen: TrainedClassifier) -> KAN | None:
 class ClassificationSearch:
     """The stages of :func:`classify`."""
 
-    def __init__(self, table: ClassificationDataset, options: ClassifyOptions, tell: Listener) -> None:
+    def __init__(
+        self, table: ClassificationDataset, options: ClassifyOptions, tell: Listener, deadline: Deadline
+    ) -> None:
         self.given, self.options, self.tell = table, options, tell
-        self.deadline = Deadline(options.time_limit)
+        self.deadline, self.limit = deadline, deadline.left()
         self.failures = Failures()
         self.screening = Screening.of_all(table.data)
         with self.failures.part("columns without influence could not be found", "all columns are used"):
@@ -116,7 +124,7 @@ class ClassificationSearch:
         """Settings of networks that are trained until this share of the time limit has passed."""
         options = self.options
         most = networks.budget(options.parameters, self.table.data.n_features, head, options.degree)
-        ends = Deadline(share * options.time_limit - self.deadline.elapsed())
+        ends = Deadline(self.deadline.left() - (1 - share) * self.limit)
         return NetworkSettings(most, options.degree, options.grid_size, options.seed, ends, self.tell, self.failures)
 
     def run(self) -> Classification:
@@ -190,7 +198,7 @@ class ClassificationSearch:
         targets = table.data.y
         if not table.soft and len(table.classes) > 2:
             targets = torch.nn.functional.one_hot(table.indices, len(table.classes)).double()
-        limit = _SCHEDULE.screening * options.time_limit
+        limit = _SCHEDULE.screening * self.limit
         found = screen(table.data, targets, time_limit=limit, seed=options.seed)
         if found.left_out:
             self.tell(found.reason)

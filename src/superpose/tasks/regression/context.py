@@ -85,7 +85,7 @@ class Context:
             train=data.train[evenly(len(data.train), BUDGET.rows)],
             validation=data.validation[evenly(len(data.validation), BUDGET.rows // 4)],
         )
-        late = (1 - BUDGET.search) * options.time_limit
+        late = (1 - BUDGET.search) * deadline.left()
         return cls(data, few, options, tell, deadline, Deadline(deadline.left() - late))
 
     def relative(self, rmse: float) -> float:

@@ -41,6 +41,7 @@ def discover(
     *,
     listener: Listener | None = None,
     on_formula: Callable[[Formula], None] | None = None,
+    deadline: Deadline | None = None,
 ) -> Result:
     """Find a network and a formula for a table.
 
@@ -49,6 +50,7 @@ def discover(
         options: see :class:`DiscoverOptions`.
         listener: called with a short sentence whenever something was reached.
         on_formula: called with the recommended formula, if there is one, before the final network is trained.
+        deadline: when the search ends; after ``options.time_limit`` seconds if left out.
 
     Returns:
         A :class:`Result`. If a user interrupts, the best found so far, with ``metrics["interrupted"]`` true.
@@ -58,10 +60,10 @@ def discover(
         KeyboardInterrupt: if a user interrupts before anything was found.
     """
     options = (options or DiscoverOptions()).checked(data)
-    tell, deadline = listener or (lambda event: None), Deadline(options.time_limit)
+    tell, deadline = listener or (lambda event: None), deadline or Deadline(options.time_limit)
     failures, screening = Failures(), Screening.of_all(data)
     with failures.part("columns without influence could not be found", "all columns are used"):
-        screening = _screening(data, options, tell)
+        screening = _screening(data, options, tell, deadline)
     data = screening.applied(data)
     combined = combine(data, options.combine) if options.combine else None
     context = Context.start(data if combined is None else combined.data, options, tell, deadline)
@@ -72,14 +74,14 @@ def discover(
     return result
 
 
-def _screening(data: Dataset, options: DiscoverOptions, tell: Listener) -> Screening:
+def _screening(data: Dataset, options: DiscoverOptions, tell: Listener, deadline: Deadline) -> Screening:
     """Which columns of a wide table are used."""
     if not options.reduce:
         return Screening.of_all(data)
     pairs = [Pair.read(text, data.feature_names) for text in options.combine]
     always = {*options.linear, *(name for pair in pairs for name in (pair.left, pair.right))}
     always &= set(data.feature_names)
-    found = screen(data, always=always, time_limit=BUDGET.screening * options.time_limit, seed=options.seed)
+    found = screen(data, always=always, time_limit=BUDGET.screening * deadline.left(), seed=options.seed)
     if found.left_out:
         tell(found.reason)
     return found
