@@ -58,7 +58,7 @@ def command(
     optimizer: Annotated[str, typer.Option("--optimizer", metavar="lm|lbfgs|adamw", help="How to train.")] = "lm",
     time_limit: Annotated[
         str | None,
-        typer.Option("--time-limit", metavar="SECONDS", help="When to stop searching."),
+        typer.Option("--time-limit", metavar="SECONDS", help="For the whole command."),
     ] = None,
     seed: Annotated[str, typer.Option("--seed", metavar="N", help="Of every random choice.")] = "0",
     no_formula: Annotated[bool, typer.Option("--no-formula", help="Train the network only.")] = False,

@@ -1,4 +1,4 @@
-"""How the time limit of a command is divided: loading packages and reading the table, the search, pictures and files."""
+"""How the time limit of a command is divided: loading packages, reading, the search, pictures and files."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from superpose.deadline import Deadline
 
 # Pictures and files take 1.1 to 1.3 times as long as loading the packages took, on a fast machine as on a busy one
 # (hello.csv and knots.csv in examples/data); the close-ups of edges, which are drawn as long as there is time, have a
-# share of the limit. Neither takes more than a part of the limit that leaves time for the search. The last two are round
-# numbers.
+# share of the limit. Both together take no more than a part of the limit, which leaves time for the search. The last
+# two are round numbers.
 _FILES_PER_LOADING, _CLOSE_UPS, _MOST = 1.4, 0.04, 0.4
 
 
