@@ -19,6 +19,8 @@ from hypothesis import strategies as st
 
 from helpers import EXAMPLES, is_one_sentence
 from superpose.data import Dataset, read_csv, read_features, reading
+from superpose.data.source import Source
+from superpose.data.text_blocks import read_blocks
 from superpose.errors import DataError, FileError, OptionError, SuperposeError
 
 finite = st.floats(allow_nan=False, allow_infinity=False, width=64)
@@ -105,8 +107,9 @@ def test_numbers_survive_a_file_bit_for_bit(
     """Both readers give back exactly the float that was written."""
     body = "".join(f"{first!r}{delimiter}{second!r}\n" for first, second in rows)
     text = f"a{delimiter}b\n" + body
-    layout = reading._layout("'t'", text.encode())
-    fast = reading._read_fast(text.encode(), layout)
+    layout = reading._layout(Source.of_bytes(text.encode(), "'t'"))
+    found = read_blocks(Source.of_bytes(text.encode()), layout)
+    fast = None if found is None else found[0]
     slow = reading._read_slowly("'t'", text, layout)
     for position, name in enumerate(slow.names):
         expected = numpy.array([row[position] for row in rows])
@@ -149,13 +152,14 @@ def test_the_fast_reader_never_contradicts_the_slow_one(rows: list[list[str]], d
     delimiter = data.draw(st.sampled_from(",;\t| "))
     text = "".join(delimiter.join(row) + "\n" for row in [["p", "q"], *rows])
     try:
-        layout = reading._layout("'t'", text.encode())
+        layout = reading._layout(Source.of_bytes(text.encode(), "'t'"))
     except SuperposeError as error:
         assert is_one_sentence(str(error))
         return
-    fast = reading._read_fast(text.encode(), layout)
-    if fast is None:
+    found = read_blocks(Source.of_bytes(text.encode()), layout)
+    if found is None:
         return
+    fast, _ = found
     slow = reading._read_slowly("'t'", text, layout)
     for name, column in zip(slow.names, fast, strict=True):
         if isinstance(column, list):

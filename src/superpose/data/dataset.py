@@ -56,11 +56,12 @@ class Dataset:
     """A regression table: features, targets, names, scaling, and three disjoint sets of rows.
 
     Make one with :func:`read_csv`, :meth:`from_frame` or :meth:`from_arrays`, which check what they
-    are given. All numbers are float64 in the user's units.
+    are given. All numbers are in the user's units, and float64, but for ``x`` where all features of a Parquet file are
+    float32.
     """
 
     x: Tensor
-    """Features, shape [N, n_features]."""
+    """Features, shape [N, n_features]; :meth:`rows` returns them as float64."""
     y: Tensor
     """Targets, shape [N, n_targets]."""
     feature_names: tuple[str, ...]
@@ -131,9 +132,13 @@ class Dataset:
         (torch.Size([3, 1]), torch.Size([3, 1]))
         """
         if split == "all":
-            return self.x, self.y
+            return self.x.to(torch.float64), self.y
         index = self._index(split)
-        return self.x[index], self.y[index]
+        return self.features(index), self.y[index]
+
+    def features(self, rows: Tensor) -> Tensor:
+        """The features ``[S, n_features]`` of some rows, by their indices, as float64."""
+        return self.x[rows].to(torch.float64, memory_format=torch.contiguous_format)
 
     def to_frame(self, split: Split = "all") -> pandas.DataFrame:
         """Return one split as a data frame, features first, indexed by row number from 0."""
@@ -360,7 +365,8 @@ def _dataset(
     else:
         x_columns, left_out = {name: table.numbers(name) for name in features}, ()
         _refuse_constant(table, x_columns, "feature", "leave it out")
-    x, y = _tensor(x_columns.values()), _tensor(y_columns.values())
+    y = _tensor(y_columns.values())
+    x = _features(table, tuple(x_columns))
     train, validation, test = split_rows(table, *split)
     return Dataset(
         x=x,
@@ -403,4 +409,26 @@ def _refuse_constant(table: Table, columns: dict[str, FloatArray], role: str, re
 
 
 def _tensor(columns: Iterable[FloatArray]) -> Tensor:
-    return torch.from_numpy(numpy.column_stack(list(columns)))
+    return torch.from_numpy(numpy.column_stack([column.astype(numpy.float64, copy=False) for column in columns]))
+
+
+def _features(table: Table, names: Sequence[str]) -> Tensor:
+    """Features ``[N, n]``; in the table's own memory where that is possible, so that a large table is there once.
+
+    The table must not be used afterwards.
+    """
+    columns, storage = [table.numbers(name) for name in names], table.storage
+    owner = storage if storage is None or storage.base is None else storage.base
+    if storage is None or any(column.base is not owner for column in columns):
+        return _tensor(columns)
+    # Columns move towards the front, in their order: none is written over before it has moved.
+    ordered = sorted(range(len(columns)), key=lambda k: _address(columns[k]))
+    for row, k in zip(storage, ordered, strict=False):
+        if _address(row) != _address(columns[k]):
+            row[:] = columns[k]
+    x = torch.from_numpy(storage[: len(columns)]).T
+    return x if ordered == sorted(ordered) else x[:, numpy.argsort(ordered)]
+
+
+def _address(column: FloatArray) -> int:
+    return int(column.__array_interface__["data"][0])

@@ -10,24 +10,20 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import gzip
 import io
 import itertools
 import os
 import re
-import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
-import numpy
-
-from superpose.data.tables import COMMA_NUMBER, NUMBER, REMARK, Column, Table, is_numeric, table_from_frame
+from superpose.data.parquet import read_parquet
+from superpose.data.source import BYTE_ORDER_MARK, Source
+from superpose.data.tables import COMMA_NUMBER, NUMBER, REMARK, Table, is_numeric
+from superpose.data.text_blocks import WHITESPACE, Layout, read_blocks
 from superpose.errors import DataError, FileError
-from superpose.messages import counted, nearest, quoted
+from superpose.messages import counted, quoted
 
 _DELIMITERS = (",", ";", "\t", "|")
-_WHITESPACE = " "
 # Enough of the text to recognise the delimiter, and little enough to take no time.
 _SAMPLE_BYTES = 65536
 _SAMPLE_RECORDS = 100
@@ -45,101 +41,46 @@ def read_table(path: str | os.PathLike[str]) -> Table:
     DataError
         If the table is empty, has no header, or has rows of different lengths.
     """
-    label, raw = _read_bytes(path)
+    source = Source.of_path(path)
+    first = source.head(_SAMPLE_BYTES)
+    if not first or (first.isspace() and source.blank()):
+        raise DataError(f"{source.label} is empty; a table has a header and rows")
     for first_bytes, reader in FORMATS.items():
-        if raw.startswith(first_bytes):
-            return reader(label, raw)
-    _refuse_binary(label, raw)
-    return _read_text(label, raw)
+        if first.startswith(first_bytes):
+            return reader(source)
+    _refuse_binary(source.label, first)
+    return _read_text(source)
 
 
-def _read_bytes(path: str | os.PathLike[str]) -> tuple[str, bytes]:
-    try:
-        label = quoted(os.fspath(path), 120)
-    except TypeError:
-        raise DataError(
-            f"a table is named by its path, not by a {type(path).__name__}; "
-            "for a data frame or arrays use Dataset.from_frame or Dataset.from_arrays"
-        ) from None
-    try:
-        with open(path, "rb") as file:
-            raw = file.read()
-    except FileNotFoundError:
-        raise FileError(f"{label} does not exist{_similar_file(Path(path))}") from None
-    except IsADirectoryError:
-        raise FileError(f"{label} is a directory; name the table inside it") from None
-    except PermissionError:
-        raise FileError(f"{label} may not be read; change its permissions") from None
-    except (OSError, ValueError) as error:
-        raise FileError(f"{label} cannot be read: {error}; check the path") from None
-    if raw.startswith(b"\x1f\x8b"):
-        try:
-            raw = gzip.decompress(raw)
-        except (OSError, EOFError, zlib.error):
-            raise FileError(f"{label} is a damaged gzip file; fetch or make it again") from None
-    if not raw or raw.isspace():
-        raise DataError(f"{label} is empty; a table has a header and rows")
-    return label, raw
-
-
-def _similar_file(path: Path) -> str:
-    try:
-        hint = nearest(path.name, os.listdir(path.parent))
-    except OSError:
-        return "; its folder does not exist either, check the path"
-    return hint or "; check the path"
-
-
-def _refuse_binary(label: str, raw: bytes) -> None:
+def _refuse_binary(label: str, first: bytes) -> None:
     remedy = "save the table as CSV (UTF-8) or Parquet"
-    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+    if first.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise FileError(f"{label} is encoded in UTF-16, not in UTF-8; {remedy}")
-    if raw.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
+    if first.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
         raise FileError(f"{label} is an Excel workbook or another archive, not a table; {remedy}")
-    if b"\0" in raw[:_SAMPLE_BYTES]:
+    if b"\0" in first:
         raise FileError(f"{label} is a binary file, not a table; {remedy}")
 
 
-def _read_parquet(label: str, raw: bytes) -> Table:
-    import pyarrow
-    import pyarrow.parquet
-
-    try:
-        frame = pyarrow.parquet.read_table(io.BytesIO(raw)).to_pandas()
-    except (pyarrow.ArrowException, OSError, ValueError):
-        raise FileError(f"{label} is a damaged Parquet file; fetch or make it again") from None
-    return table_from_frame(frame, label)
+# Readers of binary tables by the first bytes of a file: another format is one entry here. Files that begin with none of
+# these are text.
+FORMATS: dict[bytes, Callable[[Source], Table]] = {b"PAR1": read_parquet}
 
 
-# Readers of binary tables by the first bytes of a file: another format is one entry here. A reader takes the file's
-# name for messages and its contents. Files that begin with none of these are text.
-FORMATS: dict[bytes, Callable[[str, bytes], Table]] = {b"PAR1": _read_parquet}
+def _read_text(source: Source) -> Table:
+    layout = _layout(source)
+    found = read_blocks(source, layout)
+    label = source.label
+    if found is None:
+        return _read_slowly(label, _decoded(label, source.whole()), layout)
 
+    def place(row: int) -> str:
+        records = _records(label, _decoded(label, source.whole()), layout.delimiter)
+        line, _ = next(itertools.islice(records, row + 1, None))
+        return f"line {line}"
 
-@dataclass(frozen=True)
-class _Layout:
-    """What the first lines of a text table tell: its delimiter, its names, its kinds of columns."""
-
-    delimiter: str
-    names: tuple[str, ...]
-    numeric: tuple[bool, ...]
-    decimal_comma: bool
-    header_line: int
-
-
-def _read_text(label: str, raw: bytes) -> Table:
-    body = raw.removeprefix(b"\xef\xbb\xbf")
-    layout = _layout(label, body)
-    columns = _read_fast(body, layout)
-    if columns is not None:
-
-        def place(row: int) -> str:
-            records = _records(label, _decoded(label, body), layout.delimiter)
-            line, _ = next(itertools.islice(records, row + 1, None))
-            return f"line {line}"
-
-        return Table(label, layout.names, columns, place)
-    return _read_slowly(label, _decoded(label, body), layout)
+    columns, storage = found
+    return Table(label, layout.names, columns, place, storage=storage)
 
 
 def _decoded(label: str, body: bytes) -> str:
@@ -156,7 +97,7 @@ def _decoded(label: str, body: bytes) -> str:
 def _records(label: str, text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
     """Yield the line on which each record begins, and its cells; blank lines hold no record."""
     lines = io.StringIO(text, newline="")
-    if delimiter == _WHITESPACE:
+    if delimiter == WHITESPACE:
         for line, content in enumerate(lines, start=1):
             if cells := content.split():
                 yield line, cells
@@ -176,14 +117,17 @@ def _records(label: str, text: str, delimiter: str) -> Iterator[tuple[int, list[
             yield line, cells
 
 
-def _layout(label: str, body: bytes) -> _Layout:
+def _layout(source: Source) -> Layout:
     """Recognise the delimiter from the first lines, and read the header."""
-    sample = body[:_SAMPLE_BYTES]
-    if len(sample) < len(body):
-        sample = sample[: max(sample.rfind(b"\n"), sample.rfind(b"\r")) + 1] or body
+    label = source.label
+    sample = source.head(_SAMPLE_BYTES)
+    if len(sample) == _SAMPLE_BYTES:
+        # No line that goes on behind the sample, unless it is the only one.
+        sample = sample[: max(sample.rfind(b"\n"), sample.rfind(b"\r")) + 1] or source.whole()
+    sample = sample.removeprefix(BYTE_ORDER_MARK)
     text = sample.decode("utf-8", errors="replace")
     if "\ufffd" in text:
-        _decoded(label, body)
+        _decoded(label, source.whole())
     delimiter = _sniff(text)
     header_line, names = next(_records(label, text, delimiter), (0, []))
     if not names:
@@ -194,7 +138,7 @@ def _layout(label: str, body: bytes) -> _Layout:
             f"{label}, line {header_line}: there is no header, only numbers; write the columns' names into a first line"
         )
     first = records[1][1] if len(records) > 1 else []
-    return _Layout(
+    return Layout(
         delimiter=delimiter,
         names=tuple(names),
         numeric=tuple(not cell or is_numeric(cell) for cell in first),
@@ -211,12 +155,12 @@ def _sniff(text: str) -> str:
     are held apart by white space, if that agrees with the header on at least one record.
     """
     best, best_score = ",", (0.0, 1)
-    for delimiter in (*_DELIMITERS, _WHITESPACE):
+    for delimiter in (*_DELIMITERS, WHITESPACE):
         counts = [len(cells) for _, cells in _first_records(text, delimiter)]
         if not counts or counts[0] < 2:
             continue
         agreeing = sum(count == counts[0] for count in counts[1:]) / max(1, len(counts) - 1)
-        if delimiter == _WHITESPACE and (best_score[1] > 1 or not agreeing):
+        if delimiter == WHITESPACE and (best_score[1] > 1 or not agreeing):
             continue
         if (agreeing, counts[0]) > best_score:
             best, best_score = delimiter, (agreeing, counts[0])
@@ -232,50 +176,7 @@ def _first_records(text: str, delimiter: str) -> list[tuple[int, list[str]]]:
     return records
 
 
-def _read_fast(body: bytes, layout: _Layout) -> tuple[Column, ...] | None:
-    """Read a table in order, or return None if anything at all is unusual."""
-    import pyarrow
-    import pyarrow.csv
-
-    if len(set(layout.names)) < len(layout.names) or len(layout.numeric) != len(layout.names):
-        return None
-    if layout.delimiter == _WHITESPACE:
-        body = b"\n".join(b" ".join(line.split()) for line in body.splitlines())
-    types = {
-        name: pyarrow.float64() if numeric else pyarrow.string()
-        for name, numeric in zip(layout.names, layout.numeric, strict=True)
-    }
-    try:
-        table = pyarrow.csv.read_csv(
-            pyarrow.BufferReader(body),
-            read_options=pyarrow.csv.ReadOptions(column_names=list(layout.names), skip_rows=layout.header_line),
-            parse_options=pyarrow.csv.ParseOptions(
-                delimiter=layout.delimiter,
-                quote_char=False if layout.delimiter == _WHITESPACE else '"',
-                newlines_in_values=b'"' in body,
-            ),
-            convert_options=pyarrow.csv.ConvertOptions(
-                column_types=types,
-                null_values=[],
-                decimal_point="," if layout.decimal_comma else ".",
-            ),
-        )
-    except (pyarrow.ArrowException, ValueError):
-        return None
-    columns: list[Column] = []
-    for name, numeric in zip(layout.names, layout.numeric, strict=True):
-        if numeric:
-            # Not pyarrow's to_numpy, which imports pandas: a third of a second.
-            values = numpy.concatenate([numpy.empty(0), *map(numpy.from_dlpack, table[name].chunks)])
-            if not numpy.isfinite(values).all():
-                return None
-            columns.append(values)
-        else:
-            columns.append([cell.strip() for cell in table[name].to_pylist()])
-    return tuple(columns)
-
-
-def _read_slowly(label: str, text: str, layout: _Layout) -> Table:
+def _read_slowly(label: str, text: str, layout: Layout) -> Table:
     """Read a table record by record, naming the line of the first that is wrong."""
     lines: list[int] = []
     rows: list[list[str]] = []
@@ -295,7 +196,7 @@ def _read_slowly(label: str, text: str, layout: _Layout) -> Table:
     return Table(label, layout.names, columns, lambda row: f"line {lines[row]}")
 
 
-def _row_hint(layout: _Layout, cells: list[str]) -> str:
+def _row_hint(layout: Layout, cells: list[str]) -> str:
     """What may be wrong where a row is not as long as the header."""
     header = f"line {layout.header_line} was taken for the header, {quoted(layout.delimiter.join(layout.names))}"
     if cells[0].startswith("#") or layout.names[0].startswith("#"):

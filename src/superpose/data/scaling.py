@@ -55,7 +55,7 @@ def is_constant(column: FloatArray) -> bool:
 
 def ranges(x: Tensor) -> Affine:
     """Middle and half of the range of each column of ``x [N, n]``."""
-    low, high = x.amin(dim=0) / 2, x.amax(dim=0) / 2
+    low, high = x.amin(dim=0).double() / 2, x.amax(dim=0).double() / 2
     return Affine(center=low + high, scale=high - low)
 
 

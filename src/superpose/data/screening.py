@@ -77,6 +77,8 @@ class ScreeningRules:
 RULES = ScreeningRules()
 # Of the ridge, in units of a term's sum of squares: from almost none to as strong as the data. Round numbers.
 _STRENGTHS = (1e-6, 1e-4, 1e-2, 1e-1, 1.0)
+# Rows that are float64 at once. A round number.
+_BLOCK = 1024
 
 
 @dataclass(frozen=True)
@@ -305,27 +307,46 @@ def _left_out_residuals(terms: Tensor, goal: Tensor) -> tuple[Tensor, float]:
     """What ridge regression on all other rows leaves on each row, and the share of the variance that it explains.
 
     Of several strengths the one that leaves least is taken. The residual of a row that is left out is the ordinary one
-    divided by 1 minus its leverage.
+    divided by 1 minus its leverage. Rows are made float64 block by block: all at once take more memory than the table.
+
+    Args:
+        terms: ``[N, F]``.
+        goal: ``[N]``.
     """
-    terms, y = terms.double(), goal.double()
-    terms, y = terms - terms.mean(0), y - y.mean()
-    terms = terms / terms.square().mean(0).sqrt().clamp(min=1e-9)
-    best, least = y, float(y.square().mean())
-    whole, count = max(least, 1e-300), len(y)
+    terms = terms - terms.mean(0)
+    terms /= terms.square().mean(0).sqrt().clamp(min=1e-9)
+    y = goal.double()
+    y = y - y.mean()
+    whole, count = float(y.square().mean()), len(y)
     wide = terms.shape[1] > count
-    values, vectors = torch.linalg.eigh(terms @ terms.T if wide else terms.T @ terms)
-    # Left singular vectors of the terms, times their singular values unless there are more terms than rows.
-    turned = vectors if wide else terms @ vectors
-    pull, squares = turned.T @ y, turned.square()
-    for strength in _STRENGTHS:
-        values = values.clamp(min=0)
-        inverse = (values if wide else 1) / (values + strength * count)
-        leverage = squares @ inverse + 1 / count
-        left = (y - turned @ (inverse * pull)) / (1 - leverage).clamp(min=1e-3)
-        error = float(left.square().mean())
-        if error < least:
-            best, least = left, error
-    return best.to(goal.dtype), 1 - least / whole
+    parts = [slice(start, start + _BLOCK) for start in range(0, count, _BLOCK)]
+    if wide:
+        gram = terms.double() @ terms.double().T
+    else:
+        gram = y.new_zeros(terms.shape[1], terms.shape[1])
+        for part in parts:
+            block = terms[part].double()
+            gram.addmm_(block.T, block)
+    values, vectors = torch.linalg.eigh(gram)
+    values = values.clamp(min=0)
+    strengths = count * y.new_tensor(_STRENGTHS)[:, None]
+    inverse = (values if wide else 1) / (values + strengths)
+
+    def turned(part: slice) -> Tensor:
+        rows: Tensor = vectors[part] if wide else terms[part].double() @ vectors
+        return rows
+
+    pull = vectors.T @ (y if wide else terms.T @ y.float()).double()
+    left = y.new_empty(count, len(strengths))
+    for part in parts:
+        rows = turned(part)
+        leverage = rows.square() @ inverse.T + 1 / count
+        left[part] = (y[part, None] - rows @ (inverse * pull).T) / (1 - leverage).clamp(min=1e-3)
+    errors = left.square().mean(0)
+    best = int(errors.argmin())
+    if not float(errors[best]) < whole:
+        return y.to(goal.dtype), 0.0
+    return left[:, best].to(goal.dtype), 1 - float(errors[best]) / whole
 
 
 def _quantile(chance: float, tests: int) -> float:

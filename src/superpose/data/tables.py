@@ -16,7 +16,8 @@ from superpose.messages import listed, nearest, quoted, row_place
 if TYPE_CHECKING:
     import pandas
 
-FloatArray: TypeAlias = numpy.typing.NDArray[numpy.float64]
+# float64, or float32 where a file holds it.
+FloatArray: TypeAlias = numpy.typing.NDArray[numpy.floating[Any]]
 # A column holds numbers, or the cells' text as it stands in the table.
 Column: TypeAlias = FloatArray | list[str]
 
@@ -31,12 +32,16 @@ _NOT_FINITE = re.compile(r"[+-]?(?:nan|inf|infinity)", re.IGNORECASE)
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """Named columns, and the place of each row in the words of the person who made the table."""
+    """Named columns, and the place of each row in the words of the person who made the table.
+
+    Columns of numbers may be rows of one array ``storage``, which then belongs to the table alone.
+    """
 
     label: str
     names: tuple[str, ...]
     columns: tuple[Column, ...]
     place: Callable[[int], str] = field(default=row_place)
+    storage: FloatArray | None = None
 
     def __post_init__(self) -> None:
         for position, name in enumerate(self.names):
@@ -113,13 +118,14 @@ class Table:
 def table_from_frame(frame: pandas.DataFrame, label: str) -> Table:
     """Return a data frame as a table; columns of text keep their cells as text."""
     names = tuple(str(name).strip() for name in frame.columns)
-    columns = tuple(_frame_column(frame.iloc[:, position]) for position in range(len(names)))
+    columns = tuple(frame_column(frame.iloc[:, position]) for position in range(len(names)))
     if not names or not len(frame):
         raise DataError(f"{label} has no {'rows' if names else 'columns'}; a table needs both")
     return Table(label, names, columns)
 
 
-def _frame_column(series: pandas.Series[Any]) -> Column:
+def frame_column(series: pandas.Series[Any]) -> Column:
+    """A column of a data frame: numbers, or text with empty cells where there is nothing."""
     from pandas.api import types
 
     dtype = series.dtype

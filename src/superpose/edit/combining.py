@@ -203,8 +203,12 @@ def combine(data: Dataset, pairs: Sequence[str]) -> Combined:
     names = (*plain, *(pair.name for pair in read))
     if len(set(names)) < len(names):
         raise OptionError(f"a combined column would have the name of another one, {', '.join(names)}; rename that")
-    columns = [data.x[:, place[name]] for name in plain]
-    columns += [_VALUES[pair.operator](data.x[:, place[pair.left]], data.x[:, place[pair.right]]) for pair in read]
+
+    def column(name: str) -> Tensor:
+        return data.x[:, place[name]].to(torch.float64)
+
+    columns = [column(name) for name in plain]
+    columns += [_VALUES[pair.operator](column(pair.left), column(pair.right)) for pair in read]
     for pair, values in zip(read, columns[len(plain) :], strict=True):
         _check(pair, values, data)
     x = torch.stack(columns, -1)

@@ -65,7 +65,7 @@ def detect(x: Tensor, squares: Tensor) -> tuple[int, int] | None:
 
 def located(data: Dataset, feature: int, side: int) -> EndpointSingularity:
     """Where that end is: at zero if rows come near to it and not beyond, else as far outside as rows are apart."""
-    values = side * data.x[:, feature]
+    values = side * data.x[:, feature].double()
     lowest, highest = float(values.min()), float(values.max())
     apart = (highest - lowest) / len(values)
     known = 0 <= lowest < _NEAR * apart

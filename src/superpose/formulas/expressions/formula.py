@@ -115,7 +115,7 @@ class Formula:
         for target, expression in enumerate(self.expressions):
             plain, own = absorb_constants(expression, self.splines)
             splines |= own
-            problem = constants.ConstantFit(self.symbols, data.x[rows], data.y[rows, target], splines, deadline)
+            problem = constants.ConstantFit(self.symbols, data.features(rows), data.y[rows, target], splines, deadline)
             plain = rewrite.without_signs(plain, problem.sign)
             forms = [rewrite.canonical(plain, multiply_out=flat) for flat in (False, True)]
             forms = [form for form in dict.fromkeys(forms) if math.isfinite(problem.error(form))]
@@ -238,7 +238,7 @@ def _root_mean_square(values: Tensor) -> float:
 
 def _fitted_rows(data: Dataset, target: int) -> tuple[Tensor, Tensor]:
     rows = torch.cat([data.train, data.validation])
-    return data.x[rows], data.y[rows, target]
+    return data.features(rows), data.y[rows, target]
 
 
 def _written_out(

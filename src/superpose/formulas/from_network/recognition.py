@@ -189,7 +189,7 @@ class Recognition:
         self.x, self.y = torch.cat([x for x, _ in parts]), torch.cat([y for _, y in parts])
         pick = evenly(len(rows), _SETTINGS.rows)
         self.fitted_rows = self.x[pick], self.y[pick]
-        self.samples = data.x[rows[pick]]
+        self.samples = data.features(rows[pick])
 
     # -- what the stages share
 

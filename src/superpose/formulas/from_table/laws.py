@@ -128,7 +128,7 @@ def find_laws(
     deadline, search_deadline = Deadline(time_limit), Deadline(_SETTINGS.search * time_limit)
     rows = torch.cat([data.train, data.validation])
     symbols = tuple(sympy.Symbol(name, real=True) for name in data.feature_names)
-    x, y, units = _measured(data.x[rows], data.y[rows, target], symbols)
+    x, y, units = _measured(data.features(rows), data.y[rows, target], symbols)
     allowed = None
     if functions is not None or linear:
         allowed = _Allowed(symbols, None if functions is None else resolve_names(functions), tuple(linear))

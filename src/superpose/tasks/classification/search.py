@@ -266,7 +266,7 @@ class ClassificationSearch:
         data, head = chosen.data, chosen.head
         symbols = tuple(sympy.Symbol(name, real=True) for name in data.feature_names)
         rows = torch.cat([data.train, data.validation])
-        x, y = data.x[rows], data.y[rows]
+        x, y = data.features(rows), data.y[rows]
         with torch.no_grad():
             network_scores = chosen.model(x)
         if head.kind != "softmax":

@@ -109,7 +109,7 @@ def _of_classes(table: ClassificationDataset) -> ComparisonTable:
 
 def _made(data: Dataset, y: FloatArray) -> ComparisonTable:
     return ComparisonTable(
-        data.x.numpy(),
+        data.rows("all")[0].numpy(),
         y,
         data.feature_names,
         data.target_names[0],

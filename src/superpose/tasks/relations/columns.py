@@ -109,13 +109,15 @@ def read_columns(table: Any, chosen: Sequence[str] | None) -> Columns:
             f"{named.label} has {counted(named.n_rows, 'row')}; at least {MIN_ROWS} are needed to tell relations "
             "from chance"
         )
-    values = torch.from_numpy(numpy.column_stack(list(kept.values())))
+    values = torch.from_numpy(
+        numpy.column_stack([column.astype(numpy.float64, copy=False) for column in kept.values()])
+    )
     return Columns(tuple(kept), values, tuple(left_out), named.label)
 
 
 def _table(table: Any) -> Table:
     if isinstance(table, Dataset):
-        columns = tuple(table.x.numpy().T) + tuple(table.y.numpy().T)
+        columns = tuple(table.rows("all")[0].numpy().T) + tuple(table.y.numpy().T)
         return Table(quoted(table.source or "the data"), table.feature_names + table.target_names, columns)
     if isinstance(table, str | os.PathLike):
         return read_table(table)

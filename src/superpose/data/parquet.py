@@ -1,0 +1,101 @@
+"""Reads Parquet tables some columns at a time; columns of single precision stay what they are."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any
+
+import numpy
+
+from superpose.data.source import Source
+from superpose.data.tables import Column, FloatArray, Table, frame_column
+from superpose.errors import DataError, FileError, SuperposeError
+
+if TYPE_CHECKING:
+    import pyarrow
+
+# Columns that are decoded at once, and bytes of a file that are. Round numbers: more take more memory, and fewer time.
+_COLUMNS = 16
+# Integers up to here are exact in single precision.
+_EXACT_SINGLE = 1 << 24
+
+
+def read_parquet(source: Source) -> Table:
+    """Read a Parquet table.
+
+    If some columns are float32, whole numbers that float32 holds exactly become float32 too, so that features can
+    stand in one array.
+
+    Raises:
+        FileError: if it is damaged.
+        DataError: if it has no rows or columns.
+    """
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        with source.stream() as stream:
+            whole: Any = io.BytesIO(stream.read()) if source.compressed else stream
+            return _read(source.label, pyarrow.parquet.ParquetFile(whole))
+    except SuperposeError:
+        raise
+    except (pyarrow.ArrowException, OSError, ValueError):
+        raise FileError(f"{source.label} is a damaged Parquet file; fetch or make it again") from None
+
+
+def _read(label: str, file: Any) -> Table:
+    import pyarrow
+
+    schema, rows = file.schema_arrow, file.metadata.num_rows
+    index = (schema.pandas_metadata or {}).get("index_columns", [])
+    names = [name for name in schema.names if name not in index]
+    if not names or not rows:
+        raise DataError(f"{label} has no {'rows' if names else 'columns'}; a table needs both")
+    if len(set(names)) < len(names):
+        # The table says which.
+        return Table(label, tuple(names), tuple([] for _ in names))
+    single = any(pyarrow.types.is_float32(schema.field(name).type) for name in names)
+    numbers = [name for name in names if _is_number(schema.field(name).type)]
+    # All in one array, of which memory is taken as it is filled.
+    storage = numpy.empty((len(numbers), rows), numpy.float32 if single else numpy.float64)
+    columns: dict[str, Column] = {}
+    free = iter(storage)
+    for first in range(0, len(names), _COLUMNS):
+        part = names[first : first + _COLUMNS]
+        table = file.read(columns=part, use_threads=False)
+        for name in part:
+            column = table[name]
+            if name in numbers and column.null_count == 0:
+                columns[name] = _filled(column, next(free), single=single)
+            else:
+                columns[name] = frame_column(table.select([name]).to_pandas()[name])
+    # Arrow would keep the memory of what it decoded.
+    pyarrow.default_memory_pool().release_unused()
+    return Table(label, tuple(name.strip() for name in names), tuple(columns[name] for name in names), storage=storage)
+
+
+def _is_number(kind: pyarrow.DataType) -> bool:
+    import pyarrow
+
+    types = pyarrow.types
+    return bool(types.is_floating(kind) or types.is_integer(kind) or types.is_boolean(kind))
+
+
+def _filled(column: Any, room: Any, *, single: bool) -> FloatArray:
+    """A column's numbers, in the room that there is for it if that holds them exactly."""
+    import pyarrow
+    import pyarrow.compute
+
+    kind = column.type
+    place = 0
+    fits = not single or not (pyarrow.types.is_float64(kind) or pyarrow.types.is_integer(kind))
+    if not fits and pyarrow.types.is_integer(kind):
+        low, high = (float(bound.as_py()) for bound in pyarrow.compute.min_max(column).values())
+        fits = max(abs(low), abs(high)) <= _EXACT_SINGLE
+    values = room if fits else numpy.empty(len(column))
+    for chunk in column.chunks:
+        if pyarrow.types.is_boolean(kind):
+            chunk = chunk.cast(pyarrow.uint8())
+        values[place : place + len(chunk)] = numpy.from_dlpack(chunk)
+        place += len(chunk)
+    return values
