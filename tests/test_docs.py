@@ -29,6 +29,7 @@ FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 # The modules whose `__all__` is the interface.
 PUBLIC = (
     "superpose",
+    "superpose.checkpoint",
     "superpose.data",
     "superpose.edit",
     "superpose.errors",

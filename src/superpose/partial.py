@@ -17,6 +17,7 @@ from __future__ import annotations
 import os
 import traceback
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TypeVar
 
@@ -32,24 +33,19 @@ STRICT = "SUPERPOSE_STRICT"
 _LONGEST = 200
 
 
+@dataclass(eq=False)
 class Failures:
     """What failed in a run without ending it.
 
-    Args:
-        strict: whether exceptions are raised instead of recorded; the environment variable decides if None.
-
     Attributes:
+        strict: whether exceptions are raised instead of recorded; the environment variable decides if None.
         sentences: one for each part, in order, none twice.
         tracebacks: of unexpected exceptions, each below its sentence.
     """
 
-    def __init__(self, *, strict: bool | None = None) -> None:
-        self.strict = strict
-        self.sentences: list[str] = []
-        self.tracebacks: list[str] = []
-
-    def __repr__(self) -> str:
-        return f"Failures({self.sentences!r})"
+    strict: bool | None = field(default=None, repr=False)
+    sentences: list[str] = field(default_factory=list)
+    tracebacks: list[str] = field(default_factory=list, repr=False)
 
     def part(self, failed: str, kept: str = "") -> Part:
         """A context for one part of a run. An exception inside it is recorded, and the run goes on behind the block.

@@ -12,6 +12,7 @@ from superpose.cli.time_plan import TimePlan
 from superpose.errors import OptionError
 
 if TYPE_CHECKING:
+    from superpose.checkpoint import Checkpoint
     from superpose.tasks.classification import Classification
 
 
@@ -33,7 +34,9 @@ class ClassificationJob(Job):
         made["head"] = "auto" if made["head"] is None else parsing.one_of("--head", made["head"], ("auto", *HEADS))
         return made | limits(options)
 
-    def learn(self, listener: Listener | None, announce: Listener, plan: TimePlan) -> tuple[Classification, Any]:
+    def learn(
+        self, listener: Listener | None, announce: Listener, plan: TimePlan, checkpoint: Checkpoint
+    ) -> tuple[Classification, Any]:
         """The network and its formula."""
         from superpose.tasks.classification import ClassifyOptions, classify, read_classification
 
@@ -41,7 +44,8 @@ class ClassificationJob(Job):
         options = ClassifyOptions(**self.options)
         soft = options.head in ("sigmoid", "gaussian") and _holds_shares(self.table, self.target)
         data = read_classification(self.table, target=self.target, features=self.features, soft=soft, seed=options.seed)
-        return classify(data, options, listener=listener, deadline=plan.search(options.time_limit)), options
+        deadline = plan.search(options.time_limit)
+        return classify(data, options, listener=listener, deadline=deadline, checkpoint=checkpoint), options
 
     def headline(self, result: Classification) -> str:
         """The formula, or that there is none."""

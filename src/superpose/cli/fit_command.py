@@ -93,6 +93,9 @@ def command(
             help="How the scores of a classifier are read; chosen from the labels if left out.",
         ),
     ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a run that was stopped, with the same table and options.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> Callable[[], None]:
@@ -119,4 +122,4 @@ def command(
     learner = _TASKS[parsing.one_of("--task", task, tuple(_TASKS))]
     options = learner.parsed(options | {"head": head, "parameters": parameters, "time_limit": time_limit})
     folder = parsing.folder("--out", out, parsing.default_folder(table, target))
-    return learner(table, target, columns, folder, options, as_json, quiet).run
+    return learner(table, target, columns, folder, options, as_json, quiet, resume).run

@@ -10,12 +10,19 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from superpose.cli import console, parsing
 from superpose.cli.time_plan import TimePlan
 
+if TYPE_CHECKING:
+    from superpose.checkpoint import Checkpoint
+
 Listener = Callable[[str], None]
+
+# The folder of the finished stages of a run, in that of its files.
+CHECKPOINT = "checkpoint"
+_GO_ON = "the same command with --resume goes on where it was"
 
 # A generous limit that keeps a slip of the finger from asking for all of the memory.
 _MAX_PARAMETERS = 10**9
@@ -42,6 +49,7 @@ class Job(ABC):
     options: dict[str, Any]
     as_json: bool
     quiet: bool
+    resume: bool = False
 
     # Which error the front is listed with, and what it is called.
     error: ClassVar[tuple[str, str]] = ("rmse", "error")
@@ -52,7 +60,9 @@ class Job(ABC):
         """What was typed as the options of this task; raises :class:`OptionError` for what it does not have."""
 
     @abstractmethod
-    def learn(self, listener: Listener | None, announce: Listener, plan: TimePlan) -> tuple[Any, Any]:
+    def learn(
+        self, listener: Listener | None, announce: Listener, plan: TimePlan, checkpoint: Checkpoint
+    ) -> tuple[Any, Any]:
         """The result, and the options that it was found with; ``announce`` takes the headline once it is known."""
 
     @abstractmethod
@@ -67,6 +77,17 @@ class Job(ABC):
         """Read and search, print what was found as soon as it is known, then draw the pictures and write the files."""
         plan = TimePlan()
         console.one_thread()
+        from superpose.checkpoint import Checkpoint
+
+        checkpoint = Checkpoint(self.folder / CHECKPOINT, resume=self.resume)
+        try:
+            self._run(plan, checkpoint)
+        except KeyboardInterrupt:
+            if checkpoint.empty:
+                raise
+            raise KeyboardInterrupt(f"interrupted; {_GO_ON}") from None
+
+    def _run(self, plan: TimePlan, checkpoint: Checkpoint) -> None:
         announced: list[str] = []
         with console.progress(self.quiet, "reading the table") as progress:
 
@@ -77,7 +98,7 @@ class Job(ABC):
                     with contextlib.suppress(BrokenPipeError):
                         progress.print(line)
 
-            result, options = self.learn(progress.listener, announce, plan)
+            result, options = self.learn(progress.listener, announce, plan, checkpoint)
         from superpose import report
         from superpose.files.json_numbers import json_ready
 
@@ -91,13 +112,20 @@ class Job(ABC):
             written = report.write(
                 result, self.folder, settings=asdict(options), deadline=plan.files(options.time_limit)
             )
+        if not summary.get("interrupted"):
+            checkpoint.remove()
         if self.as_json:
             # What failed while the files were written is known only now.
-            print(json.dumps(summary | {"warnings": result.failures.sentences}, allow_nan=False))
-        else:
-            console.show_warnings(result.failures.sentences)
-            begin = f"; begin with {os.path.join(self.folder, 'report.html')}" if "report.html" in written else ""
-            print(f"written to {self.folder}{begin}")
+            more = {"warnings": result.failures.sentences, "resumed": checkpoint.resumed}
+            print(json.dumps(summary | more, allow_nan=False))
+            return
+        console.show_warnings(result.failures.sentences)
+        if self.resume and not checkpoint.resumed:
+            print(f"there was nothing to resume in {self.folder}; the run began anew")
+        if not checkpoint.empty:
+            print(_GO_ON)
+        begin = f"; begin with {os.path.join(self.folder, 'report.html')}" if "report.html" in written else ""
+        print(f"written to {self.folder}{begin}")
 
     def _print(self, result: Any, summary: dict[str, Any], announced: list[str]) -> None:
         if not announced:

@@ -11,6 +11,7 @@ from superpose.cli.time_plan import TimePlan
 from superpose.errors import OptionError
 
 if TYPE_CHECKING:
+    from superpose.checkpoint import Checkpoint
     from superpose.formulas.expressions.formula import Formula
     from superpose.tasks.regression import Result
 
@@ -32,7 +33,9 @@ class RegressionJob(Job):
             )
         return made | limits(options)
 
-    def learn(self, listener: Listener | None, announce: Listener, plan: TimePlan) -> tuple[Result, Any]:
+    def learn(
+        self, listener: Listener | None, announce: Listener, plan: TimePlan, checkpoint: Checkpoint
+    ) -> tuple[Result, Any]:
         """The network and its formula."""
         from superpose.data import read_csv
         from superpose.tasks.regression.search import DiscoverOptions, discover
@@ -45,7 +48,10 @@ class RegressionJob(Job):
             announce(f"{self.target} = {formula}")
 
         deadline = plan.search(options.time_limit)
-        return discover(data, options, listener=listener, on_formula=on_formula, deadline=deadline), options
+        result = discover(
+            data, options, listener=listener, on_formula=on_formula, deadline=deadline, checkpoint=checkpoint
+        )
+        return result, options
 
     def headline(self, result: Result) -> str:
         """The formula, or that there is none."""

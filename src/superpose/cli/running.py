@@ -68,8 +68,8 @@ def execute(app: typer.Typer, program: str, arguments: Sequence[str], commands: 
         with contextlib.suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except KeyboardInterrupt:
-        return _fail("interrupted, and nothing was written", 130)
+    except KeyboardInterrupt as interruption:
+        return _fail(str(interruption) or "interrupted, and nothing was written", 130)
     except SuperposeError as error:
         return _fail(str(error), 2)
     except Exception as error:

@@ -31,8 +31,8 @@ class TimePlan:
     def search(self, time_limit: float) -> Deadline:
         """When the search of a command with this time limit has to end; it has a tenth of the limit at least."""
         files = min(_FILES_PER_LOADING * self.loading + _CLOSE_UPS * time_limit, _MOST * time_limit)
-        return Deadline(max(time_limit - self.begun.elapsed() - files, time_limit / 10))
+        return Deadline(max(time_limit - self.begun.elapsed() - files, time_limit / 10), self.begun.clock)
 
     def files(self, time_limit: float) -> Deadline:
         """When the command has to end."""
-        return Deadline(max(0.0, time_limit - self.begun.elapsed()))
+        return Deadline(max(0.0, time_limit - self.begun.elapsed()), self.begun.clock)

@@ -78,6 +78,16 @@ folder 'no/such/folder' does not exist; create it first
     """
     from safetensors.torch import save as serialise
 
+    description, tensors = model_parts(model)
+    # One key only: the order of several would differ from run to run.
+    data = serialise(tensors, metadata={container.KEY: json.dumps(description, allow_nan=False)})
+    if struct.unpack("<Q", data[:8])[0] > container.HEADER_LIMIT:
+        raise OptionError("the model cannot be saved: its names are too long")
+    write_atomically(path, data)
+
+
+def model_parts(model: KAN) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """The description of a model, ready for JSON, and copies of its tensors; checked as in :func:`save`."""
     if not isinstance(model, KAN):
         raise OptionError(f"save writes a superpose.KAN, not a {type(model).__name__}")
     tensors = {
@@ -92,11 +102,23 @@ folder 'no/such/folder' does not exist; create it first
         raise OptionError(f"the model cannot be saved: {damage}") from None
     except Refusal as refusal:
         raise OptionError(f"the model cannot be saved, since it {refusal}") from None
-    # One key only: the order of several would differ from run to run.
-    data = serialise(tensors, metadata={container.KEY: json.dumps(description, allow_nan=False)})
-    if struct.unpack("<Q", data[:8])[0] > container.HEADER_LIMIT:
-        raise OptionError("the model cannot be saved: its names are too long")
-    write_atomically(path, data)
+    return description, tensors
+
+
+def model_from_parts(description: Any, tensors: Mapping[str, Tensor]) -> KAN:
+    """The model of what :func:`model_parts` gave.
+
+    Raises
+    ------
+    FileError
+        If description and tensors are not as they were.
+    """
+    try:
+        schema.check_model(description, tensors)
+        schema.check_functions(description)
+    except Refusal as refusal:
+        raise refused("a model", refusal) from None
+    return _build(description, tensors)
 
 
 def load(path: str | os.PathLike[str]) -> KAN:

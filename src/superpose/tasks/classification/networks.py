@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
+from superpose.checkpoint.stages import Stages
 from superpose.data import Dataset, Split
 from superpose.data.sampling import evenly
 from superpose.data.screening import with_features
@@ -115,6 +116,7 @@ class NetworkSettings:
     deadline: Deadline
     tell: Callable[[str], None]
     failures: Failures = field(default_factory=Failures)
+    stages: Stages = field(default_factory=Stages)
 
 
 def comparison_split(data: Dataset) -> Split:
@@ -157,6 +159,28 @@ def train(
         Interrupted: if the user interrupts.
     """
     data = table.scored(head)
+    shape = [data.n_features, *hidden, head.n_scores]
+
+    def compute() -> _Stored | None:
+        made = _trained(data, head, hidden, settings)
+        # The rows are known, and would make most of a checkpoint.
+        return None if made is None else (made.model, made.history, made.losses, made.accuracy)
+
+    name = f"{head.kind} network {shape} of {', '.join(data.feature_names)}"
+    stored = settings.stages.run(name, compute)
+    if stored is None:
+        return None
+    model, history, losses, accuracy = stored
+    best = TrainedClassifier(model, data, history, losses, accuracy)
+    grid = model.layer(0).grid_size
+    settings.tell(f"network {shape} with {grid} intervals: accuracy {accuracy:.3f}, cross-entropy {best.loss:.3g}")
+    return best
+
+
+_Stored = tuple[KAN, History, Tensor, float]
+
+
+def _trained(data: Dataset, head: Head, hidden: tuple[int, ...], settings: NetworkSettings) -> TrainedClassifier | None:
     widths = [data.n_features, *hidden, head.n_scores]
     first = settings.grid_size or RULES.first_grid
     sizes = [first]
@@ -192,11 +216,6 @@ def train(
             raise Interrupted(best)
         if not better or settings.deadline.passed():
             break
-    assert best is not None
-    grid = best.model.layer(0).grid_size
-    settings.tell(
-        f"network {widths} with {grid} intervals: accuracy {best.accuracy:.3f}, cross-entropy {best.loss:.3g}"
-    )
     return best
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import torch
 
+from superpose.checkpoint import Checkpoint
+from superpose.checkpoint.stages import Stages
 from superpose.data.screening import Screening, screen
 from superpose.deadline import Deadline
 from superpose.errors import DataError, OptionError
@@ -64,6 +66,7 @@ def classify(
     *,
     listener: Listener | None = None,
     deadline: Deadline | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Classification:
     """Find a network and a formula that predict classes.
 
@@ -73,12 +76,13 @@ def classify(
         options: see :class:`ClassifyOptions`.
         listener: called with a short sentence whenever something was found.
         deadline: when the search ends; after ``options.time_limit`` seconds if left out.
+        checkpoint: where finished stages are written, and read if the run goes on.
 
     Returns:
         A :class:`Classification`. If the user interrupts, the best found so far, with ``metrics["interrupted"]`` true.
 
     Raises:
-        OptionError: for options that are impossible with the data.
+        OptionError: for options that are impossible with the data, or a checkpoint of another run.
         KeyboardInterrupt: if the user interrupts before anything was found.
 
     >>> points = 2 * torch.rand(400, 2, generator=torch.Generator().manual_seed(0)) - 1
@@ -89,7 +93,7 @@ def classify(
     """
     options = (options or ClassifyOptions()).checked(data)
     deadline = deadline or Deadline(options.time_limit)
-    return ClassificationSearch(data, options, listener or (lambda text: None), deadline).run()
+    return ClassificationSearch(data, options, listener or (lambda text: None), deadline, checkpoint).run()
 
 
 def _symbolic(formula: Formula, chosen: TrainedClassifier) -> KAN | None:
@@ -107,14 +111,21 @@ class ClassificationSearch:
     """The stages of :func:`classify`."""
 
     def __init__(
-        self, table: ClassificationDataset, options: ClassifyOptions, tell: Listener, deadline: Deadline
+        self,
+        table: ClassificationDataset,
+        options: ClassifyOptions,
+        tell: Listener,
+        deadline: Deadline,
+        checkpoint: Checkpoint | None = None,
     ) -> None:
         self.given, self.options, self.tell = table, options, tell
         self.deadline, self.limit = deadline, deadline.left()
         self.failures = Failures()
+        self.stages = Stages(checkpoint, deadline, self.failures, (ScoreFormula, Screening))
+        self.stages.begin("classification", table, asdict(options))
         self.screening = Screening.of_all(table.data)
         with self.failures.part("columns without influence could not be found", "all columns are used"):
-            self.screening = self._screening()
+            self.screening = self.stages.run("screening", self._screening, lambda found: found.rows > 0)
         self.table = replace(table, data=self.screening.applied(table.data))
         self.sample = networks.fewer_rows(self.table)
         self.whole: TrainedClassifier | None = None
@@ -124,8 +135,10 @@ class ClassificationSearch:
         """Settings of networks that are trained until this share of the time limit has passed."""
         options = self.options
         most = networks.budget(options.parameters, self.table.data.n_features, head, options.degree)
-        ends = Deadline(self.deadline.left() - (1 - share) * self.limit)
-        return NetworkSettings(most, options.degree, options.grid_size, options.seed, ends, self.tell, self.failures)
+        ends = Deadline(self.deadline.left() - (1 - share) * self.limit, self.deadline.clock)
+        return NetworkSettings(
+            *(most, options.degree, options.grid_size, options.seed, ends, self.tell, self.failures, self.stages)
+        )
 
     def run(self) -> Classification:
         """All stages; after an interruption the best network so far."""
@@ -269,10 +282,14 @@ class ClassificationSearch:
         x, y = data.features(rows), data.y[rows]
         with torch.no_grad():
             network_scores = chosen.model(x)
-        if head.kind != "softmax":
-            return [score_formulas(symbols, x, y, network_scores[:, 0], head, deadline=self.deadline)]
-        reference = labels.majority_class(self.table)
-        return joint_formulas(symbols, x, y, network_scores, reference, deadline=self.deadline)
+
+        def compute() -> list[list[ScoreFormula]]:
+            if head.kind != "softmax":
+                return [score_formulas(symbols, x, y, network_scores[:, 0], head, deadline=self.deadline)]
+            reference = labels.majority_class(self.table)
+            return joint_formulas(symbols, x, y, network_scores, reference, deadline=self.deadline)
+
+        return self.stages.run(f"{head.kind} formulas", compute)
 
     def _other_head(
         self, chosen: TrainedClassifier, formulas: list[list[ScoreFormula]]

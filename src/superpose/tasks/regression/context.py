@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from superpose.checkpoint.stages import Stages
 from superpose.data import Dataset
 from superpose.data.arrays import root_mean_square
 from superpose.data.sampling import evenly
@@ -64,6 +65,7 @@ class Context:
         deadline: of the run.
         search: of the search for networks and formulas.
         failures: of parts of the run.
+        stages: of the run, which it does not compute again when it goes on from a checkpoint.
     """
 
     data: Dataset
@@ -73,20 +75,28 @@ class Context:
     deadline: Deadline
     search: Deadline
     failures: Failures = field(default_factory=Failures)
+    stages: Stages = field(default_factory=Stages)
 
     @classmethod
     def start(
-        cls, data: Dataset, options: DiscoverOptions, tell: Listener, deadline: Deadline | None = None
+        cls,
+        data: Dataset,
+        options: DiscoverOptions,
+        tell: Listener,
+        deadline: Deadline | None = None,
+        stages: Stages | None = None,
     ) -> Context:
         """The context of a run that ends at the deadline; by default the clock starts now."""
         deadline = deadline or Deadline(options.time_limit)
+        stages = stages or Stages(deadline=deadline)
         few = replace(
             data,
             train=data.train[evenly(len(data.train), BUDGET.rows)],
             validation=data.validation[evenly(len(data.validation), BUDGET.rows // 4)],
         )
         late = (1 - BUDGET.search) * deadline.left()
-        return cls(data, few, options, tell, deadline, Deadline(deadline.left() - late))
+        search = Deadline(deadline.left() - late, deadline.clock)
+        return cls(data, few, options, tell, deadline, search, stages.failures, stages)
 
     def relative(self, rmse: float) -> float:
         """A root mean squared error in units of the target's spread."""

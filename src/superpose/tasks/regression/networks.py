@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Iterator, Sequence
@@ -148,6 +149,18 @@ def train(context: Context, trained: list[Network], hidden: Hidden, seed: int) -
     Raises:
         KeyboardInterrupt: if a user interrupts; the network is appended all the same.
     """
+    shape = widths(context, hidden)
+    network = context.stages.run(
+        f"network {shape}", lambda: _trained(context, hidden, seed), lambda one: not one.history.interrupted
+    )
+    trained.append(network)
+    if network.history.interrupted:
+        raise KeyboardInterrupt
+    context.tell(f"network {shape}: validation error {network.error:.1e} of the target's spread")
+    return network
+
+
+def _trained(context: Context, hidden: Hidden, seed: int) -> Network:
     options = context.options
     lm = options.optimizer == "lm"
     model = new_model(context, hidden, SEARCH.grids[0], seed)
@@ -164,12 +177,7 @@ def train(context: Context, trained: list[Network], hidden: Hidden, seed: int) -
         progress=False,
     )
     error = context.relative(history.validation_rmse if len(context.data.validation) else history.train_rmse)
-    network = Network(hidden, model, history, error if math.isfinite(error) else math.inf)
-    trained.append(network)
-    if history.interrupted:
-        raise KeyboardInterrupt
-    context.tell(f"network {widths(context, hidden)}: validation error {error:.1e} of the target's spread")
-    return network
+    return Network(hidden, model, history, error if math.isfinite(error) else math.inf)
 
 
 def attempted(context: Context, trained: list[Network], hidden: Hidden, seed: int) -> Network | None:
@@ -213,7 +221,10 @@ def _read_promising(context: Context, state: Networks) -> bool:
         with context.failures.part(
             f"the formula could not be read from the network {shape}", "the network itself is complete"
         ):
-            finding = findings.from_network(context, network.model, network.error)
+            finding = context.stages.run(
+                f"formula of the network {shape}",
+                functools.partial(findings.from_network, context, network.model, network.error),
+            )
         if finding is not None:
             state.found.append(finding)
             findings.announce(context, finding)
@@ -252,7 +263,9 @@ def final_network(
         return best.model, best.history
     limit = min(left, BUDGET.beside if structural else BUDGET.final)
     with context.failures.part("the network could not be refined on all rows", "it stays as the search trained it"):
-        return _refined(context, best, limit)
+        return context.stages.run(
+            "final network", lambda: _refined(context, best, limit), lambda made: not made[1].interrupted
+        )
     return best.model, best.history
 
 

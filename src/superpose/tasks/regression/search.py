@@ -14,18 +14,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 
+from superpose.checkpoint import Checkpoint
+from superpose.checkpoint.stages import Stages
 from superpose.data import Dataset
 from superpose.data.screening import Screening, screen
 from superpose.deadline import Deadline
 from superpose.edit.combining import Combined, Pair, combine
 from superpose.formulas.expressions.formula import Formula
+from superpose.formulas.from_table.law_pool import Law
+from superpose.formulas.from_table.laws import LawSearchResult
 from superpose.formulas.recommendation import Finding, surprises
 from superpose.nn.model import KAN
 from superpose.partial import Failures
 from superpose.stopping import StopReason
 from superpose.tasks.regression import findings, metrics
 from superpose.tasks.regression.context import BUDGET, Context, Listener
-from superpose.tasks.regression.networks import Networks, final_network, search_networks
+from superpose.tasks.regression.networks import Network, Networks, final_network, search_networks
 from superpose.tasks.regression.options import DiscoverOptions
 from superpose.tasks.regression.result import Result
 from superpose.tasks.regression.structure import Structure, search_structure
@@ -33,6 +37,9 @@ from superpose.train.architecture_search import search
 from superpose.train.history import History
 
 __all__ = ["DiscoverOptions", "Finding", "Result", "discover"]
+
+# Of the values of stages.
+_KINDS = (Finding, Law, LawSearchResult, Network, Screening)
 
 
 def discover(
@@ -42,6 +49,7 @@ def discover(
     listener: Listener | None = None,
     on_formula: Callable[[Formula], None] | None = None,
     deadline: Deadline | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Result:
     """Find a network and a formula for a table.
 
@@ -51,23 +59,27 @@ def discover(
         listener: called with a short sentence whenever something was reached.
         on_formula: called with the recommended formula, if there is one, before the final network is trained.
         deadline: when the search ends; after ``options.time_limit`` seconds if left out.
+        checkpoint: where finished stages are written, and read if the run goes on.
 
     Returns:
         A :class:`Result`. If a user interrupts, the best found so far, with ``metrics["interrupted"]`` true.
 
     Raises:
-        OptionError: for options that make no sense with the data.
+        OptionError: for options that make no sense with the data, or a checkpoint of another run.
         KeyboardInterrupt: if a user interrupts before anything was found.
     """
     options = (options or DiscoverOptions()).checked(data)
     tell, deadline = listener or (lambda event: None), deadline or Deadline(options.time_limit)
     failures, screening = Failures(), Screening.of_all(data)
+    stages = Stages(checkpoint, deadline, failures, _KINDS)
+    stages.begin("regression", data, asdict(options))
     with failures.part("columns without influence could not be found", "all columns are used"):
-        screening = _screening(data, options, tell, deadline)
+        screening = stages.run(
+            "screening", lambda: _screening(data, options, tell, deadline), lambda found: found.rows > 0
+        )
     data = screening.applied(data)
     combined = combine(data, options.combine) if options.combine else None
-    context = Context.start(data if combined is None else combined.data, options, tell, deadline)
-    context.failures.extend(failures)
+    context = Context.start(data if combined is None else combined.data, options, tell, deadline, stages)
     alone = options.searches_for_a_network()
     result = _network_alone(context, data, combined) if alone else _found(context, data, combined, on_formula)
     result.metrics["screening"] = screening.facts()
@@ -165,7 +177,7 @@ def _choose(context: Context, structure: Structure, state: Networks) -> _Choice:
     found = list(state.found)
     kept = "the constants of both may differ in their last digits"
     with context.failures.part("the network could not be fitted to the simplified formula", kept):
-        found[place] = findings.matched(context, best)
+        found[place] = context.stages.run("network of the formula", lambda: findings.matched(context, best))
     return _Choice(found, place, complete, reason)
 
 

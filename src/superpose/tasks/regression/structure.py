@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -74,14 +75,19 @@ def _search(context: Context, laws: list[LawSearchResult], found: list[Finding])
     law: Finding | None = None
     limit = BUDGET.structure * context.deadline.left() / data.n_targets
     for target in range(data.n_targets):
-        one = find_laws(
-            data,
-            time_limit=limit,
-            seed=options.seed,
-            target=target,
-            functions=options.functions,
-            linear=options.linear,
-            listener=context.tell,
+        one = context.stages.run(
+            f"laws of target {target}",
+            functools.partial(
+                find_laws,
+                data,
+                time_limit=limit,
+                seed=options.seed,
+                target=target,
+                functions=options.functions,
+                linear=options.linear,
+                listener=context.tell,
+            ),
+            lambda result: not result.interrupted,
         )
         context.failures.extend(one.failures)
         laws.append(one)

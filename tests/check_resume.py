@@ -1,0 +1,106 @@
+"""Kill runs of ``superpose fit`` at random moments (SIGKILL), resume them, and compare with runs left alone.
+
+By hand, since it takes minutes: ``python tests/check_resume.py --kills 10``. A run whose end depends on the clock may
+end otherwise each time, so the time limit has to be one that the runs do not need.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy
+
+from superpose.files import load
+
+# Before this share of its time, a short run has hardly more done than imported torch.
+_START = 0.3
+RUNS: dict[str, list[str]] = {
+    "law": ["--target", "f"],
+    "network": ["--target", "f", "--shape", "1,1"],
+    "classes": ["--target", "class", "--features", "x,y", "--task", "classification", "--shape", "2,1"],
+}
+
+
+def tables(folder: Path) -> None:
+    """One table for each run, from a fixed seed."""
+    x, y = 2 * numpy.random.default_rng(0).random((2, 300)) - 1
+    f = {"law": x + y**2, "network": numpy.exp(numpy.sin(numpy.pi * x) + y**2), "classes": x}
+    for name, values in f.items():
+        rows = zip(x, y, values, numpy.where(x**2 + y**2 < 0.5, "in", "out"), strict=True)
+        lines = [f"{float(a)!r},{float(b)!r},{float(c)!r},{d}" for a, b, c, d in rows]
+        (folder / f"{name}.csv").write_text("\n".join(["x,y,f,class", *lines]), encoding="utf-8")
+
+
+def start(folder: Path, name: str, out: str, time_limit: str, *more: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "superpose", "fit", f"{name}.csv", *RUNS[name], "--out", out, "--json", *more]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "SUPERPOSE_STRICT": "1"}
+    command += ["--time-limit", time_limit]
+    return subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True)
+
+
+def answer(folder: Path, out: str) -> tuple[dict[str, Any], numpy.ndarray]:
+    points = 2 * numpy.random.default_rng(1).random((200, 2)) - 1
+    model = load(folder / out / "model.safetensors")
+    metrics = json.loads((folder / out / "metrics.json").read_text(encoding="utf-8"))
+    return metrics, model.predict(points[:, : len(model.feature_names)])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=10, help="of each run")
+    parser.add_argument("--time-limit", default="120", help="of each run, in seconds")
+    parser.add_argument("--seed", type=int, default=0, help="of the moments")
+    options = parser.parse_args()
+    moments = random.Random(options.seed)
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        tables(folder)
+        for name in RUNS:
+            began = time.perf_counter()
+            alone = start(folder, name, f"{name}-alone", options.time_limit)
+            alone.communicate()
+            seconds = time.perf_counter() - began
+            metrics, values = answer(folder, f"{name}-alone")
+            print(f"{name}: alone {seconds:.1f} s, {metrics['formula']}", flush=True)
+            equal = resumed = 0
+            worst = 0.0
+            for number in range(options.kills):
+                out, moment = f"{name}-{number}", moments.uniform(_START * seconds, seconds)
+                run = start(folder, name, out, options.time_limit)
+                try:
+                    run.communicate(timeout=moment)
+                except subprocess.TimeoutExpired:
+                    run.send_signal(signal.SIGKILL)
+                    run.communicate()
+                stages = len(list((folder / out / "checkpoint").glob("*.safetensors")))
+                again = start(folder, name, out, options.time_limit, "--resume")
+                said = json.loads(again.communicate()[0])
+                other, predicted = answer(folder, out)
+                apart = float(numpy.abs(predicted - values).max() / numpy.abs(values).max())
+                same = other["formula"] == metrics["formula"]
+                left = (folder / out / "checkpoint").exists()
+                equal, resumed, worst = equal + same, resumed + said["resumed"], max(worst, apart)
+                print(
+                    f"  killed after {moment:5.1f} s with {stages} stages (exit {run.returncode}), resumed: "
+                    f"{said['resumed']}, same formula: {same}, predictions apart: {apart:.1e}, seconds "
+                    f"{other['seconds']:.1f} of {metrics['seconds']:.1f}, checkpoint left: {left}",
+                    flush=True,
+                )
+            print(
+                f"{name}: {equal} of {options.kills} equal, {resumed} went on from a stage, worst {worst:.1e}",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
