@@ -10,7 +10,22 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from superpose import data, edit, errors, files, formulas, nn, optim, plot, report, spline, tasks, train
+    from superpose import (
+        checkpoint,
+        data,
+        edit,
+        errors,
+        files,
+        formulas,
+        nn,
+        optim,
+        partial,
+        plot,
+        report,
+        spline,
+        tasks,
+        train,
+    )
     from superpose.data import Dataset, read_csv
     from superpose.edit import prune
     from superpose.errors import BackendWarning, DataError, FileError, OptionError, ShapeError, SuperposeError
@@ -84,6 +99,7 @@ _ROOMS = {
 }
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}
 _SUBMODULES = (
+    "checkpoint",
     "data",
     "edit",
     "errors",
@@ -91,6 +107,7 @@ _SUBMODULES = (
     "formulas",
     "nn",
     "optim",
+    "partial",
     "plot",
     "report",
     "spline",
@@ -120,6 +137,7 @@ __all__ = [
     "ShapeError",
     "SuperposeError",
     "backends",
+    "checkpoint",
     "classify",
     "compare",
     "data",
@@ -133,6 +151,7 @@ __all__ = [
     "load",
     "nn",
     "optim",
+    "partial",
     "plot",
     "prune",
     "read_csv",
