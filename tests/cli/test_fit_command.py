@@ -246,7 +246,7 @@ def test_ctrl_c_keeps_what_the_search_has_found(
     # The law was found before the network that is shown beside it.
     assert found["formula"] is not None
     assert load("result/model.safetensors").shape == found["shape"]
-    assert {path.name for path in Path("result").iterdir()} == FILES | {"network.safetensors"}
+    assert {path.name for path in Path("result").iterdir()} == FILES | {"network.safetensors", "checkpoint"}
 
 
 class Terminal(io.StringIO):
