@@ -261,7 +261,7 @@ def test_methods_of_fewer_folds_are_judged_by_how_hard_these_folds_are() -> None
 @pytest.mark.parametrize(
     ("named", "best", "ties", "words"),
     [
-        ("gp", "gp", (), ("use the Gaussian process", "the least, without a tie")),
+        ("gp", "gp", (), ("use the Gaussian process", "it has the least error in cross-validation, without a tie")),
         ("gp", "gp", ("forest",), ("use the Gaussian process", "but the random forest is as good")),
         ("line", "gp", (), ("use the straight line", "11 constants", "the Gaussian process has the least error, 54,")),
         ("line", "gp", ("forest", "ridge"), ("the random forest and ridge regression are as good",)),

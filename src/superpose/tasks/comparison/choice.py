@@ -27,6 +27,13 @@ class ChoiceRule:
         errors: the mean difference of their losses is at most so many of its standard errors, and
         margin: its error is at most this share larger; for classes so many more rows are wrong, as a share of all.
         exact: errors below this, in units of the target's standard deviation, count as none.
+
+    On 88 splits of 22 tables of ``benchmarks/comparison/tables.csv`` (four splits each, at most 520 rows; mean, line,
+    ridge, forest, boosting and Gaussian process, five folds drawn up to twice) the named method was within 2% of the
+    best one on the rows held out in 59% of the splits, as often as that of the least cross-validated error; its error
+    was 8.0% larger than the least one in the geometric mean, 7.7% for the least cross-validated error. Without the
+    margin these are 59% and 9.8%. Even the method that is best on average over the four splits of a table is within 2%
+    on 75% of them.
     """
 
     errors: float = 1.0

@@ -31,22 +31,20 @@ difference is within its uncertainty over the folds"
     if named.name in ("mean", "majority"):
         reason = f"no method is better than {named.label} by more than the uncertainty over the folds"
         return f"use {named.label} for {name} ({_figures(named)}): {reason}, so look for other features"
+    least = "the least error" if named.rmse is not None else "the highest accuracy"
     if named is not best:
         also = f"; {ties} {_tie(choice.ties)}" if choice.ties else ""
         return (
-            f"use {named.label} for {name} ({_figures(named)}): {best.label} has the least error, {_error(best)}, but "
+            f"use {named.label} for {name} ({_figures(named)}): {best.label} has {least}, {_error(best)}, but "
             f"the difference is within its uncertainty over the folds{also}"
         )
     if choice.ties:
-        return (
-            f"use {named.label} for {name} ({_figures(named)}): its cross-validated error is the least, but {ties} "
-            f"{_tie(choice.ties)}"
-        )
-    return f"use {named.label} for {name} ({_figures(named)}): its cross-validated error is the least, without a tie"
+        return f"use {named.label} for {name} ({_figures(named)}): it has {least}, but {ties} {_tie(choice.ties)}"
+    return f"use {named.label} for {name} ({_figures(named)}): it has {least} in cross-validation, without a tie"
 
 
 def _tie(names: Sequence[str]) -> str:
-    return f"{'is' if len(names) == 1 else 'are'} as good within that uncertainty"
+    return f"{'is' if len(names) == 1 else 'are'} as good within the uncertainty"
 
 
 def _figures(one: MethodResult) -> str:
