@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MethodResult:
-    """One method of a :class:`MethodComparison`.
+    """One method of a :class:`~superpose.MethodComparison`.
 
     Attributes:
         name: as in ``CompareOptions.methods``.
@@ -60,7 +60,7 @@ class MethodResult:
 
 @dataclass(frozen=True)
 class MethodComparison:
-    """What :func:`compare` returns: a sequence of :class:`MethodResult`, the least error first, failed methods last.
+    """What :func:`~superpose.compare` returns: a sequence of :class:`~superpose.tasks.comparison.MethodResult`, the least error first, failed methods last.
 
     Attributes:
         methods: the results.
