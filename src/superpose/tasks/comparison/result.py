@@ -60,7 +60,9 @@ class MethodResult:
 
 @dataclass(frozen=True)
 class MethodComparison:
-    """What :func:`~superpose.compare` returns: a sequence of :class:`~superpose.tasks.comparison.MethodResult`, the least error first, failed methods last.
+    """What :func:`~superpose.compare` returns: a sequence of :class:`~superpose.tasks.comparison.MethodResult`.
+
+    The method of the least error comes first, methods that failed last.
 
     Attributes:
         methods: the results.
