@@ -111,14 +111,16 @@ def test_slopes_of_a_run_are_those_of_its_best_state() -> None:
     assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
 
 
-def differences(n: int = 600) -> tuple[Tensor, Tensor]:
+def differences(n: int = 300) -> tuple[Tensor, Tensor]:
     x = points(n, 4)
     return x, torch.exp(-((x[:, 0] - x[:, 1]) ** 2)) * (1 + x[:, 2] + 2 * x[:, 3])
 
 
 def test_a_search_computes_sums_first_where_it_sees_them() -> None:
     heard: list[str] = []
-    found = search(differences(), steps=800, time_limit=1e6, listener=heard.append)
+    x = points(600, 4)
+    y = torch.exp(-((x[:, 0] - x[:, 1]) ** 2)) + torch.sin(x[:, 2] + 2 * x[:, 3])
+    found = search((x, y), steps=400, time_limit=1e6, listener=heard.append)
     assert "inputs that enter as one weighted sum: (x1, x2), (x3, x4)" in heard
     table = found.model.layer(0).symbolic_table()
     assert {edge: name for edge, (name, _) in table.items()} == dict.fromkeys([(0, 0), (1, 0), (2, 1), (3, 1)], "x")
@@ -142,7 +144,7 @@ def test_sums_whose_network_is_far_worse_are_put_off(error: float, put_off: bool
 
 def test_shapes_that_are_named_are_tried_as_they_are() -> None:
     heard: list[str] = []
-    found = search(differences(), shapes=[(2,), (3,)], steps=150, time_limit=1e6, listener=heard.append)
+    found = search(differences(), shapes=[(2,), (3,)], steps=60, time_limit=1e6, listener=heard.append)
     assert all(layer.symbolic is None for layer in found.model.kan_layers())
     assert not any("sum" in event for event in heard)
 
@@ -157,6 +159,6 @@ def test_the_constants_of_a_form_are_counted_before_it_is_trained() -> None:
 
 
 def test_a_budget_counts_the_weights_of_sums() -> None:
-    found = search(differences(), parameters=60, steps=300, time_limit=1e6)
+    found = search(differences(), parameters=60, steps=120, time_limit=1e6)
     assert found.model.parameter_count() <= 60
     assert all(one.parameters <= 60 for one in found.tried)

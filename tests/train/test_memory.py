@@ -52,7 +52,7 @@ def minimise(model: KAN, data: Dataset, memory: Memory | None = None) -> None:
     """To the last digit, where fit stops once the error hardly falls any more."""
     penalties = () if memory is None else (memory.quadratic(data.n_rows),)
     stepper = LevenbergMarquardt(model, data.x, data.y, penalties=penalties)
-    for _ in range(25):
+    for _ in range(16):
         stepper.step()
 
 
@@ -70,7 +70,7 @@ def joined(*parts: Dataset) -> Dataset:
 # -- what a memory does
 
 
-@settings(max_examples=15, derandomize=True)
+@settings(max_examples=8, derandomize=True)
 @example(base="silu", inputs=2, seed=1, counts=(27, 20, 20))
 @given(
     base=st.sampled_from(["none", "silu", "identity"]),
