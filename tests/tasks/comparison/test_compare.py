@@ -310,6 +310,15 @@ def test_every_peer_of_scikit_learn_predicts(methods_of_task: tuple[str, ...], s
     assert all(one.score > base.score + 0.1 for one in found if one is not base)
 
 
+@pytest.mark.parametrize("task", list(COMPARED))
+def test_peers_of_large_tables_predict(task: str, small: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(peers, "SETTINGS", replace(peers.SETTINGS, histogram_rows=20))
+    monkeypatch.setattr(perceptron, "SETTINGS", replace(perceptron.SETTINGS, large=20, epochs=60))
+    frame = table(120) if task == "regression" else classes(120)
+    found = compare(frame, "y", task=task, options=CompareOptions(methods=("boosting", "mlp"), cv=2, time_limit=600))
+    assert all(one.score > 0.5 and one.size > 0 for one in found)
+
+
 def test_units_of_columns_and_target_change_no_score(small: None) -> None:
     options = CompareOptions(methods=("ridge", "gp", "mlp"), cv=2, time_limit=600)
     frame = table(30)
