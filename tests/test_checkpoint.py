@@ -139,7 +139,8 @@ def cut(path: Path) -> None:
 
 def flip(path: Path) -> None:
     data = bytearray(path.read_bytes())
-    data[-5] ^= 1
+    # In a number: the file still looks like one.
+    data[-2] ^= 1
     path.write_bytes(data)
 
 
