@@ -1,0 +1,349 @@
+"""fit_anova: a sum of functions of one column and of products of two, fitted to a table."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from superpose.train.anova.basis import ColumnBasis
+from superpose.train.anova.evidence import Penalised, Solution, most_probable
+
+
+@dataclass(frozen=True)
+class AnovaSettings:
+    """Which functions are fitted.
+
+    Attributes:
+        curves: whether main effects may bend; straight lines otherwise, and the fit is a ridge regression.
+        interactions: whether there are products of two columns' functions.
+        relevance: whether each column has a strength of its own, as where most columns say nothing.
+        log_target: whether the target's logarithm is fitted; all targets must be positive.
+        log_columns: the columns, by number, whose logarithm is the variable of their functions.
+        robust: whether the residuals are Student's t with ``freedom`` degrees of freedom, under which single gross
+            errors have little influence, instead of normal.
+        freedom: 3 is the usual choice for gross errors; a round number.
+        grid_size: intervals of the splines; None for 8, and 12 from 500 rows on.
+        order: functions of each column of an interaction, the straight line included.
+        most_pairs: interactions at most; those are taken of which the residuals of the main effects show most.
+    """
+
+    curves: bool = True
+    interactions: bool = False
+    relevance: bool = False
+    log_target: bool = False
+    log_columns: tuple[int, ...] = ()
+    robust: bool = False
+    freedom: float = 3.0
+    grid_size: int | None = None
+    order: int = 4
+    most_pairs: int = 45
+
+    def intervals(self, rows: int) -> int:
+        """Of the splines, for a table of so many rows."""
+        return self.grid_size or (8 if rows < 500 else 12)
+
+
+@dataclass(frozen=True)
+class AnovaFit:
+    """A fitted sum of functions.
+
+    Attributes:
+        settings: what was fitted.
+        bases: of the columns.
+        pairs: the columns of each interaction.
+        mean: ``[P]``, means of the design's columns, which are subtracted.
+        center, scale: of the target, or of its logarithm.
+        solution: the coefficients in units of ``scale``, and how certain they are.
+        loo: ``[N]``, leave-one-out predictions in the target's units: of a row by the others, at the same strengths.
+        weights: ``[N]``, those of the rows, with which the fit was made; None for ones.
+    """
+
+    settings: AnovaSettings
+    bases: tuple[ColumnBasis, ...]
+    pairs: tuple[tuple[int, int], ...]
+    mean: Tensor
+    center: float
+    scale: float
+    solution: Solution
+    loo: Tensor = field(repr=False)
+    weights: Tensor | None = field(default=None, repr=False)
+
+    @property
+    def noise(self) -> float:
+        """Standard deviation of the residuals, in the target's units or those of its logarithm."""
+        return self.scale * math.sqrt(self.solution.variance)
+
+    def design(self, x: Tensor) -> Tensor:
+        """The centred design ``[N, P]`` at rows ``x [N, d]``."""
+        return design(self.bases, self.pairs, self.settings.order, x) - self.mean
+
+    def score(self, x: Tensor) -> Tensor:
+        """The fitted sum ``[N]`` at rows ``x [N, d]``, which is the target or its logarithm."""
+        return self.center + self.scale * (self.design(x) @ self.solution.theta)
+
+    def predict(self, x: Tensor) -> Tensor:
+        """The expected target ``[N]`` at rows ``x [N, d]``."""
+        return expected(self.score(x), self.noise, self.settings)
+
+    def deviation(self, x: Tensor) -> Tensor:
+        """Standard deviation ``[N]`` of a new row at ``x [N, d]`` from its score: noise and uncertainty of the fit."""
+        uncertain = self.solution.leverage(self.design(x)) / len(self.loo)
+        return self.noise * (1 + 1 / len(self.loo) + uncertain).sqrt()
+
+    def coefficients(self) -> Coefficients:
+        """Of all functions, in the score's units."""
+        theta, order = self.solution.theta * self.scale, self.settings.order
+        sizes = [basis.coefficients.shape[1] for basis in self.bases]
+        mains, start, pairs = list(theta[: sum(sizes)].split(sizes)), sum(sizes), {}
+        for i, j in self.pairs:
+            shape = min(order, sizes[i]), min(order, sizes[j])
+            pairs[i, j] = theta[start : start + shape[0] * shape[1]].view(*shape)
+            start += shape[0] * shape[1]
+        return Coefficients(self.center - float(theta @ self.mean), mains, pairs)
+
+    def effect(self, column: int, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The main effect of a column at its values ``x [N]``: ``[N]`` values and standard errors, in score units."""
+        start = sum(basis.coefficients.shape[1] for basis in self.bases[:column])
+        basis = self.bases[column]
+        where = slice(start, start + basis.coefficients.shape[1])
+        values = x.new_zeros((len(x), len(self.solution.theta)))
+        values[:, where] = basis(x) - self.mean[where]
+        errors = (self.solution.leverage(values) / len(self.loo)).sqrt()
+        return self.scale * (values @ self.solution.theta), self.noise * errors
+
+
+@dataclass(frozen=True)
+class Coefficients:
+    """Those of all functions in the bases of their columns.
+
+    Attributes:
+        constant: of the sum.
+        mains: ``[K]`` of each column's main effect.
+        pairs: ``[order, order]`` of the interactions, by the functions of the first and of the second column.
+    """
+
+    constant: float
+    mains: list[Tensor]
+    pairs: dict[tuple[int, int], Tensor]
+
+
+@dataclass(frozen=True)
+class AnovaMixture:
+    """A weighted mean of fits to the same rows and variables, which is a sum of functions of the same kind.
+
+    Attributes:
+        parts: the weights, of sum 1, and the fits; the heaviest first.
+    """
+
+    parts: tuple[tuple[float, AnovaFit], ...]
+
+    @property
+    def main(self) -> AnovaFit:
+        """The heaviest."""
+        return self.parts[0][1]
+
+    @property
+    def settings(self) -> AnovaSettings:
+        """Of the heaviest."""
+        return self.main.settings
+
+    @property
+    def bases(self) -> tuple[ColumnBasis, ...]:
+        """Those of the columns; of the part with most functions."""
+        return max((fit.bases for _, fit in self.parts), key=lambda bases: len(bases[0].roughness))
+
+    @property
+    def noise(self) -> float:
+        """Standard deviation of the residuals, in the score's units."""
+        return math.sqrt(sum(weight * fit.noise**2 for weight, fit in self.parts))
+
+    @property
+    def effective(self) -> float:
+        """Number of constants that the data determine."""
+        return sum(weight * fit.solution.effective for weight, fit in self.parts)
+
+    @property
+    def loo(self) -> Tensor:
+        """``[N]``, leave-one-out predictions in the target's units."""
+        return torch.stack([weight * fit.loo for weight, fit in self.parts]).sum(0)
+
+    def score(self, x: Tensor) -> Tensor:
+        """The fitted sum ``[N]`` at rows ``x [N, d]``, which is the target or its logarithm."""
+        return torch.stack([weight * fit.score(x) for weight, fit in self.parts]).sum(0)
+
+    def predict(self, x: Tensor) -> Tensor:
+        """The expected target ``[N]`` at rows ``x [N, d]``."""
+        return expected(self.score(x), self.noise, self.settings)
+
+    def deviation(self, x: Tensor) -> Tensor:
+        """Standard deviation ``[N]`` of a new row from its score: noise, uncertainty, and what the parts differ by."""
+        mean = self.score(x)
+        squares = [weight * (fit.deviation(x).square() + (fit.score(x) - mean).square()) for weight, fit in self.parts]
+        return torch.stack(squares).sum(0).sqrt()
+
+    def effect(self, column: int, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The main effect of a column at its values ``x [N]``: ``[N]`` values and standard errors, in score units."""
+        effects = [(weight, *fit.effect(column, x)) for weight, fit in self.parts]
+        mean = torch.stack([weight * value for weight, value, _ in effects]).sum(0)
+        squares = [weight * (error.square() + (value - mean).square()) for weight, value, error in effects]
+        return mean, torch.stack(squares).sum(0).sqrt()
+
+    def coefficients(self) -> Coefficients:
+        """Of all functions, in the score's units."""
+        bases = self.bases
+        mains = [basis.roughness.new_zeros(len(basis.roughness)) for basis in bases]
+        pairs: dict[tuple[int, int], Tensor] = {}
+        constant = 0.0
+        for weight, fit in self.parts:
+            one = fit.coefficients()
+            constant += weight * one.constant
+            for total, main in zip(mains, one.mains, strict=True):
+                total[: len(main)] += weight * main
+            for pair, matrix in one.pairs.items():
+                pairs[pair] = pairs.get(pair, torch.zeros_like(matrix)) + weight * matrix
+        return Coefficients(constant, mains, pairs)
+
+
+def expected(score: Tensor, noise: float, settings: AnovaSettings) -> Tensor:
+    """The expected target of a score: of a logarithm that is normal, the mean of the log-normal distribution."""
+    return (score + noise**2 / 2).exp() if settings.log_target else score
+
+
+def column_bases(x: Tensor, settings: AnovaSettings) -> list[ColumnBasis]:
+    """The bases of the columns of ``x [N, d]`` in the variables of the settings."""
+    size = settings.intervals(len(x))
+    made = [ColumnBasis.of(x[:, i], size, log=i in settings.log_columns) for i in range(x.shape[1])]
+    return made if settings.curves else [basis.line() for basis in made]
+
+
+def design(bases: Sequence[ColumnBasis], pairs: Sequence[tuple[int, int]], order: int, x: Tensor) -> Tensor:
+    """``[N, P]``: the functions of each column, then the products of the first ``order`` functions of each pair."""
+    values = [basis(x[:, i]) for i, basis in enumerate(bases)]
+    products = [_products(values[i][:, :order], values[j][:, :order]) for i, j in pairs]
+    return torch.cat([*values, *products], 1)
+
+
+def _products(left: Tensor, right: Tensor) -> Tensor:
+    return (left[:, :, None] * right[:, None, :]).flatten(1)
+
+
+def fit_anova(
+    x: Tensor,
+    y: Tensor,
+    settings: AnovaSettings | None = None,
+    *,
+    weights: Tensor | None = None,
+    bases: Sequence[ColumnBasis] | None = None,
+    start: AnovaFit | None = None,
+) -> AnovaFit:
+    """Fit a sum of functions to rows ``x [N, d]`` and targets ``y [N]``, in the user's units.
+
+    Args:
+        settings: which functions; main effects if left out.
+        weights: ``[N]``, inverse variances of the rows up to a factor.
+        bases: from :func:`column_bases` for these rows and settings, where they were made already.
+        start: a fit with the same settings to similar rows, from the strengths of which this one begins.
+
+    >>> x = torch.linspace(-1, 1, 60, dtype=torch.float64)[:, None]
+    >>> found = fit_anova(x, torch.sin(3 * x[:, 0]))
+    >>> float((found.predict(x) - torch.sin(3 * x[:, 0])).abs().max()) < 1e-3
+    True
+    """
+    settings = settings or AnovaSettings()
+    bases = tuple(column_bases(x, settings) if bases is None else bases)
+    scores = y.log() if settings.log_target else y
+    base = None if weights is None else weights / weights.mean()
+    used = base
+    for _ in range(_ROBUST_ROUNDS if settings.robust else 1):
+        found = _fitted(bases, x, scores, settings, used, start)
+        start = found
+        if settings.robust:
+            residual = (scores - found.score(x)) / found.noise
+            used = (settings.freedom + 1) / (settings.freedom + residual.square())
+            used = used if base is None else used * base
+            used = used / used.mean()
+    return found
+
+
+# Reweighted fits; the weights of gross errors settle within three.
+_ROBUST_ROUNDS = 5
+
+
+def _fitted(
+    bases: tuple[ColumnBasis, ...],
+    x: Tensor,
+    scores: Tensor,
+    settings: AnovaSettings,
+    weights: Tensor | None,
+    start: AnovaFit | None,
+) -> AnovaFit:
+    known = None if start is None else start.solution.strengths
+    pairs = list(itertools.combinations(range(len(bases)), 2)) if settings.interactions else []
+    if len(pairs) > settings.most_pairs:
+        main = _solved(bases, (), x, scores, settings, weights, known)
+        pairs = _telling(pairs, bases, x, scores - main.score(x), settings.most_pairs)
+    return _solved(bases, tuple(pairs), x, scores, settings, weights, known)
+
+
+def _telling(
+    pairs: list[tuple[int, int]], bases: tuple[ColumnBasis, ...], x: Tensor, residual: Tensor, count: int
+) -> list[tuple[int, int]]:
+    """The pairs whose products of the first two functions correlate most with the residuals."""
+    values = [basis(x[:, i])[:, :2] for i, basis in enumerate(bases)]
+    told = []
+    for i, j in pairs:
+        products = _products(values[i], values[j])
+        products = products - products.mean(0)
+        size = products.square().mean(0).sqrt().clamp(min=1e-12)
+        told.append(float(((products.T @ residual) / size).square().sum()))
+    order = sorted(range(len(pairs)), key=lambda k: -told[k])[:count]
+    return [pairs[k] for k in sorted(order)]
+
+
+def _solved(
+    bases: tuple[ColumnBasis, ...],
+    pairs: tuple[tuple[int, int], ...],
+    x: Tensor,
+    scores: Tensor,
+    settings: AnovaSettings,
+    weights: Tensor | None,
+    start: Tensor | None,
+) -> AnovaFit:
+    rows = len(x)
+    share = torch.full_like(scores, 1 / rows) if weights is None else weights / weights.sum()
+    values = design(bases, pairs, settings.order, x)
+    mean = share @ values
+    values = values - mean
+    center = float(share @ scores)
+    scale = math.sqrt(float(share @ (scores - center).square())) or 1.0
+    y = (scores - center) / scale
+    solution = most_probable(values, y, _penalised(bases, pairs, settings), weights, start)
+    weight = torch.ones_like(y) if weights is None else weights
+    leverage = weight * (solution.leverage(values) + 1) / rows
+    left = (y - values @ solution.theta) / (1 - leverage.clamp(max=_MOST_LEVERAGE))
+    found = AnovaFit(settings, bases, pairs, mean, center, scale, solution, scores, weights)
+    loo = expected(scores - scale * left, found.noise, settings)
+    return AnovaFit(settings, bases, pairs, mean, center, scale, solution, loo, weights)
+
+
+# A row that alone determines the fit at its place has no leave-one-out residual; this keeps it finite.
+_MOST_LEVERAGE = 0.99
+
+
+def _penalised(
+    bases: tuple[ColumnBasis, ...], pairs: tuple[tuple[int, int], ...], settings: AnovaSettings
+) -> Penalised:
+    roughness = [basis.roughness for basis in bases]
+    columns = [torch.full((len(basis.roughness), 2), i) for i, basis in enumerate(bases)]
+    for i, j in pairs:
+        left, right = bases[i].roughness[: settings.order], bases[j].roughness[: settings.order]
+        roughness.append((left[:, None] + right[None, :]).flatten())
+        columns.append(torch.tensor([i, j]).repeat(len(roughness[-1]), 1))
+    both = torch.cat(columns)
+    group = (both[:, 0] != both[:, 1]).long()
+    return Penalised(torch.cat(roughness), group, both, settings.relevance)

@@ -1,0 +1,141 @@
+"""A fitted sum of functions as a Kolmogorov-Arnold network: main effects on edges to one sum, interactions in products.
+
+The coefficients of an interaction are a matrix, by the functions of its first and of its second column. Its singular
+values make it a sum of products of one function of each, the largest first: product nodes of two factors. A logarithm
+of a column is an edge of a layer before, one of the target an exponential after.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from superpose.data.scaling import Affine
+from superpose.nn.model import KAN
+from superpose.train.anova.basis import DEGREE, ColumnBasis, greville
+from superpose.train.anova.fit import AnovaFit, AnovaMixture, Coefficients
+
+# Products are left out while the variance of all that are left out is below this share of the noise's: no error shows.
+_NEGLIGIBLE = 1e-3
+_ALL = "abcd"
+
+
+def network_of(fit: AnovaFit | AnovaMixture, feature_names: Sequence[str], target_names: Sequence[str]) -> KAN:
+    """The network that computes ``fit.predict``, up to products whose variance is 1e-3 of the noise's.
+
+    Returns:
+        ``[d, 1]`` for main effects alone and ``[d, [1, [2, ...]], 1]`` with interactions; with a first layer
+        ``[d, d]`` of logarithms and identities where a column's logarithm is used, and a last one ``[1, 1]``, an
+        exponential, where the target's is.
+    """
+    coefficients = fit.coefficients()
+    products = _interactions(coefficients, _NEGLIGIBLE * fit.noise**2)
+    columns = len(fit.bases)
+    logs = any(basis.log for basis in fit.bases)
+    middle: list[object] = [1, [2] * len(products)] if products else 1  # type: ignore[assignment]
+    widths = [columns, *([columns] if logs else []), middle]
+    widths += ([1] if products else []) + ([1] if fit.settings.log_target else [])
+    place, size = int(logs), fit.bases[0].knots.shape[0] - 2 * DEGREE - 1
+    sizes = [size if n == place else 1 for n in range(len(widths) - 1)]
+    model = KAN(
+        widths,  # type: ignore[arg-type]
+        grid_size=sizes,
+        degree=DEGREE,
+        base="none",
+        feature_names=feature_names,
+        target_names=target_names,
+    )
+    with torch.no_grad():
+        _set_scaling(model, fit, logs)
+        _set_layer(model, place, fit, coefficients, products)
+        if products:
+            model.layer(place + 1).set_symbolic({(i, 0): ("x", (1.0, 0.0, 1.0, 0.0)) for i in range(1 + len(products))})
+            _freeze(model, place + 1)
+        if fit.settings.log_target:
+            last = len(widths) - 2
+            model.layer(last).set_symbolic({(0, 0): ("exp", (1.0, fit.noise**2 / 2, 1.0, 0.0))})
+            _freeze(model, last)
+    return model
+
+
+def _freeze(model: KAN, n: int) -> None:
+    layer = model.layer(n)
+    layer.set_symbolic(layer.symbolic_table(), dict.fromkeys(layer.symbolic_table(), _ALL))
+
+
+def _set_scaling(model: KAN, fit: AnovaFit | AnovaMixture, logs: bool) -> None:
+    center = torch.tensor([basis.center for basis in fit.bases], dtype=torch.float64)
+    scale = torch.tensor([basis.scale for basis in fit.bases], dtype=torch.float64)
+    one = torch.ones(1, dtype=torch.float64)
+    if not logs:
+        outputs = Affine(0 * one, one)
+        model.set_scaling(Affine(center, scale), outputs)
+        return
+    table = {}
+    for i, basis in enumerate(fit.bases):
+        if basis.log:
+            table[i, i] = ("log", (1.0, 0.0, 1 / basis.scale, -basis.center / basis.scale))
+            center[i], scale[i] = 0.0, 1.0
+        else:
+            table[i, i] = ("x", (1.0, 0.0, 1.0, 0.0))
+    model.set_scaling(Affine(center, scale), Affine(0 * one, one))
+    layer = model.layer(0)
+    layer.mask[:] = False
+    for i in range(len(fit.bases)):
+        layer.mask[i, i] = True
+    layer.set_symbolic(table, dict.fromkeys(table, _ALL))
+
+
+def _interactions(coefficients: Coefficients, limit: float) -> list[tuple[int, int, Tensor, Tensor]]:
+    """``first column, second column, coefficients of either factor`` of each product, the largest first."""
+    found: list[tuple[float, int, int, Tensor, Tensor]] = []
+    for (i, j), matrix in coefficients.pairs.items():
+        left, values, right = torch.linalg.svd(matrix)
+        for k, value in enumerate(values.tolist()):
+            # The factors share the size evenly.
+            found.append((value, i, j, left[:, k] * value**0.5, right[k] * value**0.5))
+    found.sort(key=lambda one: -one[0])
+    dropped = 0.0
+    while found and dropped + found[-1][0] ** 2 < limit:
+        dropped += found.pop()[0] ** 2
+    return [(i, j, left, right) for _, i, j, left, right in found]
+
+
+def _set_layer(
+    model: KAN,
+    place: int,
+    fit: AnovaFit | AnovaMixture,
+    coefficients: Coefficients,
+    products: Sequence[tuple[int, int, Tensor, Tensor]],
+) -> None:
+    layer = model.layer(place)
+    layer.set_knots(torch.stack([basis.knots for basis in fit.bases]))
+    mains = coefficients.mains
+    layer.coefficients.zero_()
+    layer.mask[:] = False
+    symbolic: dict[tuple[int, int], tuple[str, tuple[float, float, float, float]]] = {}
+    curves: list[tuple[int, int, Tensor]] = [(i, 0, main) for i, main in enumerate(mains)]
+    for number, (i, j, left, right) in enumerate(products):
+        curves += [(i, 1 + 2 * number, left), (j, 2 + 2 * number, right)]
+    # The constant of the sum goes to the edge that matters most.
+    strongest = max(range(len(mains)), key=lambda i: float(mains[i].square().sum()))
+    for i, o, one in curves:
+        basis = fit.bases[i]
+        layer.mask[i, o] = True
+        added = coefficients.constant if (i, o) == (strongest, 0) else 0.0
+        if len(one) == 1 or not bool(one[1:].any()):
+            slope, offset = _line(basis, float(one[0]))
+            symbolic[i, o] = ("x", (1.0, 0.0, slope, offset + added))
+        else:
+            rows = basis.coefficients[:, : len(one)] @ one
+            layer.coefficients[i, : len(rows), o] = rows + added
+    layer.set_symbolic(symbolic, dict.fromkeys(symbolic, "ab"))
+
+
+def _line(basis: ColumnBasis, coefficient: float) -> tuple[float, float]:
+    """Slope and offset in ``z`` of a multiple of the first basis function."""
+    identity, rows = greville(basis.knots), basis.coefficients[:, 0] * coefficient
+    slope = float((rows[-1] - rows[0]) / (identity[-1] - identity[0]))
+    return slope, float(rows[0] - slope * identity[0])

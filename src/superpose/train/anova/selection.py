@@ -1,0 +1,297 @@
+"""choose_anova: which functions, of which variables and under which noise, by cross-validation."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+from superpose.train.anova.basis import ColumnBasis
+from superpose.train.anova.fit import AnovaFit, AnovaMixture, AnovaSettings, column_bases, fit_anova
+
+Fold = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True)
+class SelectionRules:
+    """Constants of the choice. Looked at on 22 tables of R's datasets and SRBench's black-box sets.
+
+    Attributes:
+        tie: of candidates whose loss is within this many standard errors (of the paired difference) of the least, the
+            simplest is taken. Little, because the standard error of a few rows is large. A round number.
+        decade: a column is tried in logarithms where its largest value is more than this many times its smallest.
+        sure: standard errors by which the logarithm of the target must be more probable.
+        worse: by how much its squared error in the target's own units may be larger then.
+        decades: a target whose 95th percentile is more than this many times its 5th spans decades: errors are relative
+            there, and
+        worse_over_decades: is allowed instead.
+        weight: share below which a candidate does not enter the mean.
+        gross: robust deviations beyond which a residual is gross. One of a million of normal residuals is.
+        most_gross: more than this share of rows are no outliers but another distribution.
+    """
+
+    tie: float = 0.25
+    decade: float = 10.0
+    sure: float = 2.0
+    worse: float = 1.1
+    decades: float = 100.0
+    worse_over_decades: float = 2.0
+    weight: float = 0.05
+    gross: float = 5.0
+    most_gross: float = 0.15
+
+
+RULES = SelectionRules()
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A candidate, judged by cross-validation.
+
+    Attributes:
+        settings: what was fitted.
+        rows: ``[M]``, the rows that were predicted, some of them several times where folds were repeated.
+        predictions: ``[M]`` in the target's units.
+        density: ``[M]``, logarithms of the predictive density of the rows.
+        loss: ``[M]``, squared errors in the target's units, those of gross errors cut off.
+    """
+
+    settings: AnovaSettings
+    rows: Tensor
+    predictions: Tensor
+    density: Tensor
+    loss: Tensor
+
+    @property
+    def mean_loss(self) -> float:
+        """Infinite where a prediction is not finite."""
+        mean = float(self.loss.mean())
+        return mean if math.isfinite(mean) else math.inf
+
+
+@dataclass(frozen=True)
+class AnovaChoice:
+    """What :func:`choose_anova` returns.
+
+    Attributes:
+        fit: the mean of the candidates in the chosen variables, fitted to all rows of the folds; each weighs as much
+            as its errors make it probable.
+        chosen: the best single candidate.
+        rows: ``[M]``, the rows that cross-validation predicted, several times where folds were repeated.
+        predictions: ``[M]``, those of ``fit`` in the target's units.
+        tried: all candidates.
+        suspicious: rows that have little weight in a robust fit; empty otherwise.
+    """
+
+    fit: AnovaMixture
+    chosen: Tried
+    rows: Tensor
+    predictions: Tensor
+    tried: list[Tried] = field(repr=False)
+    suspicious: Tensor
+
+
+def choose_anova(
+    x: Tensor,
+    y: Tensor,
+    folds: Sequence[Fold],
+    *,
+    weights: Tensor | None = None,
+    log_target: bool | None = None,
+    late: Callable[[], bool] = lambda: False,
+) -> AnovaChoice:
+    """Choose and fit a sum of functions for the rows of ``x [N, d]`` and ``y [N]`` that the folds hold.
+
+    Args:
+        folds: training and test rows of each; of several repetitions where rows are few.
+        weights: ``[N]``, as for :func:`fit_anova`.
+        log_target: whether the target's logarithm is fitted; None tries it where all targets are positive.
+        late: whether the time is over: then no further candidate is tried, beyond the first two.
+    """
+    search = _Selection(x, y, folds, weights, late)
+    variables = search.variables(log_target)
+    for structure in (_STRUCTURES[0], _STRUCTURES[2]):
+        for one in variables:
+            search.judge(replace(structure, **one))
+    best = search.best()
+    chosen = {"log_target": best.settings.log_target, "log_columns": best.settings.log_columns}
+    for structure in _STRUCTURES:
+        search.judge(replace(structure, **chosen))
+    best = search.best()
+    if search.has_gross_errors(best):
+        search.judge(replace(best.settings, robust=True))
+        best = search.best()
+    mixed = search.weighed(best)
+    mixture = AnovaMixture(tuple((weight, search.fits[one.settings]) for weight, one in mixed))
+    predictions = torch.stack([weight * one.predictions for weight, one in mixed]).sum(0)
+    main, few = mixture.main, torch.empty(0, dtype=torch.long)
+    if main.settings.robust and main.weights is not None:
+        few = search.all[main.weights < _LITTLE]
+    return AnovaChoice(mixture, best, search.rows, predictions, search.tried, few)
+
+
+# The weight of a row whose residual is about 4.5 deviations, with 3 degrees of freedom.
+_LITTLE = 0.18
+
+# From simple to complex.
+_STRUCTURES = (
+    AnovaSettings(curves=False),
+    AnovaSettings(curves=False, relevance=True),
+    AnovaSettings(),
+    AnovaSettings(relevance=True),
+    AnovaSettings(interactions=True),
+    AnovaSettings(interactions=True, relevance=True),
+)
+
+
+def _complexity(settings: AnovaSettings) -> tuple[bool, bool, bool, bool, bool]:
+    return settings.interactions, settings.curves, settings.log_target, settings.robust, bool(settings.log_columns)
+
+
+class _Selection:
+    def __init__(
+        self, x: Tensor, y: Tensor, folds: Sequence[Fold], weights: Tensor | None, late: Callable[[], bool]
+    ) -> None:
+        self.x, self.y, self.folds, self.weights, self.late = x, y, folds, weights, late
+        self.tried: list[Tried] = []
+        self.fits: dict[AnovaSettings, AnovaFit] = {}
+        self.all = torch.cat([torch.cat(fold) for fold in folds]).unique()
+        self.made: dict[tuple[int, tuple[int, ...]], list[ColumnBasis]] = {}
+        self.rows = torch.cat([test for _, test in folds])
+        train = torch.cat([train for train, _ in folds]).unique()
+        self.spread = float(y[train].var()) if len(train) > 1 else 1.0
+        self.positive = bool((y > 0).all())
+        low, high = y.quantile(torch.tensor([0.05, 0.95], dtype=y.dtype)).tolist()
+        self.decades = self.positive and high > RULES.decades * max(low, 1e-300)
+
+    def variables(self, log_target: bool | None) -> list[dict[str, object]]:
+        """Variables to try: the columns and the target, or their logarithms."""
+        x = self.x
+        logs = tuple(
+            i
+            for i in range(x.shape[1])
+            if float(x[:, i].min()) > 0 and bool(x[:, i].max() > RULES.decade * x[:, i].min())
+        )
+        targets = [log_target] if log_target is not None else [False, True] if self.positive else [False]
+        columns: list[tuple[int, ...]] = [(), logs] if logs else [()]
+        return [{"log_target": t, "log_columns": c} for t, c in itertools.product(targets, columns)]
+
+    def judge(self, settings: AnovaSettings) -> None:
+        """Cross-validate a candidate, unless it was or the time is over."""
+        if any(one.settings == settings for one in self.tried) or (len(self.tried) >= 2 and self.late()):
+            return
+        if self.x.shape[1] == 1 and settings.interactions:
+            return
+        predictions, density = [], []
+        whole = self._whole(settings)
+        for number, (train, test) in enumerate(self.folds):
+            part = None if self.weights is None else self.weights[train]
+            bases = self._bases(number, train, settings)
+            fit = fit_anova(self.x[train], self.y[train], settings, weights=part, bases=bases, start=whole)
+            predictions.append(fit.predict(self.x[test]))
+            density.append(_density(fit, self.x[test], self.y[test]))
+        predicted = torch.cat(predictions)
+        error = (predicted - self.y[self.rows]).abs()
+        loss = error.square()
+        if not self.decades:
+            # Gross errors are the same under every candidate, and would drown what the candidates differ in.
+            limit = RULES.gross * _deviation(error)
+            loss = torch.where(error.isfinite() & (error > limit) & (error < 3 * self._range()), limit**2, loss)
+        if self.weights is not None:
+            loss = loss * self.weights[self.rows]
+        self.tried.append(Tried(settings, self.rows, predicted, torch.cat(density), loss))
+
+    def _whole(self, settings: AnovaSettings) -> AnovaFit:
+        """The fit to all rows: what is returned if the candidate is chosen, and where the folds begin."""
+        part = None if self.weights is None else self.weights[self.all]
+        fit = fit_anova(
+            self.x[self.all], self.y[self.all], settings, weights=part, bases=self._bases(-1, self.all, settings)
+        )
+        self.fits[settings] = fit
+        return fit
+
+    def _bases(self, number: int, train: Tensor, settings: AnovaSettings) -> list[ColumnBasis]:
+        key = number, settings.log_columns
+        if key not in self.made:
+            self.made[key] = column_bases(self.x[train], replace(settings, curves=True))
+        made = self.made[key]
+        return made if settings.curves else [basis.line() for basis in made]
+
+    def _range(self) -> float:
+        return float(self.y.max() - self.y.min())
+
+    def best(self) -> Tried:
+        """The simplest candidate near the best; among variables, by density and by loss."""
+        plain = [one for one in self.tried if not one.settings.log_target] or self.tried
+        first = _simplest(plain)
+        logarithms = [one for one in self.tried if one.settings.log_target]
+        if not logarithms or len(plain) == len(self.tried) or plain is self.tried:
+            return first
+        second = _simplest(logarithms)
+        gain = second.density - first.density
+        error = float(gain.std()) / math.sqrt(len(gain)) if len(gain) > 1 else math.inf
+        allowed = RULES.worse_over_decades if self.decades else RULES.worse
+        sure = float(gain.mean()) > RULES.sure * error
+        return second if sure and second.mean_loss <= allowed * first.mean_loss else first
+
+    def weighed(self, best: Tried) -> list[tuple[float, Tried]]:
+        """The candidates in the variables of the best with their weights, the best first, and none without weight.
+
+        Under normal residuals the weight of a candidate is the likelihood of its cross-validated errors, ``s^-N`` with
+        ``s`` their root mean square (pseudo-Bayesian model averaging; Y. Yao et al., *Using stacking to average
+        Bayesian predictive distributions*, 2018).
+        """
+        alike = [
+            one
+            for one in self.tried
+            if one is best
+            or all(
+                getattr(one.settings, name) == getattr(best.settings, name)
+                for name in ("log_target", "log_columns", "robust")
+            )
+        ]
+        logs = [
+            -0.5 * len(self.all) * math.log(max(one.mean_loss, 1e-300) / max(best.mean_loss, 1e-300)) for one in alike
+        ]
+        top = max(logs)
+        weights = [math.exp(log - top) for log in logs]
+        kept = [(w, one) for w, one in zip(weights, alike, strict=True) if w > RULES.weight * sum(weights)]
+        total = sum(w for w, _ in kept)
+        return sorted(((w / total, one) for w, one in kept), key=lambda pair: -pair[0])
+
+    def has_gross_errors(self, best: Tried) -> bool:
+        """Whether some residuals are gross."""
+        error = (best.predictions - self.y[best.rows]).abs()
+        share = float((error > RULES.gross * _deviation(error)).double().mean())
+        return 0 < share <= RULES.most_gross
+
+
+def _simplest(tried: Sequence[Tried]) -> Tried:
+    least = min(tried, key=lambda one: one.mean_loss)
+    near = [one for one in tried if _near(one, least)]
+    return min(near, key=lambda one: (_complexity(one.settings), one.mean_loss))
+
+
+def _near(one: Tried, least: Tried) -> bool:
+    if one is least:
+        return True
+    difference = one.loss - least.loss
+    error = float(difference.std()) / math.sqrt(len(difference)) if len(difference) > 1 else 0.0
+    return float(difference.mean()) <= RULES.tie * error
+
+
+def _deviation(error: Tensor) -> float:
+    """Of normal residuals with these magnitudes, from their median."""
+    return 1.4826 * float(error.nanmedian())
+
+
+def _density(fit: AnovaFit, x: Tensor, y: Tensor) -> Tensor:
+    """Logarithms of the predictive densities ``[N]`` of rows, those of gross errors cut off."""
+    log = fit.settings.log_target
+    scores, deviation = (y.log() if log else y), fit.deviation(x)
+    density = -0.5 * ((scores - fit.score(x)) / deviation).square().clamp(max=RULES.gross**2) - deviation.log()
+    return density - y.log() if log else density
