@@ -9,6 +9,7 @@ from superpose.checkpoint.stages import Stages
 from superpose.data import Dataset
 from superpose.data.arrays import root_mean_square
 from superpose.data.sampling import evenly
+from superpose.data.splitting import folds
 from superpose.deadline import Deadline
 from superpose.partial import Failures
 from superpose.tasks.regression.options import DiscoverOptions
@@ -59,7 +60,8 @@ class Context:
 
     Attributes:
         data: the table, with combined columns if there are any.
-        few: the same with at most ``BUDGET.rows`` training rows, for the networks of the search.
+        few: the same with at most ``BUDGET.rows`` training rows, and with validation rows, for the networks of the
+            search.
         options: of the run, checked.
         tell: called with a sentence whenever something was reached.
         deadline: of the run.
@@ -89,10 +91,11 @@ class Context:
         """The context of a run that ends at the deadline; by default the clock starts now."""
         deadline = deadline or Deadline(options.time_limit)
         stages = stages or Stages(deadline=deadline)
+        judged = _with_validation(data, options.seed)
         few = replace(
-            data,
-            train=data.train[evenly(len(data.train), BUDGET.rows)],
-            validation=data.validation[evenly(len(data.validation), BUDGET.rows // 4)],
+            judged,
+            train=judged.train[evenly(len(judged.train), BUDGET.rows)],
+            validation=judged.validation[evenly(len(judged.validation), BUDGET.rows // 4)],
         )
         late = (1 - BUDGET.search) * deadline.left()
         search = Deadline(deadline.left() - late, deadline.clock)
@@ -101,3 +104,15 @@ class Context:
     def relative(self, rmse: float) -> float:
         """A root mean squared error in units of the target's spread."""
         return rmse / root_mean_square(self.data.y_scale.scale)
+
+
+def _with_validation(data: Dataset, seed: int) -> Dataset:
+    """The table with validation rows for the networks of the search, where nothing was held out because rows are few."""
+    if len(data.validation) or len(data.train) < 2 * _FOLDS:
+        return data
+    train, validation = folds(data, _FOLDS, seed)[-1]
+    return replace(data, train=train, validation=validation)
+
+
+# A fifth of the rows: fewer say nothing of a network, more are missed in its training. A round number.
+_FOLDS = 5

@@ -176,7 +176,7 @@ def _trained(context: Context, hidden: Hidden, seed: int) -> Network:
         time_limit=max(1.0, context.search.left()),
         progress=False,
     )
-    error = context.relative(history.validation_rmse if len(context.data.validation) else history.train_rmse)
+    error = context.relative(history.validation_rmse if len(context.few.validation) else history.train_rmse)
     return Network(hidden, model, history, error if math.isfinite(error) else math.inf)
 
 
@@ -278,7 +278,8 @@ def _refined(context: Context, best: Network, time_limit: float) -> tuple[KAN, H
     seed = context.options.seed
     model = new_model(context, best.hidden, sizes[0], seed)
     grids = None if wanted is None else tuple(sizes)
-    history = fit(model, context.data, grids=grids, starts=6, seed=seed, time_limit=time_limit, progress=False)
+    data = context.data if len(context.data.validation) else context.few
+    history = fit(model, data, grids=grids, starts=6, seed=seed, time_limit=time_limit, progress=False)
     if grids is None and context.relative(history.validation_rmse) > best.error:
         return best.model, best.history
     return model, history

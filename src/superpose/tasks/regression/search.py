@@ -31,6 +31,17 @@ from superpose.tasks.regression import findings, metrics
 from superpose.tasks.regression.context import BUDGET, Context, Listener
 from superpose.tasks.regression.networks import Network, Networks, final_network, search_networks
 from superpose.tasks.regression.options import DiscoverOptions
+from superpose.tasks.regression.reference import (
+    Reference,
+    comes_near,
+    described,
+    errors_of,
+    fit_reference,
+    judge,
+    lines_of,
+    loo_predictions,
+    surpasses,
+)
 from superpose.tasks.regression.result import Result
 from superpose.tasks.regression.structure import Structure, search_structure
 from superpose.train.architecture_search import search
@@ -105,6 +116,7 @@ def _found(
     """A network and a formula for a table of the columns that are used."""
     options = context.options
     structural = options.formula and options.shape == "auto"
+    reference = _reference(context)
     structure = search_structure(context) if structural else Structure()
     if structure.stop is StopReason.INTERRUPTED or structure.complete:
         state = Networks(found=list(structure.found), reason=structure.reason, stop=structure.stop)
@@ -112,7 +124,10 @@ def _found(
         state = search_networks(context, structure)
     if state.stop is StopReason.INTERRUPTED and not (state.trained or state.found):
         raise KeyboardInterrupt
-    choice = _choose(context, structure, state)
+    if reference is not None and options.formula:
+        with context.failures.part("straight lines and power laws could not be written as formulas"):
+            state.found += lines_of(context, reference)
+    choice = _choose(context, structure, state, reference)
     written = [_in_columns_of(combined, one, context) for one in choice.found]
     chosen = None if choice.place is None else written[choice.place]
     found = [one for one in written if one is not None]
@@ -120,7 +135,7 @@ def _found(
         with context.failures.part("the formula could not be said when it was found"):
             on_formula(chosen.formula)
     recommended = None if choice.place is None else choice.found[choice.place]
-    network, history = _final(context, state, recommended, structural=structure.complete)
+    network, history = _final(context, state, recommended, reference, structural=structure.complete)
     if combined is not None:
         network = combined.model(network)
     interrupted = state.stop is StopReason.INTERRUPTED
@@ -133,18 +148,49 @@ def _found(
         **metrics.of_network(data, network, history),
         **numbers,
         **_run_facts(context, model, reason, state.stop),
+        **_cross_validation(context, reference, network, chosen),
     }
     symbolic, formula = (None, None) if chosen is None else (chosen.model, chosen.formula)
     return Result(network, symbolic, formula, history, data, facts, found, failures=context.failures)
 
 
-def _final(context: Context, state: Networks, chosen: Finding | None, *, structural: bool) -> tuple[KAN, History]:
-    """As :func:`final_network`; if no network can be trained, the network of the formula."""
+def _reference(context: Context) -> Reference | None:
+    """The sum of smooth functions that everything is compared with; None where there is none."""
+    with context.failures.part("no sum of smooth functions could be fitted to compare with"):
+        return fit_reference(context)
+    return None
+
+
+def _final(
+    context: Context, state: Networks, chosen: Finding | None, reference: Reference | None, *, structural: bool
+) -> tuple[KAN, History]:
+    """The network of a run: as :func:`final_network`, unless the rows favour the reference.
+
+    If no network can be trained, that of the formula.
+    """
+    if reference is not None:
+        smooth = reference.model, History(reason=f"the best fit of {described(reference.choice.fit)}")
+        with context.failures.part("no spline network could be trained", "the sum of smooth functions is"):
+            if not _worth_refining(context, state, reference, structural):
+                return smooth
+            network, history = final_network(context, state, chosen, structural=structural)
+            return (network, history) if surpasses(context, reference, network) else smooth
+        return smooth
     if chosen is None:
         return final_network(context, state, None, structural=structural)
     with context.failures.part("no spline network could be trained", "that of the formula stands in its place"):
         return final_network(context, state, chosen, structural=structural)
     return chosen.model, History(reason="the network was made of the formula")
+
+
+def _worth_refining(context: Context, state: Networks, reference: Reference, structural: bool) -> bool:
+    """Whether a network of the search comes so near to the reference that more training may surpass it."""
+    if structural:
+        return True
+    errors = [one.error for one in state.trained]
+    own = context.relative(errors_of(context.data.y[reference.rows, 0], reference.predictions)["rmse"])
+    # A finer grid and all rows rarely make more of a network than this. A round number.
+    return bool(errors) and min(errors) < 1.5 * own
 
 
 @dataclass(frozen=True)
@@ -164,21 +210,72 @@ class _Choice:
     reason: str
 
 
-def _choose(context: Context, structure: Structure, state: Networks) -> _Choice:
+def _choose(context: Context, structure: Structure, state: Networks, reference: Reference | None) -> _Choice:
     if not state.found:
         return _Choice([], None, False, state.reason)
     # Of laws that leave noise only, the search by structure has chosen the most probable.
     best = structure.law if structure.complete else min(state.found, key=lambda finding: finding.score)
     assert best is not None
-    place = next(n for n, one in enumerate(state.found) if one is best)
     complete, reason = structure.complete, state.reason
     if complete and surprises(metrics.test_error(context.data, best), best.error):
         complete, reason = False, "a formula leaves nothing to explain on the rows it was fitted to"
+    if reference is not None:
+        judged = _judged(context, reference, state.found, best)
+        if judged is None:
+            return _Choice(list(state.found), None, False, _NOT_NEAR)
+        complete, best = complete and judged is best, judged
+    place = next(n for n, one in enumerate(state.found) if one is best)
     found = list(state.found)
     kept = "the constants of both may differ in their last digits"
     with context.failures.part("the network could not be fitted to the simplified formula", kept):
         found[place] = context.stages.run("network of the formula", lambda: findings.matched(context, best))
     return _Choice(found, place, complete, reason)
+
+
+_NOT_NEAR = "no formula predicts about as well as the network in cross-validation"
+
+
+def _judged(context: Context, reference: Reference, found: list[Finding], best: Finding) -> Finding | None:
+    """The formula that the rows favour if it comes near the reference; None if none does.
+
+    With validation rows the choice stays as it was made, by errors on rows that no constant was fitted to.
+    """
+    judged = []
+    for one in [best] if len(context.data.validation) else found:
+        with context.failures.part("a formula could not be judged by leave-one-out", "it is not recommended"):
+            judged.append(judge(context, reference, one))
+    for one in sorted(judged, key=lambda one: one.length):
+        if comes_near(context, reference, one):
+            return one.finding
+    if len(context.data.validation):
+        others = [judge(context, reference, one) for one in found if one is not best]
+        near = [one for one in sorted(others, key=lambda one: one.length) if comes_near(context, reference, one)]
+        return near[0].finding if near else None
+    return None
+
+
+def _cross_validation(
+    context: Context, reference: Reference | None, network: KAN, chosen: Finding | None
+) -> dict[str, object]:
+    """Errors on rows that were not fitted, where the table has no test rows, and those of the reference."""
+    if reference is None:
+        return {}
+    facts: dict[str, object] = {"cross_validation": reference.facts(context.data)}
+    if len(context.data.test):
+        return facts
+    y = context.data.y[reference.rows, 0]
+    if network is reference.model:
+        own = errors_of(y, reference.predictions)
+        facts |= {"network_rmse": own["rmse"], "network_r2": own["r2"], "network_standard_error": own["standard_error"]}
+    if chosen is not None:
+        with context.failures.part("the error of the formula by leave-one-out could not be computed"):
+            own = errors_of(y, loo_predictions(chosen.formula, context.data, reference.rows))
+            facts |= {
+                "formula_rmse": own["rmse"],
+                "formula_r2": own["r2"],
+                "formula_standard_error": own["standard_error"],
+            }
+    return facts
 
 
 def _in_columns_of(combined: Combined | None, finding: Finding, context: Context) -> Finding | None:

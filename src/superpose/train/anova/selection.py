@@ -85,6 +85,7 @@ class AnovaChoice:
         predictions: ``[M]``, those of ``fit`` in the target's units.
         tried: all candidates.
         suspicious: rows that have little weight in a robust fit; empty otherwise.
+        fits: of all candidates, to all rows.
     """
 
     fit: AnovaMixture
@@ -93,6 +94,11 @@ class AnovaChoice:
     predictions: Tensor
     tried: list[Tried] = field(repr=False)
     suspicious: Tensor
+    fits: dict[AnovaSettings, AnovaFit] = field(repr=False)
+
+    def single(self, one: Tried) -> AnovaMixture:
+        """The fit of one candidate to all rows."""
+        return AnovaMixture(((1.0, self.fits[one.settings]),))
 
 
 def choose_anova(
@@ -131,7 +137,7 @@ def choose_anova(
     main, few = mixture.main, torch.empty(0, dtype=torch.long)
     if main.settings.robust and main.weights is not None:
         few = search.all[main.weights < _LITTLE]
-    return AnovaChoice(mixture, best, search.rows, predictions, search.tried, few)
+    return AnovaChoice(mixture, best, search.rows, predictions, search.tried, few, search.fits)
 
 
 # The weight of a row whose residual is about 4.5 deviations, with 3 degrees of freedom.

@@ -1,0 +1,289 @@
+"""What every network and formula of a run has to come near: a sum of smooth functions, judged by cross-validation.
+
+It needs no luck with starts, and says from the same rows how far a straight line, a sum of curves and interactions of
+two columns carry. A network or a formula that the rows do not favour over it is not handed out in its place.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from superpose.data import Dataset
+from superpose.data.sampling import evenly
+from superpose.data.splitting import folds
+from superpose.deadline import Deadline
+from superpose.formulas import selection
+from superpose.formulas.expressions.constants import ConstantFit, jacobian_of
+from superpose.formulas.expressions.formula import Formula
+from superpose.formulas.recommendation import Finding
+from superpose.nn.model import KAN
+from superpose.tasks.regression import findings
+from superpose.tasks.regression.context import Context
+from superpose.train.anova import AnovaChoice, AnovaMixture, choose_anova, network_of
+from superpose.train.anova.selection import Tried
+
+
+@dataclass(frozen=True)
+class ReferenceRules:
+    """Constants of the comparison. Round numbers, looked at on the tables of docs/trust.md.
+
+    Attributes:
+        time: share of the time limit for the reference.
+        rows: that it is fitted to at most; what smooth sums can learn, so many rows say.
+        folds: of the cross-validation.
+        few: with fewer rows the folds are dealt out twice.
+        sure: standard errors of the paired difference by which a network must be better to take its place.
+        near: a formula may err by as many standard errors more, since it can be read,
+        more: or by this share of the squared error.
+        margin: share of each column's range beyond the rows in which formulas and networks must be plausible.
+        plausible: ranges of the target beyond its own that a prediction there may reach.
+        points: at which that is tried.
+    """
+
+    time: float = 0.2
+    rows: int = 4000
+    folds: int = 5
+    few: int = 60
+    sure: float = 1.0
+    near: float = 1.0
+    more: float = 0.1
+    margin: float = 0.05
+    plausible: float = 3.0
+    points: int = 2000
+
+
+RULES = ReferenceRules()
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The chosen sum of functions.
+
+    Attributes:
+        choice: what was tried.
+        model: the network that computes it.
+        rows: ``[n]``, those of cross-validation, in ascending order.
+        predictions: ``[n]``, for each row by fits to others, in the target's units.
+        log: whether errors are those of the target's logarithm.
+        folds: their number.
+    """
+
+    choice: AnovaChoice
+    model: KAN
+    rows: Tensor
+    predictions: Tensor
+    log: bool
+    folds: int
+
+    def losses(self, y: Tensor, predictions: Tensor) -> Tensor:
+        """Squared errors ``[n]``; of the logarithms if these are fitted, and infinite where there is none."""
+        if self.log:
+            logs = torch.where(predictions > 0, predictions, torch.nan).log()
+            return (logs - y.log()).square().nan_to_num(nan=math.inf)
+        return (predictions - y).square().nan_to_num(nan=math.inf)
+
+    def facts(self, data: Dataset) -> dict[str, Any]:
+        """The errors, ready for JSON."""
+        return errors_of(data.y[self.rows, 0], self.predictions) | {
+            "folds": self.folds,
+            "rows": len(self.rows),
+            "functions": described(self.choice.fit),
+            "constants": round(self.choice.fit.effective, 1),
+            "suspicious_rows": self.choice.suspicious.tolist(),
+        }
+
+
+def errors_of(y: Tensor, predictions: Tensor) -> dict[str, float]:
+    """Root mean squared error with its standard error, and R², of predictions ``[n]``."""
+    squares = (predictions - y).square()
+    mean, count = float(squares.mean()), len(squares)
+    rmse = math.sqrt(mean)
+    spread = float(squares.std()) / math.sqrt(count) if count > 1 else 0.0
+    variance = float((y - y.mean()).square().mean())
+    return {
+        "rmse": rmse,
+        "standard_error": spread / (2 * rmse) if rmse > 0 else 0.0,
+        "r2": 1 - mean / variance if variance > 0 else 0.0,
+    }
+
+
+def described(fit: AnovaMixture) -> str:
+    """What a sum of functions consists of, in words."""
+    settings = [one.settings for _, one in fit.parts]
+    what = "straight lines"
+    if any(one.curves for one in settings):
+        what = "curves of single columns"
+    if any(one.interactions for one in settings):
+        what += " and products of two columns' curves"
+    if fit.settings.log_columns:
+        what += ", some of logarithms of the columns"
+    if fit.settings.log_target:
+        what += ", of the target's logarithm"
+    return what
+
+
+def fit_reference(context: Context) -> Reference | None:
+    """The reference of a run; None where there is more than one target, or the form of the network is given."""
+    options, data = context.options, context.data
+    if data.n_targets != 1 or options.shape != "auto" or options.optimizer != "lm" or options.linear:
+        return None
+    rows = torch.cat([data.train, data.validation]).sort().values
+    if len(rows) < 3:
+        return None
+    some = replace(data, train=rows[evenly(len(rows), RULES.rows)], validation=rows[:0])
+    count = min(options.cv or RULES.folds, len(some.train))
+    rounds = 1 if options.cv or len(rows) >= RULES.few or data.order is not None else 2
+    parts = [part for number in range(rounds) for part in folds(some, count, options.seed + number)]
+    late = Deadline(min(RULES.time * options.time_limit, context.deadline.left())).passed
+    choice = choose_anova(data.x, data.y[:, 0], parts, weights=data.weights, late=late)
+    choice = _plausible(context, choice)
+    places, inverse = choice.rows.unique(return_inverse=True)
+    sums = torch.zeros(len(places), dtype=data.y.dtype).index_add_(0, inverse, choice.predictions)
+    mean = sums / torch.bincount(inverse)
+    model = network_of(choice.fit, data.feature_names, data.target_names)
+    found = Reference(choice, model, places, mean, choice.fit.settings.log_target, count)
+    facts = errors_of(data.y[places, 0], mean)
+    context.tell(f"{described(choice.fit)}: R² {facts['r2']:.3f} in cross-validation of {count} folds")
+    return found
+
+
+def _plausible(context: Context, choice: AnovaChoice) -> AnovaChoice:
+    """The choice if its values about the rows are plausible; or else the straight line."""
+    if is_plausible(context.data, choice.fit.predict):
+        return choice
+    lines = [one for one in choice.tried if not (one.settings.curves or one.settings.log_target)]
+    if not lines:
+        return choice
+    line = min(lines, key=lambda one: one.mean_loss)
+    return replace(
+        choice, fit=choice.single(line), chosen=line, rows=line.rows, predictions=line.predictions
+    )
+
+
+def is_plausible(data: Dataset, predict: Any) -> bool:
+    """Whether predictions on the rows and a little beside them are finite and not far beyond the target's range.
+
+    Args:
+        predict: from ``[N, d]`` to ``[N]``.
+    """
+    generator = torch.Generator().manual_seed(0)
+    some = data.x[evenly(len(data.x), RULES.points)]
+    extent = some.amax(0) - some.amin(0)
+    times = max(1, RULES.points // len(some))
+    moved = some.repeat(times, 1)
+    moved = moved + RULES.margin * extent * (2 * torch.rand(moved.shape, generator=generator, dtype=moved.dtype) - 1)
+    # Columns that have one sign keep it: a logarithm or a root beyond zero is no fault of a formula.
+    low, high = some.amin(0), some.amax(0)
+    moved = torch.where(low > 0, moved.maximum(low * 0.5), moved)
+    moved = torch.where(high < 0, moved.minimum(high * 0.5), moved)
+    with torch.no_grad():
+        values = predict(torch.cat([some, moved]))
+    least, most = float(data.y.min()), float(data.y.max())
+    room = RULES.plausible * (most - least)
+    return bool(values.isfinite().all()) and least - room <= float(values.min()) and float(values.max()) <= most + room
+
+
+def lines_of(context: Context, reference: Reference) -> list[Finding]:
+    """The straight lines, and power laws and exponentials where logarithms were taken, as formulas."""
+    found, data = [], context.data
+    seen: list[Tried] = []
+    for one in sorted(reference.choice.tried, key=lambda one: one.mean_loss):
+        variables = one.settings.log_target, one.settings.log_columns
+        if one.settings.curves or any(
+            variables == (other.settings.log_target, other.settings.log_columns) for other in seen
+        ):
+            continue
+        seen.append(one)
+        model = network_of(reference.choice.single(one), data.feature_names, data.target_names)
+        finding = findings.admitted(context, Formula.of(model, data, time_limit=2.0), model)
+        if finding is not None:
+            found.append(finding)
+    return found
+
+
+def loo_predictions(formula: Formula, data: Dataset, rows: Tensor) -> Tensor:
+    """Leave-one-out predictions ``[n]`` of a formula's constants, its form being given.
+
+    To first order in the constants, a row's residual by the others is its own divided by one minus its leverage.
+    """
+    x, y = data.x[rows], data.y[rows, 0]
+    problem = ConstantFit(formula.symbols, x, y, formula.splines)
+    _, slots, values, model = problem.parameterised(formula.expressions[0])
+    fitted = model(values)
+    if not slots:
+        return fitted
+    jacobian = jacobian_of(model, values)
+    if not bool(jacobian.isfinite().all()):
+        return torch.full_like(y, math.inf)
+    q, _ = torch.linalg.qr(jacobian / jacobian.square().sum(0).sqrt().clamp(min=1e-300))
+    leverage = q.square().sum(1).clamp(max=_MOST_LEVERAGE)
+    return y - (y - fitted) / (1 - leverage)
+
+
+# A row that alone determines a constant has no leave-one-out residual; this keeps it finite.
+_MOST_LEVERAGE = 0.99
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A formula, judged by leave-one-out.
+
+    Attributes:
+        finding: the formula.
+        losses: ``[n]`` of the rows of the reference.
+        length: description length; less is better.
+    """
+
+    finding: Finding
+    losses: Tensor
+    length: float
+
+
+def judge(context: Context, reference: Reference, finding: Finding) -> Judged:
+    """How a formula does on the rows of the reference, each predicted by the others."""
+    data, rows = context.data, reference.rows
+    y = data.y[rows, 0]
+    losses = reference.losses(y, loo_predictions(finding.formula, data, rows))
+    scale = float((y.log() if reference.log else y).var(correction=0))
+    floor = selection.FLOORS.exact**2
+    deviance = len(rows) * math.log(max(float(losses.mean()) / scale, floor)) if scale > 0 else 0.0
+    nodes = selection.size(finding.formula.complexity, splines=len(finding.formula.splines))
+    # Leave-one-out has counted the constants already.
+    length = selection.description_length(deviance, nodes, 0, len(rows))
+    return Judged(finding, losses, length if math.isfinite(length) else math.inf)
+
+
+def comes_near(context: Context, reference: Reference, judged: Judged) -> bool:
+    """Whether a formula predicts about as well as the reference, and plausibly beside the rows."""
+    formula, y = judged.finding.formula, context.data.y[reference.rows, 0]
+    if not is_plausible(context.data, lambda x: formula.torch(x)[:, 0]):
+        return False
+    own = reference.losses(y, reference.predictions)
+    # Its form was chosen among many by the same rows.
+    nodes = selection.size(formula.complexity, splines=len(formula.splines))
+    losses = judged.losses * math.exp(min(nodes / len(y), 50.0))
+    difference = losses - own
+    if not bool(difference.isfinite().all()):
+        return False
+    error = float(difference.std()) / math.sqrt(len(difference))
+    return float(difference.mean()) <= max(RULES.near * error, RULES.more * float(own.mean()))
+
+
+def surpasses(context: Context, reference: Reference, model: KAN) -> bool:
+    """Whether a network predicts the validation rows better than the reference, by more than chance."""
+    data = context.few
+    rows = torch.isin(reference.rows, data.validation)
+    held = reference.rows[rows]
+    if len(held) < 2 or not is_plausible(data, lambda x: model(x)[:, 0]):
+        return False
+    y = data.y[held, 0]
+    with torch.no_grad():
+        losses = reference.losses(y, model(data.x[held])[:, 0])
+    difference = losses - reference.losses(y, reference.predictions[rows])
+    error = float(difference.std()) / math.sqrt(len(held))
+    return bool(difference.isfinite().all()) and float(difference.mean()) < -RULES.sure * error
