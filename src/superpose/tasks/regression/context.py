@@ -107,7 +107,7 @@ class Context:
 
 
 def _with_validation(data: Dataset, seed: int) -> Dataset:
-    """The table with validation rows for the networks of the search, where nothing was held out because rows are few."""
+    """The table with validation rows for the networks of the search, also where rows are few."""
     if len(data.validation) or len(data.train) < 2 * _FOLDS:
         return data
     train, validation = folds(data, _FOLDS, seed)[-1]

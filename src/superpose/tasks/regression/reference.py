@@ -7,8 +7,9 @@ two columns carry. A network or a formula that the rows do not favour over it is
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -27,6 +28,9 @@ from superpose.tasks.regression.context import Context
 from superpose.train.anova import AnovaChoice, AnovaMixture, choose_anova, network_of
 from superpose.train.anova.selection import Tried
 
+if TYPE_CHECKING:
+    import sympy
+
 
 @dataclass(frozen=True)
 class ReferenceRules:
@@ -40,6 +44,9 @@ class ReferenceRules:
         sure: standard errors of the paired difference by which a network must be better to take its place.
         near: a formula may err by as many standard errors more, since it can be read,
         more: or by this share of the squared error.
+        node: nats that a node of a formula counts against it, summed over the rows: half of what a description length
+            has, since the reference was chosen by the same rows too, among few.
+        gross: deviations beyond which the residual of a robust fit is gross.
         margin: share of each column's range beyond the rows in which formulas and networks must be plausible.
         plausible: ranges of the target beyond its own that a prediction there may reach.
         points: at which that is tried.
@@ -52,6 +59,8 @@ class ReferenceRules:
     sure: float = 1.0
     near: float = 1.0
     more: float = 0.1
+    node: float = 2.0
+    gross: float = 5.0
     margin: float = 0.05
     plausible: float = 3.0
     points: int = 2000
@@ -70,6 +79,7 @@ class Reference:
         rows: ``[n]``, those of cross-validation, in ascending order.
         predictions: ``[n]``, for each row by fits to others, in the target's units.
         log: whether errors are those of the target's logarithm.
+        cut: squared errors above this are gross, and count as much as this; infinite unless gross errors were seen.
         folds: their number.
     """
 
@@ -78,6 +88,7 @@ class Reference:
     rows: Tensor
     predictions: Tensor
     log: bool
+    cut: float
     folds: int
 
     def losses(self, y: Tensor, predictions: Tensor) -> Tensor:
@@ -85,7 +96,8 @@ class Reference:
         if self.log:
             logs = torch.where(predictions > 0, predictions, torch.nan).log()
             return (logs - y.log()).square().nan_to_num(nan=math.inf)
-        return (predictions - y).square().nan_to_num(nan=math.inf)
+        squares = (predictions - y).square().nan_to_num(nan=math.inf)
+        return torch.where(squares.isfinite(), squares.clamp(max=self.cut), squares)
 
     def facts(self, data: Dataset) -> dict[str, Any]:
         """The errors, ready for JSON."""
@@ -136,17 +148,23 @@ def fit_reference(context: Context) -> Reference | None:
     if len(rows) < 3:
         return None
     some = replace(data, train=rows[evenly(len(rows), RULES.rows)], validation=rows[:0])
-    count = min(options.cv or RULES.folds, len(some.train))
-    rounds = 1 if options.cv or len(rows) >= RULES.few or data.order is not None else 2
+    count = min(getattr(options, "cv", None) or RULES.folds, len(some.train))
+    rounds = (
+        1 if getattr(options, "cv", None) or len(rows) >= RULES.few or getattr(data, "order", None) is not None else 2
+    )
     parts = [part for number in range(rounds) for part in folds(some, count, options.seed + number)]
     late = Deadline(min(RULES.time * options.time_limit, context.deadline.left())).passed
-    choice = choose_anova(data.x, data.y[:, 0], parts, weights=data.weights, late=late)
+    choice = choose_anova(data.x, data.y[:, 0], parts, weights=getattr(data, "weights", None), late=late)
     choice = _plausible(context, choice)
-    places, inverse = choice.rows.unique(return_inverse=True)
+    places, inverse = torch.unique(choice.rows, return_inverse=True)
     sums = torch.zeros(len(places), dtype=data.y.dtype).index_add_(0, inverse, choice.predictions)
     mean = sums / torch.bincount(inverse)
     model = network_of(choice.fit, data.feature_names, data.target_names)
-    found = Reference(choice, model, places, mean, choice.fit.settings.log_target, count)
+    settings, cut = choice.fit.settings, math.inf
+    if settings.robust:
+        # The median of squared normal residuals is 0.455 of their variance.
+        cut = RULES.gross**2 * float((mean - data.y[places, 0]).square().median()) / 0.455
+    found = Reference(choice, model, places, mean, settings.log_target, cut, count)
     facts = errors_of(data.y[places, 0], mean)
     context.tell(f"{described(choice.fit)}: R² {facts['r2']:.3f} in cross-validation of {count} folds")
     return found
@@ -160,9 +178,7 @@ def _plausible(context: Context, choice: AnovaChoice) -> AnovaChoice:
     if not lines:
         return choice
     line = min(lines, key=lambda one: one.mean_loss)
-    return replace(
-        choice, fit=choice.single(line), chosen=line, rows=line.rows, predictions=line.predictions
-    )
+    return replace(choice, fit=choice.single(line), chosen=line, rows=line.rows, predictions=line.predictions)
 
 
 def is_plausible(data: Dataset, predict: Any) -> bool:
@@ -199,30 +215,57 @@ def lines_of(context: Context, reference: Reference) -> list[Finding]:
         ):
             continue
         seen.append(one)
-        model = network_of(reference.choice.single(one), data.feature_names, data.target_names)
-        finding = findings.admitted(context, Formula.of(model, data, time_limit=2.0), model)
+        expression = expression_of(reference.choice.single(one), data.feature_names)
+        finding = findings.from_expressions(context, [expression], {})
         if finding is not None:
             found.append(finding)
     return found
 
 
-def loo_predictions(formula: Formula, data: Dataset, rows: Tensor) -> Tensor:
+def expression_of(fit: AnovaMixture, names: Sequence[str]) -> sympy.Expr:
+    """A sum of straight lines as an expression: of logarithms a power law, of the target's alone an exponential."""
+    import sympy
+
+    coefficients, terms, factors = fit.coefficients(), [], []
+    constant = coefficients.constant
+    for name, basis, main in zip(names, fit.bases, coefficients.mains, strict=True):
+        slope, offset = basis.line_of(float(main[0]))
+        column = sympy.Symbol(name, real=True)
+        slope, offset = slope / basis.scale, offset - slope * basis.center / basis.scale
+        constant += offset
+        if basis.log and fit.settings.log_target:
+            factors.append(column ** sympy.Float(slope))
+        else:
+            terms.append(sympy.Float(slope) * (sympy.log(column) if basis.log else column))
+    if not fit.settings.log_target:
+        return sympy.Add(*terms, sympy.Float(constant))
+    return sympy.Mul(sympy.Float(math.exp(constant)), *factors, *([sympy.exp(sympy.Add(*terms))] if terms else []))
+
+
+def loo_predictions(formula: Formula, data: Dataset, rows: Tensor, *, log: bool = False) -> Tensor:
     """Leave-one-out predictions ``[n]`` of a formula's constants, its form being given.
 
     To first order in the constants, a row's residual by the others is its own divided by one minus its leverage.
+
+    Args:
+        log: whether the logarithm of the target is fitted; NaN where the formula is not positive.
     """
     x, y = data.x[rows], data.y[rows, 0]
     problem = ConstantFit(formula.symbols, x, y, formula.splines)
     _, slots, values, model = problem.parameterised(formula.expressions[0])
-    fitted = model(values)
+    fitted: Tensor = model(values)
     if not slots:
         return fitted
     jacobian = jacobian_of(model, values)
+    target = y
+    if log:
+        jacobian, fitted, target = jacobian / fitted[:, None], fitted.log(), y.log()
     if not bool(jacobian.isfinite().all()):
-        return torch.full_like(y, math.inf)
-    q, _ = torch.linalg.qr(jacobian / jacobian.square().sum(0).sqrt().clamp(min=1e-300))
+        return torch.full_like(y, math.nan)
+    q: Tensor = torch.linalg.qr(jacobian / jacobian.square().sum(0).sqrt().clamp(min=1e-300))[0]
     leverage = q.square().sum(1).clamp(max=_MOST_LEVERAGE)
-    return y - (y - fitted) / (1 - leverage)
+    predicted = target - (target - fitted) / (1 - leverage)
+    return predicted.exp() if log else predicted
 
 
 # A row that alone determines a constant has no leave-one-out residual; this keeps it finite.
@@ -248,7 +291,7 @@ def judge(context: Context, reference: Reference, finding: Finding) -> Judged:
     """How a formula does on the rows of the reference, each predicted by the others."""
     data, rows = context.data, reference.rows
     y = data.y[rows, 0]
-    losses = reference.losses(y, loo_predictions(finding.formula, data, rows))
+    losses = reference.losses(y, loo_predictions(finding.formula, data, rows, log=reference.log))
     scale = float((y.log() if reference.log else y).var(correction=0))
     floor = selection.FLOORS.exact**2
     deviance = len(rows) * math.log(max(float(losses.mean()) / scale, floor)) if scale > 0 else 0.0
@@ -258,15 +301,18 @@ def judge(context: Context, reference: Reference, finding: Finding) -> Judged:
     return Judged(finding, losses, length if math.isfinite(length) else math.inf)
 
 
-def comes_near(context: Context, reference: Reference, judged: Judged) -> bool:
-    """Whether a formula predicts about as well as the reference, and plausibly beside the rows."""
+def comes_near(context: Context, reference: Reference, judged: Judged, *, chosen: bool = True) -> bool:
+    """Whether a formula predicts about as well as the reference, and plausibly beside the rows.
+
+    Args:
+        chosen: whether its form was chosen among many by the same rows; that of a straight line was not.
+    """
     formula, y = judged.finding.formula, context.data.y[reference.rows, 0]
     if not is_plausible(context.data, lambda x: formula.torch(x)[:, 0]):
         return False
     own = reference.losses(y, reference.predictions)
-    # Its form was chosen among many by the same rows.
-    nodes = selection.size(formula.complexity, splines=len(formula.splines))
-    losses = judged.losses * math.exp(min(nodes / len(y), 50.0))
+    nodes = selection.size(formula.complexity, splines=len(formula.splines)) if chosen else 0
+    losses = judged.losses * math.exp(min(RULES.node * nodes / len(y), 50.0))
     difference = losses - own
     if not bool(difference.isfinite().all()):
         return False

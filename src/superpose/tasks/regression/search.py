@@ -32,6 +32,7 @@ from superpose.tasks.regression.context import BUDGET, Context, Listener
 from superpose.tasks.regression.networks import Network, Networks, final_network, search_networks
 from superpose.tasks.regression.options import DiscoverOptions
 from superpose.tasks.regression.reference import (
+    Judged,
     Reference,
     comes_near,
     described,
@@ -124,10 +125,12 @@ def _found(
         state = search_networks(context, structure)
     if state.stop is StopReason.INTERRUPTED and not (state.trained or state.found):
         raise KeyboardInterrupt
+    lines: list[Finding] = []
     if reference is not None and options.formula:
         with context.failures.part("straight lines and power laws could not be written as formulas"):
-            state.found += lines_of(context, reference)
-    choice = _choose(context, structure, state, reference)
+            lines = lines_of(context, reference)
+    state.found += lines
+    choice = _choose(context, structure, state, reference, lines)
     written = [_in_columns_of(combined, one, context) for one in choice.found]
     chosen = None if choice.place is None else written[choice.place]
     found = [one for one in written if one is not None]
@@ -210,7 +213,9 @@ class _Choice:
     reason: str
 
 
-def _choose(context: Context, structure: Structure, state: Networks, reference: Reference | None) -> _Choice:
+def _choose(
+    context: Context, structure: Structure, state: Networks, reference: Reference | None, lines: list[Finding]
+) -> _Choice:
     if not state.found:
         return _Choice([], None, False, state.reason)
     # Of laws that leave noise only, the search by structure has chosen the most probable.
@@ -220,7 +225,7 @@ def _choose(context: Context, structure: Structure, state: Networks, reference: 
     if complete and surprises(metrics.test_error(context.data, best), best.error):
         complete, reason = False, "a formula leaves nothing to explain on the rows it was fitted to"
     if reference is not None:
-        judged = _judged(context, reference, state.found, best)
+        judged = _judged(context, reference, state.found, best, lines)
         if judged is None:
             return _Choice(list(state.found), None, False, _NOT_NEAR)
         complete, best = complete and judged is best, judged
@@ -235,22 +240,22 @@ def _choose(context: Context, structure: Structure, state: Networks, reference: 
 _NOT_NEAR = "no formula predicts about as well as the network in cross-validation"
 
 
-def _judged(context: Context, reference: Reference, found: list[Finding], best: Finding) -> Finding | None:
+def _judged(
+    context: Context, reference: Reference, found: list[Finding], best: Finding, lines: list[Finding]
+) -> Finding | None:
     """The formula that the rows favour if it comes near the reference; None if none does.
 
-    With validation rows the choice stays as it was made, by errors on rows that no constant was fitted to.
+    With validation rows the first is the one chosen by errors on them, to which no constant was fitted.
     """
-    judged = []
-    for one in [best] if len(context.data.validation) else found:
+    judged: list[Judged] = []
+    for one in found:
         with context.failures.part("a formula could not be judged by leave-one-out", "it is not recommended"):
             judged.append(judge(context, reference, one))
-    for one in sorted(judged, key=lambda one: one.length):
-        if comes_near(context, reference, one):
-            return one.finding
-    if len(context.data.validation):
-        others = [judge(context, reference, one) for one in found if one is not best]
-        near = [one for one in sorted(others, key=lambda one: one.length) if comes_near(context, reference, one)]
-        return near[0].finding if near else None
+    held_out = len(context.data.validation) > 0
+    for candidate in sorted(judged, key=lambda one: (held_out and one.finding is not best, one.length)):
+        drawn = not any(candidate.finding is line for line in lines)
+        if comes_near(context, reference, candidate, chosen=drawn):
+            return candidate.finding
     return None
 
 
@@ -269,7 +274,7 @@ def _cross_validation(
         facts |= {"network_rmse": own["rmse"], "network_r2": own["r2"], "network_standard_error": own["standard_error"]}
     if chosen is not None:
         with context.failures.part("the error of the formula by leave-one-out could not be computed"):
-            own = errors_of(y, loo_predictions(chosen.formula, context.data, reference.rows))
+            own = errors_of(y, loo_predictions(chosen.formula, context.data, reference.rows, log=reference.log))
             facts |= {
                 "formula_rmse": own["rmse"],
                 "formula_r2": own["r2"],

@@ -67,6 +67,12 @@ class ColumnBasis:
         """The straight line alone."""
         return replace(self, coefficients=self.coefficients[:, :1], roughness=self.roughness[:1])
 
+    def line_of(self, coefficient: float) -> tuple[float, float]:
+        """Slope and offset in ``z`` of a multiple of the first function."""
+        identity, rows = greville(self.knots), self.coefficients[:, 0] * coefficient
+        slope = float((rows[-1] - rows[0]) / (identity[-1] - identity[0]))
+        return slope, float(rows[0]) - slope * float(identity[0])
+
     def variable(self, x: Tensor) -> Tensor:
         """``z [N]`` for values of the column."""
         return ((x.log() if self.log else x) - self.center) / self.scale
@@ -113,7 +119,8 @@ def _curves(centred: Tensor, bend: Tensor) -> tuple[list[Tensor], list[float]]:
     found, vectors = torch.linalg.eigh((inner + inner.mT) / 2)
     vectors = torch.linalg.solve_triangular(root.mT, vectors, upper=True)
     # The first two do not bend: the constant and the straight line.
-    curves, rough = [], []
+    curves: list[Tensor] = []
+    rough: list[float] = []
     for k in range(2, size):
         seen = float((centred @ vectors[:, k]).square().mean())
         if seen < 0.5 or len(curves) == _MOST_CURVES:

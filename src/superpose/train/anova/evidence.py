@@ -123,15 +123,17 @@ class System:
         """The diagonal ``[P]`` of the inverse."""
         if not self.by_rows:
             identity = torch.eye(len(self.precision), dtype=self.precision.dtype)
-            return torch.linalg.solve_triangular(self.factor, identity, upper=False).square().sum(0)
-        half = torch.linalg.solve_triangular(self.factor, self.scaled, upper=False)
+            found: Tensor = torch.linalg.solve_triangular(self.factor, identity, upper=False).square().sum(0)
+            return found
+        half: Tensor = torch.linalg.solve_triangular(self.factor, self.scaled, upper=False)
         return (1 / self.precision - half.square().sum(0)).clamp(min=0)
 
     def quadratic(self, design: Tensor) -> Tensor:
         """``[M]``: ``x A^-1 x`` for each row of ``design [M, P]``."""
         if not self.by_rows:
-            return torch.linalg.solve_triangular(self.factor, design.T, upper=False).square().sum(0)
-        inner = torch.linalg.solve_triangular(self.factor, self.scaled @ design.T, upper=False)
+            found: Tensor = torch.linalg.solve_triangular(self.factor, design.T, upper=False).square().sum(0)
+            return found
+        inner: Tensor = torch.linalg.solve_triangular(self.factor, self.scaled @ design.T, upper=False)
         return ((design.square() / self.precision).sum(1) - inner.square().sum(0)).clamp(min=0)
 
     def log_volume(self) -> float:
@@ -204,11 +206,11 @@ def most_probable(
         start: strengths to begin with, from a fit to similar rows.
     """
     rows = len(y)
-    root = 1 / math.sqrt(rows) if weights is None else (weights / rows).sqrt()[:, None]
-    rooted = design * root
+    root = ((torch.ones_like(y) if weights is None else weights) / rows).sqrt()
+    rooted = design * root[:, None]
     # By rows where these are fewer: the matrix is then the smaller one.
     normal = None if rows < len(penalised.roughness) else rooted.T @ rooted
-    target = y * root if weights is None else y * root[:, 0]
+    target = y * root
     moment, total = rooted.T @ target, float(target @ target)
     strengths = _Strengths(penalised, start)
     begin = RULES.begin if start is None else 1

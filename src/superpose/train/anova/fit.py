@@ -87,8 +87,8 @@ class AnovaFit:
         return self.center + self.scale * (self.design(x) @ self.solution.theta)
 
     def predict(self, x: Tensor) -> Tensor:
-        """The expected target ``[N]`` at rows ``x [N, d]``."""
-        return expected(self.score(x), self.noise, self.settings)
+        """The target ``[N]`` at rows ``x [N, d]``."""
+        return target_of(self.score(x), self.settings)
 
     def deviation(self, x: Tensor) -> Tensor:
         """Standard deviation ``[N]`` of a new row at ``x [N, d]`` from its score: noise and uncertainty of the fit."""
@@ -99,7 +99,7 @@ class AnovaFit:
         """Of all functions, in the score's units."""
         theta, order = self.solution.theta * self.scale, self.settings.order
         sizes = [basis.coefficients.shape[1] for basis in self.bases]
-        mains, start, pairs = list(theta[: sum(sizes)].split(sizes)), sum(sizes), {}
+        mains, start, pairs = list(torch.split(theta[: sum(sizes)], sizes)), sum(sizes), {}
         for i, j in self.pairs:
             shape = min(order, sizes[i]), min(order, sizes[j])
             pairs[i, j] = theta[start : start + shape[0] * shape[1]].view(*shape)
@@ -177,8 +177,8 @@ class AnovaMixture:
         return torch.stack([weight * fit.score(x) for weight, fit in self.parts]).sum(0)
 
     def predict(self, x: Tensor) -> Tensor:
-        """The expected target ``[N]`` at rows ``x [N, d]``."""
-        return expected(self.score(x), self.noise, self.settings)
+        """The target ``[N]`` at rows ``x [N, d]``."""
+        return target_of(self.score(x), self.settings)
 
     def deviation(self, x: Tensor) -> Tensor:
         """Standard deviation ``[N]`` of a new row from its score: noise, uncertainty, and what the parts differ by."""
@@ -209,9 +209,9 @@ class AnovaMixture:
         return Coefficients(constant, mains, pairs)
 
 
-def expected(score: Tensor, noise: float, settings: AnovaSettings) -> Tensor:
-    """The expected target of a score: of a logarithm that is normal, the mean of the log-normal distribution."""
-    return (score + noise**2 / 2).exp() if settings.log_target else score
+def target_of(score: Tensor, settings: AnovaSettings) -> Tensor:
+    """The target of a score. That of a logarithm is the median: the law without its noise, and not the mean."""
+    return score.exp() if settings.log_target else score
 
 
 def column_bases(x: Tensor, settings: AnovaSettings) -> list[ColumnBasis]:
@@ -326,8 +326,7 @@ def _solved(
     weight = torch.ones_like(y) if weights is None else weights
     leverage = weight * (solution.leverage(values) + 1) / rows
     left = (y - values @ solution.theta) / (1 - leverage.clamp(max=_MOST_LEVERAGE))
-    found = AnovaFit(settings, bases, pairs, mean, center, scale, solution, scores, weights)
-    loo = expected(scores - scale * left, found.noise, settings)
+    loo = target_of(scores - scale * left, settings)
     return AnovaFit(settings, bases, pairs, mean, center, scale, solution, loo, weights)
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from superpose.data.scaling import Affine
 from superpose.nn.model import KAN
-from superpose.train.anova.basis import DEGREE, ColumnBasis, greville
+from superpose.train.anova.basis import DEGREE
 from superpose.train.anova.fit import AnovaFit, AnovaMixture, Coefficients
 
 # Products are left out while the variance of all that are left out is below this share of the noise's: no error shows.
@@ -55,7 +55,7 @@ def network_of(fit: AnovaFit | AnovaMixture, feature_names: Sequence[str], targe
             _freeze(model, place + 1)
         if fit.settings.log_target:
             last = len(widths) - 2
-            model.layer(last).set_symbolic({(0, 0): ("exp", (1.0, fit.noise**2 / 2, 1.0, 0.0))})
+            model.layer(last).set_symbolic({(0, 0): ("exp", (1.0, 0.0, 1.0, 0.0))})
             _freeze(model, last)
     return model
 
@@ -126,16 +126,9 @@ def _set_layer(
         layer.mask[i, o] = True
         added = coefficients.constant if (i, o) == (strongest, 0) else 0.0
         if len(one) == 1 or not bool(one[1:].any()):
-            slope, offset = _line(basis, float(one[0]))
+            slope, offset = basis.line_of(float(one[0]))
             symbolic[i, o] = ("x", (1.0, 0.0, slope, offset + added))
         else:
             rows = basis.coefficients[:, : len(one)] @ one
             layer.coefficients[i, : len(rows), o] = rows + added
     layer.set_symbolic(symbolic, dict.fromkeys(symbolic, "ab"))
-
-
-def _line(basis: ColumnBasis, coefficient: float) -> tuple[float, float]:
-    """Slope and offset in ``z`` of a multiple of the first basis function."""
-    identity, rows = greville(basis.knots), basis.coefficients[:, 0] * coefficient
-    slope = float((rows[-1] - rows[0]) / (identity[-1] - identity[0]))
-    return slope, float(rows[0] - slope * identity[0])

@@ -21,8 +21,10 @@ class SelectionRules:
     """Constants of the choice. Looked at on 22 tables of R's datasets and SRBench's black-box sets.
 
     Attributes:
-        tie: of candidates whose loss is within this many standard errors (of the paired difference) of the least, the
-            simplest is taken. Little, because the standard error of a few rows is large. A round number.
+        doubt: rows for each degree of complexity: a candidate weighs ``exp(-doubt * degree / N)`` before its errors are
+            known, since with few rows complex ones look good by luck. Of 0, 30 and 60, 30 predicted best.
+        power: the weight of a candidate is ``(mean squared error)^(-power * N)``: half of what it would be were the
+            squared errors known. Of 1/2, 1/4 and 1/8, 1/4 predicted best.
         decade: a column is tried in logarithms where its largest value is more than this many times its smallest.
         sure: standard errors by which the logarithm of the target must be more probable.
         worse: by how much its squared error in the target's own units may be larger then.
@@ -34,7 +36,8 @@ class SelectionRules:
         most_gross: more than this share of rows are no outliers but another distribution.
     """
 
-    tie: float = 0.25
+    doubt: float = 30.0
+    power: float = 0.25
     decade: float = 10.0
     sure: float = 2.0
     worse: float = 1.1
@@ -122,11 +125,11 @@ def choose_anova(
     variables = search.variables(log_target)
     for structure in (_STRUCTURES[0], _STRUCTURES[2]):
         for one in variables:
-            search.judge(replace(structure, **one))
+            search.judge(one.of(structure))
     best = search.best()
-    chosen = {"log_target": best.settings.log_target, "log_columns": best.settings.log_columns}
+    chosen = Variables(best.settings.log_target, best.settings.log_columns)
     for structure in _STRUCTURES:
-        search.judge(replace(structure, **chosen))
+        search.judge(chosen.of(structure))
     best = search.best()
     if search.has_gross_errors(best):
         search.judge(replace(best.settings, robust=True))
@@ -154,8 +157,22 @@ _STRUCTURES = (
 )
 
 
-def _complexity(settings: AnovaSettings) -> tuple[bool, bool, bool, bool, bool]:
-    return settings.interactions, settings.curves, settings.log_target, settings.robust, bool(settings.log_columns)
+def _degree(settings: AnovaSettings) -> int:
+    """Of complexity: one for curves, one more for interactions, and as many again where each column has a strength."""
+    shape = settings.curves + settings.interactions
+    return shape + settings.relevance * max(1, 2 * shape - (shape > 1) * 2)
+
+
+@dataclass(frozen=True)
+class Variables:
+    """Whether the target and which columns are taken by their logarithms."""
+
+    log_target: bool
+    log_columns: tuple[int, ...]
+
+    def of(self, settings: AnovaSettings) -> AnovaSettings:
+        """Settings in these variables."""
+        return replace(settings, log_target=self.log_target, log_columns=self.log_columns)
 
 
 class _Selection:
@@ -165,16 +182,16 @@ class _Selection:
         self.x, self.y, self.folds, self.weights, self.late = x, y, folds, weights, late
         self.tried: list[Tried] = []
         self.fits: dict[AnovaSettings, AnovaFit] = {}
-        self.all = torch.cat([torch.cat(fold) for fold in folds]).unique()
+        self.all = torch.unique(torch.cat([torch.cat(fold) for fold in folds]))
         self.made: dict[tuple[int, tuple[int, ...]], list[ColumnBasis]] = {}
         self.rows = torch.cat([test for _, test in folds])
-        train = torch.cat([train for train, _ in folds]).unique()
+        train = torch.unique(torch.cat([train for train, _ in folds]))
         self.spread = float(y[train].var()) if len(train) > 1 else 1.0
         self.positive = bool((y > 0).all())
         low, high = y.quantile(torch.tensor([0.05, 0.95], dtype=y.dtype)).tolist()
         self.decades = self.positive and high > RULES.decades * max(low, 1e-300)
 
-    def variables(self, log_target: bool | None) -> list[dict[str, object]]:
+    def variables(self, log_target: bool | None) -> list[Variables]:
         """Variables to try: the columns and the target, or their logarithms."""
         x = self.x
         logs = tuple(
@@ -184,7 +201,7 @@ class _Selection:
         )
         targets = [log_target] if log_target is not None else [False, True] if self.positive else [False]
         columns: list[tuple[int, ...]] = [(), logs] if logs else [()]
-        return [{"log_target": t, "log_columns": c} for t, c in itertools.product(targets, columns)]
+        return [Variables(t, c) for t, c in itertools.product(targets, columns)]
 
     def judge(self, settings: AnovaSettings) -> None:
         """Cross-validate a candidate, unless it was or the time is over."""
@@ -230,14 +247,19 @@ class _Selection:
     def _range(self) -> float:
         return float(self.y.max() - self.y.min())
 
+    def log_weight(self, one: Tried) -> float:
+        """Logarithm of a candidate's weight: by its errors, and by its complexity."""
+        rows = len(self.all)
+        return -RULES.power * rows * math.log(max(one.mean_loss, 1e-300)) - RULES.doubt * _degree(one.settings) / rows
+
     def best(self) -> Tried:
-        """The simplest candidate near the best; among variables, by density and by loss."""
+        """The candidate that weighs most; the target's logarithm by density and by loss."""
         plain = [one for one in self.tried if not one.settings.log_target] or self.tried
-        first = _simplest(plain)
+        first = max(plain, key=self.log_weight)
         logarithms = [one for one in self.tried if one.settings.log_target]
         if not logarithms or len(plain) == len(self.tried) or plain is self.tried:
             return first
-        second = _simplest(logarithms)
+        second = max(logarithms, key=self.log_weight)
         gain = second.density - first.density
         error = float(gain.std()) / math.sqrt(len(gain)) if len(gain) > 1 else math.inf
         allowed = RULES.worse_over_decades if self.decades else RULES.worse
@@ -247,9 +269,8 @@ class _Selection:
     def weighed(self, best: Tried) -> list[tuple[float, Tried]]:
         """The candidates in the variables of the best with their weights, the best first, and none without weight.
 
-        Under normal residuals the weight of a candidate is the likelihood of its cross-validated errors, ``s^-N`` with
-        ``s`` their root mean square (pseudo-Bayesian model averaging; Y. Yao et al., *Using stacking to average
-        Bayesian predictive distributions*, 2018).
+        Pseudo-Bayesian model averaging (Y. Yao et al., *Using stacking to average Bayesian predictive distributions*,
+        2018), with a prior against complexity.
         """
         alike = [
             one
@@ -260,9 +281,7 @@ class _Selection:
                 for name in ("log_target", "log_columns", "robust")
             )
         ]
-        logs = [
-            -0.5 * len(self.all) * math.log(max(one.mean_loss, 1e-300) / max(best.mean_loss, 1e-300)) for one in alike
-        ]
+        logs = [self.log_weight(one) for one in alike]
         top = max(logs)
         weights = [math.exp(log - top) for log in logs]
         kept = [(w, one) for w, one in zip(weights, alike, strict=True) if w > RULES.weight * sum(weights)]
@@ -274,20 +293,6 @@ class _Selection:
         error = (best.predictions - self.y[best.rows]).abs()
         share = float((error > RULES.gross * _deviation(error)).double().mean())
         return 0 < share <= RULES.most_gross
-
-
-def _simplest(tried: Sequence[Tried]) -> Tried:
-    least = min(tried, key=lambda one: one.mean_loss)
-    near = [one for one in tried if _near(one, least)]
-    return min(near, key=lambda one: (_complexity(one.settings), one.mean_loss))
-
-
-def _near(one: Tried, least: Tried) -> bool:
-    if one is least:
-        return True
-    difference = one.loss - least.loss
-    error = float(difference.std()) / math.sqrt(len(difference)) if len(difference) > 1 else 0.0
-    return float(difference.mean()) <= RULES.tie * error
 
 
 def _deviation(error: Tensor) -> float:
