@@ -145,7 +145,9 @@ def fit_reference(context: Context) -> Reference | None:
     if data.n_targets != 1 or options.shape != "auto" or options.optimizer != "lm" or options.linear:
         return None
     rows = torch.cat([data.train, data.validation]).sort().values
-    if len(rows) < 3:
+    sizes = torch.cat([data.x_scale.scale, data.y_scale.scale])
+    # Squares of numbers beyond are no doubles, and laws are found among them without a comparison.
+    if len(rows) < 3 or not bool(((sizes > 1e-100) & (sizes < 1e100)).all()):
         return None
     some = replace(data, train=rows[evenly(len(rows), RULES.rows)], validation=rows[:0])
     count = min(getattr(options, "cv", None) or RULES.folds, len(some.train))
