@@ -12,6 +12,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src"
 EXAMPLES = ROOT / "examples"
+# The shares that large tables hold out by themselves, for small ones.
+HELD_OUT = {"validation": 0.15, "test": 0.15}
 
 
 def run_python(*arguments: str, timeout: float = 120.0) -> subprocess.CompletedProcess[str]:

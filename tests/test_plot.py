@@ -399,11 +399,12 @@ def test_a_wide_offset_leaves_its_digits_in_pictures_of_float32_models() -> None
 def test_parity_tells_the_error_of_its_rows() -> None:
     measured = torch.tensor([[1.0], [2.0], [4.0], [7.0]])
     figure = plot.parity(measured, [1.3, 1.7, 4.3, 6.7], name="v_$m$")
-    assert {"RMSE 0.3", "measured v_$m$", "predicted v_$m$"} <= set(words(figure))
+    assert {"RMSE 0.3, R² 0.9829", "measured v_$m$", "predicted v_$m$"} <= set(words(figure))
     drawn = artist(figure, "points")
     assert drawn.get_xdata().tolist() == [1, 2, 4, 7]
     figure = plot.parity([1.0, 2.0], [1.5, float("nan")], name="v")
     assert {"RMSE 0.5", "network, 2 rows, 1 not finite left out"} <= set(words(figure))
+    assert "RMSE 1, R² 0" in words(plot.parity([0.0, 2.0, 9.0], [1.0, 1.0, 1.0], weights=[2.0, 2.0, 1e-30]))
     for bad in ([1.0], [[1.0, 2.0]]):
         with pytest.raises(OptionError) as caught:
             plot.parity([1.0, 2.0], bad, name="v")

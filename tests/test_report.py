@@ -16,7 +16,7 @@ from xml.etree import ElementTree
 import pytest
 import torch
 
-from helpers import is_one_sentence
+from helpers import HELD_OUT, is_one_sentence
 from superpose import plot, report
 from superpose.data import Affine, Dataset
 from superpose.errors import FileError, OptionError
@@ -74,6 +74,7 @@ def result(
         feature_names=names,
         target_names=targets,
         source=source,
+        **HELD_OUT,
     )
     without_formula = "formula" in changes and changes["formula"] is None
     model = KAN([len(names), 1, len(targets)], feature_names=names, target_names=targets)

@@ -38,7 +38,7 @@ def test_fit_writes_every_file_and_says_what_it_found(
     assert printed.err == ""
     lines = printed.out.splitlines()
     assert lines[0] == f"f = {Formula.of(symbolic_model())}"
-    assert "6 rows held out" in lines[1]
+    assert "RMSE on all 40 rows, as none was held out" in lines[1]
     assert "'name'" not in lines[2] and "name" in lines[2]
     assert lines[3].startswith("written to out/table-f")
     written = folder / "out" / "table-f"
@@ -118,6 +118,8 @@ def test_without_a_formula(asked: list[Any], capsys: pytest.CaptureFixture[str])
         ("--linear x --linear y", "linear", ("x", "y")),
         ("--combine x/y", "combine", ("x/y",)),
         ("", "parameters", None),
+        ("", "cv", None),
+        ("--cv 5", "cv", 5),
     ],
 )
 def test_each_option_reaches_the_search(asked: list[Any], unwritten: None, line: str, name: str, value: object) -> None:
@@ -135,8 +137,8 @@ def test_the_seed_deals_the_rows(asked: list[Any], unwritten: None, monkeypatch:
 
     monkeypatch.setattr(search, "discover", watched)
     for seed in (0, 1):
-        assert run(f"{FIT} --seed {seed}") == 0
-        assert seen[seed] == superpose.read_csv("table.csv", target="f", seed=seed).test.tolist()
+        assert run(f"{FIT} --seed {seed} --test-share 0.2") == 0
+        assert seen[seed] == superpose.read_csv("table.csv", target="f", test=0.2, seed=seed).test.tolist()
 
 
 @pytest.mark.parametrize(

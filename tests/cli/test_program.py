@@ -38,7 +38,8 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
             "TABLE --target NAME --features A,B --out DIR --shape auto|5,1 --grid N --degree K "
             "--optimizer lm|lbfgs|adamw --time-limit SECONDS --seed N --no-formula --parameters N --json --quiet "
             "--resume --all-columns "
-            "--task --head --library --linear --combine",
+            "--task --head --library --linear --combine --test FILE --test-share SHARE "
+            "--cv K --split random|time:COLUMN|group:COLUMN --weights COLUMN --sigma COLUMN",
         ),
         (
             "compare",

@@ -232,7 +232,8 @@ BROKEN_TABLES: list[tuple[str, str | bytes, str, dict[str, Any]]] = [
     ("constant feature", "x,y,f\n" + "".join(f"1,{i},{i * i}\n" for i in range(20)),
      "the feature 'x' is constant, 1 in every row", {"features": ["x", "y"]}),
     ("only constants", "x,f\n" + "".join(f"1,{i}\n" for i in range(20)), "has no feature", {}),
-    ("too few rows", table_text(rows=9), "has 9 rows; at least 10 are needed", {}),
+    ("too few rows", table_text(rows=2), "has 2 rows; at least 3 are needed", {}),
+    ("one row", table_text(rows=1), "has 1 row; at least 3 are needed", {}),
     ("mixed decimals", changed(7, "1,5;2;3.5", table_text(delimiter=";")),
      "line 7: '1,5' and '0.0' on line 2 mix decimal commas and decimal points", {}),
     ("thousands", changed(7, "1;2;1,234,567.5", table_text(delimiter=";")),
@@ -373,7 +374,7 @@ def nan_at(array: numpy.ndarray, row: int, column: int, value: float) -> numpy.n
         (X, Y * 0, "target 'y' is constant, 0 in every row"),
         (0.1 + 0.2 * (X > 0) - 0.2 * (X > 0), Y, "feature 'x1' is constant"),
         (X, numpy.eye(20)[0], "target 'y' is constant on all 14 training rows"),
-        (X[:9], Y[:9], "has 9 rows; at least 10"),
+        (X[:2], Y[:2], "has 2 rows; at least 3"),
         (pandas.DataFrame(X, index=range(20, 40)), pandas.Series(Y), "different row labels"),
         (pandas.DataFrame(X, columns=["a", "y"]), Y, "two columns are named 'y'"),
     ],
@@ -381,7 +382,7 @@ def nan_at(array: numpy.ndarray, row: int, column: int, value: float) -> numpy.n
 def test_arrays_that_do_not_fit_are_refused(x: Any, y: Any, expected: str) -> None:
     # Seed 0 holds row 0 out, the only one in which the nearly constant target differs.
     with pytest.raises(DataError, match=expected) as caught:
-        Dataset.from_arrays(x, y, seed=0)
+        Dataset.from_arrays(x, y, validation=0.15, test=0.15, seed=0)
     assert is_one_sentence(str(caught.value))
 
 
@@ -433,7 +434,7 @@ def test_the_split_deals_out_every_row_once(rows: int, validation: float, test: 
 
 
 def test_another_seed_gives_another_split() -> None:
-    splits = {tuple(Dataset.from_arrays(X, Y, seed=seed).test.tolist()) for seed in range(20)}
+    splits = {tuple(Dataset.from_arrays(X, Y, test=0.15, seed=seed).test.tolist()) for seed in range(20)}
     assert len(splits) > 15
 
 
@@ -454,7 +455,7 @@ def test_scaled_features_fill_the_interval_and_scaled_targets_are_standard(value
 
 
 def test_scaling_in_ordinary_numbers() -> None:
-    data = Dataset.from_arrays(X, Y, seed=3)
+    data = Dataset.from_arrays(X, Y, test=0.15, seed=3)
     scaled = data.x_scale.apply(data.x)
     assert torch.allclose(scaled.amin(dim=0), torch.tensor(-1.0, dtype=torch.float64), atol=1e-14)
     assert torch.allclose(scaled.amax(dim=0), torch.tensor(1.0, dtype=torch.float64), atol=1e-14)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from helpers import is_one_sentence
+from helpers import HELD_OUT, is_one_sentence
 from superpose.data import Dataset
 from superpose.data.sampling import training_sample
 from superpose.edit import fix, refit, release, suggest
@@ -24,7 +24,7 @@ def random(*shape: int, seed: int = 0) -> Tensor:
 
 def table() -> Dataset:
     x = random(200, 2)
-    return Dataset.from_arrays(x, torch.exp(torch.sin(2 * x[:, :1]) + x[:, 1:] ** 2))
+    return Dataset.from_arrays(x, torch.exp(torch.sin(2 * x[:, :1]) + x[:, 1:] ** 2), **HELD_OUT)
 
 
 def network(seed: int = 0) -> KAN:

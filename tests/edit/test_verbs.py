@@ -12,7 +12,7 @@ import torch
 from test_edges import frozen as parts_of
 from test_edges import network, random, same, table
 
-from helpers import is_one_sentence
+from helpers import HELD_OUT, is_one_sentence
 from superpose import plot
 from superpose.data import Dataset
 from superpose.edit import compare, fix, linear, merge, prune, refit, release, remove, replace
@@ -140,7 +140,7 @@ def test_replace_fits_one_edge_to_the_targets_and_nothing_else() -> None:
 def test_constants_may_be_given_in_the_units_of_the_table() -> None:
     generator = torch.Generator().manual_seed(0)
     t = 300 + 50 * torch.rand(100, 1, generator=generator, dtype=torch.float64)
-    data = Dataset.from_arrays(t, 5e3 * torch.exp(-0.02 * t) + 7, feature_names=["t"])
+    data = Dataset.from_arrays(t, 5e3 * torch.exp(-0.02 * t) + 7, feature_names=["t"], **HELD_OUT)
     model = KAN([1, 1], seed=0)
     model.set_scaling(data.x_scale, data.y_scale)
     model.feature_names = ("t",)
@@ -163,7 +163,7 @@ def test_removing_an_edge_leaves_its_mean() -> None:
 
 def test_a_column_is_made_linear() -> None:
     x = random(300, 2)
-    data = Dataset.from_arrays(x, 3 * x[:, 0] + torch.sin(3 * x[:, 1]), feature_names=["m", "t"])
+    data = Dataset.from_arrays(x, 3 * x[:, 0] + torch.sin(3 * x[:, 1]), feature_names=["m", "t"], **HELD_OUT)
     model = KAN([2, 1], seed=0)
     fit(model, data, grids=(5, 10), steps=20)
     straight = linear(model, data, "m")

@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from helpers import EXAMPLES, is_one_sentence
+from helpers import EXAMPLES, HELD_OUT, is_one_sentence
 from superpose.data import Dataset, read_csv
 from superpose.errors import DataError, OptionError, ShapeError
 from superpose.nn import KAN
@@ -34,7 +34,7 @@ def table(count: int = 150, noise: float = 0.0, outputs: int = 1, seed: int = 0)
     x = random(count, 2, seed=seed)
     y = torch.stack([torch.sin(2 * x[:, 0]) + x[:, 1] ** 2, x[:, 0] - x[:, 1], x.prod(1)], -1)[:, :outputs]
     y = y + noise * torch.randn(y.shape, generator=torch.Generator().manual_seed(seed + 1), dtype=DOUBLE)
-    return Dataset.from_arrays(x, y, seed=seed)
+    return Dataset.from_arrays(x, y, seed=seed, **HELD_OUT)
 
 
 def rmse(model: KAN, data: Dataset, split: Any) -> float:

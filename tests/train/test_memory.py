@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from helpers import is_one_sentence
+from helpers import HELD_OUT, is_one_sentence
 from superpose.data import Affine, Dataset
 from superpose.errors import DataError, OptionError, ShapeError
 from superpose.nn import KAN
@@ -181,7 +181,7 @@ def test_five_peaks_stay_without_a_memory_if_nothing_reaches_across() -> None:
 
 def test_the_state_is_kept_that_is_best_on_new_data_and_memory_together() -> None:
     first, second = phase(-1, 0.5, noise=0.0), phase(-0.5, 1, noise=0.0, seed=1)
-    contrary = Dataset.from_arrays(second.x, second.y + 1)
+    contrary = Dataset.from_arrays(second.x, second.y + 1, **HELD_OUT)
     model = plain([1, 1], grid_size=8)
     memory = show(model, first)
     count = len(contrary.rows("train")[0])

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from helpers import is_one_sentence
+from helpers import HELD_OUT, is_one_sentence
 from superpose.data import Dataset
 from superpose.errors import DataError, OptionError
 from superpose.stopping import StopReason
@@ -27,7 +27,7 @@ def points(count: int, inputs: int, seed: int = 0) -> Tensor:
 def product(count: int = 400, noise: float = 0.0) -> Dataset:
     x = points(count, 2)
     y = x.prod(1) + noise * torch.randn(count, generator=torch.Generator().manual_seed(9), dtype=DOUBLE)
-    return Dataset.from_arrays(x, y)
+    return Dataset.from_arrays(x, y, **HELD_OUT)
 
 
 # Steps and not seconds end these searches: at the same place on every machine.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from superpose.choices import HEADS
 from superpose.cli import parsing
-from superpose.cli.job import Job, Listener, limits
+from superpose.cli.job import LATER, Job, Listener, limits
 from superpose.cli.time_plan import TimePlan
 from superpose.errors import OptionError
 
@@ -24,7 +24,9 @@ class ClassificationJob(Job):
     @staticmethod
     def parsed(options: dict[str, Any]) -> dict[str, Any]:
         """What was typed as the options of a classifier."""
-        made = {name: value for name, value in options.items() if name not in ("optimizer", "parameters", "time_limit")}
+        made = {name: value for name, value in options.items() if name not in ("optimizer", *LATER)}
+        if options["cv"] is not None:
+            raise OptionError("--cv is for numbers; classes are judged on rows that are held out, so leave it out")
         if options["optimizer"] != "lm":
             raise OptionError("--optimizer is for numbers; a classifier is trained by Fisher scoring, so leave it out")
         if {"functions", "linear", "combine"} & options.keys():
@@ -43,7 +45,9 @@ class ClassificationJob(Job):
         plan.loaded()
         options = ClassifyOptions(**self.options)
         soft = options.head in ("sigmoid", "gaussian") and _holds_shares(self.table, self.target)
-        data = read_classification(self.table, target=self.target, features=self.features, soft=soft, seed=options.seed)
+        data = read_classification(
+            self.table, target=self.target, features=self.features, soft=soft, seed=options.seed, **self.rows
+        )
         deadline = plan.search(options.time_limit)
         return classify(data, options, listener=listener, deadline=deadline, checkpoint=checkpoint), options
 
@@ -56,7 +60,8 @@ class ClassificationJob(Job):
 
     def lines(self, result: Classification, summary: dict[str, Any]) -> Iterator[str]:
         """The boundaries, and how often the formula and the network are right."""
-        rows = len(result.data.test)
+        from superpose.tasks.result import evaluation_rows
+
         parts = [f"network {summary['network_accuracy']:.2%} (cross-entropy {summary['network_cross_entropy']:.3g})"]
         if result.formula is not None:
             for boundary in summary["boundaries"]:
@@ -64,7 +69,7 @@ class ClassificationJob(Job):
             entropy = f"cross-entropy {summary['formula_cross_entropy']:.3g}"
             parts.insert(0, f"formula {summary['formula_accuracy']:.2%} ({entropy})")
         usual = f"always saying {summary['majority_class']} {summary['majority_accuracy']:.2%}"
-        yield f"right on {rows} rows held out for the test: {', '.join(parts)}, {usual}"
+        yield f"right on {evaluation_rows(result.data)}: {', '.join(parts)}, {usual}"
         if len(summary["features_used"]) < len(summary["features"]):
             yield (
                 f"columns used: {', '.join(summary['features_used'])}; a network of all columns is right on "

@@ -92,10 +92,12 @@ def show_front(rows: Sequence[Mapping[str, Any]], recommendation: str | None, er
         _front_grid(rows, error, heading)
     elif len(rows) > 1:
         width = max(8, len(heading))
-        print(f"  nodes  {heading:<{width}}  formula")
+        more = "R²      " if "r2" in rows[0] else ""
+        print(f"  nodes  {heading:<{width}}  {more}formula")
         for row in rows:
             mark = "*" if row["recommended"] else " "
-            line = f"{mark} {row['complexity']:5}  {figure(row[error]):<{width}}  {row['formula']}"
+            share = f"{r2(row['r2']):<8}" if more else ""
+            line = f"{mark} {row['complexity']:5}  {figure(row[error]):<{width}}  {share}{row['formula']}"
             print(line if len(line) <= _WIDTH else f"{line[: _WIDTH - 3]}...")
     if recommendation:
         print(f"{'* ' if len(rows) > 1 else ''}{recommendation}")
@@ -113,12 +115,16 @@ def _front_grid(rows: Sequence[Mapping[str, Any]], error: str, heading: str) -> 
     grid.add_column("", min_width=1)
     grid.add_column("nodes", justify="right", min_width=5)
     grid.add_column(heading, min_width=width)
+    more = 8 if "r2" in rows[0] else 0
+    if more:
+        grid.add_column("R²", min_width=6)
     # What the others and the space between the columns leave; rich would take from all of them.
-    left = max(len("formula"), console.width - 1 - 5 - width - 13)
+    left = max(len("formula"), console.width - 1 - 5 - width - more - 13)
     grid.add_column("formula", no_wrap=True, overflow="ellipsis", max_width=left)
     for row in rows:
         best = bool(row["recommended"])
-        cells = ("*" if best else "", str(row["complexity"]), figure(row[error]), str(row["formula"]))
+        shares = [r2(row["r2"])] if more else []
+        cells = ("*" if best else "", str(row["complexity"]), figure(row[error]), *shares, str(row["formula"]))
         grid.add_row(*(Text(cell) for cell in cells), style="bold" if best else "")
     console.print(grid)
 
@@ -140,3 +146,22 @@ def figure(value: float | None) -> str:
     ('0.0123', '-')
     """
     return "-" if value is None or not math.isfinite(value) else f"{value:.3g}"
+
+
+def error(summary: Mapping[str, Any], what: str) -> str:
+    """An error with its R², where there is one.
+
+    >>> error({"network_rmse": 0.012345, "network_r2": 0.99987}, "network")
+    '0.0123 (R² 0.9999)'
+    """
+    rmse, share = figure(summary[f"{what}_rmse"]), r2(summary.get(f"{what}_r2"))
+    return rmse if share == "-" else f"{rmse} (R² {share})"
+
+
+def r2(value: float | None) -> str:
+    """A coefficient of determination of four digits, and a dash for one that is missing or not finite.
+
+    >>> r2(0.99987), r2(None)
+    ('0.9999', '-')
+    """
+    return "-" if value is None or not math.isfinite(value) else f"{value:.4g}"

@@ -10,7 +10,7 @@ import typer
 from superpose.choices import HEADS, OPTIMIZERS
 from superpose.cli import parsing
 from superpose.cli.classification_job import ClassificationJob
-from superpose.cli.job import Job
+from superpose.cli.job import Job, row_options
 from superpose.cli.regression_job import RegressionJob
 from superpose.errors import OptionError
 
@@ -33,6 +33,37 @@ def command(
             help="The columns to learn from; all that hold numbers if left out. Names that hold "
             "commas go in double quotes, or one to each --features.",
         ),
+    ] = None,
+    test: Annotated[
+        str | None,
+        typer.Option("--test", metavar="FILE", help="A table of its own with the same columns, for the test."),
+    ] = None,
+    test_share: Annotated[
+        str | None,
+        typer.Option(
+            "--test-share",
+            metavar="SHARE",
+            help="The share of the rows that is held out for the test; 0.15 from 300 rows on if left out, else none.",
+        ),
+    ] = None,
+    split: Annotated[
+        str,
+        typer.Option(
+            "--split",
+            metavar="random|time:COLUMN|group:COLUMN",
+            help="How rows are held out: at random, the last ones in time, or whole groups.",
+        ),
+    ] = "random",
+    cv: Annotated[
+        str | None,
+        typer.Option("--cv", metavar="K", help="Folds of the cross-validation that estimates errors."),
+    ] = None,
+    weights: Annotated[
+        str | None, typer.Option("--weights", metavar="COLUMN", help="How much each row counts; no feature then.")
+    ] = None,
+    sigma: Annotated[
+        str | None,
+        typer.Option("--sigma", metavar="COLUMN", help="The error bar of each row; it counts 1 / sigma^2 then."),
     ] = None,
     out: Annotated[
         str | None,
@@ -119,7 +150,9 @@ def command(
         "combine": parsing.names("--combine", combine),
     }
     options |= {name: tuple(value) for name, value in forms.items() if value is not None}
+    rows = {"test": test, "test_share": test_share, "split": split, "weights": weights, "sigma": sigma}
     learner = _TASKS[parsing.one_of("--task", task, tuple(_TASKS))]
-    options = learner.parsed(options | {"head": head, "parameters": parameters, "time_limit": time_limit})
+    more = {"head": head, "parameters": parameters, "time_limit": time_limit, "cv": cv}
+    options = learner.parsed(options | more)
     folder = parsing.folder("--out", out, parsing.default_folder(table, target))
-    return learner(table, target, columns, folder, options, as_json, quiet, resume).run
+    return learner(table, target, columns, row_options(rows), folder, options, as_json, quiet, resume).run

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from superpose.cli import console, parsing
 from superpose.cli.time_plan import TimePlan
+from superpose.data.options import SplitRule
+from superpose.errors import OptionError
 
 if TYPE_CHECKING:
     from superpose.checkpoint import Checkpoint
@@ -24,8 +26,33 @@ Listener = Callable[[str], None]
 CHECKPOINT = "checkpoint"
 _GO_ON = "the same command with --resume goes on where it was"
 
+# Options that are text or None until the task checks them.
+LATER = ("parameters", "time_limit", "cv")
 # A generous limit that keeps a slip of the finger from asking for all of the memory.
 _MAX_PARAMETERS = 10**9
+
+
+def row_options(typed: dict[str, str | None]) -> dict[str, Any]:
+    """What was typed on rows as the options of a data set.
+
+    Raises:
+        OptionError: for a share or a rule that makes no sense, or two options that exclude each other.
+    """
+    for first, second, why in (
+        ("test", "test_share", "both say which rows are for the test"),
+        ("weights", "sigma", "both say how much each row counts"),
+    ):
+        if typed[first] is not None and typed[second] is not None:
+            names = " and ".join(f"--{name.replace('_', '-')}" for name in (first, second))
+            raise OptionError(f"{names} {why}; give one of them")
+    for name in ("test", "weights", "sigma"):
+        if not (typed[name] or "left out").strip():
+            raise OptionError(f"--{name} is empty; name a {'file' if name == 'test' else 'column'}, or leave it out")
+    SplitRule.read(typed["split"], "--split")
+    made: dict[str, Any] = {name: value for name in ("test", "split", "weights", "sigma") if (value := typed[name])}
+    if typed["test_share"] is not None:
+        made["test"] = parsing.share("--test-share", typed["test_share"])
+    return made
 
 
 def limits(options: dict[str, Any]) -> dict[str, Any]:
@@ -45,6 +72,7 @@ class Job(ABC):
     table: str
     target: str
     features: list[str] | None
+    rows: dict[str, Any]
     folder: Path
     options: dict[str, Any]
     as_json: bool
@@ -64,6 +92,10 @@ class Job(ABC):
         self, listener: Listener | None, announce: Listener, plan: TimePlan, checkpoint: Checkpoint
     ) -> tuple[Any, Any]:
         """The result, and the options that it was found with; ``announce`` takes the headline once it is known."""
+
+    def settings(self, options: Any) -> dict[str, Any]:
+        """The options of the run, for the report."""
+        return asdict(options) | self.rows
 
     @abstractmethod
     def headline(self, result: Any) -> str:
@@ -110,16 +142,16 @@ class Job(ABC):
                 self._print(result, summary, announced)
         with console.progress(self.quiet, "drawing the pictures"):
             written = report.write(
-                result, self.folder, settings=asdict(options), deadline=plan.files(options.time_limit)
+                result, self.folder, settings=self.settings(options), deadline=plan.files(options.time_limit)
             )
         if not summary.get("interrupted"):
             checkpoint.remove()
         if self.as_json:
             # What failed while the files were written is known only now.
-            more = {"warnings": result.failures.sentences, "resumed": checkpoint.resumed}
+            more = {"warnings": result.warnings, "resumed": checkpoint.resumed}
             print(json.dumps(summary | more, allow_nan=False))
             return
-        console.show_warnings(result.failures.sentences)
+        console.show_warnings(result.warnings)
         if self.resume and not checkpoint.resumed:
             print(f"there was nothing to resume in {self.folder}; the run began anew")
         if not checkpoint.empty:

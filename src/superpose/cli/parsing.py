@@ -50,6 +50,17 @@ def seconds(option: str, text: str) -> float:
     return value
 
 
+def share(option: str, text: str) -> float:
+    """A share of the rows, from 0 up to below 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < 1:
+        raise OptionError(f"{option} is {quoted(text)} and must be a share of the rows, from 0 up to below 1")
+    return value
+
+
 def one_of(option: str, text: str, known: Sequence[str]) -> str:
     if text not in known:
         choices = f"{', '.join(known)}{nearest(text, known)}"

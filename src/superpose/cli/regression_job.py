@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from superpose.cli import console
-from superpose.cli.job import Job, Listener, limits
+from superpose.cli import console, parsing
+from superpose.cli.job import LATER, Job, Listener, limits
 from superpose.cli.time_plan import TimePlan
 from superpose.errors import OptionError
 
@@ -16,13 +16,17 @@ if TYPE_CHECKING:
     from superpose.tasks.regression import Result
 
 
+# More than the rows of any table leave one row out at a time.
+_MAX_FOLDS = 10**9
+
+
 class RegressionJob(Job):
     """``superpose fit``: a number is learnt."""
 
     @staticmethod
     def parsed(options: dict[str, Any]) -> dict[str, Any]:
         """What was typed as the options of :func:`superpose.discover`."""
-        made = {name: value for name, value in options.items() if name not in ("head", "parameters", "time_limit")}
+        made = {name: value for name, value in options.items() if name not in ("head", *LATER)}
         if options["head"] is not None:
             raise OptionError("--head is for classes; add --task classification, or leave it out")
         chosen = made["shape"] != "auto" or made["grid_size"] is not None or made["optimizer"] != "lm"
@@ -31,6 +35,8 @@ class RegressionJob(Job):
                 "--parameters limits the search for a network; it needs --no-formula, and no --shape, --grid or "
                 "--optimizer"
             )
+        if options["cv"] is not None:
+            made["cv"] = parsing.whole("--cv", options["cv"], 2, _MAX_FOLDS)
         return made | limits(options)
 
     def learn(
@@ -42,7 +48,7 @@ class RegressionJob(Job):
 
         plan.loaded()
         options = DiscoverOptions(**self.options)
-        data = read_csv(self.table, target=self.target, features=self.features, seed=options.seed)
+        data = read_csv(self.table, target=self.target, features=self.features, seed=options.seed, **self.rows)
 
         def on_formula(formula: Formula) -> None:
             announce(f"{self.target} = {formula}")
@@ -61,10 +67,13 @@ class RegressionJob(Job):
 
     def lines(self, result: Result, summary: dict[str, Any]) -> Iterator[str]:
         """How far the formula and the network err."""
-        errors = f"network error {console.figure(summary['network_rmse'])}"
+        from superpose.tasks.result import evaluation_rows
+
+        errors = f"network error {console.error(summary, 'network')}"
         if result.formula is not None:
-            errors = f"formula error {console.figure(summary['formula_rmse'])}, {errors}"
+            errors = f"formula error {console.error(summary, 'formula')}, {errors}"
+        kind = "RMSE" if result.data.weights is None else "weighted RMSE"
         yield (
-            f"{errors}: RMSE on {len(result.data.test)} rows held out for the test, where {self.target} has "
+            f"{errors}: {kind} on {evaluation_rows(result.data)}, where {self.target} has "
             f"a standard deviation of {console.figure(summary['target_std'])}"
         )

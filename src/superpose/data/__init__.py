@@ -9,12 +9,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from superpose.data.dataset import Affine, Dataset, Split, read_csv, read_features
+    from superpose.data.dataset import Affine, Dataset, RowOptions, Split, read_csv, read_features
     from superpose.data.screening import Screening, screen, with_features
 
 _HOME = {
     "Affine": "dataset",
     "Dataset": "dataset",
+    "RowOptions": "options",
     "Screening": "screening",
     "Split": "dataset",
     "read_csv": "dataset",
@@ -23,7 +24,17 @@ _HOME = {
     "with_features": "screening",
 }
 
-__all__ = ["Affine", "Dataset", "Screening", "Split", "read_csv", "read_features", "screen", "with_features"]
+__all__ = [
+    "Affine",
+    "Dataset",
+    "RowOptions",
+    "Screening",
+    "Split",
+    "read_csv",
+    "read_features",
+    "screen",
+    "with_features",
+]
 
 
 def __getattr__(name: str) -> Any:

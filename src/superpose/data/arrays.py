@@ -17,16 +17,25 @@ from superpose.errors import DataError, OptionError
 from superpose.messages import counted, quoted
 
 
-def root_mean_square(values: torch.Tensor) -> float:
+def root_mean_square(values: torch.Tensor, weights: torch.Tensor | None = None) -> float:
     """That of all entries, also of numbers whose squares are no doubles; NaN if one is NaN, or there are none.
+
+    Args:
+        values: ``[N]`` or ``[N, n]``.
+        weights: ``[N]``, positive, of the rows; equal if None.
 
     >>> root_mean_square(torch.tensor([3e200, -4e200], dtype=torch.float64))
     3.5355339059327374e+200
+    >>> root_mean_square(torch.tensor([0.0, 2.0]), weights=torch.tensor([3.0, 1.0]))
+    1.0
     """
     largest = float(values.abs().amax()) if values.numel() else float("nan")
     if not 0 < largest < float("inf"):
         return largest
-    return float((values / largest).square().mean().sqrt()) * largest
+    squares = (values / largest).square()
+    if weights is not None:
+        squares = (weights / weights.sum()) @ squares.reshape(len(values), -1)
+    return float(squares.mean().sqrt()) * largest
 
 
 def is_frame(value: Any) -> bool:
@@ -52,15 +61,15 @@ def feature_matrix(value: Any, what: str = "x") -> FloatArray:
     return array
 
 
-def target_matrix(value: Any, n_rows: int) -> FloatArray:
+def target_matrix(value: Any, n_rows: int, what: str = "y") -> FloatArray:
     """Return targets as [N, n_targets]; a flat list of N, and a single row of N, is one column."""
-    array = real_array(value, "y")
+    array = real_array(value, what)
     shape = list(array.shape)
     if shape in ([n_rows], [1, n_rows]):
         array = array.reshape(-1, 1)
     if array.ndim != 2 or len(array) != n_rows or array.size == 0:
         raise DataError(
-            f"y has shape {shape}, but x has {counted(n_rows, 'row')}; "
+            f"{what} has shape {shape}, but x has {counted(n_rows, 'row')}; "
             f"y needs shape [{n_rows}], or [{n_rows}, targets] for several targets"
         )
     return array

@@ -3,7 +3,7 @@
 >>> import superpose
 >>> x = [[0.1 * row, 0.01 * row * row] for row in range(20)]
 >>> y = [first + second for first, second in x]
->>> data = superpose.Dataset.from_arrays(x, y, feature_names=["time", "height"], seed=0)
+>>> data = superpose.Dataset.from_arrays(x, y, feature_names=["time", "height"], validation=0.15, test=0.15, seed=0)
 >>> data.n_rows, data.feature_names, data.target_names
 (20, ('time', 'height'), ('y',))
 >>> len(data.train), len(data.validation), len(data.test)
@@ -16,37 +16,39 @@ sentence that names the file, the column and the row.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Unpack
 
-import numpy
 import torch
 from torch import Tensor
 
 from superpose.data.arrays import (
-    chosen_names,
     column_names,
     feature_matrix,
     is_frame,
     refuse_different_rows,
+    root_mean_square,
     target_matrix,
 )
+from superpose.data.columns import as_tensor, choose, features_in_place
+from superpose.data.division import divide
+from superpose.data.held_out_table import read_test, repeated_rows, test_columns
+from superpose.data.options import RowOptions, SplitRule, check_names, dividing_columns, weighing_columns
 from superpose.data.reading import read_table
-from superpose.data.scaling import Affine, is_constant, mean_and_deviation, ranges, standard_scale
-from superpose.data.splitting import split_rows
-from superpose.data.tables import REMARK, FloatArray, Table, table_from_frame
+from superpose.data.scaling import Affine, mean_and_deviation, ranges, standard_scale
+from superpose.data.splitting import HOLD_OUT
+from superpose.data.tables import REMARK, Table, table_from_frame
 from superpose.errors import DataError, OptionError
 from superpose.messages import counted, listed, quoted
 
 if TYPE_CHECKING:
     import pandas
 
-__all__ = ["Affine", "Dataset", "read_csv", "read_features"]
+__all__ = ["Affine", "Dataset", "RowOptions", "read_csv", "read_features"]
 
 Split: TypeAlias = Literal["train", "validation", "test", "all"]
 
-_MIN_ROWS = 10
 # What a notebook shows of a table, as pandas' own head() and its usual number of columns.
 _SHOWN_ROWS, _SHOWN_COLUMNS = 5, 20
 
@@ -71,9 +73,10 @@ class Dataset:
     validation: Tensor
     test: Tensor
     x_scale: Affine
-    """Middle and half of each feature's range over all rows, so that scaled features lie in [-1, 1]."""
+    """Middle and half of each feature's range, so that scaled features lie in [-1, 1]: over all rows, except those of a
+    test table or, where the split is by time, of the test."""
     y_scale: Affine
-    """Mean and standard deviation of each target over the training rows."""
+    """Mean and standard deviation of each target over the training rows, weighted if these have weights."""
     source: str | None = None
     """Where the numbers came from, for messages."""
     left_out: tuple[str, ...] = ()
@@ -82,10 +85,15 @@ class Dataset:
     """The group of each row, int64 [N], where no group may be divided; None where rows are independent."""
     order: Tensor | None = None
     """The rank of each row's time, int64 [N], where the past predicts the future; equal times share one."""
+    weights: Tensor | None = None
+    """How much each row counts, positive, float64 [N] with mean 1 over the training rows; None for equal rows."""
+    notes: tuple[str, ...] = ()
+    """Sentences on what may be wrong with the split."""
 
     def __repr__(self) -> str:
         parts = ", ".join(f"{len(self._index(split))} {split}" for split in ("train", "validation", "test"))
         more = f", left out: {listed(self.left_out)}" if self.left_out else ""
+        more += ", weighted" if self.weights is not None else ""
         more += f", source: {quoted(self.source, 120)}" if self.source else ""
         return (
             f"Dataset({counted(self.n_rows, 'row')}: {parts}; features: {listed(self.feature_names)}, "
@@ -115,18 +123,23 @@ class Dataset:
         return self.y.shape[1]
 
     @property
+    def evaluation_split(self) -> Split:
+        """The rows that errors are reported on: those of the test, or all where there is no test."""
+        return "test" if len(self.test) else "all"
+
+    @property
     def target_std(self) -> float:
-        """Standard deviation of the first target over the test rows, or over all without any.
+        """Standard deviation of the first target over :attr:`evaluation_split`, weighted if rows are.
 
         It is the RMSE of the best constant prediction: errors are measured against it.
         """
-        rows = self.y[self.test, 0] if len(self.test) else self.y[:, 0]
-        return float(mean_and_deviation(rows[:, None])[1])
+        split = self.evaluation_split
+        return float(mean_and_deviation(self.rows(split)[1][:, :1], self.weights_of(split))[1])
 
     def rows(self, split: Split) -> tuple[Tensor, Tensor]:
         """Return the features and the targets of one split, or of ``"all"`` rows.
 
-        >>> data = Dataset.from_arrays([[float(row)] for row in range(20)], range(20))
+        >>> data = Dataset.from_arrays([[float(row)] for row in range(20)], range(20), validation=0.15)
         >>> x, y = data.rows("validation")
         >>> x.shape, y.shape
         (torch.Size([3, 1]), torch.Size([3, 1]))
@@ -139,6 +152,35 @@ class Dataset:
     def features(self, rows: Tensor) -> Tensor:
         """The features ``[S, n_features]`` of some rows, by their indices, as float64."""
         return self.x[rows].to(torch.float64, memory_format=torch.contiguous_format)
+
+    def weights_of(self, split: Split) -> Tensor | None:
+        """The weights [M] of the rows of one split, or of ``"all"`` rows; None where all count the same."""
+        if self.weights is None or split == "all":
+            return self.weights
+        return self.weights[self._index(split)]
+
+    def rmse(self, predicted: Tensor, split: Split) -> float:
+        """Root mean squared error of predictions [M, n_targets] for the rows of a split, weighted if rows are.
+
+        For several targets the root of the mean over them; NaN if there are no rows.
+        """
+        return root_mean_square(predicted - self.rows(split)[1], self.weights_of(split))
+
+    def r2(self, predicted: Tensor, split: Split) -> float:
+        """Coefficient of determination, 1 - rmse² / variance of the targets on the same rows; weighted if rows are.
+
+        1 for exact predictions, 0 for those as good as the mean of these rows. For several targets the squares of all
+        are summed first. NaN where the targets do not vary, or there are no rows.
+
+        >>> data = Dataset.from_arrays([[0.0], [1.0], [2.0]], [0.0, 1.0, 2.0])
+        >>> data.r2(data.y, "train"), data.r2(torch.ones(3, 1), "train")
+        (1.0, 0.0)
+        """
+        y, weights = self.rows(split)[1], self.weights_of(split)
+        if not len(y):
+            return float("nan")
+        spread = root_mean_square(mean_and_deviation(y, weights)[1])
+        return 1 - (self.rmse(predicted, split) / spread) ** 2 if spread > 0 else float("nan")
 
     def to_frame(self, split: Split = "all") -> pandas.DataFrame:
         """Return one split as a data frame, features first, indexed by row number from 0."""
@@ -163,10 +205,8 @@ class Dataset:
         *,
         feature_names: Sequence[str] | None = None,
         target_names: Sequence[str] | None = None,
-        validation: float = 0.15,
-        test: float = 0.15,
-        seed: int = 0,
         source: str | None = None,
+        **options: Unpack[RowOptions],
     ) -> Dataset:
         """Make a data set of NumPy arrays, tensors, pandas objects or nested lists.
 
@@ -178,10 +218,10 @@ class Dataset:
             Targets, shape [N], [N, n_targets], or a single row [1, N].
         feature_names, target_names
             By default the names of pandas columns, otherwise x1, x2, ... and y, or y1, y2, ...
-        validation, test
-            Shares of the rows that are held out for each.
-        seed
-            Of the split; the same seed gives the same split.
+        source
+            Where the numbers came from, for messages.
+        **options
+            See :class:`RowOptions`. A column of ``x`` that ``split``, ``weights`` or ``sigma`` names is no feature.
 
         Raises
         ------
@@ -203,9 +243,13 @@ reshape(-1, 1) makes it one feature, reshape(1, -1) one row
         targets = target_matrix(y, len(features))
         x_names = column_names(feature_names, x, features.shape[1], "x")
         y_names = column_names(target_names, y, targets.shape[1], "y")
-        columns = tuple(features.T) + tuple(targets.T)
-        table = Table(label, x_names + y_names, columns)
-        return _dataset(table, y_names, x_names, (validation, test, seed), source)
+        check_names("from_arrays", options, ("feature_names", "target_names", "source"))
+        test = read_test(options.get("test"), x_names, y_names)
+        if test is not None:
+            options = RowOptions(**{**options, "test": test})
+        table = Table(label, x_names + y_names, tuple(features.T) + tuple(targets.T))
+        others = (*weighing_columns(options), *dividing_columns(options))
+        return _dataset(table, y_names, [name for name in x_names if name not in others], options, source)
 
     @classmethod
     def from_frame(
@@ -214,10 +258,8 @@ reshape(-1, 1) makes it one feature, reshape(1, -1) one row
         *,
         target: str | Sequence[str],
         features: Sequence[str] | None = None,
-        validation: float = 0.15,
-        test: float = 0.15,
-        seed: int = 0,
         source: str | None = None,
+        **options: Unpack[RowOptions],
     ) -> Dataset:
         """Make a data set of a data frame's columns; :func:`read_csv` tells what is accepted.
 
@@ -234,8 +276,9 @@ reshape(-1, 1) makes it one feature, reshape(1, -1) one row
                 f"from_frame needs a pandas.DataFrame, not a {type(frame).__name__}; "
                 "for arrays use Dataset.from_arrays, for a file superpose.read_csv"
             )
+        check_names("from_frame", options, ("target", "features", "source"))
         table = table_from_frame(frame, source or "the data frame")
-        return _dataset(table, target, features, (validation, test, seed), source)
+        return _dataset(table, target, features, options, source)
 
 
 def read_csv(
@@ -243,9 +286,7 @@ def read_csv(
     *,
     target: str | Sequence[str],
     features: Sequence[str] | None = None,
-    validation: float = 0.15,
-    test: float = 0.15,
-    seed: int = 0,
+    **options: Unpack[RowOptions],
 ) -> Dataset:
     """Read a table with a header: text with any usual delimiter, the same in gzip, or Parquet.
 
@@ -269,8 +310,8 @@ def read_csv(
         The name of the column to be learnt, or several names.
     features
         The names of the columns to learn from, in this order.
-    validation, test, seed
-        As in :meth:`Dataset.from_arrays`.
+    **options
+        See :class:`RowOptions`.
 
     Raises
     ------
@@ -279,6 +320,7 @@ def read_csv(
     DataError
         If the table or one of its columns cannot be used.
     """
+    check_names("read_csv", options, ("target", "features"))
     table = read_table(path)
     if len(table.names) == 1 and table.names[0].startswith("#"):
         raise DataError(f"{table.label} begins with a line that starts with #, {listed(table.names)}; {REMARK}")
@@ -287,7 +329,7 @@ def read_csv(
             f"{table.label} has one column only, {listed(table.names)}; a table needs a target and "
             "at least one feature, held apart by commas, semicolons, tabs, bars or white space"
         )
-    return _dataset(table, target, features, (validation, test, seed), os.fspath(path))
+    return _dataset(table, target, features, options, os.fspath(path))
 
 
 def read_features(table: Any, names: Sequence[str]) -> Tensor:
@@ -322,113 +364,64 @@ def read_features(table: Any, names: Sequence[str]) -> Tensor:
         named = Table("the array", tuple(names), tuple(array.T))
     for name in names:
         named.require(name, "a feature of the model")
-    return _tensor(named.numbers(name) for name in names)
+    return as_tensor(named.numbers(name) for name in names)
 
 
 def _dataset(
     table: Table,
     target: str | Sequence[str],
     features: Sequence[str] | None,
-    split: tuple[float, float, int],
-    source: str | None,
+    options: RowOptions,
+    source: str | None = None,
 ) -> Dataset:
-    """Check the choice of columns and every number in them, then scale and split."""
-    targets = chosen_names(target, "target")
-    for name in targets:
-        table.require(name, "the target")
-    if features is not None:
-        features = chosen_names(features, "features")
-        for name in features:
-            table.require(name, "a feature")
-            if name in targets:
-                raise DataError(
-                    f"{table.label}: column {quoted(name)} is the target and a feature at once; "
-                    "leave it out of the features"
-                )
-    if table.n_rows < _MIN_ROWS:
-        raise DataError(
-            f"{table.label} has {counted(table.n_rows, 'row')}; at least {_MIN_ROWS} are needed "
-            "to train, to validate and to test"
-        )
-    for name in targets:
-        words = [cell for cell in table.columns[table.names.index(name)] if cell] if table.is_label(name) else []
-        if words and not table.is_percent(name):
-            raise DataError(
-                f"{table.label}: the target {quoted(name)} holds text such as {quoted(words[0])} and no numbers; to "
-                "learn its classes use --task classification (in Python read_classification and classify), or "
-                "choose a column of numbers"
-            )
-    y_columns = {name: table.numbers(name) for name in targets}
-    _refuse_constant(table, y_columns, "target", "choose a column that varies")
-    if features is None:
-        x_columns, left_out = _usable_columns(table, exclude=targets)
-    else:
-        x_columns, left_out = {name: table.numbers(name) for name in features}, ()
-        _refuse_constant(table, x_columns, "feature", "leave it out")
-    y = _tensor(y_columns.values())
-    x = _features(table, tuple(x_columns))
-    train, validation, test = split_rows(table, *split)
+    """Check the choice of columns and every number in them, then split and scale."""
+    chosen = choose(
+        table, target, features, never=weighing_columns(options), unless_named=dividing_columns(options),
+        min_rows=HOLD_OUT.min_rows,
+    )  # fmt: skip
+    test = read_test(options.get("test"))
+    rows = divide(table, test, SplitRule.read(options.get("split", "random")), options)
+    parts, weights = rows.parts, rows.weights
+    y = as_tensor(chosen.targets.values())
+    # From here on the table must not be used, but for the places of its rows.
+    x = features_in_place(table, tuple(chosen.features))
+    notes: tuple[str, ...] = ()
+    if test is not None:
+        test_x = as_tensor(test_columns(test, list(chosen.features), "a feature"))
+        test_y = as_tensor(test_columns(test, list(chosen.targets), "the target"))
+        notes = _repeated(table, test, torch.cat([x, y], 1), torch.cat([test_x, test_y], 1))
+        x, y = torch.cat([x, test_x]), torch.cat([y, test_y])
+    # What is not known yet when a model is made has no part in its units.
+    known = x
+    if test is not None or rows.order is not None:
+        known = x[torch.cat([parts.train, parts.validation])]
     return Dataset(
         x=x,
         y=y,
-        feature_names=tuple(x_columns),
-        target_names=targets,
-        train=train,
-        validation=validation,
-        test=test,
-        x_scale=ranges(x),
-        y_scale=standard_scale(table, targets, y[train]),
+        feature_names=tuple(chosen.features),
+        target_names=tuple(chosen.targets),
+        train=parts.train,
+        validation=parts.validation,
+        test=parts.test,
+        x_scale=ranges(known),
+        y_scale=standard_scale(
+            table, tuple(chosen.targets), y[parts.train], None if weights is None else weights[parts.train]
+        ),
         source=source,
-        left_out=left_out,
+        left_out=chosen.left_out,
+        groups=rows.groups,
+        order=rows.order,
+        weights=weights,
+        notes=(*notes, *rows.notes),
     )
 
 
-def _usable_columns(table: Table, exclude: Sequence[str]) -> tuple[dict[str, FloatArray], tuple[str, ...]]:
-    """Return every column that can be learnt from, and the names of those that cannot."""
-    columns: dict[str, FloatArray] = {}
-    left_out: list[str] = []
-    for name in table.names:
-        if name in exclude:
-            continue
-        if table.is_label(name) or is_constant(column := table.numbers(name)):
-            left_out.append(name)
-        else:
-            columns[name] = column
-    if not columns:
-        reason = f"{listed(left_out)} hold no numbers that vary; " if left_out else ""
-        raise DataError(f"{table.label} has no feature beside the target; {reason}add a column of numbers")
-    return columns, tuple(left_out)
-
-
-def _refuse_constant(table: Table, columns: dict[str, FloatArray], role: str, remedy: str) -> None:
-    for name, column in columns.items():
-        if is_constant(column):
-            raise DataError(
-                f"{table.label}: the {role} {quoted(name)} is constant, {column[0] + 0.0:g} in every row; {remedy}"
-            )
-
-
-def _tensor(columns: Iterable[FloatArray]) -> Tensor:
-    return torch.from_numpy(numpy.column_stack([column.astype(numpy.float64, copy=False) for column in columns]))
-
-
-def _features(table: Table, names: Sequence[str]) -> Tensor:
-    """Features ``[N, n]``; in the table's own memory where that is possible, so that a large table is there once.
-
-    The table must not be used afterwards.
-    """
-    columns, storage = [table.numbers(name) for name in names], table.storage
-    owner = storage if storage is None or storage.base is None else storage.base
-    if storage is None or any(column.base is not owner for column in columns):
-        return _tensor(columns)
-    # Columns move towards the front, in their order: none is written over before it has moved.
-    ordered = sorted(range(len(columns)), key=lambda k: _address(columns[k]))
-    for row, k in zip(storage, ordered, strict=False):
-        if _address(row) != _address(columns[k]):
-            row[:] = columns[k]
-    x = torch.from_numpy(storage[: len(columns)]).T
-    return x if ordered == sorted(ordered) else x[:, numpy.argsort(ordered)]
-
-
-def _address(column: FloatArray) -> int:
-    return int(column.__array_interface__["data"][0])
+def _repeated(table: Table, test: Table, rows: Tensor, test_rows: Tensor) -> tuple[str, ...]:
+    """A sentence on the rows of a test table that are in the table to learn from too, if there are any."""
+    found = repeated_rows(rows.numpy(), test_rows.numpy())
+    if not len(found):
+        return ()
+    return (
+        f"{len(found)} of {counted(test.n_rows, 'row')} of {test.label} are in {table.label} too, the first in "
+        f"{test.place(int(found[0]))}, so errors on them say nothing about new rows",
+    )

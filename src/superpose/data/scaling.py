@@ -59,8 +59,8 @@ def ranges(x: Tensor) -> Affine:
     return Affine(center=low + high, scale=high - low)
 
 
-def standard_scale(table: Table, names: tuple[str, ...], y: Tensor) -> Affine:
-    """Mean and standard deviation of each target over the training rows ``y [N, n]``.
+def standard_scale(table: Table, names: tuple[str, ...], y: Tensor, weights: Tensor | None = None) -> Affine:
+    """Mean and standard deviation of each target over the training rows ``y [N, n]``, weighted by ``weights [N]``.
 
     Raises:
         DataError: if a target is constant there.
@@ -71,14 +71,18 @@ def standard_scale(table: Table, names: tuple[str, ...], y: Tensor) -> Affine:
                 f"{table.label}: the target {quoted(name)} is constant on all {len(y)} training "
                 "rows; it varies in too few rows to be learnt, choose another target or add rows"
             )
-    return Affine(*mean_and_deviation(y))
+    return Affine(*mean_and_deviation(y, weights))
 
 
-def mean_and_deviation(y: Tensor) -> tuple[Tensor, Tensor]:
-    """Return mean and population standard deviation of each column, without overflow.
+def mean_and_deviation(y: Tensor, weights: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Return mean and population standard deviation of each column ``y [N, n]``, rows weighted, without overflow.
 
     A column is measured in units of its largest magnitude, so that squares stay in range.
     """
     unit = y.abs().amax(dim=0).clamp_min(_SMALLEST)
     measured = y / unit
-    return measured.mean(dim=0) * unit, measured.std(dim=0, correction=0) * unit
+    if weights is None:
+        return measured.mean(dim=0) * unit, measured.std(dim=0, correction=0) * unit
+    shares = (weights / weights.sum())[:, None]
+    mean = (shares * measured).sum(dim=0)
+    return mean * unit, (shares * (measured - mean).square()).sum(dim=0).sqrt() * unit

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from superpose.data import Dataset, Split
-from superpose.data.arrays import root_mean_square
 from superpose.errors import DataError, OptionError
 from superpose.formulas.expressions.formula import Formula
 from superpose.nn.model import KAN
@@ -128,12 +128,15 @@ def _compared(name: str, model: KAN | Formula, data: Dataset) -> ComparisonRow:
 
 @torch.no_grad()
 def _error(model: KAN | Formula, data: Dataset, split: Split) -> float:
-    x, y = data.rows(split)
+    x = data.rows(split)[0]
     values = model(x.to(model.input_center.device)).double().cpu() if isinstance(model, KAN) else model.torch(x)
-    return root_mean_square(values - y)
+    return data.rmse(values, split)
 
 
 def _cell(value: Any) -> str:
     if value is None:
         return "-"
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        # There is no error on a split without rows.
+        return "-" if math.isnan(value) else f"{value:.3g}"
+    return str(value)

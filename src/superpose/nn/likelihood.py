@@ -176,9 +176,13 @@ class Head:
         between = torch.log(-torch.expm1((below - above).clamp(min=-_MAX_EXPONENT)))
         return -(logsigmoid(above) + logsigmoid(-below) + between)
 
-    def __call__(self, scores: Tensor, y: Tensor) -> Tensor:
-        """The mean of :meth:`losses`: the cross-entropy, in the form that :func:`superpose.fit` takes as ``loss``."""
-        return self.losses(scores, y).mean()
+    def __call__(self, scores: Tensor, y: Tensor, weights: Tensor | None = None) -> Tensor:
+        """The mean of :meth:`losses`: the cross-entropy, in the form that :func:`superpose.fit` takes as ``loss``.
+
+        Rows count by ``weights [N]``, of mean 1.
+        """
+        losses = self.losses(scores, y)
+        return losses.mean() if weights is None else (weights * losses).mean()
 
     def gradient(self, scores: Tensor, y: Tensor) -> Tensor:
         """``[N, n_scores]`` gradients of :meth:`losses` by the scores."""
@@ -221,7 +225,7 @@ class Head:
             return gradient / scores.softmax(-1).clamp(min=_MIN_PROBABILITY).sqrt()
         return gradient / self.hessian_root(scores, y)[:, 0]
 
-    def rescaled(self, scores: Tensor, y: Tensor) -> Head:
+    def rescaled(self, scores: Tensor, y: Tensor, weights: Tensor | None = None) -> Head:
         """This head with the scale of maximum likelihood for the observed ``y``; only ordinal heads change."""
         if self.kind != "ordinal":
             return self
@@ -233,7 +237,7 @@ class Head:
         low, high = math.log(0.02 * gap), math.log(max(4 * error, gap))
         for _ in range(40):
             left, right = low + (high - low) / 3, high - (high - low) / 3
-            values = [float(replace(self, scale=math.exp(end))(scores, y)) for end in (left, right)]
+            values = [float(replace(self, scale=math.exp(end))(scores, y, weights)) for end in (left, right)]
             low, high = (low, right) if values[0] < values[1] else (left, high)
         return replace(self, scale=math.exp((low + high) / 2))
 

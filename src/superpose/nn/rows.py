@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
@@ -28,6 +28,21 @@ def samples(model: KAN, x: Tensor | Dataset) -> Tensor:
             f"but these have shape {tuple(rows.shape)}; pass more rows"
         )
     return rows
+
+
+class ScaledRows(NamedTuple):
+    """Rows in a model's scaled units and dtype, with weights of mean 1 among them, or None where all count the same."""
+
+    x: Tensor
+    y: Tensor
+    weights: Tensor | None = None
+
+
+def weighted_rows(model: KAN, data: Dataset, split: Any = "train") -> ScaledRows:
+    """Inputs, targets and weights of a split."""
+    x, y = scaled_rows(model, data, split)
+    weights = data.weights_of(split)
+    return ScaledRows(x, y, None if weights is None else (weights / weights.mean()).to(y))
 
 
 def scaled_rows(model: KAN, data: Dataset, split: Any = "train") -> tuple[Tensor, Tensor]:

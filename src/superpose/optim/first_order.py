@@ -9,11 +9,25 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from superpose.nn.likelihood import Head
 from superpose.nn.model import KAN
 from superpose.optim.gauss_newton import StepResult
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 Penalty = Callable[[Tensor], Tensor]
+
+
+def mean_loss(loss: Loss | None, prediction: Tensor, y: Tensor, weights: Tensor | None = None) -> Tensor:
+    """What training minimises: the mean squared error where ``loss`` is None, the loss that was given otherwise.
+
+    Args:
+        weights: ``[B]`` of the samples with mean 1, for squared errors and a :class:`~superpose.nn.Head`; other losses
+            have no weights.
+    """
+    if loss is None:
+        squares = (prediction - y).square()
+        return squares.mean() if weights is None else (weights[:, None] * squares).mean()
+    return loss(prediction, y, weights) if isinstance(loss, Head) else loss(prediction, y)
 
 
 def make_lbfgs(parameters: Iterable[nn.Parameter], learning_rate: float, memory: int) -> torch.optim.LBFGS:
@@ -55,22 +69,24 @@ class Objective:
     Attributes:
         model: its parameters are changed.
         x, y: scaled inputs ``[B, n_in]`` and targets ``[B, n_out]``.
-        loss: of (prediction, target).
+        loss: of (prediction, target); the mean squared error if None.
         penalty: of the scaled inputs, or None.
+        weights: of the samples; see :func:`mean_loss`.
     """
 
     model: KAN
     x: Tensor
     y: Tensor
-    loss: Loss
+    loss: Loss | None
     penalty: Penalty | None = None
+    weights: Tensor | None = None
 
     def value(self, rows: Tensor | slice = slice(None)) -> Tensor:
         """The loss on some rows, without the penalty."""
         h = self.x[rows]
         for layer in self.model.layers:
             h = layer(h)
-        return self.loss(h, self.y[rows])
+        return mean_loss(self.loss, h, self.y[rows], None if self.weights is None else self.weights[rows])
 
     def backward(self, rows: Tensor | slice = slice(None)) -> tuple[Tensor, Tensor]:
         """Leave the gradient of loss and penalty in the parameters; returns the loss, and the sum of both."""

@@ -71,6 +71,7 @@ class FisherScoring(DampedGaussNewton):
         y: ``[B, n_scores]`` targets as :meth:`superpose.nn.Head.targets` gives them.
         head: what the outputs are read by.
         penalties: quadratic terms added to half the loss.
+        weights: ``[B]`` weights of the samples with mean 1, or None.
         damping: at the first step, relative to the diagonal of the matrix.
     """
 
@@ -82,9 +83,11 @@ class FisherScoring(DampedGaussNewton):
         head: Head,
         *,
         penalties: Sequence[Quadratic] = (),
+        weights: Tensor | None = None,
         damping: float = DampingRule.start,
     ) -> None:
         self.model, self.x, self.y, self.head = model, x, y, head
+        self.weights = weights
         super().__init__(Parameters(model), penalties, damping)
 
     @torch.no_grad()
@@ -96,14 +99,14 @@ class FisherScoring(DampedGaussNewton):
         return h
 
     def _loss(self) -> float:
-        return float(2 * self.head.losses(self.outputs(), self.y).sum() / self.y.numel())
+        return float(2 * self.head(self.outputs(), self.y, self.weights) * len(self.y) / self.y.numel())
 
     def _equations(self) -> tuple[Tensor, Tensor]:
-        return normal_equations(self.parameters, self.x, self.y, head=self.head)
+        return normal_equations(self.parameters, self.x, self.y, self.weights, self.head)
 
     def rescale(self) -> None:
         """Give the head the scale that suits the present scores best; see :meth:`superpose.nn.Head.rescaled`."""
-        head = self.head.rescaled(self.outputs(), self.y)
+        head = self.head.rescaled(self.outputs(), self.y, self.weights)
         if head != self.head:
             self.head, self._system = head, None
             self.loss = self._loss()

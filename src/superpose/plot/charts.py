@@ -12,6 +12,7 @@ import torch
 
 from superpose.data import Dataset
 from superpose.data.arrays import real_array, root_mean_square
+from superpose.data.scaling import mean_and_deviation
 from superpose.errors import OptionError
 from superpose.messages import counted
 from superpose.plot import canvas, style
@@ -55,10 +56,9 @@ def staircase(history: History) -> Figure:
         axes.set_xlabel("step", size=10, color=style.TEXT)
         axes.set_ylabel("RMSE, scaled target", size=10, color=style.TEXT)
         records = history.records
-        curves = [
-            ("validation", style.VALIDATION_CURVE, [record.validation_loss for record in records]),
-            ("training", style.TRAINING_CURVE, [record.train_loss for record in records]),
-        ]
+        curves = [("training", style.TRAINING_CURVE, [record.train_loss for record in records])]
+        if history.validated:
+            curves.insert(0, ("validation", style.VALIDATION_CURVE, [record.validation_loss for record in records]))
         drawable = [_positive(values) for _, _, values in curves]
         if not any(np.isfinite(values).any() for values in drawable):
             axes.text(0.5, 0.5, "no steps were taken", transform=axes.transAxes, ha="center", color=style.QUIET_TEXT)
@@ -80,10 +80,9 @@ def staircase(history: History) -> Figure:
         canvas.fit_left_labels(axes)
         axes.legend(frameon=False, fontsize=9, loc="best", labelcolor=style.QUIET_TEXT, reverse=True)
         _label_stages(figure, axes, _stages(records))
-        kept = (
-            f"RMSE in the target's units: {history.train_rmse:.3g} on training rows, "
-            f"{history.validation_rmse:.3g} on validation rows"
-        )
+        kept = f"RMSE in the target's units: {history.train_rmse:.3g} on training rows"
+        if history.validated:
+            kept += f", {history.validation_rmse:.3g} on validation rows"
         canvas.heading(axes, "Training", kept)
         return figure
 
@@ -137,8 +136,10 @@ def _label_stages(figure: Figure, axes: Axes, stages: Sequence[_Stage]) -> None:
             )
 
 
-def parity(measured: Any, predicted: Any, *, name: str = "target", model: str = "network") -> Figure:
-    """Draw predictions against measurements, with the root mean square of their differences.
+def parity(
+    measured: Any, predicted: Any, *, name: str = "target", model: str = "network", weights: Any = None
+) -> Figure:
+    """Draw predictions against measurements, with the root mean square of their differences and R².
 
     For a model and a data set the two are ``data.y`` and ``model.predict(data)``.
 
@@ -146,6 +147,7 @@ def parity(measured: Any, predicted: Any, *, name: str = "target", model: str = 
         measured, predicted: arrays, tensors or pandas columns of numbers, ``[N]`` or ``[N, 1]``, in the target's units.
         name: the target's name, for the labels of the axes.
         model: the name of the model, for the title.
+        weights: of the values, positive; all count the same if None.
 
     Raises:
         OptionError: if the two are no columns of the same number of values.
@@ -164,7 +166,7 @@ def parity(measured: Any, predicted: Any, *, name: str = "target", model: str = 
         figure = canvas.figure(4.8, 5.0)
         axes = figure.add_axes((0.17, 0.12, 0.78, 0.75))
         canvas.plain_axes(axes)
-        rmse = root_mean_square(torch.from_numpy(shown[1] - shown[0]))
+        rmse, r2 = _errors(*shown, None if weights is None else _column("weights", weights)[finite])
         low, high = _limits(np.concatenate(shown))
         axes.plot((low, high), (low, high), color=style.QUIET_TEXT, linewidth=1, zorder=2)
         axes.plot(
@@ -183,8 +185,16 @@ def parity(measured: Any, predicted: Any, *, name: str = "target", model: str = 
         axes.set_xlabel(f"measured {label}", size=10, color=style.TEXT, parse_math=False)
         axes.set_ylabel(f"predicted {label}", size=10, color=style.TEXT, parse_math=False)
         missing = f", {lost} not finite left out" if lost else ""
-        canvas.heading(axes, f"RMSE {rmse:.3g}", f"{model}, {counted(x.size, 'row')}{missing}")
+        canvas.heading(axes, f"RMSE {rmse:.3g}{r2}", f"{model}, {counted(x.size, 'row')}{missing}")
         return figure
+
+
+def _errors(measured: np.ndarray, predicted: np.ndarray, weights: np.ndarray | None) -> tuple[float, str]:
+    """The root mean squared error, and R² as a part of the heading where the measurements vary."""
+    y, counts = torch.from_numpy(measured), None if weights is None else torch.from_numpy(weights)
+    rmse = root_mean_square(torch.from_numpy(predicted) - y, counts)
+    spread = float(mean_and_deviation(y[:, None], counts)[1]) if len(y) else 0.0
+    return rmse, f", R² {1 - (rmse / spread) ** 2:.4g}" if spread > 0 else ""
 
 
 def _column(option: str, values: Any) -> np.ndarray:

@@ -144,12 +144,12 @@ def _write_all(result: TaskResult, folder: Path, settings: Mapping[str, Any], de
             write(f"network.{kind}", functools.partial(diagram.files.__getitem__, kind))
 
     def metrics() -> str:
-        result.metrics["warnings"] = list(failures.sentences)
+        result.metrics["warnings"] = result.warnings
         return f"{json.dumps(json_ready(result.metrics), indent=2, ensure_ascii=False, allow_nan=False)}\n"
 
     write("metrics.json", metrics)
     write("report.html", lambda: page(result, diagram, trade_off, settings, deadline))
-    if result.metrics["warnings"] != failures.sentences:
+    if result.metrics["warnings"] != result.warnings:
         # What failed on the page.
         write("metrics.json", metrics)
     if failures.tracebacks:

@@ -8,7 +8,7 @@ from typing import Any
 
 from superpose import plot
 from superpose.plot import canvas
-from superpose.report.numbers import number
+from superpose.report.numbers import number, r2_text
 from superpose.report.pictures import Picture, as_picture, typeset
 from superpose.tasks.result import TaskResult
 
@@ -58,9 +58,10 @@ def front_table(result: TaskResult, trade_off: canvas.Drawn | None) -> Front | N
     made, told = [], []
     for row, formula in zip(rows, result.front, strict=True):
         error = row["cross_entropy"] if classes else row["rmse"]
-        errors = [number(error), f"{row['accuracy']:.2%}"] if classes else [number(error)]
+        r2 = row.get("r2")
+        errors = [number(error), f"{row['accuracy']:.2%}" if classes else r2_text(r2)]
         picture = typeset(formula, _MAX_TABLE_WIDTH, named=False) if len(formula.expressions) == 1 else None
         made.append(FrontRow(row["complexity"], errors, canvas.clean(row["formula"]), picture, row["recommended"]))
         told.append(f"{row['complexity']} nodes {errors[0]}{' (recommended)' if row['recommended'] else ''}")
-    headings = ["cross-entropy", "right"] if classes else ["error"]
+    headings = ["cross-entropy", "right"] if classes else ["error", "R²"]
     return Front(headings, made, as_picture(trade_off, f"Errors of the formulas by their size: {'; '.join(told)}"))

@@ -26,6 +26,15 @@ def number(value: float | None) -> str:
     return f"{digits} × 10{raised}".replace("-", "−")
 
 
+def r2_text(value: float | None) -> str:
+    """A coefficient of determination of four digits.
+
+    >>> r2_text(0.99987), r2_text(-0.5), r2_text(None)
+    ('0.9999', '−0.5', '–')
+    """
+    return "–" if value is None or not math.isfinite(value) else f"{value:.4g}".replace("-", "−")
+
+
 def option_text(value: Any) -> str:
     """An option's value as a person reads it."""
     if value is None:

@@ -18,9 +18,9 @@ from superpose.messages import counted
 from superpose.nn.model import KAN
 from superpose.plot import canvas
 from superpose.report.front_table import front_table
-from superpose.report.numbers import number, option_text
+from superpose.report.numbers import number, option_text, r2_text
 from superpose.report.pictures import as_picture, drawn, drawn_network, edge_cards, parities, typeset
-from superpose.tasks.result import TaskResult
+from superpose.tasks.result import TaskResult, evaluation_rows
 
 
 def page(
@@ -59,7 +59,9 @@ def page(
         else attempt(f"{lost} the formula as a picture", lambda: typeset(formula), None),
         errors=_errors(result),
         target_std=result.metrics.get("target_std", result.data.target_std),
-        test_rows=len(result.data.test),
+        evaluation_rows=evaluation_rows(result.data),
+        weighted=result.data.weights is not None,
+        tested=len(result.data.test) > 0,
         front=attempt(f"{lost} the formulas from simple to accurate", lambda: front_table(result, trade_off), None),
         recommendation=canvas.clean(result.metrics.get("recommendation") or ""),
         used=attempt(f"{lost} which columns are read", lambda: _used(drawn_network(result)), nothing),
@@ -73,7 +75,7 @@ def page(
         facts=attempt(f"{lost} facts on the run", lambda: _facts(result), []),
         settings={str(key): option_text(value) for key, value in settings.items()},
         # Last, when all parts have been made.
-        warnings=[canvas.clean(sentence) for sentence in result.failures.sentences],
+        warnings=[canvas.clean(sentence) for sentence in result.warnings],
     )
 
 
@@ -128,11 +130,11 @@ def _formulas(result: TaskResult) -> list[tuple[str, str]]:
     return list(zip(names, result.formula.texts(), strict=True))
 
 
-def _errors(result: TaskResult) -> list[tuple[str, float | None]]:
-    """Root mean squares on the test rows, in the target's units."""
-    found = [("network", result.metrics.get("network_rmse"))]
-    if result.formula is not None:
-        found.append(("formula", result.metrics.get("formula_rmse")))
+def _errors(result: TaskResult) -> list[tuple[str, float | None, str]]:
+    """Root mean squares in the target's units, and R² as text."""
+    found = []
+    for what in ("network", *(("formula",) if result.formula is not None else ())):
+        found.append((what, result.metrics.get(f"{what}_rmse"), r2_text(result.metrics.get(f"{what}_r2"))))
     return found
 
 

@@ -11,7 +11,6 @@ from typing import Any
 import torch
 
 from superpose import plot
-from superpose.data import Split
 from superpose.deadline import Deadline
 from superpose.errors import DataError
 from superpose.formulas.expressions.formula import Formula
@@ -97,7 +96,8 @@ def typeset(formula: Formula, most: float = MAX_FORMULA_WIDTH, *, named: bool = 
 
 
 def parities(result: TaskResult) -> list[Picture]:
-    split: Split = "test" if len(result.data.test) else "all"
+    split = result.data.evaluation_split
+    weights = result.data.weights_of(split)
     x, y = result.data.rows(split)
     source = "network" if result.formula is None else "formula"
     with torch.no_grad():
@@ -107,7 +107,9 @@ def parities(result: TaskResult) -> list[Picture]:
             predicted = result.formula.torch(x)
     made = []
     for k, name in enumerate(result.network.target_names[:_MAX_PARITIES]):
-        draw = functools.partial(plot.parity, y[:, k], predicted[:, k], name=name, model=f"{source} on {split} rows")
+        draw = functools.partial(
+            plot.parity, y[:, k], predicted[:, k], name=name, model=f"{source} on {split} rows", weights=weights
+        )
         text = f"{name}, measured against predicted"
         made.append(as_picture(drawn(result, draw, text), text))
     return made

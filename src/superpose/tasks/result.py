@@ -8,11 +8,23 @@ from typing import Any
 
 from superpose.data import Dataset
 from superpose.formulas.expressions.formula import Formula
+from superpose.messages import counted
 from superpose.nn.model import KAN
 from superpose.partial import Failures
 from superpose.short_repr import brief
 from superpose.stopping import StopReason
 from superpose.train.history import History
+
+
+def evaluation_rows(data: Dataset) -> str:
+    """Which rows errors are reported on, in words.
+
+    >>> evaluation_rows(Dataset.from_arrays([[0.0], [1.0], [2.0]], [0.0, 1.0, 2.0]))
+    'all 3 rows, as none was held out'
+    """
+    if len(data.test):
+        return f"{counted(len(data.test), 'row')} held out for the test"
+    return f"all {data.n_rows} rows, as none was held out{' for a test' if len(data.validation) else ''}"
 
 
 @dataclass
@@ -44,6 +56,11 @@ class TaskResult(ABC):
     def model(self) -> KAN:
         """The symbolic network, or the spline network where there is none, as ``model.safetensors`` holds it."""
         return self.network if self.symbolic is None else self.symbolic
+
+    @property
+    def warnings(self) -> list[str]:
+        """Sentences on what may be wrong with the rows, and on the parts of the run that failed."""
+        return [*self.data.notes, *self.failures.sentences]
 
     @property
     def stop(self) -> StopReason:

@@ -89,7 +89,8 @@ def search(
     """Find the shape and the grid of a network that learns the data best, in the time given.
 
     Shapes are trained side by side to about as many constants, by Levenberg-Marquardt; the better ones go on to finer
-    grids, and the best is trained until those bring nothing. What is compared is the error on the validation rows; of
+    grids, and the best is trained until those bring nothing. What is compared is the error on the validation rows (on
+    the training rows where there are none); of
     networks that come within 3% of each other the one with the fewest parameters is taken, so where there is noise the
     smallest that reaches it.
 
@@ -175,6 +176,7 @@ class _Search:
 
     def __post_init__(self) -> None:
         self.waiting = self._architectures()
+        self.judged = "validation" if len(self.data.validation) else "training"
 
     def run(self) -> SearchResult:
         try:
@@ -250,7 +252,7 @@ class _Search:
                 break
             if self.budget.over():
                 return self.budget.stop(), self.budget.end()
-        return StopReason.NO_IMPROVEMENT, "other shapes, starts and grids brought no better validation error"
+        return StopReason.NO_IMPROVEMENT, f"other shapes, starts and grids brought no better {self.judged} error"
 
     def _promising(self) -> Trial | None:
         """The best network that can go on and is as good as the best of all was with no more constants."""
@@ -366,7 +368,7 @@ class _Search:
         """Train a network on the first two grids, and on more while it has few constants; None if it is too large."""
         trial = Trial(architecture, self.data, seed, self.budget)
         constants = trial.constants(RULES.first_grid)
-        too_many = self.trials and constants > trial.run.tracker.train[1].numel()
+        too_many = self.trials and constants > trial.run.tracker.train.y.numel()
         if too_many or (self.parameters is not None and constants > self.parameters):
             return None
         self.trials.append(trial)
@@ -405,4 +407,4 @@ class _Search:
     def _note(self, trial: Trial, size: int, constants: int) -> None:
         shape = tuple(trial.run.model.shape)
         self.tried.append(Tried(shape, size, constants, trial.error, trial.run.test_error()))
-        self.tell(f"{list(shape)} with {size} intervals: validation error {trial.error:.2g}")
+        self.tell(f"{list(shape)} with {size} intervals: {self.judged} error {trial.error:.2g}")

@@ -49,7 +49,9 @@ class History:
         reason: a sentence with the details of that.
         notes: sentences on what was done otherwise than asked, such as a change of the optimiser.
         train_rmse, validation_rmse: of the model that was kept, in the target's units; for several targets the root
-            of the mean over them.
+            of the mean over them. Weighted if the rows are, and so are the losses of the records.
+        validated: whether there were validation rows; without any, ``validation_rmse`` and the validation losses are
+            those of the training rows.
         seconds: wall-clock time of the whole fit, starts included.
     """
 
@@ -62,6 +64,7 @@ class History:
     notes: list[str] = field(default_factory=list)
     train_rmse: float = float("nan")
     validation_rmse: float = float("nan")
+    validated: bool = True
     seconds: float = 0.0
 
     @property

@@ -6,10 +6,13 @@ import copy
 import math
 from dataclasses import replace
 
+import torch
+
 from superpose.data import Dataset
+from superpose.errors import OptionError
 from superpose.nn.likelihood import Head
 from superpose.nn.model import KAN
-from superpose.nn.rows import scaled_rows
+from superpose.nn.rows import weighted_rows
 from superpose.optim.parameters import Parameters
 from superpose.optim.registry import DEFAULTS
 from superpose.spline import grid
@@ -57,18 +60,25 @@ class Run:
         if self.fresh:
             model.set_scaling(data.x_scale, model.output_scaling(data.y_scale))
             model.feature_names, model.target_names = data.feature_names, data.target_names
-        train, validation = scaled_rows(model, data, "train"), scaled_rows(model, data, "validation")
+        loss = settings.loss
+        if data.weights is not None and loss is not None and not isinstance(loss, Head):
+            raise OptionError(
+                "rows with weights are fitted by squared errors, or by what a superpose.nn.Head says; leave out loss, "
+                "or make the data set without weights"
+            )
+        train, validation = weighted_rows(model, data, "train"), weighted_rows(model, data, "validation")
         self.bar = None if settings.progress is False else TerminalProgress()
-        self.stepping = Stepping(model, *train, optimizer, settings, fresh=self.fresh)
+        self.stepping = Stepping(model, train, optimizer, settings, fresh=self.fresh)
         # Several trainings may share a budget; one that stands alone has the time limit of its settings.
         self.tracker = Tracker(
             model,
             train,
-            validation if len(validation[0]) else train,
+            validation if len(validation.x) else train,
             self.stepping,
             budget or Budget(settings.time_limit),
             [one for one in (listener, self.bar) if one is not None],
         )
+        self.tracker.history.validated = len(validation.x) > 0
         self.visited = False
 
     def run(self) -> History:
@@ -114,7 +124,7 @@ class Run:
 
     def test_error(self) -> float:
         """The error of the best state so far on the test rows; NaN if there are none."""
-        return self.tracker.error_of(lambda: scaled_rows(self.model, self.data, "test"))
+        return self.tracker.error_of(lambda: weighted_rows(self.model, self.data, "test"))
 
     # -- grids and starts
 
@@ -129,7 +139,7 @@ class Run:
             return [max(sizes)]
         # Intervals without samples cannot be learnt: four for each is a round number. Nor can residuals determine more
         # constants than there are residuals.
-        x, y = self.tracker.train
+        x, y, _ = self.tracker.train
         edges = sum(int(layer.spline_mask().sum()) for layer in self.model.kan_layers())
         most = min(_MAX_INTERVALS, len(x) // 4, y.numel() // max(1, edges))
         doubled = [max(sizes)]
@@ -139,15 +149,18 @@ class Run:
 
     def _prepare_grids(self) -> None:
         first, layers = self.grids()[0], self.model.kan_layers()
-        device = self.tracker.train[0].device
+        device = self.tracker.train.x.device
         if self.settings.grids is not None and any(layer.grid_size > first for layer in layers):
             sizes = [min(layer.grid_size, first) for layer in layers]
             self._replace(self.model.adapt(self.data.rows("train")[0].to(device), blend=0.0, grid_size=sizes))
         if self.fresh and self.settings.adapt:
             layer = self.model.layer(0)
             # All rows' features, and a little more: fresh samples reach about a range / n beyond those seen, and a
-            # cubic that goes on is far nearer to the function there than the straight line outside the grid.
+            # cubic that goes on is far nearer to the function there than the straight line outside the grid. Rows
+            # beyond the scale's range are those of a test table or of the future, which have no part in it.
             seen = self.model.scale_inputs(self.data.x.to(device))
+            known = (seen.abs() <= 1 + 4 * torch.finfo(seen.dtype).eps).all(1)
+            seen = seen if bool(known.all()) else seen[known]
             # Four times the range / n, with a margin for uneven samples; 2% at most. Round numbers.
             margin = min(0.02, 4 / len(seen))
             points = grid.adapted_breakpoints(seen, layer.grid_size, blend=self.settings.blend, margin=margin)
@@ -173,7 +186,7 @@ class Run:
                         layer.reset_parameters(self.stepping.generator)
                 self._few_steps(before)
                 if self.settings.adapt:
-                    hidden_grids.adapt(self.model, self.tracker.train[0])
+                    hidden_grids.adapt(self.model, self.tracker.train.x)
                 self._few_steps(after)
                 value = self.tracker.value(self.tracker.train)
                 if math.isfinite(value):
@@ -195,6 +208,7 @@ class Run:
     def _schedule(self) -> tuple[StopReason, str]:
         waited, best = 0, math.inf
         automatic, stop = self.settings.grids is None, StopReason.GRIDS_EXHAUSTED
+        judged = "validation" if self.tracker.history.validated else "training"
         for size in self.grids():
             reached = self.visit(size)
             if reached < best * _BETTER:
@@ -202,7 +216,7 @@ class Run:
             else:
                 waited += 1
                 if waited >= self.settings.patience and automatic:
-                    return StopReason.NO_IMPROVEMENT, f"a grid of {size} intervals gave no better validation error"
+                    return StopReason.NO_IMPROVEMENT, f"a grid of {size} intervals gave no better {judged} error"
             if automatic and reached < _ROUNDING:
                 stop = StopReason.EXACT
                 break
@@ -215,7 +229,7 @@ class Run:
             StopFit: when the budget is used up.
         """
         later, self.visited = self.visited, True
-        x, adapt = self.tracker.train[0], self.settings.adapt
+        x, adapt = self.tracker.train.x, self.settings.adapt
         if later and adapt and hidden_grids.adapt(self.model, x):
             self.tracker.record("adapt")
             self._stage(_ADAPT_STEPS)

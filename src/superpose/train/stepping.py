@@ -7,6 +7,7 @@ from torch import Tensor
 
 from superpose.nn.likelihood import Head
 from superpose.nn.model import KAN
+from superpose.nn.rows import ScaledRows
 from superpose.optim import penalty
 from superpose.optim.first_order import LBFGS, AdamW, Objective
 from superpose.optim.gauss_newton import Quadratic
@@ -31,14 +32,15 @@ class Stepping:
 
     Args:
         model: to be trained.
-        x, y: scaled training rows.
+        rows: scaled training rows.
         optimizer: its name.
         settings: of the fit.
         fresh: whether the model was never fitted before.
     """
 
-    def __init__(self, model: KAN, x: Tensor, y: Tensor, optimizer: str, settings: FitSettings, *, fresh: bool) -> None:
-        self.model, self.x, self.y, self.optimizer, self.settings, self.fresh = model, x, y, optimizer, settings, fresh
+    def __init__(self, model: KAN, rows: ScaledRows, optimizer: str, settings: FitSettings, *, fresh: bool) -> None:
+        self.model, self.optimizer, self.settings, self.fresh = model, optimizer, settings, fresh
+        self.x, self.y, self.weights = rows
         self.generator = torch.Generator().manual_seed(settings.seed)
         # A head's own scale follows the scores.
         self.loss = settings.loss
@@ -61,9 +63,9 @@ class Stepping:
         """The optimiser of that name, for so many steps from the model's present state."""
         if name == "lm":
             return self._second_order()
-        loss = self.loss or torch.nn.functional.mse_loss
         penalised = self.settings.sparsity or self.settings.memory is not None
-        objective = Objective(self.model, self.x, self.y, loss, self._penalty if penalised else None)
+        penalty_term = self._penalty if penalised else None
+        objective = Objective(self.model, self.x, self.y, self.loss, penalty_term, self.weights)
         rate = self.settings.learning_rate or DEFAULTS[name].learning_rate
         if name == "lbfgs":
             return LBFGS(objective, rate)
@@ -73,9 +75,9 @@ class Stepping:
     def _second_order(self) -> SecondOrder:
         stepper: SecondOrder
         if isinstance(self.loss, Head):
-            stepper = FisherScoring(self.model, self.x, self.y, self.loss)
+            stepper = FisherScoring(self.model, self.x, self.y, self.loss, weights=self.weights)
         else:
-            stepper = LevenbergMarquardt(self.model, self.x, self.y)
+            stepper = LevenbergMarquardt(self.model, self.x, self.y, weights=self.weights)
         stepper.set_penalties(self._quadratics(stepper.parameters))
         return stepper
 

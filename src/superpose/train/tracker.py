@@ -12,14 +12,14 @@ from torch import Tensor
 from superpose.data.arrays import root_mean_square
 from superpose.deadline import Deadline
 from superpose.nn.model import KAN
+from superpose.nn.rows import ScaledRows
+from superpose.optim.first_order import mean_loss
 from superpose.stopping import StopReason
 from superpose.train.budget import Budget
 from superpose.train.history import History, Record
 from superpose.train.progress import Listener
 from superpose.train.state import State
 from superpose.train.stepping import Stepping
-
-Rows = tuple[Tensor, Tensor]
 
 
 class StopFit(Exception):
@@ -37,7 +37,13 @@ class Tracker:
     """
 
     def __init__(
-        self, model: KAN, train: Rows, validation: Rows, stepping: Stepping, budget: Budget, listeners: list[Listener]
+        self,
+        model: KAN,
+        train: ScaledRows,
+        validation: ScaledRows,
+        stepping: Stepping,
+        budget: Budget,
+        listeners: list[Listener],
     ) -> None:
         self.model, self.train, self.validation = model, train, validation
         self.stepping, self.budget, self.listeners = stepping, budget, listeners
@@ -56,10 +62,11 @@ class Tracker:
         return x
 
     @torch.no_grad()
-    def value(self, rows: Rows) -> float:
-        """The root mean squared error, or the value of the loss that was given, without penalties."""
-        h, loss = self.outputs(rows[0]), self.stepping.loss
-        return float((h - rows[1]).square().mean().sqrt() if loss is None else loss(h, rows[1]))
+    def value(self, rows: ScaledRows) -> float:
+        """The root mean squared error, or the value of the loss that was given, without penalties; rows weighted."""
+        loss = self.stepping.loss
+        value = mean_loss(loss, self.outputs(rows.x), rows.y, rows.weights)
+        return float(value.sqrt() if loss is None else value)
 
     def record(self, event: str) -> float:
         """Measure the present state, keep it if it is the best, and tell the listeners; the validation loss."""
@@ -104,10 +111,10 @@ class Tracker:
         if self.stepping.notes:
             self.history.optimizer = f"{self.stepping.optimizer}, then lbfgs"
         self.history.notes = list(self.stepping.notes)
-        for name, (x, y) in (("train_rmse", self.train), ("validation_rmse", self.validation)):
+        for name, rows in (("train_rmse", self.train), ("validation_rmse", self.validation)):
             with torch.no_grad():
-                error = (self.outputs(x) - y) * self.model.output_scale
-            setattr(self.history, name, root_mean_square(error))
+                error = (self.outputs(rows.x) - rows.y) * self.model.output_scale
+            setattr(self.history, name, root_mean_square(error, rows.weights))
         self.history.seconds = self.clock.elapsed()
         return self.history
 
@@ -122,10 +129,10 @@ class Tracker:
         finally:
             present.restore(self.model)
 
-    def error_of(self, rows: Callable[[], Rows]) -> float:
+    def error_of(self, rows: Callable[[], ScaledRows]) -> float:
         """The error of the best state so far on scaled rows; NaN if there are none."""
         part = rows()
-        if not len(part[0]):
+        if not len(part.x):
             return math.nan
         with self._at_best():
             return self.value(part)
@@ -134,11 +141,11 @@ class Tracker:
     def squares(self) -> Tensor:
         """Squared errors of the best state so far, scaled, on the training rows: ``[B]``."""
         with self._at_best():
-            return (self.outputs(self.train[0]) - self.train[1]).square().sum(-1)
+            return (self.outputs(self.train.x) - self.train.y).square().sum(-1)
 
     def gradients(self) -> Tensor:
         """Derivatives of the best state so far, scaled, by its inputs on the training rows: ``[B * n_out, n_in]``."""
-        x = self.train[0].detach().clone().requires_grad_()
+        x = self.train.x.detach().clone().requires_grad_()
         with self._at_best():
             columns = self.outputs(x).unbind(-1)
             return torch.cat([torch.autograd.grad(column.sum(), x, retain_graph=True)[0] for column in columns])

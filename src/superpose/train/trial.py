@@ -93,7 +93,7 @@ class Trial:
 
     def singularity(self) -> tuple[int, int] | None:
         """The input and the side of the endpoint at which most of this network's error lies, or None."""
-        return endpoint_singularities.detect(self.run.tracker.train[0], self.run.tracker.squares())
+        return endpoint_singularities.detect(self.run.tracker.train.x, self.run.tracker.squares())
 
     def combinations(self) -> Combinations | None:
         """The linear combinations in which inputs enter the function, seen from this network's gradient."""

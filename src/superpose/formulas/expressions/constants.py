@@ -88,6 +88,7 @@ class ConstantFit:
         x: ``[S, n]`` columns.
         y: ``[S]`` target.
         functions: torch functions of what is not in the library (spline edges), by name.
+        weights: ``[S]`` of the samples with mean 1; equal if None.
     """
 
     def __init__(
@@ -97,11 +98,15 @@ class ConstantFit:
         y: Tensor,
         functions: Mapping[str, Callable[[Tensor], Tensor]],
         deadline: Deadline | None = None,
+        weights: Tensor | None = None,
     ) -> None:
         self.symbols, self.x, self.y, self.functions = symbols, x, y, functions
         self.deadline = deadline or Deadline()
         self.columns = list(x.unbind(-1))
-        self.variance = float(y.var(correction=0)) or 1.0
+        # Square roots of the weights, by which residuals are multiplied.
+        self.roots = torch.ones_like(y) if weights is None else weights.sqrt()
+        variance = y.var(correction=0) if weights is None else (weights * (y - (weights * y).mean()).square()).mean()
+        self.variance = float(variance) or 1.0
 
     def values(self, expression: sympy.Expr) -> Tensor:
         """Values ``[S]`` of an expression on the samples."""
@@ -146,9 +151,9 @@ class ConstantFit:
         unit = math.sqrt(self.variance * len(self.y))
 
         def linearised(values: Tensor) -> LeastSquares | None:
-            jacobian = jacobian_of(model, values) / unit
+            jacobian = self.roots[:, None] * jacobian_of(model, values) / unit
             finite = bool(torch.isfinite(jacobian).all())
-            return LeastSquares(jacobian, (model(values) - self.y) / unit) if finite else None
+            return LeastSquares(jacobian, self.roots * (model(values) - self.y) / unit) if finite else None
 
         # The error then changes by far less than ``9 / rows``, by which forms are compared (``variances``).
         stopping = Stopping(steps, loss=_ROUNDING, relative=1e-6, late=self.deadline.passed)
@@ -167,11 +172,11 @@ class ConstantFit:
         return self._standard_errors(model, values, self._squares(model(values)))
 
     def _squares(self, values: Tensor) -> float:
-        found = float((values - self.y).square().mean()) / self.variance
+        found = float((self.roots * (values - self.y)).square().mean()) / self.variance
         return found if math.isfinite(found) else math.inf
 
     def _standard_errors(self, model: Model, values: Tensor, error: float) -> dict[float, float]:
-        jacobian = jacobian_of(model, values) / math.sqrt(self.variance)
+        jacobian = self.roots[:, None] * jacobian_of(model, values) / math.sqrt(self.variance)
         if not bool(torch.isfinite(jacobian).all()) or not math.isfinite(error):
             return {}
         scale = jacobian.square().sum(0).sqrt()

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from superpose.data import Dataset, read_features
+from superpose.data import Dataset, Split, read_features
 from superpose.data.arrays import root_mean_square
 from superpose.data.sampling import evenly
 from superpose.deadline import Deadline
@@ -115,19 +115,34 @@ class Formula:
         for target, expression in enumerate(self.expressions):
             plain, own = absorb_constants(expression, self.splines)
             splines |= own
-            problem = constants.ConstantFit(self.symbols, data.features(rows), data.y[rows, target], splines, deadline)
+            problem = self._constant_fit(data, target, splines, rows, deadline)
             plain = rewrite.without_signs(plain, problem.sign)
             forms = [rewrite.canonical(plain, multiply_out=flat) for flat in (False, True)]
             forms = [form for form in dict.fromkeys(forms) if math.isfinite(problem.error(form))]
             best = constants.simplest(problem, forms) if forms else None
             # All training and validation rows judge, since those in the fit are a sample.
-            whole = constants.ConstantFit(self.symbols, *_fitted_rows(data, target), splines)
+            whole = self._constant_fit(data, target, splines)
             before = whole.error(expression)
             better = best is not None and whole.error(best.expression) <= max(before * _TOLERATED, _EXACT)
             found.append(best.expression if best is not None and better else expression)
         used, names = used_splines(found, splines)
         made = tuple(rewrite.rename_functions(expression, names) for expression in found)
         return Formula(made, self.symbols, self.feature_names, self.target_names, used)
+
+    def _constant_fit(
+        self,
+        data: Dataset,
+        target: int,
+        splines: Mapping[str, SplineEdge],
+        rows: Tensor | None = None,
+        deadline: Deadline | None = None,
+    ) -> constants.ConstantFit:
+        """The fit of constants to some rows, by default those of training and validation."""
+        rows = torch.cat([data.train, data.validation]) if rows is None else rows
+        weights = None if data.weights is None else data.weights[rows] / data.weights[rows].mean()
+        return constants.ConstantFit(
+            self.symbols, data.features(rows), data.y[rows, target], splines, deadline, weights
+        )
 
     @property
     def expression(self) -> sympy.Expr:
@@ -203,10 +218,20 @@ class Formula:
             values: np.ndarray = self.torch(read_features(table, self.feature_names)).numpy()
         return values
 
-    def rmse(self, data: Dataset, split: Any = "test") -> float:
-        """Root mean squared error in the target's units (over all targets); infinite where it is not defined."""
-        x, y = data.rows(split)
-        return _root_mean_square(self.torch(x) - y)
+    def rmse(self, data: Dataset, split: Split | None = None) -> float:
+        """Root mean squared error in the target's units (over all targets); infinite where it is not defined.
+
+        The split is by default the test, or all rows where there is none. Rows count by their weights if they have
+        any.
+        """
+        split = split or data.evaluation_split
+        found = data.rmse(self.torch(data.rows(split)[0]), split)
+        return found if math.isfinite(found) else math.inf
+
+    def r2(self, data: Dataset, split: Split | None = None) -> float:
+        """Coefficient of determination, ``1 - rmse**2 / variance`` on the same rows; see :meth:`Dataset.r2`."""
+        split = split or data.evaluation_split
+        return data.r2(self.torch(data.rows(split)[0]), split)
 
     def constants(self, data: Dataset) -> list[dict[str, float]]:
         """The constants that were fitted, with their standard errors on training and validation rows.
@@ -220,7 +245,7 @@ class Formula:
         """
         found = []
         for target, expression in enumerate(self.expressions):
-            problem = constants.ConstantFit(self.symbols, *_fitted_rows(data, target), self.splines)
+            problem = self._constant_fit(data, target, self.splines)
             errors = problem.standard_errors(expression)
             found += [{"value": value, "standard_error": errors[value]} for value in sorted(errors, key=abs)]
         return found
@@ -234,11 +259,6 @@ class Formula:
 def _root_mean_square(values: Tensor) -> float:
     found = root_mean_square(values)
     return found if math.isfinite(found) else math.inf
-
-
-def _fitted_rows(data: Dataset, target: int) -> tuple[Tensor, Tensor]:
-    rows = torch.cat([data.train, data.validation])
-    return data.features(rows), data.y[rows, target]
 
 
 def _written_out(

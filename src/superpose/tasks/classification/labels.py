@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from superpose.data import Affine, Dataset
+from superpose.data import Affine, Dataset, RowOptions
 from superpose.data.arrays import column_names, feature_matrix
 from superpose.data.dataset import _dataset
+from superpose.data.held_out_table import read_test
 from superpose.data.reading import read_table
 from superpose.data.tables import NUMBER, Column, Table, table_from_frame
 from superpose.errors import DataError, OptionError
@@ -82,14 +83,10 @@ class ClassificationDataset:
         target: str,
         features: Sequence[str] | None = None,
         soft: bool = False,
-        validation: float = VALIDATION,
-        test: float = TEST,
-        seed: int = 0,
+        **options: Unpack[RowOptions],
     ) -> ClassificationDataset:
         """Take the features and the labels of a data frame; see :func:`read_classification`."""
-        return _dataset_of_classes(
-            table_from_frame(frame, "the data frame"), target, features, soft, (validation, test, seed)
-        )
+        return _dataset_of_classes(table_from_frame(frame, "the data frame"), target, features, soft, options)
 
     @classmethod
     def from_arrays(
@@ -100,9 +97,7 @@ class ClassificationDataset:
         feature_names: Sequence[str] | None = None,
         target_name: str = "class",
         soft: bool = False,
-        validation: float = VALIDATION,
-        test: float = TEST,
-        seed: int = 0,
+        **options: Unpack[RowOptions],
     ) -> ClassificationDataset:
         """Take features ``[N, n]`` and ``N`` labels, text or numbers.
 
@@ -123,7 +118,7 @@ class ClassificationDataset:
         if target_name in frame:
             raise DataError(f"{quoted(target_name)} names a feature and the labels at once; pass another target_name")
         frame[target_name] = pandas.Series(column).infer_objects()
-        return cls.from_frame(frame, target=target_name, soft=soft, validation=validation, test=test, seed=seed)
+        return cls.from_frame(frame, target=target_name, soft=soft, **options)
 
 
 def read_classification(
@@ -132,17 +127,15 @@ def read_classification(
     target: str,
     features: Sequence[str] | None = None,
     soft: bool = False,
-    validation: float = VALIDATION,
-    test: float = TEST,
-    seed: int = 0,
+    **options: Unpack[RowOptions],
 ) -> ClassificationDataset:
     """Read a table whose target is a class: text, or numbers with few distinct values.
 
     Args:
-        path: as for :func:`superpose.read_csv`, and so are ``features`` and ``seed``.
+        path: as for :func:`superpose.read_csv`, and so are ``features``.
         target: the column of classes.
         soft: whether the target is a number from 0 to 1, the probability of the class ``1``.
-        validation, test: shares of the rows that are held out.
+        options: see :class:`superpose.data.RowOptions`; ``validation`` is 0.15 and ``test`` 0.2 if not given.
 
     Raises:
         DataError: if a label is missing, all labels are equal, a class has a single row, or there are more than
@@ -153,7 +146,7 @@ def read_classification(
     >>> data.classes
     ('-8', '-6', '-4', '-2', '0', '2', '4', '6', '8', '10')
     """
-    return _dataset_of_classes(read_table(path), target, features, soft, (validation, test, seed), os.fspath(path))
+    return _dataset_of_classes(read_table(path), target, features, soft, options, os.fspath(path))
 
 
 def _dataset_of_classes(
@@ -161,26 +154,58 @@ def _dataset_of_classes(
     target: str,
     features: Sequence[str] | None,
     soft: bool,
-    split: tuple[float, float, int],
+    given: RowOptions,
     source: str | None = None,
 ) -> ClassificationDataset:
     if not isinstance(target, str):
         raise OptionError(f"the target of a classification is the name of one column, not {target!r}")
+    options = given.copy()
+    if options.get("validation") is None:
+        options["validation"] = VALIDATION
+    if options.get("test") is None:
+        options["test"] = TEST
     table.require(target, "the target")
     column = table.columns[table.names.index(target)]
     if soft:
         values = table.numbers(target)
         if float(values.min()) < 0 or float(values.max()) > 1:
             raise DataError(f"{table.label}: a target of shares lies from 0 to 1, and {quoted(target)} goes beyond")
-        data = _dataset(table, target, features, split, source)
+        data = _dataset(table, target, features, options, source)
         return ClassificationDataset(data, ("0", "1"), True, soft=bool(((values > 0) & (values < 1)).any()))
     _refuse_missing(table, target, column)
     classes, index, numeric = _classes(column)
     _refuse_classes(table, target, classes, index)
+    test = read_test(options["test"])
+    if test is not None:
+        options["test"] = _numbered(test, target, _known_indices(test, target, classes, numeric))
+    data = _dataset(_numbered(table, target, index), target, features, options, source)
+    return ClassificationDataset(_each_in_training(data, table.n_rows), classes, numeric)
+
+
+def _numbered(table: Table, target: str, index: np.ndarray) -> Table:
+    """The table with the numbers of the classes in place of the labels."""
     columns = list(table.columns)
     columns[table.names.index(target)] = index.astype(np.float64)
-    data = _dataset(replace(table, columns=tuple(columns)), target, features, split, source)
-    return ClassificationDataset(_each_in_training(data), classes, numeric)
+    return replace(table, columns=tuple(columns))
+
+
+def _known_indices(test: Table, target: str, classes: Sequence[str], numeric: bool) -> np.ndarray:
+    """The number of each row's class in a test table, whose labels must all be known."""
+    test.require(target, "the target, as in the table to learn from")
+    column = test.columns[test.names.index(target)]
+    _refuse_missing(test, target, column)
+    known = {name: number for number, name in enumerate(classes)}
+    found = []
+    for row, cell in enumerate(column):
+        number = numeric and (not isinstance(cell, str) or bool(NUMBER.fullmatch(cell)))
+        name = _written(float(cell)) if number else str(cell)
+        if name not in known:
+            raise DataError(
+                f"{test.label}, {test.place(row)}: column {quoted(target)} holds the label {quoted(name)}, which the "
+                "table to learn from does not have; leave out the row"
+            )
+        found.append(known[name])
+    return np.array(found)
 
 
 def _refuse_missing(table: Table, target: str, column: Column) -> None:
@@ -227,13 +252,25 @@ def _refuse_classes(table: Table, target: str, classes: tuple[str, ...], index: 
         )
 
 
-def _each_in_training(data: Dataset) -> Dataset:
-    """The data set, with all rows of a class moved to the training rows if it had none there."""
+def _each_in_training(data: Dataset, n_rows: int) -> Dataset:
+    """The data set, with all rows of a class moved to the training rows if it had none there.
+
+    Args:
+        n_rows: that may be moved: those after them belong to a test table.
+
+    Raises:
+        DataError: if rows are divided by groups or time, and so cannot be moved.
+    """
     index = data.y[:, 0]
     lacking = [value for value in torch.unique(index) if not bool((index[data.train] == value).any())]
     if not lacking:
         return data
-    moved = torch.isin(index, torch.stack(lacking))
+    if data.groups is not None or data.order is not None:
+        raise DataError(
+            f"{len(lacking)} of the classes of {quoted(data.target_names[0])} would have no training rows under this "
+            "split; split at random, or hold out fewer rows"
+        )
+    moved = torch.isin(index, torch.stack(lacking)) & (torch.arange(len(index)) < n_rows)
     train = torch.cat([data.train, moved.nonzero().flatten()]).sort().values
     validation, test = (rows[~moved[rows]] for rows in (data.validation, data.test))
     return replace(data, train=train, validation=validation, test=test)

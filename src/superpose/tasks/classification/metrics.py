@@ -36,7 +36,7 @@ def metrics(
     ``formulas`` has those of each score, the shortest description first; ``whole`` is the network of all columns.
     """
     data, head, table = result.data, result.head, result.table
-    split: Split = "test" if len(data.test) else "all"
+    split = data.evaluation_split
     x, y = data.rows(split)
     classes = networks.observed_classes(head, y)
     confusion = torch.zeros(len(head.classes), len(head.classes), dtype=torch.long)

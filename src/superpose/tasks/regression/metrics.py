@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from superpose.data import Dataset, Split
+from superpose.data import Dataset
 from superpose.data.arrays import root_mean_square
 from superpose.formulas import recommendation
 from superpose.formulas.expressions.formula import Formula
@@ -19,13 +19,14 @@ from superpose.train.history import History
 
 def of_network(data: Dataset, network: KAN, history: History) -> dict[str, Any]:
     """What the metrics contain of the spline network and its training."""
-    x, y = data.rows(_judging(data))
+    split = data.evaluation_split
     with torch.no_grad():
-        rmse = root_mean_square(network(x) - y)
+        predicted = network(data.rows(split)[0])
     return {
         "target": list(data.target_names),
         "features": list(data.feature_names),
-        "network_rmse": rmse,
+        "network_rmse": data.rmse(predicted, split),
+        "network_r2": data.r2(predicted, split),
         "network_shape": network.shape,
         "network_parameters": network.parameter_count(),
         "target_std": data.target_std,
@@ -54,7 +55,7 @@ def of_formulas(
     """
     formula = None if chosen is None else chosen.formula
     front = recommendation.front(found, chosen)
-    split = _judging(data)
+    split = data.evaluation_split
     why = None
     if chosen is not None:
         why = recommendation.reason(
@@ -67,12 +68,19 @@ def of_formulas(
     return {
         "formula": None if formula is None else str(formula),
         "formula_rmse": None if formula is None else formula.rmse(data, split),
+        "formula_r2": None if formula is None else formula.r2(data, split),
         "formula_complexity": None if formula is None else formula.complexity,
         "splines_in_formula": 0 if formula is None else len(formula.splines),
         "constants": [] if formula is None else _constants(data, formula, Failures() if failures is None else failures),
         "formulas": [_described(one) for one in sorted(found, key=lambda one: one.formula.complexity)],
         "front": [
-            _described(one) | {"rmse": one.formula.rmse(data, split), "recommended": one is chosen} for one in front
+            _described(one)
+            | {
+                "rmse": one.formula.rmse(data, split),
+                "r2": one.formula.r2(data, split),
+                "recommended": one is chosen,
+            }
+            for one in front
         ],
         "recommendation": why,
     }
@@ -88,10 +96,6 @@ def test_error(data: Dataset, chosen: Finding) -> float:
     """The error of a formula on the test rows in units of the target's spread; 0 without such rows."""
     spread = root_mean_square(data.y_scale.scale)
     return chosen.formula.rmse(data, "test") / spread if len(data.test) else 0.0
-
-
-def _judging(data: Dataset) -> Split:
-    return "test" if len(data.test) else "all"
 
 
 def _described(finding: Finding) -> dict[str, Any]:

@@ -38,6 +38,8 @@ class DiscoverOptions:
             such a column are straight lines.
         reduce: whether columns that show no influence on the target are left out of a table with more than 12; see
             :func:`superpose.data.screen`.
+        cv: folds of the cross-validation that estimates errors, at least 2; as many as rows leave one out at a time.
+            None chooses.
         combine: pairs of columns that enter together, such as ``("x/y", "u-v")``; see :func:`superpose.edit.combine`.
     """
 
@@ -53,6 +55,7 @@ class DiscoverOptions:
     linear: tuple[str, ...] = ()
     combine: tuple[str, ...] = ()
     reduce: bool = True
+    cv: int | None = None
 
     @property
     def spline_degree(self) -> int:
@@ -75,6 +78,7 @@ class DiscoverOptions:
         check_whole("grid_size", self.grid_size, optional=True)
         check_whole("degree", self.degree, least=0, most=5, optional=True)
         check_whole("parameters", self.parameters, optional=True)
+        check_whole("cv", self.cv, least=2, optional=True)
         if self.parameters is not None and not self.searches_for_a_network():
             raise OptionError(
                 "parameters limits the search for a network; it needs formula=False, optimizer 'lm' and no shape "
