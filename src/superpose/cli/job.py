@@ -133,6 +133,7 @@ class Job(ABC):
             result, options = self.learn(progress.listener, announce, plan, checkpoint)
         from superpose import report
         from superpose.files.json_numbers import json_ready
+        from superpose.tasks.result import warnings_of
 
         left_out = list(result.data.left_out)
         summary = json_ready(result.metrics | {"left_out": left_out, "out": str(self.folder)})
@@ -148,10 +149,10 @@ class Job(ABC):
             checkpoint.remove()
         if self.as_json:
             # What failed while the files were written is known only now.
-            more = {"warnings": result.warnings, "resumed": checkpoint.resumed}
+            more = {"warnings": warnings_of(result), "resumed": checkpoint.resumed}
             print(json.dumps(summary | more, allow_nan=False))
             return
-        console.show_warnings(result.warnings)
+        console.show_warnings(warnings_of(result))
         if self.resume and not checkpoint.resumed:
             print(f"there was nothing to resume in {self.folder}; the run began anew")
         if not checkpoint.empty:

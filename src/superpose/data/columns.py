@@ -115,7 +115,7 @@ def _refuse_constant(table: Table, columns: dict[str, FloatArray], role: str, re
             )
 
 
-def asas_tensor(columns: Iterable[FloatArray]) -> Tensor:
+def as_tensor(columns: Iterable[FloatArray]) -> Tensor:
     """Columns ``[N]`` as a matrix ``[N, n]``, float64."""
     return torch.from_numpy(numpy.column_stack([column.astype(numpy.float64, copy=False) for column in columns]))
 

@@ -22,7 +22,7 @@ from superpose.report.front_table import front_rows, trade_off_figure
 from superpose.report.page import page
 from superpose.report.pictures import drawn, drawn_network
 from superpose.tasks.classification.python_code import python_module
-from superpose.tasks.result import TaskResult
+from superpose.tasks.result import TaskResult, warnings_of
 
 __all__ = ["FILES", "write"]
 
@@ -144,12 +144,12 @@ def _write_all(result: TaskResult, folder: Path, settings: Mapping[str, Any], de
             write(f"network.{kind}", functools.partial(diagram.files.__getitem__, kind))
 
     def metrics() -> str:
-        result.metrics["warnings"] = result.warnings
+        result.metrics["warnings"] = warnings_of(result)
         return f"{json.dumps(json_ready(result.metrics), indent=2, ensure_ascii=False, allow_nan=False)}\n"
 
     write("metrics.json", metrics)
     write("report.html", lambda: page(result, diagram, trade_off, settings, deadline))
-    if result.metrics["warnings"] != result.warnings:
+    if result.metrics["warnings"] != warnings_of(result):
         # What failed on the page.
         write("metrics.json", metrics)
     if failures.tracebacks:

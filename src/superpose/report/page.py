@@ -20,7 +20,7 @@ from superpose.plot import canvas
 from superpose.report.front_table import front_table
 from superpose.report.numbers import number, option_text, r2_text
 from superpose.report.pictures import as_picture, drawn, drawn_network, edge_cards, parities, typeset
-from superpose.tasks.result import TaskResult, evaluation_rows
+from superpose.tasks.result import TaskResult, evaluation_rows, warnings_of
 
 
 def page(
@@ -75,7 +75,7 @@ def page(
         facts=attempt(f"{lost} facts on the run", lambda: _facts(result), []),
         settings={str(key): option_text(value) for key, value in settings.items()},
         # Last, when all parts have been made.
-        warnings=[canvas.clean(sentence) for sentence in result.warnings],
+        warnings=[canvas.clean(sentence) for sentence in warnings_of(result)],
     )
 
 

@@ -27,6 +27,11 @@ def evaluation_rows(data: Dataset) -> str:
     return f"all {data.n_rows} rows, as none was held out{' for a test' if len(data.validation) else ''}"
 
 
+def warnings_of(result: TaskResult) -> list[str]:
+    """Sentences on what may be wrong with the rows, and on the parts of the run that failed."""
+    return [*result.data.notes, *result.failures.sentences]
+
+
 @dataclass
 class TaskResult(ABC):
     """The fields that the results of all tasks share.
@@ -56,11 +61,6 @@ class TaskResult(ABC):
     def model(self) -> KAN:
         """The symbolic network, or the spline network where there is none, as ``model.safetensors`` holds it."""
         return self.network if self.symbolic is None else self.symbolic
-
-    @property
-    def warnings(self) -> list[str]:
-        """Sentences on what may be wrong with the rows, and on the parts of the run that failed."""
-        return [*self.data.notes, *self.failures.sentences]
 
     @property
     def stop(self) -> StopReason:
