@@ -37,6 +37,8 @@ class Search:
             and they show whether the sum is the truth.
         promising: a network is read if its error is within this factor of the best error.
         as_good: a formula is good enough if its error is within this factor of the best network's.
+        better: of the error of a sum of smooth functions, what a network must come below to be searched further. A
+            fifth of a few rows says no more than this; a round number.
         telling: relative error below which a network counts as exact, unless the data are smoother than their law.
     """
 
@@ -46,6 +48,7 @@ class Search:
     additive_grids: tuple[int, ...] = (5, 10, 20)
     promising: float = 4.0
     as_good: float = 1.03
+    better: float = 0.8
     telling: float = 2e-3
 
 
@@ -100,19 +103,24 @@ class Networks:
         return best.error < EXACT or best.validation_error <= SEARCH.as_good * self.least_error
 
 
-def search_networks(context: Context, structure: Structure) -> Networks:
-    """Train networks from simple to large and read those near the best, until a formula is as good as the best one."""
+def search_networks(context: Context, structure: Structure, smooth: float = math.inf) -> Networks:
+    """Train networks from simple to large and read those near the best, until a formula is as good as the best one.
+
+    Args:
+        smooth: the cross-validated error of a sum of smooth functions, in units of the target's spread. Where rows are
+            few, networks that do not surpass it after their first shapes are not searched further.
+    """
     state = Networks(found=list(structure.found))
     if context.data.n_targets == 1 and structure.laws and math.isfinite(structure.laws[0].floor):
         state.floor = structure.laws[0].floor
     try:
-        state.stop, state.reason = _search(context, state)
+        state.stop, state.reason = _search(context, state, smooth)
     except KeyboardInterrupt:
         state.stop = StopReason.INTERRUPTED
     return state
 
 
-def _search(context: Context, state: Networks) -> tuple[StopReason, str]:
+def _search(context: Context, state: Networks, smooth: float) -> tuple[StopReason, str]:
     options, late = context.options, context.search.passed
     found = StopReason.CONVERGED, "a formula reaches the error of the best network"
     given = options.shape != "auto"
@@ -125,6 +133,8 @@ def _search(context: Context, state: Networks) -> tuple[StopReason, str]:
         early = len(state.trained) < len(first) and network.error >= SEARCH.telling
         if options.formula and not early and _read_promising(context, state):
             return found
+        if not early and not len(context.data.validation) and state.least_error > SEARCH.better * smooth:
+            return StopReason.NO_IMPROVEMENT, "networks predict no better than a sum of smooth functions"
     if not options.formula:
         return StopReason.CANDIDATES_EXHAUSTED, "only a network was asked for"
     # Where the time was over before all first shapes were trained, a law may be as good as their networks.

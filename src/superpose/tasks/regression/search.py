@@ -11,6 +11,7 @@ Each stage takes the :class:`~superpose.tasks.regression.context.Context` of the
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 
@@ -122,7 +123,7 @@ def _found(
     if structure.stop is StopReason.INTERRUPTED or structure.complete:
         state = Networks(found=list(structure.found), reason=structure.reason, stop=structure.stop)
     else:
-        state = search_networks(context, structure)
+        state = search_networks(context, structure, _smooth_error(context, reference))
     if state.stop is StopReason.INTERRUPTED and not (state.trained or state.found):
         raise KeyboardInterrupt
     lines: list[Finding] = []
@@ -164,6 +165,13 @@ def _reference(context: Context) -> Reference | None:
     return None
 
 
+def _smooth_error(context: Context, reference: Reference | None) -> float:
+    """The cross-validated error of the reference in units of the target's spread; infinite without one."""
+    if reference is None:
+        return math.inf
+    return context.relative(errors_of(context.data.y[reference.rows, 0], reference.predictions)["rmse"])
+
+
 def _final(
     context: Context, state: Networks, chosen: Finding | None, reference: Reference | None, *, structural: bool
 ) -> tuple[KAN, History]:
@@ -191,7 +199,7 @@ def _worth_refining(context: Context, state: Networks, reference: Reference, str
     if structural:
         return True
     errors = [one.error for one in state.trained]
-    own = context.relative(errors_of(context.data.y[reference.rows, 0], reference.predictions)["rmse"])
+    own = _smooth_error(context, reference)
     # A finer grid and all rows rarely make more of a network than this. A round number.
     return bool(errors) and min(errors) < 1.5 * own
 
