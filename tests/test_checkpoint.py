@@ -27,7 +27,10 @@ from superpose.partial import Failures
 from superpose.stopping import StopReason
 from superpose.tasks.classification import ClassificationDataset, ClassifyOptions, classify
 from superpose.tasks.regression import DiscoverOptions, discover
-from superpose.train import History, Record
+from superpose.train import History, Record, SearchResult
+from superpose.train.architecture_search import prepared
+from superpose.train.budget import Budget
+from superpose.train.state import RunState, State
 
 DOUBLE = torch.float64
 X, Y = sympy.Symbol("x", real=True), sympy.Symbol("a b", real=True)
@@ -283,6 +286,30 @@ def test_a_killed_search_goes_on_to_the_same_answer(
         discover(data, DiscoverOptions(shape=shape, time_limit=300, seed=1), checkpoint=checkpoint)
     with pytest.raises(OptionError, match="other contents"):
         discover(Dataset.from_arrays(data.x, -data.y), options, checkpoint=checkpoint)
+
+
+def test_a_killed_search_for_a_network_goes_on_to_the_same_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x = values(60)
+
+    def run(place: Path | None) -> SearchResult:
+        stage = None
+        if place is not None:
+            checkpoint = Checkpoint(place, resume=True)
+            checkpoint.begin({})
+            stage = Stages(checkpoint, kinds=(RunState, State)).run
+        # A budget of steps ends the search, and those before the kill count.
+        return prepared((x, torch.sin(3 * x[:, :1])), Budget(steps=400), shapes=[(), (1,)], degree=3, stage=stage).run()
+
+    alone = run(None)
+    for count in (1, 3):
+        killed_after(count, monkeypatch, lambda count=count: run(tmp_path / str(count)))
+        found = run(tmp_path / str(count))
+        assert torch.equal(found.model(x), alone.model(x)) and found.tried == alone.tried
+        assert found.stop is alone.stop is StopReason.STEP_BUDGET
+        losses = [[record.validation_loss for record in one.history.records] for one in (found, alone)]
+        assert losses[0] == losses[1]
 
 
 def test_a_killed_classifier_goes_on_to_the_same_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,8 @@ from superpose.tasks.classification import ClassificationDataset, ClassifyOption
 from superpose.tasks.classification import search as classification_search
 from superpose.tasks.regression import DiscoverOptions, Result, discover, findings, networks, structure
 from superpose.tasks.relations import formula_stage, relations
+from superpose.train import search
+from superpose.train.run import Run
 
 DOUBLE = torch.float64
 
@@ -105,6 +107,17 @@ def test_the_search_by_structure_and_networks_do_without_each_other(
         assert "no spline network could be trained" in result.failures.sentences[-1]
         with pytest.raises(ZeroDivisionError):
             discovered(shape=(1,))
+
+
+def test_a_search_for_a_network_goes_on_without_one_that_fails(monkeypatch: pytest.MonkeyPatch, lenient: None) -> None:
+    real = Run.visit
+    monkeypatch.setattr(Run, "visit", lambda run, size: real(run, size) if run.model.shape == [2, 1] else fail())
+    x = values(60)
+    found = search((x, x[:, :1] ** 2), shapes=[(1,), ()], steps=200, degree=3)
+    assert {one.shape for one in found.tried} == {(2, 1)}
+    assert found.failures.sentences == [
+        "the training of the network [2, 1, 1] failed (ZeroDivisionError: no); others are trained"
+    ]
 
 
 @pytest.mark.parametrize("name", ["score_formulas", "_symbolic", "boundaries"])

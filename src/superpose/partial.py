@@ -87,10 +87,15 @@ class Failures:
 
 
 class Part:
-    """One part of a run; see :meth:`Failures.part`."""
+    """One part of a run; see :meth:`Failures.part`.
+
+    Attributes:
+        has_failed: whether an exception was recorded.
+    """
 
     def __init__(self, failures: Failures, failed: str, kept: str) -> None:
         self.failures, self.failed, self.kept = failures, failed, kept
+        self.has_failed = False
 
     def __enter__(self) -> Part:
         return self
@@ -102,6 +107,7 @@ class Part:
         if not isinstance(error, Exception) or (_strict_here() if strict is None else strict):
             return False
         self.failures.record(self.failed, error, self.kept)
+        self.has_failed = True
         return True
 
 

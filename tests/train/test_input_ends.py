@@ -15,7 +15,8 @@ from superpose import KAN, Dataset, Formula, KANLayer, fit, load, save, search
 from superpose.nn import symbolic_functions
 from superpose.nn.symbolic_functions import ROOT
 from superpose.train import endpoint_singularities, input_layer
-from superpose.train.architecture_search import SearchResult, _Search
+from superpose.train.architecture_search import ArchitectureSearch as Search
+from superpose.train.architecture_search import SearchResult
 from superpose.train.budget import Budget
 from superpose.train.candidate_shapes import Hidden
 from superpose.train.endpoint_singularities import EndpointSingularity
@@ -120,7 +121,7 @@ def searched(rows: tuple[Tensor, Tensor], shapes: tuple[Hidden, ...], steps: int
     """What a search of few shapes that looks for ends finds, and what it says on the way."""
     heard: list[str] = []
     data, budget = Dataset.from_arrays(*rows), Budget(steps=steps)
-    return _Search(data, shapes, None, budget, None, 0, True, heard.append).run(), heard
+    return Search(data, shapes, None, budget, None, 0, True, heard.append).run(), heard
 
 
 A_PRODUCT: Hidden = ((0, (2,)),)
@@ -172,11 +173,11 @@ def test_shapes_that_are_named_get_none() -> None:
 
 def test_a_root_that_does_not_help_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     heard: list[str] = []
-    run = _Search(Dataset.from_arrays(*steep()), ((2,), (3,)), None, Budget(), None, 0, True, heard.append)
+    run = Search(Dataset.from_arrays(*steep()), ((2,), (3,)), None, Budget(), None, 0, True, heard.append)
     run._enter(run.waiting.pop(0), 0)
     waiting, teller = list(run.waiting), run.trials[0]
     monkeypatch.setattr(
-        _Search, "_enter", lambda self, architecture, seed: _trial(self, architecture, 0.35 * teller.error)
+        Search, "_enter", lambda self, architecture, seed: _trial(self, architecture, 0.35 * teller.error)
     )
     run._detect_singularity()
     assert (
@@ -190,7 +191,7 @@ def test_a_root_that_does_not_help_is_not_taken(monkeypatch: pytest.MonkeyPatch)
     assert len(run.trials) == 2
     run.roots_tried.clear()
     monkeypatch.setattr(
-        _Search, "_enter", lambda self, architecture, seed: _trial(self, architecture, 0.25 * teller.error)
+        Search, "_enter", lambda self, architecture, seed: _trial(self, architecture, 0.25 * teller.error)
     )
     run.trials.pop()
     run._detect_singularity()
@@ -212,7 +213,7 @@ def test_a_root_that_does_not_help_is_not_taken(monkeypatch: pytest.MonkeyPatch)
 def test_some_ends_are_not_tried(
     error: float, combinations: Combinations | None, singularities: tuple[EndpointSingularity, ...]
 ) -> None:
-    run = _Search(Dataset.from_arrays(*steep(300)), ((2,), (3,)), None, Budget(), None, 0, True, lambda event: None)
+    run = Search(Dataset.from_arrays(*steep(300)), ((2,), (3,)), None, Budget(), None, 0, True, lambda event: None)
     teller = SimpleNamespace(
         error=error, architecture=Architecture((2,), 5, combinations, singularities), seed=0, singularity=lambda: (0, 1)
     )
@@ -223,7 +224,7 @@ def test_some_ends_are_not_tried(
 
 def test_sums_keep_the_roots_of_inputs_that_stand_alone() -> None:
     x = uniform(300, 4)
-    run = _Search(Dataset.from_arrays(x, x[:, 0]), ((2,), (3,)), None, Budget(), None, 0, True, lambda event: None)
+    run = Search(Dataset.from_arrays(x, x[:, 0]), ((2,), (3,)), None, Budget(), None, 0, True, lambda event: None)
     plain = list(run.waiting)
     alone, joined = EndpointSingularity(0, 1, -1.0, True), EndpointSingularity(2, 1, -1.0, True)
     run.singularities = (alone, joined)
@@ -240,7 +241,7 @@ def test_sums_keep_the_roots_of_inputs_that_stand_alone() -> None:
 
 
 def test_networks_that_are_not_the_best_tell_of_ends_too() -> None:
-    run = _Search(Dataset.from_arrays(*steep(300)), ((2,), (3,)), None, Budget(), None, 0, True, lambda event: None)
+    run = Search(Dataset.from_arrays(*steep(300)), ((2,), (3,)), None, Budget(), None, 0, True, lambda event: None)
 
     def trial(error: float, hidden: Hidden, end: tuple[int, int] | None) -> SimpleNamespace:
         return SimpleNamespace(error=error, architecture=Architecture(hidden, 5), seed=0, singularity=lambda: end)
@@ -256,7 +257,7 @@ def test_networks_that_are_not_the_best_tell_of_ends_too() -> None:
     assert run._singularity() is None
 
 
-def _trial(run: _Search, architecture: Architecture, error: float) -> Trial:
+def _trial(run: Search, architecture: Architecture, error: float) -> Trial:
     trial = Trial(architecture, run.data, 0, Budget())
     trial.run.tracker.best = (error, trial.run.tracker.best[1])
     run.trials.append(trial)

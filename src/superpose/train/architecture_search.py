@@ -14,6 +14,7 @@ from superpose.errors import DataError, OptionError
 from superpose.nn.model import KAN
 from superpose.nn.products import Width, read_width
 from superpose.pareto import pareto_front
+from superpose.partial import Failures
 from superpose.short_repr import brief
 from superpose.stopping import StopReason
 from superpose.train import endpoint_singularities
@@ -25,7 +26,7 @@ from superpose.train.linear_combinations import Combinations
 from superpose.train.search_rules import RULES
 from superpose.train.settings import FitSettings
 from superpose.train.tracker import StopFit
-from superpose.train.trial import Architecture, Trial
+from superpose.train.trial import Architecture, StageRunner, Trial
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class SearchResult:
         stop: why the search ended.
         reason: a sentence with the details of that.
         seconds: wall-clock time.
+        failures: the parts of the search that failed.
     """
 
     __repr__ = brief
@@ -68,6 +70,7 @@ class SearchResult:
     stop: StopReason = StopReason.NOT_RUN
     reason: str = ""
     seconds: float = 0.0
+    failures: Failures = field(default_factory=Failures, repr=False)
 
     @property
     def front(self) -> list[Tried]:
@@ -126,11 +129,31 @@ def search(
     >>> found.model.widths, found.history.validation_rmse < 1e-3
     ([2, 1], True)
     """
+    FitSettings(time_limit=time_limit, steps=steps, seed=seed).checked("lm")
+    return prepared(data, Budget(time_limit, steps), parameters, shapes, degree, seed, listener).run()
+
+
+def prepared(
+    data: Dataset | tuple[Any, Any],
+    budget: Budget,
+    parameters: int | None = None,
+    shapes: Sequence[Sequence[Width]] | None = None,
+    degree: int | Sequence[int] | None = None,
+    seed: int = 0,
+    listener: Callable[[str], None] | None = None,
+    stage: StageRunner | None = None,
+) -> ArchitectureSearch:
+    """The search of :func:`search` before it runs.
+
+    Args:
+        data, parameters, shapes, degree, seed, listener: as there.
+        budget: of all networks together.
+        stage: computes each part of the search, or reads it from a checkpoint.
+    """
     if not isinstance(data, Dataset):
         if not isinstance(data, tuple | list) or len(data) != 2:
             raise DataError(f"search takes a Dataset or a pair of arrays (x, y), not {type(data).__name__}")
         data = Dataset.from_arrays(*data, seed=seed)
-    FitSettings(time_limit=time_limit, steps=steps, seed=seed).checked("lm")
     check_whole("parameters", parameters, optional=True)
     hidden = SHAPES.of(data.n_features) if shapes is None else tuple(_hidden(shape) for shape in shapes)
     if not hidden:
@@ -139,7 +162,7 @@ def search(
     if degrees == ():
         raise OptionError("degree is empty; name at least one, such as 3 or (3, 5)")
     tell = listener or (lambda event: None)
-    return _Search(data, hidden, parameters, Budget(time_limit, steps), degrees, seed, shapes is None, tell).run()
+    return ArchitectureSearch(data, hidden, parameters, budget, degrees, seed, shapes is None, tell, stage=stage)
 
 
 def _hidden(shape: Sequence[Width]) -> Hidden:
@@ -158,7 +181,9 @@ def _hidden(shape: Sequence[Width]) -> Hidden:
 
 
 @dataclass
-class _Search:
+class ArchitectureSearch:
+    """The search for a network: trials side by side, of which the better ones go on; see :func:`search`."""
+
     data: Dataset
     shapes: tuple[Hidden, ...]
     parameters: int | None
@@ -173,6 +198,8 @@ class _Search:
     roots_tried: list[tuple[int, int, Hidden]] = field(default_factory=list)
     trials: list[Trial] = field(default_factory=list)
     tried: list[Tried] = field(default_factory=list)
+    stage: StageRunner | None = None
+    failures: Failures = field(default_factory=Failures)
 
     def __post_init__(self) -> None:
         self.waiting = self._architectures()
@@ -188,7 +215,8 @@ class _Search:
         best = self._best()
         history = best.run.finish()
         history.stop, history.reason = stop, reason
-        return SearchResult(best.run.model, history, self.tried, stop, reason, self.budget.elapsed())
+        seconds = self.budget.elapsed()
+        return SearchResult(best.run.model, history, self.tried, stop, reason, seconds, self.failures)
 
     def _best(self) -> Trial:
         return smallest_near_best(
@@ -366,16 +394,13 @@ class _Search:
 
     def _enter(self, architecture: Architecture, seed: int) -> Trial | None:
         """Train a network on the first two grids, and on more while it has few constants; None if it is too large."""
-        trial = Trial(architecture, self.data, seed, self.budget)
+        trial = Trial(architecture, self.data, seed, self.budget, self.stage)
         constants = trial.constants(RULES.first_grid)
         too_many = self.trials and constants > trial.run.tracker.train.y.numel()
         if too_many or (self.parameters is not None and constants > self.parameters):
             return None
         self.trials.append(trial)
-        try:
-            trial.run.begin()
-        except StopFit:
-            trial.over = True
+        self._attempt(trial, trial.begin)
         for number in range(len(trial.sizes)):
             if trial.over or (number > 1 and trial.constants(trial.sizes[number]) > RULES.level):
                 break
@@ -394,15 +419,23 @@ class _Search:
             trial.over = True
             return
         before = trial.error
-        try:
-            trial.visit(size)
-        except StopFit:
-            trial.over = True
-        if not math.isfinite(trial.error):
+        failed = not self._attempt(trial, lambda: trial.visit(size))
+        if failed or not math.isfinite(trial.error):
             return
         if (done and trial.error > RULES.advance * before) or trial.error < RULES.exact:
             trial.over = True
         self._note(trial, size, constants)
+
+    def _attempt(self, trial: Trial, train: Callable[[], None]) -> bool:
+        """Train a network, which is over when the budget is, or when a fault stops it; whether there was none."""
+        failed = f"the training of the network {trial.run.model.shape} failed"
+        with self.failures.part(failed, "others are trained") as part:
+            try:
+                train()
+            except StopFit:
+                trial.over = True
+        trial.over = trial.over or part.has_failed
+        return not part.has_failed
 
     def _note(self, trial: Trial, size: int, constants: int) -> None:
         shape = tuple(trial.run.model.shape)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from superpose.deadline import Deadline
+from superpose.deadline import Clock, Deadline
 from superpose.stopping import StopReason
 
 
@@ -16,12 +16,13 @@ class Budget:
     Args:
         seconds: from now on; no limit if None.
         steps: of all trainings together; no limit if None.
+        clock: that of the run; one of its own if None.
     """
 
-    def __init__(self, seconds: float | None = None, steps: int | None = None) -> None:
+    def __init__(self, seconds: float | None = None, steps: int | None = None, clock: Clock | None = None) -> None:
         self.seconds = math.inf if seconds is None else seconds
         self.steps = math.inf if steps is None else steps
-        self.deadline, self.taken = Deadline(seconds), 0
+        self.deadline, self.taken = Deadline(seconds, clock), 0
 
     def elapsed(self) -> float:
         """Seconds since the beginning."""

@@ -22,7 +22,7 @@ from superpose.train.budget import Budget
 from superpose.train.history import History
 from superpose.train.progress import Listener, TerminalProgress
 from superpose.train.settings import FitSettings
-from superpose.train.state import State
+from superpose.train.state import RunState, State
 from superpose.train.stepping import Stepping
 from superpose.train.tracker import StopFit, Tracker
 
@@ -115,6 +115,22 @@ class Run:
     def finish(self) -> History:
         """Restore the best state, and return the history."""
         return self.tracker.finish()
+
+    def snapshot(self) -> RunState:
+        """All that later grids depend on."""
+        tracker, stepping = self.tracker, self.stepping
+        return RunState(
+            *(State.of(self.model), *tracker.best, list(tracker.history.records), dict(stepping.strengths)),
+            *(list(stepping.notes), tracker.budget.taken, self.visited),
+        )
+
+    def restore(self, state: RunState) -> None:
+        """Go on from a snapshot of a run of the same model, data and settings."""
+        state.present.restore(self.model)
+        self.tracker.best = (state.error, state.best)
+        self.tracker.history.records = list(state.records)
+        self.stepping.strengths, self.stepping.notes = dict(state.strengths), list(state.notes)
+        self.tracker.budget.taken, self.visited = state.steps, state.visited
 
     def forked(self, split: str) -> Run:
         """A copy that continues from the present state with grids that are split in another way; shares the budget."""

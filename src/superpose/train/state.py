@@ -9,6 +9,8 @@ from torch import Tensor
 
 from superpose.nn.layer import KANLayer
 from superpose.nn.model import KAN
+from superpose.optim.smoothness import Edge
+from superpose.train.history import Record
 
 
 @dataclass(frozen=True)
@@ -41,3 +43,28 @@ class State:
                 layer.coefficients = torch.nn.Parameter(coefficients.clone(), requires_grad=wanted)
             if layer.symbolic is not None and kept["constants"] is not None:
                 layer.symbolic.constants.copy_(kept["constants"])
+
+
+@dataclass(frozen=True)
+class RunState:
+    """All that a training depends on after its start, to go on from it.
+
+    Attributes:
+        present: parameters and grids.
+        error: the least validation error so far, in scaled units.
+        best: the state that has it.
+        records: of the history.
+        strengths: how smooth each edge is to be.
+        notes: of the history.
+        steps: that the budget has counted.
+        visited: whether a grid was trained on.
+    """
+
+    present: State
+    error: float
+    best: State
+    records: list[Record]
+    strengths: dict[Edge, float]
+    notes: list[str]
+    steps: int
+    visited: bool

@@ -49,7 +49,7 @@ class Tracker:
         self.stepping, self.budget, self.listeners = stepping, budget, listeners
         self.history = History(optimizer=stepping.optimizer)
         self.best: tuple[float, State] = (math.inf, State.of(model))
-        self.clock = Deadline()
+        self.clock = Deadline(None, budget.deadline.clock)
 
     def finest(self) -> int:
         """Intervals of the finest layer's grid."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from superpose.data import Dataset
 from superpose.nn.model import KAN
@@ -16,6 +18,11 @@ from superpose.train.linear_combinations import Combinations
 from superpose.train.run import Run
 from superpose.train.search_rules import RULES
 from superpose.train.settings import FitSettings
+from superpose.train.state import RunState
+
+# Computes a part of a search, or reads it where the search goes on from a checkpoint: called with its name and with
+# what computes it.
+StageRunner = Callable[[str, Callable[[], Any]], Any]
 
 
 @dataclass(frozen=True)
@@ -47,8 +54,10 @@ class Architecture:
 class Trial:
     """One network of the search: its training so far."""
 
-    def __init__(self, architecture: Architecture, data: Dataset, seed: int, budget: Budget) -> None:
-        self.architecture, self.seed = architecture, seed
+    def __init__(
+        self, architecture: Architecture, data: Dataset, seed: int, budget: Budget, stage: StageRunner | None = None
+    ) -> None:
+        self.architecture, self.seed, self.stage = architecture, seed, stage
         widths = architecture.widths(data.n_features, data.n_targets)
         model = KAN(widths, grid_size=RULES.first_grid, degree=architecture.degree, seed=seed)
         first = architecture.first(data.n_features)
@@ -89,7 +98,29 @@ class Trial:
         if len(self.reached) == 1 and self.architecture.singularities:
             # Trained from the first grid on, endpoints move away before the network fits.
             endpoint_singularities.release(self.run.model.layer(0), self.architecture.singularities)
-        self.reached[size] = self.run.visit(size)
+        self.reached[size] = self._staged(f"{size} intervals", lambda: self.run.visit(size))
+
+    def begin(self) -> None:
+        """Make the first grid, and take the best of several starts.
+
+        Raises:
+            StopFit: when the time is over.
+        """
+
+        def compute() -> float:
+            self.run.begin()
+            return self.error
+
+        self._staged("the start", compute)
+
+    def _staged(self, what: str, compute: Callable[[], float]) -> float:
+        if self.stage is None:
+            return compute()
+        name = f"{what} of the network {self.run.model.shape} of degree {self.architecture.degree}"
+        found: tuple[float, RunState] = self.stage(name, lambda: (compute(), self.run.snapshot()))
+        # Also what was just computed, so that a search that goes on takes the same way.
+        self.run.restore(found[1])
+        return found[0]
 
     def singularity(self) -> tuple[int, int] | None:
         """The input and the side of the endpoint at which most of this network's error lies, or None."""

@@ -46,13 +46,15 @@ from superpose.tasks.regression.reference import (
 )
 from superpose.tasks.regression.result import Result
 from superpose.tasks.regression.structure import Structure, search_structure
-from superpose.train.architecture_search import search
+from superpose.train.architecture_search import prepared
+from superpose.train.budget import Budget
 from superpose.train.history import History
+from superpose.train.state import RunState, State
 
 __all__ = ["DiscoverOptions", "Finding", "Result", "discover"]
 
 # Of the values of stages.
-_KINDS = (Finding, Law, LawSearchResult, Network, Screening)
+_KINDS = (Finding, Law, LawSearchResult, Network, RunState, Screening, State)
 
 
 def discover(
@@ -303,14 +305,16 @@ def _in_columns_of(combined: Combined | None, finding: Finding, context: Context
 def _network_alone(context: Context, data: Dataset, combined: Combined | None) -> Result:
     """A network whose shape and grid are searched for, without a formula."""
     options = context.options
-    found = search(
+    found = prepared(
         context.data,
-        parameters=options.parameters,
-        time_limit=context.deadline.left(),
+        Budget(context.deadline.left(), clock=context.deadline.clock),
+        options.parameters,
         degree=options.degree,
         seed=options.seed,
         listener=context.tell,
-    )
+        stage=None if context.stages.checkpoint is None else context.stages.run,
+    ).run()
+    context.failures.extend(found.failures)
     network = found.model if combined is None else combined.model(found.model)
     facts = {
         **metrics.of_network(data, network, found.history),
