@@ -150,13 +150,11 @@ def fit_reference(context: Context) -> Reference | None:
     if len(rows) < 3 or not bool(((sizes > 1e-100) & (sizes < 1e100)).all()):
         return None
     some = replace(data, train=rows[evenly(len(rows), RULES.rows)], validation=rows[:0])
-    count = min(getattr(options, "cv", None) or RULES.folds, len(some.train))
-    rounds = (
-        1 if getattr(options, "cv", None) or len(rows) >= RULES.few or getattr(data, "order", None) is not None else 2
-    )
+    count = min(options.cv or RULES.folds, len(some.train))
+    rounds = 1 if options.cv or len(rows) >= RULES.few or data.order is not None else 2
     parts = [part for number in range(rounds) for part in folds(some, count, options.seed + number)]
     late = Deadline(min(RULES.time * options.time_limit, context.deadline.left())).passed
-    choice = choose_anova(data.x, data.y[:, 0], parts, weights=getattr(data, "weights", None), late=late)
+    choice = choose_anova(data.x, data.y[:, 0], parts, weights=data.weights, late=late)
     choice = _plausible(context, choice)
     places, inverse = torch.unique(choice.rows, return_inverse=True)
     sums = torch.zeros(len(places), dtype=data.y.dtype).index_add_(0, inverse, choice.predictions)
