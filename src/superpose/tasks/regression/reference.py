@@ -127,7 +127,7 @@ def errors_of(y: Tensor, predictions: Tensor) -> dict[str, float]:
 def described(fit: AnovaMixture) -> str:
     """What a sum of functions consists of, in words."""
     settings = [one.settings for _, one in fit.parts]
-    what = "straight lines"
+    what = "a constant" if fit.settings.constant else "straight lines"
     if any(one.curves for one in settings):
         what = "curves of single columns"
     if any(one.interactions for one in settings):

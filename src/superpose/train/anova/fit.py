@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -19,6 +19,7 @@ class AnovaSettings:
     """Which functions are fitted.
 
     Attributes:
+        constant: whether there is nothing but a constant.
         curves: whether main effects may bend; straight lines otherwise, and the fit is a ridge regression.
         interactions: whether there are products of two columns' functions.
         relevance: whether each column has a strength of its own, as where most columns say nothing.
@@ -32,6 +33,7 @@ class AnovaSettings:
         most_pairs: interactions at most; those are taken of which the residuals of the main effects show most.
     """
 
+    constant: bool = False
     curves: bool = True
     interactions: bool = False
     relevance: bool = False
@@ -323,6 +325,10 @@ def _solved(
     scale = math.sqrt(float(share @ (scores - center).square())) or 1.0
     y = (scores - center) / scale
     solution = most_probable(values, y, _penalised(bases, pairs, settings), weights, start)
+    if settings.constant:
+        solution = replace(
+            solution, theta=torch.zeros_like(solution.theta), variance=rows / max(rows - 1, 1), effective=1.0
+        )
     weight = torch.ones_like(y) if weights is None else weights
     leverage = weight * (solution.leverage(values) + 1) / rows
     left = (y - values @ solution.theta) / (1 - leverage.clamp(max=_MOST_LEVERAGE))

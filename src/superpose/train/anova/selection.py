@@ -135,6 +135,9 @@ def choose_anova(
         search.judge(replace(best.settings, robust=True))
         best = search.best()
     mixed = search.weighed(best)
+    constant = search.judge(_CONSTANT)
+    if constant is not None and constant.mean_loss <= best.mean_loss:
+        best, mixed = constant, [(1.0, constant)]
     mixture = AnovaMixture(tuple((weight, search.fits[one.settings]) for weight, one in mixed))
     predictions = torch.stack([weight * one.predictions for weight, one in mixed]).sum(0)
     main, few = mixture.main, torch.empty(0, dtype=torch.long)
@@ -146,6 +149,8 @@ def choose_anova(
 # The weight of a row whose residual is about 4.5 deviations, with 3 degrees of freedom.
 _LITTLE = 0.18
 
+# What no candidate may be worse than.
+_CONSTANT = AnovaSettings(constant=True, curves=False)
 # From simple to complex.
 _STRUCTURES = (
     AnovaSettings(curves=False),
@@ -203,12 +208,13 @@ class _Selection:
         columns: list[tuple[int, ...]] = [(), logs] if logs else [()]
         return [Variables(t, c) for t, c in itertools.product(targets, columns)]
 
-    def judge(self, settings: AnovaSettings) -> None:
+    def judge(self, settings: AnovaSettings) -> Tried | None:
         """Cross-validate a candidate, unless it was or the time is over."""
-        if any(one.settings == settings for one in self.tried) or (len(self.tried) >= 2 and self.late()):
-            return
-        if self.x.shape[1] == 1 and settings.interactions:
-            return
+        known = next((one for one in self.tried if one.settings == settings), None)
+        needless = self.x.shape[1] == 1 and settings.interactions
+        late = len(self.tried) >= 2 and not settings.constant and self.late()
+        if known is not None or needless or late:
+            return known
         predictions, density = [], []
         whole = self._whole(settings)
         for number, (train, test) in enumerate(self.folds):
@@ -226,7 +232,10 @@ class _Selection:
             loss = torch.where(error.isfinite() & (error > limit) & (error < 3 * self._range()), limit**2, loss)
         if self.weights is not None:
             loss = loss * self.weights[self.rows]
-        self.tried.append(Tried(settings, self.rows, predicted, torch.cat(density), loss))
+        found = Tried(settings, self.rows, predicted, torch.cat(density), loss)
+        if not settings.constant:
+            self.tried.append(found)
+        return found
 
     def _whole(self, settings: AnovaSettings) -> AnovaFit:
         """The fit to all rows: what is returned if the candidate is chosen, and where the folds begin."""

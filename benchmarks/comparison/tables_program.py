@@ -1,0 +1,120 @@
+"""How superpose's network does beside other methods, table by table, on the same folds.
+
+    OMP_NUM_THREADS=1 python -m benchmarks tables --out out/tables --folder PMLB
+
+The regression tables are those of ``tables.csv``, and files of PMLB (``NAME.tsv.gz`` with a column ``target``) from a
+folder; SRBench's black-box sets are some of these. ``superpose.compare`` judges all methods by cross-validation with
+its defaults.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.comparison.tables import MOST_ROWS, tables
+from benchmarks.harness import machine
+from superpose.atomic_write import write_atomically
+from superpose.cli import parsing
+from superpose.errors import SuperposeError
+from superpose.files.json_numbers import json_ready
+from superpose.tasks.comparison import CompareOptions, compare
+
+if TYPE_CHECKING:
+    import pandas
+
+# The network is to come within this of the best R², or accuracy, and never to be further below the linear method.
+MARGIN = {"regression": 0.02, "classification": 0.01}
+LINEAR = {"regression": "ridge", "classification": "logistic"}
+OTHERS = {
+    "regression": ("line", "ridge", "gp", "boosting", "forest"),
+    "classification": ("logistic", "gp", "boosting", "forest"),
+}
+
+
+def named_tables(folder: Path | None, only: Sequence[str] | None) -> Iterator[tuple[str, pandas.DataFrame, str, str]]:
+    """Name, table, target and task of each table."""
+    import pandas
+
+    for name, table in tables().items():
+        if only is None or name in only:
+            yield name, table.frame(0), table.target, table.task
+    for path in sorted(folder.glob("*.tsv.gz")) if folder is not None else ():
+        name = path.name.removesuffix(".tsv.gz")
+        if only is None or name in only:
+            with gzip.open(path, "rt", encoding="utf-8") as file:
+                frame = pandas.read_csv(file, sep="\t")
+            if len(frame) > MOST_ROWS:
+                frame = frame.sample(MOST_ROWS, random_state=0).reset_index(drop=True)
+            yield name, frame, "target", "regression"
+
+
+def measure(name: str, frame: pandas.DataFrame, target: str, task: str, options: argparse.Namespace) -> dict[str, Any]:
+    """Scores of all methods on one table."""
+    found = compare(
+        frame,
+        target,
+        task=task,
+        options=CompareOptions(
+            cv=5, seed=options.seed, time_limit=options.time_limit, methods=("network", *OTHERS[task])
+        ),
+    )
+    scores = {one.name: one.score for one in found}
+    errors = {one.name: one.score_error for one in found}
+    others = [score for name, score in scores.items() if name != "network" and score is not None]
+    own, linear = scores.get("network"), scores.get(LINEAR[task])
+    return {
+        "table": name,
+        "task": task,
+        "rows": len(frame),
+        "columns": len(found.features),
+        "scores": scores,
+        "standard_errors": errors,
+        "below_best": None if own is None else max(others) - own,
+        "below_linear": None if own is None or linear is None else linear - own,
+        "seconds": {one.name: one.seconds for one in found},
+    }
+
+
+def count(rows: Sequence[dict[str, Any]]) -> str:
+    """On how many tables the network is near the best of the others, and on how many it is far below the linear one."""
+    near = sum(row["below_best"] is not None and row["below_best"] <= MARGIN[row["task"]] for row in rows)
+    below = sum(row["below_linear"] is None or row["below_linear"] > 0.02 for row in rows)
+    return f"near the best on {near} of {len(rows)} tables; more than 0.02 below the linear method on {below}"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run with these arguments and return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks tables", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, default=Path("out/tables"))
+    parser.add_argument("--folder", type=Path, help="of PMLB files")
+    parser.add_argument("--only", help="names of tables, with commas; all if left out")
+    parser.add_argument("--seed", type=int, default=0, help="of the folds and the methods")
+    parser.add_argument("--time-limit", type=float, default=300.0, help="seconds for each table")
+    options = parser.parse_args(arguments)
+    try:
+        only = None if options.only is None else [part.strip() for part in options.only.split(",")]
+        parsing_known = {*tables(), *_files(options.folder)}
+        if only is not None:
+            parsing.words("--only", options.only, tuple(parsing_known))
+        rows: list[dict[str, Any]] = []
+        options.out.mkdir(parents=True, exist_ok=True)
+        for name, frame, target, task in named_tables(options.folder, only):
+            rows.append(json_ready(measure(name, frame, target, task, options)))
+            print(name, {key: value and round(value, 3) for key, value in rows[-1]["scores"].items()}, flush=True)
+            document = {"machine": machine.machine(), "versions": machine.versions(), "rows": rows}
+            write_atomically(options.out / "results.json", (json.dumps(document, indent=1) + "\n").encode())
+        print(count(rows))
+    except SuperposeError as error:
+        parser.error(str(error))
+    return 0
+
+
+def _files(folder: Path | None) -> list[str]:
+    return [] if folder is None else [path.name.removesuffix(".tsv.gz") for path in folder.glob("*.tsv.gz")]
