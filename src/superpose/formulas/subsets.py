@@ -287,6 +287,9 @@ def _solved(
     unit: Tensor, goal: Tensor, chosen: Tensor, size: float, spread: float, usable: Tensor, norms: Tensor
 ) -> Subset | None:
     columns = unit[:, chosen]
+    # As many constants as rows fit anything.
+    if columns.shape[1] >= columns.shape[0]:
+        return None
     q, r = torch.linalg.qr(columns)
     if float(r.diagonal().abs().min()) < 1e-10:  # beyond this, coefficients have 6 digits at most
         return None
