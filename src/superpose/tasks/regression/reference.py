@@ -52,7 +52,7 @@ class ReferenceRules:
         points: at which that is tried.
     """
 
-    time: float = 0.2
+    time: float = 0.3
     rows: int = 4000
     folds: int = 5
     few: int = 60
