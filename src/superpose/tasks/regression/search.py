@@ -24,7 +24,7 @@ from superpose.edit.combining import Combined, Pair, combine
 from superpose.formulas.expressions.formula import Formula
 from superpose.formulas.from_table.law_pool import Law
 from superpose.formulas.from_table.laws import LawSearchResult
-from superpose.formulas.recommendation import Finding, surprises
+from superpose.formulas.recommendation import EXACT, Finding, surprises
 from superpose.nn.model import KAN
 from superpose.partial import Failures
 from superpose.stopping import StopReason
@@ -120,8 +120,11 @@ def _found(
     """A network and a formula for a table of the columns that are used."""
     options = context.options
     structural = options.formula and options.shape == "auto"
-    reference = _reference(context)
     structure = search_structure(context) if structural else Structure()
+    # A law that gives every row needs no comparison.
+    exact = structure.complete and structure.law is not None and structure.law.error < EXACT
+    interrupted = structure.stop is StopReason.INTERRUPTED
+    reference = None if exact or interrupted else _reference(context)
     if structure.stop is StopReason.INTERRUPTED or structure.complete:
         state = Networks(found=list(structure.found), reason=structure.reason, stop=structure.stop)
     else:
