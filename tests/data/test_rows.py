@@ -163,6 +163,14 @@ def test_a_test_that_is_not_later_is_reported() -> None:
     assert late.order[late.test].min() > late.order[late.train].max()
 
 
+def test_groups_of_a_test_are_others() -> None:
+    later = table(6).assign(site=["a", "a", "b", "b", "b", "a"], x=7.0)
+    data = Dataset.from_frame(table(), target="f", split="group:site", test=later)
+    assert data.groups is not None
+    names = [*table()["site"], *later["site"]]
+    assert len(set(zip(names, data.groups.tolist(), strict=True))) == len(set(names)) == int(data.groups.max()) + 1
+
+
 def test_a_known_label_is_asked_of_the_rows_of_a_test() -> None:
     frame = table().assign(f=["low", "high", "high"] * 20)
     later = table(9).assign(f="low", x=7.0)

@@ -261,6 +261,27 @@ class DampedGaussNewton(ABC):
         """The normal matrix ``[P, P]`` at the present parameters, penalties included; not to be changed."""
         return self._assembled()[0]
 
+    def effective_parameters(self) -> float:
+        """How many parameters the data determine rather than the penalties: the trace of ``J^T J (J^T J + Q)^-1``.
+
+        ``Q`` is the sum of the penalties. A direction that neither data nor penalties see counts as none. Where the
+        matrix is singular to working precision, all parameters that are not frozen count.
+        """
+        normal, _ = self._without_frozen(*self._assembled())
+        count = len(self.theta) - len(self.parameters.frozen)
+        diagonal = normal.diagonal()
+        # Below the smallest eigenvalues that are not rounding.
+        ridge = 1e-12 * (diagonal + diagonal.max())
+        factor, failed = torch.linalg.cholesky_ex(normal + torch.diag(ridge))
+        if int(failed):
+            return float(count)
+        inverse = torch.cholesky_inverse(factor)
+        held = float(inverse.diagonal() @ ridge)
+        for term in self.penalties:
+            part = slice(term.start, term.start + term.matrix.shape[0])
+            held += float((inverse[part, part] * term.matrix).sum())
+        return max(0.0, count - held)
+
     def set_penalties(self, penalties: Sequence[Quadratic]) -> None:
         """Replace the penalties from here on."""
         if self._system is not None:

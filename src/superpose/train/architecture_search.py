@@ -92,8 +92,8 @@ def search(
     """Find the shape and the grid of a network that learns the data best, in the time given.
 
     Shapes are trained side by side to about as many constants, by Levenberg-Marquardt; the better ones go on to finer
-    grids, and the best is trained until those bring nothing. What is compared is the error on the validation rows (on
-    the training rows where there are none); of
+    grids, and the best is trained until those bring nothing. What is compared is the error on the validation rows, or
+    where there are none, what generalised cross-validation makes of that on the training rows; of
     networks that come within 3% of each other the one with the fewest parameters is taken, so where there is noise the
     smallest that reaches it.
 
@@ -203,7 +203,7 @@ class ArchitectureSearch:
 
     def __post_init__(self) -> None:
         self.waiting = self._architectures()
-        self.judged = "validation" if len(self.data.validation) else "training"
+        self.judged = "validation" if len(self.data.validation) else "estimated"
 
     def run(self) -> SearchResult:
         try:

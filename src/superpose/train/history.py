@@ -52,6 +52,8 @@ class History:
             of the mean over them. Weighted if the rows are, and so are the losses of the records.
         validated: whether there were validation rows; without any, ``validation_rmse`` and the validation losses are
             those of the training rows.
+        estimated_rmse: without validation rows, the error on new rows that generalised cross-validation expects; NaN
+            with validation rows, and for optimisers and losses for which there is none.
         seconds: wall-clock time of the whole fit, starts included.
     """
 
@@ -65,6 +67,7 @@ class History:
     train_rmse: float = float("nan")
     validation_rmse: float = float("nan")
     validated: bool = True
+    estimated_rmse: float = float("nan")
     seconds: float = 0.0
 
     @property

@@ -68,7 +68,7 @@ class Run:
             )
         train, validation = weighted_rows(model, data, "train"), weighted_rows(model, data, "validation")
         self.bar = None if settings.progress is False else TerminalProgress()
-        self.stepping = Stepping(model, train, optimizer, settings, fresh=self.fresh)
+        self.stepping = Stepping(model, train, optimizer, settings, fresh=self.fresh, validated=len(validation.x) > 0)
         # Several trainings may share a budget; one that stands alone has the time limit of its settings.
         self.tracker = Tracker(
             model,
@@ -78,7 +78,6 @@ class Run:
             budget or Budget(settings.time_limit),
             [one for one in (listener, self.bar) if one is not None],
         )
-        self.tracker.history.validated = len(validation.x) > 0
         self.visited = False
 
     def run(self) -> History:
@@ -224,7 +223,7 @@ class Run:
     def _schedule(self) -> tuple[StopReason, str]:
         waited, best = 0, math.inf
         automatic, stop = self.settings.grids is None, StopReason.GRIDS_EXHAUSTED
-        judged = "validation" if self.tracker.history.validated else "training"
+        judged = "validation" if self.tracker.history.validated else "estimated"
         for size in self.grids():
             reached = self.visit(size)
             if reached < best * _BETTER:
@@ -277,7 +276,8 @@ class Run:
             if number % defaults.record_every == 0 or number == steps:
                 best = min(best, self.tracker.record(""))
             self.stepping.update(stepper, number)
-            if result.stalled or (defaults.window is not None and _flat(losses, defaults.window)):
+            ended = result.stalled or (defaults.window is not None and _flat(losses, defaults.window))
+            if ended and self.stepping.settled(stepper):
                 break
         return best
 

@@ -23,6 +23,8 @@ Stepper = SecondOrder | LBFGS | AdamW
 # Steps of a grid after which the strength of each edge's smoothness is estimated anew. An estimate costs as much as a
 # few steps, so they are spaced geometrically. Round numbers.
 _SMOOTHNESS_STEPS = (2, 5, 10, 20, 40, 80, 160)
+# Strengths that change by less than this factor have settled. A round number.
+_SETTLED = 1.5
 # Above this many free constants the normal matrix of Levenberg-Marquardt (float64) is larger than 0.5 GiB.
 _MAX_LM_PARAMETERS = 8000
 
@@ -36,9 +38,19 @@ class Stepping:
         optimizer: its name.
         settings: of the fit.
         fresh: whether the model was never fitted before.
+        validated: whether there are validation rows; without any, :meth:`judged` estimates what they would say.
     """
 
-    def __init__(self, model: KAN, rows: ScaledRows, optimizer: str, settings: FitSettings, *, fresh: bool) -> None:
+    def __init__(
+        self,
+        model: KAN,
+        rows: ScaledRows,
+        optimizer: str,
+        settings: FitSettings,
+        *,
+        fresh: bool,
+        validated: bool = True,
+    ) -> None:
         self.model, self.optimizer, self.settings, self.fresh = model, optimizer, settings, fresh
         self.x, self.y, self.weights = rows
         self.generator = torch.Generator().manual_seed(settings.seed)
@@ -47,6 +59,8 @@ class Stepping:
         self.notes: list[str] = []
         self.strengths: dict[Edge, float] = {}
         self.smoothness: Smoothness | None = None
+        self.validated = validated
+        self.effective_parameters = 0.0
 
     def name(self) -> str:
         """The optimiser that the model's present size allows: L-BFGS in place of Levenberg-Marquardt for large ones."""
@@ -79,7 +93,22 @@ class Stepping:
         else:
             stepper = LevenbergMarquardt(self.model, self.x, self.y, weights=self.weights)
         stepper.set_penalties(self._quadratics(stepper.parameters))
+        if not self.validated:
+            self.effective_parameters = stepper.effective_parameters()
         return stepper
+
+    def judged(self, value: float) -> float:
+        """What an error on validation rows would be, from that on the training rows.
+
+        For squared errors by generalised cross-validation (P. Craven and G. Wahba, Numer. Math. 31 (1979)): with ``g``
+        effective parameters and ``N`` residuals, the root mean square times ``N / (N - g)``. For a head the
+        cross-entropy plus ``g`` over the rows (H. Akaike, 1974). Other losses and optimisers are left as they are.
+        """
+        if self.loss is None:
+            count = self.y.numel()
+            # As many constants as residuals leave no errors to learn from; see ``Smoothness.update``.
+            return value * count / max(count - self.effective_parameters, 0.1 * count)
+        return value + self.effective_parameters / len(self.y) if isinstance(self.loss, Head) else value
 
     def _quadratics(self, parameters: Parameters) -> list[Quadratic]:
         """The quadratic penalties of Levenberg-Marquardt at the present state."""
@@ -100,8 +129,24 @@ class Stepping:
 
     def update(self, stepper: Stepper, step: int) -> None:
         """Bring the penalties, and the scale of a head, up to the present state after some steps of a stage."""
-        if step not in _SMOOTHNESS_STEPS or not isinstance(stepper, LevenbergMarquardt | FisherScoring):
-            return
+        if step in _SMOOTHNESS_STEPS and isinstance(stepper, LevenbergMarquardt | FisherScoring):
+            self._update(stepper)
+
+    def settled(self, stepper: Stepper) -> bool:
+        """Whether a stage may end where the loss falls no more: with validation rows always.
+
+        Without any nothing but the penalties keeps noise from being learnt, and they start too weak for that: they are
+        brought up to date once more, and the stage goes on until they stay what they are.
+        """
+        if self.validated or self.smoothness is None or not isinstance(stepper, LevenbergMarquardt | FisherScoring):
+            return True
+        before = dict(self.smoothness.strengths)
+        self._update(stepper)
+        return all(
+            1 / _SETTLED < self.strengths.get(edge, 1.0) / strength < _SETTLED for edge, strength in before.items()
+        )
+
+    def _update(self, stepper: SecondOrder) -> None:
         changed, known = False, None
         if isinstance(stepper, FisherScoring):
             stepper.rescale()
@@ -112,9 +157,11 @@ class Stepping:
             changed = self.smoothness.update(
                 stepper.normal_matrix(), stepper.theta, stepper.loss, self.y.numel(), dispersion=known
             )
-            self.strengths = self.smoothness.strengths
+            self.strengths = dict(self.smoothness.strengths)
         if changed or self.settings.sparsity:
             stepper.set_penalties(self._quadratics(stepper.parameters))
+        if not self.validated:
+            self.effective_parameters = stepper.effective_parameters()
 
     def _penalty(self, scaled: Tensor) -> Tensor:
         total = self.forgotten()

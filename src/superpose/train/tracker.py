@@ -47,7 +47,8 @@ class Tracker:
     ) -> None:
         self.model, self.train, self.validation = model, train, validation
         self.stepping, self.budget, self.listeners = stepping, budget, listeners
-        self.history = History(optimizer=stepping.optimizer)
+        self.history = History(optimizer=stepping.optimizer, validated=stepping.validated)
+        self._optimism = 1.0
         self.best: tuple[float, State] = (math.inf, State.of(model))
         self.clock = Deadline(None, budget.deadline.clock)
 
@@ -69,21 +70,26 @@ class Tracker:
         return float(value.sqrt() if loss is None else value)
 
     def record(self, event: str) -> float:
-        """Measure the present state, keep it if it is the best, and tell the listeners; the validation loss."""
+        """Measure the present state, keep it if it is the best, and tell the listeners.
+
+        Returns:
+            The validation loss, or what :meth:`Stepping.judged` makes of the training loss without such rows.
+        """
         train, validation = self.value(self.train), self.value(self.validation)
         seconds = self.clock.elapsed()
         record = Record(len(self.history.records), event, self.finest(), train, validation, seconds)
         self.history.records.append(record)
-        value = validation
+        judged = value = validation if self.history.validated else self.stepping.judged(train)
         if self.stepping.settings.memory is not None:
             # The state with the least error on these data alone may have forgotten the earlier ones.
             with torch.no_grad():
-                value = math.sqrt(validation**2 + float(self.stepping.forgotten().clamp(min=0)))
+                value = math.sqrt(judged**2 + float(self.stepping.forgotten().clamp(min=0)))
         if value < self.best[0]:
             self.best = (value, State.of(self.model))
+            self._optimism = judged / train if train else 1.0
         for listener in self.listeners:
             listener(record)
-        return validation
+        return judged
 
     def take_step(self) -> None:
         """Count one step of the optimiser.
@@ -115,6 +121,8 @@ class Tracker:
             with torch.no_grad():
                 error = (self.outputs(rows.x) - rows.y) * self.model.output_scale
             setattr(self.history, name, root_mean_square(error, rows.weights))
+        if not self.history.validated and self.stepping.loss is None and self.stepping.effective_parameters:
+            self.history.estimated_rmse = self._optimism * self.history.train_rmse
         self.history.seconds = self.clock.elapsed()
         return self.history
 
