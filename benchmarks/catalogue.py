@@ -76,6 +76,7 @@ SCRIPTS = {
             "compare", "whether superpose compare names the best method, on 30 tables", "benchmarks.comparison.program"
         ),
         Script("tables", "the network beside other methods, table by table", "benchmarks.comparison.tables_program"),
+        Script("rows", "what can be known from how many rows", "benchmarks.rows"),
         Script("robustness", "50 random starts, and networks too large for their data", "benchmarks.robustness"),
     )
 }
