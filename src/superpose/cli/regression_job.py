@@ -48,14 +48,18 @@ class RegressionJob(Job):
 
         plan.loaded()
         options = DiscoverOptions(**self.options)
-        data = read_csv(self.table, target=self.target, features=self.features, seed=options.seed, **self.rows)
 
         def on_formula(formula: Formula) -> None:
             announce(f"{self.target} = {formula}")
 
-        deadline = plan.search(options.time_limit)
+        # No name here for the table: where columns are left out, the search lets go of it.
         result = discover(
-            data, options, listener=listener, on_formula=on_formula, deadline=deadline, checkpoint=checkpoint
+            read_csv(self.table, target=self.target, features=self.features, seed=options.seed, **self.rows),
+            options,
+            listener=listener,
+            on_formula=on_formula,
+            deadline=plan.search(options.time_limit),
+            checkpoint=checkpoint,
         )
         return result, options
 

@@ -91,7 +91,7 @@ class Dataset:
     """Sentences on what may be wrong with the split."""
 
     def __repr__(self) -> str:
-        parts = ", ".join(f"{len(self._index(split))} {split}" for split in ("train", "validation", "test"))
+        parts = ", ".join(f"{len(self.index(split))} {split}" for split in ("train", "validation", "test"))
         more = f", left out: {listed(self.left_out)}" if self.left_out else ""
         more += ", weighted" if self.weights is not None else ""
         more += f", source: {quoted(self.source, 120)}" if self.source else ""
@@ -134,7 +134,7 @@ class Dataset:
         It is the RMSE of the best constant prediction: errors are measured against it.
         """
         split = self.evaluation_split
-        return float(mean_and_deviation(self.rows(split)[1][:, :1], self.weights_of(split))[1])
+        return float(mean_and_deviation(self.y[self.index(split), :1], self.weights_of(split))[1])
 
     def rows(self, split: Split) -> tuple[Tensor, Tensor]:
         """Return the features and the targets of one split, or of ``"all"`` rows.
@@ -146,7 +146,7 @@ class Dataset:
         """
         if split == "all":
             return self.x.to(torch.float64), self.y
-        index = self._index(split)
+        index = self.index(split)
         return self.features(index), self.y[index]
 
     def features(self, rows: Tensor) -> Tensor:
@@ -157,14 +157,14 @@ class Dataset:
         """The weights [M] of the rows of one split, or of ``"all"`` rows; None where all count the same."""
         if self.weights is None or split == "all":
             return self.weights
-        return self.weights[self._index(split)]
+        return self.weights[self.index(split)]
 
     def rmse(self, predicted: Tensor, split: Split) -> float:
         """Root mean squared error of predictions [M, n_targets] for the rows of a split, weighted if rows are.
 
         For several targets the root of the mean over them; NaN if there are no rows.
         """
-        return root_mean_square(predicted - self.rows(split)[1], self.weights_of(split))
+        return root_mean_square(predicted - self.y[self.index(split)], self.weights_of(split))
 
     def r2(self, predicted: Tensor, split: Split) -> float:
         """Coefficient of determination, 1 - rmse² / variance of the targets on the same rows; weighted if rows are.
@@ -176,7 +176,7 @@ class Dataset:
         >>> data.r2(data.y, "train"), data.r2(torch.ones(3, 1), "train")
         (1.0, 0.0)
         """
-        y, weights = self.rows(split)[1], self.weights_of(split)
+        y, weights = self.y[self.index(split)], self.weights_of(split)
         if not len(y):
             return float("nan")
         spread = root_mean_square(mean_and_deviation(y, weights)[1])
@@ -187,12 +187,15 @@ class Dataset:
         import pandas
 
         x, y = self.rows(split)
-        index = range(self.n_rows) if split == "all" else self._index(split).numpy()
+        index = range(self.n_rows) if split == "all" else self.index(split).numpy()
         names = list(self.feature_names + self.target_names)
         return pandas.DataFrame(torch.cat([x, y], dim=1).numpy(), columns=names, index=index)
 
-    def _index(self, split: Split) -> Tensor:
+    def index(self, split: Split) -> Tensor:
+        """Row indices of a split, int64, in ascending order."""
         known = {"train": self.train, "validation": self.validation, "test": self.test}
+        if split == "all":
+            return torch.arange(self.n_rows)
         if split not in known:
             raise OptionError(f"there is no split {split!r}; it is one of 'train', 'validation', 'test', 'all'")
         return known[split]

@@ -51,5 +51,6 @@ def at_random(count: int, most: int, seed: int) -> Tensor:
 
 def training_sample(data: Dataset | Tensor, most: int = EDGE_SAMPLES) -> Tensor:
     """At most ``most`` training rows ``[S, n_in]`` of a data set, or rows of a tensor, evenly over the table."""
-    x = data.rows("train")[0] if isinstance(data, Dataset) else data
-    return x[evenly(len(x), most).to(x.device)]
+    if isinstance(data, Dataset):
+        return data.features(data.train[evenly(len(data.train), most)])
+    return data[evenly(len(data), most).to(data.device)]

@@ -43,6 +43,8 @@ class ScreeningRules:
     Attributes:
         columns: tables of at most so many keep all. A law may depend on a column by less than what a rough fit leaves,
             and searching few columns costs little.
+        columns_of_many, many: the same for tables of at least ``many`` rows, which show small influences too. The
+            equations of the Feynman lectures have up to nine columns.
         entries, most_rows, least_rows: numbers of the table that are looked at, in so many rows. Round numbers: some
             seconds for 400 columns.
         entries_per_second: at which a time limit is kept on a slow core. Measured on 200 and 406 columns.
@@ -53,12 +55,14 @@ class ScreeningRules:
         rounds: at most.
         pairs: products of pairs in the fit, at most.
         rows_per_term: of the fit, at least.
-        terms: of the fit, at most.
+        terms, fit_entries: of the fit, at most; and their number times that of rows, which limits memory.
         kept_at_least: columns that are kept without any evidence.
         together: standard score at which a linear model of all other columns counts as evidence.
     """
 
     columns: int = 12
+    columns_of_many: int = 9
+    many: int = 5_000
     entries: int = 2_500_000
     most_rows: int = 20_000
     least_rows: int = 2_000
@@ -70,6 +74,7 @@ class ScreeningRules:
     pairs: int = 30
     rows_per_term: int = 5
     terms: int = 600
+    fit_entries: int = 3_000_000
     kept_at_least: int = 5
     together: float = 3.0
 
@@ -168,9 +173,9 @@ def screen(
     ('x5', 'x21', 'x31')
     """
     names = data.feature_names
-    if len(names) <= rules.columns:
-        return Screening.of_all(data)
     rows = torch.cat([data.train, data.validation])
+    if len(names) <= (rules.columns if len(rows) < rules.many else rules.columns_of_many):
+        return Screening.of_all(data)
     deadline = Deadline(time_limit)
     entries = min(rules.entries, int(rules.entries_per_second * min(deadline.left(), 1e9)))
     most = min(max(entries // len(names), rules.least_rows), rules.most_rows)
@@ -221,14 +226,16 @@ class _Rounds:
         for number in range(self.rules.rounds):
             new = self._evident(residual, sizes=sizes)
             taken = self.scores > 0
-            room = max(self.rules.first, int(taken.sum()))
+            late = self.deadline.passed()
+            # Without time for another round, all that are evident: what they say twice is not known.
+            room = len(taken) if late else max(self.rules.first, int(taken.sum()))
             fresh = (new > 0) & ~taken
             order = torch.where(fresh, new, 0.0).argsort(descending=True)[: min(room, int(fresh.sum()))]
             if not len(order) and (number or not bool(taken.any())):
                 break
             self.scores[order] = new[order]
             residual, explained = self._fitted(goal)
-            if self.deadline.passed():
+            if late:
                 break
         self._together(goal)
         return explained
@@ -262,7 +269,8 @@ class _Rounds:
     def _terms(self, columns: Tensor) -> Tensor:
         """Curves of the columns, and products of the clearest pairs of them: ``[N, F]``, the clearest first."""
         columns = columns[self.scores[columns].argsort(descending=True)]
-        most = min(len(self.ranks) // self.rules.rows_per_term, self.rules.terms)
+        rules, rows = self.rules, len(self.ranks)
+        most = min(rows // rules.rows_per_term, rules.terms, rules.fit_entries // rows)
         ranks = self.ranks[:, columns]
         waves = max(1, min(8, most // (2 * max(1, len(columns)))))
         steps = math.pi / 2 * torch.arange(1, waves + 1)
@@ -270,15 +278,18 @@ class _Rounds:
         parts += [torch.cos(steps * (column[:, None] + 1)) for column in ranks.unbind(-1)]
         known = set(columns.tolist())
         used = dict.fromkeys((i, j) for _, i, j in sorted(self.pairs, reverse=True) if {i, j} <= known)
-        for i, j in list(used)[: self.rules.pairs]:
+        for i, j in list(used)[: rules.pairs]:
             powers = torch.arange(1, 4)
             left, right = (self.ranks[:, k, None] ** powers for k in (i, j))
             parts.append((left[:, :, None] * right[:, None, :]).flatten(1))
         return torch.cat(parts, -1)[:, :most]
 
     def _together(self, goal: Tensor) -> None:
-        """Take more columns as long as a linear model of those that are left out explains more than the others do."""
-        while not self.deadline.passed():
+        """Take more columns as long as a linear model of those that are left out explains more than the others do.
+
+        Without time to find out which, all of them.
+        """
+        while True:
             taken, others = ((self.scores > 0) == wanted for wanted in (True, False))
             if not bool(others.any()):
                 return
@@ -293,7 +304,8 @@ class _Rounds:
                 return
             places = others.nonzero().flatten()
             best = places[self.ranking[places].argsort(descending=True)]
-            best = best[: max(self.rules.first, int(taken.sum()))]
+            if not self.deadline.passed():
+                best = best[: max(self.rules.first, int(taken.sum()))]
             self.scores[best] = self.ranking[best].clamp(min=score)
 
 

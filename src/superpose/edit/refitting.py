@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from superpose.data import Dataset
+from superpose.deadline import Deadline
 from superpose.nn.model import KAN, Edge
 from superpose.nn.rows import scaled_rows
 from superpose.optim.levenberg_marquardt import LevenbergMarquardt
@@ -42,7 +43,16 @@ def refit(model: KAN, data: Dataset, *, steps: int = 50, tolerance: float = 1e-3
     return fitted
 
 
-def polish(model: KAN, x: Tensor, y: Tensor, *, steps: int, tolerance: float = 1e-3, only: Edge | None = None) -> float:
+def polish(
+    model: KAN,
+    x: Tensor,
+    y: Tensor,
+    *,
+    steps: int,
+    tolerance: float = 1e-3,
+    only: Edge | None = None,
+    deadline: Deadline | None = None,
+) -> float:
     """Fit a model's free constants in place by Levenberg-Marquardt; returns the mean squared error.
 
     Args:
@@ -50,12 +60,15 @@ def polish(model: KAN, x: Tensor, y: Tensor, *, steps: int, tolerance: float = 1
         x, y: ``[B, n_in]`` and ``[B, n_out]`` in the model's scaled units.
         steps, tolerance: as for :func:`refit`.
         only: a symbolic edge; all of its constants are fitted, and nothing else.
+        deadline: when no further step is taken.
     """
     stepper = LevenbergMarquardt(model, x, y, damping=_DAMPING)
     if only is not None:
         stepper.parameters.hold_all_but(only)
     losses = [stepper.loss]
     for _ in range(steps):
+        if deadline is not None and deadline.passed():
+            break
         result = stepper.step()
         losses.append(result.loss)
         if result.stalled or result.loss < _ROUNDING or losses[-1] != losses[-1]:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from superpose.data.sampling import evenly_by_rank
+from superpose.deadline import Deadline
 from superpose.formulas import selection
 from superpose.nn.symbolic_functions import SymbolicFunction
 from superpose.optim.damping import adjusted
@@ -162,6 +163,7 @@ def fit_curve(
     *,
     simplicity: float = SIMPLICITY,
     only: Sequence[str] | None = None,
+    deadline: Deadline | None = None,
 ) -> list[Candidate]:
     """Every function that can be fitted to samples of a curve, best first.
 
@@ -172,7 +174,9 @@ def fit_curve(
         functions: by name.
         simplicity: see :class:`Candidate`.
         only: names of some of the functions; by default all.
+        deadline: after which no further function is fitted, if there is one.
     """
+    deadline = deadline or Deadline()
     x, y = x.detach().double().cpu(), y.detach().double().cpu()
     middle, half = (x.max() + x.min()) / 2, (x.max() - x.min()) / 2
     wanted = {name: functions[name] for name in (only or functions)}
@@ -184,7 +188,10 @@ def fit_curve(
     coarse_u, coarse_y = _samples(u, y, _SEARCH.coarse_samples)
     fine_u, fine_y = _samples(u, y, _SEARCH.samples)
     fitted: dict[str, tuple[Tensor, Tensor]] = {}
-    for name, function in wanted.items():
+    # A straight line first: it takes no time.
+    for name, function in sorted(wanted.items(), key=lambda item: item[0] != "x"):
+        if fitted and deadline.passed():
+            break
         if name == "x":
             line = torch.tensor([[1.0, 0.0]], dtype=torch.float64)
             fitted[name] = line, _project(fine_u[None], fine_y)[2]
@@ -197,7 +204,7 @@ def fit_curve(
     ranked = sorted(fitted, key=lambda name: _score(float(fitted[name][1].min()), wanted[name], simplicity))
     for place, name in enumerate(ranked):
         function, (ab, left) = wanted[name], fitted[name]
-        if name != "x" and place < _SEARCH.finished:
+        if name != "x" and place < _SEARCH.finished and not deadline.passed():
             ab, left = _gauss_newton(function, ab, fine_u, fine_y, _SEARCH.last_steps)
         best = int(left.argmin())
         if not bool(torch.isfinite(left[best])):

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 
 from superpose.data.dataset import Dataset, read_features
 from superpose.errors import DataError
 from superpose.nn.model import KAN
+
+# Rows that are computed with at once. A round number.
+_BLOCK = 1 << 16
 
 
 def samples(model: KAN, x: Tensor | Dataset) -> Tensor:
@@ -50,3 +55,15 @@ def scaled_rows(model: KAN, data: Dataset, split: Any = "train") -> tuple[Tensor
     x, y = data.rows(split)
     device = model.input_center.device
     return model.scale_inputs(x.to(device)), model.scale_targets(y.to(device))
+
+
+@torch.no_grad()
+def values_at(function: Callable[[Tensor], Tensor], data: Dataset, rows: Tensor) -> Tensor:
+    """Values ``[S, n_out]`` of a model or a formula at rows of a data set, block by block.
+
+    >>> data = Dataset.from_arrays([[float(n)] for n in range(20)], range(20))
+    >>> values_at(lambda x: 2 * x, data, data.test).shape
+    torch.Size([3, 1])
+    """
+    starts = range(0, max(1, len(rows)), _BLOCK)
+    return torch.cat([function(data.features(rows[start : start + _BLOCK])) for start in starts])

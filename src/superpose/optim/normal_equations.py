@@ -20,6 +20,9 @@ from superpose.spline import normal_matrix, ops, reference
 
 # The Jacobian of one block of samples has at most this many elements (float64: 32 MiB).
 _BLOCK_ELEMENTS = 1 << 22
+# Samples whose records (64 bytes for each input of each layer) are kept at once, unless the matrix itself is larger
+# than they are: 16 MiB for 16 inputs. A round number.
+_BLOCK_SAMPLES = 1 << 14
 
 
 @torch.no_grad()
@@ -45,7 +48,7 @@ def normal_equations(
     if compiled is None:
         normal, gradient = _dense(parameters, x, y, weights, head)
     else:
-        normal, gradient = _sparse(compiled, parameters, x, y, weights, head)
+        normal, gradient = _in_blocks(compiled, parameters, x, y, weights, head)
     return normal.div_(y.numel()), gradient.div_(y.numel())
 
 
@@ -68,6 +71,28 @@ def _dense(
         flat = jacobian.flatten(0, 1)
         normal.addmm_(flat.T, flat)
         gradient.addmv_(flat.T, residual.flatten())
+    return normal, gradient
+
+
+def _in_blocks(
+    kernels: normal_matrix.Kernels,
+    parameters: Parameters,
+    x: Tensor,
+    y: Tensor,
+    weights: Tensor | None,
+    head: Head | None,
+) -> tuple[Tensor, Tensor]:
+    """The sums over all samples, so many of them at a time that what is kept of each takes little memory."""
+    inputs = sum(layer.in_features for layer in parameters.layers)
+    step = max(_BLOCK_SAMPLES, parameters.size**2 // (normal_matrix.RECORD * inputs))
+    if len(y) <= step:
+        return _sparse(kernels, parameters, x, y, weights, head)
+    normal, gradient = x.new_zeros((parameters.size, parameters.size)), x.new_zeros(parameters.size)
+    for start in range(0, len(y), step):
+        block = slice(start, start + step)
+        part = _sparse(kernels, parameters, x[block], y[block], None if weights is None else weights[block], head)
+        normal += part[0]
+        gradient += part[1]
     return normal, gradient
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from superpose.spline import backend, reference
 
 # Numbers in a record: degree + 1 spline rows, spares, the base function, and which row is the first.
-_RECORD = 8
+RECORD = 8
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Kernels:
     def records(self, knots: Tensor, degree: int, base: str, x: Tensor, order: int = 0) -> Tensor:
         """What is not zero at samples ``x [B, I]``, or its derivative of some order: ``[I, B, 8]``."""
         x, knots = x.contiguous(), knots.contiguous()
-        records = x.new_empty((x.shape[1], x.shape[0], _RECORD))
+        records = x.new_empty((x.shape[1], x.shape[0], RECORD))
         intervals, code = knots.shape[1] - 2 * degree - 1, backend.BASES[base]
         addresses = (x.data_ptr(), knots.data_ptr(), records.data_ptr())
         self._compiled.records(self._kind, *addresses, *x.shape, intervals, degree, code, order)

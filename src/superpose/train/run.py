@@ -7,8 +7,10 @@ import math
 from dataclasses import replace
 
 import torch
+from torch import Tensor
 
 from superpose.data import Dataset
+from superpose.data.sampling import evenly
 from superpose.errors import OptionError
 from superpose.nn.likelihood import Head
 from superpose.nn.model import KAN
@@ -23,9 +25,12 @@ from superpose.train.history import History
 from superpose.train.progress import Listener, TerminalProgress
 from superpose.train.settings import FitSettings
 from superpose.train.state import RunState, State
+from superpose.train.step_cost import StepCost
 from superpose.train.stepping import Stepping
 from superpose.train.tracker import StopFit, Tracker
 
+# A finer grid is begun if there is time for so many steps on it. A round number.
+_FEW_STEPS = 4
 # Finer grids are not tried by default. A round number.
 _MAX_INTERVALS = 1000
 # Up to this many constants four starts are compared, up to four times as many two: starts of large networks take most
@@ -34,6 +39,8 @@ _FEW_CONSTANTS = 500
 # Steps of each start before and after its hidden grids are adapted, and of a stage after later adaptations. Round
 # numbers.
 _START_STEPS, _ADAPT_STEPS = (6, 14), 10
+# Rows whose quantiles the first grid follows. A round number: they decide where intervals end, to a part in thousands.
+_GRID_ROWS = 20_000
 # A grid has to lower the validation error by this factor to count as better (see ``patience``). A round number.
 _BETTER = 0.98
 # Scaled errors below this are rounding, and finer grids bring nothing. A round number.
@@ -173,11 +180,11 @@ class Run:
             # All rows' features, and a little more: fresh samples reach about a range / n beyond those seen, and a
             # cubic that goes on is far nearer to the function there than the straight line outside the grid. Rows
             # beyond the scale's range are those of a test table or of the future, which have no part in it.
-            seen = self.model.scale_inputs(self.data.x.to(device))
+            seen = self.model.scale_inputs(_spread_rows(self.data).to(device))
             known = (seen.abs() <= 1 + 4 * torch.finfo(seen.dtype).eps).all(1)
             seen = seen if bool(known.all()) else seen[known]
             # Four times the range / n, with a margin for uneven samples; 2% at most. Round numbers.
-            margin = min(0.02, 4 / len(seen))
+            margin = min(0.02, 4 / self.data.n_rows)
             points = grid.adapted_breakpoints(seen, layer.grid_size, blend=self.settings.blend, margin=margin)
             layer.set_knots(grid.extended_knots(points, layer.degree))
 
@@ -225,6 +232,8 @@ class Run:
         automatic, stop = self.settings.grids is None, StopReason.GRIDS_EXHAUSTED
         judged = "validation" if self.tracker.history.validated else "estimated"
         for size in self.grids():
+            if not self._has_time(size):
+                return StopReason.TIME_LIMIT, f"there was no time for a grid of {size} intervals"
             reached = self.visit(size)
             if reached < best * _BETTER:
                 best, waited = reached, 0
@@ -236,6 +245,15 @@ class Run:
                 stop = StopReason.EXACT
                 break
         return stop, f"the schedule of grids ended at {self.tracker.finest()} intervals"
+
+    def _has_time(self, size: int) -> bool:
+        """Whether a few steps on a grid fit into the time left, by what the steps so far took."""
+        budget, rows = self.tracker.budget, len(self.tracker.train[0])
+        if not self.visited or self.stepping.optimizer != "lm" or not budget.taken:
+            return True
+        cost = StepCost()
+        finer = cost.of(self.model, rows, size) / cost.of(self.model, rows)
+        return _FEW_STEPS * finer * budget.elapsed() / budget.taken <= budget.deadline.left()
 
     def visit(self, size: int) -> float:
         """Refine to ``size`` intervals and train; returns the least validation error on that grid.
@@ -280,6 +298,15 @@ class Run:
             if ended and self.stepping.settled(stepper):
                 break
         return best
+
+
+def _spread_rows(data: Dataset) -> Tensor:
+    """The features of all rows, or of many that are spread over a large table, and the ends of their ranges."""
+    if data.n_rows <= _GRID_ROWS:
+        return data.features(torch.arange(data.n_rows))
+    scale = data.x_scale
+    ends = torch.stack([scale.center - scale.scale, scale.center + scale.scale])
+    return torch.cat([data.features(evenly(data.n_rows, _GRID_ROWS)), ends])
 
 
 def _flat(losses: list[float], window: int) -> bool:

@@ -151,7 +151,7 @@ class ConstantFit:
         unit = math.sqrt(self.variance * len(self.y))
 
         def linearised(values: Tensor) -> LeastSquares | None:
-            jacobian = self.roots[:, None] * jacobian_of(model, values) / unit
+            jacobian = self.roots[:, None] * jacobian_of(model, values, self.deadline) / unit
             finite = bool(torch.isfinite(jacobian).all())
             return LeastSquares(jacobian, self.roots * (model(values) - self.y) / unit) if finite else None
 
@@ -159,8 +159,8 @@ class ConstantFit:
         stopping = Stopping(steps, loss=_ROUNDING, relative=1e-6, late=self.deadline.passed)
         values, best = minimise(lambda v: self._squares(model(v)), linearised, values, _DAMPING, stopping)
         fitted = {slot: sympy.Float(float(value)) for slot, value in zip(slots, values, strict=True)}
-        # Those of many constants take long, and only a later simplification needs them.
-        late = len(slots) > _RULES.quick and self.deadline.passed()
+        # Those of many constants, or of splines, take long, and only a later simplification needs them.
+        late = (len(slots) > _RULES.quick or bool(self.functions)) and self.deadline.passed()
         errors = {} if late else self._standard_errors(model, values, best)
         return Fitted(template.xreplace(fitted), best, errors)
 
@@ -258,8 +258,8 @@ class ConstantFit:
         return new <= max(old, _FLOOR) * (1 + _RULES.variances / len(self.y)) if math.isfinite(new) else False
 
 
-def jacobian_of(model: Model, values: Tensor) -> Tensor:
-    """``[S, P]``: columns by differentiating ``J^T u``, which is linear in ``u``, once more."""
+def jacobian_of(model: Model, values: Tensor, deadline: Deadline | None = None) -> Tensor:
+    """``[S, P]``: columns by differentiating ``J^T u``, which is linear in ``u``, once more; NaN after the deadline."""
     parameters = values.detach().requires_grad_()
     with torch.enable_grad():
         found = model(parameters)
@@ -267,10 +267,11 @@ def jacobian_of(model: Model, values: Tensor) -> Tensor:
             return found.new_zeros((*found.shape, len(values)))
         weights = torch.zeros_like(found, requires_grad=True)
         (pulled,) = torch.autograd.grad(found, parameters, weights, create_graph=True)
-        columns = [
-            torch.autograd.grad(pulled[k], weights, retain_graph=True, materialize_grads=True)[0]
-            for k in range(len(values))
-        ]
+        columns: list[Tensor] = []
+        for k in range(len(values)):
+            if deadline is not None and deadline.passed():
+                return torch.full((*found.shape, len(values)), math.nan, dtype=found.dtype)
+            columns += torch.autograd.grad(pulled[k], weights, retain_graph=True, materialize_grads=True)
     return torch.stack(columns, -1)
 
 

@@ -18,6 +18,7 @@ from superpose.deadline import Deadline
 from superpose.formulas.expressions import constants, numpy_code, rewrite
 from superpose.formulas.expressions.splines import SplineEdge, absorb_constants, used_splines
 from superpose.nn.model import KAN
+from superpose.nn.rows import values_at
 from superpose.nn.symbolic_functions import torch_function
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 # Constants are fitted to at most this many rows while a formula is simplified. A round number: the time grows with it.
 _MAX_ROWS = 2048
+# Rows of the standard errors of constants: no more are fitted to (``all_rows`` of ``law_ranking.py``).
+_MOST_FITTED = 20_000
 # A simplified formula may have a mean squared error 2% larger than the original. Below the second number, in units of
 # the target's variance, both are exact: the square of ``FLOORS.constants``. 2% is a round number.
 _TOLERATED, _EXACT = 1.02, 1e-20
@@ -225,16 +228,16 @@ class Formula:
         any.
         """
         split = split or data.evaluation_split
-        found = data.rmse(self.torch(data.rows(split)[0]), split)
+        found = data.rmse(values_at(self.torch, data, data.index(split)), split)
         return found if math.isfinite(found) else math.inf
 
     def r2(self, data: Dataset, split: Split | None = None) -> float:
         """Coefficient of determination, ``1 - rmse**2 / variance`` on the same rows; see :meth:`Dataset.r2`."""
         split = split or data.evaluation_split
-        return data.r2(self.torch(data.rows(split)[0]), split)
+        return data.r2(values_at(self.torch, data, data.index(split)), split)
 
     def constants(self, data: Dataset) -> list[dict[str, float]]:
-        """The constants that were fitted, with their standard errors on training and validation rows.
+        """The constants that were fitted, with their standard errors on 20,000 training and validation rows at most.
 
         Integers, fractions and multiples of pi in a formula are not fitted, and are not listed. The standard errors are
         those of least squares, from the Jacobian at the fitted values and the mean squared residual. They hold if the
@@ -245,7 +248,8 @@ class Formula:
         """
         found = []
         for target, expression in enumerate(self.expressions):
-            problem = self._constant_fit(data, target, self.splines)
+            rows = torch.cat([data.train, data.validation])
+            problem = self._constant_fit(data, target, self.splines, rows[evenly(len(rows), _MOST_FITTED)])
             errors = problem.standard_errors(expression)
             found += [{"value": value, "standard_error": errors[value]} for value in sorted(errors, key=abs)]
         return found

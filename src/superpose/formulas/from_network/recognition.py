@@ -138,7 +138,9 @@ def symbolify(
         noise = math.sqrt(recognition.error(model))
     best = recognition.all_symbolic(model, noise)
     tolerated = max(_SETTINGS.acceptable_noise * noise**2, _SETTINGS.acceptable)
-    if keep_splines and recognition.error(best) > tolerated and spline_edges(model):
+    # Without time to look for symbols, splines on all edges would be no formula.
+    late = recognition.deadline.passed()
+    if keep_splines and not late and recognition.error(best) > tolerated and spline_edges(model):
         best = recognition.partly_symbolic(model, noise)
     return best
 
@@ -209,7 +211,7 @@ class Recognition:
 
     def refitted(self, model: KAN, steps: int = _SETTINGS.quick_steps) -> KAN:
         """The model itself, its free constants fitted again in place."""
-        polish(model, *self.fitted_rows, steps=steps)
+        polish(model, *self.fitted_rows, steps=steps, deadline=self.deadline)
         return model
 
     def candidates(self, model: KAN, edge: Edge, tolerance: float = 0.0) -> list[Candidate]:
@@ -222,8 +224,9 @@ class Recognition:
             line = fit_curve(x, y, self.functions, simplicity=self.simplicity, only=["x"])
             if line and 1 - line[0].r2 <= tolerance:
                 return line
-        self.fitted_curves[key] = fit_curve(x, y, self.functions, simplicity=self.simplicity)
-        return self.fitted_curves[key]
+        found = fit_curve(x, y, self.functions, simplicity=self.simplicity, deadline=self.deadline)
+        self.fitted_curves[key] = found
+        return found
 
     # -- the stages
 
@@ -267,7 +270,7 @@ class Recognition:
         can be recognised.
         """
         last = len(model.layers) - 1
-        if last < 1 or model.widths[last] < 2:
+        if last < 1 or model.widths[last] < 2 or self.deadline.passed():
             return
         for table in self._squares_of(model, last):
             trial = self.refitted(set_functions(model, table), 2 * _SETTINGS.full_steps)
@@ -361,7 +364,11 @@ class Recognition:
         """Only those edges symbolic that cost little error: the clearest first, the others fitted as splines."""
         best = model.copy()
         allowed = max(_SETTINGS.spline_factor * noise, _SETTINGS.spline_error) ** 2
-        lists = {edge: self.candidates(best, edge) for edge in spline_edges(best)}
+        lists: dict[Edge, list[Candidate]] = {}
+        for edge in spline_edges(best):
+            if self.deadline.passed():
+                break
+            lists[edge] = self.candidates(best, edge)
         for edge in sorted((e for e in lists if lists[e]), key=lambda e: lists[e][0].score):
             if self.deadline.passed():
                 break

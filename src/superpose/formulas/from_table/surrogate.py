@@ -126,7 +126,7 @@ def _bases(inner: Tensor, powers: Tensor) -> list[Tensor]:
 def _columns(bases: list[Tensor], powers: Tensor) -> Tensor:
     product = bases[0][:, powers[:, 0]]
     for n in range(1, len(bases)):
-        product = product * bases[n][:, powers[:, n]]
+        product *= bases[n][:, powers[:, n]]
     return product
 
 

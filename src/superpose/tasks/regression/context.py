@@ -13,6 +13,7 @@ from superpose.data.splitting import folds
 from superpose.deadline import Deadline
 from superpose.partial import Failures
 from superpose.tasks.regression.options import DiscoverOptions
+from superpose.train.step_cost import StepCost
 
 Listener = Callable[[str], None]
 
@@ -26,10 +27,13 @@ class Budget:
 
     Attributes:
         screening: share of the time limit for choosing columns of wide tables.
-        structure: share of the time limit for the search by structure; what it leaves goes to networks.
+        structure, structure_of_many: share of the time left for the search by structure; what it leaves goes to
+            networks. The second with more than ``many`` columns, of which polynomials show little.
         search: share of the time limit after which no further network is trained or read. The final network and the
             files of the run take the rest.
         rows: training rows that networks of the search are fitted to, and four times the validation rows.
+        sample: training rows that formulas are searched for, fitted and judged on, and four times the validation rows.
+        growing: of more training rows than this the final network takes more and more; below it, all at once.
         reading: share of the time left for the search that may be spent on reading one network.
         min_reading: seconds that reading one network may take at least.
         simplifying: the same share for simplifying the formula that was read, after its reading.
@@ -41,8 +45,12 @@ class Budget:
 
     screening: float = 0.1
     structure: float = 0.6
+    structure_of_many: float = 0.3
+    many: int = 20
     search: float = 0.8
     rows: int = 2048
+    sample: int = 20_000
+    growing: int = 10_000
     reading: float = 0.6
     min_reading: float = 2.0
     simplifying: float = 0.2
@@ -62,22 +70,26 @@ class Context:
         data: the table, with combined columns if there are any.
         few: the same with at most ``BUDGET.rows`` training rows, and with validation rows, for the networks of the
             search.
+        sample: the same with at most ``BUDGET.sample`` training rows, for formulas.
         options: of the run, checked.
         tell: called with a sentence whenever something was reached.
         deadline: of the run.
         search: of the search for networks and formulas.
         failures: of parts of the run.
+        cost: of optimiser steps, by what the networks so far took.
         stages: of the run, which it does not compute again when it goes on from a checkpoint.
     """
 
     data: Dataset
     few: Dataset
+    sample: Dataset
     options: DiscoverOptions
     tell: Listener
     deadline: Deadline
     search: Deadline
     failures: Failures = field(default_factory=Failures)
     stages: Stages = field(default_factory=Stages)
+    cost: StepCost = field(default_factory=StepCost)
 
     @classmethod
     def start(
@@ -91,19 +103,23 @@ class Context:
         """The context of a run that ends at the deadline; by default the clock starts now."""
         deadline = deadline or Deadline(options.time_limit)
         stages = stages or Stages(deadline=deadline)
-        judged = _with_validation(data, options.seed)
-        few = replace(
-            judged,
-            train=judged.train[evenly(len(judged.train), BUDGET.rows)],
-            validation=judged.validation[evenly(len(judged.validation), BUDGET.rows // 4)],
-        )
+        few, sample = _fewer(_with_validation(data, options.seed), BUDGET.rows), _fewer(data, BUDGET.sample)
         late = (1 - BUDGET.search) * deadline.left()
         search = Deadline(deadline.left() - late, deadline.clock)
-        return cls(data, few, options, tell, deadline, search, stages.failures, stages)
+        return cls(data, few, sample, options, tell, deadline, search, stages.failures, stages)
 
     def relative(self, rmse: float) -> float:
         """A root mean squared error in units of the target's spread."""
         return rmse / root_mean_square(self.data.y_scale.scale)
+
+
+def _fewer(data: Dataset, rows: int) -> Dataset:
+    """The data set with at most so many training rows, and a quarter as many for validation."""
+    return replace(
+        data,
+        train=data.train[evenly(len(data.train), rows)],
+        validation=data.validation[evenly(len(data.validation), rows // 4)],
+    )
 
 
 def _with_validation(data: Dataset, seed: int) -> Dataset:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from superpose.data.arrays import root_mean_square
+from superpose.data.sampling import evenly
 from superpose.deadline import Deadline
 from superpose.edit.refitting import polish
 from superpose.errors import DataError, OptionError
@@ -22,7 +23,7 @@ from superpose.formulas.from_network.recognition import symbolify
 from superpose.formulas.recommendation import EXACT, Finding
 from superpose.messages import counted
 from superpose.nn.model import KAN
-from superpose.nn.rows import scaled_rows
+from superpose.nn.rows import values_at
 from superpose.tasks.regression.context import BUDGET, Context
 
 if TYPE_CHECKING:
@@ -55,24 +56,24 @@ def from_network(context: Context, model: KAN, error: float) -> Finding | None:
     reading = Deadline(max(BUDGET.min_reading, BUDGET.reading * left))
     known = context.options.functions
     names = None if known is None else functions.resolve_names(("0", "x", *known))
-    symbolic = symbolify(model, context.data, functions=names, noise=error, time_limit=reading.left())
+    symbolic = symbolify(model, context.sample, functions=names, noise=error, time_limit=reading.left())
     wanted = max(reading.left() + BUDGET.simplifying * left, BUDGET.min_simplifying)
     limit = min(wanted, max(context.deadline.left(), 1.0))
     # A formula that was not simplified has the same values: it is what a failure while simplifying leaves.
     with context.failures.part("a formula could not be simplified", "it is kept as it was read"):
-        return admitted(context, Formula.of(symbolic, context.data, time_limit=limit), symbolic)
+        return admitted(context, Formula.of(symbolic, context.sample, time_limit=limit), symbolic)
     return admitted(context, Formula.of(symbolic), symbolic)
 
 
 def admitted(context: Context, formula: Formula, model: KAN) -> Finding | None:
     """A formula with its errors; None if it may not be recommended, and the listener is told why."""
     # The values of the columns alone, of test rows too: a formula must have a value wherever the table has a row.
-    with torch.no_grad():
-        lost = int((~formula.torch(context.data.x).isfinite().all(-1)).sum())
+    every = torch.arange(context.data.n_rows)
+    lost = int((~values_at(formula.torch, context.data, every).isfinite().all(-1)).sum())
     if lost:
         context.tell(f"a formula was found, but it has no finite value on {counted(lost, 'row')} of the table")
         return None
-    train = formula.rmse(context.data, "train")
+    train = formula.rmse(context.sample, "train")
     validation = formula.rmse(context.few, "validation") if len(context.few.validation) else train
     if not _allowed(context, formula):
         context.tell("a formula was found, but not of the form that was asked for")
@@ -94,10 +95,12 @@ def matched(context: Context, finding: Finding) -> Finding:
     """
     data = context.data
     model = finding.model.copy()
-    x, y = scaled_rows(model, data, "all")
+    rows = evenly(data.n_rows, BUDGET.sample)
+    samples = data.features(rows)
+    x, y = model.scale_inputs(samples), model.scale_targets(data.y[rows])
     with torch.no_grad():
-        values = (finding.formula.torch(data.x) - model.output_center) / model.output_scale
-        apart = float(((model(data.x) - model.output_center) / model.output_scale - values).square().mean())
+        values = (finding.formula.torch(samples) - model.output_center) / model.output_scale
+        apart = float(((model(samples) - model.output_center) / model.output_scale - values).square().mean())
     if apart < EXACT**2:
         return replace(finding, model=model)
     before = float((values - y).square().mean())
@@ -109,7 +112,7 @@ def matched(context: Context, finding: Finding) -> Finding:
     # Splines with a base function, or with different grids in one layer, cannot be compiled.
     with contextlib.suppress(OptionError, DataError):
         made, _ = _compiled(context, finding.formula.expressions, finding.formula.splines)
-        if finding.formula.difference(made, data.x) < EXACT * root_mean_square(data.y_scale.scale):
+        if finding.formula.difference(made, samples) < EXACT * root_mean_square(data.y_scale.scale):
             return replace(finding, model=made)
     model = model if reached <= before else finding.model
     return admitted(context, Formula.of(model), model) or replace(finding, model=model)
@@ -118,7 +121,7 @@ def matched(context: Context, finding: Finding) -> Finding:
 def _compiled(
     context: Context, expressions: Sequence[sympy.Expr], splines: Mapping[str, SplineEdge]
 ) -> tuple[KAN, dict[str, str]]:
-    data = context.data
+    data = context.sample
     return build_network(list(expressions), data.feature_names, data.target_names, data=data, splines=splines)
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import torch
-
 from superpose.data import Dataset
 from superpose.data.arrays import root_mean_square
 from superpose.formulas import recommendation
 from superpose.formulas.expressions.formula import Formula
 from superpose.formulas.recommendation import Finding
 from superpose.nn.model import KAN
+from superpose.nn.rows import values_at
 from superpose.partial import Failures
 from superpose.train.history import History
 
@@ -20,8 +19,7 @@ from superpose.train.history import History
 def of_network(data: Dataset, network: KAN, history: History) -> dict[str, Any]:
     """What the metrics contain of the spline network and its training."""
     split = data.evaluation_split
-    with torch.no_grad():
-        predicted = network(data.rows(split)[0])
+    predicted = values_at(network, data, data.index(split))
     return {
         "target": list(data.target_names),
         "features": list(data.feature_names),

@@ -6,7 +6,7 @@ import functools
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -19,7 +19,9 @@ from superpose.tasks.regression.context import BUDGET, Context
 from superpose.tasks.regression.structure import Structure
 from superpose.train.candidate_shapes import SHAPES, Hidden, in_order
 from superpose.train.fit import fit
+from superpose.train.growing_rows import fit_growing
 from superpose.train.history import History
+from superpose.train.step_cost import affordable_starts
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,10 @@ class Search:
         as_good: a formula is good enough if its error is within this factor of the best network's.
         better: of the error of a sum of smooth functions, what a network must come below to be searched further. A
             fifth of a few rows says no more than this; a round number.
+        clearly: on a large table further networks are trained while the best one errs this many times as much as a
+            formula, or what is known to be reachable.
+        more: share of the time left that this may take.
+        steps: a network is trained if there is time for so many.
         telling: relative error below which a network counts as exact, unless the data are smoother than their law.
     """
 
@@ -49,6 +55,9 @@ class Search:
     promising: float = 4.0
     as_good: float = 1.03
     better: float = 0.8
+    steps: int = 30
+    clearly: float = 1.1
+    more: float = 0.5
     telling: float = 2e-3
 
 
@@ -153,16 +162,20 @@ def _other_starts(context: Context, state: Networks) -> Iterator[tuple[Hidden, i
             yield hidden, context.options.seed + 1000 * number
 
 
-def train(context: Context, trained: list[Network], hidden: Hidden, seed: int) -> Network:
-    """Train one network on few rows, and append it.
+def train(context: Context, trained: list[Network], hidden: Hidden, seed: int) -> Network | None:
+    """Train one network on few rows, and append it; None if others were trained and there is no time for it.
 
     Raises:
         KeyboardInterrupt: if a user interrupts; the network is appended all the same.
     """
     shape = widths(context, hidden)
     network = context.stages.run(
-        f"network {shape}", lambda: _trained(context, hidden, seed), lambda one: not one.history.interrupted
+        f"network {shape}",
+        lambda: _trained(context, hidden, seed, needed=not trained),
+        lambda one: one is not None and not one.history.interrupted,
     )
+    if network is None:
+        return None
     trained.append(network)
     if network.history.interrupted:
         raise KeyboardInterrupt
@@ -170,22 +183,32 @@ def train(context: Context, trained: list[Network], hidden: Hidden, seed: int) -
     return network
 
 
-def _trained(context: Context, hidden: Hidden, seed: int) -> Network:
-    options = context.options
+def _trained(context: Context, hidden: Hidden, seed: int, *, needed: bool) -> Network | None:
+    options, rows = context.options, len(context.few.train)
     lm = options.optimizer == "lm"
     model = new_model(context, hidden, SEARCH.grids[0], seed)
     additive = not hidden and not model.layer(0).products
+    # Products and several nodes have more local minima than one node.
+    starts = 1 if additive or not lm else 4 + 2 * (max(model.widths[1:-1], default=1) > 1)
+    left = max(1.0, context.search.left())
+    if lm:
+        starts = affordable_starts(context.cost.affordable(model, rows, left), starts, SEARCH.steps)
+        if not starts and not needed:
+            context.tell(f"there is no time for the network {widths(context, hidden)}")
+            return None
+        starts = max(1, starts)
     history = fit(
         model,
         context.few,
         optimizer=options.optimizer,
         grids=None if not lm else (SEARCH.additive_grids if additive else SEARCH.grids),
-        # Products and several nodes have more local minima than one node.
-        starts=1 if additive or not lm else 4 + 2 * (max(model.widths[1:-1], default=1) > 1),
+        starts=starts,
         seed=seed,
-        time_limit=max(1.0, context.search.left()),
+        time_limit=left,
         progress=False,
     )
+    if lm:
+        context.cost.measured(model, rows, history, starts)
     error = context.relative(history.validation_rmse if len(context.few.validation) else history.train_rmse)
     return Network(hidden, model, history, error if math.isfinite(error) else math.inf)
 
@@ -265,13 +288,17 @@ def final_network(
         if not state.trained:
             raise
         state.stop = StopReason.INTERRUPTED
-    shape = None if chosen is None or structural else chosen.model.shape
+    large = len(context.data.train) > BUDGET.growing and options.grid_size is None and not structural
+    if large and options.optimizer == "lm":
+        _more_shapes(context, state)
+    shape = None if chosen is None or structural or large else chosen.model.shape
     same = [one for one in state.trained if one.model.shape == shape] or state.trained
     best = min(same, key=lambda one: one.error)
     left = context.deadline.left()
     if state.stop is StopReason.INTERRUPTED or left < 2 or options.optimizer != "lm":
         return best.model, best.history
-    limit = min(left, BUDGET.beside if structural else BUDGET.final)
+    # More rows of a large table are worth the time that is left; they end by themselves.
+    limit = min(left, BUDGET.beside if structural else left if large else BUDGET.final)
     with context.failures.part("the network could not be refined on all rows", "it stays as the search trained it"):
         return context.stages.run(
             "final network", lambda: _refined(context, best, limit), lambda made: not made[1].interrupted
@@ -279,16 +306,37 @@ def final_network(
     return best.model, best.history
 
 
+def _more_shapes(context: Context, state: Networks) -> None:
+    """Train further shapes, in a share of the time left, while formulas err clearly less than all networks.
+
+    Where rows are many, a network that errs more than a formula was not given the time that it takes.
+    """
+    until = context.deadline.share(SEARCH.more)
+    more = replace(context, search=until)
+    done = {network.hidden for network in state.trained}
+    shapes = [hidden for hidden in (*SHAPES.formula_first, *SHAPES.formula_later) if hidden not in done]
+    known = min([state.floor, *(finding.validation_error for finding in state.found)])
+    for hidden in shapes if context.options.shape == "auto" else ():
+        if until.passed() or min(network.error for network in state.trained) <= SEARCH.clearly * known:
+            return
+        attempted(more, state.trained, hidden, context.options.seed)
+
+
 def _refined(context: Context, best: Network, time_limit: float) -> tuple[KAN, History]:
-    """The shape of a network trained anew on all rows; the network itself where that is no better."""
-    wanted = context.options.grid_size
+    """The shape of a network trained anew on all rows; the network itself where that is no better.
+
+    On a large table it is the network itself that goes on with more and more rows.
+    """
+    wanted, seed = context.options.grid_size, context.options.seed
+    if wanted is None and len(context.data.train) > BUDGET.growing:
+        model = best.model.copy()
+        return model, fit_growing(model, context.data, rows=4 * BUDGET.rows, time_limit=time_limit, seed=seed)
     sizes = [min(SEARCH.grids[0], wanted or SEARCH.grids[0])]
     while wanted is not None and sizes[-1] < wanted:
         sizes.append(min(2 * sizes[-1], wanted))
-    seed = context.options.seed
     model = new_model(context, best.hidden, sizes[0], seed)
     grids = None if wanted is None else tuple(sizes)
-    data = context.data if len(context.data.validation) else context.few
+    data = context.sample if len(context.data.validation) else context.few
     history = fit(model, data, grids=grids, starts=6, seed=seed, time_limit=time_limit, progress=False)
     if grids is None and context.relative(history.validation_rmse) > best.error:
         return best.model, best.history

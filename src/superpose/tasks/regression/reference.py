@@ -17,7 +17,6 @@ from torch import Tensor
 from superpose.data import Dataset
 from superpose.data.sampling import evenly
 from superpose.data.splitting import folds
-from superpose.deadline import Deadline
 from superpose.formulas import selection
 from superpose.formulas.expressions.constants import ConstantFit, jacobian_of
 from superpose.formulas.expressions.formula import Formula
@@ -37,7 +36,8 @@ class ReferenceRules:
     """Constants of the comparison. Round numbers, looked at on the tables of docs/trust.md.
 
     Attributes:
-        time: share of the time limit for the reference.
+        time, time_of_many: share of the time left for the reference; the second with more than ``many`` columns, of
+            which it is the best that can be learnt.
         rows: that it is fitted to at most; what smooth sums can learn, so many rows say.
         folds: of the cross-validation.
         few: with fewer rows the folds are dealt out twice.
@@ -53,6 +53,8 @@ class ReferenceRules:
     """
 
     time: float = 0.3
+    time_of_many: float = 0.5
+    many: int = 20
     rows: int = 4000
     folds: int = 5
     few: int = 60
@@ -153,7 +155,7 @@ def fit_reference(context: Context) -> Reference | None:
     count = min(options.cv or RULES.folds, len(some.train))
     rounds = 1 if options.cv or len(rows) >= RULES.few or data.order is not None else 2
     parts = [part for number in range(rounds) for part in folds(some, count, options.seed + number)]
-    late = Deadline(min(RULES.time * options.time_limit, context.deadline.left())).passed
+    late = context.deadline.share(RULES.time if data.n_features <= RULES.many else RULES.time_of_many).passed
     choice = choose_anova(data.x, data.y[:, 0], parts, weights=data.weights, late=late)
     choice = _plausible(context, choice)
     places, inverse = torch.unique(choice.rows, return_inverse=True)
@@ -322,14 +324,17 @@ def comes_near(context: Context, reference: Reference, judged: Judged, *, chosen
 
 def surpasses(context: Context, reference: Reference, model: KAN) -> bool:
     """Whether a network predicts the validation rows better than the reference, by more than chance."""
-    data = context.few
-    rows = torch.isin(reference.rows, data.validation)
-    held = reference.rows[rows]
+    data = context.sample if len(context.data.validation) else context.few
+    held = data.validation
     if len(held) < 2 or not is_plausible(data, lambda x: model(x)[:, 0]):
         return False
-    y = data.y[held, 0]
+    y, x = data.y[held, 0], data.features(held)
+    place = torch.searchsorted(reference.rows, held).clamp(max=len(reference.rows) - 1)
+    known = reference.rows[place] == held
     with torch.no_grad():
-        losses = reference.losses(y, model(data.x[held])[:, 0])
-    difference = losses - reference.losses(y, reference.predictions[rows])
+        losses = reference.losses(y, model(x)[:, 0])
+        # Of a large table the reference has not seen most rows: there its own predictions are those by others.
+        own = torch.where(known, reference.predictions[place], reference.model(x)[:, 0])
+    difference = losses - reference.losses(y, own)
     error = float(difference.std()) / math.sqrt(len(held))
     return bool(difference.isfinite().all()) and float(difference.mean()) < -RULES.sure * error

@@ -201,7 +201,7 @@ def _final(
 
 def _worth_refining(context: Context, state: Networks, reference: Reference, structural: bool) -> bool:
     """Whether a network of the search comes so near to the reference that more training may surpass it."""
-    if structural:
+    if structural or len(context.data.train) > BUDGET.growing:
         return True
     errors = [one.error for one in state.trained]
     own = _smooth_error(context, reference)

@@ -73,13 +73,14 @@ def _search(context: Context, laws: list[LawSearchResult], found: list[Finding])
         return finding
 
     law: Finding | None = None
-    limit = BUDGET.structure * context.deadline.left() / data.n_targets
+    share = BUDGET.structure if data.n_features <= BUDGET.many else BUDGET.structure_of_many
+    limit = share * context.deadline.left() / data.n_targets
     for target in range(data.n_targets):
         one = context.stages.run(
             f"laws of target {target}",
             functools.partial(
                 find_laws,
-                data,
+                context.sample,
                 time_limit=limit,
                 seed=options.seed,
                 target=target,

@@ -9,6 +9,7 @@ optimization*, Biometrics 73, 2017) multiplies each strength by what the data sa
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -195,6 +196,7 @@ def most_probable(
     penalised: Penalised,
     weights: Tensor | None = None,
     start: Tensor | None = None,
+    late: Callable[[], bool] = lambda: False,
 ) -> Solution:
     """Fit the coefficients of a design with the strengths under which the data are most probable.
 
@@ -204,6 +206,7 @@ def most_probable(
         penalised: the penalties.
         weights: ``[N]`` of the rows, with mean 1; None for ones.
         start: strengths to begin with, from a fit to similar rows.
+        late: whether the time is over: then the strengths stay as they are.
     """
     rows = len(y)
     root = ((torch.ones_like(y) if weights is None else weights) / rows).sqrt()
@@ -224,7 +227,7 @@ def most_probable(
         free = max(rows - effective, RULES.least_free * rows)
         moves = penalised.relevance and number >= begin
         change = strengths.update(theta, variances, error / free, moves)
-        if change < RULES.change and number > begin:
+        if (change < RULES.change and number > begin) or late():
             break
     variance = rows * error / free
     fit = rows * (error + float((precision * theta.square()).sum())) / variance

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -242,6 +242,7 @@ def fit_anova(
     weights: Tensor | None = None,
     bases: Sequence[ColumnBasis] | None = None,
     start: AnovaFit | None = None,
+    late: Callable[[], bool] = lambda: False,
 ) -> AnovaFit:
     """Fit a sum of functions to rows ``x [N, d]`` and targets ``y [N]``, in the user's units.
 
@@ -250,6 +251,7 @@ def fit_anova(
         weights: ``[N]``, inverse variances of the rows up to a factor.
         bases: from :func:`column_bases` for these rows and settings, where they were made already.
         start: a fit with the same settings to similar rows, from the strengths of which this one begins.
+        late: whether the time is over: then the strengths stay as they are.
 
     >>> x = torch.linspace(-1, 1, 60, dtype=torch.float64)[:, None]
     >>> found = fit_anova(x, torch.sin(3 * x[:, 0]))
@@ -262,7 +264,7 @@ def fit_anova(
     base = None if weights is None else weights / weights.mean()
     used = base
     for _ in range(_ROBUST_ROUNDS if settings.robust else 1):
-        found = _fitted(bases, x, scores, settings, used, start)
+        found = _fitted(bases, x, scores, settings, used, start, late)
         start = found
         if settings.robust:
             residual = (scores - found.score(x)) / found.noise
@@ -283,13 +285,14 @@ def _fitted(
     settings: AnovaSettings,
     weights: Tensor | None,
     start: AnovaFit | None,
+    late: Callable[[], bool],
 ) -> AnovaFit:
     known = None if start is None else start.solution.strengths
     pairs = list(itertools.combinations(range(len(bases)), 2)) if settings.interactions else []
     if len(pairs) > settings.most_pairs:
-        main = _solved(bases, (), x, scores, settings, weights, known)
+        main = _solved(bases, (), x, scores, settings, weights, known, late)
         pairs = _telling(pairs, bases, x, scores - main.score(x), settings.most_pairs)
-    return _solved(bases, tuple(pairs), x, scores, settings, weights, known)
+    return _solved(bases, tuple(pairs), x, scores, settings, weights, known, late)
 
 
 def _telling(
@@ -315,6 +318,7 @@ def _solved(
     settings: AnovaSettings,
     weights: Tensor | None,
     start: Tensor | None,
+    late: Callable[[], bool],
 ) -> AnovaFit:
     rows = len(x)
     share = torch.full_like(scores, 1 / rows) if weights is None else weights / weights.sum()
@@ -324,7 +328,7 @@ def _solved(
     center = float(share @ scores)
     scale = math.sqrt(float(share @ (scores - center).square())) or 1.0
     y = (scores - center) / scale
-    solution = most_probable(values, y, _penalised(bases, pairs, settings), weights, start)
+    solution = most_probable(values, y, _penalised(bases, pairs, settings), weights, start, late)
     if settings.constant:
         solution = replace(
             solution, theta=torch.zeros_like(solution.theta), variance=rows / max(rows - 1, 1), effective=1.0
