@@ -70,7 +70,7 @@ def test_shapes_are_compared_at_as_many_constants() -> None:
 
 def test_of_several_degrees_the_best_is_taken() -> None:
     x = points(200, 2)
-    data = Dataset.from_arrays(x, torch.exp(torch.sin(3 * x[:, 0]) + x[:, 1] ** 2))
+    data = Dataset.from_arrays(x, torch.exp(torch.sin(3 * x[:, 0]) + x[:, 1] ** 2), **HELD_OUT)
     found = search(data, shapes=[(1,)], degree=(2, 5), steps=250, time_limit=FOREVER)
     assert {layer.degree for layer in found.model.kan_layers()} == {5}
     first, *_ = found.tried

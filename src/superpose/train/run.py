@@ -84,6 +84,7 @@ class Run:
             self.stepping,
             budget or Budget(settings.time_limit),
             [one for one in (listener, self.bar) if one is not None],
+            validated=len(validation.x) > 0,
         )
         self.visited = False
 

@@ -59,7 +59,8 @@ class Stepping:
         self.notes: list[str] = []
         self.strengths: dict[Edge, float] = {}
         self.smoothness: Smoothness | None = None
-        self.validated = validated
+        # With a memory, what earlier data say is a part of the errors: they are compared as they are.
+        self.validated = validated or settings.memory is not None
         self.effective_parameters = 0.0
 
     def name(self) -> str:

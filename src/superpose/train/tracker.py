@@ -44,10 +44,12 @@ class Tracker:
         stepping: Stepping,
         budget: Budget,
         listeners: list[Listener],
+        *,
+        validated: bool = True,
     ) -> None:
         self.model, self.train, self.validation = model, train, validation
         self.stepping, self.budget, self.listeners = stepping, budget, listeners
-        self.history = History(optimizer=stepping.optimizer, validated=stepping.validated)
+        self.history = History(optimizer=stepping.optimizer, validated=validated)
         self._optimism = 1.0
         self.best: tuple[float, State] = (math.inf, State.of(model))
         self.clock = Deadline(None, budget.deadline.clock)
@@ -79,7 +81,7 @@ class Tracker:
         seconds = self.clock.elapsed()
         record = Record(len(self.history.records), event, self.finest(), train, validation, seconds)
         self.history.records.append(record)
-        judged = value = validation if self.history.validated else self.stepping.judged(train)
+        judged = value = validation if self.stepping.validated else self.stepping.judged(train)
         if self.stepping.settings.memory is not None:
             # The state with the least error on these data alone may have forgotten the earlier ones.
             with torch.no_grad():
@@ -121,7 +123,7 @@ class Tracker:
             with torch.no_grad():
                 error = (self.outputs(rows.x) - rows.y) * self.model.output_scale
             setattr(self.history, name, root_mean_square(error, rows.weights))
-        if not self.history.validated and self.stepping.loss is None and self.stepping.effective_parameters:
+        if not self.stepping.validated and self.stepping.loss is None and self.stepping.effective_parameters:
             self.history.estimated_rmse = self._optimism * self.history.train_rmse
         self.history.seconds = self.clock.elapsed()
         return self.history
