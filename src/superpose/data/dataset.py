@@ -73,8 +73,10 @@ class Dataset:
     validation: Tensor
     test: Tensor
     x_scale: Affine
-    """Middle and half of each feature's range, so that scaled features lie in [-1, 1]: over all rows, except those of a
-    test table or, where the split is by time, of the test."""
+    """Middle and half of each feature's range, so that scaled features lie in [-1, 1].
+
+    It is the range over all rows, except those of a test table or, where the split is by time, of the test.
+    """
     y_scale: Affine
     """Mean and standard deviation of each target over the training rows, weighted if these have weights."""
     source: str | None = None
@@ -124,7 +126,7 @@ class Dataset:
 
     @property
     def evaluation_split(self) -> Split:
-        """The rows that errors are reported on: those of the test, or all where there is no test."""
+        """The rows that errors are reported on, which are those of the test, or all where there is no test."""
         return "test" if len(self.test) else "all"
 
     @property
