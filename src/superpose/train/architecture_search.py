@@ -25,6 +25,7 @@ from superpose.train.history import History
 from superpose.train.linear_combinations import Combinations
 from superpose.train.search_rules import RULES
 from superpose.train.settings import FitSettings
+from superpose.train.step_cost import StepCost
 from superpose.train.tracker import StopFit
 from superpose.train.trial import Architecture, StageRunner, Trial
 
@@ -200,6 +201,7 @@ class ArchitectureSearch:
     tried: list[Tried] = field(default_factory=list)
     stage: StageRunner | None = None
     failures: Failures = field(default_factory=Failures)
+    cost: StepCost = field(default_factory=StepCost)
 
     def __post_init__(self) -> None:
         self.waiting = self._architectures()
@@ -399,8 +401,13 @@ class ArchitectureSearch:
         too_many = self.trials and constants > trial.run.tracker.train.y.numel()
         if too_many or (self.parameters is not None and constants > self.parameters):
             return None
+        rows, left = len(trial.run.tracker.train.x), self.budget.deadline.left()
+        if self.trials and self.cost.affordable(trial.run.model, rows, left) < RULES.steps:
+            return None
         self.trials.append(trial)
+        began, taken = self.budget.elapsed(), self.budget.taken
         self._attempt(trial, trial.begin)
+        self.cost.corrected(trial.run.model, rows, self.budget.elapsed() - began, self.budget.taken - taken)
         for number in range(len(trial.sizes)):
             if trial.over or (number > 1 and trial.constants(trial.sizes[number]) > RULES.level):
                 break

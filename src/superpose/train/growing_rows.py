@@ -61,7 +61,14 @@ def rows_affordable(rows: int, step_seconds: float, left: float, rules: RowGrowt
 
 
 def fit_growing(
-    model: KAN, data: Dataset, *, rows: int, time_limit: float | None = None, seed: int = 0, rules: RowGrowth = GROWTH
+    model: KAN,
+    data: Dataset,
+    *,
+    rows: int,
+    time_limit: float | None = None,
+    seed: int = 0,
+    refine: bool = True,
+    rules: RowGrowth = GROWTH,
 ) -> History:
     """Train a model in place by Levenberg-Marquardt on ``rows`` training rows, then on more and more of them.
 
@@ -71,6 +78,7 @@ def fit_growing(
         rows: of the first stage; later ones have four times as many each, if the time left allows.
         time_limit: seconds for all stages.
         seed: of the starts, if the model was never trained.
+        refine: whether grids may become finer.
         rules: see :class:`RowGrowth`.
 
     Returns:
@@ -87,11 +95,13 @@ def fit_growing(
     budget, whole = Budget(time_limit), len(data.train)
     histories: list[History] = []
     rows, best = min(rows, whole), math.inf
+    grids = None if refine else (max(layer.grid_size for layer in model.kan_layers()),)
+    settings = FitSettings(grids=grids, seed=seed, progress=False)
     with full_precision(model.input_center):
         while True:
             part = replace(some, train=data.train[evenly(whole, rows)])
             taken, began = budget.taken, budget.elapsed()
-            history = Run(model, part, "lm", FitSettings(seed=seed, progress=False), None, budget).run()
+            history = Run(model, part, "lm", settings, None, budget).run()
             histories.append(history)
             error = history.validation_rmse if len(some.validation) else history.train_rmse
             if history.interrupted or budget.over() or rows == whole or not error < rules.better * best:

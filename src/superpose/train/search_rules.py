@@ -25,6 +25,7 @@ class SearchRules:
             best network without.
         better: networks with roots are begun if the first of them has at most this share of the error without the
             root. True roots had a quarter or less ("Endpoint singularities").
+        steps: a network is begun if there is time for so many steps. A round number.
         learnt: a network shows an endpoint singularity only with an error below this ("Endpoint singularities").
         max_root_trials: shapes that are tried with the root at one endpoint ("Endpoint singularities").
         same: errors within this factor count as equal, and the network with fewer constants is better.
@@ -45,6 +46,7 @@ class SearchRules:
     entry_detected: float = 0.6
     worse: float = 4.0
     better: float = 0.3
+    steps: int = 30
     learnt: float = 0.01
     max_root_trials: int = 4
     same: float = 1.03

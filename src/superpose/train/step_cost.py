@@ -53,6 +53,12 @@ class StepCost:
             constants += 0 if layer.symbolic is None else int((~layer.symbolic.held).sum())
         return self.seconds(edges, constants, rows)
 
+    def corrected(self, model: KAN, rows: int, seconds: float, steps: int) -> None:
+        """Correct later predictions by what so many steps took."""
+        predicted = steps * self.of(model, rows)
+        if predicted >= _TELLING * self.slowness:
+            self.slowness = min(max(seconds / predicted * self.slowness, 1 / _MOST), _MOST)
+
     def measured(self, model: KAN, rows: int, history: History, starts: int = 1) -> None:
         """Correct later predictions by a training."""
         sizes = [record.grid_size for record in history.records]

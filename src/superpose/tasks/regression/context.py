@@ -33,6 +33,7 @@ class Budget:
             files of the run take the rest.
         rows: training rows that networks of the search are fitted to, and four times the validation rows.
         sample: training rows that formulas are searched for, fitted and judged on, and four times the validation rows.
+        shapes: share of the time left in which the shape of a large table's network is searched for, if no formula is.
         growing: of more training rows than this the final network takes more and more; below it, all at once.
         reading: share of the time left for the search that may be spent on reading one network.
         min_reading: seconds that reading one network may take at least.
@@ -50,6 +51,7 @@ class Budget:
     search: float = 0.8
     rows: int = 2048
     sample: int = 20_000
+    shapes: float = 0.6
     growing: int = 10_000
     reading: float = 0.6
     min_reading: float = 2.0
@@ -103,7 +105,7 @@ class Context:
         """The context of a run that ends at the deadline; by default the clock starts now."""
         deadline = deadline or Deadline(options.time_limit)
         stages = stages or Stages(deadline=deadline)
-        few, sample = _fewer(_with_validation(data, options.seed), BUDGET.rows), _fewer(data, BUDGET.sample)
+        few, sample = fewer(_with_validation(data, options.seed), BUDGET.rows), fewer(data, BUDGET.sample)
         late = (1 - BUDGET.search) * deadline.left()
         search = Deadline(deadline.left() - late, deadline.clock)
         return cls(data, few, sample, options, tell, deadline, search, stages.failures, stages)
@@ -113,7 +115,7 @@ class Context:
         return rmse / root_mean_square(self.data.y_scale.scale)
 
 
-def _fewer(data: Dataset, rows: int) -> Dataset:
+def fewer(data: Dataset, rows: int) -> Dataset:
     """The data set with at most so many training rows, and a quarter as many for validation."""
     return replace(
         data,

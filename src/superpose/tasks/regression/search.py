@@ -46,8 +46,9 @@ from superpose.tasks.regression.reference import (
 )
 from superpose.tasks.regression.result import Result
 from superpose.tasks.regression.structure import Structure, search_structure
-from superpose.train.architecture_search import prepared
+from superpose.train.architecture_search import SearchResult, prepared
 from superpose.train.budget import Budget
+from superpose.train.growing_rows import fit_growing
 from superpose.train.history import History
 from superpose.train.state import RunState, State
 
@@ -238,7 +239,7 @@ def _choose(
     if complete and surprises(metrics.test_error(context.data, best), best.error):
         complete, reason = False, "a formula leaves nothing to explain on the rows it was fitted to"
     if reference is not None:
-        judged = _judged(context, reference, state.found, best, lines)
+        judged = _judged(context, reference, _near_networks(context, state), best, lines)
         if judged is None:
             return _Choice(list(state.found), None, False, _NOT_NEAR)
         complete, best = complete and judged is best, judged
@@ -250,6 +251,19 @@ def _choose(
     return _Choice(found, place, complete, reason)
 
 
+def _near_networks(context: Context, state: Networks) -> list[Finding]:
+    """The formulas that do not err far more than the best network on validation rows, where there are many.
+
+    On those of a small table an error is uncertain, and that of the reference says more.
+    """
+    if len(context.few.validation) < BUDGET.rows // 4 or not state.trained:
+        return state.found
+    least = max(min(network.error for network in state.trained), EXACT)
+    return [one for one in state.found if one.validation_error <= _FAR * least]
+
+
+# A round number: a formula may err somewhat more, since it can be read.
+_FAR = 2.0
 _NOT_NEAR = "no formula predicts about as well as the network in cross-validation"
 
 
@@ -308,9 +322,13 @@ def _in_columns_of(combined: Combined | None, finding: Finding, context: Context
 def _network_alone(context: Context, data: Dataset, combined: Combined | None) -> Result:
     """A network whose shape and grid are searched for, without a formula."""
     options = context.options
+    large = len(context.data.train) > BUDGET.growing
+    # The shape and the grid of a large table's network are found on some of its rows.
+    some = context.few if large else context.data
+    seconds = context.deadline.left() * (BUDGET.shapes if large else 1.0)
     found = prepared(
-        context.data,
-        Budget(context.deadline.left(), clock=context.deadline.clock),
+        some,
+        Budget(seconds, clock=context.deadline.clock),
         options.parameters,
         degree=options.degree,
         seed=options.seed,
@@ -318,14 +336,35 @@ def _network_alone(context: Context, data: Dataset, combined: Combined | None) -
         stage=None if context.stages.checkpoint is None else context.stages.run,
     ).run()
     context.failures.extend(found.failures)
-    network = found.model if combined is None else combined.model(found.model)
+    network, history = found.model, found.history
+    if large and not history.interrupted:
+        with context.failures.part("the network could not be trained on more rows", "it stays as it was found"):
+            network, history = context.stages.run(
+                "final network", lambda: _on_more_rows(context, found), lambda made: not made[1].interrupted
+            )
+    network = network if combined is None else combined.model(network)
     facts = {
-        **metrics.of_network(data, network, found.history),
+        **metrics.of_network(data, network, history),
         **metrics.of_formulas(data, [], None, complete=False),
         **_run_facts(context, network, found.reason, found.stop),
         "front": [asdict(one) for one in found.front],
     }
-    return Result(network, None, None, found.history, data, facts, failures=context.failures)
+    return Result(network, None, None, history, data, facts, failures=context.failures)
+
+
+def _on_more_rows(context: Context, found: SearchResult) -> tuple[KAN, History]:
+    """The network of a search on some rows, trained on more and more of them."""
+    model, options = found.model.copy(), context.options
+    left = context.deadline.left()
+    history = fit_growing(
+        model,
+        context.data,
+        rows=4 * BUDGET.rows,
+        time_limit=left,
+        seed=options.seed,
+        refine=options.parameters is None,
+    )
+    return model, history
 
 
 def _run_facts(context: Context, model: KAN, reason: str, stop: StopReason) -> dict[str, object]:
