@@ -166,3 +166,18 @@ def test_a_simple_value_is_taken_within_three_standard_errors(distance: float, w
     width = float((noise.square().mean() / (point @ point)).sqrt())
     found = ConstantFit((x, y), columns, (2 + distance * width) * point + noise, {}).snapped(1.9 * x)
     assert (found.expression == 2 * x) == wanted, found.expression
+
+
+def test_a_sample_of_weight_three_counts_as_three() -> None:
+    point, noise = normal(30), 0.1 * normal(30)
+    thrice = torch.repeat_interleave(torch.arange(30), 1 + 2 * (torch.arange(30) % 2))
+    weights = 1.0 + 2.0 * (torch.arange(30, dtype=torch.float64) % 2)
+    columns, target = torch.stack([point, noise], -1), 2 * torch.sin(point) + noise
+    weighted = ConstantFit((x, y), columns, target, {}, None, weights / weights.mean())
+    repeated = ConstantFit((x, y), columns[thrice], target[thrice], {})
+    start = 1.5 * sympy.sin(1.1 * x) + 0.3
+    assert weighted.error(start) == pytest.approx(repeated.error(start))
+    found, expected = weighted.fit(start), repeated.fit(start)
+    assert found.error == pytest.approx(expected.error, rel=1e-6)
+    # As many rows as before, so that the standard errors are those of 30.
+    assert weighted.variance == pytest.approx(repeated.variance)

@@ -104,7 +104,7 @@ class ConstantFit:
         self.deadline = deadline or Deadline()
         self.columns = list(x.unbind(-1))
         # Square roots of the weights, by which residuals are multiplied.
-        self.roots = torch.ones_like(y) if weights is None else weights.sqrt()
+        self.roots = None if weights is None else weights.sqrt()
         variance = y.var(correction=0) if weights is None else (weights * (y - (weights * y).mean()).square()).mean()
         self.variance = float(variance) or 1.0
 
@@ -151,9 +151,9 @@ class ConstantFit:
         unit = math.sqrt(self.variance * len(self.y))
 
         def linearised(values: Tensor) -> LeastSquares | None:
-            jacobian = self.roots[:, None] * jacobian_of(model, values, self.deadline) / unit
+            jacobian = self._weighted(jacobian_of(model, values, self.deadline)) / unit
             finite = bool(torch.isfinite(jacobian).all())
-            return LeastSquares(jacobian, self.roots * (model(values) - self.y) / unit) if finite else None
+            return LeastSquares(jacobian, self._weighted(model(values) - self.y) / unit) if finite else None
 
         # The error then changes by far less than ``9 / rows``, by which forms are compared (``variances``).
         stopping = Stopping(steps, loss=_ROUNDING, relative=1e-6, late=self.deadline.passed)
@@ -171,12 +171,18 @@ class ConstantFit:
             return {}
         return self._standard_errors(model, values, self._squares(model(values)))
 
+    def _weighted(self, residuals: Tensor) -> Tensor:
+        """Residuals ``[S]`` or their Jacobian ``[S, P]``, multiplied by the square roots of the weights."""
+        if self.roots is None:
+            return residuals
+        return self.roots.view(-1, *[1] * (residuals.dim() - 1)) * residuals
+
     def _squares(self, values: Tensor) -> float:
-        found = float((self.roots * (values - self.y)).square().mean()) / self.variance
+        found = float(self._weighted(values - self.y).square().mean()) / self.variance
         return found if math.isfinite(found) else math.inf
 
     def _standard_errors(self, model: Model, values: Tensor, error: float) -> dict[float, float]:
-        jacobian = self.roots[:, None] * jacobian_of(model, values) / math.sqrt(self.variance)
+        jacobian = self._weighted(jacobian_of(model, values)) / math.sqrt(self.variance)
         if not bool(torch.isfinite(jacobian).all()) or not math.isfinite(error):
             return {}
         scale = jacobian.square().sum(0).sqrt()
