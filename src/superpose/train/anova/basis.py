@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -38,30 +39,8 @@ class ColumnBasis:
 
     @classmethod
     def of(cls, x: Tensor, grid_size: int, *, log: bool = False) -> ColumnBasis:
-        """The basis for the values ``x [N]`` of a column.
-
-        Args:
-            grid_size: intervals of the splines.
-            log: take the logarithm of the column first; all values must be positive.
-        """
-        values = x.log() if log else x
-        low, high = float(values.min()), float(values.max())
-        center, scale = (low + high) / 2, (high - low) / 2 or 1.0
-        z = ((values - center) / scale)[:, None]
-        # Half way between even knots and quantiles, as elsewhere where rows are few; a margin against rounding.
-        points = grid.adapted_breakpoints(z, grid_size, blend=0.5, margin=0.01)
-        knots = grid.extended_knots(points, DEGREE)
-        values_at = reference.dense_basis(knots, DEGREE, "none", z)[:, 0]
-        mean = values_at.mean(0)
-        line = greville(knots[0])
-        centred = values_at - mean
-        columns = [_unit(line - float(mean @ line), centred)]
-        roughness = [0.0]
-        for vector, rough in zip(*_curves(centred, curvature(knots)[0]), strict=True):
-            # The B-splines sum to one: subtracting the mean from every coefficient subtracts it from the function.
-            columns.append(vector - float(mean @ vector))
-            roughness.append(rough)
-        return cls(log, center, scale, knots[0], torch.stack(columns, 1), torch.tensor(roughness, dtype=x.dtype))
+        """The basis for the values ``x [N]`` of a column; the arguments are those of :func:`bases_of`."""
+        return bases_of(x[:, None], grid_size, (0,) if log else ())[0]
 
     def line(self) -> ColumnBasis:
         """The straight line alone."""
@@ -79,13 +58,76 @@ class ColumnBasis:
 
     def __call__(self, x: Tensor) -> Tensor:
         """The basis functions ``[N, K]`` at values ``x [N]`` of the column; straight lines outside the knots."""
-        splines = reference.dense_basis(self.knots[None], DEGREE, "none", self.variable(x)[:, None])[:, 0]
-        return splines @ self.coefficients
+        return values_of([self], x[:, None])[0]
+
+
+# Numbers of splines at a time: 64 MiB.
+_BLOCK = 1 << 23
+
+
+def values_of(bases: Sequence[ColumnBasis], x: Tensor) -> list[Tensor]:
+    """The basis functions ``[N, K]`` of each column at rows ``x [N, d]``."""
+    found: list[Tensor] = []
+    step = max(1, _BLOCK // max(1, len(x) * (len(bases[0].knots) - DEGREE - 1)))
+    for start in range(0, len(bases), step):
+        some = bases[start : start + step]
+        z = torch.stack([basis.variable(x[:, start + i]) for i, basis in enumerate(some)], 1)
+        splines = reference.dense_basis(torch.stack([basis.knots for basis in some]), DEGREE, "none", z)
+        found += [splines[:, i] @ basis.coefficients for i, basis in enumerate(some)]
+    return found
+
+
+def bases_of(x: Tensor, grid_size: int, logs: Collection[int] = ()) -> list[ColumnBasis]:
+    """The bases for the columns of ``x [N, d]``.
+
+    Args:
+        grid_size: intervals of the splines.
+        logs: the columns whose logarithm is the variable; all their values must be positive.
+
+    >>> basis = bases_of(torch.linspace(0, 9, 10, dtype=torch.float64)[:, None], 4)[0]
+    >>> values = basis(torch.linspace(0, 9, 10, dtype=torch.float64))
+    >>> torch.allclose(values.T @ values / 10, torch.eye(len(basis.roughness), dtype=torch.float64))
+    True
+    """
+    found: list[ColumnBasis] = []
+    step = max(1, _BLOCK // max(1, len(x) * (grid_size + DEGREE)))
+    for start in range(0, x.shape[1], step):
+        some = x[:, start : start + step]
+        log = [start + i in logs for i in range(some.shape[1])]
+        found += _bases(torch.where(torch.tensor(log), some.log(), some), grid_size, log)
+    return found
+
+
+def _bases(values: Tensor, grid_size: int, log: Sequence[bool]) -> list[ColumnBasis]:
+    low, high = values.amin(0), values.amax(0)
+    # Halves first: the difference of two large numbers may be none.
+    center, scale = low / 2 + high / 2, high / 2 - low / 2
+    scale = torch.where(scale > 0, scale, torch.ones_like(scale))
+    z = (values - center) / scale
+    # Half way between even knots and quantiles, as elsewhere where rows are few; a margin against rounding.
+    points = grid.adapted_breakpoints(z, grid_size, blend=0.5, margin=0.01)
+    knots = grid.extended_knots(points, DEGREE)
+    splines = reference.dense_basis(knots, DEGREE, "none", z)
+    mean = splines.mean(0)
+    centred = splines - mean
+    gram = torch.einsum("nir,nis->irs", centred, centred) / len(z)
+    vectors, rough, counts = _curves(gram, curvature(knots))
+    lines = greville(knots)
+    variance = torch.einsum("ir,irs,is->i", lines, gram, lines)
+    lines = lines / torch.where(variance > _CONSTANT, variance, torch.ones_like(variance)).sqrt()[:, None]
+    vectors = torch.cat([lines[:, :, None], vectors], 2)
+    # The B-splines sum to one: subtracting the mean from every coefficient subtracts it from the function.
+    vectors = vectors - torch.einsum("ir,irk->ik", mean, vectors)[:, None]
+    rough = torch.cat([torch.zeros_like(rough[:, :1]), rough], 1)
+    return [
+        ColumnBasis(log[i], float(center[i]), float(scale[i]), knots[i], vectors[i, :, : 1 + k], rough[i, : 1 + k])
+        for i, k in enumerate(counts)
+    ]
 
 
 def greville(knots: Tensor) -> Tensor:
-    """The coefficients ``[R]`` with which cubic splines are the identity: means of three neighbouring knots."""
-    return (knots[1:-3] + knots[2:-2] + knots[3:-1]) / 3
+    """The coefficients ``[..., R]`` with which cubic splines are the identity: means of three neighbouring knots."""
+    return (knots[..., 1:-3] + knots[..., 2:-2] + knots[..., 3:-1]) / 3
 
 
 def curvature(knots: Tensor) -> Tensor:
@@ -104,32 +146,31 @@ def curvature(knots: Tensor) -> Tensor:
 # Directions in which the rows say less than this share of the mean, such as splines between the two values of a binary
 # column, are no functions of the basis. Far above rounding and far below one row among a million.
 _UNSEEN = 1e-9
+# Variance below which a column does not vary: between the squares of rounding and one row among a hundred million.
+_CONSTANT = 1e-12
 # As many as matter: those beyond bend so much that the penalty leaves nothing of them. A round number.
 _MOST_CURVES = 20
 
 
-def _curves(centred: Tensor, bend: Tensor) -> tuple[list[Tensor], list[float]]:
-    """Basis functions that bend, by their coefficients, and their roughness, the smoothest first."""
-    size = len(bend)
-    gram = centred.T @ centred / len(centred)
-    floor = _UNSEEN * (gram.diagonal().mean() * torch.eye(size, dtype=bend.dtype) + bend / bend.diagonal().mean())
-    root = torch.linalg.cholesky(gram + floor + torch.full_like(gram, 1.0 / size**2))
+def _curves(gram: Tensor, bend: Tensor) -> tuple[Tensor, Tensor, list[int]]:
+    """Functions that bend, the smoothest first: by their coefficients ``[I, R, K]``, and their roughness ``[I, K]``.
+
+    The numbers tell how many each column has; those after are nothing.
+    """
+    size = bend.shape[-1]
+    identity = torch.eye(size, dtype=bend.dtype)
+    seen_by_rows = gram.diagonal(dim1=1, dim2=2).mean(1)
+    # The rows of a constant column tell no functions apart; any scale serves.
+    seen_by_rows = torch.where(seen_by_rows > _CONSTANT, seen_by_rows, torch.ones_like(seen_by_rows))
+    floor = seen_by_rows[:, None, None] * identity + bend / bend.diagonal(dim1=1, dim2=2).mean(1)[:, None, None]
+    root = torch.linalg.cholesky(gram + _UNSEEN * floor + 1.0 / size**2)
     inner = torch.linalg.solve_triangular(root, bend, upper=False)
     inner = torch.linalg.solve_triangular(root, inner.mT, upper=False)
     found, vectors = torch.linalg.eigh((inner + inner.mT) / 2)
     vectors = torch.linalg.solve_triangular(root.mT, vectors, upper=True)
     # The first two do not bend: the constant and the straight line.
-    curves: list[Tensor] = []
-    rough: list[float] = []
-    for k in range(2, size):
-        seen = float((centred @ vectors[:, k]).square().mean())
-        if seen < 0.5 or len(curves) == _MOST_CURVES:
-            break
-        curves.append(vectors[:, k] / math.sqrt(seen))
-        rough.append(float(found[k]) / seen)
-    return curves, rough
-
-
-def _unit(vector: Tensor, centred: Tensor) -> Tensor:
-    spread = float((centred @ vector).square().mean().sqrt())
-    return vector / spread if spread > 0 else vector
+    vectors, found = vectors[:, :, 2 : 2 + _MOST_CURVES], found[:, 2 : 2 + _MOST_CURVES]
+    seen = torch.einsum("irk,irs,isk->ik", vectors, gram, vectors)
+    counts = (seen >= 0.5).long().cumprod(1).sum(1)
+    seen = seen.clamp(min=0.5)
+    return vectors / seen.sqrt()[:, None], found / seen, [int(one) for one in counts]

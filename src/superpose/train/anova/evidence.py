@@ -31,8 +31,8 @@ class EvidenceRules:
         doubt: pseudo-observations that hold each column's relevance at that of the others, so that in a table of 30
             rows no column is dropped for the luck of a few. A round number.
         begin: steps before the relevances move.
-        least_free: share of the rows that count as free of the fit at least: a fit through all rows says nothing of
-            the noise.
+        least_free: share of the rows that count as free of the fit at least. Far above rounding; a tenth, where there
+            are as many coefficients as rows, takes the noise for less than it is, and ends at a fit through all rows.
     """
 
     steps: int = 40
@@ -43,7 +43,7 @@ class EvidenceRules:
     most: float = 10.0
     doubt: float = 1.0
     begin: int = 5
-    least_free: float = 0.1
+    least_free: float = 1e-6
 
 
 RULES = EvidenceRules()
@@ -190,6 +190,10 @@ class _Strengths:
         return largest
 
 
+# Squared error of a fit to a target that does not vary, in place of 0.
+_NOTHING = 1e-200
+
+
 def most_probable(
     design: Tensor,
     y: Tensor,
@@ -222,7 +226,7 @@ def most_probable(
         system = System(rooted, normal, precision)
         theta = system.solve(moment)
         variances = system.variances()
-        error = max(float((target - rooted @ theta).square().sum()), 1e-14 * total)
+        error = max(float((target - rooted @ theta).square().sum()), 1e-14 * total, _NOTHING)
         effective = len(theta) - float((variances * precision).sum()) + 1
         free = max(rows - effective, RULES.least_free * rows)
         moves = penalised.relevance and number >= begin

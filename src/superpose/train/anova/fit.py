@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from superpose.train.anova.basis import ColumnBasis
+from superpose.train.anova.basis import ColumnBasis, bases_of, values_of
 from superpose.train.anova.evidence import Penalised, Solution, most_probable
 
 
@@ -19,7 +19,7 @@ class AnovaSettings:
     """Which functions are fitted.
 
     Attributes:
-        constant: whether there is nothing but a constant.
+        constant: whether all functions are 0, and the fit is the mean.
         curves: whether main effects may bend; straight lines otherwise, and the fit is a ridge regression.
         interactions: whether there are products of two columns' functions.
         relevance: whether each column has a strength of its own, as where most columns say nothing.
@@ -62,7 +62,7 @@ class AnovaFit:
         center, scale: of the target, or of its logarithm.
         solution: the coefficients in units of ``scale``, and how certain they are.
         loo: ``[N]``, leave-one-out predictions in the target's units: of a row by the others, at the same strengths.
-        weights: ``[N]``, those of the rows, with which the fit was made; None for ones.
+        influence: ``[N]``, factors of mean 1 by which a robust fit multiplied the weights of the rows; None for ones.
     """
 
     settings: AnovaSettings
@@ -73,16 +73,16 @@ class AnovaFit:
     scale: float
     solution: Solution
     loo: Tensor = field(repr=False)
-    weights: Tensor | None = field(default=None, repr=False)
+    influence: Tensor | None = field(default=None, repr=False)
 
     @property
     def noise(self) -> float:
-        """Standard deviation of the residuals, in the target's units or those of its logarithm."""
+        """Standard deviation of the residuals of rows of mean weight, in the target's units or its logarithm's."""
         return self.scale * math.sqrt(self.solution.variance)
 
     def design(self, x: Tensor) -> Tensor:
         """The centred design ``[N, P]`` at rows ``x [N, d]``."""
-        return design(self.bases, self.pairs, self.settings.order, x) - self.mean
+        return design(self.bases, self.pairs, self.settings, x) - self.mean
 
     def score(self, x: Tensor) -> Tensor:
         """The fitted sum ``[N]`` at rows ``x [N, d]``, which is the target or its logarithm."""
@@ -157,7 +157,7 @@ class AnovaMixture:
     @property
     def bases(self) -> tuple[ColumnBasis, ...]:
         """Those of the columns; of the part with most functions."""
-        return max((fit.bases for _, fit in self.parts), key=lambda bases: len(bases[0].roughness))
+        return max((fit.bases for _, fit in self.parts), key=lambda bases: sum(len(one.roughness) for one in bases))
 
     @property
     def noise(self) -> float:
@@ -218,14 +218,18 @@ def target_of(score: Tensor, settings: AnovaSettings) -> Tensor:
 
 def column_bases(x: Tensor, settings: AnovaSettings) -> list[ColumnBasis]:
     """The bases of the columns of ``x [N, d]`` in the variables of the settings."""
-    size = settings.intervals(len(x))
-    made = [ColumnBasis.of(x[:, i], size, log=i in settings.log_columns) for i in range(x.shape[1])]
+    made = bases_of(x, settings.intervals(len(x)), settings.log_columns)
     return made if settings.curves else [basis.line() for basis in made]
 
 
-def design(bases: Sequence[ColumnBasis], pairs: Sequence[tuple[int, int]], order: int, x: Tensor) -> Tensor:
+def design(
+    bases: Sequence[ColumnBasis], pairs: Sequence[tuple[int, int]], settings: AnovaSettings, x: Tensor
+) -> Tensor:
     """``[N, P]``: the functions of each column, then the products of the first ``order`` functions of each pair."""
-    values = [basis(x[:, i]) for i, basis in enumerate(bases)]
+    order = settings.order
+    if settings.constant:
+        return x.new_zeros((len(x), sum(len(basis.roughness) for basis in bases)))
+    values = values_of(bases, x)
     products = [_products(values[i][:, :order], values[j][:, :order]) for i, j in pairs]
     return torch.cat([*values, *products], 1)
 
@@ -248,7 +252,7 @@ def fit_anova(
 
     Args:
         settings: which functions; main effects if left out.
-        weights: ``[N]``, inverse variances of the rows up to a factor.
+        weights: ``[N]``, inverse variances of the rows up to a factor; rows of weight 0 are left out.
         bases: from :func:`column_bases` for these rows and settings, where they were made already.
         start: a fit with the same settings to similar rows, from the strengths of which this one begins.
         late: whether the time is over: then the strengths stay as they are.
@@ -259,85 +263,97 @@ def fit_anova(
     True
     """
     settings = settings or AnovaSettings()
+    if weights is not None and bool((weights == 0).any()):
+        some = weights > 0
+        part = fit_anova(x[some], y[some], settings, weights=weights[some], bases=bases, start=start, late=late)
+        influence = None
+        if part.influence is not None:
+            influence = torch.ones_like(y).masked_scatter(some, part.influence)
+        return replace(part, loo=part.predict(x).masked_scatter(some, part.loo), influence=influence)
     bases = tuple(column_bases(x, settings) if bases is None else bases)
     scores = y.log() if settings.log_target else y
     base = None if weights is None else weights / weights.mean()
-    used = base
+    used, influence = base, None
     for _ in range(_ROBUST_ROUNDS if settings.robust else 1):
-        found = _fitted(bases, x, scores, settings, used, start, late)
+        found = _fitted(_Rows(x, scores, used), bases, settings, start, late)
         start = found
         if settings.robust:
-            residual = (scores - found.score(x)) / found.noise
-            used = (settings.freedom + 1) / (settings.freedom + residual.square())
-            used = used if base is None else used * base
-            used = used / used.mean()
-    return found
+            squares = ((scores - found.score(x)) / found.noise).square()
+            squares = squares if base is None else squares * base
+            factors = (settings.freedom + 1) / (settings.freedom + squares)
+            used = factors if base is None else factors * base
+            used, influence = used / used.mean(), factors / factors.mean()
+    return replace(found, influence=influence)
 
 
 # Reweighted fits; the weights of gross errors settle within three.
 _ROBUST_ROUNDS = 5
 
 
+@dataclass(frozen=True)
+class _Rows:
+    """What is fitted: ``x [N, d]``, the target or its logarithm ``[N]``, and weights of mean 1 or None."""
+
+    x: Tensor
+    scores: Tensor
+    weights: Tensor | None
+
+
 def _fitted(
+    rows: _Rows,
     bases: tuple[ColumnBasis, ...],
-    x: Tensor,
-    scores: Tensor,
     settings: AnovaSettings,
-    weights: Tensor | None,
     start: AnovaFit | None,
     late: Callable[[], bool],
 ) -> AnovaFit:
     known = None if start is None else start.solution.strengths
     pairs = list(itertools.combinations(range(len(bases)), 2)) if settings.interactions else []
     if len(pairs) > settings.most_pairs:
-        main = _solved(bases, (), x, scores, settings, weights, known, late)
-        pairs = _telling(pairs, bases, x, scores - main.score(x), settings.most_pairs)
-    return _solved(bases, tuple(pairs), x, scores, settings, weights, known, late)
+        main = _solved(rows, bases, (), settings, known, late)
+        pairs = _telling(pairs, bases, rows.x, rows.scores - main.score(rows.x), settings.most_pairs)
+    return _solved(rows, bases, tuple(pairs), settings, known, late)
 
 
 def _telling(
     pairs: list[tuple[int, int]], bases: tuple[ColumnBasis, ...], x: Tensor, residual: Tensor, count: int
 ) -> list[tuple[int, int]]:
     """The pairs whose products of the first two functions correlate most with the residuals."""
-    values = [basis(x[:, i])[:, :2] for i, basis in enumerate(bases)]
-    told = []
-    for i, j in pairs:
-        products = _products(values[i], values[j])
-        products = products - products.mean(0)
-        size = products.square().mean(0).sqrt().clamp(min=1e-12)
-        told.append(float(((products.T @ residual) / size).square().sum()))
-    order = sorted(range(len(pairs)), key=lambda k: -told[k])[:count]
+    padded = [values[:, :2] for values in values_of(bases, x)]
+    stacked = torch.stack([torch.nn.functional.pad(one, (0, 2 - one.shape[1])) for one in padded], 1).flatten(1)
+    squares = stacked.square()
+    spread = squares.T @ squares / len(x) - (stacked.T @ stacked / len(x)).square()
+    told = ((stacked * (residual - residual.mean())[:, None]).T @ stacked).square()
+    told = torch.where(spread > 1e-9, told / spread.clamp(min=1e-9), 0.0)
+    told = told.view(len(bases), 2, len(bases), 2).sum((1, 3))
+    order = sorted(range(len(pairs)), key=lambda k: -float(told[pairs[k]]))[:count]
     return [pairs[k] for k in sorted(order)]
 
 
 def _solved(
+    rows: _Rows,
     bases: tuple[ColumnBasis, ...],
     pairs: tuple[tuple[int, int], ...],
-    x: Tensor,
-    scores: Tensor,
     settings: AnovaSettings,
-    weights: Tensor | None,
     start: Tensor | None,
     late: Callable[[], bool],
 ) -> AnovaFit:
-    rows = len(x)
-    share = torch.full_like(scores, 1 / rows) if weights is None else weights / weights.sum()
-    values = design(bases, pairs, settings.order, x)
+    scores, count = rows.scores, len(rows.scores)
+    weight = torch.ones_like(scores) if rows.weights is None else rows.weights
+    share = weight / weight.sum()
+    values = design(bases, pairs, settings, rows.x)
     mean = share @ values
     values = values - mean
     center = float(share @ scores)
+    if bool((scores == scores[0]).all()):
+        # Without rounding, which would be the scale.
+        center = float(scores[0])
     scale = math.sqrt(float(share @ (scores - center).square())) or 1.0
     y = (scores - center) / scale
-    solution = most_probable(values, y, _penalised(bases, pairs, settings), weights, start, late)
-    if settings.constant:
-        solution = replace(
-            solution, theta=torch.zeros_like(solution.theta), variance=rows / max(rows - 1, 1), effective=1.0
-        )
-    weight = torch.ones_like(y) if weights is None else weights
-    leverage = weight * (solution.leverage(values) + 1) / rows
+    solution = most_probable(values, y, _penalised(bases, pairs, settings), rows.weights, start, late)
+    leverage = weight * (solution.leverage(values) + 1) / count
     left = (y - values @ solution.theta) / (1 - leverage.clamp(max=_MOST_LEVERAGE))
     loo = target_of(scores - scale * left, settings)
-    return AnovaFit(settings, bases, pairs, mean, center, scale, solution, loo, weights)
+    return AnovaFit(settings, bases, pairs, mean, center, scale, solution, loo)
 
 
 # A row that alone determines the fit at its place has no leave-one-out residual; this keeps it finite.

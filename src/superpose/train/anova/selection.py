@@ -32,10 +32,12 @@ class SelectionRules:
             there, and
         worse_over_decades: is allowed instead.
         weight: share below which a candidate does not enter the mean.
-        gross: robust deviations beyond which a residual is gross. One of a million of normal residuals is.
-        many_columns: with more columns the folds share the splines of all rows, which the targets have no part in: to
-            make those of 200 columns takes half a second.
+        gross: robust deviations beyond which a residual is gross, if it is so under every candidate. One of a million
+            of normal residuals is.
         most_gross: more than this share of rows are no outliers but another distribution.
+        cheap: rows or coefficients, whichever are fewer, squared, times coefficients, of the first two candidates, up
+            to which they are fitted even if the time is over: half a second.
+        entries: numbers of a design at most: 160 MB.
     """
 
     doubt: float = 30.0
@@ -48,7 +50,8 @@ class SelectionRules:
     weight: float = 0.05
     gross: float = 5.0
     most_gross: float = 0.15
-    many_columns: int = 20
+    cheap: float = 1e7
+    entries: float = 2e7
 
 
 RULES = SelectionRules()
@@ -63,7 +66,8 @@ class Tried:
         rows: ``[M]``, the rows that were predicted, some of them several times where folds were repeated.
         predictions: ``[M]`` in the target's units.
         density: ``[M]``, logarithms of the predictive density of the rows.
-        loss: ``[M]``, squared errors in the target's units, those of gross errors cut off.
+        loss: ``[M]``, squared errors in the target's units; that of a row which errs grossly under every candidate is
+            the same for all.
     """
 
     settings: AnovaSettings
@@ -122,8 +126,8 @@ def choose_anova(
         folds: training and test rows of each; of several repetitions where rows are few.
         weights: ``[N]``, as for :func:`fit_anova`.
         log_target: whether the target's logarithm is fitted; None tries it where all targets are positive.
-        late: whether the time is over: then no further candidate is tried, beyond the first one, and one that is not
-            judged by all folds is left out.
+        late: whether the time is over: then no further candidate is tried, beyond the first one, the constant and a
+            cheap second one, and one that is not judged by all folds is left out.
     """
     search = _Selection(x, y, folds, weights, late)
     variables = search.variables(log_target)
@@ -134,28 +138,27 @@ def choose_anova(
     chosen = Variables(best.settings.log_target, best.settings.log_columns)
     for structure in _STRUCTURES:
         search.judge(chosen.of(structure))
+    search.judge(_CONSTANT)
     best = search.best()
-    if search.has_gross_errors(best):
+    if bool(search.gross()[0].any()):
         search.judge(replace(best.settings, robust=True))
         best = search.best()
     mixed = search.weighed(best)
-    constant = search.judge(_CONSTANT)
-    if constant is not None and constant.mean_loss <= best.mean_loss:
-        best, mixed = constant, [(1.0, constant)]
     mixture = AnovaMixture(tuple((weight, search.fits[one.settings]) for weight, one in mixed))
     predictions = torch.stack([weight * one.predictions for weight, one in mixed]).sum(0)
     main, few = mixture.main, torch.empty(0, dtype=torch.long)
-    if main.settings.robust and main.weights is not None:
-        few = search.all[main.weights < _LITTLE]
+    if main.influence is not None:
+        few = search.all[main.influence < _LITTLE]
     return AnovaChoice(mixture, best, search.rows, predictions, search.tried, few, search.fits)
 
 
 # The weight of a row whose residual is about 4.5 deviations, with 3 degrees of freedom.
 _LITTLE = 0.18
 
-# What no candidate may be worse than.
+# Where nothing can be learnt, no candidate may be worse.
 _CONSTANT = AnovaSettings(constant=True, curves=False)
-# From simple to complex.
+
+# From simple to complex, but for the constant.
 _STRUCTURES = (
     AnovaSettings(curves=False),
     AnovaSettings(curves=False, relevance=True),
@@ -163,6 +166,7 @@ _STRUCTURES = (
     AnovaSettings(relevance=True),
     AnovaSettings(interactions=True),
     AnovaSettings(interactions=True, relevance=True),
+    _CONSTANT,
 )
 
 
@@ -188,16 +192,17 @@ class _Selection:
     def __init__(
         self, x: Tensor, y: Tensor, folds: Sequence[Fold], weights: Tensor | None, late: Callable[[], bool]
     ) -> None:
-        self.x, self.y, self.folds, self.weights, self.late = x, y, folds, weights, late
+        self.x, self.y, self.folds, self.late = x, y, folds, late
         self.tried: list[Tried] = []
         self.fits: dict[AnovaSettings, AnovaFit] = {}
         self.all = torch.unique(torch.cat([torch.cat(fold) for fold in folds]))
+        self.weights = None if weights is None else weights / weights[self.all].mean()
         self.made: dict[tuple[int, tuple[int, ...]], list[ColumnBasis]] = {}
         self.rows = torch.cat([test for _, test in folds])
-        train = torch.unique(torch.cat([train for train, _ in folds]))
-        self.spread = float(y[train].var()) if len(train) > 1 else 1.0
-        self.positive = bool((y > 0).all())
-        low, high = y.quantile(torch.tensor([0.05, 0.95], dtype=y.dtype)).tolist()
+        seen = y[self.all]
+        self.range = float(seen.max() - seen.min())
+        self.positive = bool((seen > 0).all())
+        low, high = seen.quantile(torch.tensor([0.05, 0.95], dtype=y.dtype)).tolist()
         self.decades = self.positive and high > RULES.decades * max(low, 1e-300)
 
     def variables(self, log_target: bool | None) -> list[Variables]:
@@ -212,57 +217,85 @@ class _Selection:
         columns: list[tuple[int, ...]] = [(), logs] if logs else [()]
         return [Variables(t, c) for t, c in itertools.product(targets, columns)]
 
-    def judge(self, settings: AnovaSettings) -> Tried | None:
-        """Cross-validate a candidate, unless it was or the time is over."""
-        known = next((one for one in self.tried if one.settings == settings), None)
-        needless = self.x.shape[1] == 1 and settings.interactions
-        late = bool(self.tried) and not settings.constant and self.late()
-        if known is not None or needless or late:
-            return known
+    def judge(self, settings: AnovaSettings) -> None:
+        """Cross-validate a candidate, unless it was, is too large, or the time is over."""
+        if any(one.settings == settings for one in self.tried) or (self.x.shape[1] == 1 and settings.interactions):
+            return
+        late, ends = self._late(settings)
+        if ends():
+            return
+        whole = self._fitted(-1, self.all, settings, None, late)
         predictions, density = [], []
-        whole = self._whole(settings)
         for number, (train, test) in enumerate(self.folds):
-            if self.tried and not settings.constant and self.late():
-                return None
-            part = None if self.weights is None else self.weights[train]
-            bases = self._bases(number, train, settings)
-            x, y = self.x[train], self.y[train]
-            fit = fit_anova(x, y, settings, weights=part, bases=bases, start=whole, late=self.late)
+            fit = self._fitted(number, train, settings, whole, late)
+            if ends():
+                return
             predictions.append(fit.predict(self.x[test]))
-            density.append(_density(fit, self.x[test], self.y[test]))
+            density.append(_density(fit, self.x[test], self.y[test], self._of(test)))
         predicted = torch.cat(predictions)
-        error = (predicted - self.y[self.rows]).abs()
-        loss = error.square()
-        if not self.decades:
-            # Gross errors are the same under every candidate, and would drown what the candidates differ in.
-            limit = RULES.gross * _deviation(error)
-            loss = torch.where(error.isfinite() & (error > limit) & (error < 3 * self._range()), limit**2, loss)
-        if self.weights is not None:
-            loss = loss * self.weights[self.rows]
-        found = Tried(settings, self.rows, predicted, torch.cat(density), loss)
-        if not settings.constant:
-            self.tried.append(found)
-        return found
+        self.fits[settings] = whole
+        self.tried.append(Tried(settings, self.rows, predicted, torch.cat(density), self._errors(predicted).square()))
 
-    def _whole(self, settings: AnovaSettings) -> AnovaFit:
-        """The fit to all rows: what is returned if the candidate is chosen, and where the folds begin."""
-        part = None if self.weights is None else self.weights[self.all]
-        bases = self._bases(-1, self.all, settings)
-        fit = fit_anova(self.x[self.all], self.y[self.all], settings, weights=part, bases=bases, late=self.late)
-        self.fits[settings] = fit
-        return fit
+    def _late(self, settings: AnovaSettings) -> tuple[Callable[[], bool], Callable[[], bool]]:
+        """Whether a candidate's strengths are to stay as they are, and whether it is to be left out."""
+        rows, columns = len(self.all), self.x.shape[1]
+        each = settings.intervals(rows) + 1 if settings.curves else 1
+        pairs = min(settings.most_pairs, columns * (columns - 1) // 2) if settings.interactions else 0
+        size = columns * each + pairs * settings.order**2
+        cheap = settings.constant or (len(self.tried) < 2 and min(rows, size) ** 2 * size <= RULES.cheap)
+        if not self.tried or cheap:
+            return _never if cheap else self.late, _never
+        return self.late, (lambda: True) if rows * size > RULES.entries else self.late
+
+    def _fitted(
+        self, number: int, rows: Tensor, settings: AnovaSettings, start: AnovaFit | None, late: Callable[[], bool]
+    ) -> AnovaFit:
+        """The fit to the training rows of a fold, or to all for -1."""
+        return fit_anova(
+            self.x[rows],
+            self.y[rows],
+            settings,
+            weights=self._of(rows),
+            bases=self._bases(number, rows, settings),
+            start=start,
+            late=late,
+        )
+
+    def _of(self, rows: Tensor) -> Tensor | None:
+        """The weights of rows."""
+        return None if self.weights is None else self.weights[rows]
+
+    def _errors(self, predicted: Tensor) -> Tensor:
+        """Sizes of the errors ``[M]`` in units of rows of mean weight."""
+        error = (predicted - self.y[self.rows]).abs()
+        return error if self.weights is None else error * self.weights[self.rows].sqrt()
+
+    def gross(self) -> tuple[Tensor, float]:
+        """Which rows ``[M]`` err grossly under every candidate, and from which error on."""
+        errors = torch.stack([self._errors(one.predictions).nan_to_num(nan=math.inf) for one in self.tried])
+        limit = RULES.gross * min(_deviation(error) for error in errors)
+        gross = errors.amin(0) > limit
+        if self.decades or float(gross.double().mean()) > RULES.most_gross:
+            gross = torch.zeros_like(gross)
+        return gross, limit
+
+    def settle(self) -> None:
+        """Let rows of gross errors count the same under every candidate: they would drown what these differ in."""
+        gross, limit = self.gross()
+        self.tried = [
+            replace(
+                one,
+                loss=torch.where(gross & one.predictions.isfinite(), limit**2, self._errors(one.predictions).square()),
+            )
+            for one in self.tried
+        ]
 
     def _bases(self, number: int, train: Tensor, settings: AnovaSettings) -> list[ColumnBasis]:
-        if self.x.shape[1] > RULES.many_columns:
-            number, train = -1, self.all
         key = number, settings.log_columns
         if key not in self.made:
             self.made[key] = column_bases(self.x[train], replace(settings, curves=True))
         made = self.made[key]
         return made if settings.curves else [basis.line() for basis in made]
-
-    def _range(self) -> float:
-        return float(self.y.max() - self.y.min())
 
     def log_weight(self, one: Tried) -> float:
         """Logarithm of a candidate's weight: by its errors, and by its complexity."""
@@ -271,6 +304,7 @@ class _Selection:
 
     def best(self) -> Tried:
         """The candidate that weighs most; the target's logarithm by density and by loss."""
+        self.settle()
         plain = [one for one in self.tried if not one.settings.log_target] or self.tried
         first = max(plain, key=self.log_weight)
         logarithms = [one for one in self.tried if one.settings.log_target]
@@ -305,11 +339,9 @@ class _Selection:
         total = sum(w for w, _ in kept)
         return sorted(((w / total, one) for w, one in kept), key=lambda pair: -pair[0])
 
-    def has_gross_errors(self, best: Tried) -> bool:
-        """Whether some residuals are gross."""
-        error = (best.predictions - self.y[best.rows]).abs()
-        share = float((error > RULES.gross * _deviation(error)).double().mean())
-        return 0 < share <= RULES.most_gross
+
+def _never() -> bool:
+    return False
 
 
 def _deviation(error: Tensor) -> float:
@@ -317,9 +349,11 @@ def _deviation(error: Tensor) -> float:
     return 1.4826 * float(error.nanmedian())
 
 
-def _density(fit: AnovaFit, x: Tensor, y: Tensor) -> Tensor:
+def _density(fit: AnovaFit, x: Tensor, y: Tensor, weights: Tensor | None) -> Tensor:
     """Logarithms of the predictive densities ``[N]`` of rows, those of gross errors cut off."""
     log = fit.settings.log_target
     scores, deviation = (y.log() if log else y), fit.deviation(x)
+    if weights is not None:
+        deviation = (deviation.square() + fit.noise**2 * (1 / weights - 1)).sqrt()
     density = -0.5 * ((scores - fit.score(x)) / deviation).square().clamp(max=RULES.gross**2) - deviation.log()
     return density - y.log() if log else density
