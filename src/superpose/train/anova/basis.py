@@ -86,7 +86,7 @@ def bases_of(x: Tensor, grid_size: int, logs: Collection[int] = ()) -> list[Colu
 
     >>> basis = bases_of(torch.linspace(0, 9, 10, dtype=torch.float64)[:, None], 4)[0]
     >>> values = basis(torch.linspace(0, 9, 10, dtype=torch.float64))
-    >>> bool((values.T @ values / 10 - torch.eye(7)).abs().max() < 1e-5)
+    >>> bool((values.T @ values / 10 - torch.eye(6)).abs().max() < 1e-5)
     True
     """
     found: list[ColumnBasis] = []
