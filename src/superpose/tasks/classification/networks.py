@@ -36,7 +36,9 @@ class NetworkRules:
             no more than the second share of what the columns explain.
         sparsity: penalty, in units of the mean squared residual, that bounds the scores of classes without overlap;
             their likelihood rises without bound.
-        max_rows: training rows on which shapes and columns are compared.
+        max_rows: training rows on which shapes and columns are compared; of a large table a ``share`` of them, up to
+            ``large_rows``.
+        final_rows: training rows of the final network, at most.
         losers: larger shapes in a row that do not lower the cross-entropy end the comparison.
         min_seconds: the shortest time for training one grid.
     """
@@ -50,6 +52,9 @@ class NetworkRules:
     lost: float = 0.04
     sparsity: float = 1e-5
     max_rows: int = 3000
+    share: int = 10
+    large_rows: int = 10_000
+    final_rows: int = 50_000
     losers: int = 2
     min_seconds: float = 0.5
 
@@ -130,12 +135,18 @@ def with_columns(table: ClassificationDataset, names: Sequence[str]) -> Classifi
 
 
 def fewer_rows(table: ClassificationDataset) -> ClassificationDataset:
-    """The table with at most :attr:`NetworkRules.max_rows` training rows, for comparing shapes and columns."""
+    """The table with fewer training rows, for comparing shapes and columns; itself if it has few."""
+    return with_rows(table, max(RULES.max_rows, min(len(table.data.train) // RULES.share, RULES.large_rows)))
+
+
+def with_rows(table: ClassificationDataset, most: int) -> ClassificationDataset:
+    """The table with at most so many training rows; itself if it has no more."""
     data = table.data
-    if len(data.train) <= RULES.max_rows:
+    if len(data.train) <= most:
         # The same object tells the caller that a network of it needs no further training.
         return table
-    return replace(table, data=replace(data, train=data.train[evenly(len(data.train), RULES.max_rows)]))
+    # Validation rows stay: losses are compared row by row.
+    return replace(table, data=replace(data, train=data.train[evenly(len(data.train), most)]))
 
 
 def parameter_count(widths: list[int], grid_size: int, degree: int) -> int:
@@ -278,13 +289,22 @@ def allowed(loss: float, entropy: float) -> float:
 
 
 def reduced(
-    table: ClassificationDataset, best: TrainedClassifier, entropy: float, settings: NetworkSettings
+    table: ClassificationDataset,
+    best: TrainedClassifier,
+    entropy: float,
+    settings: NetworkSettings,
+    *,
+    readable: bool = True,
 ) -> tuple[ClassificationDataset, TrainedClassifier]:
     """The table and a network without unimportant columns (backward elimination by permutation importance).
 
-    ``best`` is the network of all columns of the table, ``entropy`` the cross-entropy without any column.
+    Args:
+        best: the network of all columns of the table.
+        entropy: the cross-entropy without any column.
+        readable: whether a somewhat larger cross-entropy is accepted for fewer columns, which a formula can be read
+            from; else only one that rows do not tell from the best.
     """
-    most = allowed(best.loss, entropy)
+    most = allowed(best.loss, entropy) if readable else 0.0
     current, table = best, table
     while table.data.n_features > 1 and not settings.deadline.passed():
         for column in _least_important(current)[:2]:

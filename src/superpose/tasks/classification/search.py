@@ -9,6 +9,7 @@ import torch
 
 from superpose.checkpoint import Checkpoint
 from superpose.checkpoint.stages import Stages
+from superpose.data.sampling import evenly
 from superpose.data.screening import Screening, screen
 from superpose.deadline import Deadline
 from superpose.errors import DataError, OptionError
@@ -58,6 +59,8 @@ class Schedule:
 
 
 _SCHEDULE = Schedule()
+# Rows that formulas are fitted to, at most. A round number.
+_FORMULA_ROWS = 20_000
 
 
 def classify(
@@ -250,7 +253,8 @@ class ClassificationSearch:
 
     def _reduced(self, best: TrainedClassifier) -> tuple[ClassificationDataset, TrainedClassifier]:
         entropy = labels.entropy(self.table)
-        table, smaller = networks.reduced(self.sample, best, entropy, self.settings(best.head, _SCHEDULE.columns))
+        settings = self.settings(best.head, _SCHEDULE.columns)
+        table, smaller = networks.reduced(self.sample, best, entropy, settings, readable=self.options.formula)
         if table is self.sample or self.options.shape != "auto":
             return table, smaller
         # With fewer columns there is room for other shapes.
@@ -267,6 +271,7 @@ class ClassificationSearch:
             self.settings(chosen.head, share), grid_size=chosen.model.layer(0).grid_size, tell=lambda text: None
         )
         same = networks.with_columns(self.table, table.data.feature_names)
+        same = networks.with_rows(same, networks.RULES.final_rows)
         full = networks.train(same, chosen.head, chosen.hidden, settings)
         return chosen if full is None or full.worse_than(chosen) > 0 else full
 
@@ -279,6 +284,8 @@ class ClassificationSearch:
         data, head = chosen.data, chosen.head
         symbols = tuple(sympy.Symbol(name, real=True) for name in data.feature_names)
         rows = torch.cat([data.train, data.validation])
+        # Formulas have few constants, which so many rows determine.
+        rows = rows[evenly(len(rows), _FORMULA_ROWS)]
         x, y = data.features(rows), data.y[rows]
         with torch.no_grad():
             network_scores = chosen.model(x)
