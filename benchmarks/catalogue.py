@@ -77,6 +77,8 @@ SCRIPTS = {
         ),
         Script("tables", "the network beside other methods, table by table", "benchmarks.comparison.tables_program"),
         Script("rows", "what can be known from how many rows", "benchmarks.rows"),
+        Script("large", "tables of many rows or columns beside gradient boosting", "benchmarks.large.program"),
+        Script("limits", "how well time limits are kept on such tables", "benchmarks.large.limits"),
         Script("robustness", "50 random starts, and networks too large for their data", "benchmarks.robustness"),
     )
 }
