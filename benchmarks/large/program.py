@@ -1,7 +1,7 @@
 """Tables of many rows or many columns, learnt by ``superpose fit`` in a process of its own.
 
     python -m benchmarks large                       each table with a limit of 60 s, beside gradient boosting
-    python -m benchmarks limits --busy 1             limits of 10, 30 and 60 s, with one core kept busy by something else
+    python -m benchmarks limits --busy 1             limits of 10, 30 and 60 s, one core kept busy by something else
     python -m benchmarks large --only rows --out DIR
 
 The tables are made from a fixed seed where they are not there yet, up to 500 MB in all. For each run: seconds from the
