@@ -79,6 +79,11 @@ SCRIPTS = {
         Script("rows", "what can be known from how many rows", "benchmarks.rows"),
         Script("large", "tables of many rows or columns beside gradient boosting", "benchmarks.large.program"),
         Script("limits", "how well time limits are kept on such tables", "benchmarks.large.limits"),
+        Script(
+            "intervals",
+            "whether intervals of 90% hold 90% of held-out targets, on 28 tables",
+            "benchmarks.intervals.program",
+        ),
         Script("robustness", "50 random starts, and networks too large for their data", "benchmarks.robustness"),
     )
 }

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from superpose.spline import backends
     from superpose.tasks.classification import Classification, ClassifyOptions, classify
     from superpose.tasks.comparison import CompareOptions, MethodComparison, compare
-    from superpose.tasks.regression import DiscoverOptions, Result, discover
+    from superpose.tasks.regression import DiscoverOptions, Result, calibrate, discover
     from superpose.tasks.relations import Relations, relations
     from superpose.train import FitSettings, History, SearchResult, fit, search
 
@@ -83,6 +83,7 @@ _ROOMS = {
     "tasks.regression": (
         "DiscoverOptions",
         "Result",
+        "calibrate",
         "discover",
     ),
     "tasks.relations": (
@@ -137,6 +138,7 @@ __all__ = [
     "ShapeError",
     "SuperposeError",
     "backends",
+    "calibrate",
     "checkpoint",
     "classify",
     "compare",

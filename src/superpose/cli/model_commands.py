@@ -17,7 +17,7 @@ from superpose.messages import counted, quoted
 
 if TYPE_CHECKING:
     from superpose.data.tables import Table
-    from superpose.nn import KAN
+    from superpose.nn import KAN, Intervals
 
 Work = Callable[[], None]
 ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help="a model.safetensors that 'fit' wrote")]
@@ -44,6 +44,15 @@ def predict(
     probabilities: Annotated[
         bool, typer.Option("--probabilities", help="For a classifier, a column for the probability of each class.")
     ] = False,
+    interval: Annotated[
+        float | None,
+        typer.Option(
+            "--interval",
+            metavar="LEVEL",
+            help="Three more columns: ends of intervals that hold the target with this probability, such as 0.9, and "
+            "whether the row lies outside the data that the model was fitted to.",
+        ),
+    ] = None,
 ) -> Work:
     """Write TABLE with one more column, what the model predicts; columns are found by name.
 
@@ -51,10 +60,12 @@ def predict(
     """
     if out is not None:
         parsing.check_file("--out", out, _TABLES, model, table)
-    return functools.partial(_predict, model, table, out, probabilities)
+    if interval is not None and not 0 < interval < 1:
+        raise OptionError(f"--interval {interval:g} is no probability between 0 and 1; write 0.9 for 90%")
+    return functools.partial(_predict, model, table, out, probabilities, interval)
 
 
-def _predict(model_path: str, table: str, out: str | None, probabilities: bool) -> None:
+def _predict(model_path: str, table: str, out: str | None, probabilities: bool, level: float | None) -> None:
     import pandas
 
     from superpose.atomic_write import write_atomically
@@ -62,7 +73,8 @@ def _predict(model_path: str, table: str, out: str | None, probabilities: bool) 
     from superpose.files import load
 
     model = load(model_path)
-    predictions = model.predict(table)
+    intervals = None if level is None else model.predict_interval(table, level)
+    predictions = model.predict(table) if intervals is None else intervals.prediction
     read = read_table(table)
     columns: dict[str, Any] = dict(zip(read.names, map(_as_written, read.columns), strict=True))
     if model.head is None and probabilities:
@@ -70,6 +82,10 @@ def _predict(model_path: str, table: str, out: str | None, probabilities: bool) 
     found = _classes(model, predictions, probabilities) if model.head is not None else {}
     for name, values in (found or dict(zip(model.target_names, predictions.T, strict=True))).items():
         columns[_free_name(name, columns)] = values
+    if intervals is not None:
+        for name, low, high in zip(model.target_names, intervals.low.T, intervals.high.T, strict=True):
+            columns |= {_free_name(f"{name}_low", columns): low, _free_name(f"{name}_high", columns): high}
+        columns[_free_name("outside", columns)] = intervals.outside.astype(int)
     frame = pandas.DataFrame(columns)
     if out is None:
         # Bytes, because a table is UTF-8 whatever the terminal is set to.
@@ -78,6 +94,39 @@ def _predict(model_path: str, table: str, out: str | None, probabilities: bool) 
     else:
         write_atomically(out, _table_bytes(frame, out.lower()))
     _warn_of_undefined(model, predictions, read)
+    if intervals is not None:
+        _warn_of_intervals(model, intervals, read)
+
+
+def _warn_of_intervals(model: KAN, intervals: Intervals, table: Table) -> None:
+    """Say on stderr which rows lie outside the data, and if the errors were too few for their quantiles."""
+    import numpy
+
+    if intervals.method == "student" and model.uncertainty is not None:
+        print(
+            f"note: {counted(len(model.uncertainty.residuals), 'error')} are too few for quantiles at the level "
+            f"{intervals.level:g}, so the intervals are those of Student's t and hold for normal errors",
+            file=sys.stderr,
+        )
+    rows = numpy.flatnonzero(intervals.outside).tolist()
+    if not rows:
+        return
+    counts = {quoted(name): int(n) for name, n in zip(model.feature_names, intervals.beyond.sum(0), strict=True) if n}
+    alone = int((intervals.outside & ~intervals.beyond.any(1)).sum())
+    told = [f"{name} in {n}" for name, n in sorted(counts.items(), key=lambda one: -one[1])[:_NAMED_ROWS]]
+    told += [f"an unusual combination of values in {alone}"] if alone else []
+    print(
+        f"warning: outside the data that the model was fitted to: {len(rows)} of "
+        f"{counted(len(intervals.outside), 'row')} ({_places(rows, table)}): {', '.join(told)}; intervals may hold "
+        "fewer targets there",
+        file=sys.stderr,
+    )
+
+
+def _places(rows: list[int], table: Table) -> str:
+    """The first of some rows, as a person finds them."""
+    first = ", ".join(table.place(row) for row in rows[:_NAMED_ROWS])
+    return f"{first} and {len(rows) - _NAMED_ROWS} more" if len(rows) > _NAMED_ROWS else first
 
 
 def _warn_of_undefined(model: KAN, predictions: Any, table: Table) -> None:
@@ -87,13 +136,11 @@ def _warn_of_undefined(model: KAN, predictions: Any, table: Table) -> None:
     rows = numpy.flatnonzero(~numpy.isfinite(predictions).all(1)).tolist()
     if not rows:
         return
-    first = ", ".join(table.place(row) for row in rows[:_NAMED_ROWS])
-    more = f" and {len(rows) - _NAMED_ROWS} more" if len(rows) > _NAMED_ROWS else ""
     written = "empty or infinite" if numpy.isinf(predictions).any() else "empty"
     what = "the model" if len(model.target_names) > 1 or model.head is not None else quoted(model.target_names[0])
     print(
-        f"warning: {what} is undefined in {len(rows)} of {counted(len(predictions), 'row')} ({first}{more}), where its "
-        f"cell is {written}; the features there lie outside of where the formula holds",
+        f"warning: {what} is undefined in {len(rows)} of {counted(len(predictions), 'row')} ({_places(rows, table)}), "
+        f"where its cell is {written}; the features there lie outside of where the formula holds",
         file=sys.stderr,
     )
 

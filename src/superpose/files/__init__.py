@@ -11,7 +11,7 @@ True
 A file holds the tensors of ``model.state_dict()`` as they are, and in its header, under the key
 ``superpose``, one JSON description:
 
-    {"schema": 4, "kind": "KAN", "dtype": "float64", "widths": [2, 3, 1],
+    {"schema": 5, "kind": "KAN", "dtype": "float64", "widths": [2, 3, 1],
      "feature_names": ["x1", "x2"], "target_names": ["y"],
      "layers": [{"kind": "splines", "degree": 3, "grid_size": 5, "base": "silu",
                  "spline_scale": 0.1, "products": [], "symbolic": [[0, 2, "sin", ""]]}, ...],
@@ -23,13 +23,15 @@ input, output and function of each symbolic edge, and those of its constants ``a
 are frozen (such as ``"ab"``), in the order of the rows of that layer's ``symbolic.constants``.
 ``functions`` holds a few values of each function in use, so that a name that means something else
 on the reading side is noticed. A classifier has one more entry,
-``"head": {"kind": "sigmoid", "classes": ["no", "yes"], "scale": 1.0, "name": "answer"}``. A later
-schema may add kinds of models and of layers; this one refuses what it does not know.
+``"head": {"kind": "sigmoid", "classes": ["no", "yes"], "scale": 1.0, "name": "answer"}``. A model
+with prediction intervals has an entry ``"uncertainty"``, and tensors whose names begin with
+``uncertainty.``. A later schema may add kinds of models and of layers; this one refuses what it
+does not know.
 
-Files of earlier schemas are read too. Schema 3 does not say what is frozen. Schema 2 has no
-``products`` either. Nor has schema 1, which holds a layer's curves in three tensors: the spline
-coefficients (``coefficients``), a factor for each edge that multiplies them (``spline_weight``),
-and the base weights (``base_weight``, unless the base is ``"none"``).
+Files of earlier schemas are read too. Schema 4 has no prediction intervals. Schema 3 does not say
+what is frozen either. Schema 2 has no ``products``. Nor has schema 1, which holds a layer's curves
+in three tensors: the spline coefficients (``coefficients``), a factor for each edge that multiplies
+them (``spline_weight``), and the base weights (``base_weight``, unless the base is ``"none"``).
 """
 
 from __future__ import annotations
@@ -45,7 +47,7 @@ from torch import Tensor
 
 from superpose.atomic_write import write_atomically
 from superpose.errors import OptionError
-from superpose.files import container, schema
+from superpose.files import container, schema, uncertainty
 from superpose.files.values import Damage, Refusal, refused
 from superpose.nn import KAN, KANLayer
 
@@ -93,7 +95,7 @@ def model_parts(model: KAN) -> tuple[dict[str, Any], dict[str, Tensor]]:
     tensors = {
         # Copies, since tensors that share their memory are refused.
         name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
-        for name, tensor in model.state_dict().items()
+        for name, tensor in _tensors(model).items()
     }
     description = schema.describe(model)
     try:
@@ -103,6 +105,11 @@ def model_parts(model: KAN) -> tuple[dict[str, Any], dict[str, Tensor]]:
     except Refusal as refusal:
         raise OptionError(f"the model cannot be saved, since it {refusal}") from None
     return description, tensors
+
+
+def _tensors(model: KAN) -> dict[str, Tensor]:
+    own = model.state_dict()
+    return own if model.uncertainty is None else own | uncertainty.tensors(model.uncertainty)
 
 
 def model_from_parts(description: Any, tensors: Mapping[str, Tensor]) -> KAN:
@@ -180,6 +187,8 @@ def _build(description: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> KAN
         symbolic = {(i, o): (name, constants) for i, o, name, *_ in made["symbolic"]}
         layer.set_symbolic(symbolic, {(i, o): letters for i, o, _, letters in made["symbolic"]} if apart else {})
         model.layers[n] = layer
-    model.load_state_dict(dict(tensors))
+    model.load_state_dict({name: one for name, one in tensors.items() if not name.startswith(uncertainty.PREFIX)})
     model.head = schema.head_in(description)
+    if "uncertainty" in description:
+        model.uncertainty = uncertainty.built(description["uncertainty"], tensors)
     return model

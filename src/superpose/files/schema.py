@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from superpose.errors import OptionError
+from superpose.files import uncertainty
 from superpose.files.values import LARGEST, Refusal, as_array, as_object, as_whole, check_finite, damaged
 from superpose.messages import listed, nearest, quoted
 from superpose.nn import KAN, Head, KANLayer, library
@@ -18,7 +19,7 @@ from superpose.nn.symbolic_edges import CONSTANTS
 from superpose.nn.symbolic_functions import find, is_known
 from superpose.spline import reference
 
-SCHEMA = 4
+SCHEMA = 5
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 _MODEL_KIND = "KAN"
 _LAYER_KIND = "splines"
@@ -56,6 +57,7 @@ def describe(model: KAN) -> dict[str, Any]:
         ],
         "functions": {name: _probe(name) for name in sorted(used)},
         **_head_of(model),
+        **({} if model.uncertainty is None else {"uncertainty": uncertainty.describe(model.uncertainty)}),
     }
 
 
@@ -106,7 +108,8 @@ def checked(description: Any) -> dict[str, Any]:
         made,
         "its description",
         {"schema", "kind", "dtype", "widths", "feature_names", "target_names", "layers", "functions"}
-        | ({"head"} & made.keys() if schema > 2 else set()),
+        | ({"head"} & made.keys() if schema > 2 else set())
+        | ({"uncertainty"} & made.keys() if schema > 4 else set()),
     )
     if not isinstance(made["dtype"], str) or made["dtype"] not in DTYPES:
         raise Refusal(f"has numbers of dtype {quoted(made['dtype'])}; a model's are float32 or float64")
@@ -125,6 +128,8 @@ def checked(description: Any) -> dict[str, Any]:
             if value is not None:
                 check_finite(value, f"a value of function {quoted(name)}")
     head_in(made)
+    if "uncertainty" in made:
+        uncertainty.check(made["uncertainty"])
     return made
 
 
@@ -217,6 +222,9 @@ def expected_tensors(description: Mapping[str, Any]) -> dict[str, Spec]:
         if layer["symbolic"]:
             parts["symbolic.constants"] = Spec(dtype, (len(layer["symbolic"]), 4))
         expected |= {f"layers.{n}.{name}": spec for name, spec in parts.items()}
+    if "uncertainty" in description:
+        shapes = uncertainty.shapes(description["uncertainty"], widths[0], widths[-1])
+        expected |= {name: Spec("float64", shape) for name, shape in shapes.items()}
     return expected
 
 
@@ -255,6 +263,8 @@ def check_values(description: Mapping[str, Any], tensors: Mapping[str, Tensor]) 
             raise Refusal(f"holds knots of layer {n} that are not in ascending order")
         if not bool(((width > 0) & torch.isfinite(width)).all()):
             raise Refusal(f"holds knots of layer {n} that span no interval")
+    if "uncertainty" in description:
+        uncertainty.check_values(description["uncertainty"], tensors)
 
 
 def up_to_date(description: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

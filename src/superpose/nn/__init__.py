@@ -5,5 +5,17 @@ from superpose.nn.likelihood import Head
 from superpose.nn.model import KAN
 from superpose.nn.symbolic_functions import SymbolicFunction, library, register
 from superpose.nn.trace import LayerTrace, Trace
+from superpose.nn.uncertainty import Intervals, Uncertainty
 
-__all__ = ["KAN", "Head", "KANLayer", "LayerTrace", "SymbolicFunction", "Trace", "library", "register"]
+__all__ = [
+    "KAN",
+    "Head",
+    "Intervals",
+    "KANLayer",
+    "LayerTrace",
+    "SymbolicFunction",
+    "Trace",
+    "Uncertainty",
+    "library",
+    "register",
+]

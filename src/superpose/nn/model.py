@@ -21,6 +21,7 @@ from superpose.nn.new_grids import per_layer
 from superpose.nn.products import Width, read_widths
 from superpose.nn.scaling import ScaledModule
 from superpose.nn.trace import LayerTrace, Trace
+from superpose.nn.uncertainty import Intervals, Uncertainty
 from superpose.spline import ops
 
 Edge = tuple[int, int, int]
@@ -95,6 +96,8 @@ class KAN(ScaledModule):
         self.target_names = _names("target_names", target_names, counts[-1], "y")
         self.head: Head | None = None
         """Turns the outputs of a classifier into classes; None where the outputs are the predictions."""
+        self.uncertainty: Uncertainty | None = None
+        """What prediction intervals follow from; None where no errors were measured."""
 
     # -- what the model is
 
@@ -205,11 +208,20 @@ class KAN(ScaledModule):
         Raises:
             DataError: if a column is missing or the number of columns differs.
         """
-        x = table.x if isinstance(table, Dataset) and table.feature_names == self.feature_names else None
-        if x is None:
-            x = read_features(table, self.feature_names)
+        x = _features(table, self.feature_names)
         blocks = [self(block.to(self.input_center.device)).cpu() for block in torch.split(x, 1 << 16)]
         return torch.cat(blocks).numpy() if blocks else np.empty((0, self.widths[-1]))
+
+    def predict_interval(self, table: Any, level: float = 0.9) -> Intervals:
+        """Intervals that hold the targets of the rows of a table (as for :meth:`predict`) with a probability.
+
+        Raises:
+            OptionError: if the model has no errors to make them of, or was changed since; see
+                :func:`superpose.calibrate`.
+            DataError: as :meth:`predict`.
+        """
+        x = _features(table, self.feature_names).double()
+        return self._required_uncertainty().intervals(lambda rows: self(rows.to(self.input_center.device)), x, level)
 
     def labels(self, table: Any) -> list[str]:
         """The class of each row of a table (as for :meth:`predict`), by the model's head.
@@ -238,6 +250,16 @@ class KAN(ScaledModule):
                 "or set model.head"
             )
         return self.head
+
+    def _required_uncertainty(self) -> Uncertainty:
+        if self.head is not None:
+            raise OptionError("the model is a classifier, which has no prediction intervals; ask for its probabilities")
+        if self.uncertainty is None:
+            raise OptionError(
+                "the model has no prediction intervals, since its errors were not measured on rows that it was not "
+                "fitted to; fit it again with superpose fit, or use superpose.calibrate(model, data)"
+            )
+        return self.uncertainty
 
     # -- other models of the same function
 
@@ -322,6 +344,10 @@ def _tensor_options(
 ) -> tuple[torch.device | str | None, torch.dtype]:
     """The options with their defaults; Python reports a keyword that does not exist."""
     return device, dtype or torch.float64
+
+
+def _features(table: Any, names: tuple[str, ...]) -> Tensor:
+    return table.x if isinstance(table, Dataset) and table.feature_names == names else read_features(table, names)
 
 
 def _names(option: str, names: Sequence[str] | None, count: int, letter: str) -> tuple[str, ...]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from superpose.formulas import recommendation
 from superpose.formulas.expressions.formula import Formula
 from superpose.formulas.recommendation import Finding
+from superpose.nn.uncertainty import Intervals
 from superpose.short_repr import brief
 from superpose.tasks.result import TaskResult
 
@@ -22,6 +24,13 @@ class Result(TaskResult):
     __repr__ = brief
 
     findings: list[Finding] = field(default_factory=list)
+
+    def predict_interval(self, table: Any, level: float = 0.9) -> Intervals:
+        """Intervals that hold the targets of the rows of a table with a probability, about the values of ``model``.
+
+        See :meth:`superpose.KAN.predict_interval`.
+        """
+        return self.model.predict_interval(table, level)
 
     @property
     def front(self) -> list[Formula]:

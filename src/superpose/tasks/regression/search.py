@@ -30,6 +30,7 @@ from superpose.partial import Failures
 from superpose.stopping import StopReason
 from superpose.tasks.regression import findings, metrics
 from superpose.tasks.regression.context import BUDGET, Context, Listener
+from superpose.tasks.regression.intervals import attach
 from superpose.tasks.regression.networks import Network, Networks, final_network, search_networks
 from superpose.tasks.regression.options import DiscoverOptions
 from superpose.tasks.regression.reference import (
@@ -146,6 +147,7 @@ def _found(
             on_formula(chosen.formula)
     recommended = None if choice.place is None else choice.found[choice.place]
     network, history = _final(context, state, recommended, reference, structural=structure.complete)
+    smooth = reference is not None and network is reference.model
     if combined is not None:
         network = combined.model(network)
     interrupted = state.stop is StopReason.INTERRUPTED
@@ -161,6 +163,10 @@ def _found(
         **_cross_validation(context, reference, network, chosen),
     }
     symbolic, formula = (None, None) if chosen is None else (chosen.model, chosen.formula)
+    # Of combined columns its deviation is no function of the table's.
+    deviation = None if reference is None or combined is not None else reference.choice.fit.deviation
+    with context.failures.part("prediction intervals could not be computed", "the models are complete without"):
+        attach(data, network, symbolic, formula, reference, smooth=smooth, deviation=deviation)
     return Result(network, symbolic, formula, history, data, facts, found, failures=context.failures)
 
 
@@ -343,6 +349,8 @@ def _network_alone(context: Context, data: Dataset, combined: Combined | None) -
                 "final network", lambda: _on_more_rows(context, found), lambda made: not made[1].interrupted
             )
     network = network if combined is None else combined.model(network)
+    with context.failures.part("prediction intervals could not be computed", "the network is complete without"):
+        attach(data, network, None, None, None, smooth=False)
     facts = {
         **metrics.of_network(data, network, history),
         **metrics.of_formulas(data, [], None, complete=False),

@@ -1,0 +1,1 @@
+"""Whether prediction intervals hold as many targets as they should."""
