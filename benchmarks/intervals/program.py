@@ -25,12 +25,12 @@ from benchmarks.harness import machine
 from superpose.atomic_write import write_atomically
 from superpose.cli import parsing
 from superpose.data import Dataset
-from superpose.errors import SuperposeError
+from superpose.errors import OptionError, SuperposeError
 from superpose.files.json_numbers import json_ready
 from superpose.nn import KAN
 from superpose.tasks.regression import DiscoverOptions, discover
 from superpose.tasks.regression.context import Context
-from superpose.tasks.regression.intervals import attach
+from superpose.tasks.regression.intervals import Found, attach
 from superpose.tasks.regression.reference import fit_reference
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def smooth(data: Dataset, seed: int) -> dict[str, KAN]:
     context = Context.start(data, DiscoverOptions(seed=seed, time_limit=600), lambda event: None)
     reference = fit_reference(context)
     assert reference is not None
-    attach(data, reference.model, None, None, reference, smooth=True, deviation=reference.choice.fit.deviation)
+    attach(data, Found(reference.model, smooth=True), reference, data.validation, reference.choice.fit.deviation)
     return {"sum": reference.model}
 
 
@@ -142,6 +142,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--level", type=float, default=0.9, help="the probability of an interval")
     parser.add_argument("--splits", type=int, help="of each table; 20 of those below 200 rows and 10 of others")
     parser.add_argument("--discover", type=float, metavar="SECONDS", help="search for networks and formulas so long")
+    parser.add_argument("--resume", action="store_true", help="keep the tables in the folder, and add to them")
     options = parser.parse_args(arguments)
     try:
         return _run(options)
@@ -153,10 +154,17 @@ def _run(options: argparse.Namespace) -> int:
     known = all_tables()
     chosen = known if options.only is None else parsing.words("--only", options.only, tuple(known))
     options.out.mkdir(parents=True, exist_ok=True)
+    path = options.out / "results.json"
+    settings = {name: getattr(options, name) for name in ("level", "splits", "discover")}
     rows: list[dict[str, Any]] = []
-    settings = {name: value for name, value in vars(options).items() if name != "out"}
+    if options.resume and path.exists():
+        earlier = json.loads(path.read_text(encoding="utf-8"))
+        if earlier["settings"] != settings:
+            raise OptionError(f"--resume: {path} was measured with {earlier['settings']}; choose another folder")
+        rows = earlier["rows"]
+    done = {row["table"] for row in rows}
     for name in chosen:
-        if len(known[name].frame(0)) < LEAST_ROWS:
+        if name in done or len(known[name].frame(0)) < LEAST_ROWS:
             continue
         made = measure(known[name], options)
         rows += made
@@ -167,7 +175,7 @@ def _run(options: argparse.Namespace) -> int:
                 flush=True,
             )
         document = {"settings": settings, "machine": machine.machine(), "versions": machine.versions(), "rows": rows}
-        write_atomically(options.out / "results.json", (json.dumps(json_ready(document), indent=1) + "\n").encode())
+        write_atomically(path, (json.dumps(json_ready(document), indent=1) + "\n").encode())
         write_atomically(options.out / "results.md", page(rows).encode())
     for kind in dict.fromkeys(row["model"] for row in rows):
         print(f"{kind}: {summary([row for row in rows if row['model'] == kind], options.level)}")

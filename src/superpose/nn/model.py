@@ -21,7 +21,7 @@ from superpose.nn.new_grids import per_layer
 from superpose.nn.products import Width, read_widths
 from superpose.nn.scaling import ScaledModule
 from superpose.nn.trace import LayerTrace, Trace
-from superpose.nn.uncertainty import Intervals, Uncertainty
+from superpose.nn.uncertainty import Intervals, Uncertainty, required
 from superpose.spline import ops
 
 Edge = tuple[int, int, int]
@@ -216,12 +216,12 @@ class KAN(ScaledModule):
         """Intervals that hold the targets of the rows of a table (as for :meth:`predict`) with a probability.
 
         Raises:
-            OptionError: if the model has no errors to make them of, or was changed since; see
-                :func:`superpose.calibrate`.
+            OptionError: if the model's errors are not known, or it was changed since; see :func:`superpose.calibrate`.
             DataError: as :meth:`predict`.
         """
         x = _features(table, self.feature_names).double()
-        return self._required_uncertainty().intervals(lambda rows: self(rows.to(self.input_center.device)), x, level)
+        known, device = required(self.uncertainty, classifier=self.head is not None), self.input_center.device
+        return known.intervals(lambda rows: self(rows.to(device)), x, level)
 
     def labels(self, table: Any) -> list[str]:
         """The class of each row of a table (as for :meth:`predict`), by the model's head.
@@ -250,16 +250,6 @@ class KAN(ScaledModule):
                 "or set model.head"
             )
         return self.head
-
-    def _required_uncertainty(self) -> Uncertainty:
-        if self.head is not None:
-            raise OptionError("the model is a classifier, which has no prediction intervals; ask for its probabilities")
-        if self.uncertainty is None:
-            raise OptionError(
-                "the model has no prediction intervals, since its errors were not measured on rows that it was not "
-                "fitted to; fit it again with superpose fit, or use superpose.calibrate(model, data)"
-            )
-        return self.uncertainty
 
     # -- other models of the same function
 

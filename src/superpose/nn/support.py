@@ -56,14 +56,17 @@ class Support:
     limit: float
 
     @classmethod
-    def of(cls, x: Tensor) -> Support:
+    def of(cls, x: Tensor, ranges: tuple[Tensor, Tensor] | None = None) -> Support:
         """The support of rows ``x [N, d]``.
+
+        Args:
+            ranges: least and largest value ``[d]`` of each column, where ``x`` are some of the rows only.
 
         >>> support = Support.of(torch.rand(200, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0)))
         >>> support.beyond(torch.tensor([[0.5, 0.5], [0.5, 3.0]])).tolist()
         [[False, False], [False, True]]
         """
-        low, high = x.amin(0).double(), x.amax(0).double()
+        low, high = (end.double() for end in (ranges or (x.amin(0), x.amax(0))))
         some = x[:: math.ceil(len(x) / RULES.rows)].double()
         if x.shape[1] > RULES.columns or len(some) < RULES.parts:
             return cls(low, high, some.mean(0), some.new_empty(0, 0), math.inf)

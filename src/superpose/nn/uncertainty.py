@@ -155,6 +155,22 @@ class Uncertainty:
         return bool(((values - self.values).abs() <= allowed).all())
 
 
+def required(found: Uncertainty | None, *, classifier: bool) -> Uncertainty:
+    """What a model has for its intervals.
+
+    Raises:
+        OptionError: if it has nothing.
+    """
+    if classifier:
+        raise OptionError("the model is a classifier, which has no prediction intervals; ask for its probabilities")
+    if found is None:
+        raise OptionError(
+            "the model has no prediction intervals, since its errors were not measured on rows that it was not "
+            "fitted to; fit it again with superpose fit, or use superpose.calibrate(model, data)"
+        )
+    return found
+
+
 # Rows at a time: the splines of the scale are all written out.
 _BLOCK = 1 << 14
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from superpose.data import Dataset, Split
+from superpose.data.sampling import evenly
 from superpose.errors import DataError, OptionError
 from superpose.formulas.expressions.constants import ConstantFit
 from superpose.formulas.expressions.formula import Formula
@@ -23,6 +24,7 @@ from superpose.nn.support import Support
 from superpose.nn.uncertainty import RULES as INTERVALS
 from superpose.nn.uncertainty import Uncertainty, probed
 from superpose.tasks.regression.error_scale import Deviation, local_scale
+from superpose.tasks.regression.reference import RULES as REFERENCE
 from superpose.tasks.regression.reference import Reference, loo_predictions
 
 
@@ -45,38 +47,32 @@ class Errors:
     freedom: float
 
 
-def of_reference(data: Dataset, reference: Reference) -> Errors:
+def of_reference(reference: Reference) -> Errors:
     """The errors of the sum of smooth functions, by cross-validation."""
     free = max(1.0, len(reference.rows) - reference.choice.fit.effective)
     return Errors(reference.rows, reference.predictions[:, None], reference.log, "cross-validation", free)
 
 
-def of_formula(data: Dataset, formula: Formula, reference: Reference) -> Errors:
-    """The errors of a formula, by leave-one-out of its constants."""
-    rows = reference.rows
-    predictions = loo_predictions(formula, data, rows, log=reference.log)
+def of_formula(data: Dataset, formula: Formula, rows: Tensor, *, log: bool = False) -> Errors:
+    """The errors of a formula of one target, by leave-one-out of its constants."""
+    predictions = loo_predictions(formula, data, rows, log=log)
     x, y = data.features(rows), data.y[rows, 0]
     _, slots, _, _ = ConstantFit(formula.symbols, x, y, formula.splines).parameterised(formula.expressions[0])
-    return Errors(rows, predictions[:, None], reference.log, "leave-one-out", max(1.0, len(rows) - len(slots)))
+    return Errors(rows, predictions[:, None], log, "leave-one-out", float(max(1, len(rows) - len(slots))))
 
 
 def of_held_out(data: Dataset, model: KAN, rows: Tensor, *, log: bool = False) -> Errors:
-    """The errors of a model on rows that it was not fitted to."""
+    """The errors of a model on rows that it was not fitted to; of many rows some."""
+    rows = rows[evenly(len(rows), REFERENCE.rows)]
     with torch.no_grad():
         predictions = model(data.features(rows)).double()
     return Errors(rows, predictions, log, "held-out rows", float(max(1, len(rows))))
-
-
-def held_out(data: Dataset) -> Tensor:
-    """The rows that no model was fitted to: for validation, or for the test if there are none."""
-    return data.validation if len(data.validation) else data.test
 
 
 def uncertainty(
     data: Dataset,
     model: KAN,
     errors: Errors,
-    *,
     deviation: Deviation | None = None,
 ) -> Uncertainty | None:
     """What a model needs for intervals; None where fewer than two rows have an error.
@@ -92,10 +88,9 @@ def uncertainty(
     if int(finite.sum()) < 2:
         return None
     x, error, predictions = data.features(errors.rows[finite]), error[finite], predictions[finite]
-    weights = getattr(data, "weights", None)
-    if weights is not None:
+    if data.weights is not None:
         # A new row is taken to have the mean weight.
-        share = weights[errors.rows[finite]]
+        share = data.weights[errors.rows[finite]]
         error = error * (share / share.mean()).sqrt()[:, None]
     scale = None
     if error.shape[1] == 1:
@@ -104,10 +99,21 @@ def uncertainty(
     residuals = error.sort(0).values
     if len(residuals) > INTERVALS.kept:
         residuals = residuals[torch.linspace(0, len(residuals) - 1, INTERVALS.kept).round().long()]
-    support = Support.of(data.features(torch.cat([data.train, data.validation])))
+    support = _support(data)
     with torch.no_grad():
         values = probed(model, support.points(INTERVALS.points))
     return Uncertainty(residuals, errors.log, errors.freedom, errors.source, scale, support, values)
+
+
+def _support(data: Dataset) -> Support:
+    """That of the rows for training and validation; a large table is gone through in blocks."""
+    rows = torch.cat([data.train, data.validation])
+    ends = [(block.amin(0), block.amax(0)) for block in map(data.features, torch.split(rows, _BLOCK))]
+    low, high = (torch.stack(some) for some in zip(*ends, strict=True))
+    return Support.of(data.features(rows[evenly(len(rows), _BLOCK)]), (low.amin(0), high.amax(0)))
+
+
+_BLOCK = 1 << 16
 
 
 def calibrate(model: KAN, data: Dataset, split: Split = "validation") -> KAN:
@@ -150,37 +156,52 @@ def calibrate(model: KAN, data: Dataset, split: Split = "validation") -> KAN:
     return made
 
 
+@dataclass(frozen=True)
+class Found:
+    """The models of a run.
+
+    Attributes:
+        network: the spline network.
+        smooth: whether it computes the sum of smooth functions.
+        symbolic, formula: None where there is no formula.
+    """
+
+    network: KAN
+    smooth: bool = False
+    symbolic: KAN | None = None
+    formula: Formula | None = None
+
+
 def attach(
     data: Dataset,
-    network: KAN,
-    symbolic: KAN | None,
-    formula: Formula | None,
+    found: Found,
     reference: Reference | None,
-    *,
-    smooth: bool,
+    held_out: Tensor,
     deviation: Deviation | None = None,
 ) -> None:
     """Give the models of a run what their prediction intervals follow from, where there are rows for it.
 
     Args:
         data: the table.
-        network, symbolic, formula: what the run found.
+        found: the models.
         reference: the sum of smooth functions; None if there is none.
-        smooth: whether ``network`` computes it.
+        held_out: rows that networks were not fitted to; those for the test if there are none.
         deviation: that of the reference, by the columns of ``data``.
     """
-    rows, log = held_out(data), reference is not None and reference.log
-    if smooth and reference is not None:
-        errors = of_reference(data, reference)
-    else:
-        errors = of_held_out(data, network, rows, log=log)
-    network.uncertainty = uncertainty(data, network, errors, deviation=deviation)
-    if symbolic is None or formula is None:
-        return
+    held_out = held_out if len(held_out) else data.test
+    log, rows = False, torch.cat([data.train, data.validation]).sort().values
     if reference is not None:
-        errors = of_formula(data, formula, reference)
-        if not bool(errors.predictions.isfinite().any()):
-            errors = of_held_out(data, symbolic, rows, log=log)
+        log, rows = reference.log, reference.rows
+    if found.smooth and reference is not None:
+        errors = of_reference(reference)
     else:
-        errors = of_held_out(data, symbolic, rows, log=log)
-    symbolic.uncertainty = uncertainty(data, symbolic, errors, deviation=deviation)
+        errors = of_held_out(data, found.network, held_out, log=log)
+    found.network.uncertainty = uncertainty(data, found.network, errors, deviation)
+    if found.symbolic is None:
+        return
+    if found.formula is not None and data.n_targets == 1:
+        errors = of_formula(data, found.formula, rows[evenly(len(rows), REFERENCE.rows)], log=log)
+        found.symbolic.uncertainty = uncertainty(data, found.symbolic, errors, deviation)
+    if found.symbolic.uncertainty is None:
+        errors = of_held_out(data, found.symbolic, held_out, log=log)
+        found.symbolic.uncertainty = uncertainty(data, found.symbolic, errors, deviation)

@@ -15,6 +15,8 @@ import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 
+from torch import Tensor
+
 from superpose.checkpoint import Checkpoint
 from superpose.checkpoint.stages import Stages
 from superpose.data import Dataset
@@ -30,7 +32,7 @@ from superpose.partial import Failures
 from superpose.stopping import StopReason
 from superpose.tasks.regression import findings, metrics
 from superpose.tasks.regression.context import BUDGET, Context, Listener
-from superpose.tasks.regression.intervals import attach
+from superpose.tasks.regression.intervals import Found, attach
 from superpose.tasks.regression.networks import Network, Networks, final_network, search_networks
 from superpose.tasks.regression.options import DiscoverOptions
 from superpose.tasks.regression.reference import (
@@ -166,8 +168,14 @@ def _found(
     # Of combined columns its deviation is no function of the table's.
     deviation = None if reference is None or combined is not None else reference.choice.fit.deviation
     with context.failures.part("prediction intervals could not be computed", "the models are complete without"):
-        attach(data, network, symbolic, formula, reference, smooth=smooth, deviation=deviation)
+        models = Found(network, smooth, symbolic, formula)
+        attach(data, models, reference, _held_out(context), deviation)
     return Result(network, symbolic, formula, history, data, facts, found, failures=context.failures)
+
+
+def _held_out(context: Context) -> Tensor:
+    """Rows that networks of the run were not fitted to."""
+    return context.data.validation if len(context.data.validation) else context.few.validation
 
 
 def _reference(context: Context) -> Reference | None:
@@ -350,7 +358,7 @@ def _network_alone(context: Context, data: Dataset, combined: Combined | None) -
             )
     network = network if combined is None else combined.model(network)
     with context.failures.part("prediction intervals could not be computed", "the network is complete without"):
-        attach(data, network, None, None, None, smooth=False)
+        attach(data, Found(network), None, data.validation)
     facts = {
         **metrics.of_network(data, network, history),
         **metrics.of_formulas(data, [], None, complete=False),
