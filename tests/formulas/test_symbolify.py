@@ -47,7 +47,7 @@ def test_a_sum_of_curves_becomes_a_sum_of_functions() -> None:
     symbolic = symbolify(model, data)
     assert all(torch.equal(a, b) for a, b in zip(frozen(model), before, strict=True))
     assert {name for name, _ in symbolic.layer(0).symbolic_table().values()} == {"sin", "x^2"}
-    x, y = data.rows("test")
+    x, y = data.rows("all")
     with torch.no_grad():
         assert float((symbolic(x) - y).abs().max()) < 1e-10
     assert str(Formula.of(symbolic, data)) == "y**2/2 + sin(3*x)"

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from superpose import KAN, Dataset, KANLayer, fit
 from superpose.train import input_layer, linear_combinations, search
-from superpose.train.architecture_search import _Search
+from superpose.train.architecture_search import ArchitectureSearch
 from superpose.train.budget import Budget
 from superpose.train.run import Run
 from superpose.train.settings import FitSettings
@@ -129,7 +129,9 @@ def test_a_search_computes_sums_first_where_it_sees_them() -> None:
 
 @pytest.mark.parametrize(("error", "put_off"), [(0.05, True), (0.03, False)])
 def test_sums_whose_network_is_far_worse_are_put_off(error: float, put_off: bool) -> None:
-    search = _Search(Dataset.from_arrays(*differences(50)), ((1,),), None, Budget(), None, 0, True, lambda event: None)
+    search = ArchitectureSearch(
+        Dataset.from_arrays(*differences(50)), ((1,),), None, Budget(), None, 0, True, lambda event: None
+    )
     sums = (((0, 0.5), (1, -0.5)), ((2, 1.0),), ((3, 1.0),))
     (alone,) = search.waiting
     with_sums = [Architecture((4, 2), 3, sums), Architecture((2,), 3, sums)]

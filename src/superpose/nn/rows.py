@@ -61,7 +61,7 @@ def scaled_rows(model: KAN, data: Dataset, split: Any = "train") -> tuple[Tensor
 def values_at(function: Callable[[Tensor], Tensor], data: Dataset, rows: Tensor) -> Tensor:
     """Values ``[S, n_out]`` of a model or a formula at rows of a data set, block by block.
 
-    >>> data = Dataset.from_arrays([[float(n)] for n in range(20)], range(20))
+    >>> data = Dataset.from_arrays([[float(n)] for n in range(20)], range(20), test=0.15)
     >>> values_at(lambda x: 2 * x, data, data.test).shape
     torch.Size([3, 1])
     """

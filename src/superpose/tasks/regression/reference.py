@@ -314,6 +314,9 @@ def comes_near(context: Context, reference: Reference, judged: Judged, *, chosen
         return False
     own = reference.losses(y, reference.predictions)
     nodes = selection.size(formula.complexity, splines=len(formula.splines)) if chosen else 0
+    # A form of more symbols than there are rows says nothing: rows without a law have one too.
+    if nodes > len(y):
+        return False
     losses = judged.losses * math.exp(min(RULES.node * nodes / len(y), 50.0))
     difference = losses - own
     if not bool(difference.isfinite().all()):

@@ -150,6 +150,7 @@ def _found(
     recommended = None if choice.place is None else choice.found[choice.place]
     network, history = _final(context, state, recommended, reference, structural=structure.complete)
     smooth = reference is not None and network is reference.model
+    own = network
     if combined is not None:
         network = combined.model(network)
     interrupted = state.stop is StopReason.INTERRUPTED
@@ -162,7 +163,7 @@ def _found(
         **metrics.of_network(data, network, history),
         **numbers,
         **_run_facts(context, model, reason, state.stop),
-        **_cross_validation(context, reference, network, chosen),
+        **_cross_validation(context, reference, own, recommended),
     }
     symbolic, formula = (None, None) if chosen is None else (chosen.model, chosen.formula)
     # Of combined columns its deviation is no function of the table's.
