@@ -78,6 +78,6 @@ class RegressionJob(Job):
             errors = f"formula error {console.error(summary, 'formula')}, {errors}"
         kind = "RMSE" if result.data.weights is None else "weighted RMSE"
         yield (
-            f"{errors}: {kind} on {evaluation_rows(result.data)}, where {self.target} has "
+            f"{errors}: {kind} on {evaluation_rows(result.data, summary)}, where {self.target} has "
             f"a standard deviation of {console.figure(summary['target_std'])}"
         )

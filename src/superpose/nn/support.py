@@ -76,7 +76,12 @@ class Support:
         ]
         distances = torch.cat(judged).sort().values
         place = min(len(distances), math.ceil((len(distances) + 1) * RULES.level))
-        return cls(low, high, *_ellipsoid(some, high - low), float(distances[place - 1]))
+        center, precision = _ellipsoid(some, high - low)
+        limit = float(distances[place - 1])
+        if not (math.isfinite(limit) and bool(precision.isfinite().all())):
+            # Values whose squares are no doubles: ranges alone.
+            return cls(low, high, center, some.new_empty(0, 0), math.inf)
+        return cls(low, high, center, precision, limit)
 
     def beyond(self, x: Tensor) -> Tensor:
         """``[N, d]``: whether values of rows ``x [N, d]`` lie farther than 5% of the range beyond a column's range."""

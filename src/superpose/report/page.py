@@ -59,7 +59,7 @@ def page(
         else attempt(f"{lost} the formula as a picture", lambda: typeset(formula), None),
         errors=_errors(result),
         target_std=result.metrics.get("target_std", result.data.target_std),
-        evaluation_rows=evaluation_rows(result.data),
+        evaluation_rows=evaluation_rows(result.data, result.metrics),
         weighted=result.data.weights is not None,
         tested=len(result.data.test) > 0,
         front=attempt(f"{lost} the formulas from simple to accurate", lambda: front_table(result, trade_off), None),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,15 +17,26 @@ from superpose.stopping import StopReason
 from superpose.train.history import History
 
 
-def evaluation_rows(data: Dataset) -> str:
-    """Which rows errors are reported on, in words.
+def evaluation_rows(data: Dataset, metrics: Mapping[str, Any] | None = None) -> str:
+    """Which rows errors are reported on, and how these were predicted, in words.
+
+    Args:
+        data: the table.
+        metrics: of the run; errors that have a standard error are of rows that were left out of the fit.
 
     >>> evaluation_rows(Dataset.from_arrays([[0.0], [1.0], [2.0]], [0.0, 1.0, 2.0]))
     'all 3 rows, as none was held out'
     """
     if len(data.test):
         return f"{counted(len(data.test), 'row')} held out for the test"
-    return f"all {data.n_rows} rows, as none was held out{' for a test' if len(data.validation) else ''}"
+    rows = f"all {data.n_rows} rows, as none was held out{' for a test' if len(data.validation) else ''}"
+    known = metrics or {}
+    how = [
+        f"of the {what} by {way}"
+        for what, way in (("formula", "leave-one-out"), ("network", "cross-validation"))
+        if known.get(f"{what}_standard_error") is not None
+    ]
+    return f"{rows} ({', '.join(how)})" if how else rows
 
 
 def warnings_of(result: TaskResult) -> list[str]:

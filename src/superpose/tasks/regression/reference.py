@@ -93,17 +93,23 @@ class Reference:
     cut: float
     folds: int
 
-    def losses(self, y: Tensor, predictions: Tensor) -> Tensor:
-        """Squared errors ``[n]``; of the logarithms if these are fitted, and infinite where there is none."""
+    def losses(self, data: Dataset, rows: Tensor, predictions: Tensor) -> Tensor:
+        """Squared errors ``[n]`` of predictions for some rows, times the weights of the rows.
+
+        They are those of the logarithms if these are fitted, and infinite where there is none.
+        """
+        y = data.y[rows, 0]
         if self.log:
             logs = torch.where(predictions > 0, predictions, torch.nan).log()
-            return (logs - y.log()).square().nan_to_num(nan=math.inf)
-        squares = (predictions - y).square().nan_to_num(nan=math.inf)
-        return torch.where(squares.isfinite(), squares.clamp(max=self.cut), squares)
+            squares = (logs - y.log()).square().nan_to_num(nan=math.inf)
+        else:
+            squares = (predictions - y).square().nan_to_num(nan=math.inf)
+            squares = torch.where(squares.isfinite(), squares.clamp(max=self.cut), squares)
+        return squares if data.weights is None else squares * data.weights[rows]
 
     def facts(self, data: Dataset) -> dict[str, Any]:
         """The errors, ready for JSON."""
-        return errors_of(data.y[self.rows, 0], self.predictions) | {
+        return errors_of(data, self.rows, self.predictions) | {
             "folds": self.folds,
             "rows": len(self.rows),
             "functions": described(self.choice.fit),
@@ -112,13 +118,16 @@ class Reference:
         }
 
 
-def errors_of(y: Tensor, predictions: Tensor) -> dict[str, float]:
-    """Root mean squared error with its standard error, and R², of predictions ``[n]``."""
-    squares = (predictions - y).square()
-    mean, count = float(squares.mean()), len(squares)
+def errors_of(data: Dataset, rows: Tensor, predictions: Tensor) -> dict[str, float]:
+    """Root mean squared error with its standard error, and R², of predictions ``[n]`` for some rows; weighted if these
+    have weights."""
+    y, count = data.y[rows, 0], len(rows)
+    weights = torch.ones_like(y) if data.weights is None else data.weights[rows] / data.weights[rows].mean()
+    squares = weights * (predictions - y).square()
+    mean = float(squares.mean())
     rmse = math.sqrt(mean)
     spread = float(squares.std()) / math.sqrt(count) if count > 1 else 0.0
-    variance = float((y - y.mean()).square().mean())
+    variance = float((weights * (y - (weights * y).mean()).square()).mean())
     return {
         "rmse": rmse,
         "standard_error": spread / (2 * rmse) if rmse > 0 else 0.0,
@@ -151,13 +160,20 @@ def fit_reference(context: Context) -> Reference | None:
     # Squares of numbers beyond are no doubles, and laws are found among them without a comparison.
     if len(rows) < 3 or not bool(((sizes > 1e-100) & (sizes < 1e100)).all()):
         return None
-    some = replace(data, train=rows[evenly(len(rows), RULES.rows)], validation=rows[:0])
+    rows = rows[evenly(len(rows), RULES.rows)]
+    some = replace(data, train=rows, validation=rows[:0])
     count = min(options.cv or RULES.folds, len(some.train))
     rounds = 1 if options.cv or len(rows) >= RULES.few or data.order is not None else 2
-    parts = [part for number in range(rounds) for part in folds(some, count, options.seed + number)]
+    parts = [
+        (torch.searchsorted(rows, train), torch.searchsorted(rows, test))
+        for number in range(rounds)
+        for train, test in folds(some, count, options.seed + number)
+    ]
     late = context.deadline.share(RULES.time if data.n_features <= RULES.many else RULES.time_of_many).passed
-    choice = choose_anova(data.x, data.y[:, 0], parts, weights=data.weights, late=late)
+    weights = None if data.weights is None else data.weights[rows]
+    choice = choose_anova(data.features(rows), data.y[rows, 0], parts, weights=weights, late=late)
     choice = _plausible(context, choice)
+    choice = replace(choice, rows=rows[choice.rows], suspicious=rows[choice.suspicious])
     places, inverse = torch.unique(choice.rows, return_inverse=True)
     sums = torch.zeros(len(places), dtype=data.y.dtype).index_add_(0, inverse, choice.predictions)
     mean = sums / torch.bincount(inverse)
@@ -167,7 +183,7 @@ def fit_reference(context: Context) -> Reference | None:
         # The median of squared normal residuals is 0.455 of their variance.
         cut = RULES.gross**2 * float((mean - data.y[places, 0]).square().median()) / 0.455
     found = Reference(choice, model, places, mean, settings.log_target, cut, count)
-    facts = errors_of(data.y[places, 0], mean)
+    facts = errors_of(data, places, mean)
     context.tell(f"{described(choice.fit)}: R² {facts['r2']:.3f} in cross-validation of {count} folds")
     return found
 
@@ -190,7 +206,7 @@ def is_plausible(data: Dataset, predict: Any) -> bool:
         predict: from ``[N, d]`` to ``[N]``.
     """
     generator = torch.Generator().manual_seed(0)
-    some = data.x[evenly(len(data.x), RULES.points)]
+    some = data.features(evenly(data.n_rows, RULES.points))
     extent = some.amax(0) - some.amin(0)
     times = max(1, RULES.points // len(some))
     moved = some.repeat(times, 1)
@@ -217,7 +233,11 @@ def lines_of(context: Context, reference: Reference) -> list[Finding]:
         ):
             continue
         seen.append(one)
-        expression = expression_of(reference.choice.single(one), data.feature_names)
+        try:
+            expression = expression_of(reference.choice.single(one), data.feature_names)
+        except OverflowError:
+            # An exponential whose value at zero is no double, as of a year: its network has values all the same.
+            continue
         finding = findings.from_expressions(context, [expression], {})
         if finding is not None:
             found.append(finding)
@@ -252,7 +272,7 @@ def loo_predictions(formula: Formula, data: Dataset, rows: Tensor, *, log: bool 
     Args:
         log: whether the logarithm of the target is fitted; NaN where the formula is not positive.
     """
-    x, y = data.x[rows], data.y[rows, 0]
+    x, y = data.features(rows), data.y[rows, 0]
     problem = ConstantFit(formula.symbols, x, y, formula.splines)
     _, slots, values, model = problem.parameterised(formula.expressions[0])
     fitted: Tensor = model(values)
@@ -293,7 +313,7 @@ def judge(context: Context, reference: Reference, finding: Finding) -> Judged:
     """How a formula does on the rows of the reference, each predicted by the others."""
     data, rows = context.data, reference.rows
     y = data.y[rows, 0]
-    losses = reference.losses(y, loo_predictions(finding.formula, data, rows, log=reference.log))
+    losses = reference.losses(data, rows, loo_predictions(finding.formula, data, rows, log=reference.log))
     scale = float((y.log() if reference.log else y).var(correction=0))
     floor = selection.FLOORS.exact**2
     deviance = len(rows) * math.log(max(float(losses.mean()) / scale, floor)) if scale > 0 else 0.0
@@ -309,15 +329,15 @@ def comes_near(context: Context, reference: Reference, judged: Judged, *, chosen
     Args:
         chosen: whether its form was chosen among many by the same rows; that of a straight line was not.
     """
-    formula, y = judged.finding.formula, context.data.y[reference.rows, 0]
+    formula, count = judged.finding.formula, len(reference.rows)
     if not is_plausible(context.data, lambda x: formula.torch(x)[:, 0]):
         return False
-    own = reference.losses(y, reference.predictions)
+    own = reference.losses(context.data, reference.rows, reference.predictions)
     nodes = selection.size(formula.complexity, splines=len(formula.splines)) if chosen else 0
     # A form of more symbols than there are rows says nothing: rows without a law have one too.
-    if nodes > len(y):
+    if nodes > count:
         return False
-    losses = judged.losses * math.exp(min(RULES.node * nodes / len(y), 50.0))
+    losses = judged.losses * math.exp(min(RULES.node * nodes / count, 50.0))
     difference = losses - own
     if not bool(difference.isfinite().all()):
         return False
@@ -331,13 +351,13 @@ def surpasses(context: Context, reference: Reference, model: KAN) -> bool:
     held = data.validation
     if len(held) < 2 or not is_plausible(data, lambda x: model(x)[:, 0]):
         return False
-    y, x = data.y[held, 0], data.features(held)
+    x = data.features(held)
     place = torch.searchsorted(reference.rows, held).clamp(max=len(reference.rows) - 1)
     known = reference.rows[place] == held
     with torch.no_grad():
-        losses = reference.losses(y, model(x)[:, 0])
+        losses = reference.losses(data, held, model(x)[:, 0])
         # Of a large table the reference has not seen most rows: there its own predictions are those by others.
         own = torch.where(known, reference.predictions[place], reference.model(x)[:, 0])
-    difference = losses - reference.losses(y, own)
+    difference = losses - reference.losses(data, held, own)
     error = float(difference.std()) / math.sqrt(len(held))
     return bool(difference.isfinite().all()) and float(difference.mean()) < -RULES.sure * error

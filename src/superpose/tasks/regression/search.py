@@ -190,7 +190,7 @@ def _smooth_error(context: Context, reference: Reference | None) -> float:
     """The cross-validated error of the reference in units of the target's spread; infinite without one."""
     if reference is None:
         return math.inf
-    return context.relative(errors_of(context.data.y[reference.rows, 0], reference.predictions)["rmse"])
+    return context.relative(errors_of(context.data, reference.rows, reference.predictions)["rmse"])
 
 
 def _final(
@@ -310,13 +310,13 @@ def _cross_validation(
     facts: dict[str, object] = {"cross_validation": reference.facts(context.data)}
     if len(context.data.test):
         return facts
-    y = context.data.y[reference.rows, 0]
+    data, rows = context.data, reference.rows
     if network is reference.model:
-        own = errors_of(y, reference.predictions)
+        own = errors_of(data, rows, reference.predictions)
         facts |= {"network_rmse": own["rmse"], "network_r2": own["r2"], "network_standard_error": own["standard_error"]}
     if chosen is not None:
         with context.failures.part("the error of the formula by leave-one-out could not be computed"):
-            own = errors_of(y, loo_predictions(chosen.formula, context.data, reference.rows, log=reference.log))
+            own = errors_of(data, rows, loo_predictions(chosen.formula, data, rows, log=reference.log))
             facts |= {
                 "formula_rmse": own["rmse"],
                 "formula_r2": own["r2"],
