@@ -148,7 +148,10 @@ def choose_anova(
     predictions = torch.stack([weight * one.predictions for weight, one in mixed]).sum(0)
     main, few = mixture.main, torch.empty(0, dtype=torch.long)
     if main.influence is not None:
-        few = search.all[main.influence < _LITTLE]
+        score = y[search.all].log() if main.settings.log_target else y[search.all]
+        error = (score - main.score(x[search.all])).abs()
+        # The noise of a robust fit is that of Student's distribution, less than the deviation of normal residuals.
+        few = search.all[(main.influence < _LITTLE) & (error > RULES.gross * _deviation(error))]
     return AnovaChoice(mixture, best, search.rows, predictions, search.tried, few, search.fits)
 
 
