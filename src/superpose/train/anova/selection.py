@@ -131,18 +131,12 @@ def choose_anova(
     """
     search = _Selection(x, y, folds, weights, late)
     variables = search.variables(log_target)
-    for structure in (_STRUCTURES[0], _STRUCTURES[2]):
-        for one in variables:
-            search.judge(one.of(structure))
-    best = search.best()
-    chosen = Variables(best.settings.log_target, best.settings.log_columns)
-    for structure in _STRUCTURES:
-        search.judge(chosen.of(structure))
+    search.tour(variables, robust=False)
     search.judge(_CONSTANT)
-    best = search.best()
     if bool(search.gross()[0].any()):
-        search.judge(replace(best.settings, robust=True))
-        best = search.best()
+        # Gross errors mislead the choice of structure and variables too.
+        search.tour(variables, robust=True)
+    best = search.best()
     mixed = search.weighed(best)
     mixture = AnovaMixture(tuple((weight, search.fits[one.settings]) for weight, one in mixed))
     predictions = torch.stack([weight * one.predictions for weight, one in mixed]).sum(0)
@@ -305,14 +299,29 @@ class _Selection:
         rows = len(self.all)
         return -RULES.power * rows * math.log(max(one.mean_loss, 1e-300)) - RULES.doubt * _degree(one.settings) / rows
 
-    def best(self) -> Tried:
-        """The candidate that weighs most; the target's logarithm by density and by loss."""
+    def tour(self, variables: Sequence[Variables], *, robust: bool) -> None:
+        """Judge lines and curves in all variables, and all structures in the best of these."""
+        for structure in (_STRUCTURES[0], _STRUCTURES[2]):
+            for one in variables:
+                self.judge(replace(one.of(structure), robust=robust))
+        best = self.best(robust=robust).settings
+        chosen = Variables(best.log_target, best.log_columns)
+        for structure in _STRUCTURES:
+            self.judge(replace(chosen.of(structure), robust=robust))
+
+    def best(self, *, robust: bool | None = None) -> Tried:
+        """The candidate that weighs most; the target's logarithm by density and by loss.
+
+        Args:
+            robust: only among robust fits or the others, if there are any; among all if None.
+        """
         self.settle()
-        plain = [one for one in self.tried if not one.settings.log_target] or self.tried
+        among = [one for one in self.tried if robust is None or one.settings.robust == robust] or self.tried
+        plain = [one for one in among if not one.settings.log_target]
+        logarithms = [one for one in among if one.settings.log_target]
+        if not plain or not logarithms:
+            return max(among, key=self.log_weight)
         first = max(plain, key=self.log_weight)
-        logarithms = [one for one in self.tried if one.settings.log_target]
-        if not logarithms or len(plain) == len(self.tried) or plain is self.tried:
-            return first
         second = max(logarithms, key=self.log_weight)
         gain = second.density - first.density
         error = float(gain.std()) / math.sqrt(len(gain)) if len(gain) > 1 else math.inf
