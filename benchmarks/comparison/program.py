@@ -11,20 +11,17 @@ accuracy is at most 0.02 lower.
 from __future__ import annotations
 
 import argparse
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks.comparison.tables import PublicTable, tables
-from benchmarks.harness import machine
-from superpose.atomic_write import write_atomically
+from benchmarks.harness.resumable import Results
 from superpose.choices import COMPARED
 from superpose.cli import parsing
 from superpose.deadline import Deadline
-from superpose.errors import OptionError, SuperposeError
-from superpose.files.json_numbers import json_ready
+from superpose.errors import SuperposeError
 from superpose.tasks.comparison import CompareOptions, MethodComparison, compare
 from superpose.tasks.comparison.evaluation import Evaluation
 from superpose.tasks.comparison.folds import Fold, FoldPlan
@@ -123,16 +120,9 @@ def main(arguments: Sequence[str]) -> int:
 def _run(options: argparse.Namespace) -> int:
     chosen = tables() if options.only is None else parsing.words("--only", options.only, tuple(tables()))
     methods = None if options.methods is None else parsing.words("--methods", options.methods, tuple(METHODS))
-    path = options.out / "results.json"
-    options.out.mkdir(parents=True, exist_ok=True)
     settings = {"methods": methods and list(methods), "time_limit": options.time_limit}
-    rows: list[dict[str, Any]] = []
-    if options.resume and path.exists():
-        earlier = json.loads(path.read_text(encoding="utf-8"))
-        if earlier["settings"] != settings:
-            raise OptionError(f"--resume: {path} was measured with {earlier['settings']}; choose another folder")
-        rows = earlier["rows"]
-    known = {(row["table"], row["seed"]) for row in rows}
+    results = Results.of(options.out, settings, resume=options.resume)
+    known = {(row["table"], row["seed"]) for row in results.rows}
     for seed in range(options.seeds):
         for name in chosen:
             table = tables()[name]
@@ -140,9 +130,7 @@ def _run(options: argparse.Namespace) -> int:
             own = methods and tuple(one for one in methods if one in COMPARED[table.task])
             if (name, seed) not in known:
                 settings_of_table = CompareOptions(seed=seed, time_limit=options.time_limit, methods=own)
-                rows.append(json_ready(measure(table, seed, settings_of_table)))
-                print(line(rows[-1]), flush=True)
-                document = {"settings": settings, "machine": machine.machine(), "versions": machine.versions()}
-                write_atomically(path, (json.dumps(document | {"rows": rows}, indent=1) + "\n").encode())
-    print(count(rows))
+                (row,) = results.add([measure(table, seed, settings_of_table)])
+                print(line(row), flush=True)
+    print(count(results.rows))
     return 0

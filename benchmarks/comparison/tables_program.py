@@ -11,17 +11,14 @@ from __future__ import annotations
 
 import argparse
 import gzip
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.comparison.tables import MOST_ROWS, tables
-from benchmarks.harness import machine
-from superpose.atomic_write import write_atomically
+from benchmarks.harness.resumable import Results
 from superpose.cli import parsing
 from superpose.errors import SuperposeError
-from superpose.files.json_numbers import json_ready
 from superpose.tasks.comparison import CompareOptions, compare
 
 if TYPE_CHECKING:
@@ -97,20 +94,20 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--only", help="names of tables, with commas; all if left out")
     parser.add_argument("--seed", type=int, default=0, help="of the folds and the methods")
     parser.add_argument("--time-limit", type=float, default=300.0, help="seconds for each table")
+    parser.add_argument("--resume", action="store_true", help="keep the tables in the folder, and add to them")
     options = parser.parse_args(arguments)
     try:
         only = None if options.only is None else [part.strip() for part in options.only.split(",")]
-        parsing_known = {*tables(), *_files(options.folder)}
         if only is not None:
-            parsing.words("--only", options.only, tuple(parsing_known))
-        rows: list[dict[str, Any]] = []
-        options.out.mkdir(parents=True, exist_ok=True)
+            parsing.words("--only", options.only, tuple({*tables(), *_files(options.folder)}))
+        settings = {"seed": options.seed, "time_limit": options.time_limit}
+        results = Results.of(options.out, settings, resume=options.resume)
+        done = {row["table"] for row in results.rows}
         for name, frame, target, task in named_tables(options.folder, only):
-            rows.append(json_ready(measure(name, frame, target, task, options)))
-            print(name, {key: value and round(value, 3) for key, value in rows[-1]["scores"].items()}, flush=True)
-            document = {"machine": machine.machine(), "versions": machine.versions(), "rows": rows}
-            write_atomically(options.out / "results.json", (json.dumps(document, indent=1) + "\n").encode())
-        print(count(rows))
+            if name not in done:
+                (row,) = results.add([measure(name, frame, target, task, options)])
+                print(name, {key: value and round(value, 3) for key, value in row["scores"].items()}, flush=True)
+        print(count(results.rows))
     except SuperposeError as error:
         parser.error(str(error))
     return 0

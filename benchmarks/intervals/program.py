@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,12 +20,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.comparison.tables import PublicTable, tables
-from benchmarks.harness import machine
+from benchmarks.harness.resumable import Results
 from superpose.atomic_write import write_atomically
 from superpose.cli import parsing
 from superpose.data import Dataset
-from superpose.errors import OptionError, SuperposeError
-from superpose.files.json_numbers import json_ready
+from superpose.errors import SuperposeError
 from superpose.nn import KAN
 from superpose.tasks.regression import DiscoverOptions, discover
 from superpose.tasks.regression.context import Context
@@ -153,30 +151,20 @@ def main(arguments: Sequence[str]) -> int:
 def _run(options: argparse.Namespace) -> int:
     known = all_tables()
     chosen = known if options.only is None else parsing.words("--only", options.only, tuple(known))
-    options.out.mkdir(parents=True, exist_ok=True)
-    path = options.out / "results.json"
     settings = {name: getattr(options, name) for name in ("level", "splits", "discover")}
-    rows: list[dict[str, Any]] = []
-    if options.resume and path.exists():
-        earlier = json.loads(path.read_text(encoding="utf-8"))
-        if earlier["settings"] != settings:
-            raise OptionError(f"--resume: {path} was measured with {earlier['settings']}; choose another folder")
-        rows = earlier["rows"]
-    done = {row["table"] for row in rows}
+    results = Results.of(options.out, settings, resume=options.resume)
+    done = {row["table"] for row in results.rows}
     for name in chosen:
         if name in done or len(known[name].frame(0)) < LEAST_ROWS:
             continue
-        made = measure(known[name], options)
-        rows += made
+        made = results.add(measure(known[name], options))
         for row in made:
             print(
                 f"{row['table']:12} {row['model']:8} {row['rows']:4} rows  within {row['coverage']:.1%}  "
                 f"outside {row['outside']:.1%}  width {row['width']:.2f}",
                 flush=True,
             )
-        document = {"settings": settings, "machine": machine.machine(), "versions": machine.versions(), "rows": rows}
-        write_atomically(path, (json.dumps(json_ready(document), indent=1) + "\n").encode())
-        write_atomically(options.out / "results.md", page(rows).encode())
-    for kind in dict.fromkeys(row["model"] for row in rows):
-        print(f"{kind}: {summary([row for row in rows if row['model'] == kind], options.level)}")
+        write_atomically(options.out / "results.md", page(results.rows).encode())
+    for kind in dict.fromkeys(row["model"] for row in results.rows):
+        print(f"{kind}: {summary([row for row in results.rows if row['model'] == kind], options.level)}")
     return 0

@@ -46,7 +46,7 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
             "TABLE --target NAME --features A,B --task --cv K --methods --time-limit SECONDS --seed N --out DIR --json "
             "--quiet",
         ),
-        ("predict", "MODEL TABLE --out FILE --probabilities"),
+        ("predict", "MODEL TABLE --out FILE --probabilities --interval"),
         ("formula", "MODEL --format text|latex|python|sympy"),
         ("plot", "MODEL [TABLE] --out FILE"),
         ("info", "MODEL --json"),

@@ -13,7 +13,7 @@ import typer
 
 from superpose.choices import COMPARED
 from superpose.cli import console, parsing
-from superpose.cli.fit_command import TableArgument
+from superpose.cli.declarations import FeaturesOption, TableArgument, TargetOption, TaskOption
 from superpose.errors import OptionError
 
 if TYPE_CHECKING:
@@ -27,20 +27,9 @@ _MAX_FOLDS = 1000
 
 def command(
     table: TableArgument,
-    target: Annotated[str, typer.Option("--target", metavar="NAME", help="the column to be learnt")],
-    features: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--features",
-            metavar="A,B",
-            help="The columns to learn from; all that hold numbers if left out. Names that hold "
-            "commas go in double quotes, or one to each --features.",
-        ),
-    ] = None,
-    task: Annotated[
-        str,
-        typer.Option("--task", metavar="regression|classification", help="Learn a number, or one of some classes."),
-    ] = "regression",
+    target: TargetOption,
+    features: FeaturesOption = None,
+    task: TaskOption = "regression",
     cv: Annotated[
         str | None,
         typer.Option("--cv", metavar="K", help="Folds; 5, or one for each row of fewer than 15, if left out."),

@@ -10,11 +10,10 @@ import typer
 from superpose.choices import HEADS, OPTIMIZERS
 from superpose.cli import parsing
 from superpose.cli.classification_job import ClassificationJob
+from superpose.cli.declarations import FeaturesOption, TableArgument, TargetOption, TaskOption
 from superpose.cli.job import Job, row_options
 from superpose.cli.regression_job import RegressionJob
 from superpose.errors import OptionError
-
-TableArgument = Annotated[str, typer.Argument(metavar="TABLE", help="a table: CSV, TSV, either in gzip, or Parquet")]
 
 _TASKS: dict[str, type[Job]] = {"regression": RegressionJob, "classification": ClassificationJob}
 # Generous limits that keep a slip of the finger from asking for all of the memory.
@@ -24,16 +23,8 @@ _MAX_SEED = 2**63 - 1
 
 def command(
     table: TableArgument,
-    target: Annotated[str, typer.Option("--target", metavar="NAME", help="the column to be learnt")],
-    features: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--features",
-            metavar="A,B",
-            help="The columns to learn from; all that hold numbers if left out. Names that hold "
-            "commas go in double quotes, or one to each --features.",
-        ),
-    ] = None,
+    target: TargetOption,
+    features: FeaturesOption = None,
     test: Annotated[
         str | None,
         typer.Option("--test", metavar="FILE", help="A table of its own with the same columns, for the test."),
@@ -112,10 +103,7 @@ def command(
         list[str] | None,
         typer.Option("--combine", metavar="A/B,C-D", help="Pairs of columns that enter as one: A+B, A-B, A*B or A/B."),
     ] = None,
-    task: Annotated[
-        str,
-        typer.Option("--task", metavar="regression|classification", help="Learn a number, or one of some classes."),
-    ] = "regression",
+    task: TaskOption = "regression",
     head: Annotated[
         str | None,
         typer.Option(

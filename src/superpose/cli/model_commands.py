@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from superpose.cli import parsing
-from superpose.cli.fit_command import TableArgument
+from superpose.cli.declarations import TableArgument
 from superpose.errors import OptionError
 from superpose.messages import counted, quoted
 

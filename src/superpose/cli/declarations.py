@@ -1,0 +1,23 @@
+"""Arguments and options that several commands declare alike."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+TableArgument = Annotated[str, typer.Argument(metavar="TABLE", help="a table: CSV, TSV, either in gzip, or Parquet")]
+TargetOption = Annotated[str, typer.Option("--target", metavar="NAME", help="the column to be learnt")]
+FeaturesOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--features",
+        metavar="A,B",
+        help="The columns to learn from; all that hold numbers if left out. Names that hold "
+        "commas go in double quotes, or one to each --features.",
+    ),
+]
+TaskOption = Annotated[
+    str,
+    typer.Option("--task", metavar="regression|classification", help="Learn a number, or one of some classes."),
+]
