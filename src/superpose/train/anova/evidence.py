@@ -143,11 +143,11 @@ class System:
         return total if self.by_rows else total - float(self.precision.log().sum())
 
 
-class _Strengths:
-    """Logarithms of the strengths, and the precisions that they make."""
+class Strengths:
+    """Logarithms of the strengths, and the precisions that they make, none below a floor."""
 
-    def __init__(self, penalised: Penalised, start: Tensor | None) -> None:
-        self.of = penalised
+    def __init__(self, penalised: Penalised, start: Tensor | None, floor: float = 0.0) -> None:
+        self.of, self.floor = penalised, floor
         like = penalised.roughness
         # By group and kind, roughness and size; interactions are to be preferred less at first.
         self.log = like.new_tensor([[-7.0, -4.6], [-7.0, 0.0]])
@@ -166,7 +166,8 @@ class _Strengths:
         """The precisions ``[P]`` at the present strengths."""
         self.scale = (self.owned @ self.relevance).exp()
         strengths = self.membership @ self.log.exp()
-        self.precision = (strengths[:, 0] * self.kinds[0] + strengths[:, 1]) * self.scale
+        precision = (strengths[:, 0] * self.kinds[0] + strengths[:, 1]) * self.scale
+        self.precision = precision.clamp(min=self.floor)
 
     def update(self, theta: Tensor, variances: Tensor, noise: float, relevance: bool) -> float:
         """One step; ``variances`` are the diagonal of the inverse matrix, ``noise`` the variance of a row's residual
@@ -219,7 +220,7 @@ def most_probable(
     normal = None if rows < len(penalised.roughness) else rooted.T @ rooted
     target = y * root
     moment, total = rooted.T @ target, float(target @ target)
-    strengths = _Strengths(penalised, start)
+    strengths = Strengths(penalised, start)
     begin = RULES.begin if start is None else 1
     for number in range(RULES.steps):
         precision, known = strengths.precision, strengths.log

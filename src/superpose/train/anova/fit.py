@@ -99,14 +99,9 @@ class AnovaFit:
 
     def coefficients(self) -> Coefficients:
         """Of all functions, in the score's units."""
-        theta, order = self.solution.theta * self.scale, self.settings.order
-        sizes = [basis.coefficients.shape[1] for basis in self.bases]
-        mains, start, pairs = list(torch.split(theta[: sum(sizes)], sizes)), sum(sizes), {}
-        for i, j in self.pairs:
-            shape = min(order, sizes[i]), min(order, sizes[j])
-            pairs[i, j] = theta[start : start + shape[0] * shape[1]].view(*shape)
-            start += shape[0] * shape[1]
-        return Coefficients(self.center - float(theta @ self.mean), mains, pairs)
+        theta = self.solution.theta * self.scale
+        constant = self.center - float(theta @ self.mean)
+        return Coefficients.of(self.bases, self.pairs, self.settings.order, theta, constant)
 
     def effect(self, column: int, x: Tensor) -> tuple[Tensor, Tensor]:
         """The main effect of a column at its values ``x [N]``: ``[N]`` values and standard errors, in score units."""
@@ -132,6 +127,36 @@ class Coefficients:
     constant: float
     mains: list[Tensor]
     pairs: dict[tuple[int, int], Tensor]
+
+    @classmethod
+    def of(
+        cls,
+        bases: Sequence[ColumnBasis],
+        pairs: Sequence[tuple[int, int]],
+        order: int,
+        theta: Tensor,
+        constant: float,
+    ) -> Coefficients:
+        """From those ``[P]`` of a design with these functions."""
+        sizes = [basis.coefficients.shape[1] for basis in bases]
+        mains, start, matrices = list(torch.split(theta[: sum(sizes)], sizes)), sum(sizes), {}
+        for i, j in pairs:
+            shape = min(order, sizes[i]), min(order, sizes[j])
+            matrices[i, j] = theta[start : start + shape[0] * shape[1]].view(*shape)
+            start += shape[0] * shape[1]
+        return cls(constant, mains, matrices)
+
+    @classmethod
+    def mean(cls, bases: Sequence[ColumnBasis], parts: Sequence[tuple[float, Coefficients]]) -> Coefficients:
+        """The weighted sum of several; ``bases`` are those of the part with most functions."""
+        mains = [basis.roughness.new_zeros(len(basis.roughness)) for basis in bases]
+        pairs: dict[tuple[int, int], Tensor] = {}
+        for weight, one in parts:
+            for total, main in zip(mains, one.mains, strict=True):
+                total[: len(main)] += weight * main
+            for pair, matrix in one.pairs.items():
+                pairs[pair] = pairs.get(pair, torch.zeros_like(matrix)) + weight * matrix
+        return cls(sum(weight * one.constant for weight, one in parts), mains, pairs)
 
 
 @dataclass(frozen=True)
@@ -197,18 +222,7 @@ class AnovaMixture:
 
     def coefficients(self) -> Coefficients:
         """Of all functions, in the score's units."""
-        bases = self.bases
-        mains = [basis.roughness.new_zeros(len(basis.roughness)) for basis in bases]
-        pairs: dict[tuple[int, int], Tensor] = {}
-        constant = 0.0
-        for weight, fit in self.parts:
-            one = fit.coefficients()
-            constant += weight * one.constant
-            for total, main in zip(mains, one.mains, strict=True):
-                total[: len(main)] += weight * main
-            for pair, matrix in one.pairs.items():
-                pairs[pair] = pairs.get(pair, torch.zeros_like(matrix)) + weight * matrix
-        return Coefficients(constant, mains, pairs)
+        return Coefficients.mean(self.bases, [(weight, fit.coefficients()) for weight, fit in self.parts])
 
 
 def target_of(score: Tensor, settings: AnovaSettings) -> Tensor:
@@ -310,19 +324,20 @@ def _fitted(
     pairs = list(itertools.combinations(range(len(bases)), 2)) if settings.interactions else []
     if len(pairs) > settings.most_pairs:
         main = _solved(rows, bases, (), settings, known, late)
-        pairs = _telling(pairs, bases, rows.x, rows.scores - main.score(rows.x), settings.most_pairs)
+        pairs = telling_pairs(pairs, bases, rows.x, rows.scores - main.score(rows.x), settings.most_pairs)
     return _solved(rows, bases, tuple(pairs), settings, known, late)
 
 
-def _telling(
+def telling_pairs(
     pairs: list[tuple[int, int]], bases: tuple[ColumnBasis, ...], x: Tensor, residual: Tensor, count: int
 ) -> list[tuple[int, int]]:
-    """The pairs whose products of the first two functions correlate most with the residuals."""
+    """The pairs whose products of the first two functions correlate most with residuals ``[N]`` or ``[N, S]``."""
     padded = [values[:, :2] for values in values_of(bases, x)]
     stacked = torch.stack([torch.nn.functional.pad(one, (0, 2 - one.shape[1])) for one in padded], 1).flatten(1)
     squares = stacked.square()
     spread = squares.T @ squares / len(x) - (stacked.T @ stacked / len(x)).square()
-    told = ((stacked * (residual - residual.mean())[:, None]).T @ stacked).square()
+    each = (residual - residual.mean(0)).reshape(len(x), -1).unbind(1)
+    told = torch.stack([((stacked * one[:, None]).T @ stacked).square() for one in each]).sum(0)
     told = torch.where(spread > 1e-9, told / spread.clamp(min=1e-9), 0.0)
     told = told.view(len(bases), 2, len(bases), 2).sum((1, 3))
     order = sorted(range(len(pairs)), key=lambda k: -float(told[pairs[k]]))[:count]
@@ -349,7 +364,7 @@ def _solved(
         center = float(scores[0])
     scale = math.sqrt(float(share @ (scores - center).square())) or 1.0
     y = (scores - center) / scale
-    solution = most_probable(values, y, _penalised(bases, pairs, settings), rows.weights, start, late)
+    solution = most_probable(values, y, penalised(bases, pairs, settings), rows.weights, start, late)
     leverage = weight * (solution.leverage(values) + 1) / count
     left = (y - values @ solution.theta) / (1 - leverage.clamp(max=_MOST_LEVERAGE))
     loo = target_of(scores - scale * left, settings)
@@ -360,9 +375,10 @@ def _solved(
 _MOST_LEVERAGE = 0.99
 
 
-def _penalised(
+def penalised(
     bases: tuple[ColumnBasis, ...], pairs: tuple[tuple[int, int], ...], settings: AnovaSettings
 ) -> Penalised:
+    """What is penalised how in a design of these functions."""
     roughness = [basis.roughness for basis in bases]
     columns = [torch.full((len(basis.roughness), 2), i) for i, basis in enumerate(bases)]
     for i, j in pairs:

@@ -15,6 +15,7 @@ from torch import Tensor
 from superpose.data.scaling import Affine
 from superpose.nn.model import KAN
 from superpose.train.anova.basis import DEGREE
+from superpose.train.anova.classes import ClassMixture
 from superpose.train.anova.fit import AnovaFit, AnovaMixture, Coefficients
 
 # Products are left out while the variance of all that are left out is below this share of the noise's: no error shows.
@@ -22,21 +23,27 @@ _NEGLIGIBLE = 1e-3
 _ALL = "abcd"
 
 
-def network_of(fit: AnovaFit | AnovaMixture, feature_names: Sequence[str], target_names: Sequence[str]) -> KAN:
-    """The network that computes ``fit.predict``, up to products whose variance is 1e-3 of the noise's.
+def network_of(
+    fit: AnovaFit | AnovaMixture | ClassMixture, feature_names: Sequence[str], target_names: Sequence[str]
+) -> KAN:
+    """The network that computes ``fit.predict``, or the scores of classes, up to products below 1e-3 of the noise.
 
     Returns:
-        ``[d, 1]`` for main effects alone and ``[d, [1, [2, ...]], 1]`` with interactions; with a first layer
-        ``[d, d]`` of logarithms and identities where a column's logarithm is used, and a last one ``[1, 1]``, an
-        exponential, where the target's is.
+        ``[d, S]`` for main effects alone and ``[d, [S, [2, ...]], S]`` with interactions, for ``S`` scores (1 for a
+        number); with a first layer ``[d, d]`` of logarithms and identities where a column's logarithm is used, and a
+        last one ``[1, 1]``, an exponential, where the target's is.
     """
-    coefficients = fit.coefficients()
-    products = _interactions(coefficients, _NEGLIGIBLE * fit.noise**2)
-    columns = len(fit.bases)
+    scores = fit.coefficients() if isinstance(fit, ClassMixture) else [fit.coefficients()]
+    products = [
+        (s, *product)
+        for s, coefficients in enumerate(scores)
+        for product in _interactions(coefficients, _NEGLIGIBLE * fit.noise**2)
+    ]
+    columns, count = len(fit.bases), len(scores)
     logs = any(basis.log for basis in fit.bases)
-    middle: list[object] = [1, [2] * len(products)] if products else 1  # type: ignore[assignment]
+    middle: list[object] = [count, [2] * len(products)] if products else count  # type: ignore[assignment]
     widths = [columns, *([columns] if logs else []), middle]
-    widths += ([1] if products else []) + ([1] if fit.settings.log_target else [])
+    widths += ([count] if products else []) + ([count] if fit.settings.log_target else [])
     place, size = int(logs), fit.bases[0].knots.shape[0] - 2 * DEGREE - 1
     sizes = [size if n == place else 1 for n in range(len(widths) - 1)]
     model = KAN(
@@ -48,16 +55,28 @@ def network_of(fit: AnovaFit | AnovaMixture, feature_names: Sequence[str], targe
         target_names=target_names,
     )
     with torch.no_grad():
-        _set_scaling(model, fit, logs)
-        _set_layer(model, place, fit, coefficients, products)
+        _set_scaling(model, fit, logs, count)
+        _set_layer(model, place, fit, scores, products)
         if products:
-            model.layer(place + 1).set_symbolic({(i, 0): ("x", (1.0, 0.0, 1.0, 0.0)) for i in range(1 + len(products))})
-            _freeze(model, place + 1)
+            _add_products(model, place + 1, count, [product[0] for product in products])
         if fit.settings.log_target:
             last = len(widths) - 2
             model.layer(last).set_symbolic({(0, 0): ("exp", (1.0, 0.0, 1.0, 0.0))})
             _freeze(model, last)
+    if isinstance(fit, ClassMixture):
+        model.head = fit.head
     return model
+
+
+def _add_products(model: KAN, n: int, count: int, owners: Sequence[int]) -> None:
+    """Make layer ``n`` the sums of the scores and of the products that belong to them."""
+    layer = model.layer(n)
+    layer.mask[:] = False
+    edges = [(s, s) for s in range(count)] + [(count + k, owner) for k, owner in enumerate(owners)]
+    for i, o in edges:
+        layer.mask[i, o] = True
+    layer.set_symbolic({edge: ("x", (1.0, 0.0, 1.0, 0.0)) for edge in edges})
+    _freeze(model, n)
 
 
 def _freeze(model: KAN, n: int) -> None:
@@ -65,10 +84,10 @@ def _freeze(model: KAN, n: int) -> None:
     layer.set_symbolic(layer.symbolic_table(), dict.fromkeys(layer.symbolic_table(), _ALL))
 
 
-def _set_scaling(model: KAN, fit: AnovaFit | AnovaMixture, logs: bool) -> None:
+def _set_scaling(model: KAN, fit: AnovaFit | AnovaMixture | ClassMixture, logs: bool, count: int) -> None:
     center = torch.tensor([basis.center for basis in fit.bases], dtype=torch.float64)
     scale = torch.tensor([basis.scale for basis in fit.bases], dtype=torch.float64)
-    one = torch.ones(1, dtype=torch.float64)
+    one = torch.ones(count, dtype=torch.float64)
     if not logs:
         outputs = Affine(0 * one, one)
         model.set_scaling(Affine(center, scale), outputs)
@@ -106,29 +125,28 @@ def _interactions(coefficients: Coefficients, limit: float) -> list[tuple[int, i
 def _set_layer(
     model: KAN,
     place: int,
-    fit: AnovaFit | AnovaMixture,
-    coefficients: Coefficients,
-    products: Sequence[tuple[int, int, Tensor, Tensor]],
+    fit: AnovaFit | AnovaMixture | ClassMixture,
+    scores: Sequence[Coefficients],
+    products: Sequence[tuple[int, int, int, Tensor, Tensor]],
 ) -> None:
-    layer = model.layer(place)
+    layer, count = model.layer(place), len(scores)
     layer.set_knots(torch.stack([basis.knots for basis in fit.bases]))
-    mains = coefficients.mains
     layer.coefficients.zero_()
     layer.mask[:] = False
     symbolic: dict[tuple[int, int], tuple[str, tuple[float, float, float, float]]] = {}
-    curves: list[tuple[int, int, Tensor]] = [(i, 0, main) for i, main in enumerate(mains)]
-    for number, (i, j, left, right) in enumerate(products):
-        curves += [(i, 1 + 2 * number, left), (j, 2 + 2 * number, right)]
-    # The constant of the sum goes to the edge that matters most.
-    strongest = max(range(len(mains)), key=lambda i: float(mains[i].square().sum()))
-    for i, o, one in curves:
+    curves = [(i, s, main) for s, one in enumerate(scores) for i, main in enumerate(one.mains)]
+    for number, (_, i, j, left, right) in enumerate(products):
+        curves += [(i, count + 2 * number, left), (j, count + 1 + 2 * number, right)]
+    # The constant of a sum goes to the edge that matters most.
+    strongest = [int(torch.stack([main.square().sum() for main in one.mains]).argmax()) for one in scores]
+    for i, o, values in curves:
         basis = fit.bases[i]
         layer.mask[i, o] = True
-        added = coefficients.constant if (i, o) == (strongest, 0) else 0.0
-        if len(one) == 1 or not bool(one[1:].any()):
-            slope, offset = basis.line_of(float(one[0]))
+        added = scores[o].constant if o < count and i == strongest[o] else 0.0
+        if len(values) == 1 or not bool(values[1:].any()):
+            slope, offset = basis.line_of(float(values[0]))
             symbolic[i, o] = ("x", (1.0, 0.0, slope, offset + added))
         else:
-            rows = basis.coefficients[:, : len(one)] @ one
+            rows = basis.coefficients[:, : len(values)] @ values
             layer.coefficients[i, : len(rows), o] = rows + added
     layer.set_symbolic(symbolic, dict.fromkeys(symbolic, "ab"))

@@ -132,7 +132,7 @@ def choose_anova(
     search = _Selection(x, y, folds, weights, late)
     variables = search.variables(log_target)
     search.tour(variables, robust=False)
-    search.judge(_CONSTANT)
+    search.judge(CONSTANT)
     if bool(search.gross()[0].any()):
         # Gross errors mislead the choice of structure and variables too.
         search.tour(variables, robust=True)
@@ -153,24 +153,31 @@ def choose_anova(
 _LITTLE = 0.18
 
 # Where nothing can be learnt, no candidate may be worse.
-_CONSTANT = AnovaSettings(constant=True, curves=False)
+CONSTANT = AnovaSettings(constant=True, curves=False)
 
 # From simple to complex, but for the constant.
-_STRUCTURES = (
+STRUCTURES = (
     AnovaSettings(curves=False),
     AnovaSettings(curves=False, relevance=True),
     AnovaSettings(),
     AnovaSettings(relevance=True),
     AnovaSettings(interactions=True),
     AnovaSettings(interactions=True, relevance=True),
-    _CONSTANT,
+    CONSTANT,
 )
 
 
-def _degree(settings: AnovaSettings) -> int:
+def degree_of(settings: AnovaSettings) -> int:
     """Of complexity: one for curves, one more for interactions, and as many again where each column has a strength."""
     shape = settings.curves + settings.interactions
     return shape + settings.relevance * max(1, 2 * shape - (shape > 1) * 2)
+
+
+def log_columns(x: Tensor) -> tuple[int, ...]:
+    """The columns of ``x [N, d]`` of which logarithms may be the better variables: positive, and over a decade."""
+    return tuple(
+        i for i in range(x.shape[1]) if float(x[:, i].min()) > 0 and bool(x[:, i].max() > RULES.decade * x[:, i].min())
+    )
 
 
 @dataclass(frozen=True)
@@ -204,12 +211,7 @@ class _Selection:
 
     def variables(self, log_target: bool | None) -> list[Variables]:
         """Variables to try: the columns and the target, or their logarithms."""
-        x = self.x
-        logs = tuple(
-            i
-            for i in range(x.shape[1])
-            if float(x[:, i].min()) > 0 and bool(x[:, i].max() > RULES.decade * x[:, i].min())
-        )
+        logs = log_columns(self.x)
         targets = [log_target] if log_target is not None else [False, True] if self.positive else [False]
         columns: list[tuple[int, ...]] = [(), logs] if logs else [()]
         return [Variables(t, c) for t, c in itertools.product(targets, columns)]
@@ -297,16 +299,16 @@ class _Selection:
     def log_weight(self, one: Tried) -> float:
         """Logarithm of a candidate's weight: by its errors, and by its complexity."""
         rows = len(self.all)
-        return -RULES.power * rows * math.log(max(one.mean_loss, 1e-300)) - RULES.doubt * _degree(one.settings) / rows
+        return -RULES.power * rows * math.log(max(one.mean_loss, 1e-300)) - RULES.doubt * degree_of(one.settings) / rows
 
     def tour(self, variables: Sequence[Variables], *, robust: bool) -> None:
         """Judge lines and curves in all variables, and all structures in the best of these."""
-        for structure in (_STRUCTURES[0], _STRUCTURES[2]):
+        for structure in (STRUCTURES[0], STRUCTURES[2]):
             for one in variables:
                 self.judge(replace(one.of(structure), robust=robust))
         best = self.best(robust=robust).settings
         chosen = Variables(best.log_target, best.log_columns)
-        for structure in _STRUCTURES:
+        for structure in STRUCTURES:
             self.judge(replace(chosen.of(structure), robust=robust))
 
     def best(self, *, robust: bool | None = None) -> Tried:

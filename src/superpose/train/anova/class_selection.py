@@ -1,0 +1,233 @@
+"""choose_anova_classes: which functions, and of which variables, by the cross-validated loss of a classifier."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+from superpose.nn.likelihood import Head
+from superpose.train.anova.basis import ColumnBasis
+from superpose.train.anova.classes import ClassFit, ClassMixture, fit_anova_classes
+from superpose.train.anova.fit import AnovaSettings, column_bases
+from superpose.train.anova.selection import STRUCTURES, Fold, degree_of, log_columns
+
+
+@dataclass(frozen=True)
+class ClassSelectionRules:
+    """Constants of the choice.
+
+    Attributes:
+        doubt: rows for each degree of complexity, as for numbers.
+        power: the weight of a candidate is ``exp(-power * loss)`` of its summed losses.
+        weight: share below which a candidate does not enter the mean.
+        same: fits whose probabilities differ by less on average are one candidate.
+        size: fits in which more coefficients and more rows than this are to be solved for take minutes, and are left
+            out.
+        rare: probabilities are kept this far from 0, for the logarithm.
+    """
+
+    doubt: float = 30.0
+    power: float = 0.5
+    weight: float = 0.05
+    same: float = 1e-4
+    size: int = 1500
+    rare: float = 1e-12
+
+
+RULES = ClassSelectionRules()
+
+
+@dataclass(frozen=True)
+class TriedClasses:
+    """A candidate, judged by cross-validation.
+
+    Attributes:
+        settings: what was fitted.
+        logs: ``[M, K]``, logarithms of the classes' probabilities at the rows that were predicted.
+        losses: ``[M]``, the rows' negative log-likelihoods.
+    """
+
+    settings: AnovaSettings
+    logs: Tensor
+    losses: Tensor
+
+    @property
+    def mean_loss(self) -> float:
+        """Infinite where a prediction is not finite."""
+        mean = float(self.losses.mean())
+        return mean if math.isfinite(mean) else math.inf
+
+
+@dataclass(frozen=True)
+class ClassChoice:
+    """What :func:`choose_anova_classes` returns.
+
+    Attributes:
+        fit: the mean of the candidates in the chosen variables, fitted to all rows of the folds; each weighs as much
+            as its losses make it probable.
+        chosen: the best single candidate.
+        rows: ``[M]``, the rows that cross-validation predicted, several times where folds were repeated.
+        logs: ``[M, K]``, logarithms of the classes' probabilities there, by ``fit``.
+        losses: ``[M]``, the rows' negative log-likelihoods.
+        tried: all candidates.
+        fits: of all candidates, to all rows.
+    """
+
+    fit: ClassMixture
+    chosen: TriedClasses
+    rows: Tensor
+    logs: Tensor
+    losses: Tensor
+    tried: list[TriedClasses] = field(repr=False)
+    fits: dict[AnovaSettings, ClassFit] = field(repr=False)
+
+    def single(self, one: TriedClasses) -> ClassChoice:
+        """The choice of one candidate alone."""
+        fit = ClassMixture(((1.0, self.fits[one.settings]),))
+        return replace(self, fit=fit, chosen=one, logs=one.logs, losses=one.losses)
+
+
+def choose_anova_classes(
+    x: Tensor,
+    y: Tensor,
+    head: Head,
+    folds: Sequence[Fold],
+    *,
+    weights: Tensor | None = None,
+    late: Callable[[], bool] = lambda: False,
+) -> ClassChoice | None:
+    """Choose and fit scores for the rows of ``x [N, d]`` and the head's targets ``y [N, S]`` that the folds hold.
+
+    Args:
+        head: as for :func:`fit_anova_classes`.
+        folds: training and test rows of each; of several repetitions where rows are few.
+        weights: ``[N]``, how often each row counts, up to a factor.
+        late: whether the time is over: then no further candidate is tried, beyond the first.
+
+    Returns:
+        None if there are so many columns and classes that even straight lines would take minutes.
+    """
+    search = _Selection(x, y, head, folds, weights, late)
+    logs = log_columns(x)
+    variables: list[tuple[int, ...]] = [(), logs] if logs else [()]
+    for structure in (STRUCTURES[0], STRUCTURES[2]):
+        for columns in variables:
+            search.judge(replace(structure, log_columns=columns))
+    if not search.tried:
+        return None
+    chosen = search.best().settings.log_columns
+    for structure in STRUCTURES:
+        search.judge(replace(structure, log_columns=chosen))
+    mixed = search.weighed(search.best())
+    mixture = ClassMixture(tuple((weight, search.fits[one.settings]) for weight, one in mixed))
+    mean = torch.stack([weight * one.logs for weight, one in mixed]).sum(0).log_softmax(-1)
+    return ClassChoice(mixture, mixed[0][1], search.rows, mean, search.losses(mean), search.tried, search.fits)
+
+
+class _Selection:
+    def __init__(
+        self,
+        x: Tensor,
+        y: Tensor,
+        head: Head,
+        folds: Sequence[Fold],
+        weights: Tensor | None,
+        late: Callable[[], bool],
+    ) -> None:
+        self.x, self.y, self.head, self.folds, self.weights, self.late = x, y, head, folds, weights, late
+        self.tried: list[TriedClasses] = []
+        self.fits: dict[AnovaSettings, ClassFit] = {}
+        self.all = torch.unique(torch.cat([torch.cat(fold) for fold in folds]))
+        self.rows = torch.cat([test for _, test in folds])
+        self.made: dict[tuple[int, tuple[int, ...]], list[ColumnBasis]] = {}
+        self.targets = class_shares(head, y[self.rows])
+
+    def judge(self, settings: AnovaSettings) -> None:
+        """Cross-validate a candidate, unless it was, it would take too long, or the time is over."""
+        if any(one.settings == settings for one in self.tried) or (self.tried and self.late()):
+            return
+        if (self.x.shape[1] == 1 and settings.interactions) or self._size(settings) > RULES.size:
+            return
+        whole = self._fitted(-1, self.all, settings, None)
+        if self._known(whole):
+            return
+        self.fits[settings] = whole
+        logs = []
+        for number, (train, test) in enumerate(self.folds):
+            fit = self._fitted(number, train, settings, whole)
+            logs.append(log_probabilities(fit.head, fit.scores(self.x[test])))
+        predicted = torch.cat(logs)
+        self.tried.append(TriedClasses(settings, predicted, self.losses(predicted)))
+
+    def _known(self, fit: ClassFit) -> bool:
+        """Whether a simpler candidate is the same, as where the rows leave nothing of the curves."""
+        probabilities = fit.head.probabilities(fit.scores(self.x[self.all]))
+        for other in self.fits.values():
+            known = other.head.probabilities(other.scores(self.x[self.all]))
+            if float((probabilities - known).abs().mean()) < RULES.same:
+                return True
+        return False
+
+    def losses(self, logs: Tensor) -> Tensor:
+        """``[M]`` negative log-likelihoods of the predicted rows."""
+        return -(self.targets * logs).sum(1)
+
+    def _fitted(self, number: int, rows: Tensor, settings: AnovaSettings, start: ClassFit | None) -> ClassFit:
+        part = None if self.weights is None else self.weights[rows]
+        bases = self._bases(number, rows, settings)
+        return fit_anova_classes(
+            self.x[rows], self.y[rows], self.head, settings, weights=part, bases=bases, start=start
+        )
+
+    def _size(self, settings: AnovaSettings) -> int:
+        """Of the systems that are solved."""
+        basis = self._bases(-1, self.all, settings)
+        size = sum(len(one.roughness) for one in basis)
+        if settings.interactions:
+            pairs = len(basis) * (len(basis) - 1) // 2
+            size += min(pairs, settings.most_pairs) * settings.order**2
+        count = max(1, self.head.n_scores - 1)
+        return min(size * count, len(self.all) * self.head.n_scores)
+
+    def _bases(self, number: int, train: Tensor, settings: AnovaSettings) -> list[ColumnBasis]:
+        key = number, settings.log_columns
+        if key not in self.made:
+            self.made[key] = column_bases(self.x[train], replace(settings, curves=True))
+        made = self.made[key]
+        return made if settings.curves else [basis.line() for basis in made]
+
+    def log_weight(self, one: TriedClasses) -> float:
+        """Logarithm of a candidate's weight: by its losses, and by its complexity."""
+        rows = len(self.all)
+        return -RULES.power * rows * one.mean_loss - RULES.doubt * degree_of(one.settings) / rows
+
+    def best(self) -> TriedClasses:
+        """The candidate that weighs most."""
+        return max(self.tried, key=self.log_weight)
+
+    def weighed(self, best: TriedClasses) -> list[tuple[float, TriedClasses]]:
+        """The candidates in the variables of the best with their weights, the best first, and none without weight."""
+        alike = [one for one in self.tried if one.settings.log_columns == best.settings.log_columns]
+        logs = [self.log_weight(one) for one in alike]
+        weights = [math.exp(log - max(logs)) for log in logs]
+        kept = [(w, one) for w, one in zip(weights, alike, strict=True) if w > RULES.weight * sum(weights)]
+        total = sum(w for w, _ in kept)
+        return sorted(((w / total, one) for w, one in kept), key=lambda pair: -pair[0])
+
+
+def class_shares(head: Head, y: Tensor) -> Tensor:
+    """``[N, K]``: the classes of the head's targets ``y [N, S]`` as probabilities, 0 and 1 unless labels are soft."""
+    if head.kind == "softmax":
+        return y
+    if head.kind == "ordinal":
+        return torch.nn.functional.one_hot(head.indices(y), len(head.classes)).to(y)
+    return torch.cat([1 - y, y], 1)
+
+
+def log_probabilities(head: Head, scores: Tensor) -> Tensor:
+    """``[N, K]`` logarithms of the classes' probabilities."""
+    return head.probabilities(scores).clamp(min=RULES.rare).log()
