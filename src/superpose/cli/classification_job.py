@@ -62,6 +62,9 @@ class ClassificationJob(Job):
         """The boundaries, and how often the formula and the network are right."""
         from superpose.tasks.result import evaluation_rows
 
+        rows = f"on {evaluation_rows(result.data)}"
+        if not len(result.data.test) and "cross_validation" in summary:
+            rows = f"in cross-validation of {summary['cross_validation']['folds']} folds"
         parts = [f"network {summary['network_accuracy']:.2%} (cross-entropy {summary['network_cross_entropy']:.3g})"]
         if result.formula is not None:
             for boundary in summary["boundaries"]:
@@ -69,7 +72,7 @@ class ClassificationJob(Job):
             entropy = f"cross-entropy {summary['formula_cross_entropy']:.3g}"
             parts.insert(0, f"formula {summary['formula_accuracy']:.2%} ({entropy})")
         usual = f"always saying {summary['majority_class']} {summary['majority_accuracy']:.2%}"
-        yield f"right on {evaluation_rows(result.data)}: {', '.join(parts)}, {usual}"
+        yield f"right {rows}: {', '.join(parts)}, {usual}"
         if len(summary["features_used"]) < len(summary["features"]):
             yield (
                 f"columns used: {', '.join(summary['features_used'])}; a network of all columns is right on "

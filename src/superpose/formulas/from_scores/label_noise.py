@@ -62,6 +62,11 @@ class LabelNoiseHead(Head):
         g = scores[:, 0]
         return (self.high - self.low) * torch.sigmoid(g) * torch.sigmoid(-g)
 
+    def probabilities(self, scores: Tensor) -> Tensor:
+        """``[N, 2]`` from scores ``[N, 1]``, of the labels, wrong ones included."""
+        p = self._probability(scores)
+        return torch.stack([1 - p, p], -1)
+
     def losses(self, scores: Tensor, y: Tensor) -> Tensor:
         p, second = self._probability(scores), y[:, 0]
         return -(second * p.log() + (1 - second) * (1 - p).log())

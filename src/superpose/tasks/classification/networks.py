@@ -13,6 +13,7 @@ from superpose.checkpoint.stages import Stages
 from superpose.data import Dataset, Split
 from superpose.data.sampling import evenly
 from superpose.data.screening import with_features
+from superpose.data.splitting import folds
 from superpose.deadline import Deadline
 from superpose.nn.likelihood import Head
 from superpose.nn.model import KAN
@@ -132,6 +133,19 @@ def comparison_split(data: Dataset) -> Split:
 def with_columns(table: ClassificationDataset, names: Sequence[str]) -> ClassificationDataset:
     """The table with some of its features."""
     return replace(table, data=with_features(table.data, names))
+
+
+def with_validation(table: ClassificationDataset, seed: int) -> ClassificationDataset:
+    """The table with validation rows for the comparison of networks, also where none were held out."""
+    data = table.data
+    if len(data.validation) or len(data.train) < 2 * _FOLDS:
+        return table
+    train, validation = folds(data, _FOLDS, seed)[-1]
+    return replace(table, data=replace(data, train=train, validation=validation))
+
+
+# A fifth of the rows: fewer say nothing of a network, more are missed in its training. A round number.
+_FOLDS = 5
 
 
 def fewer_rows(table: ClassificationDataset) -> ClassificationDataset:
@@ -305,13 +319,14 @@ def reduced(
             from; else only one that rows do not tell from the best.
     """
     most = allowed(best.loss, entropy) if readable else 0.0
+    bound = best.loss + RULES.lost * max(entropy - best.loss, 0.0)
     current, table = best, table
     while table.data.n_features > 1 and not settings.deadline.passed():
         for column in _least_important(current)[:2]:
             names = table.data.feature_names
             smaller = with_columns(table, names[:column] + names[column + 1 :])
             trial = train(smaller, best.head, best.hidden, settings)
-            if trial is not None and (trial.loss <= most or trial.worse_than(best) < 1.0):
+            if trial is not None and (trial.loss <= most or (trial.loss <= bound and trial.worse_than(best) < 1.0)):
                 settings.tell(f"without {table.data.feature_names[column]}: accuracy {trial.accuracy:.3f}")
                 current, table = trial, smaller
                 break

@@ -17,19 +17,25 @@ from superpose.formulas.expressions.compiler import compile_formula
 from superpose.formulas.expressions.formula import Formula
 from superpose.formulas.from_scores.joint_scores import joint_formulas
 from superpose.formulas.from_scores.one_score import ScoreFormula, score_formulas
+from superpose.messages import listed
 from superpose.nn.likelihood import Head
 from superpose.nn.model import KAN
 from superpose.partial import Failures
 from superpose.stopping import StopReason
-from superpose.tasks.classification import labels, networks
+from superpose.tasks.classification import judging, labels, networks
+from superpose.tasks.classification import reference as references
 from superpose.tasks.classification.labels import ClassificationDataset
 from superpose.tasks.classification.metrics import metrics
 from superpose.tasks.classification.networks import NetworkSettings, TrainedClassifier
 from superpose.tasks.classification.options import ClassifyOptions
+from superpose.tasks.classification.reference import Reference
 from superpose.tasks.classification.result import Classification
 from superpose.train.candidate_shapes import SHAPES
 
 Listener = Callable[[str], None]
+
+
+_NOT_NEAR = "the search was completed; no formula predicts about as well as the network in cross-validation"
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,7 @@ class Schedule:
 
     Attributes:
         screening: share of the time limit for choosing columns of wide tables.
+        reference: share of the time limit after which no further kind of smooth sums is tried.
         first_head, other_head, columns, shapes, final: shares of the time limit after which each part ends: networks
             with the first head, with another head, removal of columns, shapes for the columns that are left, training
             on all rows. The rest is for the formula.
@@ -48,10 +55,11 @@ class Schedule:
     """
 
     screening: float = 0.1
-    first_head: float = 0.2
-    other_head: float = 0.3
-    columns: float = 0.42
-    shapes: float = 0.5
+    reference: float = 0.2
+    first_head: float = 0.3
+    other_head: float = 0.4
+    columns: float = 0.5
+    shapes: float = 0.55
     final: float = 0.65
     much_better: float = 0.8
     worse: float = 0.02
@@ -129,10 +137,15 @@ class ClassificationSearch:
         self.screening = Screening.of_all(table.data)
         with self.failures.part("columns without influence could not be found", "all columns are used"):
             self.screening = self.stages.run("screening", self._screening, lambda found: found.rows > 0)
-        self.table = replace(table, data=self.screening.applied(table.data))
+        self.screened = replace(table, data=self.screening.applied(table.data))
+        self.table = networks.with_validation(self.screened, options.seed)
         self.sample = networks.fewer_rows(self.table)
         self.whole: TrainedClassifier | None = None
         self.heads: list[TrainedClassifier] = []
+        self.references: dict[str, Reference | None] = {}
+        self.judged: judging.Judged | None = None
+        # The accuracy of all columns on rows that were not fitted.
+        self.full: float | None = None
 
     def settings(self, head: Head, share: float) -> NetworkSettings:
         """Settings of networks that are trained until this share of the time limit has passed."""
@@ -151,6 +164,8 @@ class ClassificationSearch:
         formulas: list[list[ScoreFormula]] = []
         try:
             self.whole = chosen = self._best_head()
+            reference = self._its_reference(chosen)
+            self.full = chosen.accuracy if reference is None else float(reference.right.mean())
             part = self.failures.part
             if self.options.reduce:
                 with part("columns that do not matter could not be removed", "the network reads them all"):
@@ -162,6 +177,11 @@ class ClassificationSearch:
                     formulas = self._formulas(chosen)
                 with part("another head could not be tried"):
                     chosen, formulas = self._other_head(chosen, formulas)
+                with part("the formulas could not be compared with the network", "they are not recommended"):
+                    found, formulas = formulas, []
+                    formulas = self._near(chosen, found)
+                if any(found) and not formulas:
+                    reason = _NOT_NEAR
                 with part("no network could be trained on the columns of the formula", "the one before is kept"):
                     chosen = self._of_the_same_columns(chosen, formulas)
         except KeyboardInterrupt as interruption:
@@ -181,7 +201,7 @@ class ClassificationSearch:
         assert self.whole is not None
         kept = "the network itself is complete"
         formula = self.failures.attempt(
-            "the formula could not be written", lambda: self._formula(chosen, formulas), None, kept
+            "the formula could not be written", lambda: judging.formula_of(formulas, chosen.data), None, kept
         )
         symbolic = None
         if formula is not None:
@@ -197,6 +217,7 @@ class ClassificationSearch:
             seconds = self.deadline.elapsed()
             seed = self.options.seed
             result.metrics |= metrics(result, found, self.whole, seed=seed, stop=stop, reason=reason, seconds=seconds)
+            result.metrics |= self._cross_validation(chosen, formula)
             result.metrics["screening"] = self.screening.facts()
             result.metrics["warnings"] = list(self.failures.sentences)
             return result
@@ -204,6 +225,26 @@ class ClassificationSearch:
         with self.failures.part("the formula could not be measured", f"it is left out, and {kept}"):
             return measured(symbolic, formula, formulas)
         return measured(None, None, [])
+
+    def _cross_validation(self, chosen: TrainedClassifier, formula: Formula | None) -> dict[str, object]:
+        """Errors of the reference on rows that it was not fitted to; where no rows are held out for the test, also
+        those of the network and the formula."""
+        reference = self.references.get(chosen.head.kind)
+        if reference is None:
+            return {}
+        facts: dict[str, object] = {"cross_validation": reference.facts()}
+        if len(chosen.data.test):
+            return facts
+        if reference.model is chosen.model:
+            facts |= references.named("network", reference.facts())
+            facts["confusion"] = reference.confusion.tolist()
+        else:
+            facts |= {"network_accuracy": chosen.accuracy, "network_cross_entropy": chosen.loss}
+        if formula is not None and self.judged is not None:
+            facts |= references.named("formula", reference.errors(self.judged.logs))
+        if self.full is not None:
+            facts["all_columns_accuracy"] = self.full
+        return facts
 
     def _screening(self) -> Screening:
         """Which columns of a wide table are used."""
@@ -231,10 +272,11 @@ class ClassificationSearch:
             if self.options.shape != "auto" and self.options.shape[-1] != head.n_scores:
                 continue
             settings = self.settings(head, _SCHEDULE.first_head if number == 1 else _SCHEDULE.other_head)
+            reference = self._reference(head)
             try:
                 trained = networks.search(self.sample, head, shapes, settings)
             except networks.Interrupted as stop:
-                raise networks.Interrupted(found[0] if found else stop.trained) from None
+                raise networks.Interrupted(found[0] if found else self._standing(reference, stop.trained)) from None
             if trained is None and not found and self.failures.sentences:
                 # Every shape failed, and without a network there is nothing to keep: the fault is raised.
                 trained = networks.train(self.sample, head, shapes[0], settings)
@@ -245,13 +287,55 @@ class ClassificationSearch:
                     f"{least}; raise parameters, or offer fewer columns"
                 )
             if trained is not None:
-                found.append(trained)
+                found.append(self._standing(reference, trained))
         self.heads = found
         # A single score is easier to read than many: it is kept unless many are much better, and significantly so.
         first, last = found[0], found[-1]
         return last if last.loss < _SCHEDULE.much_better * first.loss and last.worse_than(first) < -2.0 else first
 
+    def _reference(self, head: Head) -> Reference | None:
+        """The smooth sums that everything with this head is compared with; None if the network's form is given."""
+        options, late = self.options, self.settings(head, _SCHEDULE.reference).deadline.passed
+        found = None
+        if options.shape == "auto" and options.grid_size is None and options.degree == ClassifyOptions.degree:
+            with self.failures.part("no smooth sums could be fitted to compare with"):
+                found = references.fit_reference(self.sample, head, options.seed, late=late)
+                if found is not None:
+                    found = references.within(found, options.parameters)
+        if found is not None:
+            facts = found.facts()
+            self.tell(f"{facts['functions']}: accuracy {facts['accuracy']:.3f} in cross-validation")
+        self.references[head.kind] = found
+        return found
+
+    def _standing(self, reference: Reference | None, trained: TrainedClassifier | None) -> TrainedClassifier:
+        """The reference, unless there is none or the network is better by more than chance."""
+        if reference is None:
+            assert trained is not None
+            return trained
+        own = reference.trained(
+            networks.with_columns(self.screened, reference.data.feature_names).scored(reference.head)
+        )
+        return trained if trained is not None and references.surpasses(trained, own) else own
+
+    def _its_reference(self, trained: TrainedClassifier) -> Reference | None:
+        """The reference whose network this is; None for networks that were trained."""
+        found = self.references.get(trained.head.kind)
+        return found if found is not None and found.model is trained.model else None
+
     def _reduced(self, best: TrainedClassifier) -> tuple[ClassificationDataset, TrainedClassifier]:
+        reference = self._its_reference(best)
+        if reference is not None:
+            late = self.settings(best.head, _SCHEDULE.columns).deadline.passed
+            fewer = references.with_fewer_columns(reference, self.options.seed, late=late)
+            if fewer is reference:
+                return self.sample, best
+            self.references[best.head.kind] = fewer
+            self.tell(f"without {listed(sorted(set(reference.data.feature_names) - set(fewer.data.feature_names)))}")
+            again = networks.search(
+                fewer.table, best.head, SHAPES.classifier, self.settings(best.head, _SCHEDULE.shapes)
+            )
+            return fewer.table, self._standing(fewer, again)
         entropy = labels.entropy(self.table)
         settings = self.settings(best.head, _SCHEDULE.columns)
         table, smaller = networks.reduced(self.sample, best, entropy, settings, readable=self.options.formula)
@@ -265,7 +349,7 @@ class ClassificationSearch:
         self, table: ClassificationDataset, chosen: TrainedClassifier, share: float = _SCHEDULE.final
     ) -> TrainedClassifier:
         """The same network, trained on all rows if it was trained on a sample."""
-        if self.sample is self.table:
+        if self.sample is self.table or self._its_reference(chosen) is not None:
             return chosen
         settings = replace(
             self.settings(chosen.head, share), grid_size=chosen.model.layer(0).grid_size, tell=lambda text: None
@@ -306,9 +390,11 @@ class ClassificationSearch:
         reached = self._reached(chosen, formulas)
         if not others or reached > chosen.accuracy - _SCHEDULE.worse or self.deadline.passed():
             return chosen, formulas
-        settings = replace(self.settings(others[0].head, 1.0), deadline=self.deadline.share(0.5))
-        table = networks.with_columns(self.sample, chosen.data.feature_names)
-        other = networks.train(table, others[0].head, others[0].hidden, settings)
+        other: TrainedClassifier | None = others[0]
+        if self._its_reference(others[0]) is None:
+            settings = replace(self.settings(others[0].head, 1.0), deadline=self.deadline.share(0.5))
+            table = networks.with_columns(self.sample, chosen.data.feature_names)
+            other = networks.train(table, others[0].head, others[0].hidden, settings)
         if other is None:
             return chosen, formulas
         found = self._formulas(other)
@@ -318,11 +404,18 @@ class ClassificationSearch:
         self, chosen: TrainedClassifier, formulas: Sequence[Sequence[ScoreFormula]]
     ) -> TrainedClassifier:
         """A network of the formula's columns, if its cross-entropy is about as low."""
-        formula = self._formula(chosen, formulas)
+        formula = judging.formula_of(formulas, chosen.data)
         used = set() if formula is None else {str(s) for e in formula.expressions for s in e.free_symbols}
         if not (self.options.reduce and 0 < len(used) < chosen.data.n_features) or self.deadline.passed():
             return chosen
         keep = [name for name in self.table.data.feature_names if name in used]
+        reference = self._its_reference(chosen)
+        if reference is not None:
+            fewer = references.of_names(reference, keep, self.options.seed)
+            if fewer is None:
+                return chosen
+            self.references[chosen.head.kind] = fewer
+            return self._standing(fewer, None)
         shapes = SHAPES.classifier if self.options.shape == "auto" else (chosen.hidden,)
         settings = replace(self.settings(chosen.head, 1.0), deadline=self.deadline.share(_SCHEDULE.formula_columns))
         sample = networks.with_columns(self.sample, keep)
@@ -331,23 +424,29 @@ class ClassificationSearch:
         entropy = labels.entropy(self.table)
         return chosen if found is None or found.loss > networks.allowed(chosen.loss, entropy) else found
 
+    def _near(self, chosen: TrainedClassifier, formulas: list[list[ScoreFormula]]) -> list[list[ScoreFormula]]:
+        """The formulas with one first that comes near the reference; none if none does."""
+        reference = self.references.get(chosen.head.kind)
+        if reference is None:
+            return formulas
+        lines = None
+        straight = references.straight(reference)
+        if straight is not None and set(straight.data.feature_names) <= set(chosen.data.feature_names):
+            with self.failures.part("straight lines could not be written as formulas"):
+                lines = judging.lines_of(straight, labels.majority_class(self.table))
+        found = judging.judged(formulas, lines, chosen, reference)
+        self.judged = next((one for one in found if one.near), None)
+        if self.judged is None:
+            return []
+        if len(formulas) > 1:
+            return [list(one) for one in self.judged.formulas]
+        return [[one.formulas[0][0] for one in sorted(found, key=lambda one: one is not self.judged)]]
+
     def _reached(self, trained: TrainedClassifier, formulas: Sequence[Sequence[ScoreFormula]]) -> float:
         """The accuracy of the formula on the rows where networks are compared."""
-        formula = self._formula(trained, formulas)
+        formula = judging.formula_of(formulas, trained.data)
         if formula is None:
             return 0.0
         x, y = trained.data.rows(networks.comparison_split(trained.data))
         predicted = trained.head.indices(formula.torch(x))
         return float((predicted == networks.observed_classes(trained.head, y)).double().mean())
-
-    def _formula(self, chosen: TrainedClassifier, formulas: Sequence[Sequence[ScoreFormula]]) -> Formula | None:
-        import sympy
-
-        if not any(formulas) or sum(not one for one in formulas) > (chosen.head.kind == "softmax"):
-            return None
-        data = chosen.data
-        symbols = tuple(sympy.Symbol(name, real=True) for name in data.feature_names)
-        scores = tuple(one[0].score if one else sympy.Integer(0) for one in formulas)
-        if not any(score.free_symbols for score in scores):
-            return None
-        return Formula(scores, symbols, data.feature_names, data.target_names)

@@ -25,8 +25,8 @@ class ClassSelectionRules:
         power: the weight of a candidate is ``exp(-power * loss)`` of its summed losses.
         weight: share below which a candidate does not enter the mean.
         same: fits whose probabilities differ by less on average are one candidate.
-        size: fits in which more coefficients and more rows than this are to be solved for take minutes, and are left
-            out.
+        work: multiplications of a Newton step beyond which a candidate is left out: a second on a slow core, and a fit
+            has a hundred steps.
         rare: probabilities are kept this far from 0, for the logarithm.
     """
 
@@ -34,7 +34,7 @@ class ClassSelectionRules:
     power: float = 0.5
     weight: float = 0.05
     same: float = 1e-4
-    size: int = 1500
+    work: float = 1e9
     rare: float = 1e-12
 
 
@@ -98,6 +98,7 @@ def choose_anova_classes(
     folds: Sequence[Fold],
     *,
     weights: Tensor | None = None,
+    structures: Sequence[AnovaSettings] = STRUCTURES,
     late: Callable[[], bool] = lambda: False,
 ) -> ClassChoice | None:
     """Choose and fit scores for the rows of ``x [N, d]`` and the head's targets ``y [N, S]`` that the folds hold.
@@ -106,6 +107,7 @@ def choose_anova_classes(
         head: as for :func:`fit_anova_classes`.
         folds: training and test rows of each; of several repetitions where rows are few.
         weights: ``[N]``, how often each row counts, up to a factor.
+        structures: which functions are tried, the simplest first.
         late: whether the time is over: then no further candidate is tried, beyond the first.
 
     Returns:
@@ -114,18 +116,22 @@ def choose_anova_classes(
     search = _Selection(x, y, head, folds, weights, late)
     logs = log_columns(x)
     variables: list[tuple[int, ...]] = [(), logs] if logs else [()]
-    for structure in (STRUCTURES[0], STRUCTURES[2]):
+    for structure in [one for one in structures if one in _FIRST] or structures[:1]:
         for columns in variables:
             search.judge(replace(structure, log_columns=columns))
     if not search.tried:
         return None
     chosen = search.best().settings.log_columns
-    for structure in STRUCTURES:
+    for structure in structures:
         search.judge(replace(structure, log_columns=chosen))
     mixed = search.weighed(search.best())
     mixture = ClassMixture(tuple((weight, search.fits[one.settings]) for weight, one in mixed))
     mean = torch.stack([weight * one.logs for weight, one in mixed]).sum(0).log_softmax(-1)
     return ClassChoice(mixture, mixed[0][1], search.rows, mean, search.losses(mean), search.tried, search.fits)
+
+
+# Which variables are best is asked of straight lines and of curves.
+_FIRST = (STRUCTURES[0], STRUCTURES[2])
 
 
 class _Selection:
@@ -150,17 +156,19 @@ class _Selection:
         """Cross-validate a candidate, unless it was, it would take too long, or the time is over."""
         if any(one.settings == settings for one in self.tried) or (self.tried and self.late()):
             return
-        if (self.x.shape[1] == 1 and settings.interactions) or self._size(settings) > RULES.size:
+        if (self.x.shape[1] == 1 and settings.interactions) or self._work(settings) > RULES.work:
             return
         whole = self._fitted(-1, self.all, settings, None)
         if self._known(whole):
             return
-        self.fits[settings] = whole
         logs = []
         for number, (train, test) in enumerate(self.folds):
+            if self.tried and self.late():
+                return
             fit = self._fitted(number, train, settings, whole)
             logs.append(log_probabilities(fit.head, fit.scores(self.x[test])))
         predicted = torch.cat(logs)
+        self.fits[settings] = whole
         self.tried.append(TriedClasses(settings, predicted, self.losses(predicted)))
 
     def _known(self, fit: ClassFit) -> bool:
@@ -183,15 +191,15 @@ class _Selection:
             self.x[rows], self.y[rows], self.head, settings, weights=part, bases=bases, start=start
         )
 
-    def _size(self, settings: AnovaSettings) -> int:
-        """Of the systems that are solved."""
+    def _work(self, settings: AnovaSettings) -> float:
+        """Multiplications of a Newton step."""
         basis = self._bases(-1, self.all, settings)
         size = sum(len(one.roughness) for one in basis)
         if settings.interactions:
             pairs = len(basis) * (len(basis) - 1) // 2
             size += min(pairs, settings.most_pairs) * settings.order**2
-        count = max(1, self.head.n_scores - 1)
-        return min(size * count, len(self.all) * self.head.n_scores)
+        size, rows = size * max(1, self.head.n_scores - 1), len(self.all) * self.head.n_scores
+        return float(min(size, rows) ** 2 * max(size, rows))
 
     def _bases(self, number: int, train: Tensor, settings: AnovaSettings) -> list[ColumnBasis]:
         key = number, settings.log_columns

@@ -12,6 +12,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -34,6 +35,8 @@ class ClassRules:
         first, again: Newton steps with the first strengths, and after each change of them.
         refit: changes of the strengths where they begin with those of a fit to similar rows, at most.
         halvings: of a step at most.
+        still: relative change of the number of constants that the data determine below which the strengths have
+            settled: those that go on changing have no influence.
         converged: expected decrease of the mean loss below which Newton's method ends.
         sufficient: share of the expected decrease that a step must bring.
     """
@@ -44,6 +47,7 @@ class ClassRules:
     again: int = 2
     refit: int = 12
     halvings: int = 20
+    still: float = 0.003
     converged: float = 1e-9
     sufficient: float = 1e-4
 
@@ -64,7 +68,6 @@ class ClassFit:
         intercepts: ``[S]`` of the scores.
         theta: ``[P, S]`` coefficients of the scores.
         strengths: ``[2, 2]``, logarithms of those of the penalties.
-        relevance: ``[d]``, of those of the columns.
         effective: number of constants that the data determine.
         inner: the coefficients as they were fitted, for another fit to begin with.
     """
@@ -77,7 +80,6 @@ class ClassFit:
     intercepts: Tensor
     theta: Tensor
     strengths: Tensor
-    relevance: Tensor
     effective: float
     inner: Tensor = field(repr=False)
 
@@ -261,15 +263,29 @@ def _contrasts(head: Head, y: Tensor) -> tuple[Tensor, float]:
     return q, 0.0
 
 
-def _newton(likelihood: _Likelihood, theta: Tensor, precision: Tensor, steps: int) -> tuple[Tensor, System]:
-    """Coefficients after at most so many steps, and the Hessian before the last."""
-    before = likelihood.loss(theta, precision)
+class PenalisedLoss(Protocol):
+    """A convex loss of coefficients with quadratic penalties of these precisions."""
+
+    def loss(self, theta: Tensor, precision: Tensor) -> float:
+        """The mean loss with the penalties."""
+
+    def linearised(self, theta: Tensor, precision: Tensor) -> tuple[Tensor, System]:
+        """The gradient, in the shape of the coefficients, and the Hessian of the loss."""
+
+
+def newton(problem: PenalisedLoss, theta: Tensor, precision: Tensor, steps: int) -> tuple[Tensor, System]:
+    """Minimise a convex loss by Newton's method, with steps halved until the loss falls.
+
+    Returns:
+        The coefficients after at most so many steps, and the Hessian before the last.
+    """
+    before = problem.loss(theta, precision)
     for _ in range(steps):
-        gradient, system = likelihood.linearised(theta, precision)
+        gradient, system = problem.linearised(theta, precision)
         move = system.solve(gradient.flatten()).reshape(theta.shape)
         expected, length = float((gradient * move).sum()), 1.0
         for _ in range(RULES.halvings):
-            after = likelihood.loss(theta - length * move, precision)
+            after = problem.loss(theta - length * move, precision)
             if after <= before - RULES.sufficient * length * expected:
                 theta, before = theta - length * move, after
                 break
@@ -304,17 +320,14 @@ def _fitted(
     )
     strengths = Strengths(repeated, None if start is None else start.strengths, 1 / (RULES.largest**2 * rows))
     theta = likelihood.start()
-    if start is not None:
-        strengths.relevance = start.relevance
-        strengths.refresh()
     if start is not None and start.pairs == pairs and start.inner.shape == theta.shape:
         theta = start.inner
     begin = EVIDENCE.begin if start is None else 1
-    steps = RULES.first
-    for number in range(EVIDENCE.steps if start is None else RULES.refit):
+    steps, before = RULES.first, math.inf
+    for number in range(EVIDENCE.steps if start is None or settings.relevance else RULES.refit):
         precision = _with_intercepts(strengths.precision, theta)
-        known, relevance = strengths.log, strengths.relevance
-        theta, system = _newton(likelihood, theta, precision, steps)
+        known = strengths.log
+        theta, system = newton(likelihood, theta, precision, steps)
         steps = RULES.again
         variances = system.variances()
         effective = theta.numel() - float((variances * precision.flatten()).sum())
@@ -322,13 +335,15 @@ def _fitted(
         inner = variances.reshape(theta.shape)[:, 1:].flatten()
         moves = settings.relevance and number >= begin
         change = strengths.update(theta[:, 1:].flatten(), inner, 1 / rows, moves)
-        if change < EVIDENCE.change and number > begin:
+        settled = change < EVIDENCE.change or abs(effective - before) < RULES.still * effective
+        if settled and number > begin:
             break
-    theta, _ = _newton(likelihood, theta, precision, RULES.first)
+        before = effective
+    theta, _ = newton(likelihood, theta, precision, RULES.first)
     scores = likelihood.contrasts @ theta
     return ClassFit(
         *(settings, bases, pairs, mean, likelihood.head, likelihood.center + scores[:, 0], scores[:, 1:].T, known),
-        *(relevance, effective, theta),
+        *(effective, theta),
     )
 
 

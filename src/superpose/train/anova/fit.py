@@ -375,9 +375,7 @@ def _solved(
 _MOST_LEVERAGE = 0.99
 
 
-def penalised(
-    bases: tuple[ColumnBasis, ...], pairs: tuple[tuple[int, int], ...], settings: AnovaSettings
-) -> Penalised:
+def penalised(bases: tuple[ColumnBasis, ...], pairs: tuple[tuple[int, int], ...], settings: AnovaSettings) -> Penalised:
     """What is penalised how in a design of these functions."""
     roughness = [basis.roughness for basis in bases]
     columns = [torch.full((len(basis.roughness), 2), i) for i, basis in enumerate(bases)]

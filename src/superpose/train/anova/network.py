@@ -75,7 +75,7 @@ def _add_products(model: KAN, n: int, count: int, owners: Sequence[int]) -> None
     edges = [(s, s) for s in range(count)] + [(count + k, owner) for k, owner in enumerate(owners)]
     for i, o in edges:
         layer.mask[i, o] = True
-    layer.set_symbolic({edge: ("x", (1.0, 0.0, 1.0, 0.0)) for edge in edges})
+    layer.set_symbolic(dict.fromkeys(edges, ("x", (1.0, 0.0, 1.0, 0.0))))
     _freeze(model, n)
 
 

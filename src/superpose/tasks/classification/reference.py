@@ -1,0 +1,275 @@
+"""What every network and formula of a classifier has to come near: scores that are sums of smooth functions.
+
+They are judged by cross-validation, need no luck with starts, and include logistic regression. A network or a formula
+that the rows do not favour over them is not handed out in their place.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from superpose.data import Dataset
+from superpose.data.sampling import evenly
+from superpose.data.splitting import folds
+from superpose.nn.likelihood import Head
+from superpose.nn.model import KAN
+from superpose.tasks.classification.labels import ClassificationDataset
+from superpose.tasks.classification.networks import TrainedClassifier, comparison_split, observed_classes, with_columns
+from superpose.train.anova import ClassChoice, ClassMixture, choose_anova_classes, network_of
+from superpose.train.anova.class_selection import class_shares, log_probabilities
+from superpose.train.history import History
+
+Fold = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True)
+class ReferenceRules:
+    """Constants of the comparison. Round numbers, looked at on the tables of docs/lab/few_rows.md.
+
+    Attributes:
+        rows: that it is fitted to at most; what smooth sums can learn, so many rows say.
+        folds: of the cross-validation.
+        few: with fewer rows the folds are dealt out twice.
+        sure: standard errors of the paired difference by which a network must be better to take its place. It is the
+            best of several on the same rows.
+        free: columns are left out if the losses rise by at most so many standard errors of the difference.
+        trials: of leaving out columns, at most.
+    """
+
+    rows: int = 2000
+    folds: int = 5
+    few: int = 60
+    sure: float = 2.0
+    free: float = 0.5
+    trials: int = 12
+
+
+RULES = ReferenceRules()
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The chosen sums of functions.
+
+    Attributes:
+        table: the columns that they read.
+        data: the same with the targets of the head.
+        choice: what was tried.
+        model: the network that computes them.
+        rows: ``[n]``, those of cross-validation, in ascending order.
+        logs: ``[n, K]``, logarithms of the classes' probabilities at each row, by fits to others.
+        parts: the folds: training and test rows.
+        folds: their number in each round.
+    """
+
+    table: ClassificationDataset
+    data: Dataset
+    choice: ClassChoice
+    model: KAN
+    rows: Tensor
+    logs: Tensor
+    parts: list[Fold]
+    folds: int
+
+    @property
+    def head(self) -> Head:
+        """The likelihood of the scores."""
+        return self.choice.fit.head
+
+    @property
+    def shares(self) -> Tensor:
+        """``[n, K]``: the classes of the rows as probabilities."""
+        return class_shares(self.head, self.data.y[self.rows])
+
+    @property
+    def losses(self) -> Tensor:
+        """``[n]`` negative log-likelihoods."""
+        return -(self.shares * self.logs).sum(1)
+
+    @property
+    def right(self) -> Tensor:
+        """``[n]``: 1 where the most probable class is the observed one, else 0."""
+        return right_rows(self.logs, self.shares)
+
+    @property
+    def reason(self) -> str:
+        """What the scores are, for the history of training."""
+        return f"the best fit of {described(self.choice.fit)}"
+
+    @property
+    def confusion(self) -> Tensor:
+        """``[K, K]``: numbers of rows by their class and by the most probable one."""
+        found = torch.zeros((self.logs.shape[1],) * 2, dtype=torch.long)
+        pair = self.shares.argmax(1), self.logs.argmax(1)
+        return found.index_put_(pair, torch.ones_like(pair[0]), accumulate=True)
+
+    def errors(self, logs: Tensor) -> dict[str, float]:
+        """Share of right rows with its standard error, and the mean loss, of log-probabilities ``[n, K]``."""
+        shares = self.shares
+        right = right_rows(logs, shares)
+        return {
+            "accuracy": float(right.mean()),
+            "standard_error": standard_error(right),
+            "log_loss": -float((shares * logs).sum(1).mean()),
+        }
+
+    def facts(self) -> dict[str, Any]:
+        """The errors, ready for JSON."""
+        return self.errors(self.logs) | {
+            "folds": self.folds,
+            "rows": len(self.rows),
+            "functions": described(self.choice.fit),
+            "constants": round(self.choice.fit.effective, 1),
+        }
+
+    @torch.no_grad()
+    def trained(self, full: Dataset) -> TrainedClassifier:
+        """As a trained network of the data ``full``, with its losses on the rows where networks are compared."""
+        judged = self.data
+        rows = getattr(judged, comparison_split(judged))
+        head, x, y = self.head, judged.x[rows], judged.y[rows]
+        # Rows outside the cross-validation were not fitted either.
+        logs = log_probabilities(head, self.model(x))
+        place = torch.searchsorted(self.rows, rows).clamp(max=len(self.rows) - 1)
+        known = self.rows[place] == rows
+        logs[known] = self.logs[place[known]]
+        losses = -(class_shares(head, y) * logs).sum(1)
+        right = logs.argmax(1) == observed_classes(head, y)
+        return TrainedClassifier(self.model, full, History(reason=self.reason), losses, float(right.double().mean()))
+
+
+def named(what: str, errors: dict[str, Any]) -> dict[str, Any]:
+    """Errors of the network or the formula under the names of ``metrics.json``."""
+    return {
+        f"{what}_accuracy": errors["accuracy"],
+        f"{what}_cross_entropy": errors["log_loss"],
+        f"{what}_standard_error": errors["standard_error"],
+    }
+
+
+def right_rows(logs: Tensor, shares: Tensor) -> Tensor:
+    """``[n]``: 1 where the most probable class is the observed one, else 0; of log-probabilities and shares
+    ``[n, K]``."""
+    return (logs.argmax(1) == shares.argmax(1)).double()
+
+
+def standard_error(values: Tensor) -> float:
+    """Of the mean of ``values [n]``."""
+    return float(values.std()) / math.sqrt(len(values)) if len(values) > 1 else math.inf
+
+
+def described(fit: ClassMixture) -> str:
+    """What the scores consist of, in words."""
+    settings = [one.settings for _, one in fit.parts]
+    what = "straight lines"
+    if any(one.curves for one in settings):
+        what = "curves of single columns"
+    if any(one.interactions for one in settings):
+        what += " and products of two columns' curves"
+    return what + (", some of logarithms of the columns" if fit.settings.log_columns else "")
+
+
+def fit_reference(
+    table: ClassificationDataset, head: Head, seed: int, *, late: Callable[[], bool] = lambda: False
+) -> Reference | None:
+    """The reference of a table for a head; None where there is none.
+
+    Args:
+        table: with the validation rows on which networks are compared.
+        head: of any kind; with a Gaussian head there is no reference.
+        late: whether the time is over.
+    """
+    data = table.scored(head)
+    rows = torch.cat([data.train, data.validation]).sort().values
+    scale = data.x_scale.scale
+    # Squares of numbers beyond are no doubles.
+    if head.kind == "gaussian" or len(rows) < RULES.folds or not bool(((scale > 1e-100) & (scale < 1e100)).all()):
+        return None
+    some = replace(table.data, train=rows[evenly(len(rows), RULES.rows)], validation=rows[:0])
+    rounds = 2 if len(rows) < RULES.few and getattr(data, "order", None) is None else 1
+    parts = [part for number in range(rounds) for part in folds(some, RULES.folds, seed + number)]
+    choice = choose_anova_classes(data.x, data.y, head, parts, weights=getattr(data, "weights", None), late=late)
+    return None if choice is None else _reference(table, data, choice, parts)
+
+
+def _reference(table: ClassificationDataset, data: Dataset, choice: ClassChoice, parts: list[Fold]) -> Reference:
+    places, inverse = torch.unique(choice.rows, return_inverse=True)
+    sums = torch.zeros((len(places), choice.logs.shape[1]), dtype=data.y.dtype).index_add_(0, inverse, choice.logs)
+    logs = (sums / torch.bincount(inverse)[:, None]).log_softmax(-1)
+    model = network_of(choice.fit, data.feature_names, data.target_names)
+    return Reference(table, data, choice, model, places, logs, parts, min(RULES.folds, len(parts)))
+
+
+def straight(reference: Reference) -> Reference | None:
+    """The best straight lines alone; None if none were tried."""
+    lines = [one for one in reference.choice.tried if not one.settings.curves]
+    if not lines:
+        return None
+    choice = reference.choice.single(min(lines, key=lambda one: one.mean_loss))
+    return _reference(reference.table, reference.data, choice, reference.parts)
+
+
+def within(reference: Reference, parameters: int | None) -> Reference | None:
+    """The reference, or its straight lines, whose network has at most so many parameters; None if neither has."""
+    for one in (reference, straight(reference)):
+        if one is not None and (parameters is None or one.model.parameter_count() <= parameters):
+            return one
+    return None
+
+
+def costs_nothing(losses: Tensor, right: Tensor, reference: Reference) -> bool:
+    """Whether losses and right answers of the rows of the reference are no worse than its own, up to chance."""
+    rise, lost = losses - reference.losses, reference.right - right
+    # A single row that is right or wrong says nothing.
+    return float(rise.mean()) <= RULES.free * standard_error(rise) and float(lost.mean()) <= standard_error(lost)
+
+
+def with_fewer_columns(reference: Reference, seed: int, *, late: Callable[[], bool] = lambda: False) -> Reference:
+    """The reference of the fewest columns that cost nothing by cross-validation, the least important left out first."""
+    current = reference
+    count = max(1, len(importance(reference)) // 2)
+    for _ in range(RULES.trials):
+        width = current.data.n_features
+        count = min(count, width - 1)
+        if count < 1 or late():
+            break
+        order = sorted(range(width), key=importance(current).__getitem__)
+        names = [current.data.feature_names[i] for i in sorted(order[count:])]
+        found = fit_reference(with_columns(reference.table, names), reference.head, seed, late=late)
+        if found is not None and costs_nothing(found.losses, found.right, reference):
+            current = found
+        elif count == 1:
+            break
+        else:
+            count //= 2
+    return current
+
+
+def importance(reference: Reference) -> list[float]:
+    """The variance over the rows of what each column adds to the scores, interactions included."""
+    fit = reference.choice.fit
+    found = [0.0] * len(fit.bases)
+    for one in fit.coefficients():
+        for i, main in enumerate(one.mains):
+            found[i] += float(main.square().sum())
+        for (i, j), matrix in one.pairs.items():
+            found[i] += float(matrix.square().sum())
+            found[j] += float(matrix.square().sum())
+    return found
+
+
+def surpasses(network: TrainedClassifier, reference: TrainedClassifier) -> bool:
+    """Whether a network predicts the validation rows better than the reference, by more than chance."""
+    return len(network.data.validation) > 1 and network.worse_than(reference) < -RULES.sure
+
+
+def of_names(reference: Reference, names: Sequence[str], seed: int) -> Reference | None:
+    """The reference of some columns, if leaving out the others costs nothing; None if it does."""
+    found = fit_reference(with_columns(reference.table, names), reference.head, seed)
+    return found if found is not None and costs_nothing(found.losses, found.right, reference) else None
