@@ -211,7 +211,7 @@ def test_the_program_writes_labels_and_a_module_that_names_them(
     (tmp_path / "again.py").write_text(capsys.readouterr().out, encoding="utf-8")
     again = runpy.run_path(str(tmp_path / "again.py"))["label"](a=frame["a"], b=frame["b"])
     assert (again == named).all()
-    assert superpose.load(tmp_path / "o" / "network.safetensors").layer(0).symbolic is None
+    assert superpose.load(tmp_path / "o" / "network.safetensors").head.classes == ("in side", "out")
     written = pandas.read_csv(tmp_path / "p.csv")
     assert (written["where_predicted"] == written["where"]).mean() > 0.9
     assert np.allclose(written["P(where = in side)"] + written["P(where = out)"], 1)

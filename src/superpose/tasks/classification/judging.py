@@ -40,7 +40,8 @@ class JudgingRules:
         node: nats that a node of a formula counts against it, summed over the rows: it was chosen among many by the
             same rows.
         better: standard errors by which it must be better than frequencies alone.
-        largest: prior standard deviation of the logits that a term of a formula adds, as in the reference.
+        largest: prior standard deviation of the logits that a term of a formula adds: larger than in the reference,
+            since a formula has few constants.
         steps: of Newton's method, for constants.
         most: formulas that are judged.
         negligible: terms of straight lines whose logits vary less are left out.
@@ -49,9 +50,9 @@ class JudgingRules:
     near: float = 1.0
     lost: float = 0.1
     accuracy: float = 0.005
-    node: float = 0.5
+    node: float = 0.25
     better: float = 2.0
-    largest: float = 10.0
+    largest: float = 30.0
     steps: int = 20
     most: int = 8
     negligible: float = 0.02
@@ -155,25 +156,33 @@ def _linearised(formula: Formula, x: Tensor, unit: float) -> tuple[Tensor, Tenso
     return torch.stack(columns, -1), x.new_tensor(start)
 
 
-def comes_near(logs: Tensor, others: Tensor, shares: Tensor, nodes: float) -> bool:
-    """Whether log-probabilities of a formula are about as good as those of a network, and better than frequencies.
+def comes_near(logs: Tensor, others: Tensor, shares: Tensor, handicap: float = 0.0) -> bool:
+    """Whether log-probabilities of a formula are about as good as those of a network.
 
     Args:
         logs, others: ``[n, K]``, of the formula and of the network.
         shares: ``[n, K]``, the rows' classes as probabilities.
-        nodes: of the formula; 0 for a form that was not chosen among many.
+        handicap: added to each loss of the formula, since its form was chosen among many.
     """
-    losses = -(shares * logs).sum(1) + RULES.node * nodes / len(shares)
-    own = -(shares * others).sum(1)
-    alone = -(shares * shares.mean(0).clamp(min=_RARE).log()).sum(1)
-    gain, rise = alone - losses, losses - own
-    if not float(gain.mean()) > RULES.better * standard_error(gain):
-        return False
+    losses = handicap - (shares * logs).sum(1)
+    own, alone = -(shares * others).sum(1), _losses_alone(shares)
+    rise = losses - own
     explained = max(float((alone - own).mean()), 0.0)
     if float(rise.mean()) > max(RULES.near * standard_error(rise), RULES.lost * explained):
         return False
     lost = right_rows(others, shares) - right_rows(logs, shares)
     return float(lost.mean()) <= max(RULES.accuracy, standard_error(lost))
+
+
+def says_something(logs: Tensor, shares: Tensor) -> bool:
+    """Whether log-probabilities ``[n, K]`` are better than frequencies alone, by more than chance."""
+    gain = _losses_alone(shares) + (shares * logs).sum(1)
+    return float(gain.mean()) > RULES.better * standard_error(gain)
+
+
+def _losses_alone(shares: Tensor) -> Tensor:
+    """``[n]`` losses of the classes' frequencies."""
+    return -(shares * shares.mean(0).clamp(min=_RARE).log()).sum(1)
 
 
 # Frequencies of classes are kept this far from 0 for their logarithm. A round number.
@@ -204,8 +213,10 @@ def judged(
         if logs is None:
             continue
         size = 0.0 if one is lines else sum(expression_size(expression) for expression in formula.expressions)
-        near = comes_near(logs, reference.logs, reference.shares, size)
-        near = near and (chosen.model is reference.model or _near_network(logs, chosen, reference, size))
+        near = says_something(logs, reference.shares)
+        handicap = RULES.node * size / len(reference.rows)
+        near = near and comes_near(logs, reference.logs, reference.shares, handicap)
+        near = near and (chosen.model is reference.model or _near_network(logs, chosen, reference, handicap))
         made.append(Judged(one, logs, near))
     return made
 
@@ -224,13 +235,13 @@ def _best_logs(formula: Formula, chosen: TrainedClassifier, reference: Reference
 
 
 @torch.no_grad()
-def _near_network(logs: Tensor, chosen: TrainedClassifier, reference: Reference, nodes: float) -> bool:
+def _near_network(logs: Tensor, chosen: TrainedClassifier, reference: Reference, handicap: float) -> bool:
     """Whether a formula is about as good as a trained network on the rows where networks are compared."""
     held_out = torch.isin(reference.rows, chosen.data.validation)
     if int(held_out.sum()) < 2:
         return True
     others = log_probabilities(chosen.head, chosen.model(chosen.data.x[reference.rows[held_out]]))
-    return comes_near(logs[held_out], others, reference.shares[held_out], nodes)
+    return comes_near(logs[held_out], others, reference.shares[held_out], handicap)
 
 
 def formula_of(formulas: FormulaSet, data: Dataset) -> Formula | None:
