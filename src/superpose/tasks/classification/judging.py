@@ -49,9 +49,9 @@ class JudgingRules:
 
     near: float = 1.0
     lost: float = 0.1
-    accuracy: float = 0.005
+    accuracy: float = 0.01
     node: float = 0.25
-    better: float = 2.0
+    better: float = 1.5
     largest: float = 30.0
     steps: int = 20
     most: int = 8
@@ -175,9 +175,10 @@ def comes_near(logs: Tensor, others: Tensor, shares: Tensor, handicap: float = 0
 
 
 def says_something(logs: Tensor, shares: Tensor) -> bool:
-    """Whether log-probabilities ``[n, K]`` are better than frequencies alone, by more than chance."""
+    """Whether log-probabilities ``[n, K]`` are better than frequencies alone, by more than chance, and name two classes
+    at least."""
     gain = _losses_alone(shares) + (shares * logs).sum(1)
-    return float(gain.mean()) > RULES.better * standard_error(gain)
+    return float(gain.mean()) > RULES.better * standard_error(gain) and len(torch.unique(logs.argmax(1))) > 1
 
 
 def _losses_alone(shares: Tensor) -> Tensor:
@@ -213,7 +214,7 @@ def judged(
         if logs is None:
             continue
         size = 0.0 if one is lines else sum(expression_size(expression) for expression in formula.expressions)
-        near = says_something(logs, reference.shares)
+        near = says_something(logs, reference.shares) and not reference.choice.fit.settings.constant
         handicap = RULES.node * size / len(reference.rows)
         near = near and comes_near(logs, reference.logs, reference.shares, handicap)
         near = near and (chosen.model is reference.model or _near_network(logs, chosen, reference, handicap))

@@ -16,6 +16,7 @@ from superpose.data.arrays import column_names, feature_matrix
 from superpose.data.dataset import _dataset
 from superpose.data.held_out_table import read_test
 from superpose.data.reading import read_table
+from superpose.data.splitting import HOLD_OUT
 from superpose.data.tables import NUMBER, Column, Table, table_from_frame
 from superpose.errors import DataError, OptionError
 from superpose.messages import counted, quoted
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 # A column with more different labels holds a quantity or names. A round number.
 MAX_CLASSES = 100
-# Shares of the rows that are held out to compare networks, and for the test at the end.
+# Shares of the rows that are held out to compare networks, and for the test at the end, in tables that are not small.
 VALIDATION, TEST = 0.15, 0.2
 # Labels with a standard deviation below this or above its reciprocal: products of three of them overflow.
 _MIN_UNIT = 1e-100
@@ -135,7 +136,8 @@ def read_classification(
         path: as for :func:`superpose.read_csv`, and so are ``features``.
         target: the column of classes.
         soft: whether the target is a number from 0 to 1, the probability of the class ``1``.
-        options: see :class:`superpose.data.RowOptions`; ``validation`` is 0.15 and ``test`` 0.2 if not given.
+        options: see :class:`superpose.data.RowOptions`; of 300 rows and more ``validation`` is 0.15 and ``test`` 0.2 if
+            not given.
 
     Raises:
         DataError: if a label is missing, all labels are equal, a class has a single row, or there are more than
@@ -160,10 +162,11 @@ def _dataset_of_classes(
     if not isinstance(target, str):
         raise OptionError(f"the target of a classification is the name of one column, not {target!r}")
     options = given.copy()
+    held_out = table.n_rows >= HOLD_OUT.rows
     if options.get("validation") is None:
-        options["validation"] = VALIDATION
+        options["validation"] = VALIDATION if held_out else 0.0
     if options.get("test") is None:
-        options["test"] = TEST
+        options["test"] = TEST if held_out else 0.0
     table.require(target, "the target")
     column = table.columns[table.names.index(target)]
     if soft:

@@ -38,7 +38,8 @@ class ReferenceRules:
         few: with fewer rows the folds are dealt out twice.
         sure: standard errors of the paired difference by which a network must be better to take its place. It is the
             best of several on the same rows.
-        free: columns are left out if the losses rise by at most so many standard errors of the difference.
+        free: columns are left out if the losses and the share of wrong rows rise by at most so many standard errors of
+            the difference: mostly they fall where a column says nothing.
         trials: of leaving out columns, at most.
     """
 
@@ -46,7 +47,7 @@ class ReferenceRules:
     folds: int = 5
     few: int = 60
     sure: float = 2.0
-    free: float = 0.5
+    free: float = 0.1
     trials: int = 12
 
 
@@ -167,7 +168,7 @@ def standard_error(values: Tensor) -> float:
 def described(fit: ClassMixture) -> str:
     """What the scores consist of, in words."""
     settings = [one.settings for _, one in fit.parts]
-    what = "straight lines"
+    what = "the classes' frequencies" if fit.settings.constant else "straight lines"
     if any(one.curves for one in settings):
         what = "curves of single columns"
     if any(one.interactions for one in settings):
@@ -226,8 +227,8 @@ def within(reference: Reference, parameters: int | None) -> Reference | None:
 def costs_nothing(losses: Tensor, right: Tensor, reference: Reference) -> bool:
     """Whether losses and right answers of the rows of the reference are no worse than its own, up to chance."""
     rise, lost = losses - reference.losses, reference.right - right
-    # A single row that is right or wrong says nothing.
-    return float(rise.mean()) <= RULES.free * standard_error(rise) and float(lost.mean()) <= standard_error(lost)
+    free = RULES.free
+    return float(rise.mean()) <= free * standard_error(rise) and float(lost.mean()) <= free * standard_error(lost)
 
 
 def with_fewer_columns(reference: Reference, seed: int, *, late: Callable[[], bool] = lambda: False) -> Reference:

@@ -13,7 +13,8 @@ from superpose.nn.likelihood import Head
 from superpose.train.anova.basis import ColumnBasis
 from superpose.train.anova.classes import ClassFit, ClassMixture, fit_anova_classes
 from superpose.train.anova.fit import AnovaSettings, column_bases
-from superpose.train.anova.selection import STRUCTURES, Fold, degree_of, log_columns
+from superpose.train.anova.selection import CONSTANT, STRUCTURES, Fold, degree_of, log_columns
+from superpose.train.anova.selection import RULES as NUMBERS
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,10 @@ def choose_anova_classes(
     chosen = search.best().settings.log_columns
     for structure in structures:
         search.judge(replace(structure, log_columns=chosen))
-    mixed = search.weighed(search.best())
+    best = search.best()
+    mixed, constant = search.weighed(best), search.cross_validated(CONSTANT)
+    if constant is not None and constant.mean_loss <= best.mean_loss:
+        mixed = [(1.0, constant)]
     mixture = ClassMixture(tuple((weight, search.fits[one.settings]) for weight, one in mixed))
     mean = torch.stack([weight * one.logs for weight, one in mixed]).sum(0).log_softmax(-1)
     return ClassChoice(mixture, mixed[0][1], search.rows, mean, search.losses(mean), search.tried, search.fits)
@@ -153,23 +157,29 @@ class _Selection:
         self.targets = class_shares(head, y[self.rows])
 
     def judge(self, settings: AnovaSettings) -> None:
-        """Cross-validate a candidate, unless it was, it would take too long, or the time is over."""
+        """Add a candidate, unless it was, it would take too long, or the time is over."""
         if any(one.settings == settings for one in self.tried) or (self.tried and self.late()):
             return
         if (self.x.shape[1] == 1 and settings.interactions) or self._work(settings) > RULES.work:
             return
+        found = self.cross_validated(settings)
+        if found is not None:
+            self.tried.append(found)
+
+    def cross_validated(self, settings: AnovaSettings) -> TriedClasses | None:
+        """A candidate with its losses; None if the time ends before, or if it is the same as a simpler one."""
         whole = self._fitted(-1, self.all, settings, None)
         if self._known(whole):
-            return
+            return None
         logs = []
         for number, (train, test) in enumerate(self.folds):
-            if self.tried and self.late():
-                return
+            if self.tried and not settings.constant and self.late():
+                return None
             fit = self._fitted(number, train, settings, whole)
             logs.append(log_probabilities(fit.head, fit.scores(self.x[test])))
-        predicted = torch.cat(logs)
         self.fits[settings] = whole
-        self.tried.append(TriedClasses(settings, predicted, self.losses(predicted)))
+        predicted = torch.cat(logs)
+        return TriedClasses(settings, predicted, self.losses(predicted))
 
     def _known(self, fit: ClassFit) -> bool:
         """Whether a simpler candidate is the same, as where the rows leave nothing of the curves."""
@@ -187,8 +197,9 @@ class _Selection:
     def _fitted(self, number: int, rows: Tensor, settings: AnovaSettings, start: ClassFit | None) -> ClassFit:
         part = None if self.weights is None else self.weights[rows]
         bases = self._bases(number, rows, settings)
+        late = self.late if self.tried else lambda: False
         return fit_anova_classes(
-            self.x[rows], self.y[rows], self.head, settings, weights=part, bases=bases, start=start
+            self.x[rows], self.y[rows], self.head, settings, weights=part, bases=bases, start=start, late=late
         )
 
     def _work(self, settings: AnovaSettings) -> float:
@@ -202,6 +213,9 @@ class _Selection:
         return float(min(size, rows) ** 2 * max(size, rows))
 
     def _bases(self, number: int, train: Tensor, settings: AnovaSettings) -> list[ColumnBasis]:
+        if self.x.shape[1] > NUMBERS.many_columns:
+            # As for numbers.
+            number, train = -1, self.all
         key = number, settings.log_columns
         if key not in self.made:
             self.made[key] = column_bases(self.x[train], replace(settings, curves=True))

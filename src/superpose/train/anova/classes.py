@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -159,6 +159,7 @@ def fit_anova_classes(
     weights: Tensor | None = None,
     bases: Sequence[ColumnBasis] | None = None,
     start: ClassFit | None = None,
+    late: Callable[[], bool] = lambda: False,
 ) -> ClassFit:
     """Fit scores to rows ``x [N, d]`` and the targets ``y [N, S]`` of a head; see :meth:`superpose.nn.Head.targets`.
 
@@ -169,6 +170,7 @@ def fit_anova_classes(
         bases: from :func:`~superpose.train.anova.fit.column_bases` for these rows and settings, where they were made
             already.
         start: a fit with the same settings to similar rows, with whose strengths and coefficients this one begins.
+        late: whether the time is over: then the strengths stay as they are.
 
     >>> x = torch.linspace(-1, 1, 60, dtype=torch.float64)[:, None]
     >>> head = Head("sigmoid", ("out", "in"))
@@ -180,9 +182,9 @@ def fit_anova_classes(
     used = tuple(column_bases(x, settings) if bases is None else bases)
     pairs = list(itertools.combinations(range(len(used)), 2)) if settings.interactions else []
     if len(pairs) > settings.most_pairs:
-        main = _fitted(used, (), x, y, head, settings, weights, start)
+        main = _fitted(used, (), (x, y, weights), head, settings, start, late)
         pairs = telling_pairs(pairs, used, x, main.head.gradient(main.scores(x), y), settings.most_pairs)
-    return _fitted(used, tuple(pairs), x, y, head, settings, weights, start)
+    return _fitted(used, tuple(pairs), (x, y, weights), head, settings, start, late)
 
 
 class _Likelihood:
@@ -300,13 +302,14 @@ def newton(problem: PenalisedLoss, theta: Tensor, precision: Tensor, steps: int)
 def _fitted(
     bases: tuple[ColumnBasis, ...],
     pairs: tuple[tuple[int, int], ...],
-    x: Tensor,
-    y: Tensor,
+    table: tuple[Tensor, Tensor, Tensor | None],
     head: Head,
     settings: AnovaSettings,
-    weights: Tensor | None,
     start: ClassFit | None,
+    late: Callable[[], bool],
 ) -> ClassFit:
+    """A fit to a table of rows, targets and weights."""
+    x, y, weights = table
     rows = len(x)
     values = design(bases, pairs, settings, x)
     mean = values.mean(0)
@@ -336,10 +339,14 @@ def _fitted(
         moves = settings.relevance and number >= begin
         change = strengths.update(theta[:, 1:].flatten(), inner, 1 / rows, moves)
         settled = change < EVIDENCE.change or abs(effective - before) < RULES.still * effective
-        if settled and number > begin:
+        if (settled and number > begin) or late():
             break
         before = effective
-    theta, _ = newton(likelihood, theta, precision, RULES.first)
+    if settings.constant:
+        theta, effective = likelihood.start(), float(likelihood.count)
+        likelihood.rescale(theta, effective)
+    else:
+        theta, _ = newton(likelihood, theta, precision, RULES.first)
     scores = likelihood.contrasts @ theta
     return ClassFit(
         *(settings, bases, pairs, mean, likelihood.head, likelihood.center + scores[:, 0], scores[:, 1:].T, known),
