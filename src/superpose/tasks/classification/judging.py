@@ -20,7 +20,7 @@ from superpose.formulas.from_scores.one_score import ScoreFormula
 from superpose.formulas.from_scores.terms import expression_size
 from superpose.nn.likelihood import Head
 from superpose.tasks.classification.networks import TrainedClassifier
-from superpose.tasks.classification.reference import Reference, right_rows, standard_error
+from superpose.tasks.classification.reference import Reference, losses_alone, right_rows, standard_error
 from superpose.train.anova.class_selection import log_probabilities
 from superpose.train.anova.classes import newton
 from superpose.train.anova.evidence import System
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class JudgingRules:
-    """When a formula comes near. Round numbers, looked at on the tables of docs/lab/few_rows.md.
+    """When a formula comes near. Round numbers, looked at on the tables of docs/lab/classification.md.
 
     Attributes:
         near: standard errors of the paired difference that its losses may be higher by, since it can be read,
@@ -165,7 +165,7 @@ def comes_near(logs: Tensor, others: Tensor, shares: Tensor, handicap: float = 0
         handicap: added to each loss of the formula, since its form was chosen among many.
     """
     losses = handicap - (shares * logs).sum(1)
-    own, alone = -(shares * others).sum(1), _losses_alone(shares)
+    own, alone = -(shares * others).sum(1), losses_alone(shares)
     rise = losses - own
     explained = max(float((alone - own).mean()), 0.0)
     if float(rise.mean()) > max(RULES.near * standard_error(rise), RULES.lost * explained):
@@ -177,17 +177,8 @@ def comes_near(logs: Tensor, others: Tensor, shares: Tensor, handicap: float = 0
 def says_something(logs: Tensor, shares: Tensor) -> bool:
     """Whether log-probabilities ``[n, K]`` are better than frequencies alone, by more than chance, and name two classes
     at least."""
-    gain = _losses_alone(shares) + (shares * logs).sum(1)
+    gain = losses_alone(shares) + (shares * logs).sum(1)
     return float(gain.mean()) > RULES.better * standard_error(gain) and len(torch.unique(logs.argmax(1))) > 1
-
-
-def _losses_alone(shares: Tensor) -> Tensor:
-    """``[n]`` losses of the classes' frequencies."""
-    return -(shares * shares.mean(0).clamp(min=_RARE).log()).sum(1)
-
-
-# Frequencies of classes are kept this far from 0 for their logarithm. A round number.
-_RARE = 1e-12
 
 
 def judged(

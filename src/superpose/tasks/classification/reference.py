@@ -30,7 +30,7 @@ Fold = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True)
 class ReferenceRules:
-    """Constants of the comparison. Round numbers, looked at on the tables of docs/lab/few_rows.md.
+    """Constants of the comparison. Round numbers, looked at on the tables of docs/lab/classification.md.
 
     Attributes:
         rows: that it is fitted to at most; what smooth sums can learn, so many rows say.
@@ -38,8 +38,10 @@ class ReferenceRules:
         few: with fewer rows the folds are dealt out twice.
         sure: standard errors of the paired difference by which a network must be better to take its place. It is the
             best of several on the same rows.
-        free: columns are left out if the losses and the share of wrong rows rise by at most so many standard errors of
-            the difference: mostly they fall where a column says nothing.
+        nats: columns are left out if the summed losses rise by at most so much, which is chance where a column says
+            nothing,
+        explained: and by at most this share of what the classes' frequencies lose more than all columns,
+        points: and if the share of right rows falls by at most so much.
         trials: of leaving out columns, at most.
     """
 
@@ -47,7 +49,9 @@ class ReferenceRules:
     folds: int = 5
     few: int = 60
     sure: float = 2.0
-    free: float = 0.1
+    nats: float = 2.0
+    explained: float = 0.05
+    points: float = 0.002
     trials: int = 12
 
 
@@ -160,6 +164,15 @@ def right_rows(logs: Tensor, shares: Tensor) -> Tensor:
     return (logs.argmax(1) == shares.argmax(1)).double()
 
 
+def losses_alone(shares: Tensor) -> Tensor:
+    """``[n]`` losses of the classes' frequencies, of shares ``[n, K]``."""
+    return -(shares * shares.mean(0).clamp(min=_RARE).log()).sum(1)
+
+
+# Frequencies of classes are kept this far from 0 for their logarithm. A round number.
+_RARE = 1e-12
+
+
 def standard_error(values: Tensor) -> float:
     """Of the mean of ``values [n]``."""
     return float(values.std()) / math.sqrt(len(values)) if len(values) > 1 else math.inf
@@ -224,11 +237,12 @@ def within(reference: Reference, parameters: int | None) -> Reference | None:
     return None
 
 
-def costs_nothing(losses: Tensor, right: Tensor, reference: Reference) -> bool:
-    """Whether losses and right answers of the rows of the reference are no worse than its own, up to chance."""
-    rise, lost = losses - reference.losses, reference.right - right
-    free = RULES.free
-    return float(rise.mean()) <= free * standard_error(rise) and float(lost.mean()) <= free * standard_error(lost)
+def costs_nothing(fewer: Reference, reference: Reference) -> bool:
+    """Whether fewer columns predict as well as all by cross-validation."""
+    rise, lost = fewer.losses - reference.losses, reference.right - fewer.right
+    explained = float((losses_alone(reference.shares) - reference.losses).sum())
+    most = min(RULES.nats, RULES.explained * max(explained, 0.0))
+    return float(rise.sum()) <= most and float(lost.mean()) <= RULES.points
 
 
 def with_fewer_columns(reference: Reference, seed: int, *, late: Callable[[], bool] = lambda: False) -> Reference:
@@ -243,7 +257,7 @@ def with_fewer_columns(reference: Reference, seed: int, *, late: Callable[[], bo
         order = sorted(range(width), key=importance(current).__getitem__)
         names = [current.data.feature_names[i] for i in sorted(order[count:])]
         found = fit_reference(with_columns(reference.table, names), reference.head, seed, late=late)
-        if found is not None and costs_nothing(found.losses, found.right, reference):
+        if found is not None and costs_nothing(found, reference):
             current = found
         elif count == 1:
             break
@@ -273,4 +287,4 @@ def surpasses(network: TrainedClassifier, reference: TrainedClassifier) -> bool:
 def of_names(reference: Reference, names: Sequence[str], seed: int) -> Reference | None:
     """The reference of some columns, if leaving out the others costs nothing; None if it does."""
     found = fit_reference(with_columns(reference.table, names), reference.head, seed)
-    return found if found is not None and costs_nothing(found.losses, found.right, reference) else None
+    return found if found is not None and costs_nothing(found, reference) else None

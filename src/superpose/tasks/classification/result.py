@@ -61,19 +61,23 @@ class Classification(TaskResult):
         kept = pareto_front(listed, size=lambda one: one[0].complexity, error=lambda one: one[1], keep=listed[0])
         return [formula for formula, _ in kept]
 
-    def accuracy(self, split: Split = "test", *, of: Literal["network", "formula"] = "network") -> float:
+    def accuracy(self, split: Split | None = None, *, of: Literal["network", "formula"] = "network") -> float:
         """Share of the rows of a split whose class is predicted correctly; NaN for an empty split.
+
+        Args:
+            split: the test rows if left out, or all where there are none. These were fitted; the metrics have the
+                accuracy in cross-validation.
 
         Raises:
             OptionError: for ``of="formula"`` without a formula.
         """
-        x, y = self.data.rows(split)
+        x, y = self.data.rows(split or self.data.evaluation_split)
         scores = self.scores(x, of)
         return float((self.head.indices(scores) == networks.observed_classes(self.head, y)).double().mean())
 
-    def cross_entropy(self, split: Split = "test", *, of: Literal["network", "formula"] = "network") -> float:
-        """Mean negative log-likelihood of the classes of a split, in nats for each row."""
-        x, y = self.data.rows(split)
+    def cross_entropy(self, split: Split | None = None, *, of: Literal["network", "formula"] = "network") -> float:
+        """Mean negative log-likelihood of the classes of a split, as for :meth:`accuracy`, in nats for each row."""
+        x, y = self.data.rows(split or self.data.evaluation_split)
         return float(self.head(self.scores(x, of), y))
 
     def describe(self) -> str:
