@@ -14,7 +14,6 @@ from superpose.train.anova.basis import ColumnBasis
 from superpose.train.anova.classes import ClassFit, ClassMixture, fit_anova_classes
 from superpose.train.anova.fit import AnovaSettings, column_bases
 from superpose.train.anova.selection import CONSTANT, STRUCTURES, Fold, degree_of, log_columns
-from superpose.train.anova.selection import RULES as NUMBERS
 
 
 @dataclass(frozen=True)
@@ -99,7 +98,7 @@ def choose_anova_classes(
     folds: Sequence[Fold],
     *,
     weights: Tensor | None = None,
-    structures: Sequence[AnovaSettings] = STRUCTURES,
+    structures: Sequence[AnovaSettings] = STRUCTURES[:-1],
     late: Callable[[], bool] = lambda: False,
 ) -> ClassChoice | None:
     """Choose and fit scores for the rows of ``x [N, d]`` and the head's targets ``y [N, S]`` that the folds hold.
@@ -213,9 +212,6 @@ class _Selection:
         return float(min(size, rows) ** 2 * max(size, rows))
 
     def _bases(self, number: int, train: Tensor, settings: AnovaSettings) -> list[ColumnBasis]:
-        if self.x.shape[1] > NUMBERS.many_columns:
-            # As for numbers.
-            number, train = -1, self.all
         key = number, settings.log_columns
         if key not in self.made:
             self.made[key] = column_bases(self.x[train], replace(settings, curves=True))

@@ -155,7 +155,7 @@ _LITTLE = 0.18
 # Where nothing can be learnt, no candidate may be worse.
 CONSTANT = AnovaSettings(constant=True, curves=False)
 
-# From simple to complex, but for the constant.
+# From simple to complex, but for the constant, which is last.
 STRUCTURES = (
     AnovaSettings(curves=False),
     AnovaSettings(curves=False, relevance=True),
