@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from superpose.choices import HEADS
 from superpose.cli import parsing
-from superpose.cli.job import LATER, Job, Listener, limits
+from superpose.cli.job import LATER, MAX_FOLDS, Job, Listener, limits
 from superpose.cli.time_plan import TimePlan
 from superpose.errors import OptionError
 
@@ -26,7 +26,7 @@ class ClassificationJob(Job):
         """What was typed as the options of a classifier."""
         made = {name: value for name, value in options.items() if name not in ("optimizer", *LATER)}
         if options["cv"] is not None:
-            raise OptionError("--cv is for numbers; classes are judged on rows that are held out, so leave it out")
+            made["cv"] = parsing.whole("--cv", options["cv"], 2, MAX_FOLDS)
         if options["optimizer"] != "lm":
             raise OptionError("--optimizer is for numbers; a classifier is trained by Fisher scoring, so leave it out")
         if {"functions", "linear", "combine"} & options.keys():
@@ -62,22 +62,44 @@ class ClassificationJob(Job):
         """The boundaries, and how often the formula and the network are right."""
         from superpose.tasks.result import evaluation_rows
 
-        rows = f"on {evaluation_rows(result.data)}"
-        if not len(result.data.test) and "cross_validation" in summary:
-            rows = f"in cross-validation of {summary['cross_validation']['folds']} folds"
-        parts = [f"network {summary['network_accuracy']:.2%} (cross-entropy {summary['network_cross_entropy']:.3g})"]
+        rows, judged = f"on {evaluation_rows(result.data)}", summary.get("cross_validation")
+        crossed = f"in cross-validation of {judged['folds']} folds" if judged else ""
+        if judged and not len(result.data.test):
+            rows = crossed
+        # A network that was trained on four fifths of the rows is judged on the others only.
+        fold = " on a fifth of the rows" if rows == crossed and "network_standard_error" not in summary else ""
+        parts = [f"network {_right(summary, 'network')}{fold}"]
         if result.formula is not None:
             for boundary in summary["boundaries"]:
                 yield f"{boundary['between'][0]} | {boundary['between'][1]}: {boundary['equation']}"
-            entropy = f"cross-entropy {summary['formula_cross_entropy']:.3g}"
-            parts.insert(0, f"formula {summary['formula_accuracy']:.2%} ({entropy})")
+            parts.insert(0, f"formula {_right(summary, 'formula')}")
         usual = f"always saying {summary['majority_class']} {summary['majority_accuracy']:.2%}"
         yield f"right {rows}: {', '.join(parts)}, {usual}"
+        if judged and self.options.get("cv") and rows != crossed:
+            smooth = {f"smooth_{name}": value for name, value in judged.items()}
+            smooth["smooth_cross_entropy"] = judged["log_loss"]
+            smooth["smooth_cross_entropy_standard_error"] = judged["log_loss_standard_error"]
+            yield f"right {crossed}: {judged['functions']} {_right(smooth, 'smooth')}"
         if len(summary["features_used"]) < len(summary["features"]):
             yield (
                 f"columns used: {', '.join(summary['features_used'])}; a network of all columns is right on "
                 f"{summary['all_columns_accuracy']:.2%}"
             )
+
+
+def _right(summary: Mapping[str, Any], what: str) -> str:
+    """Accuracy and cross-entropy in words, each with its standard error where there is one.
+
+    >>> _right({"network_accuracy": 0.97, "network_standard_error": 0.012, "network_cross_entropy": 0.1}, "network")
+    '97.00% ± 1.20% (cross-entropy 0.1)'
+    """
+
+    def spread(name: str, form: str) -> str:
+        value = summary.get(f"{what}_{name}standard_error")
+        return "" if value is None else f" ± {value:{form}}"
+
+    accuracy = f"{summary[f'{what}_accuracy']:.2%}{spread('', '.2%')}"
+    return f"{accuracy} (cross-entropy {summary[f'{what}_cross_entropy']:.3g}{spread('cross_entropy_', '.2g')})"
 
 
 def _holds_shares(table: str, target: str) -> bool:

@@ -28,6 +28,8 @@ _GO_ON = "the same command with --resume goes on where it was"
 
 # Options that are text or None until the task checks them.
 LATER = ("parameters", "time_limit", "cv")
+# More than the rows of any table leave one row out at a time.
+MAX_FOLDS = 10**9
 # A generous limit that keeps a slip of the finger from asking for all of the memory.
 _MAX_PARAMETERS = 10**9
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from superpose.cli import console, parsing
-from superpose.cli.job import LATER, Job, Listener, limits
+from superpose.cli.job import LATER, MAX_FOLDS, Job, Listener, limits
 from superpose.cli.time_plan import TimePlan
 from superpose.errors import OptionError
 
@@ -14,10 +14,6 @@ if TYPE_CHECKING:
     from superpose.checkpoint import Checkpoint
     from superpose.formulas.expressions.formula import Formula
     from superpose.tasks.regression import Result
-
-
-# More than the rows of any table leave one row out at a time.
-_MAX_FOLDS = 10**9
 
 
 class RegressionJob(Job):
@@ -36,7 +32,7 @@ class RegressionJob(Job):
                 "--optimizer"
             )
         if options["cv"] is not None:
-            made["cv"] = parsing.whole("--cv", options["cv"], 2, _MAX_FOLDS)
+            made["cv"] = parsing.whole("--cv", options["cv"], 2, MAX_FOLDS)
         return made | limits(options)
 
     def learn(

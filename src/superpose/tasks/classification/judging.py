@@ -181,6 +181,22 @@ def says_something(logs: Tensor, shares: Tensor) -> bool:
     return float(gain.mean()) > RULES.better * standard_error(gain) and len(torch.unique(logs.argmax(1))) > 1
 
 
+def recommended(
+    found: FormulaSet, lines: FormulaSet | None, chosen: TrainedClassifier, reference: Reference
+) -> tuple[Judged | None, list[list[ScoreFormula]]]:
+    """The formulas that come near with the shortest description, and the formulas of each score, these first.
+
+    None, and no formulas, if none come near; the arguments are those of :func:`judged`.
+    """
+    made = judged(found, lines, chosen, reference)
+    best = next((one for one in made if one.near), None)
+    if best is None:
+        return None, []
+    if len(found) > 1:
+        return best, [list(one) for one in best.formulas]
+    return best, [[one.formulas[0][0] for one in sorted(made, key=lambda one: one is not best)]]
+
+
 def judged(
     found: FormulaSet, lines: FormulaSet | None, chosen: TrainedClassifier, reference: Reference
 ) -> list[Judged]:

@@ -35,6 +35,8 @@ class ClassifyOptions:
             hidden nodes if that is larger.
         reduce: whether unimportant columns are left out; in tables of more than 12 those that show no influence before
             the search, see :func:`superpose.data.screen`.
+        cv: folds of the cross-validation that estimates errors, at least 2; as many as rows leave one out at a time.
+            If None, 5, dealt out twice where there are fewer than 60 rows.
     """
 
     head: str = "auto"
@@ -46,6 +48,13 @@ class ClassifyOptions:
     formula: bool = True
     parameters: int | None = None
     reduce: bool = True
+    cv: int | None = None
+
+    @property
+    def free(self) -> bool:
+        """Whether the form of the network is free, so that sums of smooth functions may take its place."""
+        given = self.shape != "auto" or self.grid_size is not None or self.degree != ClassifyOptions.degree
+        return not given and self.head != "gaussian"
 
     def checked(self, table: ClassificationDataset) -> ClassifyOptions:
         """These options if they make sense with the data; raises :class:`OptionError` otherwise."""
@@ -58,6 +67,12 @@ class ClassifyOptions:
             check_whole(name, getattr(self, name), optional=True)
         check_whole("degree", self.degree, least=0, most=5)
         check_seed(self.seed)
+        check_whole("cv", self.cv, least=2, optional=True)
+        if self.cv is not None and not self.free:
+            raise OptionError(
+                "the cross-validation is one of sums of smooth functions, which have no shape, grid and degree of "
+                "their own and no Gaussian head; leave out cv, or these options"
+            )
         check_positive("time_limit", self.time_limit, unit="seconds")
         heads = [self.made(table, kind) for kind in self.kinds(table)]
         if self.shape != "auto" and self.shape[-1] not in [head.n_scores for head in heads]:

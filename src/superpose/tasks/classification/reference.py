@@ -36,8 +36,10 @@ class ReferenceRules:
         rows: that it is fitted to at most; what smooth sums can learn, so many rows say.
         folds: of the cross-validation.
         few: with fewer rows the folds are dealt out twice.
-        sure: standard errors of the paired difference by which a network must be better to take its place. It is the
-            best of several on the same rows.
+        sure: standard errors of the paired difference by which a network must be better to take its place,
+        gained: and nats by which its losses must be lower in sum: it is the best of some twenty on the same rows (one
+            of twenty is 2.8 standard errors better by chance, and log 20 = 3), and without an error on few rows the
+            standard error says little.
         nats: columns are left out if the summed losses rise by at most so much, which is chance where a column says
             nothing,
         explained: and by at most this share of what the classes' frequencies lose more than all columns,
@@ -48,7 +50,8 @@ class ReferenceRules:
     rows: int = 2000
     folds: int = 5
     few: int = 60
-    sure: float = 2.0
+    sure: float = 3.0
+    gained: float = 3.0
     nats: float = 2.0
     explained: float = 0.05
     points: float = 0.002
@@ -56,6 +59,25 @@ class ReferenceRules:
 
 
 RULES = ReferenceRules()
+
+
+@dataclass(frozen=True)
+class Folding:
+    """How rows are dealt out.
+
+    Attributes:
+        count: of the folds that were asked for; None for those of the rules.
+        seed: of the order of rows.
+    """
+
+    count: int | None = None
+    seed: int = 0
+
+    def parts(self, data: Dataset) -> list[Fold]:
+        """Training and test rows of the folds of a data set, twice where rows are few and no number was asked for."""
+        twice = self.count is None and len(data.train) < RULES.few and data.order is None
+        count = self.count or RULES.folds
+        return [part for number in range(1 + twice) for part in folds(data, count, self.seed + number)]
 
 
 @dataclass(frozen=True)
@@ -69,8 +91,8 @@ class Reference:
         model: the network that computes them.
         rows: ``[n]``, those of cross-validation, in ascending order.
         logs: ``[n, K]``, logarithms of the classes' probabilities at each row, by fits to others.
+        folding: how the folds were made.
         parts: the folds: training and test rows.
-        folds: their number in each round.
     """
 
     table: ClassificationDataset
@@ -79,8 +101,8 @@ class Reference:
     model: KAN
     rows: Tensor
     logs: Tensor
+    folding: Folding
     parts: list[Fold]
-    folds: int
 
     @property
     def head(self) -> Head:
@@ -115,19 +137,20 @@ class Reference:
         return found.index_put_(pair, torch.ones_like(pair[0]), accumulate=True)
 
     def errors(self, logs: Tensor) -> dict[str, float]:
-        """Share of right rows with its standard error, and the mean loss, of log-probabilities ``[n, K]``."""
+        """Share of right rows and mean loss of log-probabilities ``[n, K]``, each with its standard error."""
         shares = self.shares
-        right = right_rows(logs, shares)
+        right, losses = right_rows(logs, shares), -(shares * logs).sum(1)
         return {
             "accuracy": float(right.mean()),
             "standard_error": standard_error(right),
-            "log_loss": -float((shares * logs).sum(1).mean()),
+            "log_loss": float(losses.mean()),
+            "log_loss_standard_error": standard_error(losses),
         }
 
     def facts(self) -> dict[str, Any]:
         """The errors, ready for JSON."""
         return self.errors(self.logs) | {
-            "folds": self.folds,
+            "folds": len(self.parts) * len(self.rows) // len(self.choice.rows),
             "rows": len(self.rows),
             "functions": described(self.choice.fit),
             "constants": round(self.choice.fit.effective, 1),
@@ -149,12 +172,39 @@ class Reference:
         return TrainedClassifier(self.model, full, History(reason=self.reason), losses, float(right.double().mean()))
 
 
-def named(what: str, errors: dict[str, Any]) -> dict[str, Any]:
+def measured(
+    reference: Reference, chosen: TrainedClassifier, formula: Tensor | None, full: float | None
+) -> dict[str, Any]:
+    """Errors of the reference on rows that it was not fitted to; where no rows are held out for the test, also those of
+    the network and the formula.
+
+    Args:
+        chosen: the network.
+        formula: ``[n, K]`` log-probabilities by a formula whose constants were fitted to other rows; None without one.
+        full: the accuracy of all columns, if known.
+    """
+    facts: dict[str, Any] = {"cross_validation": reference.facts()}
+    if len(chosen.data.test):
+        return facts
+    if reference.model is chosen.model:
+        facts |= _named("network", reference.facts())
+        facts["confusion"] = reference.confusion.tolist()
+    else:
+        facts |= {"network_accuracy": chosen.accuracy, "network_cross_entropy": chosen.loss}
+    if formula is not None:
+        facts |= _named("formula", reference.errors(formula))
+    if full is not None:
+        facts["all_columns_accuracy"] = full
+    return facts
+
+
+def _named(what: str, errors: dict[str, Any]) -> dict[str, Any]:
     """Errors of the network or the formula under the names of ``metrics.json``."""
     return {
         f"{what}_accuracy": errors["accuracy"],
         f"{what}_cross_entropy": errors["log_loss"],
         f"{what}_standard_error": errors["standard_error"],
+        f"{what}_cross_entropy_standard_error": errors["log_loss_standard_error"],
     }
 
 
@@ -190,7 +240,7 @@ def described(fit: ClassMixture) -> str:
 
 
 def fit_reference(
-    table: ClassificationDataset, head: Head, seed: int, *, late: Callable[[], bool] = lambda: False
+    table: ClassificationDataset, head: Head, folding: Folding, *, late: Callable[[], bool] = lambda: False
 ) -> Reference | None:
     """The reference of a table for a head; None where there is none.
 
@@ -205,19 +255,19 @@ def fit_reference(
     # Squares of numbers beyond are no doubles.
     if head.kind == "gaussian" or len(rows) < RULES.folds or not bool(((scale > 1e-100) & (scale < 1e100)).all()):
         return None
-    some = replace(table.data, train=rows[evenly(len(rows), RULES.rows)], validation=rows[:0])
-    rounds = 2 if len(rows) < RULES.few and getattr(data, "order", None) is None else 1
-    parts = [part for number in range(rounds) for part in folds(some, RULES.folds, seed + number)]
-    choice = choose_anova_classes(data.x, data.y, head, parts, weights=getattr(data, "weights", None), late=late)
-    return None if choice is None else _reference(table, data, choice, parts)
+    parts = folding.parts(replace(table.data, train=rows[evenly(len(rows), RULES.rows)], validation=rows[:0]))
+    choice = choose_anova_classes(data.x, data.y, head, parts, weights=data.weights, late=late)
+    return None if choice is None else _reference(table, data, choice, folding, parts)
 
 
-def _reference(table: ClassificationDataset, data: Dataset, choice: ClassChoice, parts: list[Fold]) -> Reference:
+def _reference(
+    table: ClassificationDataset, data: Dataset, choice: ClassChoice, folding: Folding, parts: list[Fold]
+) -> Reference:
     places, inverse = torch.unique(choice.rows, return_inverse=True)
     sums = torch.zeros((len(places), choice.logs.shape[1]), dtype=data.y.dtype).index_add_(0, inverse, choice.logs)
     logs = (sums / torch.bincount(inverse)[:, None]).log_softmax(-1)
     model = network_of(choice.fit, data.feature_names, data.target_names)
-    return Reference(table, data, choice, model, places, logs, parts, min(RULES.folds, len(parts)))
+    return Reference(table, data, choice, model, places, logs, folding, parts)
 
 
 def straight(reference: Reference) -> Reference | None:
@@ -226,7 +276,7 @@ def straight(reference: Reference) -> Reference | None:
     if not lines:
         return None
     choice = reference.choice.single(min(lines, key=lambda one: one.mean_loss))
-    return _reference(reference.table, reference.data, choice, reference.parts)
+    return _reference(reference.table, reference.data, choice, reference.folding, reference.parts)
 
 
 def within(reference: Reference, parameters: int | None) -> Reference | None:
@@ -245,7 +295,7 @@ def costs_nothing(fewer: Reference, reference: Reference) -> bool:
     return float(rise.sum()) <= most and float(lost.mean()) <= RULES.points
 
 
-def with_fewer_columns(reference: Reference, seed: int, *, late: Callable[[], bool] = lambda: False) -> Reference:
+def with_fewer_columns(reference: Reference, *, late: Callable[[], bool] = lambda: False) -> Reference:
     """The reference of the fewest columns that cost nothing by cross-validation, the least important left out first."""
     current = reference
     count = max(1, len(importance(reference)) // 2)
@@ -256,7 +306,7 @@ def with_fewer_columns(reference: Reference, seed: int, *, late: Callable[[], bo
             break
         order = sorted(range(width), key=importance(current).__getitem__)
         names = [current.data.feature_names[i] for i in sorted(order[count:])]
-        found = fit_reference(with_columns(reference.table, names), reference.head, seed, late=late)
+        found = fit_reference(with_columns(reference.table, names), reference.head, reference.folding, late=late)
         if found is not None and costs_nothing(found, reference):
             current = found
         elif count == 1:
@@ -281,10 +331,11 @@ def importance(reference: Reference) -> list[float]:
 
 def surpasses(network: TrainedClassifier, reference: TrainedClassifier) -> bool:
     """Whether a network predicts the validation rows better than the reference, by more than chance."""
-    return len(network.data.validation) > 1 and network.worse_than(reference) < -RULES.sure
+    gained = float((reference.losses - network.losses).sum())
+    return gained > RULES.gained and network.worse_than(reference) < -RULES.sure
 
 
-def of_names(reference: Reference, names: Sequence[str], seed: int) -> Reference | None:
+def of_names(reference: Reference, names: Sequence[str]) -> Reference | None:
     """The reference of some columns, if leaving out the others costs nothing; None if it does."""
-    found = fit_reference(with_columns(reference.table, names), reference.head, seed)
+    found = fit_reference(with_columns(reference.table, names), reference.head, reference.folding)
     return found if found is not None and costs_nothing(found, reference) else None

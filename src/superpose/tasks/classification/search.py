@@ -217,7 +217,10 @@ class ClassificationSearch:
             seconds = self.deadline.elapsed()
             seed = self.options.seed
             result.metrics |= metrics(result, found, self.whole, seed=seed, stop=stop, reason=reason, seconds=seconds)
-            result.metrics |= self._cross_validation(chosen, formula)
+            reference = self.references.get(chosen.head.kind)
+            if reference is not None:
+                logs = None if formula is None or self.judged is None else self.judged.logs
+                result.metrics |= references.measured(reference, chosen, logs, self.full)
             result.metrics["screening"] = self.screening.facts()
             result.metrics["warnings"] = list(self.failures.sentences)
             return result
@@ -225,26 +228,6 @@ class ClassificationSearch:
         with self.failures.part("the formula could not be measured", f"it is left out, and {kept}"):
             return measured(symbolic, formula, formulas)
         return measured(None, None, [])
-
-    def _cross_validation(self, chosen: TrainedClassifier, formula: Formula | None) -> dict[str, object]:
-        """Errors of the reference on rows that it was not fitted to; where no rows are held out for the test, also
-        those of the network and the formula."""
-        reference = self.references.get(chosen.head.kind)
-        if reference is None:
-            return {}
-        facts: dict[str, object] = {"cross_validation": reference.facts()}
-        if len(chosen.data.test):
-            return facts
-        if reference.model is chosen.model:
-            facts |= references.named("network", reference.facts())
-            facts["confusion"] = reference.confusion.tolist()
-        else:
-            facts |= {"network_accuracy": chosen.accuracy, "network_cross_entropy": chosen.loss}
-        if formula is not None and self.judged is not None:
-            facts |= references.named("formula", reference.errors(self.judged.logs))
-        if self.full is not None:
-            facts["all_columns_accuracy"] = self.full
-        return facts
 
     def _screening(self) -> Screening:
         """Which columns of a wide table are used."""
@@ -297,9 +280,10 @@ class ClassificationSearch:
         """The smooth sums that everything with this head is compared with; None if the network's form is given."""
         options, late = self.options, self.settings(head, _SCHEDULE.reference).deadline.passed
         found = None
-        if options.shape == "auto" and options.grid_size is None and options.degree == ClassifyOptions.degree:
+        if options.free:
             with self.failures.part("no smooth sums could be fitted to compare with"):
-                found = references.fit_reference(self.sample, head, options.seed, late=late)
+                folding = references.Folding(options.cv, options.seed)
+                found = references.fit_reference(self.sample, head, folding, late=late)
                 if found is not None:
                     found = references.within(found, options.parameters)
         if found is not None:
@@ -327,7 +311,7 @@ class ClassificationSearch:
         reference = self._its_reference(best)
         if reference is not None:
             late = self.settings(best.head, _SCHEDULE.columns).deadline.passed
-            fewer = references.with_fewer_columns(reference, self.options.seed, late=late)
+            fewer = references.with_fewer_columns(reference, late=late)
             if fewer is reference:
                 return self.sample, best
             self.references[best.head.kind] = fewer
@@ -411,7 +395,7 @@ class ClassificationSearch:
         keep = [name for name in self.table.data.feature_names if name in used]
         reference = self._its_reference(chosen)
         if reference is not None:
-            fewer = references.of_names(reference, keep, self.options.seed)
+            fewer = references.of_names(reference, keep)
             if fewer is None:
                 return chosen
             self.references[chosen.head.kind] = fewer
@@ -434,13 +418,8 @@ class ClassificationSearch:
         if straight is not None and set(straight.data.feature_names) <= set(chosen.data.feature_names):
             with self.failures.part("straight lines could not be written as formulas"):
                 lines = judging.lines_of(straight, labels.majority_class(self.table))
-        found = judging.judged(formulas, lines, chosen, reference)
-        self.judged = next((one for one in found if one.near), None)
-        if self.judged is None:
-            return []
-        if len(formulas) > 1:
-            return [list(one) for one in self.judged.formulas]
-        return [[one.formulas[0][0] for one in sorted(found, key=lambda one: one is not self.judged)]]
+        self.judged, kept = judging.recommended(formulas, lines, chosen, reference)
+        return kept
 
     def _reached(self, trained: TrainedClassifier, formulas: Sequence[Sequence[ScoreFormula]]) -> float:
         """The accuracy of the formula on the rows where networks are compared."""

@@ -48,7 +48,7 @@ class TriedClasses:
     Attributes:
         settings: what was fitted.
         logs: ``[M, K]``, logarithms of the classes' probabilities at the rows that were predicted.
-        losses: ``[M]``, the rows' negative log-likelihoods.
+        losses: ``[M]``, the rows' negative log-likelihoods, times their weights of mean 1.
     """
 
     settings: AnovaSettings
@@ -72,7 +72,7 @@ class ClassChoice:
         chosen: the best single candidate.
         rows: ``[M]``, the rows that cross-validation predicted, several times where folds were repeated.
         logs: ``[M, K]``, logarithms of the classes' probabilities there, by ``fit``.
-        losses: ``[M]``, the rows' negative log-likelihoods.
+        losses: ``[M]``, the rows' negative log-likelihoods, times their weights of mean 1.
         tried: all candidates.
         fits: of all candidates, to all rows.
     """
@@ -111,7 +111,8 @@ def choose_anova_classes(
         late: whether the time is over: then no further candidate is tried, beyond the first.
 
     Returns:
-        None if there are so many columns and classes that even straight lines would take minutes.
+        None if there are so many columns and classes that even straight lines would take minutes, or so many folds that
+        the time was over before one candidate was judged.
     """
     search = _Selection(x, y, head, folds, weights, late)
     logs = log_columns(x)
@@ -132,6 +133,9 @@ def choose_anova_classes(
     mean = torch.stack([weight * one.logs for weight, one in mixed]).sum(0).log_softmax(-1)
     return ClassChoice(mixture, mixed[0][1], search.rows, mean, search.losses(mean), search.tried, search.fits)
 
+
+# More folds than the usual ones, dealt out twice; then not even the first candidate is finished if the time is over.
+_MANY = 10
 
 # Which variables are best is asked of straight lines and of curves.
 _FIRST = (STRUCTURES[0], STRUCTURES[2])
@@ -172,7 +176,7 @@ class _Selection:
             return None
         logs = []
         for number, (train, test) in enumerate(self.folds):
-            if self.tried and not settings.constant and self.late():
+            if (self.tried or len(self.folds) > _MANY) and not settings.constant and self.late():
                 return None
             fit = self._fitted(number, train, settings, whole)
             logs.append(log_probabilities(fit.head, fit.scores(self.x[test])))
@@ -190,8 +194,9 @@ class _Selection:
         return False
 
     def losses(self, logs: Tensor) -> Tensor:
-        """``[M]`` negative log-likelihoods of the predicted rows."""
-        return -(self.targets * logs).sum(1)
+        """``[M]`` negative log-likelihoods of the predicted rows, times their weights of mean 1."""
+        found = -(self.targets * logs).sum(1)
+        return found if self.weights is None else found * self.weights[self.rows] / self.weights[self.rows].mean()
 
     def _fitted(self, number: int, rows: Tensor, settings: AnovaSettings, start: ClassFit | None) -> ClassFit:
         part = None if self.weights is None else self.weights[rows]

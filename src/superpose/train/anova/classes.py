@@ -195,6 +195,7 @@ class _Likelihood:
         self.columns = torch.cat([torch.ones_like(values[:, :1]), values], 1)
         self.y, self.head = y, head
         self.share = torch.full_like(y[:, 0], 1 / len(y)) if weights is None else weights / weights.sum()
+        self.weights = None if weights is None else len(y) * self.share
         self.contrasts, self.center = _contrasts(head, y)
 
     @property
@@ -243,7 +244,7 @@ class _Likelihood:
         """The scale of an ordinal head that is most probable, as far as the rows are free of the fit."""
         if self.head.kind == "ordinal":
             free = max(1 - effective / len(self.y), EVIDENCE.least_free)
-            found = self.head.rescaled(self.scores(theta), self.y)
+            found = self.head.rescaled(self.scores(theta), self.y, self.weights)
             self.head = replace(found, scale=found.scale / math.sqrt(free))
 
 
