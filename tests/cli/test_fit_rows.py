@@ -80,7 +80,7 @@ def test_each_option_reaches_the_data_set(
         ("--test-share half", "--test-share is 'half' and must be a share"),
         ("--test-share nan", "--test-share is 'nan' and must be a share"),
         ("--cv 1", "--cv is '1' and must be a whole number from 2"),
-        ("--cv 5 --task classification", "--cv is for numbers"),
+        ("--cv 1 --task classification", "--cv is '1' and must be a whole number from 2"),
         ("--split day", "--split is 'day' and must be random, time:COLUMN or group:COLUMN"),
         ("--split time:month", "there is no column 'month' for the split"),
         ("--split time:site", "line 2: column 'site' holds 's0', which is no time; write numbers, or dates"),

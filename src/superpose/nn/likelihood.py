@@ -233,9 +233,9 @@ class Head:
             return self
         error = float((scores - y).abs().mean())
         gap = float(self.levels.diff().min())
-        # Golden section search in log(scale), of which the loss is unimodal. The interval reaches from a fiftieth of the
-        # smallest gap between classes, where all probabilities are 0 or 1, to four mean errors; 34 steps shrink it by a
-        # factor of 1e-7.
+        # Golden section search in log(scale), of which the loss is unimodal. The interval reaches from a fiftieth of
+        # the smallest gap between classes, where all probabilities are 0 or 1, to four mean errors; 34 steps shrink it
+        # by a factor of 1e-7.
         low, high = math.log(0.02 * gap), math.log(max(4 * error, gap))
 
         def loss(end: float) -> float:

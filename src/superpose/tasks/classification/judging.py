@@ -79,16 +79,25 @@ class Judged:
     near: bool
 
 
+@dataclass(frozen=True)
 class LinearScores:
-    """The mean loss of scores that are linear in their coefficients."""
+    """The mean loss of scores that are linear in their coefficients.
 
-    def __init__(self, jacobian: Tensor, y: Tensor, head: Head) -> None:
-        """``jacobian`` is ``[N, S, P]``, ``y`` the head's targets ``[N, S]``."""
-        self.jacobian, self.y, self.head = jacobian, y, head
+    Attributes:
+        columns: ``[N, P]``: what each coefficient is multiplied by.
+        owner: ``[P]``: the number of the score that it belongs to, in ascending order.
+        y: the head's targets ``[N, S]``.
+        head: the likelihood of the scores.
+    """
+
+    columns: Tensor
+    owner: Tensor
+    y: Tensor
+    head: Head
 
     def scores(self, theta: Tensor) -> Tensor:
         """``[N, S]``."""
-        return self.jacobian @ theta
+        return torch.zeros_like(self.y).index_add_(1, self.owner, self.columns * theta)
 
     def loss(self, theta: Tensor, precision: Tensor) -> float:
         """The mean loss with the penalties."""
@@ -98,9 +107,18 @@ class LinearScores:
     def linearised(self, theta: Tensor, precision: Tensor) -> tuple[Tensor, System]:
         """The gradient ``[P]`` and the Hessian of the loss."""
         scores, count = self.scores(theta), len(self.y)
-        gradient = torch.einsum("nsp,ns->p", self.jacobian, self.head.gradient(scores, self.y)) / count
-        rooted = (self.head.hessian_root(scores, self.y) @ self.jacobian).flatten(0, 1) / math.sqrt(count)
-        return gradient + precision * theta, System(rooted, rooted.T @ rooted, precision)
+        gradient = (self.columns * self.head.gradient(scores, self.y)[:, self.owner]).sum(0) / count
+        roots = self.head.hessian_root(scores, self.y)
+        weights = roots.mT @ roots / count
+        sizes = torch.bincount(self.owner, minlength=self.y.shape[1]).tolist()
+        blocks = torch.split(self.columns, sizes, 1)
+        normal = torch.cat(
+            [
+                torch.cat([left.T @ (weights[:, s, t, None] * right) for t, right in enumerate(blocks)], 1)
+                for s, left in enumerate(blocks)
+            ]
+        )
+        return gradient + precision * theta, System(normal, normal, precision)
 
 
 def cross_validated(formula: Formula, data: Dataset, head: Head, reference: Reference) -> Tensor | None:
@@ -117,28 +135,29 @@ def cross_validated(formula: Formula, data: Dataset, head: Head, reference: Refe
     """
     x, y = data.x, data.y
     unit = float(y.std()) if head.kind == "ordinal" else 1.0
-    jacobian, start = _linearised(formula, x, unit)
-    if not bool(jacobian.isfinite().all() and start.isfinite().all()):
+    linear, start = _linearised(formula, x, y, head, unit)
+    if not bool(linear.columns.isfinite().all() and start.isfinite().all()):
         return None
+    scores = linear.scores(start)
     sums = torch.zeros((len(x), len(head.classes)), dtype=x.dtype)
     for train, test in reference.parts:
         precision = torch.full_like(start, 1 / (RULES.largest**2 * len(train)))
-        problem = LinearScores(jacobian[train], y[train], head.rescaled(jacobian[train] @ start, y[train]))
+        scaled = head.rescaled(scores[train], y[train])
+        problem = LinearScores(linear.columns[train], linear.owner, y[train], scaled)
         theta, _ = newton(problem, start, precision, RULES.steps)
-        fitted = head.rescaled(jacobian[train] @ theta, y[train])
-        sums[test] += log_probabilities(fitted, jacobian[test] @ theta)
+        found = linear.scores(theta)
+        sums[test] += log_probabilities(head.rescaled(found[train], y[train]), found[test])
     rounds = torch.zeros(len(x), dtype=x.dtype)
     for _, test in reference.parts:
         rounds[test] += 1
     return (sums[reference.rows] / rounds[reference.rows, None]).log_softmax(-1)
 
 
-def _linearised(formula: Formula, x: Tensor, unit: float) -> tuple[Tensor, Tensor]:
-    """``[N, S, P]`` derivatives of the scores by their constants and by a factor of each, and the coefficients ``[P]``
-    that give the formula itself; each column in a unit in which its root mean square is ``unit``."""
-    columns, start = [], []
+def _linearised(formula: Formula, x: Tensor, y: Tensor, head: Head, unit: float) -> tuple[LinearScores, Tensor]:
+    """The scores to first order in their constants and in a factor of each, and the coefficients ``[P]`` that give the
+    formula itself; each column in a unit in which its root mean square is ``unit``."""
+    columns, owner, start = [], [], []
     problem = ConstantFit(formula.symbols, x, x[:, 0], formula.splines)
-    count = len(formula.expressions)
     for s, expression in enumerate(formula.expressions):
         if not expression.free_symbols:
             continue
@@ -149,11 +168,10 @@ def _linearised(formula: Formula, x: Tensor, unit: float) -> tuple[Tensor, Tenso
             size = float(column.square().mean().sqrt()) / unit
             if number and not size > 0:
                 continue
-            block = x.new_zeros((len(x), count))
-            block[:, s] = column / (size or 1.0)
-            columns.append(block)
+            columns.append(column / (size or 1.0))
+            owner.append(s)
             start.append(size if not number else 0.0)
-    return torch.stack(columns, -1), x.new_tensor(start)
+    return LinearScores(torch.stack(columns, 1), torch.tensor(owner), y, head), x.new_tensor(start)
 
 
 def comes_near(logs: Tensor, others: Tensor, shares: Tensor, handicap: float = 0.0) -> bool:

@@ -47,7 +47,8 @@ class Schedule:
         reference: share of the time limit after which no further kind of smooth sums is tried.
         first_head, other_head, columns, shapes, final: shares of the time limit after which each part ends: networks
             with the first head, with another head, removal of columns, shapes for the columns that are left, training
-            on all rows. The rest is for the formula.
+            on all rows.
+        formulas: share after which the search for formulas ends. The rest is for their comparison with the network.
         much_better: a head with more scores replaces the first one if its cross-entropy is below this share.
         worse: a formula whose accuracy is lower than the network's by this much is a reason to try another head; the
             formula of the other head must be more accurate by half of it.
@@ -61,6 +62,7 @@ class Schedule:
     columns: float = 0.5
     shapes: float = 0.55
     final: float = 0.65
+    formulas: float = 0.9
     much_better: float = 0.8
     worse: float = 0.02
     formula_columns: float = 0.6
@@ -358,11 +360,13 @@ class ClassificationSearch:
         with torch.no_grad():
             network_scores = chosen.model(x)
 
+        deadline = self.settings(head, _SCHEDULE.formulas).deadline
+
         def compute() -> list[list[ScoreFormula]]:
             if head.kind != "softmax":
-                return [score_formulas(symbols, x, y, network_scores[:, 0], head, deadline=self.deadline)]
+                return [score_formulas(symbols, x, y, network_scores[:, 0], head, deadline=deadline)]
             reference = labels.majority_class(self.table)
-            return joint_formulas(symbols, x, y, network_scores, reference, deadline=self.deadline)
+            return joint_formulas(symbols, x, y, network_scores, reference, deadline=deadline)
 
         return self.stages.run(f"{head.kind} formulas", compute)
 

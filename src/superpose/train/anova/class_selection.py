@@ -25,8 +25,10 @@ class ClassSelectionRules:
         power: the weight of a candidate is ``exp(-power * loss)`` of its summed losses.
         weight: share below which a candidate does not enter the mean.
         same: fits whose probabilities differ by less on average are one candidate.
-        work: multiplications of a Newton step beyond which a candidate is left out: a second on a slow core, and a fit
-            has a hundred steps.
+        work: multiplications of a Newton step beyond which a candidate is left out: half a second on a slow core, and a
+            fit has up to a hundred steps.
+        cheap: up to which the first candidate is finished even if the time is over,
+        many: unless there are more folds than this.
         rare: probabilities are kept this far from 0, for the logarithm.
     """
 
@@ -35,6 +37,8 @@ class ClassSelectionRules:
     weight: float = 0.05
     same: float = 1e-4
     work: float = 1e9
+    cheap: float = 5e8
+    many: int = 10
     rare: float = 1e-12
 
 
@@ -126,7 +130,7 @@ def choose_anova_classes(
     for structure in structures:
         search.judge(replace(structure, log_columns=chosen))
     best = search.best()
-    mixed, constant = search.weighed(best), search.cross_validated(CONSTANT)
+    mixed, constant = search.weighed(best), search.cross_validated(CONSTANT, _never)
     if constant is not None and constant.mean_loss <= best.mean_loss:
         mixed = [(1.0, constant)]
     mixture = ClassMixture(tuple((weight, search.fits[one.settings]) for weight, one in mixed))
@@ -134,11 +138,12 @@ def choose_anova_classes(
     return ClassChoice(mixture, mixed[0][1], search.rows, mean, search.losses(mean), search.tried, search.fits)
 
 
-# More folds than the usual ones, dealt out twice; then not even the first candidate is finished if the time is over.
-_MANY = 10
-
 # Which variables are best is asked of straight lines and of curves.
 _FIRST = (STRUCTURES[0], STRUCTURES[2])
+
+
+def _never() -> bool:
+    return False
 
 
 class _Selection:
@@ -165,20 +170,21 @@ class _Selection:
             return
         if (self.x.shape[1] == 1 and settings.interactions) or self._work(settings) > RULES.work:
             return
-        found = self.cross_validated(settings)
+        first = not self.tried and self._work(settings) <= RULES.cheap and len(self.folds) <= RULES.many
+        found = self.cross_validated(settings, _never if first else self.late)
         if found is not None:
             self.tried.append(found)
 
-    def cross_validated(self, settings: AnovaSettings) -> TriedClasses | None:
+    def cross_validated(self, settings: AnovaSettings, late: Callable[[], bool]) -> TriedClasses | None:
         """A candidate with its losses; None if the time ends before, or if it is the same as a simpler one."""
-        whole = self._fitted(-1, self.all, settings, None)
+        whole = self._fitted(-1, self.all, settings, None, late)
         if self._known(whole):
             return None
         logs = []
         for number, (train, test) in enumerate(self.folds):
-            if (self.tried or len(self.folds) > _MANY) and not settings.constant and self.late():
+            if late():
                 return None
-            fit = self._fitted(number, train, settings, whole)
+            fit = self._fitted(number, train, settings, whole, late)
             logs.append(log_probabilities(fit.head, fit.scores(self.x[test])))
         self.fits[settings] = whole
         predicted = torch.cat(logs)
@@ -198,10 +204,11 @@ class _Selection:
         found = -(self.targets * logs).sum(1)
         return found if self.weights is None else found * self.weights[self.rows] / self.weights[self.rows].mean()
 
-    def _fitted(self, number: int, rows: Tensor, settings: AnovaSettings, start: ClassFit | None) -> ClassFit:
+    def _fitted(
+        self, number: int, rows: Tensor, settings: AnovaSettings, start: ClassFit | None, late: Callable[[], bool]
+    ) -> ClassFit:
         part = None if self.weights is None else self.weights[rows]
         bases = self._bases(number, rows, settings)
-        late = self.late if self.tried else lambda: False
         return fit_anova_classes(
             self.x[rows], self.y[rows], self.head, settings, weights=part, bases=bases, start=start, late=late
         )
@@ -214,7 +221,10 @@ class _Selection:
             pairs = len(basis) * (len(basis) - 1) // 2
             size += min(pairs, settings.most_pairs) * settings.order**2
         size, rows = size * max(1, self.head.n_scores - 1), len(self.all) * self.head.n_scores
-        return float(min(size, rows) ** 2 * max(size, rows))
+        if rows < size:
+            return float(rows**2 * size)
+        # The blocks of two scores, each of all rows, and the inverse.
+        return float(size**2 * len(self.all) / 2 + size**3)
 
     def _bases(self, number: int, train: Tensor, settings: AnovaSettings) -> list[ColumnBasis]:
         key = number, settings.log_columns

@@ -1,0 +1,226 @@
+"""Smooth sums beside networks and formulas of classes: what stands in their place, and what is left out."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from superpose import ClassifyOptions, DataError, OptionError, classify, cli
+from superpose.data import Dataset
+from superpose.formulas.from_scores.one_score import ScoreFormula
+from superpose.nn import Head
+from superpose.tasks.classification import ClassificationDataset, judging, networks
+from superpose.tasks.classification.reference import (
+    Folding,
+    Reference,
+    costs_nothing,
+    fit_reference,
+    of_names,
+    straight,
+    surpasses,
+    with_fewer_columns,
+    within,
+)
+
+DOUBLE = torch.float64
+
+
+def points(count: int, columns: int, seed: int = 0) -> Tensor:
+    return 2 * torch.rand(count, columns, generator=torch.Generator().manual_seed(seed), dtype=DOUBLE) - 1
+
+
+def table(x: Tensor, labels: list[str], **options: float) -> ClassificationDataset:
+    return ClassificationDataset.from_arrays(x, labels, **options)
+
+
+def drawn(scores: Tensor, names: str) -> list[str]:
+    """Labels drawn with the probabilities of scores ``[N, K]``."""
+    picked = torch.multinomial(scores.softmax(1), 1, generator=torch.Generator().manual_seed(1))[:, 0]
+    return [names[k] for k in picked.tolist()]
+
+
+def three_classes(count: int = 160) -> tuple[Tensor, list[str]]:
+    """Two columns that tell three classes apart, and one that says nothing."""
+    x = points(count, 3)
+    return x, drawn(torch.stack([0 * x[:, 0], 6 * x[:, 0], 6 * x[:, 1]], 1), "abc")
+
+
+def reference_of(data: ClassificationDataset, folding: Folding | None = None) -> Reference:
+    head = Head("sigmoid" if len(data.classes) == 2 else "softmax", data.classes)
+    found = fit_reference(data, head, folding or Folding())
+    assert found is not None
+    return found
+
+
+@pytest.fixture(scope="module")
+def three() -> Reference:
+    return reference_of(table(*three_classes()))
+
+
+def test_rows_are_predicted_by_fits_to_others() -> None:
+    # Each row's label is its own luck: only a fit that saw the row could know it.
+    x = points(70, 2)
+    found = reference_of(table(x, drawn(torch.zeros(70, 2), "ab")))
+    facts = found.facts()
+    assert facts["rows"] == 70 and facts["folds"] == 5
+    assert facts["log_loss"] > 0.95 * math.log(2)
+    assert facts["accuracy"] < 0.65
+    assert facts["standard_error"] == pytest.approx(math.sqrt(facts["accuracy"] * (1 - facts["accuracy"]) / 69))
+    assert facts["log_loss_standard_error"] == pytest.approx(float(found.losses.std()) / math.sqrt(70))
+
+
+def test_few_labelled_rows_all_train() -> None:
+    data = table(*three_classes(120))
+    assert len(data.data.train) == 120
+    assert reference_of(data).rows.tolist() == list(range(120))
+    # Networks are compared on some rows; smooth sums are fitted to these too.
+    again = reference_of(networks.with_validation(data, 0))
+    assert again.rows.tolist() == list(range(120))
+
+
+@pytest.mark.parametrize(("count", "parts", "folds"), [(None, 10, 5), (3, 3, 3), (99, 30, 30)])
+def test_the_number_of_folds_is_as_asked(count: int | None, parts: int, folds: int) -> None:
+    x = points(30, 1)
+    found = reference_of(table(x, ["a" if v > 0.1 else "b" for v in x[:, 0].tolist()]), Folding(count))
+    assert len(found.parts) == parts and found.facts()["folds"] == folds
+    seen = torch.cat([test for _, test in found.parts])
+    assert torch.bincount(seen).tolist() == [parts // folds] * 30
+    assert all(not bool(torch.isin(test, train).any()) for train, test in found.parts)
+
+
+def test_only_columns_that_cost_nothing_are_left_out(three: Reference) -> None:
+    fewer = with_fewer_columns(three)
+    assert fewer.data.feature_names == ("x1", "x2")
+    assert costs_nothing(fewer, three)
+    for name in ("x1", "x2"):
+        assert of_names(three, [name]) is None
+    assert with_fewer_columns(three, late=lambda: True) is three
+
+
+def as_network(reference: Reference, losses: Tensor) -> networks.TrainedClassifier:
+    """A trained network with these losses on the rows where networks are compared."""
+    return replace(reference.trained(reference.data), losses=losses)
+
+
+def test_a_network_takes_the_place_where_it_gains_more_than_luck(three: Reference) -> None:
+    own = three.trained(three.data)
+    assert torch.equal(own.losses, three.losses)
+    assert not surpasses(own, own)
+    steady, few = torch.full((160,), 0.9, dtype=DOUBLE), own.losses.clone()
+    assert surpasses(as_network(three, steady * own.losses), own)
+    # A hundredth of a nat in sum, however steadily.
+    assert not surpasses(as_network(three, own.losses - 1e-4), own)
+    # Much, by two rows.
+    few[own.losses.argsort()[-2:]] -= own.losses.sort().values[-2]
+    assert not surpasses(as_network(three, few), own)
+
+
+def test_straight_lines_as_formulas_have_the_same_probabilities(three: Reference) -> None:
+    lines = straight(three)
+    assert lines is not None and not any(fit.settings.curves for _, fit in lines.choice.fit.parts)
+    formula = judging.formula_of(judging.lines_of(lines, 1), three.data)
+    assert formula is not None and formula.expressions[1] == 0
+    x = three.data.x
+    found = three.head.probabilities(formula.torch(x))
+    # Slopes that change the logits by less than 0.02 are left out.
+    assert float((found - lines.head.probabilities(lines.choice.fit.scores(x))).abs().max()) < 0.02
+    small = within(three, lines.model.parameter_count())
+    assert small is not None and small.model.parameter_count() <= lines.model.parameter_count()
+    assert within(three, 1) is None
+
+
+def test_constants_of_a_formula_are_judged_by_rows_they_were_not_fitted_to(three: Reference) -> None:
+    lines = straight(three)
+    assert lines is not None
+    formula = judging.formula_of(judging.lines_of(lines, 0), three.data)
+    assert formula is not None
+    logs = judging.cross_validated(formula, three.data, three.head, three)
+    assert logs is not None
+    losses, fitted = -(three.shares * logs).sum(1), three.head.losses(formula.torch(three.data.x), three.data.y)
+    assert float(fitted.mean()) < float(losses.mean()) < 1.2 * float(lines.losses.mean())
+    assert judging.comes_near(logs, lines.logs, three.shares) and judging.says_something(logs, three.shares)
+
+
+def test_linear_scores_have_the_gradient_and_the_hessian_of_their_loss() -> None:
+    x, labels = three_classes(60)
+    head = Head("softmax", ("a", "b", "c"))
+    y = head.targets(torch.tensor(["abc".index(one) for one in labels]))
+    columns = torch.cat([x, x.square()], 1)
+    linear = judging.LinearScores(columns, torch.tensor([0, 0, 1, 1, 1, 2]), y, head)
+    theta, precision = points(1, 6, seed=3)[0], torch.full((6,), 0.3, dtype=DOUBLE)
+
+    def loss(t: Tensor) -> Tensor:
+        scores = torch.zeros_like(y).index_add_(1, linear.owner, columns * t)
+        return head(scores, y) + 0.15 * t.square().sum()
+
+    gradient, system = linear.linearised(theta, precision)
+    assert linear.loss(theta, precision) == pytest.approx(float(loss(theta)))
+    (expected,) = torch.autograd.grad(loss(theta.requires_grad_()), theta)
+    assert torch.allclose(gradient, expected)
+    theta = theta.detach()
+    hessian = torch.autograd.functional.hessian(loss, theta)  # type: ignore[no-untyped-call]
+    assert torch.allclose(system.solve(gradient), torch.linalg.solve(hessian, gradient))
+
+
+def test_a_formula_that_says_nothing_is_not_recommended() -> None:
+    x = points(80, 2)
+    data = table(x, drawn(torch.zeros(80, 2), "ab"))
+    found = reference_of(data)
+    import sympy
+
+    nothing = ScoreFormula(0.3 * sympy.Symbol("x1", real=True), 1.0, 100.0, 3, 20.0)
+    chosen = found.trained(found.data)
+    best, kept = judging.recommended([[nothing]], None, chosen, found)
+    assert best is None and kept == []
+
+
+def test_a_class_of_two_rows_is_learnt_and_one_of_a_single_row_refused() -> None:
+    x = points(60, 1)
+    labels = ["low" if v < 0 else "high" for v in x[:, 0].tolist()]
+    with pytest.raises(DataError, match="'rare' once only"):
+        table(x, ["rare", *labels[1:]])
+    found = reference_of(table(x, ["rare", "rare", *labels[2:]]))
+    assert bool(found.losses.isfinite().all()) and found.head.classes == ("high", "low", "rare")
+    assert int(found.confusion.sum()) == 60 and found.confusion[2].sum() == 2
+
+
+def test_a_column_beyond_doubles_and_a_gaussian_head_have_no_reference() -> None:
+    x = points(30, 1)
+    labels = ["a" if v < 0 else "b" for v in x[:, 0].tolist()]
+    data = table(1e200 * x, labels)
+    assert fit_reference(data, Head("sigmoid", data.classes), Folding()) is None
+    assert fit_reference(table(x, labels), Head("gaussian", data.classes), Folding()) is None
+
+
+def test_folds_of_a_given_network_are_refused() -> None:
+    data = table(*three_classes(60))
+    for options in (ClassifyOptions(cv=5, shape=(2, 3)), ClassifyOptions(cv=5, grid_size=4)):
+        with pytest.raises(OptionError, match="leave out cv"):
+            classify(data, options)
+    with pytest.raises(OptionError, match="cv"):
+        classify(data, ClassifyOptions(cv=1))
+
+
+def test_the_program_says_how_sure_accuracies_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    x = points(60, 1)
+    labels = drawn(torch.cat([0 * x, 5 * x], 1), "ab")
+    rows = [f"{a},{label}" for (a,), label in zip(x.tolist(), labels, strict=True)]
+    (tmp_path / "t.csv").write_text("\n".join(["a,kind", *rows]) + "\n")
+    command = ["fit", str(tmp_path / "t.csv"), "--target", "kind", "--task", "classification", "--cv", "4"]
+    command += ["--time-limit", "20", "--no-formula", "--out", str(tmp_path / "o")]
+    assert cli.main(command) == 0
+    printed = capsys.readouterr().out
+    facts = json.loads((tmp_path / "o" / "metrics.json").read_text())
+    assert facts["cross_validation"]["folds"] == 4 and facts["rows"]["train"] == 60
+    line = next(one for one in printed.splitlines() if one.startswith("right"))
+    error = facts["network_standard_error"]
+    assert "in cross-validation of 4 folds" in line and f"{facts['network_accuracy']:.2%} ± {error:.2%}" in line
+    assert error == pytest.approx(facts["cross_validation"]["standard_error"])
+    assert cli.main([*command, "--test-share", "0.3"]) == 0
+    assert "right in cross-validation of 4 folds: " in capsys.readouterr().out
