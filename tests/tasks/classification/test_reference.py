@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from superpose import ClassifyOptions, DataError, OptionError, classify, cli
-from superpose.data import Dataset
 from superpose.formulas.from_scores.one_score import ScoreFormula
 from superpose.nn import Head
 from superpose.tasks.classification import ClassificationDataset, judging, networks
@@ -48,7 +47,7 @@ def drawn(scores: Tensor, names: str) -> list[str]:
 def three_classes(count: int = 160) -> tuple[Tensor, list[str]]:
     """Two columns that tell three classes apart, and one that says nothing."""
     x = points(count, 3)
-    return x, drawn(torch.stack([0 * x[:, 0], 6 * x[:, 0], 6 * x[:, 1]], 1), "abc")
+    return x, drawn(torch.stack([0 * x[:, 0], 6 * x[:, 0] - 1, 6 * x[:, 1] + 1], 1), "abc")
 
 
 def reference_of(data: ClassificationDataset, folding: Folding | None = None) -> Reference:
@@ -103,6 +102,19 @@ def test_only_columns_that_cost_nothing_are_left_out(three: Reference) -> None:
     assert with_fewer_columns(three, late=lambda: True) is three
 
 
+def test_a_column_costs_nothing_while_two_nats_are_lost_at_most(three: Reference) -> None:
+    def raised(nats: float) -> Reference:
+        return replace(three, logs=three.logs - nats / len(three.rows))
+
+    assert costs_nothing(raised(1.9), three) and not costs_nothing(raised(2.1), three)
+    # Of little that is explained, little may be lost.
+    poor = replace(three, logs=three.shares.mean(0).log().expand(three.logs.shape))
+    assert costs_nothing(poor, poor) and not costs_nothing(replace(poor, logs=poor.logs - 1e-3), poor)
+    wrong, right = three.logs.clone(), three.right.nonzero().flatten()[:2]
+    wrong[right] = wrong[right].roll(1, 1)
+    assert not costs_nothing(replace(three, logs=wrong), replace(three, logs=three.logs - 1.0))
+
+
 def as_network(reference: Reference, losses: Tensor) -> networks.TrainedClassifier:
     """A trained network with these losses on the rows where networks are compared."""
     return replace(reference.trained(reference.data), losses=losses)
@@ -124,12 +136,14 @@ def test_a_network_takes_the_place_where_it_gains_more_than_luck(three: Referenc
 def test_straight_lines_as_formulas_have_the_same_probabilities(three: Reference) -> None:
     lines = straight(three)
     assert lines is not None and not any(fit.settings.curves for _, fit in lines.choice.fit.parts)
-    formula = judging.formula_of(judging.lines_of(lines, 1), three.data)
-    assert formula is not None and formula.expressions[1] == 0
     x = three.data.x
-    found = three.head.probabilities(formula.torch(x))
-    # Slopes that change the logits by less than 0.02 are left out.
-    assert float((found - lines.head.probabilities(lines.choice.fit.scores(x))).abs().max()) < 0.02
+    expected = lines.head.probabilities(lines.choice.fit.scores(x))
+    for base in range(3):
+        formula = judging.formula_of(judging.lines_of(lines, base), three.data)
+        assert formula is not None and formula.expressions[base] == 0
+        found = three.head.probabilities(formula.torch(x))
+        # Slopes that change the logits by less than 0.02 are left out.
+        assert float((found - expected).abs().max()) < 0.02
     small = within(three, lines.model.parameter_count())
     assert small is not None and small.model.parameter_count() <= lines.model.parameter_count()
     assert within(three, 1) is None
@@ -178,6 +192,17 @@ def test_a_formula_that_says_nothing_is_not_recommended() -> None:
     chosen = found.trained(found.data)
     best, kept = judging.recommended([[nothing]], None, chosen, found)
     assert best is None and kept == []
+
+
+def test_frequencies_and_a_single_class_say_nothing(three: Reference) -> None:
+    shares = three.shares
+    assert judging.says_something(three.logs, shares)
+    luck = torch.randn(shares.shape, generator=torch.Generator().manual_seed(0), dtype=DOUBLE)
+    assert not judging.says_something((shares.mean(0).log() + 0.3 * luck).log_softmax(1), shares)
+    # Better than the frequencies, but never another class than the first.
+    surer = (shares.mean(0) + 0.3 * (shares - shares.mean(0))).log()
+    assert judging.says_something(surer, shares)
+    assert not judging.says_something(surer + torch.tensor([2.0, 0.0, 0.0]), shares)
 
 
 def test_a_class_of_two_rows_is_learnt_and_one_of_a_single_row_refused() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -117,6 +118,18 @@ def test_separable_classes_get_finite_scores(head: Head) -> None:
     assert fit.head.scale > 1e-6
 
 
+def test_scores_are_bounded_even_at_strengths_of_nothing() -> None:
+    x = rows(90)
+    y = SIGMOID.targets((x[:, 0] > 1.2).long())
+    fit = fit_anova_classes(x, y, SIGMOID, AnovaSettings(curves=False))
+    weak = replace(fit, strengths=torch.full_like(fit.strengths, -60.0))
+    again = fit_anova_classes(x, y, SIGMOID, fit.settings, start=weak, late=lambda: True)
+    scores = again.scores(x)
+    assert float(scores.abs().max()) > float(fit.scores(x).abs().max())
+    # Three columns of variance 1, each with a prior deviation of ten logits.
+    assert float(scores.abs().max()) < 100
+
+
 def test_a_table_of_two_rows_is_fitted() -> None:
     x = torch.tensor([[0.0, 1.0], [1.0, 1.0]], dtype=DOUBLE)
     fit = fit_anova_classes(x, torch.tensor([[0.0], [1.0]], dtype=DOUBLE), SIGMOID, AnovaSettings(interactions=True))
@@ -163,6 +176,16 @@ def test_noise_gets_the_frequencies(head: Head) -> None:
     # By chance some functions predict the rows of this table a little better; they must not say much.
     assert float((probabilities * (probabilities / shares).log()).sum(1).mean()) < 0.05
     assert choice.losses.mean() < 1.1 * -(shares * shares.log()).sum()
+
+
+def test_frequencies_stand_alone_where_nothing_predicts_better() -> None:
+    x, number = rows(80, seed=13), torch.randint(3, (80,), generator=generator(43))
+    choice = choose_anova_classes(x, SOFTMAX.targets(number), SOFTMAX, halves(80, seed=3))
+    assert choice is not None and choice.fit.settings.constant and len(choice.fit.parts) == 1
+    assert choice.losses.mean() <= min(one.mean_loss for one in choice.tried)
+    probabilities = SOFTMAX.probabilities(choice.fit.scores(rows(20, seed=7)))
+    assert bool((probabilities == probabilities[0]).all())
+    assert torch.allclose(probabilities[0], torch.bincount(number).double() / 80, atol=1e-3)
 
 
 def test_weights_choose_which_rows_count() -> None:
