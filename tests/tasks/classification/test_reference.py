@@ -15,12 +15,14 @@ from superpose import ClassifyOptions, DataError, OptionError, classify, cli
 from superpose.formulas.from_scores.one_score import ScoreFormula
 from superpose.nn import Head
 from superpose.tasks.classification import ClassificationDataset, judging, networks
+from superpose.tasks.classification import reference as references
 from superpose.tasks.classification.reference import (
     Folding,
     Reference,
     costs_nothing,
     fit_reference,
     of_names,
+    on_all_rows,
     straight,
     surpasses,
     with_fewer_columns,
@@ -74,6 +76,10 @@ def test_rows_are_predicted_by_fits_to_others() -> None:
     assert facts["log_loss_standard_error"] == pytest.approx(float(found.losses.std()) / math.sqrt(70))
 
 
+def test_sums_of_a_small_table_are_fitted_once(three: Reference) -> None:
+    assert on_all_rows(three) is three
+
+
 def test_few_labelled_rows_all_train() -> None:
     data = table(*three_classes(120))
     assert len(data.data.train) == 120
@@ -81,6 +87,19 @@ def test_few_labelled_rows_all_train() -> None:
     # Networks are compared on some rows; smooth sums are fitted to these too.
     again = reference_of(networks.with_validation(data, 0))
     assert again.rows.tolist() == list(range(120))
+
+
+def test_sums_of_a_large_table_are_fitted_to_all_rows_at_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(references, "RULES", replace(references.RULES, rows=60))
+    found = reference_of(table(*three_classes(400), validation=0.15, test=0.2))
+    assert len(found.rows) == 60
+    more = on_all_rows(found)
+    assert more.model is not found.model and torch.equal(more.logs, found.logs)
+    x, y = found.data.rows("test")
+    with torch.no_grad():
+        losses = [float(found.head(one.model(x), y)) for one in (more, found)]
+    assert losses[0] < losses[1]
+    assert on_all_rows(found, late=lambda: True) is found
 
 
 @pytest.mark.parametrize(("count", "parts", "folds"), [(None, 10, 5), (3, 3, 3), (99, 30, 30)])

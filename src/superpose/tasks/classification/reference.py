@@ -21,7 +21,7 @@ from superpose.nn.likelihood import Head
 from superpose.nn.model import KAN
 from superpose.tasks.classification.labels import ClassificationDataset
 from superpose.tasks.classification.networks import TrainedClassifier, comparison_split, observed_classes, with_columns
-from superpose.train.anova import ClassChoice, ClassMixture, choose_anova_classes, network_of
+from superpose.train.anova import ClassChoice, ClassMixture, choose_anova_classes, fit_anova_classes, network_of
 from superpose.train.anova.class_selection import class_shares, log_probabilities
 from superpose.train.history import History
 
@@ -33,7 +33,9 @@ class ReferenceRules:
     """Constants of the comparison. Round numbers, looked at on the tables of docs/lab/classification.md.
 
     Attributes:
-        rows: that it is fitted to at most; what smooth sums can learn, so many rows say.
+        rows: that it is fitted to for the comparison at most; what smooth sums can learn, so many rows say.
+        final: that the chosen sums are fitted to at most,
+        work: and multiplications of a Newton step then, a quarter of a second on a slow core.
         folds: of the cross-validation.
         few: with fewer rows the folds are dealt out twice.
         sure: standard errors of the paired difference by which a network must be better to take its place,
@@ -48,6 +50,8 @@ class ReferenceRules:
     """
 
     rows: int = 2000
+    final: int = 20_000
+    work: float = 5e8
     folds: int = 5
     few: int = 60
     sure: float = 3.0
@@ -268,6 +272,24 @@ def _reference(
     logs = (sums / torch.bincount(inverse)[:, None]).log_softmax(-1)
     model = network_of(choice.fit, data.feature_names, data.target_names)
     return Reference(table, data, choice, model, places, logs, folding, parts)
+
+
+def on_all_rows(reference: Reference, *, late: Callable[[], bool] = lambda: False) -> Reference:
+    """The same sums, fitted to more rows where the comparison took some; what cross-validation said stays."""
+    data, fit = reference.data, reference.choice.fit
+    rows = torch.cat([data.train, data.validation]).sort().values
+    size = max(part.inner.numel() for _, part in fit.parts)
+    most = min(RULES.final, int(2 * RULES.work / size**2))
+    if fit.settings.constant or min(len(rows), most) <= len(reference.rows) or late():
+        return reference
+    rows = rows[evenly(len(rows), most)]
+    x, y, weights = data.x[rows], data.y[rows], None if data.weights is None else data.weights[rows]
+    parts = tuple(
+        (share, fit_anova_classes(x, y, part.head, part.settings, weights=weights, start=part, late=late))
+        for share, part in fit.parts
+    )
+    choice = replace(reference.choice, fit=ClassMixture(parts))
+    return replace(reference, choice=choice, model=network_of(choice.fit, data.feature_names, data.target_names))
 
 
 def straight(reference: Reference) -> Reference | None:

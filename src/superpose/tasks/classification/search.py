@@ -186,6 +186,8 @@ class ClassificationSearch:
                     reason = _NOT_NEAR
                 with part("no network could be trained on the columns of the formula", "the one before is kept"):
                     chosen = self._of_the_same_columns(chosen, formulas)
+            with part("the smooth sums could not be fitted to all rows", "they stay as they were fitted to some"):
+                chosen = self._on_all_rows(chosen)
         except KeyboardInterrupt as interruption:
             stop, reason = StopReason.INTERRUPTED, "interrupted; the best found so far was kept"
             if chosen is None:
@@ -344,6 +346,14 @@ class ClassificationSearch:
         same = networks.with_rows(same, networks.RULES.final_rows)
         full = networks.train(same, chosen.head, chosen.hidden, settings)
         return chosen if full is None or full.worse_than(chosen) > 0 else full
+
+    def _on_all_rows(self, chosen: TrainedClassifier) -> TrainedClassifier:
+        """The same smooth sums, fitted to all rows if they were compared on some."""
+        reference = self._its_reference(chosen)
+        if reference is None:
+            return chosen
+        self.references[chosen.head.kind] = more = references.on_all_rows(reference, late=self.deadline.passed)
+        return replace(chosen, model=more.model)
 
     # -- formulas
 
