@@ -45,7 +45,7 @@ class ReferenceRules:
         nats: columns are left out if the summed losses rise by at most so much, which is chance where a column says
             nothing,
         explained: and by at most this share of what the classes' frequencies lose more than all columns,
-        points: and if the share of right rows falls by at most so much.
+        points: and if at most this share of the rows, or one row, is no longer right.
         trials: of leaving out columns, at most.
     """
 
@@ -314,7 +314,7 @@ def costs_nothing(fewer: Reference, reference: Reference) -> bool:
     rise, lost = fewer.losses - reference.losses, reference.right - fewer.right
     explained = float((losses_alone(reference.shares) - reference.losses).sum())
     most = min(RULES.nats, RULES.explained * max(explained, 0.0))
-    return float(rise.sum()) <= most and float(lost.mean()) <= RULES.points
+    return float(rise.sum()) <= most and float(lost.sum()) <= max(1.0, RULES.points * len(lost))
 
 
 def with_fewer_columns(reference: Reference, *, late: Callable[[], bool] = lambda: False) -> Reference:
