@@ -27,6 +27,15 @@ def test_an_endless_computation_ends_and_leaves_no_trace() -> None:
     assert next_one(1) == 2
 
 
+def test_as_many_calls_are_made_as_are_allowed() -> None:
+    for calls in (10, 100):
+        seen = []
+        with pytest.raises(OutOfTime), until(Deadline(60), calls):
+            while True:
+                seen.append(next_one(0))
+        assert calls - 2 <= len(seen) <= calls
+
+
 def test_what_ends_in_time_is_not_disturbed() -> None:
     with until(Deadline(60)):
         assert sum(next_one(n) for n in range(10)) == 55

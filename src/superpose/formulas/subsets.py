@@ -26,6 +26,8 @@ State = TypeVar("State")
 # A column of which less than this share of its square is left beside others counts as a combination of them: the Gram
 # matrix has lost 9 of its 16 digits there.
 _DEPENDENT = 1e-9
+# Sets of three are compared for some first columns at once, with about as many numbers: 2 MB, which a cache holds.
+_BLOCK = 1 << 18
 
 
 def forward_selection(
@@ -143,14 +145,14 @@ def best_subsets(
     count = len(usable)
     sets: list[Tensor] = [pull.square().topk(min(keep, count)).indices[:, None]]
     if count > 1:
-        explained = _pairs_explained(gram, pull)
-        found = explained.flatten().topk(min(beam, count * (count - 1) // 2)).indices
+        explained, possible = _pairs_explained(gram, pull)
+        found = torch.where(possible, explained, -1.0).flatten().topk(min(beam, count * (count - 1) // 2)).indices
         sets.append(torch.stack([found // count, found % count], -1))
         if most >= 3 and count > 2:  # sets of three and, below, of four
             sets.append(_triples(gram[:triples, :triples], pull[:triples], beam, sets[-1], gram, pull))
-        if most >= 4 and count > 3 and len(sets) == 3:  # only if those of three were compared
+        if most >= 4 and count > 3 and len(sets) == 3 and len(sets[-1]):  # only if those of three were compared
             sets.append(_fours(gram[:fours, :fours], pull[:fours], beam, sets[-1], gram, pull))
-    if len(sets) > 1:
+    if len(sets) > 1 and len(sets[-1]):
         largest = min(most, count) - len(sets)
         longer = forward_selection(
             [tuple(one) for one in sets[-1].tolist()],
@@ -168,61 +170,73 @@ def best_subsets(
     return results
 
 
-def _pairs_explained(gram: Tensor, pull: Tensor) -> Tensor:
-    """``[..., D, D]`` the share of the target that each pair explains, above the diagonal only."""
-    left = 1 - gram.square()
-    rest = pull[..., None, :] - gram * pull[..., :, None]
-    explained = pull[..., :, None].square() + rest.square() / left.clamp(min=_DEPENDENT)
-    explained = torch.where(left > _DEPENDENT, explained, -2.0)
-    return torch.triu(explained + 2, 1) - 2
+def _pairs_explained(gram: Tensor, pull: Tensor) -> tuple[Tensor, Tensor]:
+    """``[..., D, D]`` the share of the target that each pair explains, and which are pairs: above the diagonal, and of
+    columns of which neither is a multiple of the other."""
+    left = gram.square().neg_().add_(1)
+    possible = (left > _DEPENDENT) & torch.ones(left.shape[-2:], dtype=torch.bool).triu_(1)
+    rest = torch.sub(pull[..., None, :], gram * pull[..., :, None]).square_().div_(left.clamp_(min=_DEPENDENT))
+    return rest.add_(pull[..., :, None].square()), possible
 
 
 def _triples(part: Tensor, part_pull: Tensor, beam: int, pairs: Tensor, gram: Tensor, pull: Tensor) -> Tensor:
     """The best sets of three: all of the first columns, and the best pairs with any third."""
     count = len(part_pull)
-    values, places = [], []
-    for i in range(count - 2):
-        # What is left of the later columns when column i is taken out of them.
-        cross = part[i, i + 1 :]
+    values, places = [part.new_zeros(0)], [pairs.new_zeros((0, 3))]
+    step = max(1, _BLOCK // count**2)
+    for start in range(0, count - 2, step):
+        first = torch.arange(start, min(start + step, count - 2))
+        later = torch.arange(start + 1, count)
+        # What is left of the later columns when a first one is taken out of them.
+        cross = part[first, start + 1 :]
         left = 1 - cross.square()
-        rest = part_pull[i + 1 :] - cross * part_pull[i]
-        inner = part[i + 1 :, i + 1 :] - cross[:, None] * cross
+        rest = part_pull[start + 1 :] - cross * part_pull[first, None]
+        inner = part[start + 1 :, start + 1 :] - cross[:, :, None] * cross[:, None, :]
         scale = left.clamp(min=_DEPENDENT).rsqrt()
-        correlation, share = inner * scale[:, None] * scale, rest * scale
-        explained = part_pull[i].square() + _pairs_explained(correlation, share)
-        usable = (left[:, None] > _DEPENDENT) & (left > _DEPENDENT)
-        flat = torch.where(usable, explained, -1.0).flatten()
+        correlation, share = inner.mul_(scale[:, :, None]).mul_(scale[:, None, :]), rest * scale
+        pairs_of_rest, possible = _pairs_explained(correlation, share)
+        explained = pairs_of_rest.add_(part_pull[first, None, None].square())
+        usable = (left > _DEPENDENT) & (later > first[:, None])
+        possible &= usable[:, :, None] & usable[:, None, :]
+        flat = torch.where(possible, explained, -1.0).flatten(1)
         # The best of each first column, of which ``beam`` are kept in all. A round number.
-        best = flat.topk(min(20, len(flat)))
-        width = count - i - 1
-        values.append(best.values)
-        places.append(torch.stack([torch.full_like(best.indices, i), best.indices // width, best.indices % width], -1))
-        places[-1][:, 1:] += i + 1
-    found = torch.cat(places)[torch.cat(values).topk(min(beam, sum(map(len, values)))).indices]
+        best = flat.topk(min(20, flat.shape[1]))
+        three = (
+            first[:, None].expand_as(best.indices),
+            later[best.indices // len(later)],
+            later[best.indices % len(later)],
+        )
+        real = best.values >= 0
+        values.append(best.values[real])
+        places.append(torch.stack(three, -1)[real])
+    total = torch.cat(values)
+    found = torch.cat(places)[total.topk(min(beam, len(total))).indices]
     return _together(found, pairs, beam, gram, pull)
 
 
 def _fours(part: Tensor, part_pull: Tensor, beam: int, triples: Tensor, gram: Tensor, pull: Tensor) -> Tensor:
     """The best sets of four: all of the first columns, and the best sets of three with any fourth."""
     count = len(part_pull)
-    values, places = [], []
+    values, places = [part.new_zeros(0)], [triples.new_zeros((0, 4))]
     for i in range(count - 3):  # three later columns are left
-        inner, share, explained, usable = _without(part[None], part_pull[None], torch.tensor([i]))
-        rest = torch.arange(i + 1, count - 2)
+        inner, share, explained, usable = _without(part[None, i:, i:], part_pull[None, i:], torch.tensor([0]))
+        # Columns after the first one from here on, counted from it.
+        inner, share, usable, width = inner[:, 1:, 1:], share[:, 1:], usable[:, 1:], count - i - 1
+        rest = torch.arange(width - 2)
         inner, share, more, others = _without(inner.expand(len(rest), -1, -1), share.expand(len(rest), -1), rest)
-        scale = torch.where(others & usable, 1.0, 0.0)
-        pairs = (explained + more)[:, None, None] + _pairs_explained(inner, share)
+        pairs, possible = _pairs_explained(inner, share)
+        pairs.add_((explained + more)[:, None, None])
         # The last two come after the second, so that each set is met once.
-        later = (torch.arange(count) > rest[:, None]) & (scale > 0)
-        pairs = torch.where(later[:, :, None] & later[:, None, :], pairs, -1.0)
-        flat = pairs.flatten()
+        later = (torch.arange(width) > rest[:, None]) & others & usable
+        possible &= later[:, :, None] & later[:, None, :]
+        flat = torch.where(possible, pairs, -1.0).flatten()
         # As for sets of three. A round number.
         best = flat.topk(min(40, len(flat)))
-        second, place = best.indices // count**2, best.indices % count**2
-        values.append(best.values)
-        places.append(torch.stack([torch.full_like(place, i), rest[second], place // count, place % count], -1))
-    if not values:
-        return _together(triples.new_zeros((0, 4)), triples, beam, gram, pull)
+        second, place = best.indices // width**2, best.indices % width**2
+        real = best.values >= 0
+        values.append(best.values[real])
+        four = torch.stack([torch.full_like(place, -1), rest[second], place // width, place % width], -1)
+        places.append(four[real] + i + 1)
     total = torch.cat(values)
     found = torch.cat(places)[total.topk(min(beam, len(total))).indices]
     return _together(found, triples, beam, gram, pull)
@@ -240,13 +254,15 @@ def _without(gram: Tensor, pull: Tensor, columns: Tensor) -> tuple[Tensor, Tenso
     left = 1 - cross.square()
     usable = left > _DEPENDENT
     scale = left.clamp(min=_DEPENDENT).rsqrt()
-    inner = (gram - cross[:, :, None] * cross[:, None, :]) * scale[:, :, None] * scale[:, None, :]
+    inner = torch.sub(gram, cross[:, :, None] * cross[:, None, :]).mul_(scale[:, :, None]).mul_(scale[:, None, :])
     return inner, (pull - cross * share[:, None]) * scale, share.square(), usable
 
 
 def _together(found: Tensor, smaller: Tensor, beam: int, gram: Tensor, pull: Tensor) -> Tensor:
     """The best of the sets found and of the smaller sets with any further column."""
     every = [tuple(sorted(row)) for row in found.tolist()] + list(_extended(gram, pull, smaller, beam))
+    if not every:
+        return smaller.new_zeros((0, smaller.shape[1] + 1))
     sets = torch.tensor(list(dict.fromkeys(every)))
     # 1e-13: 450 roundings, so that dependent columns do not make the matrices singular.
     inner = gram[sets[:, :, None], sets[:, None, :]] + 1e-13 * torch.eye(sets.shape[1], dtype=gram.dtype)
@@ -273,10 +289,11 @@ def _extended(gram: Tensor, pull: Tensor, sets: Tensor, beam: int) -> dict[tuple
     # A set is met once for each of its subsets in the beam: four times as many before they are joined. A round number.
     best = total.flatten().topk(min(4 * beam, total.numel()))
     kept: dict[tuple[int, ...], float] = {}
+    listed = sets.tolist()
     for value, place in zip(best.values.tolist(), best.indices.tolist(), strict=True):
         if value < 0:
             break
-        made = tuple(sorted([*sets[place // count].tolist(), place % count]))
+        made = tuple(sorted([*listed[place // count], place % count]))
         kept.setdefault(made, -value)
         if len(kept) == beam:
             break

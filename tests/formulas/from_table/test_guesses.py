@@ -93,7 +93,7 @@ def fitted(matrix: Tensor, target: Tensor) -> float:
 
 def test_the_best_subsets_are_those_of_trying_all() -> None:
     generator = torch.Generator().manual_seed(3)
-    for seed in range(12):
+    for seed in range(4):
         mixed = torch.randn(9, 9, generator=generator, dtype=DOUBLE)
         matrix = torch.randn(60, 9, generator=generator, dtype=DOUBLE) @ mixed * random(9, seed=seed, high=1e4)
         target = torch.randn(60, generator=generator, dtype=DOUBLE)
@@ -244,10 +244,11 @@ def test_rates_are_found_by_scanning(kind: str, function: Callable[[Tensor], Ten
 
 def test_in_noise_two_terms_at_the_right_rate_are_among_the_guesses() -> None:
     generator = torch.Generator().manual_seed(0)
-    x = 0.1 + 5 * torch.rand(3000, 1, generator=generator, dtype=DOUBLE)
-    noise = torch.randn(3000, generator=generator, dtype=DOUBLE)
+    x = 0.1 + 5 * torch.rand(500, 1, generator=generator, dtype=DOUBLE)
+    noise = torch.randn(500, generator=generator, dtype=DOUBLE)
     problem = table(x, lambda z: z / (z.exp() - 1) + 3e-4 * noise)
-    found = [guess.expression for guess in _scanned(problem, soon()) if guess.note == "1/x of exponentials"]
+    beyond = itertools.takewhile(lambda guess: guess.note.startswith(("x of", "1/x of")), _scanned(problem, soon()))
+    found = [guess.expression for guess in beyond if guess.note == "1/x of exponentials"]
     (z,) = problem.symbols
     pairs = [guess for guess in found if len((1 / guess).args) == 2 and not guess.has(z**2)]
     rates = [abs(part.args[0].coeff(z)) for guess in pairs for part in guess.atoms(sympy.exp)]
@@ -266,7 +267,7 @@ def test_sums_and_products_of_curves_are_found(name: str, counted_time: Counting
     problem = table(random(1500, ADDITIVE[name].__code__.co_argcount), ADDITIVE[name])
     guesses = additive(problem, 1e-5, soon())
     assert min(error(guess, problem) for guess in guesses) < 1e-3
-    assert additive(table(random(1500, 2), lambda a, b: torch.sin(a * b)), 1e-3, soon()) == []
+    assert additive(table(random(800, 2), lambda a, b: torch.sin(a * b)), 1e-3, soon()) == []
 
 
 STEPPED: dict[str, Callable[..., Tensor]] = {

@@ -20,7 +20,8 @@ from superpose.formulas.from_table.exponential_sums import exponential_sums
 from superpose.formulas.from_table.outer_functions import OuterFunction, kept, outer_functions
 from superpose.formulas.from_table.subproblem import Guess, Subproblem, best_guesses
 from superpose.formulas.from_table.symmetries import Reduction
-from superpose.formulas.subsets import best_subsets
+from superpose.formulas.subsets import Subset, best_subsets
+from superpose.nn.symbolic_functions import SymbolicFunction
 
 if TYPE_CHECKING:
     import sympy
@@ -132,8 +133,6 @@ def _reciprocal(problem: Subproblem) -> Subproblem | None:
 
 def _library(problem: Subproblem, outers: Collection[str] = _CURVES.outers) -> Iterator[Guess]:
     """``outer(c * f(a * x + b) + d)`` with every function of the library."""
-    import sympy
-
     # A straight line is among the expansions.
     functions = {name: f for name, f in candidate_functions().items() if name != "x"}
     for outer in outer_functions(problem.y):
@@ -155,11 +154,19 @@ def _library(problem: Subproblem, outers: Collection[str] = _CURVES.outers) -> I
             if not math.isfinite(error):
                 continue
             c, d = solution.tolist()
-            argument = sympy.Float(a) * problem.symbols[0] + sympy.Float(b)
-            expression = outer.outside(sympy.Float(c) * function.at(argument) + sympy.Float(d))
+            make = functools.partial(_of_library, problem, outer, function, (a, b, c, d))
             # Eight: about the nodes of a, b, c, d, products and sums.
             size = outer.complexity + 8 + candidate.complexity
-            yield Guess(functools.partial(problem.lift, expression), error, f"{outer.name} of {candidate.name}", size)
+            yield Guess(make, error, f"{outer.name} of {candidate.name}", size)
+
+
+def _of_library(
+    problem: Subproblem, outer: OuterFunction, function: SymbolicFunction, constants: tuple[float, ...]
+) -> sympy.Expr:
+    import sympy
+
+    a, b, c, d = (sympy.Float(value) for value in constants)
+    return problem.lift(outer.outside(c * function.at(a * problem.symbols[0] + b) + d))
 
 
 def _scanned(problem: Subproblem, deadline: Deadline) -> Iterator[Guess]:
@@ -182,19 +189,28 @@ def _rates(low: float, high: float, count: int) -> Tensor:
     return torch.logspace(math.log10(low), math.log10(high), count, dtype=torch.float64)
 
 
-def _atoms(x: Tensor, symbol: sympy.Expr, kind: str, rate: float) -> tuple[Tensor, list[sympy.Expr]]:
-    """The values ``[N, K]`` of all terms for one rate, and what they are."""
+def _at(x: Tensor, kind: str, rate: float) -> Tensor:
+    """The values ``[N, K]`` of all terms for one rate."""
+    return _values(x, kind, torch.tensor([rate], dtype=x.dtype))[0]
+
+
+def _sum_of_terms(
+    problem: Subproblem, outer: OuterFunction, kind: str, rate: float, powers: list[int], subset: Subset
+) -> sympy.Expr:
+    """The expression of some of the terms whose values :func:`_at` gives."""
     import sympy
 
-    a, powers = sympy.Float(rate), _powers(x)
-    inside: list[sympy.Expr] = [sympy.Integer(1)]
-    if kind == "wave":
-        inside += [sympy.sin(a * symbol), sympy.cos(a * symbol)]
-    else:
-        inside += [sympy.exp(a * symbol), sympy.exp(-a * symbol)]
-    return _values(x, kind, torch.tensor([rate], dtype=x.dtype))[0], [
-        symbol**q * part for q in powers for part in inside
-    ]
+    symbol, a = problem.symbols[0], sympy.Float(rate)
+    terms = []
+    for column, coefficient in zip(subset.columns, subset.coefficients.tolist(), strict=True):
+        power, place = divmod(column, 3)
+        inside: sympy.Expr = sympy.Integer(1)
+        if place and kind == "wave":
+            inside = (sympy.sin, sympy.cos)[place - 1](a * symbol)
+        elif place:
+            inside = sympy.exp((a, -a)[place - 1] * symbol)
+        terms.append(sympy.Float(coefficient) * (symbol ** powers[power] * inside))
+    return problem.lift(outer.outside(sympy.Add(*terms)))
 
 
 def _powers(x: Tensor) -> list[int]:
@@ -237,11 +253,8 @@ def _scan(
     rates: Tensor,
     deadline: Deadline,
 ) -> Iterator[Guess]:
-    import sympy
-
     x, y, weight = rows
-    symbol = problem.symbols[0]
-    goal = y * weight
+    goal, powers = y * weight, _powers(x)
     starts: list[tuple[int, float]] = []
     # In noise three terms fit at many rates, and two at the right one.
     for count in (2, 3):
@@ -254,13 +267,12 @@ def _scan(
         if deadline.passed():
             break
         rate = _refined(problem, rows, kind, start, count)
-        values, expressions = _atoms(x, symbol, kind, rate)
+        values = _at(x, kind, rate)
         # There are 15 terms at most, so that a small beam meets most sets. Round numbers; nothing was measured.
         for subset in best_subsets(values * weight[:, None], goal, problem.spread, most=4, beam=20, keep=2):
-            terms = zip(subset.columns, subset.coefficients.tolist(), strict=True)
-            inner = outer.outside(sympy.Add(*(sympy.Float(c) * expressions[k] for k, c in terms)))
+            make = functools.partial(_sum_of_terms, problem, outer, kind, rate, powers, subset)
             size = outer.complexity + 7.0 * len(subset.columns)  # seven: about the nodes of ``c * x**q * sin(a * x)``
-            yield Guess(functools.partial(problem.lift, inner), subset.error, f"{outer.name} of {kind}s", size)
+            yield Guess(make, subset.error, f"{outer.name} of {kind}s", size)
 
 
 def _refined(problem: Subproblem, rows: _Rows, kind: str, rate: float, count: int) -> float:
@@ -283,7 +295,7 @@ def _by_sections(problem: Subproblem, rows: _Rows, kind: str, low: float, high: 
     x, y, weight = rows
 
     def error(value: float) -> float:
-        values, _ = _atoms(x, problem.symbols[0], kind, value)
+        values = _at(x, kind, value)
         # As many terms as a rate is chosen by, and only the least error counts: a small beam.
         found = best_subsets(values * weight[:, None], y * weight, problem.spread, most=3, beam=6, keep=1)
         return min(s.error for s in found)

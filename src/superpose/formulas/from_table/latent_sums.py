@@ -38,7 +38,7 @@ class _Latent:
         flat: rows whose derivatives are smaller than this share of their root mean square weigh less: the ratio of two
             small numbers is noise.
         recognised: error of a recognised curve at most, in units of its standard deviation.
-        pairs: of columns that are followed.
+        pairs, tried: of columns that are followed, and that are read until so many are found.
         plain: curves of less than this size need no second reading.
         seconds: for recognising one curve.
     """
@@ -50,6 +50,7 @@ class _Latent:
     flat: float = 1e-3
     recognised: float = 1e-3
     pairs: int = 2
+    tried: int = 3
     plain: float = 16.0
     seconds: float = 3.0
 
@@ -81,7 +82,7 @@ def latent_sums(problem: Subproblem, points: Tensor, gradient: Tensor, deadline:
         if bool((size[[i, j]] > 1e-6 * size.max()).all()):  # columns that matter; a round number
             pairs.append(_null(bases, gradient / size, (i, j), float(size[i] / size[j])))
     found: list[Reduction] = []
-    for pair in sorted(pairs, key=lambda pair: pair.violation):
+    for pair in sorted(pairs, key=lambda pair: pair.violation)[: _LATENT.tried]:
         if pair.violation > _LATENT.small or len(found) == _LATENT.pairs or deadline.passed():
             break
         made = _reduction(problem, pair, (low, high), deadline)

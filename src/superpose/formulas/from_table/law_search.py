@@ -108,7 +108,6 @@ class _Limits:
             clearest may all be chance.
         depth: reductions after one another.
         splits, split_share: splits that are followed, and the share of the time left that one of them may take.
-        testing: seconds for testing reductions of one table.
         many: among more columns than this some are likely to be idle.
         again: seconds that a search goes on at least after a law that leaves noise; if it took longer, as long again.
         patience, floats: this many times longer after a law with more decimal numbers, which may be an expansion.
@@ -123,7 +122,6 @@ class _Limits:
     depth: int = 8
     splits: int = 2
     split_share: float = 0.25
-    testing: float = 8.0
     many: int = 3
     again: float = 10.0
     patience: float = 3.0
@@ -276,8 +274,7 @@ class LawSearch:
         if surrogate.error < _SURROGATES.smooth and all(one.violation > _LIMITS.sure for one in found):
             later = replace(later, stage=Stage.PARTS)
         if surrogate.error > _SURROGATES.oscillating:
-            until = self.deadline.sub(_LIMITS.testing)
-            found += verified_reductions(problem, surrogate.error, until)
+            found += verified_reductions(problem, surrogate.error, self.deadline)
             found += ridges(problem.x, problem.y, problem.symbols)
         return [(first, later), *self._children(problem, surrogate, found)]
 
@@ -303,8 +300,7 @@ class LawSearch:
     def _parts(self, problem: Subproblem, surrogate: Surrogate) -> Following:
         """Smaller tables for which curves, or laws of some of the columns, have to be found first."""
         points, _, gradient, _ = self._derivatives(problem, surrogate)
-        until = self.deadline.sub(_LIMITS.testing)
-        found = latent_sums(problem, points, gradient, until)
+        found = latent_sums(problem, points, gradient, self.deadline)
         return self._children(problem, surrogate, [*found, *self._split(problem, surrogate)])
 
     def _children(self, problem: Subproblem, surrogate: Surrogate, found: list[Reduction]) -> Following:

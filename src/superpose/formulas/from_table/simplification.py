@@ -33,7 +33,8 @@ class _Rules:
         decimal: nodes that a decimal number counts beside its own, since it is written with many digits. Chosen on the
             AI Feynman equations.
         dropped: with more terms than this none is left out on trial: each takes a fit. A round number.
-        seconds: for one rule of algebra.
+        calls: of functions that one rule of algebra may make, about 2 s. A number of calls and not seconds, so that
+            slow machines write the same formulas.
     """
 
     nodes: int = 160
@@ -42,7 +43,7 @@ class _Rules:
     allowed_more: float = 2.0
     decimal: int = 3
     dropped: int = 12
-    seconds: float = 2.0
+    calls: int = 2_000_000
 
 
 _RULES = _Rules()
@@ -285,7 +286,7 @@ def _forms(expression: sympy.Expr, problem: constants.ConstantFit) -> list[sympy
         if rewrite.complexity(start) > _RULES.factored and rule is not sympy.powsimp:
             continue
         try:
-            with until(problem.deadline.sub(_RULES.seconds)):
+            with until(problem.deadline, _RULES.calls):
                 made = rule(start).xreplace(back)
         except (OutOfTime, sympy.PolynomialError, ValueError, TypeError, NotImplementedError, ZeroDivisionError):
             # Not every rule fits every expression, and some take for ever: those are passed over.
