@@ -93,7 +93,7 @@ def test_noise_and_idle_columns_do_not_change_the_law(
     name: str, count: int, idle: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # How long the search goes on for a simpler law is not what is asked.
-    monkeypatch.setattr(law_search, "_LIMITS", replace(law_search._LIMITS, again=1.0))
+    monkeypatch.setattr(law_search, "_LIMITS", replace(law_search._LIMITS, again=5.0))
     function, ranges = LAWS[name]
     assert misses(table(function, ranges, count=count, noise=0.01, idle=idle), function, ranges) < 3e-3
 
@@ -152,7 +152,7 @@ def test_in_noise_the_right_form_is_told_from_those_that_fit(name: str) -> None:
 
 
 def test_in_noise_a_search_finds_the_right_form(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(law_search, "_LIMITS", replace(law_search._LIMITS, again=1.0))
+    monkeypatch.setattr(law_search, "_LIMITS", replace(law_search._LIMITS, again=5.0))
     function, ranges, *_ = IN_NOISE["Clausius and Mossotti"]
     assert misses(table(function, ranges, count=8000, noise=1e-3), function, ranges) < 3e-4
 
