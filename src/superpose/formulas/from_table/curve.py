@@ -48,6 +48,11 @@ class _Curves:
         ridge: 450 times the rounding of double precision, beside normal equations with a diagonal of 1: terms that are
             nearly the same make them singular.
         solved: share of the squared target below which normal equations see no more, and orthogonal factors are used.
+        fast: over the range of the column, the slowest wave that the spectrum is searched for; ``_scanned`` goes to 70.
+        periodic: a spectrum of fewer places has a high peak by chance.
+        frequencies: of a spectrum at most; so many are those of 5,000 regular steps.
+        block: of them at once, 3 MB of waves.
+        peak: times what noise gives, for a peak to be followed. Round numbers, all of them.
         outers: outer functions that are tried.
     """
 
@@ -61,6 +66,11 @@ class _Curves:
     finest: float = 1e-8
     ridge: float = 1e-13
     solved: float = 1e-9
+    fast: float = 60.0
+    periodic: int = 30
+    frequencies: int = 10_000
+    block: int = 128
+    peak: float = 2.0
     outers: tuple[str, ...] = ("x", "1/x", "exp", "sqrt", "log", "1/sqrt", "tanh")
 
 
@@ -102,6 +112,7 @@ def stages(problem: Subproblem, deadline: Deadline) -> Iterator[list[Guess]]:
         lambda: _library(problem),
         lambda: exponential_sums(problem, deadline),
         lambda: _library(other) if other else (),
+        lambda: _fast_waves(problem, deadline),
         lambda: _scanned(problem, deadline),
         lambda: _scanned(other, deadline) if other else (),
         lambda: expansions(problem, deadline),
@@ -266,19 +277,76 @@ def _scan(
     for count, start in starts:
         if deadline.passed():
             break
-        rate = _refined(problem, rows, kind, start, count)
-        values = _at(x, kind, rate)
-        # There are 15 terms at most, so that a small beam meets most sets. Round numbers; nothing was measured.
-        for subset in best_subsets(values * weight[:, None], goal, problem.spread, most=4, beam=20, keep=2):
-            make = functools.partial(_sum_of_terms, problem, outer, kind, rate, powers, subset)
-            size = outer.complexity + 7.0 * len(subset.columns)  # seven: about the nodes of ``c * x**q * sin(a * x)``
-            yield Guess(make, subset.error, f"{outer.name} of {kind}s", size)
+        rate = _refined(problem, rows, kind, start, count, _CURVES.width)
+        yield from _of_rate(problem, outer, rows, kind, rate, powers)
 
 
-def _refined(problem: Subproblem, rows: _Rows, kind: str, rate: float, count: int) -> float:
-    """The rate near one of the lattice that fits best, on finer and finer lattices."""
+def _of_rate(
+    problem: Subproblem, outer: OuterFunction, rows: _Rows, kind: str, rate: float, powers: list[int]
+) -> Iterator[Guess]:
     x, y, weight = rows
-    goal, width = y * weight, _CURVES.width
+    values = _at(x, kind, rate) * weight[:, None]
+    # There are 15 terms at most, so that a small beam meets most sets. Round numbers; nothing was measured.
+    for subset in best_subsets(values, y * weight, problem.spread, most=4, beam=20, keep=2):
+        make = functools.partial(_sum_of_terms, problem, outer, kind, rate, powers, subset)
+        size = outer.complexity + 7.0 * len(subset.columns)  # seven: about the nodes of ``c * x**q * sin(a * x)``
+        yield Guess(make, subset.error, f"{outer.name} of {kind}s", size)
+
+
+def _fast_waves(problem: Subproblem, deadline: Deadline) -> Iterator[Guess]:
+    """Waves of more periods than :func:`_scanned` tries: the highest peak of the least-squares spectrum (Lomb, 1976).
+
+    Rows at regular steps show frequencies up to half a period a step.
+    """
+    plain = next(outer for outer in outer_functions(problem.y) if outer.name == "x")
+    x, y, weight = rows = kept(problem.x[:, 0], problem.weight, plain, _CURVES.rows)
+    places = torch.unique(x)
+    if len(places) < _CURVES.periodic:
+        return
+    reach = float(places[-1] - places[0])
+    # Peaks are 2 pi / reach wide.
+    step = math.pi / (2 * reach)
+    low, high = _CURVES.fast / reach, math.pi / float(places.diff().median())
+    count = int((high - low) / step)
+    if not 0 < count <= _CURVES.frequencies:
+        return
+    rates = low + step * torch.arange(count + 1, dtype=x.dtype)
+    explained = _spectrum(x, y, weight, rates, deadline)
+    # In noise the highest of so many peaks has about the logarithm of their number.
+    if float(explained.max()) * len(x) / 2 < _CURVES.peak * math.log(len(rates)):
+        return
+    rate = float(rates[explained.argmax()])
+    rate = _refined(problem, rows, "wave", rate, 2, step / rate)
+    yield from _of_rate(problem, plain, rows, "wave", rate, _powers(x))
+
+
+def _spectrum(x: Tensor, y: Tensor, weight: Tensor, rates: Tensor, deadline: Deadline) -> Tensor:
+    """The share of the target's squared deviation that a wave of each rate explains."""
+    squares = weight.square()
+    centred = (y - (squares * y).sum() / squares.sum()) * weight
+    total = centred.square().sum()
+    found = torch.zeros_like(rates)
+    if not float(total) > 0:
+        return found
+    for start in range(0, len(rates), _CURVES.block):
+        if deadline.passed():
+            break
+        inner = rates[start : start + _CURVES.block, None] * x
+        pair = torch.stack([inner.sin(), inner.cos()], 1) * weight
+        gram = pair @ pair.mT + _CURVES.ridge * len(x) * float(squares.mean()) * torch.eye(2, dtype=x.dtype)
+        pull = pair @ centred
+        found[start : start + _CURVES.block] = (pull * torch.linalg.solve(gram, pull)).sum(-1) / total
+    return found
+
+
+def _refined(problem: Subproblem, rows: _Rows, kind: str, rate: float, count: int, width: float) -> float:
+    """The rate near one of the lattice that fits best, on finer and finer lattices.
+
+    Args:
+        width: of the first lattice to each side, as a share of the rate.
+    """
+    x, y, weight = rows
+    goal = y * weight
     while width > _CURVES.finest:
         rates = rate * torch.linspace(1 - width, 1 + width, 2 * _CURVES.lattice + 1, dtype=x.dtype)
         errors = _errors(x, goal, weight, kind, rates, count)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+import torch
+from torch import Tensor
+
 from superpose.checkpoint.stages import Stages
 from superpose.data import Dataset
 from superpose.data.arrays import root_mean_square
@@ -78,6 +81,7 @@ class Context:
         deadline: of the run.
         search: of the search for networks and formulas.
         failures: of parts of the run.
+        gross: rows that were left out of all three tables, since they seem to have gross errors.
         cost: of optimiser steps, by what the networks so far took.
         stages: of the run, which it does not compute again when it goes on from a checkpoint.
     """
@@ -91,6 +95,7 @@ class Context:
     search: Deadline
     failures: Failures = field(default_factory=Failures)
     stages: Stages = field(default_factory=Stages)
+    gross: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.long))
     cost: StepCost = field(default_factory=StepCost)
 
     @classmethod

@@ -99,12 +99,8 @@ class Reference:
         They are those of the logarithms if these are fitted, and infinite where there is none.
         """
         y = data.y[rows, 0]
-        if self.log:
-            logs = torch.where(predictions > 0, predictions, torch.nan).log()
-            squares = (logs - y.log()).square().nan_to_num(nan=math.inf)
-        else:
-            squares = (predictions - y).square().nan_to_num(nan=math.inf)
-            squares = torch.where(squares.isfinite(), squares.clamp(max=self.cut), squares)
+        squares = _squares(predictions, y, log=self.log)
+        squares = torch.where(squares.isfinite(), squares.clamp(max=self.cut), squares)
         return squares if data.weights is None else squares * data.weights[rows]
 
     def facts(self, data: Dataset) -> dict[str, Any]:
@@ -116,6 +112,13 @@ class Reference:
             "constants": round(self.choice.fit.effective, 1),
             "suspicious_rows": self.choice.suspicious.tolist(),
         }
+
+
+def _squares(predictions: Tensor, y: Tensor, *, log: bool) -> Tensor:
+    """Squared errors, of the logarithms where these are fitted; infinite where there is none."""
+    if log:
+        predictions, y = torch.where(predictions > 0, predictions, torch.nan).log(), y.log()
+    return (predictions - y).square().nan_to_num(nan=math.inf)
 
 
 def errors_of(data: Dataset, rows: Tensor, predictions: Tensor) -> dict[str, float]:
@@ -181,7 +184,7 @@ def fit_reference(context: Context) -> Reference | None:
     settings, cut = choice.fit.settings, math.inf
     if settings.robust:
         # The median of squared normal residuals is 0.455 of their variance.
-        cut = RULES.gross**2 * float((mean - data.y[places, 0]).square().median()) / 0.455
+        cut = RULES.gross**2 * float(_squares(mean, data.y[places, 0], log=settings.log_target).median()) / 0.455
     found = Reference(choice, model, places, mean, settings.log_target, cut, count)
     facts = errors_of(data, places, mean)
     context.tell(f"{described(choice.fit)}: R² {facts['r2']:.3f} in cross-validation of {count} folds")

@@ -14,7 +14,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
+import torch
 from torch import Tensor
 
 from superpose.checkpoint import Checkpoint
@@ -30,7 +32,7 @@ from superpose.formulas.recommendation import EXACT, Finding, surprises
 from superpose.nn.model import KAN
 from superpose.partial import Failures
 from superpose.stopping import StopReason
-from superpose.tasks.regression import findings, metrics
+from superpose.tasks.regression import findings, gross_rows, metrics
 from superpose.tasks.regression.context import BUDGET, Context, Listener
 from superpose.tasks.regression.intervals import Found, attach
 from superpose.tasks.regression.networks import Network, Networks, final_network, search_networks
@@ -124,11 +126,19 @@ def _found(
     """A network and a formula for a table of the columns that are used."""
     options = context.options
     structural = options.formula and options.shape == "auto"
+    reference, doubted = None, structural and gross_rows.suspected(context)
+    if doubted:
+        reference = _reference(context)
+        context = _without_gross_rows(context, reference)
     structure = search_structure(context) if structural else Structure()
     # A law that gives every row needs no comparison.
     exact = structure.complete and structure.law is not None and structure.law.error < EXACT
     interrupted = structure.stop is StopReason.INTERRUPTED
-    reference = None if exact or interrupted else _reference(context)
+    if exact or interrupted:
+        reference = None
+    elif not doubted:
+        reference = _reference(context)
+        context = _without_gross_rows(context, reference)
     if structure.stop is StopReason.INTERRUPTED or structure.complete:
         state = Networks(found=list(structure.found), reason=structure.reason, stop=structure.stop)
     else:
@@ -159,6 +169,8 @@ def _found(
     numbers = metrics.of_formulas(data, [], None, complete=False)
     with context.failures.part("the errors of the formulas could not be computed"):
         numbers = metrics.of_formulas(data, found, chosen, complete=choice.complete, failures=context.failures)
+    with context.failures.part("rows with gross errors could not be named"):
+        data, numbers = _gross_rows_named(context, data, network, chosen, numbers)
     facts = {
         **metrics.of_network(data, network, history),
         **numbers,
@@ -172,6 +184,27 @@ def _found(
         models = Found(network, smooth, symbolic, formula)
         attach(data, models, reference, _held_out(context), deviation)
     return Result(network, symbolic, formula, history, data, facts, found, failures=context.failures)
+
+
+def _without_gross_rows(context: Context, reference: Reference | None) -> Context:
+    """The context without the rows that have little weight in the reference: laws are searched for by squares."""
+    if reference is None or not len(reference.choice.suspicious):
+        return context
+    return gross_rows.without(context, reference.choice.suspicious)
+
+
+def _gross_rows_named(
+    context: Context, data: Dataset, network: KAN, chosen: Finding | None, numbers: dict[str, Any]
+) -> tuple[Dataset, dict[str, Any]]:
+    """The table with a note on its rows with gross errors, and the numbers with errors on the others."""
+    models: dict[str, Callable[[Tensor], Tensor]] = {} if chosen is None else {"formula": chosen.formula.torch}
+    models["network"] = network
+    with torch.no_grad():
+        rows = gross_rows.found(data, next(iter(models.values()))) if len(context.gross) else torch.arange(0)
+        numbers = numbers | gross_rows.facts(data, rows, models)
+    if len(rows):
+        data = replace(data, notes=(*data.notes, gross_rows.sentence(rows, numbers)))
+    return data, numbers
 
 
 def _held_out(context: Context) -> Tensor:
@@ -211,8 +244,21 @@ def _final(
     if chosen is None:
         return final_network(context, state, None, structural=structural)
     with context.failures.part("no spline network could be trained", "that of the formula stands in its place"):
-        return final_network(context, state, chosen, structural=structural)
+        network, history = final_network(context, state, chosen, structural=structural)
+        if history.interrupted or not _fails_beside(context, network, chosen):
+            return network, history
+        context.tell("splines do not follow the formula; its functions stand on the edges of the network")
     return chosen.model, History(reason="the network was made of the formula")
+
+
+def _fails_beside(context: Context, network: KAN, chosen: Finding) -> bool:
+    """Whether splines miss a law by far: many waves take more intervals than the rows can pay for."""
+    data = context.data
+    rows = data.validation if len(data.validation) else data.train
+    with torch.no_grad():
+        values, law = (one(data.features(rows))[:, 0] - data.y[rows, 0] for one in (network, chosen.formula.torch))
+    own, other = (context.relative(float(one.square().mean().sqrt())) for one in (values, law))
+    return not own < _MISSED and not other >= _MISSED * own
 
 
 def _worth_refining(context: Context, state: Networks, reference: Reference, structural: bool) -> bool:
@@ -277,7 +323,9 @@ def _near_networks(context: Context, state: Networks) -> list[Finding]:
     return [one for one in state.found if one.validation_error <= _FAR * least]
 
 
-# A round number: a formula may err somewhat more, since it can be read.
+# Round numbers: a network that misses this share of the spread where a law does not is of no use beside it, and a
+# formula may err somewhat more, since it can be read.
+_MISSED = 0.1
 _FAR = 2.0
 _NOT_NEAR = "no formula predicts about as well as the network in cross-validation"
 
