@@ -15,7 +15,7 @@ from helpers import CountingClock
 from superpose.deadline import Deadline
 from superpose.formulas.dictionary import simplest_products
 from superpose.formulas.from_table.additive import additive
-from superpose.formulas.from_table.curve import _reciprocal, _scanned, curves
+from superpose.formulas.from_table.curve import _fast_waves, _reciprocal, _scanned, curves
 from superpose.formulas.from_table.expansions import expansions
 from superpose.formulas.from_table.outer_functions import outer_functions
 from superpose.formulas.from_table.ridges import ridges
@@ -472,3 +472,13 @@ def test_a_lively_function_of_one_product_or_sum_is_seen(function: Callable[...,
     found = checked(list(ridges(problem.x, problem.y, problem.symbols)), problem)
     assert [found[0].expressions] == [[column]]
     assert list(ridges(problem.x, torch.randn(3000, dtype=DOUBLE), problem.symbols)) == []
+
+
+def test_fast_waves_are_found_below_noise_but_not_in_it() -> None:
+    x = torch.linspace(0, 1, 200, dtype=DOUBLE)[:, None]
+    noise = torch.randn(200, generator=torch.Generator().manual_seed(1), dtype=DOUBLE)
+    assert not list(_fast_waves(table(x, lambda a: a + 0.05 * noise), soon()))
+    wave = table(x, lambda a: 2 * torch.sin(300 * a + 1) + a)
+    best = min(_fast_waves(wave, soon()), key=lambda guess: guess.error)
+    assert error(best, wave) < 1e-6 and error(best, wave) == pytest.approx(best.error, abs=1e-9)
+    assert list(_fast_waves(table(x, lambda a: torch.sin(300 * a) + 0.5 * noise), soon()))

@@ -12,6 +12,7 @@ from superpose.files import load, save
 from superpose.train.anova import AnovaMixture, AnovaSettings, choose_anova, fit_anova, network_of
 from superpose.train.anova.evidence import System
 from superpose.train.anova.fit import column_bases
+from superpose.train.anova.selection import log_columns
 
 DOUBLE = torch.float64
 
@@ -188,3 +189,34 @@ def test_a_row_of_weight_two_is_two_rows() -> None:
     twice = fit_anova(torch.cat([x, x[:10]]), torch.cat([y, y[:10]]), settings, bases=bases)
     # The number of rows that penalties and noise are measured by differs, the balance of the rows does not.
     assert float((once.predict(x) - twice.predict(x)).abs().max()) < 0.02
+
+
+def test_candidates_in_different_variables_are_mixed_and_their_mean_is_one_network() -> None:
+    # Few rows do not tell whether the target or its logarithm, a column or its logarithm is the line.
+    x = 1 + 4 * torch.rand(25, 2, generator=generator(3), dtype=DOUBLE)
+    y = 3 + x[:, 0].sqrt() + 0.3 * x[:, 1] + 0.3 * torch.randn(25, generator=generator(4), dtype=DOUBLE)
+    found = choose_anova(x, y, halves(25)).fit
+    assert len(found.parts) > 1 and sum(weight for weight, _ in found.parts) == pytest.approx(1)
+    variables = {(fit.settings.log_target, fit.settings.log_columns) for _, fit in found.parts}
+    assert len(variables) == len(found.parts)
+    wanted = torch.stack([weight * fit.predict(x) for weight, fit in found.parts]).sum(0)
+    assert torch.allclose(found.predict(x), wanted)
+    with torch.no_grad():
+        made = found.network(["a", "b"], ["y"])(x)[:, 0]
+    assert float((made - wanted).abs().max()) < 0.2 * found.first.noise
+    # What the parts differ by adds to the deviation.
+    assert bool((found.deviation(x) > 0.9 * min(fit.deviation(x).min() for _, fit in found.parts[:1])).all())
+
+
+def test_logarithms_are_no_variables_of_columns_that_come_near_zero_unless_they_span_decades() -> None:
+    near = torch.linspace(0.01, 1, 50, dtype=DOUBLE)
+    far, decades, constant = near + 0.4, 10 ** (4 * near), torch.ones_like(near)
+    assert log_columns(torch.stack([near, far, decades, constant, -far], 1)) == (1, 2)
+
+
+def test_the_largest_values_of_a_skewed_target_are_no_gross_errors() -> None:
+    x = 3 * torch.rand(120, 1, generator=generator(), dtype=DOUBLE)
+    y = torch.exp(x[:, 0] + 0.5 * torch.randn(120, generator=generator(1), dtype=DOUBLE))
+    assert not len(choose_anova(x, y, halves(120)).suspicious)
+    y[[3, 50]] = 5000.0
+    assert {3, 50} <= set(choose_anova(x, y, halves(120)).suspicious.tolist())

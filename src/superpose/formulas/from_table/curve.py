@@ -316,7 +316,8 @@ def _fast_waves(problem: Subproblem, deadline: Deadline) -> Iterator[Guess]:
     if float(explained.max()) * len(x) / 2 < _CURVES.peak * math.log(len(rates)):
         return
     rate = float(rates[explained.argmax()])
-    rate = _refined(problem, rows, "wave", rate, 2, step / rate)
+    # Two terms of the wave, and two of what it stands on.
+    rate = _refined(problem, rows, "wave", rate, 4, step / rate)
     yield from _of_rate(problem, plain, rows, "wave", rate, _powers(x))
 
 

@@ -24,7 +24,7 @@ from superpose.formulas.recommendation import Finding
 from superpose.nn.model import KAN
 from superpose.tasks.regression import findings
 from superpose.tasks.regression.context import Context
-from superpose.train.anova import AnovaChoice, AnovaMixture, choose_anova, network_of
+from superpose.train.anova import AnovaAverage, AnovaChoice, AnovaMixture, choose_anova
 from superpose.train.anova.selection import Tried
 
 if TYPE_CHECKING:
@@ -138,8 +138,12 @@ def errors_of(data: Dataset, rows: Tensor, predictions: Tensor) -> dict[str, flo
     }
 
 
-def described(fit: AnovaMixture) -> str:
-    """What a sum of functions consists of, in words."""
+def described(fit: AnovaAverage) -> str:
+    """What a mean of sums of functions consists of, in words."""
+    return "; and ".join(dict.fromkeys(_described(one) for _, one in fit.parts))
+
+
+def _described(fit: AnovaMixture) -> str:
     settings = [one.settings for _, one in fit.parts]
     what = "a constant" if fit.settings.constant else "straight lines"
     if any(one.curves for one in settings):
@@ -180,7 +184,7 @@ def fit_reference(context: Context) -> Reference | None:
     places, inverse = torch.unique(choice.rows, return_inverse=True)
     sums = torch.zeros(len(places), dtype=data.y.dtype).index_add_(0, inverse, choice.predictions)
     mean = sums / torch.bincount(inverse)
-    model = network_of(choice.fit, data.feature_names, data.target_names)
+    model = choice.fit.network(data.feature_names, data.target_names)
     settings, cut = choice.fit.settings, math.inf
     if settings.robust:
         # The median of squared normal residuals is 0.455 of their variance.
@@ -237,7 +241,7 @@ def lines_of(context: Context, reference: Reference) -> list[Finding]:
             continue
         seen.append(one)
         try:
-            expression = expression_of(reference.choice.single(one), data.feature_names)
+            expression = expression_of(reference.choice.single(one).first, data.feature_names)
         except OverflowError:
             # An exponential whose value at zero is no double, as of a year: its network has values all the same.
             continue

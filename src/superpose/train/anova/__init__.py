@@ -8,6 +8,7 @@ exact. Scores of classes are sums of the same kind, with the likelihood of a hea
 Sources: C. Gu, *Smoothing Spline ANOVA Models* (2013); S. Wood, *Generalized Additive Models* (2017), chapters 5 and 6.
 """
 
+from superpose.train.anova.average import AnovaAverage
 from superpose.train.anova.class_selection import ClassChoice, choose_anova_classes
 from superpose.train.anova.classes import ClassFit, ClassMixture, fit_anova_classes
 from superpose.train.anova.fit import AnovaFit, AnovaMixture, AnovaSettings, fit_anova
@@ -15,6 +16,7 @@ from superpose.train.anova.network import network_of
 from superpose.train.anova.selection import AnovaChoice, choose_anova
 
 __all__ = [
+    "AnovaAverage",
     "AnovaChoice",
     "AnovaFit",
     "AnovaMixture",

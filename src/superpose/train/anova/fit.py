@@ -61,6 +61,7 @@ class AnovaFit:
         mean: ``[P]``, means of the design's columns, which are subtracted.
         center, scale: of the target, or of its logarithm.
         solution: the coefficients in units of ``scale``, and how certain they are.
+        ends: the least and the largest score of the rows.
         loo: ``[N]``, leave-one-out predictions in the target's units: of a row by the others, at the same strengths.
         influence: ``[N]``, factors of mean 1 by which a robust fit multiplied the weights of the rows; None for ones.
     """
@@ -72,6 +73,7 @@ class AnovaFit:
     center: float
     scale: float
     solution: Solution
+    ends: tuple[float, float]
     loo: Tensor = field(repr=False)
     influence: Tensor | None = field(default=None, repr=False)
 
@@ -90,7 +92,7 @@ class AnovaFit:
 
     def predict(self, x: Tensor) -> Tensor:
         """The target ``[N]`` at rows ``x [N, d]``."""
-        return target_of(self.score(x), self.settings)
+        return target_of(self.score(x), self.settings, self.ends)
 
     def deviation(self, x: Tensor) -> Tensor:
         """Standard deviation ``[N]`` of a new row at ``x [N, d]`` from its score: noise and uncertainty of the fit."""
@@ -195,6 +197,11 @@ class AnovaMixture:
         return sum(weight * fit.solution.effective for weight, fit in self.parts)
 
     @property
+    def ends(self) -> tuple[float, float]:
+        """The least and the largest score of the rows."""
+        return self.main.ends
+
+    @property
     def loo(self) -> Tensor:
         """``[N]``, leave-one-out predictions in the target's units."""
         return torch.stack([weight * fit.loo for weight, fit in self.parts]).sum(0)
@@ -205,7 +212,7 @@ class AnovaMixture:
 
     def predict(self, x: Tensor) -> Tensor:
         """The target ``[N]`` at rows ``x [N, d]``."""
-        return target_of(self.score(x), self.settings)
+        return target_of(self.score(x), self.settings, self.ends)
 
     def deviation(self, x: Tensor) -> Tensor:
         """Standard deviation ``[N]`` of a new row from its score: noise, uncertainty, and what the parts differ by."""
@@ -225,9 +232,16 @@ class AnovaMixture:
         return Coefficients.mean(self.bases, [(weight, fit.coefficients()) for weight, fit in self.parts])
 
 
-def target_of(score: Tensor, settings: AnovaSettings) -> Tensor:
-    """The target of a score. That of a logarithm is the median: the law without its noise, and not the mean."""
-    return score.exp() if settings.log_target else score
+def target_of(score: Tensor, settings: AnovaSettings, ends: tuple[float, float]) -> Tensor:
+    """The target of a score. That of a logarithm is the median: the law without its noise, and not the mean.
+
+    Beyond the largest target of the rows an exponential goes on as a straight line: curves that are followed a little
+    too far would else make predictions absurd.
+    """
+    if not settings.log_target:
+        return score
+    top = ends[1]
+    return score.clamp(max=top).exp() + math.exp(top) * (score - top).clamp(min=0)
 
 
 def column_bases(x: Tensor, settings: AnovaSettings) -> list[ColumnBasis]:
@@ -367,8 +381,9 @@ def _solved(
     solution = most_probable(values, y, penalised(bases, pairs, settings), rows.weights, start, late)
     leverage = weight * (solution.leverage(values) + 1) / count
     left = (y - values @ solution.theta) / (1 - leverage.clamp(max=_MOST_LEVERAGE))
-    loo = target_of(scores - scale * left, settings)
-    return AnovaFit(settings, bases, pairs, mean, center, scale, solution, loo)
+    ends = float(scores.min()), float(scores.max())
+    loo = target_of(scores - scale * left, settings, ends)
+    return AnovaFit(settings, bases, pairs, mean, center, scale, solution, ends, loo)
 
 
 # A row that alone determines the fit at its place has no leave-one-out residual; this keeps it finite.

@@ -7,6 +7,7 @@ of a column is an edge of a layer before, one of the target an exponential after
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from superpose.data.scaling import Affine
 from superpose.nn.model import KAN
+from superpose.spline import grid, reference
 from superpose.train.anova.basis import DEGREE
 from superpose.train.anova.classes import ClassMixture
 from superpose.train.anova.fit import AnovaFit, AnovaMixture, Coefficients
@@ -21,6 +23,8 @@ from superpose.train.anova.fit import AnovaFit, AnovaMixture, Coefficients
 # Products are left out while the variance of all that are left out is below this share of the noise's: no error shows.
 _NEGLIGIBLE = 1e-3
 _ALL = "abcd"
+# Intervals of an exponential: over 20 units of the logarithm, its relative error is 1e-6.
+_EXPONENTIAL = 128
 
 
 def network_of(
@@ -31,7 +35,7 @@ def network_of(
     Returns:
         ``[d, S]`` for main effects alone and ``[d, [S, [2, ...]], S]`` with interactions, for ``S`` scores (1 for a
         number); with a first layer ``[d, d]`` of logarithms and identities where a column's logarithm is used, and a
-        last one ``[1, 1]``, an exponential, where the target's is.
+        last one ``[1, 1]``, an exponential of many intervals that ends as a straight line, where the target's is.
     """
     scores = fit.coefficients() if isinstance(fit, ClassMixture) else [fit.coefficients()]
     products = [
@@ -46,6 +50,8 @@ def network_of(
     widths += ([count] if products else []) + ([count] if fit.settings.log_target else [])
     place, size = int(logs), fit.bases[0].knots.shape[0] - 2 * DEGREE - 1
     sizes = [size if n == place else 1 for n in range(len(widths) - 1)]
+    if fit.settings.log_target:
+        sizes[-1] = _EXPONENTIAL
     model = KAN(
         widths,  # type: ignore[arg-type]
         grid_size=sizes,
@@ -59,10 +65,8 @@ def network_of(
         _set_layer(model, place, fit, scores, products)
         if products:
             _add_products(model, place + 1, count, [product[0] for product in products])
-        if fit.settings.log_target:
-            last = len(widths) - 2
-            model.layer(last).set_symbolic({(0, 0): ("exp", (1.0, 0.0, 1.0, 0.0))})
-            _freeze(model, last)
+        if fit.settings.log_target and not isinstance(fit, ClassMixture):
+            _set_exponential(model, fit.ends)
     if isinstance(fit, ClassMixture):
         model.head = fit.head
     return model
@@ -77,6 +81,21 @@ def _add_products(model: KAN, n: int, count: int, owners: Sequence[int]) -> None
         layer.mask[i, o] = True
     layer.set_symbolic(dict.fromkeys(edges, ("x", (1.0, 0.0, 1.0, 0.0))))
     _freeze(model, n)
+
+
+def _set_exponential(model: KAN, ends: tuple[float, float]) -> None:
+    """The last edge as :func:`~superpose.train.anova.fit.target_of`: linear splines' end at the largest score."""
+    layer, (low, high) = model.layer(len(model.layers) - 1), ends
+    # Below, where the straight line at the other end would make it negative, it is a thousandth of the least target.
+    low = low - (high - low) / 2 - 7
+    points = torch.linspace(low, high, _EXPONENTIAL + 1, dtype=torch.float64)[None]
+    layer.set_knots(grid.extended_knots(points, DEGREE))
+    places = torch.linspace(low, high, 8 * _EXPONENTIAL + 1, dtype=torch.float64)[:, None]
+    # Relative errors count: the values are divided by what they are.
+    basis = reference.dense_basis(layer.knots, DEGREE, "none", places)[:, 0]
+    values = (places[:, 0] - high).exp()
+    solved = torch.linalg.lstsq(basis / values[:, None], torch.ones_like(values)[:, None]).solution[:, 0]
+    layer.coefficients[0, :, 0] = solved * math.exp(high)
 
 
 def _freeze(model: KAN, n: int) -> None:
