@@ -84,6 +84,11 @@ SCRIPTS = {
             "whether intervals of 90% hold 90% of held-out targets, on 28 tables",
             "benchmarks.intervals.program",
         ),
+        Script(
+            "random",
+            "200 tables made at random: exit codes, limits, never worse than the mean",
+            "benchmarks.random_tables",
+        ),
         Script("robustness", "50 random starts, and networks too large for their data", "benchmarks.robustness"),
     )
 }

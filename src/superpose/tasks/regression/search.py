@@ -11,7 +11,6 @@ Each stage takes the :class:`~superpose.tasks.regression.context.Context` of the
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -34,20 +33,19 @@ from superpose.partial import Failures
 from superpose.stopping import StopReason
 from superpose.tasks.regression import findings, gross_rows, metrics
 from superpose.tasks.regression.context import BUDGET, Context, Listener
+from superpose.tasks.regression.final import choose_network, smooth_error
 from superpose.tasks.regression.intervals import Found, attach
-from superpose.tasks.regression.networks import Network, Networks, final_network, search_networks
+from superpose.tasks.regression.networks import Network, Networks, search_networks
 from superpose.tasks.regression.options import DiscoverOptions
 from superpose.tasks.regression.reference import (
     Judged,
     Reference,
     comes_near,
-    described,
     errors_of,
     fit_reference,
     judge,
     lines_of,
     loo_predictions,
-    surpasses,
 )
 from superpose.tasks.regression.result import Result
 from superpose.tasks.regression.structure import Structure, search_structure
@@ -142,7 +140,7 @@ def _found(
     if structure.stop is StopReason.INTERRUPTED or structure.complete:
         state = Networks(found=list(structure.found), reason=structure.reason, stop=structure.stop)
     else:
-        state = search_networks(context, structure, _smooth_error(context, reference))
+        state = search_networks(context, structure, smooth_error(context, reference))
     if state.stop is StopReason.INTERRUPTED and not (state.trained or state.found):
         raise KeyboardInterrupt
     lines: list[Finding] = []
@@ -158,7 +156,7 @@ def _found(
         with context.failures.part("the formula could not be said when it was found"):
             on_formula(chosen.formula)
     recommended = None if choice.place is None else choice.found[choice.place]
-    network, history = _final(context, state, recommended, reference, structural=structure.complete)
+    network, history = choose_network(context, state, recommended, reference, structural=structure.complete)
     smooth = reference is not None and network is reference.model
     own = network
     if combined is not None:
@@ -219,58 +217,6 @@ def _reference(context: Context) -> Reference | None:
     return None
 
 
-def _smooth_error(context: Context, reference: Reference | None) -> float:
-    """The cross-validated error of the reference in units of the target's spread; infinite without one."""
-    if reference is None:
-        return math.inf
-    return context.relative(errors_of(context.data, reference.rows, reference.predictions)["rmse"])
-
-
-def _final(
-    context: Context, state: Networks, chosen: Finding | None, reference: Reference | None, *, structural: bool
-) -> tuple[KAN, History]:
-    """The network of a run: as :func:`final_network`, unless the rows favour the reference.
-
-    If no network can be trained, that of the formula.
-    """
-    if reference is not None:
-        smooth = reference.model, History(reason=f"the best fit of {described(reference.choice.fit)}")
-        with context.failures.part("no spline network could be trained", "the sum of smooth functions is"):
-            if not _worth_refining(context, state, reference, structural):
-                return smooth
-            network, history = final_network(context, state, chosen, structural=structural)
-            return (network, history) if surpasses(context, reference, network) else smooth
-        return smooth
-    if chosen is None:
-        return final_network(context, state, None, structural=structural)
-    with context.failures.part("no spline network could be trained", "that of the formula stands in its place"):
-        network, history = final_network(context, state, chosen, structural=structural)
-        if history.interrupted or not _fails_beside(context, network, chosen):
-            return network, history
-        context.tell("splines do not follow the formula; its functions stand on the edges of the network")
-    return chosen.model, History(reason="the network was made of the formula")
-
-
-def _fails_beside(context: Context, network: KAN, chosen: Finding) -> bool:
-    """Whether splines miss a law by far: many waves take more intervals than the rows can pay for."""
-    data = context.data
-    rows = data.validation if len(data.validation) else data.train
-    with torch.no_grad():
-        values, law = (one(data.features(rows))[:, 0] - data.y[rows, 0] for one in (network, chosen.formula.torch))
-    own, other = (context.relative(float(one.square().mean().sqrt())) for one in (values, law))
-    return not own < _MISSED and not other >= _MISSED * own
-
-
-def _worth_refining(context: Context, state: Networks, reference: Reference, structural: bool) -> bool:
-    """Whether a network of the search comes so near to the reference that more training may surpass it."""
-    if structural or len(context.data.train) > BUDGET.growing:
-        return True
-    errors = [one.error for one in state.trained]
-    own = _smooth_error(context, reference)
-    # A finer grid and all rows rarely make more of a network than this. A round number.
-    return bool(errors) and min(errors) < 1.5 * own
-
-
 @dataclass(frozen=True)
 class _Choice:
     """Third stage.
@@ -323,9 +269,7 @@ def _near_networks(context: Context, state: Networks) -> list[Finding]:
     return [one for one in state.found if one.validation_error <= _FAR * least]
 
 
-# Round numbers: a network that misses this share of the spread where a law does not is of no use beside it, and a
-# formula may err somewhat more, since it can be read.
-_MISSED = 0.1
+# A round number: a formula may err somewhat more, since it can be read.
 _FAR = 2.0
 _NOT_NEAR = "no formula predicts about as well as the network in cross-validation"
 
@@ -359,17 +303,15 @@ def _cross_validation(
     if len(context.data.test):
         return facts
     data, rows = context.data, reference.rows
-    if network is reference.model:
-        own = errors_of(data, rows, reference.predictions)
-        facts |= {"network_rmse": own["rmse"], "network_r2": own["r2"], "network_standard_error": own["standard_error"]}
+    errors = {"network": reference.predictions} if network is reference.model else {}
     if chosen is not None:
         with context.failures.part("the error of the formula by leave-one-out could not be computed"):
-            own = errors_of(data, rows, loo_predictions(chosen.formula, data, rows, log=reference.log))
-            facts |= {
-                "formula_rmse": own["rmse"],
-                "formula_r2": own["r2"],
-                "formula_standard_error": own["standard_error"],
-            }
+            errors["formula"] = loo_predictions(chosen.formula, data, rows, log=reference.log)
+            if network is chosen.model:
+                errors["network"] = errors["formula"]
+    for name, predictions in errors.items():
+        own = errors_of(data, rows, predictions)
+        facts |= {f"{name}_{what}": own[what] for what in ("rmse", "r2", "standard_error")}
     return facts
 
 
