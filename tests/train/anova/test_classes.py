@@ -151,8 +151,8 @@ def test_a_linear_law_gets_straight_lines() -> None:
 
 
 def test_curves_and_products_are_found_where_they_are() -> None:
-    x = rows(400)
-    choice = choose_anova_classes(x, targets(SIGMOID, x), SIGMOID, halves(400))
+    x = rows(800)
+    choice = choose_anova_classes(x, targets(SIGMOID, x), SIGMOID, halves(800))
     assert choice is not None
     assert choice.chosen.settings.curves and choice.chosen.settings.interactions
     lines = next(one for one in choice.tried if not one.settings.curves)
