@@ -43,12 +43,12 @@ class ReferenceRules:
         few: with fewer rows the folds are dealt out twice.
         sure: standard errors of the paired difference by which a network must be better to take its place.
         near: a formula may err by as many standard errors more, since it can be read,
-        more: or by this share of the squared error.
+        more, most: or by the first share of the squared error, and never by more than the second.
         node: nats that a node of a formula counts against it, summed over the rows: half of what a description length
             has, since the reference was chosen by the same rows too, among few.
         gross: deviations beyond which the residual of a robust fit is gross.
-        margin: share of each column's range beyond the rows in which formulas and networks must be plausible.
-        plausible: ranges of the target beyond its own that a prediction there may reach.
+        margins: shares of each column's range beyond the rows in which formulas and networks must be plausible,
+        plausible: and ranges of the target beyond its own that a prediction there may reach.
         points: at which that is tried.
     """
 
@@ -61,10 +61,11 @@ class ReferenceRules:
     sure: float = 1.0
     near: float = 1.0
     more: float = 0.1
+    most: float = 0.5
     node: float = 2.0
     gross: float = 5.0
-    margin: float = 0.05
-    plausible: float = 3.0
+    margins: tuple[float, ...] = (0.05, 0.25)
+    plausible: tuple[float, ...] = (3.0, 10.0)
     points: int = 2000
 
 
@@ -214,19 +215,22 @@ def is_plausible(data: Dataset, predict: Any) -> bool:
     """
     generator = torch.Generator().manual_seed(0)
     some = data.features(evenly(data.n_rows, RULES.points))
-    extent = some.amax(0) - some.amin(0)
-    times = max(1, RULES.points // len(some))
-    moved = some.repeat(times, 1)
-    moved = moved + RULES.margin * extent * (2 * torch.rand(moved.shape, generator=generator, dtype=moved.dtype) - 1)
-    # Columns that have one sign keep it: a logarithm or a root beyond zero is no fault of a formula.
     low, high = some.amin(0), some.amax(0)
-    moved = torch.where(low > 0, moved.maximum(low * 0.5), moved)
-    moved = torch.where(high < 0, moved.minimum(high * 0.5), moved)
-    with torch.no_grad():
-        values = predict(torch.cat([some, moved]))
+    repeated = some.repeat(max(1, RULES.points // len(some)), 1)
     least, most = float(data.y.min()), float(data.y.max())
-    room = RULES.plausible * (most - least)
-    return bool(values.isfinite().all()) and least - room <= float(values.min()) and float(values.max()) <= most + room
+    for margin, ranges in zip(RULES.margins, RULES.plausible, strict=True):
+        shift = margin * (high - low) * (2 * torch.rand(repeated.shape, generator=generator, dtype=some.dtype) - 1)
+        moved = repeated + shift
+        # Columns that have one sign keep it: a logarithm or a root beyond zero is no fault of a formula.
+        moved = torch.where(low > 0, moved.maximum(low * 0.5), moved)
+        moved = torch.where(high < 0, moved.minimum(high * 0.5), moved)
+        with torch.no_grad():
+            values = predict(torch.cat([some, moved]))
+        room = ranges * (most - least)
+        near = least - room <= float(values.min()) and float(values.max()) <= most + room
+        if not (near and bool(values.isfinite().all())):
+            return False
+    return True
 
 
 def lines_of(context: Context, reference: Reference) -> list[Finding]:
@@ -349,7 +353,8 @@ def comes_near(context: Context, reference: Reference, judged: Judged, *, chosen
     if not bool(difference.isfinite().all()):
         return False
     error = float(difference.std()) / math.sqrt(len(difference))
-    return float(difference.mean()) <= max(RULES.near * error, RULES.more * float(own.mean()))
+    least, most = (share * float(own.mean()) for share in (RULES.more, RULES.most))
+    return float(difference.mean()) <= max(least, min(RULES.near * error, most))
 
 
 def surpasses(context: Context, reference: Reference, model: KAN) -> bool:

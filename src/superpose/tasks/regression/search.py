@@ -11,6 +11,7 @@ Each stage takes the :class:`~superpose.tasks.regression.context.Context` of the
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -158,6 +159,12 @@ def _found(
     recommended = None if choice.place is None else choice.found[choice.place]
     network, history = choose_network(context, state, recommended, reference, structural=structure.complete)
     smooth = reference is not None and network is reference.model
+    if recommended is not None and reference is not None and network not in (reference.model, recommended.model):
+        x, held = context.few.features(context.few.validation), context.few.validation
+        with torch.no_grad():
+            losses = reference.losses(context.few, held, network(x)[:, 0])
+        if _errs_far_more(context, reference, recommended, losses):
+            choice, chosen, recommended = replace(choice, place=None, complete=False, reason=_NOT_NEAR), None, None
     own = network
     if combined is not None:
         network = combined.model(network)
@@ -246,7 +253,7 @@ def _choose(
     if complete and surprises(metrics.test_error(context.data, best), best.error):
         complete, reason = False, "a formula leaves nothing to explain on the rows it was fitted to"
     if reference is not None:
-        judged = _judged(context, reference, _near_networks(context, state), best, lines)
+        judged = _judged(context, reference, _near_networks(context, state, reference), best, lines)
         if judged is None:
             return _Choice(list(state.found), None, False, _NOT_NEAR)
         complete, best = complete and judged is best, judged
@@ -258,19 +265,41 @@ def _choose(
     return _Choice(found, place, complete, reason)
 
 
-def _near_networks(context: Context, state: Networks) -> list[Finding]:
-    """The formulas that do not err far more than the best network on validation rows, where there are many.
+def _near_networks(context: Context, state: Networks, reference: Reference) -> list[Finding]:
+    """The formulas that do not err far more than the best network on validation rows.
 
-    On those of a small table an error is uncertain, and that of the reference says more.
+    On those of a small table an error is uncertain: there a formula is left out if it errs more in most of them too.
     """
-    if len(context.few.validation) < BUDGET.rows // 4 or not state.trained:
+    if not state.trained:
         return state.found
-    least = max(min(network.error for network in state.trained), EXACT)
-    return [one for one in state.found if one.validation_error <= _FAR * least]
+    best = min(state.trained, key=lambda network: network.error)
+    near = [one for one in state.found if one.validation_error <= _FAR * max(best.error, EXACT)]
+    data, rows = context.few, context.few.validation
+    if len(rows) >= BUDGET.rows // 4 or len(near) == len(state.found):
+        return near
+    with torch.no_grad():
+        losses = reference.losses(data, rows, best.model(data.features(rows))[:, 0])
+    far = [one for one in state.found if not any(one is other for other in near)]
+    return near + [one for one in far if not _errs_far_more(context, reference, one, losses)]
 
 
-# A round number: a formula may err somewhat more, since it can be read.
+def _errs_far_more(context: Context, reference: Reference, finding: Finding, losses: Tensor) -> bool:
+    """Whether a formula errs far more than a network with these losses on the validation rows, and surely so."""
+    data, rows = context.few, context.few.validation
+    if len(rows) < 2:
+        return False
+    with torch.no_grad():
+        own = reference.losses(data, rows, finding.formula.torch(data.features(rows))[:, 0])
+    difference = own - losses
+    sure = float(difference.mean()) > _SURE * float(difference.std()) / math.sqrt(len(rows))
+    return sure and float(own.mean()) > _FARTHER**2 * float(losses.mean())
+
+
+# Round numbers: a formula may err somewhat more, since it can be read: on many rows twice as much, on few ones as much
+# as the second where it is so many standard errors of the difference.
 _FAR = 2.0
+_FARTHER = 1.5
+_SURE = 2.0
 _NOT_NEAR = "no formula predicts about as well as the network in cross-validation"
 
 
