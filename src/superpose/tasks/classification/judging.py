@@ -36,7 +36,7 @@ class JudgingRules:
     Attributes:
         near: standard errors of the paired difference that its losses may be higher by, since it can be read,
         lost: or this share of what the reference explains.
-        accuracy: by how much the share of right rows may be lower, or by one standard error.
+        accuracy: by how much the share of right rows may be lower, or one row.
         node: nats that a node of a formula counts against it, summed over the rows: it was chosen among many by the
             same rows.
         better: standard errors by which it must be better than frequencies alone.
@@ -48,7 +48,7 @@ class JudgingRules:
     """
 
     near: float = 1.0
-    lost: float = 0.1
+    lost: float = 0.05
     accuracy: float = 0.01
     node: float = 0.25
     better: float = 1.5
@@ -189,7 +189,7 @@ def comes_near(logs: Tensor, others: Tensor, shares: Tensor, handicap: float = 0
     if float(rise.mean()) > max(RULES.near * standard_error(rise), RULES.lost * explained):
         return False
     lost = right_rows(others, shares) - right_rows(logs, shares)
-    return float(lost.mean()) <= max(RULES.accuracy, standard_error(lost))
+    return float(lost.sum()) <= max(1.0, RULES.accuracy * len(lost))
 
 
 def says_something(logs: Tensor, shares: Tensor) -> bool:
