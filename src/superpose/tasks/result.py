@@ -33,7 +33,7 @@ def evaluation_rows(data: Dataset, metrics: Mapping[str, Any] | None = None) -> 
     known = metrics or {}
     how = [
         f"of the {what} by {way}"
-        for what, way in (("formula", "leave-one-out"), ("network", "cross-validation"))
+        for what, way in (("formula", "leave-one-out"), ("network", known.get("network_judged", "cross-validation")))
         if known.get(f"{what}_standard_error") is not None
     ]
     return f"{rows} ({', '.join(how)})" if how else rows

@@ -220,3 +220,16 @@ def test_the_largest_values_of_a_skewed_target_are_no_gross_errors() -> None:
     assert not len(choose_anova(x, y, halves(120)).suspicious)
     y[[3, 50]] = 5000.0
     assert {3, 50} <= set(choose_anova(x, y, halves(120)).suspicious.tolist())
+
+
+@pytest.mark.parametrize("decades", [0.1, 3, 12])
+def test_the_exponential_of_a_network_is_exact_over_many_decades(decades: float) -> None:
+    x = torch.rand(200, 1, generator=generator(), dtype=DOUBLE)
+    y = 10 ** (decades * x[:, 0] - 8) * torch.exp(0.01 * torch.randn(200, generator=generator(1), dtype=DOUBLE))
+    fit = fit_anova(x, y, AnovaSettings(log_target=True))
+    places = torch.linspace(-0.2, 1.2, 141, dtype=DOUBLE)[:, None]
+    with torch.no_grad():
+        made = network_of(fit, ["x"], ["y"])(places)[:, 0]
+    assert torch.allclose(made, fit.predict(places), rtol=1e-4)
+    # Beyond the largest target no exponential goes on.
+    assert float(made.max()) < float(y.max()) * (1 + 2.31 * decades)

@@ -29,6 +29,7 @@ from superpose.formulas.expressions.formula import Formula
 from superpose.formulas.from_table.law_pool import Law
 from superpose.formulas.from_table.laws import LawSearchResult
 from superpose.formulas.recommendation import EXACT, Finding, surprises
+from superpose.messages import counted
 from superpose.nn.model import KAN
 from superpose.partial import Failures
 from superpose.stopping import StopReason
@@ -338,8 +339,13 @@ def _cross_validation(
             errors["formula"] = loo_predictions(chosen.formula, data, rows, log=reference.log)
             if network is chosen.model:
                 errors["network"] = errors["formula"]
-    for name, predictions in errors.items():
-        own = errors_of(data, rows, predictions)
+    judged = {name: errors_of(data, rows, predictions) for name, predictions in errors.items()}
+    left_out = context.few.validation
+    if "network" not in judged and not len(data.validation) and len(left_out) > 1:
+        with torch.no_grad():
+            judged["network"] = errors_of(data, left_out, network(data.features(left_out))[:, 0])
+        facts["network_judged"] = f"{counted(len(left_out), 'row')} left out of its training"
+    for name, own in judged.items():
         facts |= {f"{name}_{what}": own[what] for what in ("rmse", "r2", "standard_error")}
     return facts
 

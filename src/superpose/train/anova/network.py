@@ -7,7 +7,6 @@ of a column is an edge of a layer before, one of the target an exponential after
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -16,15 +15,15 @@ from torch import Tensor
 from superpose.data.scaling import Affine
 from superpose.nn.model import KAN
 from superpose.spline import grid, reference
-from superpose.train.anova.basis import DEGREE
+from superpose.train.anova.basis import DEGREE, greville
 from superpose.train.anova.classes import ClassMixture
 from superpose.train.anova.fit import AnovaFit, AnovaMixture, Coefficients
 
 # Products are left out while the variance of all that are left out is below this share of the noise's: no error shows.
 _NEGLIGIBLE = 1e-3
 _ALL = "abcd"
-# Intervals of an exponential: over 20 units of the logarithm, its relative error is 1e-6.
-_EXPONENTIAL = 128
+# Intervals of an exponential: over 12 decades its relative error is below 1e-4.
+_EXPONENTIAL = 256
 
 
 def network_of(
@@ -91,11 +90,12 @@ def _set_exponential(model: KAN, ends: tuple[float, float]) -> None:
     points = torch.linspace(low, high, _EXPONENTIAL + 1, dtype=torch.float64)[None]
     layer.set_knots(grid.extended_knots(points, DEGREE))
     places = torch.linspace(low, high, 8 * _EXPONENTIAL + 1, dtype=torch.float64)[:, None]
-    # Relative errors count: the values are divided by what they are.
+    # Relative errors count, and coefficients are about the values at their places: both are divided by these.
     basis = reference.dense_basis(layer.knots, DEGREE, "none", places)[:, 0]
-    values = (places[:, 0] - high).exp()
-    solved = torch.linalg.lstsq(basis / values[:, None], torch.ones_like(values)[:, None]).solution[:, 0]
-    layer.coefficients[0, :, 0] = solved * math.exp(high)
+    own = greville(layer.knots[0])
+    relative = basis * (own - places).exp()
+    solved = torch.linalg.lstsq(relative, torch.ones_like(places)).solution[:, 0]
+    layer.coefficients[0, :, 0] = solved * own.exp()
 
 
 def _freeze(model: KAN, n: int) -> None:
