@@ -322,4 +322,4 @@ def test_latex_keeps_columns_and_constants_of_one_name_apart() -> None:
     assert latex("x") == r"y = \pi x + e^{x}"
     assert latex("e") == r"y = \pi e + \exp{\left(e \right)}"
     assert latex("π") == "y = 3.14159 π + e^{π}"
-    assert latex("pi") == r"y = 3.14159 \mathrm{pi} + e^{\mathrm{pi}}"
+    assert latex("pi") == r"y = 3.14159 \cdot \mathrm{pi} + e^{\mathrm{pi}}"

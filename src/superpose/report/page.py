@@ -17,9 +17,13 @@ from superpose.deadline import Deadline
 from superpose.messages import counted
 from superpose.nn.model import KAN
 from superpose.plot import canvas
+from superpose.report.effects import effects_of
 from superpose.report.front_table import front_table
-from superpose.report.numbers import number, option_text, r2_text
+from superpose.report.models import ERROR_HEADINGS, error_rows, shows_network
+from superpose.report.numbers import number, option_text
 from superpose.report.pictures import as_picture, drawn, drawn_network, edge_cards, parities, typeset
+from superpose.report.residuals import residuals_of
+from superpose.report.terms import terms_of
 from superpose.tasks.result import TaskResult, evaluation_rows, warnings_of
 
 
@@ -45,6 +49,8 @@ def page(
     classes = attempt(f"{lost} the classes", lambda: class_summary(result), None)
     staircase = drawn(result, lambda: plot.staircase(result.history), "Training")
     scatter = [] if classes else attempt(f"{lost} measured against predicted", lambda: parities(result), [])
+    effects = attempt(f"{lost} the effects of the columns", lambda: effects_of(result, deadline), None)
+    left = attempt(f"{lost} the residuals", lambda: residuals_of(result, deadline), None)
     # Last, since there may be no time for all of them.
     cards, left_out = attempt(f"{lost} the edges", lambda: edge_cards(result, deadline), ([], 0))
     nothing: tuple[list[str], list[str]] = ([], [])
@@ -57,8 +63,9 @@ def page(
         typeset=None
         if formula is None or len(names) > 1
         else attempt(f"{lost} the formula as a picture", lambda: typeset(formula), None),
-        errors=_errors(result),
-        target_std=result.metrics.get("target_std", result.data.target_std),
+        errors=attempt(f"{lost} the errors side by side", lambda: error_rows(result), []) if classes is None else [],
+        error_headings=ERROR_HEADINGS,
+        better=shows_network(result) and formula is not None and classes is None,
         evaluation_rows=evaluation_rows(result.data, result.metrics),
         weighted=result.data.weights is not None,
         tested=len(result.data.test) > 0,
@@ -70,6 +77,9 @@ def page(
         staircase=as_picture(staircase, "Errors during training, against steps"),
         reason=result.history.reason,
         parities=scatter,
+        effects=effects,
+        residuals=left,
+        terms=attempt(f"{lost} the terms of the formula", lambda: terms_of(result), []),
         edges=cards,
         edges_left_out=left_out,
         facts=attempt(f"{lost} facts on the run", lambda: _facts(result), []),
@@ -130,14 +140,6 @@ def _formulas(result: TaskResult) -> list[tuple[str, str]]:
     return list(zip(names, result.formula.texts(), strict=True))
 
 
-def _errors(result: TaskResult) -> list[tuple[str, float | None, str]]:
-    """Root mean squares in the target's units, and R² as text."""
-    found = []
-    for what in ("network", *(("formula",) if result.formula is not None else ())):
-        found.append((what, result.metrics.get(f"{what}_rmse"), r2_text(result.metrics.get(f"{what}_r2"))))
-    return found
-
-
 def _used(model: KAN) -> tuple[list[str], list[str]]:
     """The columns that the network reads, and those that it does not."""
     read = {i for n, i, _ in model.active_edges() if n == 0}
@@ -159,7 +161,7 @@ def _facts(result: TaskResult) -> list[tuple[str, str]]:
         ("target", ", ".join(map(canvas.clean, metrics.get("target", data.target_names)))),
         ("features", ", ".join(map(canvas.clean, data.feature_names))),
         ("rows", ", ".join(f"{len(rows)} {name}" for name, rows in splits)),
-        ("shape", option_text(metrics.get("shape", model.shape))),
+        ("shape", option_text(model.shape)),
         ("edges", counted(len(model.active_edges()), "edge")),
         ("free constants", str(model.parameter_count())),
         ("grid intervals", option_text([layer.grid_size for layer in model.kan_layers()])),

@@ -18,6 +18,7 @@ from superpose.nn.model import KAN, Edge
 from superpose.plot import canvas, style
 from superpose.plot.edge_closeup import close_up, described, node_names
 from superpose.plot.samples import magnitudes, traced
+from superpose.report.models import predictor, shows_network
 from superpose.tasks.result import TaskResult
 
 # A close-up takes a tenth of a second and 30 kB; of more edges than this the strongest have one.
@@ -29,8 +30,11 @@ MAX_FORMULA_WIDTH = 11.0
 
 
 def drawn_network(result: TaskResult) -> KAN:
-    """The network that the pictures show: for classes the spline network, whose scores the accuracies are of."""
-    return result.model if result.network.head is None else result.network
+    """The network that the pictures show: that of the formula, unless the spline network predicts better.
+
+    For classes it is the spline network, whose scores the accuracies are of.
+    """
+    return result.network if shows_network(result) else result.model
 
 
 @dataclass(frozen=True)
@@ -99,12 +103,9 @@ def parities(result: TaskResult) -> list[Picture]:
     split = result.data.evaluation_split
     weights = result.data.weights_of(split)
     x, y = result.data.rows(split)
-    source = "network" if result.formula is None else "formula"
+    source, predict = predictor(result)
     with torch.no_grad():
-        if result.formula is None:
-            predicted = result.network(x.to(result.network.input_center.device)).cpu()
-        else:
-            predicted = result.formula.torch(x)
+        predicted = predict(x)
     made = []
     for k, name in enumerate(result.network.target_names[:_MAX_PARITIES]):
         draw = functools.partial(

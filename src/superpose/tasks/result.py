@@ -14,6 +14,7 @@ from superpose.nn.model import KAN
 from superpose.partial import Failures
 from superpose.short_repr import brief
 from superpose.stopping import StopReason
+from superpose.train.anova import AnovaAverage
 from superpose.train.history import History
 
 
@@ -57,6 +58,7 @@ class TaskResult(ABC):
         data: the data set that ``network`` was trained on.
         metrics: numbers and facts, ready for JSON; ``metrics["warnings"]`` lists what failed.
         failures: the parts of the run that failed, with their tracebacks.
+        smooth: the sum of smooth functions that ``network`` computes, where it is one; it has standard errors.
     """
 
     __repr__ = brief
@@ -68,6 +70,7 @@ class TaskResult(ABC):
     data: Dataset
     metrics: dict[str, Any]
     failures: Failures = field(default_factory=Failures, kw_only=True, repr=False)
+    smooth: AnovaAverage | None = field(default=None, kw_only=True, repr=False)
 
     @property
     def model(self) -> KAN:

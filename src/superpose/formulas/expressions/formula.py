@@ -354,7 +354,9 @@ def _latex_printer(names: Mapping[sympy.Symbol, str], *, spelt_out: bool) -> Any
             text = rf"\exp{{\left({self._print(expression.args[0])} \right)}}"
             return text if exp is None else rf"{text}^{{{exp}}}"
 
-    return Printer({"symbol_names": dict(names)})
+    # Names of several letters side by side would read as one.
+    long = any(name.startswith(_UPRIGHT) for name in names.values())
+    return Printer({"symbol_names": dict(names), "mul_symbol": "dot" if long else None})
 
 
 def _latex_name(name: str) -> str:
@@ -363,4 +365,7 @@ def _latex_name(name: str) -> str:
         return name
     special = {"\\": r"\backslash ", "^": r"\hat{}", "~": r"\sim ", " ": r"\ "}
     escaped = "".join(special.get(c, "\\" + c if c in "_{}%$#&" else c) for c in name)
-    return rf"\mathrm{{{escaped}}}"
+    return f"{_UPRIGHT}{{{escaped}}}"
+
+
+_UPRIGHT = r"\mathrm"

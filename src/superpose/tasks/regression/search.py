@@ -189,7 +189,8 @@ def _found(
     with context.failures.part("prediction intervals could not be computed", "the models are complete without"):
         models = Found(network, smooth, symbolic, formula)
         attach(data, models, reference, _held_out(context), deviation)
-    return Result(network, symbolic, formula, history, data, facts, found, failures=context.failures)
+    fit = reference.choice.fit if reference is not None and smooth and combined is None else None
+    return Result(network, symbolic, formula, history, data, facts, found, failures=context.failures, smooth=fit)
 
 
 def _without_gross_rows(context: Context, reference: Reference | None) -> Context:
