@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -24,6 +25,7 @@ class GrossRules:
     Attributes:
         rows, columns: of the quick look at most; more columns take part without interactions.
         suspected: robust deviations of a residual from which on a closer look is worth its time.
+        near, apart: a gross error is this many times the median error of so many rows next to it at least.
         gross: beyond which a row is named. One of a million of normal residuals is.
         most: more than this share of rows are no outliers but another distribution.
         rounding: a deviation counts as this share of the spread at least: smaller errors mislead nothing.
@@ -33,6 +35,8 @@ class GrossRules:
     rows: int = 1000
     columns: int = 8
     suspected: float = 8.0
+    near: int = 5
+    apart: float = 6.0
     gross: float = 5.0
     most: float = 0.15
     rounding: float = 1e-3
@@ -52,9 +56,17 @@ def suspected(context: Context) -> bool:
     x, y = data.features(rows), data.y[rows, 0]
     settings = AnovaSettings(interactions=1 < data.n_features <= RULES.columns)
     with context.failures.part("gross errors could not be looked for", "all rows count the same"):
-        error = (fit_anova(x, y, settings).loo - y).abs()
-        return bool((error > RULES.suspected * _deviation(error, data)).any())
+        # Not by leave-one-out, which extrapolates the rows at the ends.
+        error = (fit_anova(x, y, settings).predict(x) - y).abs()
+        return bool((error > torch.maximum(RULES.apart * _around(x, error), error.new_tensor(RULES.suspected * _deviation(error, data)))).any())
     return False
+
+
+def _around(x: Tensor, error: Tensor) -> Tensor:
+    """``[N]``: the median error of the rows next to each one. Where a function is steep, its neighbours err as well."""
+    scaled = (x - x.mean(0)) / x.std(0).clamp(min=1e-300)
+    nearest = torch.cdist(scaled, scaled).fill_diagonal_(math.inf).topk(min(RULES.near, len(x) - 1), largest=False)
+    return error[nearest.indices].median(1).values
 
 
 def without(context: Context, rows: Tensor) -> Context:
