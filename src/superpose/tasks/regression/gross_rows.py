@@ -58,7 +58,8 @@ def suspected(context: Context) -> bool:
     with context.failures.part("gross errors could not be looked for", "all rows count the same"):
         # Not by leave-one-out, which extrapolates the rows at the ends.
         error = (fit_anova(x, y, settings).predict(x) - y).abs()
-        return bool((error > torch.maximum(RULES.apart * _around(x, error), error.new_tensor(RULES.suspected * _deviation(error, data)))).any())
+        far = error > RULES.suspected * _deviation(error, data)
+        return bool((far & (error > RULES.apart * _around(x, error))).any())
     return False
 
 
