@@ -18,6 +18,7 @@ from superpose.deadline import Deadline
 from superpose.formulas.expressions.formula import Formula
 from superpose.nn import KAN
 from superpose.report import effects, models, pictures, residuals, terms
+from superpose.report.orientation import oriented
 from superpose.train.anova import AnovaAverage, AnovaMixture, AnovaSettings, fit_anova
 from superpose.train.anova.dependence import effect_of
 from test_report import SCRIPT, page, result
@@ -214,3 +215,44 @@ def test_a_picture_of_a_column_that_fails_is_a_sentence(
     residuals.residuals_of(made, Deadline())
     assert len(made.failures.sentences) == 1
     assert "could not be drawn (OverflowError" in made.failures.sentences[0]
+
+
+def rising(model: KAN, x: torch.Tensor) -> list[bool]:
+    """Of each hidden node, whether the edge from it that matters most rises."""
+    found = []
+    with torch.no_grad():
+        for layer in model.trace(x).layers[1:]:
+            for i in range(layer.inputs.shape[1]):
+                o = int(layer.edges[:, i].std(0).argmax())
+                found.append(float(torch.corrcoef(torch.stack([layer.inputs[:, i], layer.edges[:, i, o]]))[0, 1]) > 0)
+    return found
+
+
+@pytest.mark.parametrize("base", ["none", "silu", "identity"])
+@pytest.mark.parametrize("shape", [[2, 3, 1], [2, 3, 2, 1], [2, [1, [2]], 1]], ids=str)
+def test_turned_networks_are_the_same_functions_and_rise_with_the_output(base: str, shape: Any) -> None:
+    model = KAN(shape, seed=1, base=base)
+    x = torch.rand(100, 2, generator=torch.Generator().manual_seed(2), dtype=torch.float64) * 2 - 1
+    with torch.no_grad():
+        for layer in model.kan_layers()[1:]:
+            # Splines that fall, on uneven knots.
+            layer.set_knots(layer.knots + 0.1 * layer.knots.square())
+            identity = layer.knots.unfold(1, layer.degree, 1)[:, 1:-1].mean(2)
+            layer.spline_coefficients.copy_(0.01 * layer.spline_coefficients - identity[:, :, None])
+    turned = oriented(model, Dataset.from_arrays(x, x[:, 0]))
+    beyond = torch.cat([x, 4 * x])
+    assert torch.allclose(turned(beyond), model(beyond), atol=1e-12)
+    assert all(rising(turned, x)) and not all(rising(model, x))
+
+
+def test_slopes_of_straight_edges_to_the_output_go_to_the_sums_below() -> None:
+    model = KAN([2, 2, 1], seed=0)
+    model.layer(1).set_symbolic({(0, 0): ("x", (1.0, 0.0, -4.0, 0.5)), (1, 0): ("x", (2.0, 0.0, 3.0, 0.0))})
+    turned = oriented(model, Dataset.from_arrays(X[:, :2], X[:, 0]))
+    assert [constants for _, constants in turned.layer(1).symbolic_table().values()] == [
+        (1.0, 0.0, 1.0, 0.5),
+        (1.0, 0.0, 1.0, 0.0),
+    ]
+    assert torch.allclose(turned(X[:, :2]), model(X[:, :2]))
+    edges = [one.trace(X[:, :2]).layers[0].edges.detach() for one in (model, turned)]
+    assert torch.allclose(edges[1], edges[0] * torch.tensor([-4.0, 6.0]))

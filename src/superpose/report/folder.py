@@ -20,7 +20,7 @@ from superpose.files.json_numbers import json_ready
 from superpose.messages import quoted
 from superpose.report.front_table import front_rows, trade_off_figure
 from superpose.report.page import page
-from superpose.report.pictures import drawn, drawn_network
+from superpose.report.pictures import drawn, pictured
 from superpose.tasks.classification.python_code import python_module
 from superpose.tasks.result import TaskResult, warnings_of
 
@@ -138,7 +138,7 @@ def _write_all(result: TaskResult, folder: Path, settings: Mapping[str, Any], de
             trade_off = drawn(result, lambda: trade_off_figure(result), "Errors of the formulas by their size")
             write("front.svg", functools.partial(trade_off.files.__getitem__, "svg"))
     with failures.part("the network could not be drawn", _KEPT):
-        shown = drawn_network(result)
+        shown = pictured(result)
         diagram = drawn(result, lambda: plot.network(shown, result.data), "The network", ("svg", "png"))
         for kind in diagram.files:
             write(f"network.{kind}", functools.partial(diagram.files.__getitem__, kind))

@@ -19,6 +19,7 @@ from superpose.plot import canvas, style
 from superpose.plot.edge_closeup import close_up, described, node_names
 from superpose.plot.samples import magnitudes, traced
 from superpose.report.models import predictor, shows_network
+from superpose.report.orientation import oriented
 from superpose.tasks.result import TaskResult
 
 # A close-up takes a tenth of a second and 30 kB; of more edges than this the strongest have one.
@@ -35,6 +36,13 @@ def drawn_network(result: TaskResult) -> KAN:
     For classes it is the spline network, whose scores the accuracies are of.
     """
     return result.network if shows_network(result) else result.model
+
+
+def pictured(result: TaskResult) -> KAN:
+    """:func:`drawn_network` as its pictures have it: with hidden nodes that rise with the output."""
+    model = drawn_network(result)
+    lost = "the hidden nodes could not be turned for the pictures"
+    return result.failures.attempt(lost, lambda: oriented(model, result.data), model)
 
 
 @dataclass(frozen=True)
@@ -118,7 +126,7 @@ def parities(result: TaskResult) -> list[Picture]:
 
 def edge_cards(result: TaskResult, deadline: Deadline) -> tuple[list[EdgeCard], int]:
     """A close-up of each edge, the strongest of very many or if time is short, and how many have none."""
-    model = drawn_network(result)
+    model = pictured(result)
     active = model.active_edges()
     try:
         trace = traced(model, result.data)
