@@ -15,6 +15,7 @@ from superpose.data.arrays import root_mean_square
 from superpose.data.sampling import evenly
 from superpose.nn.rows import values_at
 from superpose.tasks.regression.context import Context
+from superpose.tasks.regression.reference import has_squares
 from superpose.train.anova import AnovaSettings, fit_anova
 
 
@@ -49,7 +50,7 @@ RULES = GrossRules()
 def suspected(context: Context) -> bool:
     """Whether some rows lie so far from a smooth function of the others that errors may be gross."""
     data = context.data
-    if data.n_targets != 1 or len(data.train) < 3:
+    if data.n_targets != 1 or len(data.train) < 3 or not has_squares(data):
         return False
     rows = torch.cat([data.train, data.validation]).sort().values
     rows = rows[evenly(len(rows), RULES.rows)]

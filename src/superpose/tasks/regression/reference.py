@@ -158,15 +158,19 @@ def _described(fit: AnovaMixture) -> str:
     return what
 
 
+def has_squares(data: Dataset) -> bool:
+    """Whether the squares of the columns are doubles; laws are found among others too, without a comparison."""
+    sizes = torch.cat([data.x_scale.scale, data.y_scale.scale])
+    return bool(((sizes > 1e-100) & (sizes < 1e100)).all())
+
+
 def fit_reference(context: Context) -> Reference | None:
     """The reference of a run; None where there is more than one target, or the form of the network is given."""
     options, data = context.options, context.data
     if data.n_targets != 1 or options.shape != "auto" or options.optimizer != "lm" or options.linear:
         return None
     rows = torch.cat([data.train, data.validation]).sort().values
-    sizes = torch.cat([data.x_scale.scale, data.y_scale.scale])
-    # Squares of numbers beyond are no doubles, and laws are found among them without a comparison.
-    if len(rows) < 3 or not bool(((sizes > 1e-100) & (sizes < 1e100)).all()):
+    if len(rows) < 3 or not has_squares(data):
         return None
     rows = rows[evenly(len(rows), RULES.rows)]
     some = replace(data, train=rows, validation=rows[:0])

@@ -1,0 +1,59 @@
+"""Which network is handed out, and which formulas beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import sympy
+import torch
+
+from superpose.data import Dataset
+from superpose.formulas.recommendation import Finding
+from superpose.tasks.regression import DiscoverOptions, findings, search
+from superpose.tasks.regression.context import Context
+from superpose.tasks.regression.final import choose_network
+from superpose.tasks.regression.networks import Networks
+from superpose.tasks.regression.reference import Reference, fit_reference
+
+DOUBLE = torch.float64
+SYMBOLS = A, B = sympy.symbols("a b", real=True)
+
+
+def context(rows: int = 60) -> Context:
+    """A law that sums of smooth functions of two columns follow badly: its curves are products of both."""
+    generator = torch.Generator().manual_seed(0)
+    x = 1 + torch.rand(rows, 2, generator=generator, dtype=DOUBLE)
+    y = torch.sin(6 * x[:, 0] * x[:, 1]) + 0.01 * torch.randn(rows, generator=generator, dtype=DOUBLE)
+    data = Dataset.from_arrays(x, y, feature_names=("a", "b"), target_names=("y",))
+    return Context.start(data, DiscoverOptions().checked(data), lambda event: None)
+
+
+def made(run: Context, expressions: Sequence[sympy.Expr]) -> tuple[Reference, list[Finding]]:
+    reference = fit_reference(run)
+    found = [findings.from_expressions(run, [expression], {}) for expression in expressions]
+    assert reference is not None
+    return reference, [one for one in found if one is not None]
+
+
+def test_a_formula_that_is_far_better_stands_as_the_network() -> None:
+    run = context()
+    reference, (law, line) = made(run, [sympy.sin(6 * A * B), 0.3 * A + 0.1 * B])
+    for finding, wanted in ((law, law.model), (line, reference.model), (None, reference.model)):
+        network, history = choose_network(run, Networks(), finding, reference, structural=False)
+        assert network is wanted and ("made of the formula" in history.reason) == (finding is law)
+
+
+def test_a_formula_that_errs_far_more_on_rows_not_seen_is_told_from_one_that_may() -> None:
+    run = context()
+    reference, (law, line) = made(run, [sympy.sin(6 * A * B), 0.3 * A + 0.1 * B])
+    rows = run.few.validation
+    x = run.few.features(rows)
+    losses = {
+        name: reference.losses(run.few, rows, finding.formula.torch(x)[:, 0])
+        for name, finding in (("law", law), ("line", line))
+    }
+    assert search._errs_far_more(run, reference, line, losses["law"])
+    assert not search._errs_far_more(run, reference, law, losses["line"])
+    assert not search._errs_far_more(run, reference, line, losses["line"])
+    # A little more is allowed: a formula can be read.
+    assert not search._errs_far_more(run, reference, line, 0.7 * losses["line"])
