@@ -66,7 +66,7 @@ class RegressionJob(Job):
         return f"{self.target} = {result.formula}"
 
     def lines(self, result: Result, summary: dict[str, Any]) -> Iterator[str]:
-        """How far the formula and the network err."""
+        """How far the formula and the network err, and how sure the choice of the formula is."""
         from superpose.tasks.result import evaluation_rows
 
         errors = f"network error {console.error(summary, 'network')}"
@@ -77,3 +77,5 @@ class RegressionJob(Job):
             f"{errors}: {kind} on {evaluation_rows(result.data, summary)}, where {self.target} has "
             f"a standard deviation of {console.figure(summary['target_std'])}"
         )
+        if sentence := summary.get("stability", {}).get("sentence"):
+            yield sentence

@@ -300,13 +300,13 @@ def loo_predictions(formula: Formula, data: Dataset, rows: Tensor, *, log: bool 
     if not bool(jacobian.isfinite().all()):
         return torch.full_like(y, math.nan)
     q: Tensor = torch.linalg.qr(jacobian / jacobian.square().sum(0).sqrt().clamp(min=1e-300))[0]
-    leverage = q.square().sum(1).clamp(max=_MOST_LEVERAGE)
+    leverage = q.square().sum(1).clamp(max=MOST_LEVERAGE)
     predicted = target - (target - fitted) / (1 - leverage)
     return predicted.exp() if log else predicted
 
 
 # A row that alone determines a constant has no leave-one-out residual; this keeps it finite.
-_MOST_LEVERAGE = 0.99
+MOST_LEVERAGE = 0.99
 
 
 @dataclass(frozen=True)

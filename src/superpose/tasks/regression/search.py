@@ -50,6 +50,7 @@ from superpose.tasks.regression.reference import (
     loo_predictions,
 )
 from superpose.tasks.regression.result import Result
+from superpose.tasks.regression.stability import Competitor, stability
 from superpose.tasks.regression.structure import Structure, search_structure
 from superpose.train.architecture_search import SearchResult, prepared
 from superpose.train.budget import Budget
@@ -158,6 +159,10 @@ def _found(
         with context.failures.part("the formula could not be said when it was found"):
             on_formula(chosen.formula)
     recommended = None if choice.place is None else choice.found[choice.place]
+    stable: dict[str, Any] = {}
+    if state.stop is not StopReason.INTERRUPTED:
+        with context.failures.part("the choice of the formula could not be tried on resamples of the rows"):
+            stable = _stability(context, structure, state, reference, lines, choice, written)
     network, history = choose_network(context, state, recommended, reference, structural=structure.complete)
     smooth = reference is not None and network is reference.model
     if recommended is not None and reference is not None and network not in (reference.model, recommended.model):
@@ -182,6 +187,7 @@ def _found(
         **numbers,
         **_run_facts(context, model, reason, state.stop),
         **_cross_validation(context, reference, own, recommended),
+        **stable,
     }
     symbolic, formula = (None, None) if chosen is None else (chosen.model, chosen.formula)
     # Of combined columns its deviation is no function of the table's.
@@ -322,6 +328,28 @@ def _judged(
         if comes_near(context, reference, candidate, chosen=drawn):
             return candidate.finding
     return None
+
+
+def _stability(
+    context: Context,
+    structure: Structure,
+    state: Networks,
+    reference: Reference | None,
+    lines: list[Finding],
+    choice: _Choice,
+    written: list[Finding | None],
+) -> dict[str, Any]:
+    """On how many resamples of the rows each formula would be recommended."""
+    recommended = None if choice.place is None else choice.found[choice.place]
+    near = _near_networks(context, state)
+    competitors = [
+        Competitor(one, own.formula, not any(before is line for line in lines))
+        for before, one, own in zip(state.found, choice.found, written, strict=True)
+        if own is not None and (one is recommended or any(before is other for other in near))
+    ]
+    noise = structure.complete or (reference is not None and not len(context.data.validation))
+    found = stability(context, reference, competitors, recommended, noise=noise)
+    return {} if found is None else {"stability": found.facts()}
 
 
 def _cross_validation(
