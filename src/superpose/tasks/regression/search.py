@@ -3,7 +3,8 @@
 1. :mod:`~superpose.tasks.regression.structure`: laws that follow from symmetries, few terms and curves.
 2. :mod:`~superpose.tasks.regression.networks`: where they leave something to explain, networks of growing size, the
    formulas of which are read by :mod:`~superpose.tasks.regression.findings`.
-3. The choice of the recommended formula, which is announced at once.
+3. The choice of the recommended formula, which is announced at once, and its
+   :mod:`~superpose.tasks.regression.stability` on resamples of the rows.
 4. The final network, which is shown beside it, and the metrics.
 
 Each stage takes the :class:`~superpose.tasks.regression.context.Context` of the run and the results before it.

@@ -37,7 +37,8 @@ class StabilityRules:
         resamples: that are drawn; a share of one half then has a standard error of 5%.
         least: that are planned at least, where rows and forms are many.
         block: resamples between two looks at the clock.
-        share, seconds: of the time left, and at most, for all of them.
+        share, late, seconds: of the time left for all of them; of the time limit where none is left, since 100
+            resamples of 5 forms and 60 rows take 0.03 s; at most.
         forms: that compete; those with larger description lengths on the table win hardly ever.
         rows: at most; of more, some are taken evenly.
         work: multiplications of all resamples together.
@@ -50,6 +51,7 @@ class StabilityRules:
     least: int = 20
     block: int = 10
     share: float = 0.05
+    late: float = 0.02
     seconds: float = 2.0
     forms: int = 10
     rows: int = 4000
@@ -107,7 +109,8 @@ class Stability:
         """What a person reads."""
         others = list(self.forms)
         formula, count = others.pop(self.recommended or 0)
-        of = f"in {count} of {self.drawn} resamples of the rows"
+        share = f"all {count}" if count == self.drawn else f"{count} of {self.drawn}"
+        of = f"in {share} resamples of the rows"
         if self.recommended is None:
             text = f"of the formulas, none of which comes near the network, {_brief(formula)} is the best {of}"
         else:
@@ -140,7 +143,7 @@ def stability(
         competitors: the formulas of the run, the recommended one among them.
         recommended: None where no formula came near.
         noise: whether the formula was chosen by description length, or else by :func:`selection.score`.
-        deadline: when it ends; after a share of the time left by default.
+        deadline: when it ends; after a share of the time by default.
 
     Returns:
         None where there is nothing to say: with several targets, a law that gives every row, one form only, or no
@@ -148,7 +151,7 @@ def stability(
     """
     if context.data.n_targets != 1 or (recommended is not None and recommended.error < EXACT):
         return None
-    deadline = deadline or context.deadline.share(STABILITY.share).sub(STABILITY.seconds)
+    deadline = deadline or _time(context)
     table = _Table.of(context, reference)
     kept = _kept(context, reference, _forms(table, competitors, noise, deadline), recommended)
     own = any(form.competitor.finding is recommended for form in kept)
@@ -171,6 +174,11 @@ def stability(
     chosen = next((n for n, place in enumerate(order) if kept[place].competitor.finding is recommended), None)
     forms = tuple((kept[place].competitor.formula, won[place]) for place in order)
     return Stability(forms, chosen, won.total(), planned)
+
+
+def _time(context: Context) -> Deadline:
+    seconds = max(STABILITY.share * context.deadline.left(), STABILITY.late * context.options.time_limit)
+    return Deadline(min(seconds, STABILITY.seconds), context.deadline.clock)
 
 
 @dataclass(frozen=True)
