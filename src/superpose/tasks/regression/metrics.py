@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import torch
+
 from superpose.data import Dataset
 from superpose.data.arrays import root_mean_square
 from superpose.formulas import recommendation
 from superpose.formulas.expressions.formula import Formula
 from superpose.formulas.recommendation import Finding
+from superpose.messages import counted
 from superpose.nn.model import KAN
 from superpose.nn.rows import values_at
 from superpose.partial import Failures
+from superpose.tasks.regression.context import Context
+from superpose.tasks.regression.reference import Reference, errors_of, loo_predictions
 from superpose.train.history import History
 
 
@@ -82,6 +87,33 @@ def of_formulas(
         ],
         "recommendation": why,
     }
+
+
+def of_cross_validation(
+    context: Context, reference: Reference | None, network: KAN, chosen: Finding | None
+) -> dict[str, object]:
+    """Errors on rows that were not fitted, where the table has no test rows, and those of the reference."""
+    if reference is None:
+        return {}
+    facts: dict[str, object] = {"cross_validation": reference.facts(context.data)}
+    if len(context.data.test):
+        return facts
+    data, rows = context.data, reference.rows
+    errors = {"network": reference.predictions} if network is reference.model else {}
+    if chosen is not None:
+        with context.failures.part("the error of the formula by leave-one-out could not be computed"):
+            errors["formula"] = loo_predictions(chosen.formula, data, rows, log=reference.log)
+            if network is chosen.model:
+                errors["network"] = errors["formula"]
+    judged = {name: errors_of(data, rows, predictions) for name, predictions in errors.items()}
+    left_out = context.few.validation
+    if "network" not in judged and not len(data.validation) and len(left_out) > 1:
+        with torch.no_grad():
+            judged["network"] = errors_of(data, left_out, network(data.features(left_out))[:, 0])
+        facts["network_judged"] = f"{counted(len(left_out), 'row')} left out of its training"
+    for name, own in judged.items():
+        facts |= {f"{name}_{what}": own[what] for what in ("rmse", "r2", "standard_error")}
+    return facts
 
 
 def _constants(data: Dataset, formula: Formula, failures: Failures) -> list[dict[str, float]]:

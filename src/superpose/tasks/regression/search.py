@@ -30,7 +30,6 @@ from superpose.formulas.expressions.formula import Formula
 from superpose.formulas.from_table.law_pool import Law
 from superpose.formulas.from_table.laws import LawSearchResult
 from superpose.formulas.recommendation import EXACT, Finding, surprises
-from superpose.messages import counted
 from superpose.nn.model import KAN
 from superpose.partial import Failures
 from superpose.stopping import StopReason
@@ -44,11 +43,9 @@ from superpose.tasks.regression.reference import (
     Judged,
     Reference,
     comes_near,
-    errors_of,
     fit_reference,
     judge,
     lines_of,
-    loo_predictions,
 )
 from superpose.tasks.regression.result import Result
 from superpose.tasks.regression.stability import Competitor, stability
@@ -187,7 +184,7 @@ def _found(
         **metrics.of_network(data, network, history),
         **numbers,
         **_run_facts(context, model, reason, state.stop),
-        **_cross_validation(context, reference, own, recommended),
+        **metrics.of_cross_validation(context, reference, own, recommended),
         **stable,
     }
     symbolic, formula = (None, None) if chosen is None else (chosen.model, chosen.formula)
@@ -342,7 +339,7 @@ def _stability(
 ) -> dict[str, Any]:
     """On how many resamples of the rows each formula would be recommended."""
     recommended = None if choice.place is None else choice.found[choice.place]
-    near = _near_networks(context, state)
+    near = state.found if reference is None else _near_networks(context, state, reference)
     competitors = [
         Competitor(one, own.formula, not any(before is line for line in lines))
         for before, one, own in zip(state.found, choice.found, written, strict=True)
@@ -351,33 +348,6 @@ def _stability(
     noise = structure.complete or (reference is not None and not len(context.data.validation))
     found = stability(context, reference, competitors, recommended, noise=noise)
     return {} if found is None else {"stability": found.facts()}
-
-
-def _cross_validation(
-    context: Context, reference: Reference | None, network: KAN, chosen: Finding | None
-) -> dict[str, object]:
-    """Errors on rows that were not fitted, where the table has no test rows, and those of the reference."""
-    if reference is None:
-        return {}
-    facts: dict[str, object] = {"cross_validation": reference.facts(context.data)}
-    if len(context.data.test):
-        return facts
-    data, rows = context.data, reference.rows
-    errors = {"network": reference.predictions} if network is reference.model else {}
-    if chosen is not None:
-        with context.failures.part("the error of the formula by leave-one-out could not be computed"):
-            errors["formula"] = loo_predictions(chosen.formula, data, rows, log=reference.log)
-            if network is chosen.model:
-                errors["network"] = errors["formula"]
-    judged = {name: errors_of(data, rows, predictions) for name, predictions in errors.items()}
-    left_out = context.few.validation
-    if "network" not in judged and not len(data.validation) and len(left_out) > 1:
-        with torch.no_grad():
-            judged["network"] = errors_of(data, left_out, network(data.features(left_out))[:, 0])
-        facts["network_judged"] = f"{counted(len(left_out), 'row')} left out of its training"
-    for name, own in judged.items():
-        facts |= {f"{name}_{what}": own[what] for what in ("rmse", "r2", "standard_error")}
-    return facts
 
 
 def _in_columns_of(combined: Combined | None, finding: Finding, context: Context) -> Finding | None:
