@@ -67,6 +67,7 @@ class RegressionJob(Job):
 
     def lines(self, result: Result, summary: dict[str, Any]) -> Iterator[str]:
         """How far the formula and the network err, and how sure the choice of the formula is."""
+        from superpose.data.rounding import rounding_error
         from superpose.tasks.result import evaluation_rows
 
         errors = f"network error {console.error(summary, 'network')}"
@@ -79,3 +80,12 @@ class RegressionJob(Job):
         )
         if sentence := summary.get("stability", {}).get("sentence"):
             yield sentence
+        step = summary.get("target_step")
+        least = min(summary[name] for name in ("network_rmse", "formula_rmse") if summary.get(name) is not None)
+        # A round number: what is left beside an error of rounding is less than it.
+        if step is not None and least < 1.4 * rounding_error(step):
+            own = console.figure(rounding_error(step))
+            yield (
+                f"{self.target} is given in steps of {console.figure(step)}; rounding alone makes an error of {own}, "
+                "which is most of it"
+            )

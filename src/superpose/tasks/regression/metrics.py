@@ -9,6 +9,7 @@ import torch
 
 from superpose.data import Dataset
 from superpose.data.arrays import root_mean_square
+from superpose.data.rounding import step_of
 from superpose.formulas import recommendation
 from superpose.formulas.expressions.formula import Formula
 from superpose.formulas.recommendation import Finding
@@ -33,6 +34,7 @@ def of_network(data: Dataset, network: KAN, history: History) -> dict[str, Any]:
         "network_shape": network.shape,
         "network_parameters": network.parameter_count(),
         "target_std": data.target_std,
+        "target_step": step_of(data.y[:, 0]) if data.n_targets == 1 else None,
         "grids": history.grids,
         "rows": {name: len(getattr(data, name)) for name in ("train", "validation", "test")},
         "training": history.reason,
