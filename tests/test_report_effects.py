@@ -46,16 +46,18 @@ def lines(slopes: tuple[float, ...], **changes: Any) -> Any:
 
 @pytest.mark.parametrize("settings", [{}, {"interactions": True}], ids=["sums", "products"])
 def test_the_effect_of_a_column_is_the_mean_prediction_less_its_mean(settings: dict[str, Any]) -> None:
-    fit = average(X, (4 * X[:, 0]).sin() + X[:, 0] * X[:, 1], **settings)
+    fit = average(X, (4 * X[:, 0]).sin() + X[:, 0] * X[:, 1] + X[:, 1] * X[:, 2].square(), **settings)
     places = torch.linspace(0.1, 0.9, 5, dtype=torch.float64)
+    # Over all rows of the fit the functions of single columns have means of zero, and products no part in effects.
+    some = X[(X[:, 0] > 0.5) & (X[:, 2] > 0.5)]
 
     def mean(value: torch.Tensor) -> torch.Tensor:
-        rows = X.clone()
-        rows[:, 0] = value
+        rows = some.clone()
+        rows[:, 1] = value
         return fit.predict(rows).mean()
 
-    expected = torch.stack([mean(value) for value in places]) - torch.stack([mean(value) for value in X[:, 0]]).mean()
-    assert torch.allclose(effect_of(fit, 0, places, X)[0], expected, atol=1e-9)
+    expected = torch.stack([mean(value) for value in places]) - torch.stack([mean(v) for v in some[:, 1]]).mean()
+    assert torch.allclose(effect_of(fit, 1, places, some)[0], expected, atol=1e-9)
 
 
 def test_the_effect_on_a_logarithm_is_in_the_target_s_units() -> None:
@@ -150,7 +152,8 @@ def test_errors_stand_side_by_side_with_their_standard_errors() -> None:
     made.smooth = average(x, y[:, 0])
     network, mean = models.error_rows(made)
     error = float(squares.std()) / len(squares) ** 0.5 / (2 * rmse)
-    assert network.cells[:3] == (f"{rmse:.3g}", f"{error:.3g}", "0.5") and network.cells[3].endswith("(3.14 effective)")
+    constants = f"{made.network.parameter_count()} (3.14 effective)"
+    assert network.cells[:4] == (f"{rmse:.3g}", f"{error:.3g}", "0.5", constants)
     trained = made.data.y[made.data.train].mean()
     assert float(mean.cells[0]) == pytest.approx(float((y - trained).square().mean().sqrt()), rel=0.01)
 
