@@ -27,6 +27,13 @@ def shows_network(result: TaskResult) -> bool:
     return network * _TOLERATED < formula
 
 
+def advantage(result: TaskResult) -> float | None:
+    """The RMSE of the network over that of the formula, where the page shows the network in the formula's place."""
+    if result.formula is None or not shows_network(result):
+        return None
+    return _number(result.metrics.get("network_rmse")) / _number(result.metrics.get("formula_rmse"))
+
+
 def predictor(result: TaskResult) -> tuple[str, Callable[[Tensor], Tensor]]:
     """The model that the page shows, by its name, and its values ``[N, n_out]`` at rows ``[N, d]``."""
     if result.formula is not None and not shows_network(result):
