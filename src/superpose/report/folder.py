@@ -61,8 +61,8 @@ def write(
         result: what :func:`superpose.discover` or :func:`superpose.classify` gave.
         folder: where.
         settings: the options of the run, to be listed in the report.
-        deadline: when no further close-up of an edge, and few charts of columns, are drawn; all else is written whatever
-            the time.
+        deadline: when no further close-up of an edge, and few charts of columns, are drawn; all else is written
+            whatever the time.
 
     Returns:
         The path of each file by its name.
