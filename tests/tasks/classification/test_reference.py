@@ -21,6 +21,7 @@ from superpose.tasks.classification.reference import (
     Reference,
     costs_nothing,
     fit_reference,
+    much_better,
     of_names,
     on_all_rows,
     straight,
@@ -132,6 +133,19 @@ def test_a_column_costs_nothing_while_two_nats_are_lost_at_most(three: Reference
     wrong, right = three.logs.clone(), three.right.nonzero().flatten()[:2]
     wrong[right] = wrong[right].roll(1, 1)
     assert not costs_nothing(replace(three, logs=wrong), replace(three, logs=three.logs - 1.0))
+
+
+def test_another_head_must_be_much_better(three: Reference) -> None:
+    def worse(nats: Tensor) -> Reference:
+        return replace(three, logs=three.logs - nats[:, None])
+
+    assert much_better(three, worse(0.4 * three.losses), 0.8)
+    assert not much_better(three, worse(0.2 * three.losses), 0.8)
+    # By one row.
+    assert not much_better(three, worse(100.0 * (torch.arange(160) == 7)), 0.8)
+    # A nat in sum.
+    sure = replace(three, logs=three.logs * 1e-3 / three.losses.clamp(min=1e-3)[:, None])
+    assert not much_better(sure, replace(sure, logs=sure.logs - 1.0 / 160), 0.8)
 
 
 def as_network(reference: Reference, losses: Tensor) -> networks.TrainedClassifier:

@@ -19,7 +19,7 @@ from superpose.formulas.from_scores.label_noise import LabelNoiseHead
 from superpose.formulas.from_scores.one_score import ScoreFormula
 from superpose.formulas.from_scores.terms import expression_size
 from superpose.nn.likelihood import Head
-from superpose.tasks.classification.networks import TrainedClassifier
+from superpose.tasks.classification.networks import TrainedClassifier, comparison_split, observed_classes
 from superpose.tasks.classification.reference import Reference, losses_alone, right_rows, standard_error
 from superpose.train.anova.class_selection import log_probabilities
 from superpose.train.anova.classes import newton
@@ -337,3 +337,14 @@ def _expressions(straight: Reference, base: int) -> list[sympy.Expr]:
         else:
             found.append(sympy.Add(*terms, sympy.Float(constant)))
     return found
+
+
+@torch.no_grad()
+def reached(trained: TrainedClassifier, formulas: FormulaSet) -> float:
+    """The accuracy of the first formulas on the rows where networks are compared; 0 without formulas."""
+    formula = formula_of(formulas, trained.data)
+    if formula is None:
+        return 0.0
+    x, y = trained.data.rows(comparison_split(trained.data))
+    predicted = trained.head.indices(formula.torch(x))
+    return float((predicted == observed_classes(trained.head, y)).double().mean())

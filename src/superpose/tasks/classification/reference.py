@@ -357,6 +357,14 @@ def surpasses(network: TrainedClassifier, reference: TrainedClassifier) -> bool:
     return gained > RULES.gained and network.worse_than(reference) < -RULES.sure
 
 
+def much_better(other: Reference, reference: Reference, share: float) -> bool:
+    """Whether another head's losses of the same rows are below this share, and lower by one standard error and three
+    nats in sum."""
+    gain = reference.losses - other.losses
+    enough = float(other.losses.mean()) < share * float(reference.losses.mean()) and float(gain.sum()) > RULES.gained
+    return enough and float(gain.mean()) > standard_error(gain)
+
+
 def of_names(reference: Reference, names: Sequence[str]) -> Reference | None:
     """The reference of some columns, if leaving out the others costs nothing; None if it does."""
     found = fit_reference(with_columns(reference.table, names), reference.head, reference.folding)

@@ -44,12 +44,15 @@ class Schedule:
 
     Attributes:
         screening: share of the time limit for choosing columns of wide tables.
-        reference: share of the time limit after which no further kind of smooth sums is tried.
+        reference, other_reference: shares of the time limit after which no further kind of smooth sums is tried, with
+            the first head and with another.
         first_head, other_head, columns, shapes, final: shares of the time limit after which each part ends: networks
             with the first head, with another head, removal of columns, shapes for the columns that are left, training
             on all rows.
         formulas: share after which the search for formulas ends. The rest is for their comparison with the network.
-        much_better: a head with more scores replaces the first one if its cross-entropy is below this share.
+        much_better: a head with more scores replaces the first one if its cross-entropy is below this share, and lower
+            by two standard errors on held-out rows; by one where both are smooth sums, which cross-validation compares
+            on all rows.
         worse: a formula whose accuracy is lower than the network's by this much is a reason to try another head; the
             formula of the other head must be more accurate by half of it.
         formula_columns: share of the time left in which a network of the formula's columns is trained.
@@ -57,6 +60,7 @@ class Schedule:
 
     screening: float = 0.1
     reference: float = 0.2
+    other_reference: float = 0.35
     first_head: float = 0.3
     other_head: float = 0.4
     columns: float = 0.5
@@ -259,7 +263,7 @@ class ClassificationSearch:
             if self.options.shape != "auto" and self.options.shape[-1] != head.n_scores:
                 continue
             settings = self.settings(head, _SCHEDULE.first_head if number == 1 else _SCHEDULE.other_head)
-            reference = self._reference(head)
+            reference = self._reference(head, _SCHEDULE.reference if number == 1 else _SCHEDULE.other_reference)
             try:
                 trained = networks.search(self.sample, head, shapes, settings)
             except networks.Interrupted as stop:
@@ -278,11 +282,16 @@ class ClassificationSearch:
         self.heads = found
         # A single score is easier to read than many: it is kept unless many are much better, and significantly so.
         first, last = found[0], found[-1]
-        return last if last.loss < _SCHEDULE.much_better * first.loss and last.worse_than(first) < -2.0 else first
+        sums = self._its_reference(first), self._its_reference(last)
+        if sums[0] is not None and sums[1] is not None:
+            better = references.much_better(sums[1], sums[0], _SCHEDULE.much_better)
+        else:
+            better = last.loss < _SCHEDULE.much_better * first.loss and last.worse_than(first) < -2.0
+        return last if better else first
 
-    def _reference(self, head: Head) -> Reference | None:
+    def _reference(self, head: Head, share: float) -> Reference | None:
         """The smooth sums that everything with this head is compared with; None if the network's form is given."""
-        options, late = self.options, self.settings(head, _SCHEDULE.reference).deadline.passed
+        options, late = self.options, self.settings(head, share).deadline.passed
         found = None
         if options.free:
             with self.failures.part("no smooth sums could be fitted to compare with"):
@@ -385,7 +394,7 @@ class ClassificationSearch:
     ) -> tuple[TrainedClassifier, list[list[ScoreFormula]]]:
         """The network and formulas of another head, if the first formulas are inaccurate and the others are better."""
         others = [one for one in self.heads if one.head.kind != chosen.head.kind]
-        reached = self._reached(chosen, formulas)
+        reached = judging.reached(chosen, formulas)
         if not others or reached > chosen.accuracy - _SCHEDULE.worse or self.deadline.passed():
             return chosen, formulas
         other: TrainedClassifier | None = others[0]
@@ -396,7 +405,7 @@ class ClassificationSearch:
         if other is None:
             return chosen, formulas
         found = self._formulas(other)
-        return (other, found) if self._reached(other, found) > reached + _SCHEDULE.worse / 2 else (chosen, formulas)
+        return (other, found) if judging.reached(other, found) > reached + _SCHEDULE.worse / 2 else (chosen, formulas)
 
     def _of_the_same_columns(
         self, chosen: TrainedClassifier, formulas: Sequence[Sequence[ScoreFormula]]
@@ -434,12 +443,3 @@ class ClassificationSearch:
                 lines = judging.lines_of(straight, labels.majority_class(self.table))
         self.judged, kept = judging.recommended(formulas, lines, chosen, reference)
         return kept
-
-    def _reached(self, trained: TrainedClassifier, formulas: Sequence[Sequence[ScoreFormula]]) -> float:
-        """The accuracy of the formula on the rows where networks are compared."""
-        formula = judging.formula_of(formulas, trained.data)
-        if formula is None:
-            return 0.0
-        x, y = trained.data.rows(networks.comparison_split(trained.data))
-        predicted = trained.head.indices(formula.torch(x))
-        return float((predicted == networks.observed_classes(trained.head, y)).double().mean())
