@@ -447,3 +447,12 @@ def test_a_model_without_a_finite_value_is_written_all_the_same(tmp_path: Path) 
     paths = report.write(made, tmp_path)
     assert {"model.safetensors", "metrics.json", "network.svg", "report.html"} <= set(paths)
     assert "there is nothing to draw" in " ".join(paths["network.svg"].read_text().split())
+
+
+def test_a_run_without_steps_has_no_picture_of_its_training(tmp_path: Path) -> None:
+    made = result()
+    made.history = History([], "lm", reason="the best fit of straight lines")
+    report.write(made, tmp_path)
+    shown = page(tmp_path)
+    assert "Training ended: the best fit of straight lines." in shown.words
+    assert not [attrs for tag, attrs in shown.tags if tag == "img" and "training" in str(attrs["alt"])]

@@ -259,3 +259,16 @@ def test_slopes_of_straight_edges_to_the_output_go_to_the_sums_below() -> None:
     assert torch.allclose(turned(X[:, :2]), model(X[:, :2]))
     edges = [one.trace(X[:, :2]).layers[0].edges.detach() for one in (model, turned)]
     assert torch.allclose(edges[1], edges[0] * torch.tensor([-4.0, 6.0]))
+
+
+def test_targets_have_effects_each_and_poles_do_not_flatten_them() -> None:
+    made = result(targets=("y", "z"), formula=None, metrics={})
+    made.network = KAN([2, 2], target_names=["y", "z"], feature_names=["a", "b"])
+    made.network.layer(0).set_symbolic(
+        {(0, 0): ("x", (1.0, 0.0, 1.0, 0.0)), (0, 1): ("1/x", (1.0, -0.5001, 1.0, 0.0)), (1, 1): ("x", (1.0, 0, 2, 0))}
+    )
+    found = effects.effects_of(made, Deadline())
+    assert found is not None and [group.title for group in found.groups] == ["y", "z"]
+    assert [group.cards[0].name for group in found.groups] == ["a", "a"]
+    limits = effects._limits(effects.effects(made, Deadline())[0], [1], effects._most(made, 1))
+    assert max(map(abs, limits)) < 1.5 * float(made.data.y[:, 1].max() - made.data.y[:, 1].min())

@@ -214,26 +214,30 @@ def effects_of(result: TaskResult, deadline: Deadline) -> Effects | None:
     for some in lines:
         title = canvas.clean(result.network.target_names[some[0]]) if len(lines) > 1 else ""
         ordered = sorted(found, key=lambda one: -float(one.deviation[some].square().sum()))
-        limits = _limits(ordered, some)
+        limits = _limits(ordered, some, 1.0 if head is not None else _most(result, some[0]))
         cards = [_card(result, one, some, names, limits, classes) for one in ordered]
         groups.append(EffectGroup(title, cards, any(one.errors is not None for one in ordered)))
     left_out = 0 if head is not None else outputs - len(lines)
     return Effects(predictor(result)[0], groups, [names[i] for i in left], left_out)
 
 
-def _limits(found: Sequence[Effect], some: Sequence[int]) -> tuple[float, float]:
-    """The same axis for all columns, so that they can be compared; bands may leave it."""
+def _limits(found: Sequence[Effect], some: Sequence[int], most: float) -> tuple[float, float]:
+    """The same axis for all columns, so that they can be compared; wide bands leave it, and poles beyond ``most``."""
     values = torch.cat([one.values[:, some].flatten() for one in found])
-    bands = [one.values[:, 0] + sign * 2 * one.errors for one in found if one.errors is not None for sign in (-1, 1)]
-    low, high = float(values.min()), float(values.max())
+    low, high = max(float(values.min()), -most), min(float(values.max()), most)
     room = 0.5 * (high - low)
-    for band in bands:
-        low, high = (
-            min(low, max(float(band.min()), float(values.min()) - room)),
-            max(high, min(float(band.max()), float(values.max()) + room)),
-        )
+    ends = [one.values[:, 0] + sign * 2 * one.errors for one in found if one.errors is not None for sign in (-1, 1)]
+    if ends:
+        band = torch.cat(ends)
+        low, high = max(low - room, min(low, float(band.min()))), min(high + room, max(high, float(band.max())))
     around = 0.08 * (high - low) or 1.0
     return low - around, high + around
+
+
+def _most(result: TaskResult, target: int) -> float:
+    """The largest effect that fits on the axis: no more than the target's range, unless the model has poles."""
+    y = result.data.y[:, target]
+    return float(y.max() - y.min()) or 1.0
 
 
 def _card(

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from superpose.data import Dataset
+from superpose.nn.model import KAN
 from superpose.nn.rows import values_at
 from superpose.report.numbers import number, r2_text
 from superpose.tasks.result import TaskResult
@@ -38,13 +39,17 @@ def predictor(result: TaskResult) -> tuple[str, Callable[[Tensor], Tensor]]:
     """The model that the page shows, by its name, and its values ``[N, n_out]`` at rows ``[N, d]``."""
     if result.formula is not None and not shows_network(result):
         return "formula", result.formula.torch
-    network = result.network
+    return "network", _values_of(result.network)
+
+
+def _values_of(network: KAN) -> Callable[[Tensor], Tensor]:
+    """The values of a network on any device, for rows in the memory of the CPU."""
 
     def values(x: Tensor) -> Tensor:
         found: Tensor = network(x.to(network.input_center.device))
         return found.double().cpu()
 
-    return "network", values
+    return values
 
 
 def _number(value: Any) -> float:
@@ -91,8 +96,8 @@ def _row(what: str, result: TaskResult, shown: bool, size: tuple[str, str]) -> E
     metrics = result.metrics
     rmse, error = metrics.get(f"{what}_rmse"), metrics.get(f"{what}_standard_error")
     if error is None and len(result.data.test) and rmse is not None:
-        model = result.network if what == "network" or result.formula is None else result.formula.torch
-        own, found = _rmse(_squares(result.data, values_at(model, result.data, result.data.test).cpu()))
+        model = _values_of(result.network) if what == "network" or result.formula is None else result.formula.torch
+        own, found = _rmse(_squares(result.data, values_at(model, result.data, result.data.test)))
         # The error of the metrics may leave rows out.
         error = found if math.isclose(own, float(rmse), rel_tol=1e-3) else None
     return ErrorRow(what, shown, (number(rmse), number(error), r2_text(metrics.get(f"{what}_r2")), *size))

@@ -47,7 +47,10 @@ def page(
     names, formula, attempt = result.network.target_names, result.formula, result.failures.attempt
     lost = "the page could not show"
     classes = attempt(f"{lost} the classes", lambda: class_summary(result), None)
-    staircase = drawn(result, lambda: plot.staircase(result.history), "Training")
+    steps = None
+    if result.history.records:
+        made = drawn(result, lambda: plot.staircase(result.history), "Training")
+        steps = as_picture(made, "Errors during training, against steps")
     scatter = [] if classes else attempt(f"{lost} measured against predicted", lambda: parities(result), [])
     effects = attempt(f"{lost} the effects of the columns", lambda: effects_of(result, deadline), None)
     left = attempt(f"{lost} the residuals", lambda: residuals_of(result, deadline), None)
@@ -75,7 +78,7 @@ def page(
         used=attempt(f"{lost} which columns are read", lambda: _used(drawn_network(result)), nothing),
         interrupted=bool(result.metrics.get("interrupted")),
         diagram=None if diagram is None else as_picture(diagram, f"The network that predicts {', '.join(names)}"),
-        staircase=as_picture(staircase, "Errors during training, against steps"),
+        staircase=steps,
         reason=result.history.reason,
         parities=scatter,
         effects=effects,
