@@ -46,6 +46,7 @@ class ReferenceRules:
         more, most: or by the first share of the squared error, and never by more than the second.
         node: nats that a node of a formula counts against it, summed over the rows: half of what a description length
             has, since the reference was chosen by the same rows too, among few.
+        free: nodes that do not count: there are few forms of so few.
         gross: deviations beyond which the residual of a robust fit is gross.
         margins: shares of each column's range beyond the rows in which formulas and networks must be plausible,
         plausible: and ranges of the target beyond its own that a prediction there may reach.
@@ -63,6 +64,7 @@ class ReferenceRules:
     more: float = 0.1
     most: float = 0.5
     node: float = 2.0
+    free: int = 4
     gross: float = 5.0
     margins: tuple[float, ...] = (0.05, 0.25)
     plausible: tuple[float, ...] = (3.0, 10.0)
@@ -352,7 +354,7 @@ def comes_near(context: Context, reference: Reference, judged: Judged, *, chosen
     # A form of more symbols than there are rows says nothing: rows without a law have one too.
     if nodes > count:
         return False
-    losses = judged.losses * math.exp(min(RULES.node * nodes / count, 50.0))
+    losses = judged.losses * math.exp(min(RULES.node * max(0, nodes - RULES.free) / count, 50.0))
     difference = losses - own
     if not bool(difference.isfinite().all()):
         return False
