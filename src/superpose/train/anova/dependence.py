@@ -32,7 +32,7 @@ def effect_of(fit: AnovaAverage, column: int, places: Tensor, rows: Tensor) -> t
     >>> x = torch.linspace(-1, 1, 60, dtype=torch.float64)[:, None]
     >>> from superpose.train.anova.fit import AnovaMixture, fit_anova
     >>> found = AnovaAverage(((1.0, AnovaMixture(((1.0, fit_anova(x, 3 * x[:, 0])),))),))
-    >>> [round(float(value), 6) for value in effect_of(found, 0, x[[0, -1], 0], x)[0]]
+    >>> [round(float(value), 3) for value in effect_of(found, 0, x[[0, -1], 0], x)[0]]
     [-3.0, 3.0]
     """
     parts = []
