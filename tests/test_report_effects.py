@@ -272,3 +272,22 @@ def test_targets_have_effects_each_and_poles_do_not_flatten_them() -> None:
     assert [group.cards[0].name for group in found.groups] == ["a", "a"]
     limits = effects._limits(effects.effects(made, Deadline())[0], [1], effects._most(made, 1))
     assert max(map(abs, limits)) < 1.5 * float(made.data.y[:, 1].max() - made.data.y[:, 1].min())
+
+
+def test_the_effect_of_the_other_model_is_dashed_and_bands_are_the_network_s() -> None:
+    made = lines((1.0, 2.0))
+    columns = [sympy.Symbol(name, real=True) for name in ("c0", "c1")]
+    made.formula = Formula.from_expressions([columns[0] + 3 * columns[1]], made.data)
+    made.metrics = {"network_rmse": 0.100, "formula_rmse": 0.0999}
+    made.smooth = average(made.data.x, made.data.y[:, 0])
+    (first, _), left = effects.effects(made, Deadline())
+    assert first.column == 1 and first.errors is not None and first.beside is not None and not left
+    places = first.places - first.places.mean()
+    assert float(first.beside[-1] - first.beside[0]) == pytest.approx(3 * float(places[-1] - places[0]))
+    assert float(first.values[-1] - first.values[0]) == pytest.approx(2 * float(places[-1] - places[0]), rel=0.05)
+    made.metrics["formula_rmse"] = 0.01
+    (first, _), _ = effects.effects(made, Deadline())
+    assert first.errors is None and float(first.values[-1] - first.values[0]) > 2.5 * float(places[-1] - places[0])
+    found = effects.effects_of(made, Deadline())
+    assert found is not None and (found.model, found.beside) == ("formula", "network")
+    assert b'id="beside"' in base64.b64decode(found.groups[0].cards[0].picture.source.partition(",")[2])

@@ -23,6 +23,7 @@ def effect(
     values: np.ndarray,
     *,
     errors: np.ndarray | None = None,
+    beside: np.ndarray | None = None,
     rows: np.ndarray,
     limits: tuple[float, float],
     discrete: bool = False,
@@ -35,6 +36,7 @@ def effect(
         places: ``[G]``, its values.
         values: ``[G, L]``, one line each.
         errors: ``[G]``, standard errors of a single line, drawn twice to either side.
+        beside: ``[G]``, the effect by another model, drawn dashed.
         rows: ``[R]``, values of the column in the rows, as ticks.
         limits: of the effect's axis.
         discrete: whether the column has few values; then these are dots.
@@ -64,6 +66,8 @@ def effect(
                 label=canvas.shortened(labels[k], 16) if labels else None,
                 gid=f"effect-{k}",
             )
+        if beside is not None:
+            axes.plot(places, beside, "--", color=style.SPLINE_EDGE, linewidth=1.1, zorder=2.5, gid="beside")
         _draw_rug(axes, rows)
         axes.set_ylim(*limits)
         if labels:

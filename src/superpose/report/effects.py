@@ -14,7 +14,7 @@ from torch import Tensor
 from superpose.data.sampling import evenly
 from superpose.deadline import Deadline
 from superpose.plot import canvas, column_charts
-from superpose.report.models import predictor
+from superpose.report.models import both_models
 from superpose.report.numbers import number
 from superpose.report.pictures import Picture, as_picture, drawn
 from superpose.tasks.result import TaskResult
@@ -60,6 +60,7 @@ class Effect:
         values: ``[G, n_out]``, mean predictions less their mean over the rows, in the targets' units; for classes of
             the probabilities.
         errors: ``[G]``, standard errors for a single output; None where there are none.
+        beside: ``[G, n_out]``, the effect by the other model; None where there is none.
         deviation: ``[n_out]``, of the effect over the rows.
         increase: by which the error grows if the column is permuted: RMSE, or cross-entropy for classes.
         discrete: whether ``places`` are all values of the column.
@@ -69,6 +70,7 @@ class Effect:
     places: Tensor
     values: Tensor
     errors: Tensor | None
+    beside: Tensor | None
     deviation: Tensor
     increase: float
     discrete: bool
@@ -78,7 +80,7 @@ class Effect:
 def effects(result: TaskResult, deadline: Deadline) -> tuple[list[Effect], list[int]]:
     """The effects of the columns that matter most, the largest first, and the columns that have none computed."""
     data, head = result.data, result.network.head
-    what, scores = predictor(result)
+    (what, scores), other = both_models(result)
     x = data.features(evenly(data.n_rows, RULES.rows))
     x = x[scores(x).isfinite().all(1)]
     if len(x) < 2:
@@ -102,17 +104,24 @@ def effects(result: TaskResult, deadline: Deadline) -> tuple[list[Effect], list[
             values = value[:, None]
         else:
             values = _dependence(predict, rows, i, places)
-        at_rows = torch.from_numpy(
-            np.stack([np.interp(x[:, i].numpy(), places.numpy(), line) for line in values.T.numpy()], 1)
-        )
-        values = values - at_rows.mean(0)
+        values, deviation = _centred(x[:, i], places, values)
         if not bool(values.isfinite().all()):
             continue
-        found.append(Effect(i, places, values, errors, at_rows.std(0, correction=0), increases[i], discrete))
+        beside = None
+        if other is not None:
+            beside, _ = _centred(x[:, i], places, _dependence(other[1], rows, i, places))
+        found.append(Effect(i, places, values, errors, beside, deviation, increases[i], discrete))
     scale = base.std(0, correction=0).clamp(min=1e-300)
     found.sort(key=lambda one: -float((one.deviation / scale).square().sum()))
     drawn_columns = {one.column for one in found}
     return found, [i for i in order if i not in drawn_columns]
+
+
+def _centred(column: Tensor, places: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+    """Curves ``[G, n_out]`` less their means over the rows ``[R]``, and their standard deviations ``[n_out]`` there."""
+    lines = [np.interp(column.numpy(), places.numpy(), line) for line in values.T.numpy()]
+    at_rows = torch.from_numpy(np.stack(lines, 1))
+    return values - at_rows.mean(0), at_rows.std(0, correction=0)
 
 
 def _places(values: Tensor) -> tuple[Tensor, bool]:
@@ -187,12 +196,14 @@ class Effects:
 
     Attributes:
         model: its name.
+        beside: the name of the other model, if there is one.
         groups: one for each target.
         others: columns that are not drawn.
         targets_left_out: how many targets have no effects here.
     """
 
     model: str
+    beside: str | None
     groups: Sequence[EffectGroup]
     others: Sequence[str]
     targets_left_out: int
@@ -218,7 +229,8 @@ def effects_of(result: TaskResult, deadline: Deadline) -> Effects | None:
         cards = [_card(result, one, some, names, limits, classes) for one in ordered]
         groups.append(EffectGroup(title, cards, any(one.errors is not None for one in ordered)))
     left_out = 0 if head is not None else outputs - len(lines)
-    return Effects(predictor(result)[0], groups, [names[i] for i in left], left_out)
+    (model, _), other = both_models(result)
+    return Effects(model, other[0] if other else None, groups, [names[i] for i in left], left_out)
 
 
 def _limits(found: Sequence[Effect], some: Sequence[int], most: float) -> tuple[float, float]:
@@ -257,6 +269,7 @@ def _card(
         one.places.numpy(),
         one.values[:, some].numpy(),
         errors=None if one.errors is None else one.errors.numpy(),
+        beside=None if one.beside is None else one.beside[:, some[0]].numpy(),
         rows=kept.numpy(),
         limits=limits,
         discrete=one.discrete,

@@ -42,6 +42,23 @@ def predictor(result: TaskResult) -> tuple[str, Callable[[Tensor], Tensor]]:
     return "network", _values_of(result.network)
 
 
+Model = tuple[str, Callable[[Tensor], Tensor]]
+
+
+def both_models(result: TaskResult) -> tuple[Model, Model | None]:
+    """As :func:`predictor`, and the other model, if there is one; for classes the network alone.
+
+    Of two models that predict alike the first is the network, if it has standard errors.
+    """
+    network: Model = ("network", _values_of(result.network))
+    if result.formula is None or result.network.head is not None:
+        return network, None
+    formula: Model = ("formula", result.formula.torch)
+    errors = [_number(result.metrics.get(f"{what}_rmse")) for what in ("network", "formula")]
+    alike = result.smooth is not None and errors[0] <= _TOLERATED * errors[1]
+    return (network, formula) if alike or shows_network(result) else (formula, network)
+
+
 def _values_of(network: KAN) -> Callable[[Tensor], Tensor]:
     """The values of a network on any device, for rows in the memory of the CPU."""
 
