@@ -20,6 +20,7 @@ from superpose.tasks.regression.error_scale import local_scale
 from superpose.tasks.regression.intervals import Found, attach, of_formula, uncertainty
 from superpose.tasks.regression.reference import fit_reference
 from superpose.train.anova import AnovaSettings, fit_anova, network_of
+from superpose.train.anova.fit import top_of
 
 DOUBLE = torch.float64
 Law = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
@@ -180,7 +181,7 @@ def test_beyond_the_data_functions_go_on_as_straight_lines(interactions: bool, l
         one, both = model(along_one)[:, 0], model(along_both)[:, 0]
     if log_target:
         # An exponential ends at the largest target: beyond, the target itself is a straight line of the score.
-        top = float(y.max())
+        top = math.exp(top_of(fit.ends))
         one, both = (torch.where(some > top, math.log(top) + some / top - 1, some.log()) for some in (one, both))
         assert torch.allclose(one, fit.score(along_one), rtol=0.01) and bool((one > math.log(top)).any())
         one, both = fit.score(along_one), fit.score(along_both)

@@ -44,8 +44,8 @@ class ReferenceRules:
         sure: standard errors of the paired difference by which a network must be better to take its place.
         near: a formula may err by as many standard errors more, since it can be read,
         more, most: or by the first share of the squared error, and never by more than the second.
-        node: nats that a node of a formula counts against it, summed over the rows: half of what a description length
-            has, since the reference was chosen by the same rows too, among few.
+        node: nats that a node of a formula counts against it, summed over the rows, since its form was chosen among
+            many by the same rows.
         free: nodes that do not count: there are few forms of so few.
         gross: deviations beyond which the residual of a robust fit is gross.
         margins: shares of each column's range beyond the rows in which formulas and networks must be plausible,
@@ -63,7 +63,7 @@ class ReferenceRules:
     near: float = 1.0
     more: float = 0.1
     most: float = 0.5
-    node: float = 2.0
+    node: float = 3.0
     free: int = 4
     gross: float = 5.0
     margins: tuple[float, ...] = (0.05, 0.25)

@@ -235,13 +235,18 @@ class AnovaMixture:
 def target_of(score: Tensor, settings: AnovaSettings, ends: tuple[float, float]) -> Tensor:
     """The target of a score. That of a logarithm is the median: the law without its noise, and not the mean.
 
-    Beyond the largest target of the rows an exponential goes on as a straight line: curves that are followed a little
+    A little beyond the largest target of the rows an exponential goes on as a straight line: curves that are followed
     too far would else make predictions absurd.
     """
     if not settings.log_target:
         return score
-    top = ends[1]
+    top = top_of(ends)
     return score.clamp(max=top).exp() + math.exp(top) * (score - top).clamp(min=0)
+
+
+def top_of(ends: tuple[float, float]) -> float:
+    """The score at which the exponential of a target's logarithm ends: 5% of the range of the rows' beyond it."""
+    return ends[1] + 0.05 * (ends[1] - ends[0])
 
 
 def column_bases(x: Tensor, settings: AnovaSettings) -> list[ColumnBasis]:

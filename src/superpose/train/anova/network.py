@@ -17,7 +17,7 @@ from superpose.nn.model import KAN
 from superpose.spline import grid, reference
 from superpose.train.anova.basis import DEGREE, greville
 from superpose.train.anova.classes import ClassMixture
-from superpose.train.anova.fit import AnovaFit, AnovaMixture, Coefficients
+from superpose.train.anova.fit import AnovaFit, AnovaMixture, Coefficients, top_of
 
 # Products are left out while the variance of all that are left out is below this share of the noise's: no error shows.
 _NEGLIGIBLE = 1e-3
@@ -83,8 +83,8 @@ def _add_products(model: KAN, n: int, count: int, owners: Sequence[int]) -> None
 
 
 def _set_exponential(model: KAN, ends: tuple[float, float]) -> None:
-    """The last edge as :func:`~superpose.train.anova.fit.target_of`: linear splines' end at the largest score."""
-    layer, (low, high) = model.layer(len(model.layers) - 1), ends
+    """The last edge as :func:`~superpose.train.anova.fit.target_of`: which ends a little beyond the largest score."""
+    layer, low, high = model.layer(len(model.layers) - 1), ends[0], top_of(ends)
     # Below, where the straight line at the other end would make it negative, it is a thousandth of the least target.
     low = low - (high - low) / 2 - 7
     points = torch.linspace(low, high, _EXPONENTIAL + 1, dtype=torch.float64)[None]
