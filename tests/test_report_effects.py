@@ -291,3 +291,21 @@ def test_the_effect_of_the_other_model_is_dashed_and_bands_are_the_network_s() -
     found = effects.effects_of(made, Deadline())
     assert found is not None and (found.model, found.beside) == ("formula", "network")
     assert b'id="beside"' in base64.b64decode(found.groups[0].cards[0].picture.source.partition(",")[2])
+
+
+def test_rows_with_gross_errors_neither_choose_the_model_nor_bend_the_residuals() -> None:
+    made = result()
+    made.metrics |= {"network_rmse": 0.01, "formula_rmse": 5.0, "network_rmse_without_suspicious_rows": 0.01}
+    made.metrics["formula_rmse_without_suspicious_rows"] = 0.009
+    assert not models.shows_network(made) and models.advantage(made) is None
+    assert [row.cells[-1] for row in models.error_rows(made)] == ["0.01", "0.009", "–"]
+    assert len(models.error_headings(made)) == len(models.error_rows(made)[0].cells)
+    made = lines((1.0, 1.0))
+    y = made.data.y.clone()
+    y[7] += 1000
+    made.data = Dataset.from_arrays(made.data.x, y, feature_names=["c0", "c1"])
+    made.metrics = {"suspicious_rows": [7]}
+    found = residuals.residuals_of(made, Deadline())
+    assert found is not None and found.rows == "all rows without gross errors"
+    assert models.ordinary(made, torch.arange(9)).tolist() == [0, 1, 2, 3, 4, 5, 6, 8]
+    assert all(one.increase > 0.2 for one in effects.effects(made, Deadline())[0])

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _SIZE = 3.6, 2.5
-_BOX = 0.17, 0.2, 0.79, 0.64
+_BOX = 0.17, 0.13, 0.79, 0.71
 
 
 def effect(
@@ -95,7 +95,8 @@ def _axes(name: str) -> tuple[Figure, Axes]:
     canvas.plain_axes(axes)
     axes.tick_params(labelsize=8)
     # Ticks take most of the time of a picture.
-    axes.locator_params(nbins=4)
+    axes.locator_params(axis="x", nbins=4)
+    axes.locator_params(axis="y", nbins=5)
     axes.grid(False)
     axes.axhline(0, color=style.GRID_LINE, linewidth=1, zorder=1)
     canvas.heading(axes, canvas.shortened(name, 32))

@@ -14,7 +14,7 @@ from torch import Tensor
 from superpose.data.sampling import evenly
 from superpose.deadline import Deadline
 from superpose.plot import canvas, column_charts
-from superpose.report.models import both_models
+from superpose.report.models import both_models, ordinary
 from superpose.report.numbers import number
 from superpose.report.pictures import Picture, as_picture, drawn
 from superpose.tasks.result import TaskResult
@@ -145,7 +145,7 @@ def _dependence(predict: Callable[[Tensor], Tensor], rows: Tensor, column: int, 
 def _increases(result: TaskResult, scores: Callable[[Tensor], Tensor]) -> list[float]:
     """By how much the error on evaluation rows grows if one column is permuted among them."""
     data, head = result.data, result.network.head
-    index = data.index(data.evaluation_split)
+    index = ordinary(result, data.index(data.evaluation_split))
     index = index[evenly(len(index), RULES.rows)]
     x, y = data.features(index), data.y[index]
     order = torch.randperm(len(x), generator=torch.Generator().manual_seed(0))

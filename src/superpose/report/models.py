@@ -24,15 +24,35 @@ def shows_network(result: TaskResult) -> bool:
     """Whether the page shows the spline network: without a formula, for classes, and where it predicts better."""
     if result.formula is None or result.network.head is not None:
         return True
-    network, formula = (_number(result.metrics.get(f"{what}_rmse")) for what in ("network", "formula"))
+    network, formula = _errors(result)
     return network * _TOLERATED < formula
+
+
+_WITHOUT = "rmse_without_suspicious_rows"
+
+
+def _errors(result: TaskResult) -> tuple[float, float]:
+    """RMSE of network and formula, without the rows with gross errors where it is known for both."""
+    metrics = result.metrics
+    known = all(f"{what}_{_WITHOUT}" in metrics for what in ("network", "formula"))
+    network, formula = (
+        _number(metrics.get(f"{what}_{_WITHOUT if known else 'rmse'}")) for what in ("network", "formula")
+    )
+    return network, formula
+
+
+def ordinary(result: TaskResult, rows: Tensor) -> Tensor:
+    """The rows, by number, without those that seem to have gross errors."""
+    gross = torch.tensor(result.metrics.get("suspicious_rows") or [], dtype=torch.long)
+    return rows[~torch.isin(rows, gross)]
 
 
 def advantage(result: TaskResult) -> float | None:
     """The RMSE of the network over that of the formula, where the page shows the network in the formula's place."""
     if result.formula is None or not shows_network(result):
         return None
-    return _number(result.metrics.get("network_rmse")) / _number(result.metrics.get("formula_rmse"))
+    network, formula = _errors(result)
+    return network / formula
 
 
 def predictor(result: TaskResult) -> tuple[str, Callable[[Tensor], Tensor]]:
@@ -54,7 +74,7 @@ def both_models(result: TaskResult) -> tuple[Model, Model | None]:
     if result.formula is None or result.network.head is not None:
         return network, None
     formula: Model = ("formula", result.formula.torch)
-    errors = [_number(result.metrics.get(f"{what}_rmse")) for what in ("network", "formula")]
+    errors = _errors(result)
     alike = result.smooth is not None and errors[0] <= _TOLERATED * errors[1]
     return (network, formula) if alike or shows_network(result) else (formula, network)
 
@@ -84,7 +104,16 @@ class ErrorRow:
     cells: tuple[str, ...]
 
 
-ERROR_HEADINGS = ("RMSE", "standard error", "R²", "constants", "nodes")
+_HEADINGS = ("RMSE", "standard error", "R²", "constants", "nodes")
+
+
+def error_headings(result: TaskResult) -> tuple[str, ...]:
+    """Those of the cells of :func:`error_rows`."""
+    return (*_HEADINGS, "RMSE without gross errors") if _has_gross_rows(result) else _HEADINGS
+
+
+def _has_gross_rows(result: TaskResult) -> bool:
+    return any(f"{what}_{_WITHOUT}" in result.metrics for what in ("network", "formula"))
 
 
 def error_rows(result: TaskResult) -> list[ErrorRow]:
@@ -105,7 +134,8 @@ def error_rows(result: TaskResult) -> list[ErrorRow]:
     spread = float(metrics.get("target_std") or data.target_std)
     # Several targets have several deviations.
     r2 = r2_text(1 - (rmse / spread) ** 2) if spread > 0 and data.n_targets == 1 else "–"
-    found.append(ErrorRow("mean", False, (number(rmse), number(error), r2, "1", "1")))
+    others = ("–",) if _has_gross_rows(result) else ()
+    found.append(ErrorRow("mean", False, (number(rmse), number(error), r2, "1", "1", *others)))
     return found
 
 
@@ -117,7 +147,8 @@ def _row(what: str, result: TaskResult, shown: bool, size: tuple[str, str]) -> E
         own, found = _rmse(_squares(result.data, values_at(model, result.data, result.data.test)))
         # The error of the metrics may leave rows out.
         error = found if math.isclose(own, float(rmse), rel_tol=1e-3) else None
-    return ErrorRow(what, shown, (number(rmse), number(error), r2_text(metrics.get(f"{what}_r2")), *size))
+    others = (number(metrics.get(f"{what}_{_WITHOUT}")),) if _has_gross_rows(result) else ()
+    return ErrorRow(what, shown, (number(rmse), number(error), r2_text(metrics.get(f"{what}_r2")), *size, *others))
 
 
 def _mean(data: Dataset) -> Tensor:

@@ -19,7 +19,7 @@ from superpose.nn.model import KAN
 from superpose.plot import canvas
 from superpose.report.effects import effects_of
 from superpose.report.front_table import front_table
-from superpose.report.models import ERROR_HEADINGS, advantage, error_rows
+from superpose.report.models import advantage, error_headings, error_rows
 from superpose.report.numbers import number, option_text
 from superpose.report.pictures import as_picture, drawn, drawn_network, edge_cards, parities, typeset
 from superpose.report.residuals import residuals_of
@@ -67,7 +67,7 @@ def page(
         if formula is None or len(names) > 1
         else attempt(f"{lost} the formula as a picture", lambda: typeset(formula), None),
         errors=attempt(f"{lost} the errors side by side", lambda: error_rows(result), []) if classes is None else [],
-        error_headings=ERROR_HEADINGS,
+        error_headings=error_headings(result),
         better=None if classes else advantage(result),
         evaluation_rows=evaluation_rows(result.data, result.metrics),
         weighted=result.data.weights is not None,

@@ -14,7 +14,7 @@ from superpose.data.sampling import evenly
 from superpose.deadline import Deadline
 from superpose.nn.rows import values_at
 from superpose.plot import canvas, column_charts
-from superpose.report.models import predictor
+from superpose.report.models import ordinary, predictor
 from superpose.report.pictures import Picture, as_picture, drawn
 from superpose.tasks.result import TaskResult
 
@@ -75,7 +75,7 @@ def residuals_of(result: TaskResult, deadline: Deadline) -> Residuals | None:
         return None
     model, predict = predictor(result)
     held = data.test if len(data.test) >= RULES.enough else torch.arange(data.n_rows)
-    index = held[evenly(len(held), RULES.rows)]
+    index = ordinary(result, held[evenly(len(held), RULES.rows)])
     left = (data.y[index, 0] - values_at(predict, data, index)[:, 0]).double()
     finite = left.isfinite()
     index, left = index[finite], left[finite]
@@ -98,6 +98,8 @@ def residuals_of(result: TaskResult, deadline: Deadline) -> Residuals | None:
         text = f"Residuals against {names[i]}"
         made.append(as_picture(drawn(result, draw, names[i], what="of residuals"), text))
     what = "test rows" if held is data.test else "all rows"
+    if result.metrics.get("suspicious_rows"):
+        what += " without gross errors"
     return Residuals(model, what, made, [names[i] for i in order[len(made) :]])
 
 
