@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from superpose.data import Dataset
+from superpose.data.sampling import evenly
 from superpose.errors import DataError
 from superpose.nn.layer import KANLayer
 from superpose.nn.model import KAN
@@ -18,6 +19,8 @@ from superpose.plot.samples import traced
 
 # Correlation of an edge's values with its inputs below which it falls. A round number.
 _FALLS = -0.9
+# That tell a direction. A round number.
+_ROWS = 1000
 _STRAIGHT = "x"
 
 
@@ -37,7 +40,7 @@ def oriented(model: KAN, data: Dataset) -> KAN:
     (('x', (1.0, 0.0, 1.0, 0.5)), True)
     """
     try:
-        trace = traced(model, data)
+        trace = traced(model, data.features(evenly(data.n_rows, _ROWS)))
     except DataError:
         # There is no row to tell a direction from; the picture of the network says so.
         return model
