@@ -19,6 +19,7 @@ import torch
 from helpers import HELD_OUT, is_one_sentence
 from superpose import plot, report
 from superpose.data import Affine, Dataset
+from superpose.deadline import Deadline
 from superpose.errors import FileError, OptionError
 from superpose.files import load
 from superpose.nn import KAN
@@ -456,3 +457,8 @@ def test_a_run_without_steps_has_no_picture_of_its_training(tmp_path: Path) -> N
     shown = page(tmp_path)
     assert "Training ended: the best fit of straight lines." in shown.words
     assert not [attrs for tag, attrs in shown.tags if tag == "img" and "training" in str(attrs["alt"])]
+
+
+def test_a_page_without_time_for_edges_says_so(tmp_path: Path) -> None:
+    report.write(result(), tmp_path, deadline=Deadline(0.0))
+    assert "The 2 edges are not shown, for lack of time or of finite values." in page(tmp_path).words
