@@ -129,6 +129,7 @@ def choose_anova(
     *,
     weights: Tensor | None = None,
     log_target: bool | None = None,
+    robust: bool = True,
     late: Callable[[], bool] = lambda: False,
 ) -> AnovaChoice:
     """Choose and fit a sum of functions for the rows of ``x [N, d]`` and ``y [N]`` that the folds hold.
@@ -137,10 +138,11 @@ def choose_anova(
         folds: training and test rows of each; of several repetitions where rows are few.
         weights: ``[N]``, as for :func:`fit_anova`.
         log_target: whether the target's logarithm is fitted; None tries it where all targets are positive.
+        robust: whether gross errors are looked for, and robust fits tried where there seem to be some.
         late: whether the time is over: then no further candidate is tried, beyond the first one, the constant and a
             cheap second one, and one that is not judged by all folds is left out.
     """
-    search = _Selection(x, y, folds, weights, late)
+    search = _Selection(x, y, folds, weights, late, robust=robust)
     variables = search.variables(log_target)
     search.tour(variables, robust=False)
     search.judge(CONSTANT)
@@ -226,9 +228,16 @@ class Variables:
 
 class _Selection:
     def __init__(
-        self, x: Tensor, y: Tensor, folds: Sequence[Fold], weights: Tensor | None, late: Callable[[], bool]
+        self,
+        x: Tensor,
+        y: Tensor,
+        folds: Sequence[Fold],
+        weights: Tensor | None,
+        late: Callable[[], bool],
+        *,
+        robust: bool = True,
     ) -> None:
-        self.x, self.y, self.folds, self.late = x, y, folds, late
+        self.x, self.y, self.folds, self.late, self.robust = x, y, folds, late, robust
         self.tried: list[Tried] = []
         self.fits: dict[AnovaSettings, AnovaFit] = {}
         self.all = torch.unique(torch.cat([torch.cat(fold) for fold in folds]))
@@ -315,7 +324,7 @@ class _Selection:
             if one.settings.log_target and deviation <= RULES.alike * least:
                 error = (one.predictions.log() - self.y[self.rows].log()).abs()
                 gross &= error > RULES.gross * _deviation(error)
-        if self.decades or float(gross.double().mean()) > RULES.most_gross:
+        if not self.robust or self.decades or float(gross.double().mean()) > RULES.most_gross:
             gross = torch.zeros_like(gross)
         return gross, RULES.gross * least
 
