@@ -108,7 +108,8 @@ def of_cross_validation(
             if network is chosen.model:
                 errors["network"] = errors["formula"]
     judged = {name: errors_of(data, rows, predictions) for name, predictions in errors.items()}
-    left_out = context.few.validation
+    # Rows with gross errors were not seen either, and count where all errors do.
+    left_out = torch.cat([context.few.validation, context.gross])
     if "network" not in judged and not len(data.validation) and len(left_out) > 1:
         with torch.no_grad():
             judged["network"] = errors_of(data, left_out, network(data.features(left_out))[:, 0])
