@@ -173,10 +173,7 @@ class Head:
         if self.kind == "gaussian":
             square = g.square()
             return observed * square - (1 - observed) * torch.log(-torch.expm1(-square.clamp(min=_MIN_PROBABILITY)))
-        above, below = self._distances(g, observed)
-        # Without cancellation, for the sigmoid s: s(above) - s(below) = s(above) s(-below) (1 - exp(below - above)).
-        between = torch.log(-torch.expm1((below - above).clamp(min=-_MAX_EXPONENT)))
-        return -(logsigmoid(above) + logsigmoid(-below) + between)
+        return _between(*self._distances(g, observed))
 
     def __call__(self, scores: Tensor, y: Tensor, weights: Tensor | None = None) -> Tensor:
         """The mean of :meth:`losses`: the cross-entropy, in the form that :func:`superpose.fit` takes as ``loss``.
@@ -238,8 +235,11 @@ class Head:
         # by a factor of 1e-7.
         low, high = math.log(0.02 * gap), math.log(max(4 * error, gap))
 
+        above, below = replace(self, scale=1.0)._distances(scores[:, 0], y[:, 0])
+
         def loss(end: float) -> float:
-            return float(replace(self, scale=math.exp(end))(scores, y, weights))
+            losses = _between(above / math.exp(end), below / math.exp(end))
+            return float(losses.mean() if weights is None else (weights * losses).mean())
 
         left, right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
         lower, upper = loss(left), loss(right)
@@ -276,3 +276,10 @@ class Head:
         far = cuts.new_tensor([math.inf])
         above, below = torch.cat([cuts, far])[index], torch.cat([-far, cuts])[index]
         return (above - g) / self.scale, (below - g) / self.scale
+
+
+def _between(above: Tensor, below: Tensor) -> Tensor:
+    """Negative logarithms of the logistic distribution's share between two distances."""
+    # Without cancellation, for the sigmoid s: s(above) - s(below) = s(above) s(-below) (1 - exp(below - above)).
+    share = torch.log(-torch.expm1((below - above).clamp(min=-_MAX_EXPONENT)))
+    return -(logsigmoid(above) + logsigmoid(-below) + share)
