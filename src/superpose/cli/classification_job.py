@@ -66,9 +66,8 @@ class ClassificationJob(Job):
         crossed = f"in cross-validation of {judged['folds']} folds" if judged else ""
         if judged and not len(result.data.test):
             rows = crossed
-        # A network that was trained on four fifths of the rows is judged on the others only.
-        fold = " on a fifth of the rows" if rows == crossed and "network_standard_error" not in summary else ""
-        parts = [f"network {_right(summary, 'network')}{fold}"]
+        left_out = f" on {summary['network_judged']}" if "network_judged" in summary else ""
+        parts = [f"network {_right(summary, 'network')}{left_out}"]
         if result.formula is not None:
             for boundary in summary["boundaries"]:
                 yield f"{boundary['between'][0]} | {boundary['between'][1]}: {boundary['equation']}"

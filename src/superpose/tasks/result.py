@@ -33,8 +33,8 @@ def evaluation_rows(data: Dataset, metrics: Mapping[str, Any] | None = None) -> 
     rows = f"all {data.n_rows} rows, as none was held out{' for a test' if len(data.validation) else ''}"
     known = metrics or {}
     how = [
-        f"of the {what} by {way}"
-        for what, way in (("formula", "leave-one-out"), ("network", known.get("network_judged", "cross-validation")))
+        f"of the {what} by {known.get(f'{what}_judged', usual)}"
+        for what, usual in (("formula", "leave-one-out"), ("network", "cross-validation"))
         if known.get(f"{what}_standard_error") is not None
     ]
     return f"{rows} ({', '.join(how)})" if how else rows

@@ -21,6 +21,7 @@ from superpose.tasks.classification.reference import (
     Reference,
     costs_nothing,
     fit_reference,
+    measured,
     much_better,
     of_names,
     on_all_rows,
@@ -166,6 +167,18 @@ def test_a_network_takes_the_place_where_it_gains_more_than_luck(three: Referenc
     assert not surpasses(as_network(three, few), own)
 
 
+def test_a_trained_network_is_judged_by_the_rows_it_did_not_see(three: Reference) -> None:
+    own = three.trained(three.data)
+    other = replace(own, model=own.model.copy(), losses=own.losses[:25], accuracy=0.8)
+    facts = measured(three, other, None, None)
+    assert facts["network_judged"] == "25 rows left out of its training"
+    assert facts["network_accuracy"] == 0.8
+    assert facts["network_standard_error"] == pytest.approx(math.sqrt(0.8 * 0.2 / 24))
+    assert facts["network_cross_entropy"] == pytest.approx(float(own.losses[:25].mean()))
+    held_out = replace(own, data=replace(own.data, test=torch.arange(3)))
+    assert list(measured(three, held_out, None, None)) == ["cross_validation"]
+
+
 def test_straight_lines_as_formulas_have_the_same_probabilities(three: Reference) -> None:
     lines = straight(three)
     assert lines is not None and not any(fit.settings.curves for _, fit in lines.choice.fit.parts)
@@ -271,7 +284,7 @@ def test_the_program_says_how_sure_accuracies_are(tmp_path: Path, capsys: pytest
     rows = [f"{a},{label}" for (a,), label in zip(x.tolist(), labels, strict=True)]
     (tmp_path / "t.csv").write_text("\n".join(["a,kind", *rows]) + "\n")
     command = ["fit", str(tmp_path / "t.csv"), "--target", "kind", "--task", "classification", "--cv", "4"]
-    command += ["--time-limit", "20", "--no-formula", "--out", str(tmp_path / "o")]
+    command += ["--time-limit", "20", "--out", str(tmp_path / "o")]
     assert cli.main(command) == 0
     printed = capsys.readouterr().out
     facts = json.loads((tmp_path / "o" / "metrics.json").read_text())
@@ -280,5 +293,7 @@ def test_the_program_says_how_sure_accuracies_are(tmp_path: Path, capsys: pytest
     error = facts["network_standard_error"]
     assert "in cross-validation of 4 folds" in line and f"{facts['network_accuracy']:.2%} ± {error:.2%}" in line
     assert error == pytest.approx(facts["cross_validation"]["standard_error"])
-    assert cli.main([*command, "--test-share", "0.3"]) == 0
+    page = (tmp_path / "o" / "report.html").read_text(encoding="utf-8")
+    assert "(of the formula by cross-validation, of the network by cross-validation)" in page
+    assert cli.main([*command, "--test-share", "0.3", "--no-formula"]) == 0
     assert "right in cross-validation of 4 folds: " in capsys.readouterr().out

@@ -17,6 +17,7 @@ from torch import Tensor
 from superpose.data import Dataset
 from superpose.data.sampling import evenly
 from superpose.data.splitting import folds
+from superpose.messages import counted
 from superpose.nn.likelihood import Head
 from superpose.nn.model import KAN
 from superpose.tasks.classification.labels import ClassificationDataset
@@ -194,9 +195,16 @@ def measured(
         facts |= _named("network", reference.facts())
         facts["confusion"] = reference.confusion.tolist()
     else:
-        facts |= {"network_accuracy": chosen.accuracy, "network_cross_entropy": chosen.loss}
+        count, share = len(chosen.losses), chosen.accuracy
+        errors = {
+            "accuracy": share,
+            "standard_error": math.sqrt(share * (1 - share) / max(count - 1, 1)),
+            "log_loss": chosen.loss,
+            "log_loss_standard_error": standard_error(chosen.losses),
+        }
+        facts |= _named("network", errors) | {"network_judged": f"{counted(count, 'row')} left out of its training"}
     if formula is not None:
-        facts |= _named("formula", reference.errors(formula))
+        facts |= _named("formula", reference.errors(formula)) | {"formula_judged": "cross-validation"}
     if full is not None:
         facts["all_columns_accuracy"] = full
     return facts
