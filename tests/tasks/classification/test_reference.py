@@ -128,6 +128,9 @@ def test_a_column_costs_nothing_while_two_nats_are_lost_at_most(three: Reference
         return replace(three, logs=three.logs - nats / len(three.rows))
 
     assert costs_nothing(raised(1.9), three) and not costs_nothing(raised(2.1), three)
+    # Where nearly nothing is lost, nearly nothing may be.
+    sure = replace(three, logs=0.02 * three.logs)
+    assert not costs_nothing(replace(sure, logs=sure.logs - 0.2 * float(sure.losses.mean())), sure)
     # Of little that is explained, little may be lost.
     poor = replace(three, logs=three.shares.mean(0).log().expand(three.logs.shape))
     assert costs_nothing(poor, poor) and not costs_nothing(replace(poor, logs=poor.logs - 1e-3), poor)

@@ -46,7 +46,8 @@ class ReferenceRules:
         nats: columns are left out if the summed losses rise by at most so much, which is chance where a column says
             nothing,
         explained: and by at most this share of what the classes' frequencies lose more than all columns,
-        points: and if at most this share of the rows, or one row, is no longer right.
+        own: and of what all columns lose, which is little where classes are nearly divided,
+        points: and if at most this share of the rows is no longer right: none of fewer than 400.
         trials: of leaving out columns, at most.
     """
 
@@ -59,7 +60,8 @@ class ReferenceRules:
     gained: float = 3.0
     nats: float = 2.0
     explained: float = 0.05
-    points: float = 0.002
+    own: float = 0.1
+    points: float = 0.0025
     trials: int = 12
 
 
@@ -321,8 +323,9 @@ def costs_nothing(fewer: Reference, reference: Reference) -> bool:
     """Whether fewer columns predict as well as all by cross-validation."""
     rise, lost = fewer.losses - reference.losses, reference.right - fewer.right
     explained = float((losses_alone(reference.shares) - reference.losses).sum())
-    most = min(RULES.nats, RULES.explained * max(explained, 0.0))
-    return float(rise.sum()) <= most and float(lost.sum()) <= max(1.0, RULES.points * len(lost))
+    own = float(reference.losses.sum())
+    most = min(RULES.nats, RULES.explained * max(explained, 0.0), RULES.own * own)
+    return float(rise.sum()) <= most and float(lost.mean()) <= RULES.points
 
 
 def with_fewer_columns(reference: Reference, *, late: Callable[[], bool] = lambda: False) -> Reference:
