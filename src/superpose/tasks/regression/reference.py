@@ -41,7 +41,8 @@ class ReferenceRules:
         rows: that it is fitted to at most; what smooth sums can learn, so many rows say.
         folds: of the cross-validation.
         few: with fewer rows the folds are dealt out twice.
-        sure: standard errors of the paired difference by which a network must be better to take its place.
+        sure, gained: standard errors of the paired difference, and nats over all rows that were compared, by which a
+            network must be better to take its place.
         near: a formula may err by as many standard errors more, since it can be read,
         more, most: or by the first share of the squared error, and never by more than the second.
         node: nats that a node of a formula counts against it, summed over the rows, since its form was chosen among
@@ -59,7 +60,8 @@ class ReferenceRules:
     rows: int = 4000
     folds: int = 5
     few: int = 60
-    sure: float = 1.0
+    sure: float = 2.0
+    gained: float = 3.0
     near: float = 1.0
     more: float = 0.1
     most: float = 0.5
@@ -380,6 +382,12 @@ def surpasses(context: Context, reference: Reference, model: KAN) -> bool:
         losses = reference.losses(data, held, model(x)[:, 0])
         # Of a large table the reference has not seen most rows: there its own predictions are those by others.
         own = torch.where(known, reference.predictions[place], reference.model(x)[:, 0])
-    difference = losses - reference.losses(data, held, own)
+    known_losses = reference.losses(data, held, own)
+    difference = losses - known_losses
+    if not bool(difference.isfinite().all()):
+        return False
     error = float(difference.std()) / math.sqrt(len(held))
-    return bool(difference.isfinite().all()) and float(difference.mean()) < -RULES.sure * error
+    # Of few rows the best of several networks predicts some well by luck.
+    least, before = max(float(losses.mean()), 1e-300), max(float(known_losses.mean()), 1e-300)
+    gained = len(held) / 2 * math.log(before / least)
+    return gained > RULES.gained and float(difference.mean()) < -RULES.sure * error
