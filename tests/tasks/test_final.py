@@ -13,7 +13,7 @@ from superpose.tasks.regression import DiscoverOptions, findings, search
 from superpose.tasks.regression.context import Context
 from superpose.tasks.regression.final import choose_network
 from superpose.tasks.regression.networks import Networks
-from superpose.tasks.regression.reference import Reference, fit_reference
+from superpose.tasks.regression.reference import Reference, fit_reference, loo_predictions
 
 DOUBLE = torch.float64
 SYMBOLS = A, B = sympy.symbols("a b", real=True)
@@ -57,3 +57,21 @@ def test_a_formula_that_errs_far_more_on_rows_not_seen_is_told_from_one_that_may
     assert not search._errs_far_more(run, reference, line, losses["line"])
     # A little more is allowed: a formula can be read.
     assert not search._errs_far_more(run, reference, line, 0.7 * losses["line"])
+
+
+def test_forms_that_few_rows_do_not_determine_are_not_recommended() -> None:
+    generator = torch.Generator().manual_seed(1)
+    x = torch.randn(5, 6, generator=generator, dtype=DOUBLE)
+    data = Dataset.from_arrays(x, torch.randn(5, generator=generator, dtype=DOUBLE))
+    run = Context.start(data, DiscoverOptions().checked(data), lambda event: None)
+    columns = sympy.symbols("x1:7", real=True)
+    # Six constants and five rows: some of these lines gives every row.
+    weights = torch.linalg.lstsq(torch.cat([x, torch.ones(5, 1, dtype=DOUBLE)], 1), data.y).solution[:, 0].tolist()
+    line = sum(sympy.Float(w) * c for w, c in zip(weights, columns, strict=False)) + sympy.Float(weights[-1])
+    reference, (finding,) = made(run, [line])
+    assert finding.error < 1e-9 and not search._gives_every_row(run, finding)
+    assert not bool(loo_predictions(finding.formula, data, reference.rows).isfinite().any())
+    assert search._judged(run, reference, [finding], finding, [finding]) is None
+    few = context(60)
+    _, (law, _) = made(few, [sympy.sin(6 * A * B), A])
+    assert not search._gives_every_row(few, law)

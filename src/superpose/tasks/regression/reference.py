@@ -294,6 +294,9 @@ def loo_predictions(formula: Formula, data: Dataset, rows: Tensor, *, log: bool 
 
     Args:
         log: whether the logarithm of the target is fitted; NaN where the formula is not positive.
+
+    Returns:
+        NaN if there are as many constants as rows: the others do not determine them.
     """
     x, y = data.features(rows), data.y[rows, 0]
     problem = ConstantFit(formula.symbols, x, y, formula.splines)
@@ -301,6 +304,8 @@ def loo_predictions(formula: Formula, data: Dataset, rows: Tensor, *, log: bool 
     fitted: Tensor = model(values)
     if not slots:
         return fitted
+    if len(slots) >= len(rows):
+        return torch.full_like(y, math.nan)
     jacobian = jacobian_of(model, values)
     target = y
     if log:

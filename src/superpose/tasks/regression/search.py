@@ -30,6 +30,7 @@ from superpose.formulas.expressions.formula import Formula
 from superpose.formulas.from_table.law_pool import Law
 from superpose.formulas.from_table.laws import LawSearchResult
 from superpose.formulas.recommendation import EXACT, Finding, surprises
+from superpose.formulas.selection import size
 from superpose.nn.model import KAN
 from superpose.partial import Failures
 from superpose.stopping import StopReason
@@ -131,7 +132,7 @@ def _found(
         context = _without_gross_rows(context, reference)
     structure = search_structure(context) if structural else Structure()
     # A law that gives every row needs no comparison.
-    exact = structure.complete and structure.law is not None and structure.law.error < EXACT
+    exact = structure.complete and structure.law is not None and _gives_every_row(context, structure.law)
     interrupted = structure.stop is StopReason.INTERRUPTED
     if exact or interrupted:
         reference = None
@@ -194,6 +195,12 @@ def _found(
         attach(data, models, reference, _held_out(context), deviation)
     fit = reference.choice.fit if reference is not None and smooth and combined is None else None
     return Result(network, symbolic, formula, history, data, facts, found, failures=context.failures, smooth=fit)
+
+
+def _gives_every_row(context: Context, law: Finding) -> bool:
+    """Whether a law has no error, and fewer symbols than there are rows: some form of many gives few rows by chance."""
+    nodes = size(law.formula.complexity, splines=len(law.formula.splines))
+    return law.error < EXACT and nodes <= len(context.data.train) + len(context.data.validation)
 
 
 def _without_gross_rows(context: Context, reference: Reference | None) -> Context:
