@@ -15,6 +15,7 @@ _EXACT = 1e-9
 def step_of(values: Tensor) -> float | None:
     """The largest of 1, 2 and 5 times a power of ten of which all values ``[N]`` are multiples; None without one.
 
+    >>> import torch
     >>> step_of(torch.tensor([20.5, 21.0, 19.5, 22.0], dtype=torch.float64))
     0.5
     >>> step_of(torch.tensor([20.51, 21.0 / 3], dtype=torch.float64)) is None
