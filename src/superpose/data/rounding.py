@@ -18,7 +18,7 @@ def step_of(values: Tensor) -> float | None:
     >>> import torch
     >>> step_of(torch.tensor([20.5, 21.0, 19.5, 22.0], dtype=torch.float64))
     0.5
-    >>> step_of(torch.tensor([20.51, 21.0 / 3], dtype=torch.float64)) is None
+    >>> step_of(torch.tensor([20.51, 20.0 / 3], dtype=torch.float64)) is None
     True
     """
     values = values.double()
