@@ -7,6 +7,7 @@ import torch
 from superpose.data import Dataset
 from superpose.tasks.regression import DiscoverOptions, discover, gross_rows
 from superpose.tasks.regression.context import Context
+from superpose.tasks.regression.reference import fit_reference
 from superpose.tasks.result import warnings_of
 
 DOUBLE = torch.float64
@@ -70,3 +71,16 @@ def test_a_wave_of_many_periods_is_found_and_stands_on_an_edge_of_the_network() 
         # 28 periods in 300 rows are too many for splines.
         for values in (result.formula.torch(fresh), result.network(fresh)):
             assert float((values[:, 0] - wanted).abs().max()) < 1e-6
+
+
+def test_one_decimal_point_missed_in_twelve_rows_is_found() -> None:
+    # Periods of pendulums, of which one was written as 19.0 instead of 1.90.
+    length = torch.tensor([0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.2, 1.5, 1.8], dtype=DOUBLE)
+    mass = torch.tensor([50.0, 50, 100, 100, 50, 200, 50, 100, 200, 50, 100, 200], dtype=DOUBLE)
+    period = (200 * length.sqrt()).round() / 100
+    assert not gross_rows.suspected(context(Dataset.from_arrays(torch.stack([length, mass], 1), period)))
+    period[7] *= 10
+    run = context(Dataset.from_arrays(torch.stack([length, mass], 1), period))
+    reference = fit_reference(run)
+    assert gross_rows.suspected(run) and reference is not None
+    assert reference.choice.suspicious.tolist() == [7]

@@ -55,13 +55,19 @@ def suspected(context: Context) -> bool:
     rows = torch.cat([data.train, data.validation]).sort().values
     rows = rows[evenly(len(rows), RULES.rows)]
     x, y = data.features(rows), data.y[rows, 0]
-    settings = AnovaSettings(interactions=1 < data.n_features <= RULES.columns)
+    smooth = AnovaSettings(interactions=1 < data.n_features <= RULES.columns)
+    # Of few rows a smooth fit follows a gross one, or takes all the others for noise; a robust line does neither.
+    line = AnovaSettings(curves=False, robust=True)
     with context.failures.part("gross errors could not be looked for", "all rows count the same"):
-        # Not by leave-one-out, which extrapolates the rows at the ends.
-        error = (fit_anova(x, y, settings).predict(x) - y).abs()
-        far = error > RULES.suspected * _deviation(error, data)
-        return bool((far & (error > RULES.apart * _around(x, error))).any())
+        return any(_has_gross_error(context, x, y, settings) for settings in (smooth, line))
     return False
+
+
+def _has_gross_error(context: Context, x: Tensor, y: Tensor, settings: AnovaSettings) -> bool:
+    # Not by leave-one-out, which extrapolates the rows at the ends.
+    error = (fit_anova(x, y, settings).predict(x) - y).abs()
+    far = error > RULES.suspected * _deviation(error, context.data)
+    return bool((far & (error > RULES.apart * _around(x, error))).any())
 
 
 def _around(x: Tensor, error: Tensor) -> Tensor:

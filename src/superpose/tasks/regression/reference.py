@@ -168,12 +168,8 @@ def has_squares(data: Dataset) -> bool:
     return bool(((sizes > 1e-100) & (sizes < 1e100)).all())
 
 
-def fit_reference(context: Context, *, robust: bool = True) -> Reference | None:
-    """The reference of a run; None where there is more than one target, or the form of the network is given.
-
-    Args:
-        robust: whether some rows may have gross errors.
-    """
+def fit_reference(context: Context) -> Reference | None:
+    """The reference of a run; None where there is more than one target, or the form of the network is given."""
     options, data = context.options, context.data
     if data.n_targets != 1 or options.shape != "auto" or options.optimizer != "lm" or options.linear:
         return None
@@ -191,7 +187,7 @@ def fit_reference(context: Context, *, robust: bool = True) -> Reference | None:
     ]
     late = context.deadline.share(RULES.time if data.n_features <= RULES.many else RULES.time_of_many).passed
     weights = None if data.weights is None else data.weights[rows]
-    choice = choose_anova(data.features(rows), data.y[rows, 0], parts, weights=weights, robust=robust, late=late)
+    choice = choose_anova(data.features(rows), data.y[rows, 0], parts, weights=weights, late=late)
     choice = _plausible(context, choice)
     choice = replace(choice, rows=rows[choice.rows], suspicious=rows[choice.suspicious])
     places, inverse = torch.unique(choice.rows, return_inverse=True)

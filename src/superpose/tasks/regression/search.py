@@ -128,7 +128,7 @@ def _found(
     structural = options.formula and options.shape == "auto"
     reference, doubted = None, gross_rows.suspected(context)
     if doubted:
-        reference = _reference(context, robust=True)
+        reference = _reference(context)
         context = _without_gross_rows(context, reference)
     structure = search_structure(context) if structural else Structure()
     # A law that gives every row needs no comparison.
@@ -137,7 +137,7 @@ def _found(
     if exact or interrupted:
         reference = None
     elif not doubted:
-        reference = _reference(context, robust=False)
+        reference = _reference(context)
     if structure.stop is StopReason.INTERRUPTED or structure.complete:
         state = Networks(found=list(structure.found), reason=structure.reason, stop=structure.stop)
     else:
@@ -229,10 +229,10 @@ def _held_out(context: Context) -> Tensor:
     return context.data.validation if len(context.data.validation) else context.few.validation
 
 
-def _reference(context: Context, *, robust: bool) -> Reference | None:
+def _reference(context: Context) -> Reference | None:
     """The sum of smooth functions that everything is compared with; None where there is none."""
     with context.failures.part("no sum of smooth functions could be fitted to compare with"):
-        return fit_reference(context, robust=robust)
+        return fit_reference(context)
     return None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -13,7 +12,15 @@ from superpose.nn.likelihood import Head
 from superpose.train.anova.basis import ColumnBasis
 from superpose.train.anova.classes import ClassFit, ClassMixture, fit_anova_classes
 from superpose.train.anova.fit import AnovaSettings, column_bases
-from superpose.train.anova.selection import CONSTANT, STRUCTURES, Fold, degree_of, log_columns
+from superpose.train.anova.selection import (
+    CONSTANT,
+    STRUCTURES,
+    Fold,
+    degree_of,
+    finite_mean,
+    log_columns,
+    shares,
+)
 
 
 @dataclass(frozen=True)
@@ -62,8 +69,7 @@ class TriedClasses:
     @property
     def mean_loss(self) -> float:
         """Infinite where a prediction is not finite."""
-        mean = float(self.losses.mean())
-        return mean if math.isfinite(mean) else math.inf
+        return finite_mean(self.losses)
 
 
 @dataclass(frozen=True)
@@ -245,9 +251,8 @@ class _Selection:
     def weighed(self, best: TriedClasses) -> list[tuple[float, TriedClasses]]:
         """The candidates in the variables of the best with their weights, the best first, and none without weight."""
         alike = [one for one in self.tried if one.settings.log_columns == best.settings.log_columns]
-        logs = [self.log_weight(one) for one in alike]
-        weights = [math.exp(log - max(logs)) for log in logs]
-        kept = [(w, one) for w, one in zip(weights, alike, strict=True) if w > RULES.weight * sum(weights)]
+        weights = shares([self.log_weight(one) for one in alike])
+        kept = [(w, one) for w, one in zip(weights, alike, strict=True) if w > RULES.weight]
         total = sum(w for w, _ in kept)
         return sorted(((w / total, one) for w, one in kept), key=lambda pair: -pair[0])
 

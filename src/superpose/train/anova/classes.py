@@ -21,7 +21,15 @@ from superpose.nn.likelihood import Head
 from superpose.train.anova.basis import ColumnBasis
 from superpose.train.anova.evidence import RULES as EVIDENCE
 from superpose.train.anova.evidence import Penalised, Strengths, System
-from superpose.train.anova.fit import AnovaSettings, Coefficients, column_bases, design, penalised, telling_pairs
+from superpose.train.anova.fit import (
+    AnovaSettings,
+    Coefficients,
+    Mixture,
+    column_bases,
+    design,
+    penalised,
+    telling_pairs,
+)
 
 
 @dataclass(frozen=True)
@@ -98,39 +106,13 @@ class ClassFit:
 
 
 @dataclass(frozen=True)
-class ClassMixture:
-    """A weighted mean of the scores of fits to the same rows and variables, which are sums of the same kind.
-
-    Attributes:
-        parts: the weights, of sum 1, and the fits; the heaviest first.
-    """
-
-    parts: tuple[tuple[float, ClassFit], ...]
-
-    @property
-    def main(self) -> ClassFit:
-        """The heaviest."""
-        return self.parts[0][1]
-
-    @property
-    def settings(self) -> AnovaSettings:
-        """Of the heaviest."""
-        return self.main.settings
-
-    @property
-    def bases(self) -> tuple[ColumnBasis, ...]:
-        """Those of the columns; of the part with most functions."""
-        return max((fit.bases for _, fit in self.parts), key=lambda bases: len(bases[0].roughness))
+class ClassMixture(Mixture[ClassFit]):
+    """A mixture of the scores of fits of classes."""
 
     @property
     def head(self) -> Head:
         """The likelihood of the scores."""
         return replace(self.main.head, scale=sum(weight * fit.head.scale for weight, fit in self.parts))
-
-    @property
-    def effective(self) -> float:
-        """Number of constants that the data determine."""
-        return sum(weight * fit.effective for weight, fit in self.parts)
 
     @property
     def noise(self) -> float:

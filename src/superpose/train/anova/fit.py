@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Generic, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -81,6 +82,11 @@ class AnovaFit:
     def noise(self) -> float:
         """Standard deviation of the residuals of rows of mean weight, in the target's units or its logarithm's."""
         return self.scale * math.sqrt(self.solution.variance)
+
+    @property
+    def effective(self) -> float:
+        """Number of constants that the data determine."""
+        return self.solution.effective
 
     def design(self, x: Tensor) -> Tensor:
         """The centred design ``[N, P]`` at rows ``x [N, d]``."""
@@ -161,18 +167,37 @@ class Coefficients:
         return cls(sum(weight * one.constant for weight, one in parts), mains, pairs)
 
 
+class Part(Protocol):
+    """A fit that may be a part of a mixture."""
+
+    @property
+    def settings(self) -> AnovaSettings:
+        """Which functions were fitted."""
+
+    @property
+    def bases(self) -> tuple[ColumnBasis, ...]:
+        """Of the columns."""
+
+    @property
+    def effective(self) -> float:
+        """Number of constants that the data determine."""
+
+
+Fit = TypeVar("Fit", bound=Part)
+
+
 @dataclass(frozen=True)
-class AnovaMixture:
+class Mixture(Generic[Fit]):
     """A weighted mean of fits to the same rows and variables, which is a sum of functions of the same kind.
 
     Attributes:
         parts: the weights, of sum 1, and the fits; the heaviest first.
     """
 
-    parts: tuple[tuple[float, AnovaFit], ...]
+    parts: tuple[tuple[float, Fit], ...]
 
     @property
-    def main(self) -> AnovaFit:
+    def main(self) -> Fit:
         """The heaviest."""
         return self.parts[0][1]
 
@@ -187,14 +212,19 @@ class AnovaMixture:
         return max((fit.bases for _, fit in self.parts), key=lambda bases: sum(len(one.roughness) for one in bases))
 
     @property
+    def effective(self) -> float:
+        """Number of constants that the data determine."""
+        return sum(weight * fit.effective for weight, fit in self.parts)
+
+
+@dataclass(frozen=True)
+class AnovaMixture(Mixture[AnovaFit]):
+    """A mixture of fits of a number."""
+
+    @property
     def noise(self) -> float:
         """Standard deviation of the residuals, in the score's units."""
         return math.sqrt(sum(weight * fit.noise**2 for weight, fit in self.parts))
-
-    @property
-    def effective(self) -> float:
-        """Number of constants that the data determine."""
-        return sum(weight * fit.solution.effective for weight, fit in self.parts)
 
     @property
     def ends(self) -> tuple[float, float]:

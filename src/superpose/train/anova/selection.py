@@ -90,8 +90,7 @@ class Tried:
     @property
     def mean_loss(self) -> float:
         """Infinite where a prediction is not finite."""
-        mean = float(self.loss.mean())
-        return mean if math.isfinite(mean) else math.inf
+        return finite_mean(self.loss)
 
 
 @dataclass(frozen=True)
@@ -129,7 +128,6 @@ def choose_anova(
     *,
     weights: Tensor | None = None,
     log_target: bool | None = None,
-    robust: bool = True,
     late: Callable[[], bool] = lambda: False,
 ) -> AnovaChoice:
     """Choose and fit a sum of functions for the rows of ``x [N, d]`` and ``y [N]`` that the folds hold.
@@ -138,11 +136,10 @@ def choose_anova(
         folds: training and test rows of each; of several repetitions where rows are few.
         weights: ``[N]``, as for :func:`fit_anova`.
         log_target: whether the target's logarithm is fitted; None tries it where all targets are positive.
-        robust: whether gross errors are looked for, and robust fits tried where there seem to be some.
         late: whether the time is over: then no further candidate is tried, beyond the first one, the constant and a
             cheap second one, and one that is not judged by all folds is left out.
     """
-    search = _Selection(x, y, folds, weights, late, robust=robust)
+    search = _Selection(x, y, folds, weights, late)
     variables = search.variables(log_target)
     search.tour(variables, robust=False)
     search.judge(CONSTANT)
@@ -228,16 +225,9 @@ class Variables:
 
 class _Selection:
     def __init__(
-        self,
-        x: Tensor,
-        y: Tensor,
-        folds: Sequence[Fold],
-        weights: Tensor | None,
-        late: Callable[[], bool],
-        *,
-        robust: bool = True,
+        self, x: Tensor, y: Tensor, folds: Sequence[Fold], weights: Tensor | None, late: Callable[[], bool]
     ) -> None:
-        self.x, self.y, self.folds, self.late, self.robust = x, y, folds, late, robust
+        self.x, self.y, self.folds, self.late = x, y, folds, late
         self.tried: list[Tried] = []
         self.fits: dict[AnovaSettings, AnovaFit] = {}
         self.all = torch.unique(torch.cat([torch.cat(fold) for fold in folds]))
@@ -324,7 +314,7 @@ class _Selection:
             if one.settings.log_target and deviation <= RULES.alike * least:
                 error = (one.predictions.log() - self.y[self.rows].log()).abs()
                 gross &= error > RULES.gross * _deviation(error)
-        if not self.robust or self.decades or float(gross.double().mean()) > RULES.most_gross:
+        if self.decades or float(gross.double().mean()) > RULES.most_gross:
             gross = torch.zeros_like(gross)
         return gross, RULES.gross * least
 
@@ -397,13 +387,10 @@ class _Selection:
             for one in self.tried
             if one is best or all(getattr(one.settings, name) == getattr(best.settings, name) for name in apart)
         ]
-        logs = [self.log_weight(one) for one in alike]
-        top = max(logs)
-        weights = [math.exp(log - top) for log in logs]
         kept = [
             (w, one)
-            for w, one in zip(weights, alike, strict=True)
-            if one is best or (w > RULES.weight * sum(weights) and one.mean_loss < math.inf)
+            for w, one in zip(shares([self.log_weight(one) for one in alike]), alike, strict=True)
+            if one is best or (w > RULES.weight and one.mean_loss < math.inf)
         ]
         groups: dict[Variables, list[tuple[float, Tried]]] = {}
         # The best first: of a logarithm it need not weigh most.
@@ -414,6 +401,22 @@ class _Selection:
         others = sorted(others, key=lambda group: -sum(w for w, _ in group))[: RULES.groups - 1]
         total = sum(w for group in (first, *others) for w, _ in group)
         return [[(w / total, one) for w, one in group] for group in (first, *others)]
+
+
+def shares(logs: Sequence[float]) -> list[float]:
+    """Weights of sum 1 from their logarithms up to a constant.
+
+    >>> shares([-1000.0, -1000.0])
+    [0.5, 0.5]
+    """
+    weights = [math.exp(log - max(logs)) for log in logs]
+    return [weight / sum(weights) for weight in weights]
+
+
+def finite_mean(losses: Tensor) -> float:
+    """The mean of losses ``[M]``; infinite where one of them is not finite."""
+    mean = float(losses.mean())
+    return mean if math.isfinite(mean) else math.inf
 
 
 def _never() -> bool:
