@@ -44,11 +44,11 @@ def counts(data: Dataset) -> tuple[int, int, int]:
 def test_few_rows_all_train_and_many_are_held_out() -> None:
     most = HOLD_OUT.rows - 1
     assert counts(Dataset.from_frame(table(most), target="f")) == (most, 0, 0)
-    assert counts(Dataset.from_frame(table(HOLD_OUT.rows), target="f")) == (210, 45, 45)
+    assert counts(Dataset.from_frame(table(HOLD_OUT.rows), target="f")) == (350, 75, 75)
     # What is said counts, and only that.
     assert counts(Dataset.from_frame(table(60), target="f", test=0.2)) == (48, 0, 12)
     assert counts(Dataset.from_frame(table(60), target="f", validation=0.1, test=0.2)) == (42, 6, 12)
-    assert counts(Dataset.from_frame(table(400), target="f", test=0)) == (340, 60, 0)
+    assert counts(Dataset.from_frame(table(600), target="f", test=0)) == (510, 90, 0)
 
 
 def test_three_rows_are_a_table_and_two_are_not() -> None:

@@ -45,7 +45,8 @@ def table(
     x = low + (high - low) * torch.rand(count, columns, generator=generator, dtype=DOUBLE)
     y = function(*x.unbind(-1))
     y = y + noise * y.std(0) * torch.randn(y.shape, generator=generator, dtype=DOUBLE)
-    return Dataset.from_arrays(x, y, feature_names=NAMES[:columns], target_names=targets, seed=seed)
+    shares = {"validation": 0.15, "test": 0.15}
+    return Dataset.from_arrays(x, y, feature_names=NAMES[:columns], target_names=targets, seed=seed, **shares)
 
 
 def hello(x: Tensor, y: Tensor) -> Tensor:

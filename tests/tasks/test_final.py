@@ -13,7 +13,7 @@ from superpose.tasks.regression import DiscoverOptions, findings, search
 from superpose.tasks.regression.context import Context
 from superpose.tasks.regression.final import choose_network
 from superpose.tasks.regression.networks import Networks
-from superpose.tasks.regression.reference import Reference, fit_reference, loo_predictions
+from superpose.tasks.regression.reference import Reference, comes_near, fit_reference, judge, loo_predictions
 
 DOUBLE = torch.float64
 SYMBOLS = A, B = sympy.symbols("a b", real=True)
@@ -75,3 +75,18 @@ def test_forms_that_few_rows_do_not_determine_are_not_recommended() -> None:
     few = context(60)
     _, (law, _) = made(few, [sympy.sin(6 * A * B), A])
     assert not search._gives_every_row(few, law)
+
+
+def test_a_formula_that_errs_more_than_a_straight_line_is_not_near() -> None:
+    generator = torch.Generator().manual_seed(0)
+    x = torch.rand(240, 2, generator=generator, dtype=DOUBLE)
+    y = 3 * x[:, 0] + 0.7 * x[:, 1] + torch.randn(240, generator=generator, dtype=DOUBLE)
+    data = Dataset.from_arrays(x, y, feature_names=("a", "b"), target_names=("y",))
+    run = Context.start(data, DiscoverOptions().checked(data), lambda event: None)
+    reference, (short, line) = made(run, [3.0 * A + 0.35, 3.0 * A + 0.7 * B])
+    judged = {name: judge(run, reference, one) for name, one in (("short", short), ("line", line))}
+    assert comes_near(run, reference, judged["line"], chosen=False)
+    # It is within a tenth of the smooth sum all the same.
+    own = reference.losses(data, reference.rows, reference.predictions)
+    assert 1.02 < float(judged["short"].losses.mean() / own.mean()) < 1.1
+    assert not comes_near(run, reference, judged["short"], chosen=False)

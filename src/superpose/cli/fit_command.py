@@ -34,7 +34,7 @@ def command(
         typer.Option(
             "--test-share",
             metavar="SHARE",
-            help="The share of the rows that is held out for the test; 0.15 from 300 rows on if left out, else none.",
+            help="The share of the rows that is held out for the test; 0.15 from 500 rows on if left out, else none.",
         ),
     ] = None,
     split: Annotated[

@@ -36,7 +36,7 @@ class RowOptions(TypedDict, total=False):
     """Options on rows, the same for every way of making a :class:`~superpose.Dataset`.
 
     Attributes:
-        validation: the share of the rows that is held out to choose among models. None (default): 0.15 from 300 rows
+        validation: the share of the rows that is held out to choose among models. None (default): 0.15 from 500 rows
             on; below that none, so that all rows train.
         test: the share of the rows that is held out to judge the result, by default like ``validation``; or a table of
             its own with the same columns, all of whose rows are for the test: a path, a data frame, or a pair of

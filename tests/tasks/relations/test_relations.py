@@ -78,6 +78,13 @@ def test_formulas_stand_in_the_result(tmp_path: Path) -> None:
     assert "e = 3*a - 1" in str(found)
 
 
+def test_formulas_of_few_rows_are_judged_by_leave_one_out() -> None:
+    frame = table(100, e=lambda t: t.a * 3 - 1)[["a", "b", "e"]]
+    found = superpose.relations(frame, time_limit=600)
+    assert [relation.equation for relation in found] == ["e = 3*a - 1"]
+    assert found[0].error is not None and found[0].error < 1e-9
+
+
 @pytest.mark.parametrize(("rows", "seed"), [(40, 0), (40, 1), (150, 2), (600, 3)])
 def test_independent_columns_have_no_relation(rows: int, seed: int) -> None:
     found = superpose.relations(uniform(5, rows, seed), formulas=False, seed=seed)

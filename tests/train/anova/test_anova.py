@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -12,7 +13,8 @@ from superpose.files import load, save
 from superpose.train.anova import AnovaMixture, AnovaSettings, choose_anova, fit_anova, network_of
 from superpose.train.anova.evidence import System
 from superpose.train.anova.fit import column_bases
-from superpose.train.anova.selection import _Selection, log_columns
+from superpose.train.anova.selection import _Selection
+from superpose.train.anova.variables import log_columns
 
 DOUBLE = torch.float64
 
@@ -135,6 +137,23 @@ def test_interactions_are_chosen_where_there_are_some_and_lines_where_there_are_
     assert choose_anova(x, y, halves(150)).chosen.settings.interactions
     line = 2 * x[:, 0] - x[:, 1] + 0.5 * torch.randn(150, generator=generator(5), dtype=DOUBLE)
     assert not choose_anova(x, line, halves(150)).chosen.settings.curves
+
+
+def test_the_candidates_left_where_the_best_is_implausible_are_the_plausible_ones() -> None:
+    x, y = table(rows=150)
+    first = choose_anova(x, y, halves(150))
+    ended = first.fit.predict(x)
+
+    def plausible(predict: Callable[[Tensor], Tensor]) -> bool:
+        return not torch.equal(predict(x), ended) and (predict(x) - ended).abs().max() > 1e-6
+
+    found = choose_anova(x, y, halves(150), plausible=plausible)
+    # The best of the others, not the simplest.
+    assert found.chosen.settings.curves and plausible(found.fit.predict)
+    assert {one.settings for one in found.tried} == {one.settings for one in first.tried}
+    # Where none is plausible, the first choice stays.
+    none = choose_anova(x, y, halves(150), plausible=lambda predict: False)
+    assert none.chosen.settings == first.chosen.settings
 
 
 def test_noise_is_predicted_by_about_its_mean() -> None:

@@ -136,7 +136,7 @@ def read_classification(
         path: as for :func:`superpose.read_csv`, and so are ``features``.
         target: the column of classes.
         soft: whether the target is a number from 0 to 1, the probability of the class ``1``.
-        options: see :class:`superpose.data.RowOptions`; of 300 rows and more ``validation`` is 0.15 and ``test`` 0.2 if
+        options: see :class:`superpose.data.RowOptions`; of 500 rows and more ``validation`` is 0.15 and ``test`` 0.2 if
             not given.
 
     Raises:

@@ -131,6 +131,14 @@ def test_error(data: Dataset, chosen: Finding) -> float:
     return chosen.formula.rmse(data, "test") / spread if len(data.test) else 0.0
 
 
+def held_out_error(data: Dataset, formula: Formula) -> float:
+    """The root mean squared error of a formula on the test rows; without such rows, by leave-one-out."""
+    if len(data.test):
+        return formula.rmse(data, "test")
+    rows = torch.arange(data.n_rows)
+    return float((loo_predictions(formula, data, rows) - data.y[:, 0]).square().mean().sqrt())
+
+
 def _described(finding: Finding) -> dict[str, Any]:
     return {
         "formula": str(finding.formula),

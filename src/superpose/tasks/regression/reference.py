@@ -6,6 +6,7 @@ two columns carry. A network or a formula that the rows do not favour over it is
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -45,6 +46,8 @@ class ReferenceRules:
             network must be better to take its place.
         near: a formula may err by as many standard errors more, since it can be read,
         more, most: or by the first share of the squared error, and never by more than the second.
+        line, line_near, line_most: the same beside the best straight line, which can be read too: first share, standard
+            errors, second share.
         node: nats that a node of a formula counts against it, summed over the rows, since its form was chosen among
             many by the same rows.
         free: nodes that do not count: there are few forms of so few.
@@ -65,6 +68,9 @@ class ReferenceRules:
     near: float = 1.0
     more: float = 0.1
     most: float = 0.5
+    line: float = 0.02
+    line_near: float = 0.5
+    line_most: float = 0.1
     node: float = 3.0
     free: int = 4
     gross: float = 5.0
@@ -108,6 +114,14 @@ class Reference:
         squares = torch.where(squares.isfinite(), squares.clamp(max=self.cut), squares)
         return squares if data.weights is None else squares * data.weights[rows]
 
+    def line_losses(self, data: Dataset) -> Tensor | None:
+        """Squared errors ``[n]`` of the best straight line in cross-validation; None if none was tried."""
+        lines = [one for one in self.choice.tried if one.settings.is_line]
+        if not lines:
+            return None
+        best = min(lines, key=lambda one: one.mean_loss)
+        return self.losses(data, self.rows, _mean_of_rounds(self.rows, self.choice.rows, best.predictions))
+
     def facts(self, data: Dataset) -> dict[str, Any]:
         """The errors, ready for JSON."""
         return errors_of(data, self.rows, self.predictions) | {
@@ -117,6 +131,12 @@ class Reference:
             "constants": round(self.choice.fit.effective, 1),
             "suspicious_rows": self.choice.suspicious.tolist(),
         }
+
+
+def _mean_of_rounds(places: Tensor, rows: Tensor, predictions: Tensor) -> Tensor:
+    """``[n]``: the mean of the predictions ``[M]`` for each of the rows ``[n]``, some of which have several."""
+    at = torch.searchsorted(places, rows)
+    return predictions.new_zeros(len(places)).index_add_(0, at, predictions) / torch.bincount(at)
 
 
 def _squares(predictions: Tensor, y: Tensor, *, log: bool) -> Tensor:
@@ -187,12 +207,12 @@ def fit_reference(context: Context) -> Reference | None:
     ]
     late = context.deadline.share(RULES.time if data.n_features <= RULES.many else RULES.time_of_many).passed
     weights = None if data.weights is None else data.weights[rows]
-    choice = choose_anova(data.features(rows), data.y[rows, 0], parts, weights=weights, late=late)
-    choice = _plausible(context, choice)
+    plausible = functools.partial(is_plausible, data)
+    x, y = data.features(rows), data.y[rows, 0]
+    choice = choose_anova(x, y, parts, weights=weights, late=late, plausible=plausible)
     choice = replace(choice, rows=rows[choice.rows], suspicious=rows[choice.suspicious])
-    places, inverse = torch.unique(choice.rows, return_inverse=True)
-    sums = torch.zeros(len(places), dtype=data.y.dtype).index_add_(0, inverse, choice.predictions)
-    mean = sums / torch.bincount(inverse)
+    places = torch.unique(choice.rows)
+    mean = _mean_of_rounds(places, choice.rows, choice.predictions)
     model = choice.fit.network(data.feature_names, data.target_names)
     settings, cut = choice.fit.settings, math.inf
     if settings.robust:
@@ -202,17 +222,6 @@ def fit_reference(context: Context) -> Reference | None:
     facts = errors_of(data, places, mean)
     context.tell(f"{described(choice.fit)}: R² {facts['r2']:.3f} in cross-validation of {count} folds")
     return found
-
-
-def _plausible(context: Context, choice: AnovaChoice) -> AnovaChoice:
-    """The choice if its values about the rows are plausible; or else the straight line."""
-    if is_plausible(context.data, choice.fit.predict):
-        return choice
-    lines = [one for one in choice.tried if not (one.settings.curves or one.settings.log_target)]
-    if not lines:
-        return choice
-    line = min(lines, key=lambda one: one.mean_loss)
-    return replace(choice, fit=choice.single(line), chosen=line, rows=line.rows, predictions=line.predictions)
 
 
 def is_plausible(data: Dataset, predict: Any) -> bool:
@@ -362,12 +371,22 @@ def comes_near(context: Context, reference: Reference, judged: Judged, *, chosen
     if nodes > count:
         return False
     losses = judged.losses * math.exp(min(RULES.node * max(0, nodes - RULES.free) / count, 50.0))
-    difference = losses - own
-    if not bool(difference.isfinite().all()):
+    if not bool((losses - own).isfinite().all()):
         return False
+    near = _within(losses, own, RULES.near, RULES.more, RULES.most)
+    line = reference.line_losses(context.data)
+    return near and (line is None or _within(losses, line, RULES.line_near, RULES.line, RULES.line_most))
+
+
+def _within(losses: Tensor, others: Tensor, errors: float, share: float, most: float) -> bool:
+    """Whether losses ``[n]`` exceed others by so many standard errors of the difference, or so large a share, at most.
+
+    Args:
+        most: share that standard errors do not allow to exceed.
+    """
+    difference, mean = losses - others, float(others.mean())
     error = float(difference.std()) / math.sqrt(len(difference))
-    least, most = (share * float(own.mean()) for share in (RULES.more, RULES.most))
-    return float(difference.mean()) <= max(least, min(RULES.near * error, most))
+    return float(difference.mean()) <= max(share * mean, min(errors * error, most * mean))
 
 
 def surpasses(context: Context, reference: Reference, model: KAN) -> bool:

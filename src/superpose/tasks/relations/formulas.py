@@ -19,6 +19,7 @@ from superpose.formulas.candidates import fit_curve
 from superpose.formulas.expressions.formula import Formula
 from superpose.nn.symbolic_functions import library
 from superpose.partial import Failures
+from superpose.tasks.regression.metrics import held_out_error
 from superpose.tasks.regression.search import DiscoverOptions, discover
 from superpose.tasks.relations.columns import Columns
 from superpose.tasks.relations.result import InnerFunction
@@ -60,7 +61,7 @@ class RelationFormula:
     Attributes:
         formula: of the other columns.
         target: the column's number.
-        error: on held-out rows, in units of the standard deviation of the left-hand side.
+        error: on held-out rows, of few rows by leave-one-out; in units of the left-hand side's standard deviation.
         equation: such as ``"x**2 = 1 - y**2"``.
     """
 
@@ -193,7 +194,7 @@ class FormulaSearch:
         formula = result.formula
         if formula is None or formula.splines:
             return None
-        error = formula.rmse(data, "test") / data.target_std
+        error = held_out_error(data, formula) / data.target_std
         if not math.isfinite(error):
             return None
         return RelationFormula(formula, target, error, f"{name} = {formula}")

@@ -18,9 +18,9 @@ from superpose.train.anova.selection import (
     Fold,
     degree_of,
     finite_mean,
-    log_columns,
     shares,
 )
+from superpose.train.anova.variables import log_columns
 
 
 @dataclass(frozen=True)

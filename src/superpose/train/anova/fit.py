@@ -46,6 +46,11 @@ class AnovaSettings:
     order: int = 4
     most_pairs: int = 45
 
+    @property
+    def is_line(self) -> bool:
+        """Whether it is a straight line in the columns themselves."""
+        return not (self.constant or self.curves or self.log_target or self.log_columns)
+
     def intervals(self, rows: int) -> int:
         """Of the splines, for a table of so many rows."""
         return self.grid_size or (8 if rows < 500 else 12)

@@ -13,6 +13,7 @@ from torch import Tensor
 from superpose.train.anova.average import AnovaAverage
 from superpose.train.anova.basis import ColumnBasis
 from superpose.train.anova.fit import AnovaFit, AnovaMixture, AnovaSettings, column_bases, fit_anova
+from superpose.train.anova.variables import Variables, log_columns
 
 Fold = tuple[Tensor, Tensor]
 
@@ -26,10 +27,6 @@ class SelectionRules:
             known, since with few rows complex ones look good by luck. Of 0, 30 and 60, 30 predicted best.
         power: the weight of a candidate is ``(mean squared error)^(-power * N)``: half of what it would be were the
             squared errors known. Of 1/2, 1/4 and 1/8, 1/4 predicted best.
-        decade: a column is tried in logarithms where its largest value is more than this many times its smallest. Of 3
-            and 10, 3 predicted far better on 2 of 11 tables, and no worse on the others.
-        apart, skewed: zero is far from a column that is this many mean distances of its rows away from it; a skewed
-            column varies by the second factor at least. Round numbers.
         sure: standard errors by which the logarithm of the target must be more probable.
         worse: by how much its squared error in the target's own units may be larger then.
         decades: a target whose 95th percentile is more than this many times its 5th spans decades: errors are relative
@@ -49,9 +46,6 @@ class SelectionRules:
 
     doubt: float = 30.0
     power: float = 0.25
-    decade: float = 3.0
-    apart: float = 5.0
-    skewed: float = 30.0
     sure: float = 2.0
     worse: float = 1.1
     decades: float = 100.0
@@ -118,7 +112,12 @@ class AnovaChoice:
 
     def single(self, one: Tried) -> AnovaAverage:
         """The fit of one candidate to all rows."""
-        return AnovaAverage(((1.0, AnovaMixture(((1.0, self.fits[one.settings]),))),))
+        return single(self.fits[one.settings])
+
+
+def single(fit: AnovaFit) -> AnovaAverage:
+    """One fit as a mean."""
+    return AnovaAverage(((1.0, AnovaMixture(((1.0, fit),))),))
 
 
 def choose_anova(
@@ -129,6 +128,7 @@ def choose_anova(
     weights: Tensor | None = None,
     log_target: bool | None = None,
     late: Callable[[], bool] = lambda: False,
+    plausible: Callable[[Callable[[Tensor], Tensor]], bool] = lambda predict: True,
 ) -> AnovaChoice:
     """Choose and fit a sum of functions for the rows of ``x [N, d]`` and ``y [N]`` that the folds hold.
 
@@ -138,6 +138,8 @@ def choose_anova(
         log_target: whether the target's logarithm is fitted; None tries it where all targets are positive.
         late: whether the time is over: then no further candidate is tried, beyond the first one, the constant and a
             cheap second one, and one that is not judged by all folds is left out.
+        plausible: whether a function from rows ``[N, d]`` to predictions ``[N]`` has plausible values beside the rows
+            too. If the mean has not, it is made of the candidates that have.
     """
     search = _Selection(x, y, folds, weights, late)
     variables = search.variables(log_target)
@@ -146,22 +148,18 @@ def choose_anova(
     if bool(search.gross()[0].any()):
         # Gross errors mislead the choice of structure and variables too.
         search.tour(variables, robust=True)
-    best = search.best()
-    groups = search.weighed(best)
-    made = [
-        AnovaMixture(tuple((weight / total, search.fits[one.settings]) for weight, one in group))
-        for group in groups
-        for total in [sum(weight for weight, _ in group)]
-    ]
-    average = AnovaAverage(tuple((sum(w for w, _ in group), fit) for group, fit in zip(groups, made, strict=True)))
-    predictions = torch.stack([weight * one.predictions for group in groups for weight, one in group]).sum(0)
+    average, best, predictions = search.averaged()
+    tried = search.tried
+    if not plausible(average.predict):
+        search.tried = [one for one in tried if plausible(single(search.fits[one.settings]).predict)] or tried
+        average, best, predictions = search.averaged()
     main, few = average.first.main, torch.empty(0, dtype=torch.long)
     if main.influence is not None:
         score = y[search.all].log() if main.settings.log_target else y[search.all]
         error = (score - main.score(x[search.all])).abs()
         # The noise of a robust fit is that of Student's distribution, less than the deviation of normal residuals.
         few = search.all[(main.influence < _LITTLE) & (error > RULES.gross * _deviation(error))]
-    return AnovaChoice(average, best, search.rows, predictions, search.tried, few, search.fits)
+    return AnovaChoice(average, best, search.rows, predictions, tried, few, search.fits)
 
 
 # The weight of a row whose residual is about 4.5 deviations, with 3 degrees of freedom.
@@ -186,41 +184,6 @@ def degree_of(settings: AnovaSettings) -> int:
     """Of complexity: one for curves, one more for interactions, and as many again where each column has a strength."""
     shape = settings.curves + settings.interactions
     return shape + settings.relevance * max(1, 2 * shape - (shape > 1) * 2)
-
-
-def log_columns(x: Tensor) -> tuple[int, ...]:
-    """The columns of ``x [N, d]`` of which logarithms may be the better variables.
-
-    They are positive and vary by a factor. Zero is many times further away than neighbouring values are from each
-    other, or else the column is skewed and its logarithm is less so: otherwise new values may be zero or less.
-    """
-    found = []
-    for i, column in enumerate(x.unbind(1)):
-        least, most = float(column.min()), float(column.max())
-        if least <= 0 or most <= RULES.decade * least:
-            continue
-        far = least > RULES.apart * (most - least) / max(1, len(column) - 1)
-        if far or (most > RULES.skewed * least and _skewness(column.log()) < _skewness(column)):
-            found.append(i)
-    return tuple(found)
-
-
-def _skewness(x: Tensor) -> float:
-    """The size of the third standardised moment of ``x [N]``."""
-    centred = x - x.mean()
-    return float(centred.pow(3).mean().abs() / centred.square().mean().pow(1.5).clamp(min=1e-300))
-
-
-@dataclass(frozen=True)
-class Variables:
-    """Whether the target and which columns are taken by their logarithms."""
-
-    log_target: bool
-    log_columns: tuple[int, ...]
-
-    def of(self, settings: AnovaSettings) -> AnovaSettings:
-        """Settings in these variables."""
-        return replace(settings, log_target=self.log_target, log_columns=self.log_columns)
 
 
 class _Selection:
@@ -370,6 +333,19 @@ class _Selection:
         allowed = RULES.worse_over_decades if self.decades else RULES.worse
         sure = float(gain.mean()) > RULES.sure * error
         return second if sure and second.mean_loss <= allowed * first.mean_loss else first
+
+    def averaged(self) -> tuple[AnovaAverage, Tried, Tensor]:
+        """The mean of the candidates, the best of them, and the predictions ``[M]`` of the mean."""
+        best = self.best()
+        groups = self.weighed(best)
+        made = [
+            AnovaMixture(tuple((weight / total, self.fits[one.settings]) for weight, one in group))
+            for group in groups
+            for total in [sum(weight for weight, _ in group)]
+        ]
+        average = AnovaAverage(tuple((sum(w for w, _ in group), fit) for group, fit in zip(groups, made, strict=True)))
+        predictions = torch.stack([weight * one.predictions for group in groups for weight, one in group]).sum(0)
+        return average, best, predictions
 
     def weighed(self, best: Tried) -> list[list[tuple[float, Tried]]]:
         """The candidates with their weights, grouped by their variables, and none without weight.
