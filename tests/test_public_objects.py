@@ -94,6 +94,7 @@ def examples() -> dict[str, Any]:
         "candidate": superpose.formulas.Candidate("sin", (1.0, 0.0, 1.0, 0.0), 0.99, 3, 1.0),
         "formula": formula,
         "formula with splines": Formula.of(trained),
+        "fit of a form": superpose.fit_formula(data, "+".join(f"c{n}*a^{n}*b^2" for n in range(12))),
         "comparison": superpose.edit.compare([trained, symbolic()], data),
         "row of a comparison": superpose.edit.compare([trained], data).rows[0],
         "combined columns": combine(data, ["a*b"]),

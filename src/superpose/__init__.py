@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from superpose.edit import prune
     from superpose.errors import BackendWarning, DataError, FileError, OptionError, ShapeError, SuperposeError
     from superpose.files import load, save
-    from superpose.formulas import Formula, symbolify
+    from superpose.formulas import Formula, FormulaFit, fit_formula, symbolify
     from superpose.nn import KAN, KANLayer, library, register
     from superpose.spline import backends
     from superpose.tasks.classification import Classification, ClassifyOptions, classify
@@ -61,6 +61,8 @@ _ROOMS = {
     ),
     "formulas": (
         "Formula",
+        "FormulaFit",
+        "fit_formula",
         "symbolify",
     ),
     "nn": (
@@ -128,6 +130,7 @@ __all__ = [
     "FileError",
     "FitSettings",
     "Formula",
+    "FormulaFit",
     "History",
     "KANLayer",
     "MethodComparison",
@@ -148,6 +151,7 @@ __all__ = [
     "errors",
     "files",
     "fit",
+    "fit_formula",
     "formulas",
     "library",
     "load",

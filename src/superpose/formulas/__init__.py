@@ -1,4 +1,4 @@
-"""Formulas: expressions and their constants, and how they are found in networks, tables and class scores."""
+"""Formulas: expressions and constants, those of a given form, and how they are found in networks and tables."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     from superpose.formulas.candidates import Candidate
     from superpose.formulas.expressions.compiler import compile_formula
     from superpose.formulas.expressions.formula import Formula
+    from superpose.formulas.forms.fit import FittedConstant, FormulaFit, fit_formula
+    from superpose.formulas.forms.parsing import parse_form
+    from superpose.formulas.forms.tape import Form
     from superpose.formulas.from_network.recognition import symbolify
     from superpose.formulas.from_table.law_pool import Law
     from superpose.formulas.from_table.laws import LawSearchResult, find_laws
@@ -17,22 +20,32 @@ if TYPE_CHECKING:
 _HOME = {
     "Candidate": "superpose.formulas.candidates",
     "Finding": "superpose.formulas.recommendation",
+    "FittedConstant": "superpose.formulas.forms.fit",
+    "Form": "superpose.formulas.forms.tape",
     "Formula": "superpose.formulas.expressions.formula",
+    "FormulaFit": "superpose.formulas.forms.fit",
     "LawSearchResult": "superpose.formulas.from_table.laws",
     "Law": "superpose.formulas.from_table.law_pool",
     "compile_formula": "superpose.formulas.expressions.compiler",
     "find_laws": "superpose.formulas.from_table.laws",
+    "fit_formula": "superpose.formulas.forms.fit",
+    "parse_form": "superpose.formulas.forms.parsing",
     "symbolify": "superpose.formulas.from_network.recognition",
 }
 
 __all__ = [
     "Candidate",
     "Finding",
+    "FittedConstant",
+    "Form",
     "Formula",
+    "FormulaFit",
     "Law",
     "LawSearchResult",
     "compile_formula",
     "find_laws",
+    "fit_formula",
+    "parse_form",
     "symbolify",
 ]
 
