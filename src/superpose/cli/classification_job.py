@@ -24,7 +24,9 @@ class ClassificationJob(Job):
     @staticmethod
     def parsed(options: dict[str, Any]) -> dict[str, Any]:
         """What was typed as the options of a classifier."""
-        made = {name: value for name, value in options.items() if name not in ("optimizer", *LATER)}
+        made = {name: value for name, value in options.items() if name not in ("form", "optimizer", *LATER)}
+        if options["form"] is not None:
+            raise OptionError("--form is for numbers; leave it out with classes")
         if options["cv"] is not None:
             made["cv"] = parsing.whole("--cv", options["cv"], 2, MAX_FOLDS)
         if options["optimizer"] != "lm":

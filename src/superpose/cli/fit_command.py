@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from superpose.choices import HEADS, OPTIMIZERS
-from superpose.cli import parsing
+from superpose.cli import form_options, parsing
 from superpose.cli.classification_job import ClassificationJob
 from superpose.cli.declarations import FeaturesOption, TableArgument, TargetOption, TaskOption
 from superpose.cli.job import Job, row_options
@@ -103,6 +103,26 @@ def command(
         list[str] | None,
         typer.Option("--combine", metavar="A/B,C-D", help="Pairs of columns that enter as one: A+B, A-B, A*B or A/B."),
     ] = None,
+    form: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--form",
+            metavar="TEXT",
+            help="A law whose constants are fitted, such as 'V*conc/(K + conc)': names that are no columns are "
+            "constants. Given several times, the forms are compared.",
+        ),
+    ] = None,
+    bound: Annotated[
+        list[str] | None,
+        typer.Option("--bound", metavar="K=0..1", help="The least and largest value of a constant of the form."),
+    ] = None,
+    start: Annotated[
+        list[str] | None,
+        typer.Option("--start", metavar="K=0.1", help="A value of a constant of the form to begin at."),
+    ] = None,
+    no_search: Annotated[
+        bool, typer.Option("--no-search", help="Fit the form only; search for no other formula to compare with.")
+    ] = False,
     task: TaskOption = "regression",
     head: Annotated[
         str | None,
@@ -139,8 +159,9 @@ def command(
     }
     options |= {name: tuple(value) for name, value in forms.items() if value is not None}
     rows = {"test": test, "test_share": test_share, "split": split, "weights": weights, "sigma": sigma}
+    given = form_options.forms(form, bound, start, no_search)
     learner = _TASKS[parsing.one_of("--task", task, tuple(_TASKS))]
-    more = {"head": head, "parameters": parameters, "time_limit": time_limit, "cv": cv}
+    more = {"head": head, "parameters": parameters, "time_limit": time_limit, "cv": cv, "form": given}
     options = learner.parsed(options | more)
     folder = parsing.folder("--out", out, parsing.default_folder(table, target))
     return learner(table, target, columns, row_options(rows), folder, options, as_json, quiet, resume).run

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from superpose.cli import console, parsing
@@ -12,8 +12,9 @@ from superpose.errors import OptionError
 
 if TYPE_CHECKING:
     from superpose.checkpoint import Checkpoint
+    from superpose.data import Dataset
     from superpose.formulas.expressions.formula import Formula
-    from superpose.tasks.regression import Result
+    from superpose.tasks.regression import DiscoverOptions, Result
 
 
 class RegressionJob(Job):
@@ -33,6 +34,12 @@ class RegressionJob(Job):
             )
         if options["cv"] is not None:
             made["cv"] = parsing.whole("--cv", options["cv"], 2, MAX_FOLDS)
+        if options["form"] is None:
+            del made["form"]
+        elif chosen or not made["formula"]:
+            raise OptionError(
+                "--form gives the formula; leave out --no-formula, --shape, --grid and --optimizer, or the form"
+            )
         return made | limits(options)
 
     def learn(
@@ -43,13 +50,23 @@ class RegressionJob(Job):
         from superpose.tasks.regression.search import DiscoverOptions, discover
 
         plan.loaded()
-        options = DiscoverOptions(**self.options)
+        options = DiscoverOptions(**{name: value for name, value in self.options.items() if name != "form"})
+        learn: Callable[..., Result] = discover
+        if "form" in self.options:
+            from superpose.tasks.regression.forms import FormOptions, judge_forms
+
+            given = FormOptions(**self.options["form"])
+
+            def judged(data: Dataset, options: DiscoverOptions, **more: Any) -> Result:
+                return judge_forms(data, given, options, **more)
+
+            learn = judged
 
         def on_formula(formula: Formula) -> None:
             announce(f"{self.target} = {formula}")
 
         # No name here for the table: where columns are left out, the search lets go of it.
-        result = discover(
+        result = learn(
             read_csv(self.table, target=self.target, features=self.features, seed=options.seed, **self.rows),
             options,
             listener=listener,
@@ -58,6 +75,11 @@ class RegressionJob(Job):
             checkpoint=checkpoint,
         )
         return result, options
+
+    def settings(self, options: Any) -> dict[str, Any]:
+        """The options of the run, with those on forms."""
+        given: dict[str, Any] = self.options.get("form", {})
+        return super().settings(options) | given
 
     def headline(self, result: Result) -> str:
         """The formula, or that there is none."""
@@ -70,6 +92,8 @@ class RegressionJob(Job):
         from superpose.data.rounding import rounding_error
         from superpose.tasks.result import evaluation_rows
 
+        if (fits := summary.get("form", {}).get("fits")) is not None:
+            yield from _forms(fits)
         errors = f"network error {console.error(summary, 'network')}"
         if result.formula is not None:
             errors = f"formula error {console.error(summary, 'formula')}, {errors}"
@@ -89,3 +113,27 @@ class RegressionJob(Job):
                 f"{self.target} is given in steps of {console.figure(step)}; rounding alone makes an error of {own}, "
                 "which is most of it"
             )
+
+
+def _forms(fits: list[Mapping[str, Any]]) -> Iterator[str]:
+    """The constants of a form, and of several how they compare, from good to bad."""
+    for constant in fits[0]["constants"]:
+        ends = f"  (95%: {console.figure(constant['low'])} to {console.figure(constant['high'])})"
+        error = console.figure(constant["standard_error"])
+        yield f"  {constant['name']} = {constant['value']:.6g} ± {error}{'' if constant['low'] is None else ends}"
+    names = [constant["name"] for constant in fits[0]["constants"]]
+    pairs = [
+        f"{names[i]} and {names[j]} {fits[0]['correlations'][i][j]:.2f}"
+        for j in range(len(names))
+        for i in range(j)
+        if fits[0]["correlations"][i][j] is not None
+    ]
+    # Of more pairs the files have a table. A round number.
+    if 0 < len(pairs) <= 6:
+        yield f"  correlations: {', '.join(pairs)}"
+    yield from (f"  {note}" for note in fits[0]["notes"])
+    if len(fits) > 1:
+        yield "  constants  leave-one-out  AICc     description  form"
+        for fit in fits:
+            numbers = [console.figure(fit[name]) for name in ("leave_one_out", "aicc", "description_length")]
+            yield f"  {len(fit['constants']):9}  {numbers[0]:<13}  {numbers[1]:<7}  {numbers[2]:<11}  {fit['form']}"

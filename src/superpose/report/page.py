@@ -18,6 +18,7 @@ from superpose.messages import counted
 from superpose.nn.model import KAN
 from superpose.plot import canvas
 from superpose.report.effects import effects_of
+from superpose.report.form import form_of
 from superpose.report.front_table import front_table
 from superpose.report.models import advantage, error_headings, error_rows
 from superpose.report.numbers import number, option_text
@@ -83,6 +84,7 @@ def page(
         parities=scatter,
         effects=effects,
         residuals=left,
+        form=attempt(f"{lost} the constants of the form", lambda: form_of(result), None),
         terms=attempt(f"{lost} the terms of the formula", lambda: terms_of(result), []),
         edges=cards,
         edges_left_out=left_out,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,6 +23,8 @@ from superpose.nn.uncertainty import student_quantile
 
 # Constants that the text of a fit lists. A round number.
 _SHOWN = 8
+# Standard deviations by which a rank correlation is no chance, and rows that it needs. Round numbers.
+_GROWS, _FEW = 4.0, 12
 # The coverage of the intervals.
 LEVEL = 0.95
 # A direction in the space of constants, each in units in which it has the same effect, in which the values change by
@@ -105,6 +108,24 @@ class FormulaFit:
     def values(self) -> dict[str, float]:
         """The values of the constants by name."""
         return {name: one.value for name, one in self.constants.items()}
+
+    def facts(self) -> dict[str, Any]:
+        """The same, ready for JSON."""
+        return {
+            "form": self.form.text,
+            "formula": str(self.formula),
+            "constants": [
+                {field.name: getattr(one, field.name) for field in fields(one)} for one in self.constants.values()
+            ],
+            "correlations": self.correlations.tolist(),
+            "rmse": self.rmse,
+            "r2": self.r2,
+            "leave_one_out": self.leave_one_out,
+            "rows": self.rows,
+            "aicc": self.aicc,
+            "description_length": self.description_length,
+            "notes": list(self.notes),
+        }
 
     @property
     def description_length(self) -> float:
@@ -305,7 +326,10 @@ def _described(data: Dataset, problem: search.Problem, found: search.Found) -> F
         rows,
         found.agreeing,
         found.starts,
-        _notes(form, [form.constants[n] for n in undetermined], [form.constants[n] for n in held], freedom),
+        (
+            *_notes(form, [form.constants[n] for n in undetermined], [form.constants[n] for n in held], freedom),
+            *_growing(values[0], rest),
+        ),
     )
 
 
@@ -324,3 +348,23 @@ def _notes(form: Form, undetermined: Sequence[str], held: Sequence[str], freedom
     if freedom <= 0 and form.constants:
         notes.append("there are as many constants as rows, so the error says nothing")
     return tuple(notes)
+
+
+def _growing(values: Tensor, rest: Tensor) -> list[str]:
+    """A note where errors grow with the values: then the largest rows alone determine the constants.
+
+    The rank correlation of ``n`` rows without a relation has the standard deviation ``1 / sqrt(n - 1)``.
+    """
+    count = len(rest)
+    # Of errors of rounding it says nothing.
+    if count < _FEW or not float(rest.square().mean()) > 1e-20 * float(values.square().mean()):
+        return []
+    first, second = (one.abs().argsort().argsort().double() for one in (values, rest))
+    first, second = first - first.mean(), second - second.mean()
+    correlation = float((first * second).sum() / first.square().sum())
+    if correlation * math.sqrt(count - 1) < _GROWS:
+        return []
+    return [
+        "errors grow with the values, so that large values determine the constants; give the error bars of the rows "
+        "(sigma), or fit the logarithm"
+    ]

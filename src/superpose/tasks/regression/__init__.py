@@ -1,8 +1,9 @@
 """From a table to a network and a formula for a numeric target."""
 
+from superpose.tasks.regression.forms import FormOptions, judge_forms
 from superpose.tasks.regression.intervals import calibrate
 from superpose.tasks.regression.options import DiscoverOptions
-from superpose.tasks.regression.result import Result
+from superpose.tasks.regression.result import FormResult, Result
 from superpose.tasks.regression.search import discover
 
-__all__ = ["DiscoverOptions", "Result", "calibrate", "discover"]
+__all__ = ["DiscoverOptions", "FormOptions", "FormResult", "Result", "calibrate", "discover", "judge_forms"]

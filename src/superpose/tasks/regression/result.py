@@ -7,6 +7,7 @@ from typing import Any
 
 from superpose.formulas import recommendation
 from superpose.formulas.expressions.formula import Formula
+from superpose.formulas.forms.fit import FormulaFit
 from superpose.formulas.recommendation import Finding
 from superpose.nn.uncertainty import Intervals
 from superpose.short_repr import brief
@@ -37,3 +38,16 @@ class Result(TaskResult):
         """The formulas that no simpler one surpasses, from simple to accurate, and the recommended one."""
         recommended = next((one for one in self.findings if one.formula is self.formula), None)
         return [one.formula for one in recommendation.front(self.findings, recommended)]
+
+
+@dataclass
+class FormResult(Result):
+    """What :func:`~superpose.tasks.regression.judge_forms` returns.
+
+    Attributes:
+        fits: the forms with their constants, the one that is handed out first.
+    """
+
+    __repr__ = brief
+
+    fits: list[FormulaFit] = field(default_factory=list)
