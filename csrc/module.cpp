@@ -10,6 +10,7 @@
 #include <tuple>
 #include <vector>
 
+#include "enumeration.hpp"
 #include "kernels.hpp"
 
 namespace nb = nanobind;
@@ -207,4 +208,18 @@ NB_MODULE(_native, module) {
         .def("chain_vjp", &Kernels::chain_vjp)
         .def("records", &Kernels::records)
         .def("normal_matrix", &Kernels::normal_matrix);
+    using superpose::Enumeration;
+    nb::class_<Enumeration>(module, "Enumeration")
+        .def("__init__",
+             [](Enumeration* self, std::uintptr_t x, std::int64_t rows, std::int64_t columns, std::uintptr_t targets,
+                std::int64_t outer, std::int64_t most) {
+                 new (self) Enumeration(reinterpret_cast<const double*>(x), rows, columns,
+                                        reinterpret_cast<const double*>(targets), outer, most);
+             })
+        .def("advance", &Enumeration::advance, nb::call_guard<nb::gil_scoped_release>())
+        .def("results", &Enumeration::results)
+        .def("tree", &Enumeration::tree)
+        .def_prop_ro("stored", &Enumeration::stored)
+        .def_prop_ro("sums", &Enumeration::sums)
+        .def_prop_ro("level", &Enumeration::level);
 }

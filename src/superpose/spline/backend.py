@@ -108,6 +108,11 @@ def compiled() -> Any:
     return (_forced.get() or _first_use()).kernels
 
 
+def enumeration() -> Any:
+    """The class ``Enumeration`` of the native module (``csrc/enumeration.hpp``), or None on the reference path."""
+    return None if compiled() is None else getattr(importlib.import_module(_MODULE), "Enumeration", None)
+
+
 def edge_sum(
     v: Tensor | None,
     coefficients: Tensor,

@@ -20,6 +20,7 @@ from torch import Tensor
 from superpose.deadline import Deadline
 from superpose.formulas import selection
 from superpose.formulas.from_table.additive import additive
+from superpose.formulas.from_table.composition_search import composition_guesses
 from superpose.formulas.from_table.curve import stages
 from superpose.formulas.from_table.expansions import expansions
 from superpose.formulas.from_table.latent_sums import latent_sums
@@ -84,6 +85,7 @@ class _Order:
         factor: for a reduction with a factor.
         rough: a violation is taken to be no less than this share of the surrogate's error.
         first: no later stage of a table comes before this.
+        few_rows, compositions: of the search among compositions, if rows are few, and else.
     """
 
     later: float = 1.0
@@ -93,6 +95,8 @@ class _Order:
     factor: float = 0.1
     rough: float = 0.1
     first: float = -9.0
+    few_rows: float = -10.0
+    compositions: float = 0.9
 
 
 @dataclass(frozen=True)
@@ -110,6 +114,8 @@ class _Limits:
         splits, split_share: splits that are followed, and the share of the time left that one of them may take.
         many: among more columns than this some are likely to be idle.
         again: seconds that a search goes on at least after a law that leaves noise; if it took longer, as long again.
+        few_rows: up to so many rows show little structure, and compositions are tried first.
+        compositions: share of the time left that compositions may take.
         patience, floats: this many times longer after a law with more decimal numbers, which may be an expansion.
     """
 
@@ -124,6 +130,8 @@ class _Limits:
     split_share: float = 0.25
     many: int = 3
     again: float = 10.0
+    few_rows: int = 500
+    compositions: float = 0.5
     patience: float = 3.0
     floats: int = 4
 
@@ -137,6 +145,7 @@ class Stage(enum.Enum):
     """How thoroughly a table is searched, from what is quick and likely to what is slow."""
 
     FIRST = "surrogate, simplest terms, symmetries"
+    COMPOSITIONS = "compositions by their values"
     PARTS = "compositions and parts"
     SUMS = "sums of curves"
     TERMS = "all terms"
@@ -230,8 +239,12 @@ class LawSearch:
     def _searched(self, task: _Task) -> Following:
         """Make guesses for a table; returns what is to be done next."""
         problem, surrogate = task.problem, task.surrogate
+        if task.stage is Stage.COMPOSITIONS:
+            self._consider(composition_guesses(problem, self.deadline, _LIMITS.compositions), math.inf)
+            return []
         if surrogate is None:
-            return self._first_stage(task)
+            following = self._first_stage(task)
+            return following if problem.notes else [*following, self._compositions(task)]
         if problem.x.shape[1] == 1:
             for batch in stages(problem, self.deadline):
                 self._consider(best_guesses(batch), surrogate.error)
@@ -277,6 +290,10 @@ class LawSearch:
             found += verified_reductions(problem, surrogate.error, self.deadline)
             found += ridges(problem.x, problem.y, problem.symbols)
         return [(first, later), *self._children(problem, surrogate, found)]
+
+    def _compositions(self, task: _Task) -> tuple[float, _Task]:
+        few = len(self.pool.y) <= _LIMITS.few_rows
+        return (_ORDER.few_rows if few else _ORDER.compositions), replace(task, stage=Stage.COMPOSITIONS)
 
     def _symmetries(self, problem: Subproblem, surrogate: Surrogate) -> list[Reduction]:
         """The reductions that a surrogate's derivatives suggest."""
