@@ -56,6 +56,8 @@ _LOST = 4.0
 _DAMPING, _LESS, _MORE, _LEAST, _LARGEST = 1e-2, 0.2, 6.0, 1e-14, 1e12
 # A relative decrease of the squared error below this is no progress.
 _PROGRESS = 1e-13
+# Last steps, and their damping: small, and large enough that undetermined constants stay where they are.
+_POLISHING, _PROGRESS_DAMPING = 5, 1e-8
 
 
 @dataclass(frozen=True)
@@ -192,6 +194,24 @@ class Descent:
                 break
         return _State(constants, loss)
 
+    def polished(self, constants: Tensor, loss: float) -> Tensor:
+        """Constants ``[P]`` after a few steps that are hardly damped, as long as the loss stays the same.
+
+        The loss is flat at its minimum: where it no longer changes, constants are known to half of its digits only.
+        """
+        if not self.searched:
+            return constants
+        best = constants
+        for _ in range(_POLISHING):
+            batch, _, rest, q, finite = self.projected(best[None])
+            step = self._step(batch, rest, q, finite, torch.full((1,), _PROGRESS_DAMPING, dtype=torch.float64))
+            batch[:, self.searched] = (batch[:, self.searched] + step).clamp(self.lower, self.upper)
+            made, after, *_ = self.projected(batch)
+            if not float(after[0]) <= loss * (1 + 1e-12):
+                break
+            best = made[0]
+        return best
+
     def _step(self, constants: Tensor, rest: Tensor, q: Tensor, finite: Tensor, damping: Tensor) -> Tensor:
         """Damped Gauss-Newton steps ``[B, p]``; constants at a limit, which would pass it, stay there."""
         _, slope = self.problem.form.derivatives(self.problem.columns, constants, self.searched, self.problem.root)
@@ -272,7 +292,8 @@ def _search(problem: Problem, linear: Sequence[int], seed: int) -> Found | None:
     # The same to a millionth, or to rounding.
     floor = 1e-20 * float((problem.y * problem.roots).square().sum())
     agreeing = int((state.loss <= least * (1 + 1e-6) + floor).sum())
-    return Found(plainest(last, state.constants[place], least, floor), least, agreeing, len(state.loss))
+    constants = last.polished(state.constants[place], least)
+    return Found(plainest(last, constants, least, floor), least, agreeing, len(state.loss))
 
 
 def plainest(descent: Descent, constants: Tensor, least: float, floor: float) -> Tensor:
