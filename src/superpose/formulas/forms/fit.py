@@ -16,6 +16,7 @@ from superpose.errors import DataError, OptionError
 from superpose.formulas import selection
 from superpose.formulas.expressions.formula import Formula
 from superpose.formulas.forms import search
+from superpose.formulas.forms.open_parts import OpenPart, edges_of, open_parts, readings, search_open
 from superpose.formulas.forms.parsing import parse_form
 from superpose.formulas.forms.tape import Form
 from superpose.messages import counted, listed, nearest, quoted
@@ -71,6 +72,7 @@ class FormulaFit:
         r2: coefficient of determination on them.
         leave_one_out: root mean squared error of each row by the constants that the others give, to first order.
         rows: how many rows it was fitted to.
+        effective: how many constants there are, with those that splines have in effect.
         agreeing: how many of the last ``starts`` reached these constants.
         starts: see ``agreeing``.
         notes: sentences on what is doubtful.
@@ -84,6 +86,7 @@ class FormulaFit:
     r2: float
     leave_one_out: float
     rows: int
+    effective: float
     agreeing: int
     starts: int
     notes: tuple[str, ...] = ()
@@ -122,6 +125,7 @@ class FormulaFit:
             "r2": self.r2,
             "leave_one_out": self.leave_one_out,
             "rows": self.rows,
+            "effective": self.effective,
             "aicc": self.aicc,
             "description_length": self.description_length,
             "notes": list(self.notes),
@@ -140,7 +144,7 @@ class FormulaFit:
 
         The constants and the variance of the errors are counted (N. Sugiura, 1978; C. Hurvich and C.-L. Tsai, 1989).
         """
-        count = len(self.constants) + 1
+        count = self.effective + 1
         if self.rows <= count + 1:
             return math.inf
         deviance = selection.gaussian(self.rmse / self._spread, self.rows)
@@ -225,7 +229,8 @@ def fit_formula(
     Args:
         data: the table, with one target. The training and validation rows are fitted to, with their weights.
         form: text such as ``"V*conc/(K + conc)"``: names of columns are columns, other names are unknown constants.
-            Columns whose names are no identifiers stand between backticks.
+            Columns whose names are no identifiers stand between backticks. In ``"A*exp(-B*t) + f(x)"`` the function
+            ``f`` is not known, and a spline is learnt with the constants.
         start: values of constants to begin at, if they are known about; others are tried as well.
         bounds: least and largest values of constants; None is no limit.
         positive: constants that are not below zero.
@@ -248,7 +253,7 @@ def fit_formula(
     if data.n_targets != 1:
         raise OptionError(f"a form has one target, and the table has {data.n_targets}; choose one of them")
     if isinstance(form, str):
-        form = parse_form(form, data.feature_names, target=data.target_names[0])
+        form = parse_form(form, data.feature_names, target=data.target_names[0], open_parts=True)
     elif form.columns != data.feature_names:
         raise OptionError(f"the form {quoted(form.text)} was read for other columns than {listed(data.feature_names)}")
     limits, begin = Limits(start or {}, bounds or {}, positive).of(form)
@@ -264,11 +269,19 @@ def fit_formula(
             f"the form {quoted(form.text)} has {counted(len(form.constants), 'constant')}, and there are only "
             f"{counted(len(rows), 'row')} to fit them to; give a form with fewer constants"
         )
-    found = search.search(problem, seed)
+    parts = open_parts(form, columns) if form.splines else []
+    coefficients = None
+    if parts:
+        made = search_open(problem, parts, seed)
+        found = None if made is None else made[0]
+        if made is not None:
+            _, problem, coefficients = made
+    else:
+        found = search.search(problem, seed)
     values = None if found is None else form.values(columns, found.constants[None])[0]
     if found is None or values is None or not bool(values.isfinite().all()):
         raise DataError(_not_finite(form, problem, rows, values))
-    return _described(data, problem, found)
+    return _described(data, problem, found, parts, coefficients)
 
 
 def _not_finite(form: Form, problem: search.Problem, rows: Tensor, values: Tensor | None) -> str:
@@ -284,25 +297,39 @@ def _not_finite(form: Form, problem: search.Problem, rows: Tensor, values: Tenso
     )
 
 
-def _described(data: Dataset, problem: search.Problem, found: search.Found) -> FormulaFit:
-    """The fit with its standard errors."""
+def _described(
+    data: Dataset,
+    problem: search.Problem,
+    found: search.Found,
+    parts: Sequence[OpenPart],
+    coefficients: Tensor | None,
+) -> FormulaFit:
+    """The fit with its standard errors. Of splines the penalty counts as what is known of them beforehand."""
     form, rows, count = problem.form, len(problem.y), len(problem.form.constants)
     places = list(range(count))
     values, jacobian = form.derivatives(problem.columns, found.constants[None], places)
-    rest, jacobian = problem.roots * (problem.y - values[0]), jacobian[0] * problem.roots[:, None]
+    fitted = values[0]
+    if coefficients is not None and problem.own is not None:
+        fitted = fitted + problem.own @ coefficients
+    rest, jacobian = problem.roots * (problem.y - fitted), jacobian[0] * problem.roots[:, None]
     # A derivative at the edge of what a form is defined for, such as that of a root of zero.
     jacobian = torch.where(jacobian.isfinite(), jacobian, 0.0)
-    squares, freedom = float(rest.square().sum()), rows - count
+    squares, freedom = float(rest.square().sum()), float(rows - count)
     mean = float((problem.roots.square() * problem.y).sum() / problem.roots.square().sum())
     total = float((problem.roots * (problem.y - mean)).square().sum())
     size = jacobian.square().sum(0).sqrt()
     unit = jacobian / torch.where(size > 0, size, 1.0)
     held = [place for place in places if float(found.constants[place]) in problem.bounds[place]]
     unit[:, held] = 0.0
+    if problem.own is not None and problem.bend is not None:
+        unit = _with_splines(unit, problem.own * problem.roots[:, None], problem.bend)
     left, singular, right = torch.linalg.svd(unit, full_matrices=False)
-    kept = singular > _UNDETERMINED * (singular.max() if count else 1.0)
+    kept = singular > _UNDETERMINED * (singular.max() if len(singular) else 1.0)
+    leverage = left[:rows, kept].square().sum(-1)
+    if coefficients is not None:
+        freedom = rows - float(leverage.sum())
     undetermined = [n for n in places if not held.count(n) and bool((right[~kept, n].abs() > _TAKES_PART).any())]
-    covariance = (right[kept].T / singular[kept].square()) @ right[kept]
+    covariance = ((right[kept].T / singular[kept].square()) @ right[kept])[:count, :count]
     variance = squares / freedom if freedom > 0 else math.nan
     errors = (variance * covariance.diagonal()).sqrt() / torch.where(size > 0, size, 1.0)
     errors[[*undetermined, *held]] = math.nan
@@ -313,27 +340,37 @@ def _described(data: Dataset, problem: search.Problem, found: search.Found) -> F
         name: FittedConstant(name, value, error, value - width * error, value + width * error)
         for name, value, error in zip(form.constants, found.constants.tolist(), errors.tolist(), strict=True)
     }
-    leverage = left[:, kept].square().sum(-1)
+    edges = {} if coefficients is None else edges_of(parts, coefficients)
     out = rest / (1 - leverage).clamp(min=1e-12)
     return FormulaFit(
         form,
-        Formula.from_expressions([form.expression(found.constants.tolist())], data),
+        Formula.from_expressions([form.expression(found.constants.tolist())], data, edges),
         constants,
         correlations,
         math.sqrt(squares / rows),
         1 - squares / total if total > 0 else math.nan,
         math.sqrt(float(out.square().mean())) if freedom > 0 else math.inf,
         rows,
+        rows - freedom,
         found.agreeing,
         found.starts,
         (
             *_notes(form, [form.constants[n] for n in undetermined], [form.constants[n] for n in held], freedom),
-            *_growing(values[0], rest),
+            *_growing(fitted, rest),
+            *readings(form, parts, edges, problem.columns),
         ),
     )
 
 
-def _notes(form: Form, undetermined: Sequence[str], held: Sequence[str], freedom: int) -> tuple[str, ...]:
+def _with_splines(unit: Tensor, own: Tensor, bend: Tensor) -> Tensor:
+    """A Jacobian with the columns of splines, of unit length, and a row for the penalty of each."""
+    size = own.square().sum(0).sqrt().clamp(min=1e-300)
+    above = torch.cat([unit, own / size], 1)
+    below = torch.cat([unit.new_zeros(len(bend), unit.shape[1]), (bend.sqrt() / size).diag()], 1)
+    return torch.cat([above, below])
+
+
+def _notes(form: Form, undetermined: Sequence[str], held: Sequence[str], freedom: float) -> tuple[str, ...]:
     notes = []
     if undetermined:
         verb = "is" if len(undetermined) == 1 else "are"

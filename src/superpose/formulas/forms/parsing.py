@@ -64,6 +64,7 @@ _FOREIGN = frozenset(
         "hypot",
         "atan2",
         "factorial",
+        "spline",
     )
 )
 _TOKEN = re.compile(
@@ -270,6 +271,8 @@ class _Reader:
         follower = self._next()
         if name in ("e", "E") and follower is not None and follower.text in ("^", "**"):
             self._fail(f"has a power of {name}", token, "write exp(...) for the exponential function")
+        if name in self.splines:
+            self._fail(f"has {name} as a function and as a constant", token, "give each a name of its own")
         if name not in self.constants:
             self.constants.append(name)
             if len(self.constants) > _MAX_CONSTANTS:
@@ -304,8 +307,8 @@ class _Reader:
         inner = self._closed(bracket)
         if self.operations[inner].kind != "column":
             self._fail(f"has {name}(...), a function to be learnt", token, "its brackets must hold one column")
-        if name in self.splines:
-            self._fail(f"has the function {name} twice", token, "give each function to be learnt a name of its own")
+        if name in self.splines or name in self.constants or not name.isidentifier():
+            self._fail(f"has {name}(...), a function to be learnt", token, "give it a name of its own, such as f")
         self.splines.append(name)
         return self._add(Operation("spline", (inner,), name))
 

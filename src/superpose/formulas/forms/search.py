@@ -11,6 +11,7 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -72,6 +73,8 @@ class Problem:
         bounds: least and largest value of each constant.
         start: values to begin at, by the place of the constant.
         root: the operation of the form that gives ``y``.
+        own: ``[S, m]`` further columns, which are added with coefficients of their own: bases of splines.
+        bend: ``[m]`` what the square of each of these coefficients counts, beside squared errors.
     """
 
     form: Form
@@ -81,6 +84,8 @@ class Problem:
     bounds: tuple[tuple[float, float], ...]
     start: Mapping[int, float]
     root: int
+    own: Tensor | None = None
+    bend: Tensor | None = None
 
     def some(self, rows: Tensor) -> Problem:
         """The same with some of the rows."""
@@ -89,6 +94,8 @@ class Problem:
             columns=tuple(column[rows] for column in self.columns),
             y=self.y[rows],
             roots=self.roots[rows],
+            own=None if self.own is None else self.own[rows],
+            bend=None if self.bend is None else self.bend * (len(rows) / len(self.y)),
         )
 
 
@@ -98,6 +105,26 @@ class _State:
 
     constants: Tensor
     loss: Tensor
+
+
+class Projected(NamedTuple):
+    """What a batch of constants leaves, the linear ones being the best.
+
+    Attributes:
+        constants: ``[B, P]``.
+        loss: ``[B]``, squared residuals and penalties.
+        rest: ``[B, S + K]`` residuals, of the ``K`` linear coefficients' penalties too.
+        q: ``[B, S + K, K]``, an orthonormal basis of what the linear part can represent.
+        finite: ``[B, S]``, where the form is.
+        own: ``[B, m]`` coefficients of ``Problem.own``.
+    """
+
+    constants: Tensor
+    loss: Tensor
+    rest: Tensor
+    q: Tensor
+    finite: Tensor
+    own: Tensor
 
 
 class Descent:
@@ -115,35 +142,37 @@ class Descent:
             .unbind(-1)
         )
 
-    def projected(self, constants: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """Constants ``[B, P]`` with the best linear ones.
-
-        Returns:
-            The constants, the loss ``[B]``, the residuals ``[B, S]``, an orthonormal basis ``[B, S, m]`` of what the
-            linear part can represent, and ``[B, S]`` where the form is finite.
-        """
+    def projected(self, constants: Tensor) -> Projected:
+        """Constants ``[B, P]`` with the best linear ones, and what they leave."""
         form, columns = self.problem.form, self.problem.columns
         constants = constants.clone()
         constants[:, self.linear] = 0.0
         offset, basis = form.derivatives(columns, constants, self.linear, self.problem.root)
         finite = offset.isfinite() & basis.isfinite().all(-1)
+        if self.problem.own is not None:
+            basis = torch.cat([basis, self.problem.own.expand(len(basis), -1, -1)], -1)
         basis = torch.where(finite[..., None], basis, 0.0) * self.problem.roots[:, None]
         rest = torch.where(finite, self.y - self.problem.roots * offset, 0.0)
-        if not self.linear:
-            q = basis
+        count = basis.shape[-1]
+        if not count:
+            q, own = basis, rest[:, :0]
         else:
-            size = basis.abs().amax(1, keepdim=True).clamp(min=1e-300)
-            scaled = basis / size
-            norm = scaled.square().sum(1, keepdim=True).sqrt().clamp(min=1e-300)
-            ridge = (_RIDGE * torch.eye(len(self.linear), dtype=torch.float64)).expand(len(constants), -1, -1)
-            q, r = torch.linalg.qr(torch.cat([scaled / norm, ridge], 1))
-            q = q[:, : basis.shape[1]]
+            size = basis.abs().amax(1).clamp(min=1e-300)
+            scaled = basis / size[:, None]
+            norm = scaled.square().sum(1).sqrt().clamp(min=1e-300)
+            ridge = torch.full_like(norm, _RIDGE)
+            if self.problem.bend is not None:
+                after = slice(len(self.linear), None)
+                ridge[:, after] += self.problem.bend.sqrt() / norm[:, after] / size[:, after]
+            # A row for the ridge or the penalty of each coefficient.
+            q, r = torch.linalg.qr(torch.cat([scaled / norm[:, None], torch.diag_embed(ridge)], 1))
+            rest = torch.nn.functional.pad(rest, (0, count))
             inner = q.mT @ rest[..., None]
-            solved = torch.linalg.solve_triangular(r, inner, upper=True)[..., 0]
-            constants[:, self.linear] = solved / norm[:, 0] / size[:, 0]
+            solved = torch.linalg.solve_triangular(r, inner, upper=True)[..., 0] / norm / size
+            constants[:, self.linear], own = solved[:, : len(self.linear)], solved[:, len(self.linear) :]
             rest = rest - (q @ inner)[..., 0]
         loss = rest.square().sum(-1) + torch.where(finite, 0.0, self.deviations).sum(-1)
-        return constants, torch.nan_to_num(loss, nan=math.inf), rest, q, finite
+        return Projected(constants, torch.nan_to_num(loss, nan=math.inf), rest, q, finite, own)
 
     def begin(self, searched: Tensor) -> _State:
         """The state of these values ``[B, p]`` of the constants that are searched for."""
@@ -173,14 +202,14 @@ class Descent:
         if not self.searched or not len(state.loss):
             return state
         constants = state.constants
-        constants, loss, rest, q, finite = self.projected(constants)
+        constants, loss, rest, q, finite, _ = self.projected(constants)
         damping = torch.full_like(loss, _DAMPING)
         active = torch.ones_like(loss, dtype=torch.bool)
         for _ in range(steps):
             step = self._step(constants, rest, q, finite, damping)
             trial = constants.clone()
             trial[:, self.searched] = (constants[:, self.searched] + step).clamp(self.lower, self.upper)
-            trial, trial_loss, trial_rest, trial_q, trial_finite = self.projected(trial)
+            trial, trial_loss, trial_rest, trial_q, trial_finite, _ = self.projected(trial)
             better = trial_loss < loss
             moved = (loss - trial_loss) > _PROGRESS * loss
             constants = torch.where(better[:, None], trial, constants)
@@ -203,7 +232,7 @@ class Descent:
             return constants
         best = constants
         for _ in range(_POLISHING):
-            batch, _, rest, q, finite = self.projected(best[None])
+            batch, _, rest, q, finite, _ = self.projected(best[None])
             step = self._step(batch, rest, q, finite, torch.full((1,), _PROGRESS_DAMPING, dtype=torch.float64))
             batch[:, self.searched] = (batch[:, self.searched] + step).clamp(self.lower, self.upper)
             made, after, *_ = self.projected(batch)
@@ -216,6 +245,7 @@ class Descent:
         """Damped Gauss-Newton steps ``[B, p]``; constants at a limit, which would pass it, stay there."""
         _, slope = self.problem.form.derivatives(self.problem.columns, constants, self.searched, self.problem.root)
         slope = torch.where(finite[..., None] & slope.isfinite(), slope, 0.0) * self.problem.roots[:, None]
+        slope = torch.nn.functional.pad(slope, (0, 0, 0, rest.shape[1] - slope.shape[1]))
         slope = slope - q @ (q.mT @ slope)
         gradient = (slope.mT @ rest[..., None])[..., 0]
         values = constants[:, self.searched]
@@ -339,6 +369,9 @@ def _compared(descent: Descent, seed: int) -> _State:
     problem = descent.problem
     every = scales(problem.form, problem.root, problem.columns, problem.y)
     count = min(EFFORT.candidates * max(len(descent.searched), 1), EFFORT.most_candidates)
+    if problem.own is not None:
+        # Each has a matrix of its own.
+        count = min(count, EFFORT.candidates)
     start = {n: problem.start[place] for n, place in enumerate(descent.searched) if place in problem.start}
     made = candidates(
         [every[place] for place in descent.searched],
@@ -352,6 +385,8 @@ def _compared(descent: Descent, seed: int) -> _State:
 
 def _from_inverse(problem: Problem, seed: int) -> Tensor | None:
     """Constants ``[n, P]`` of the form without its outermost operations, fitted to what these make of the target."""
+    if problem.own is not None:
+        return None
     root, y, roots, changed = problem.root, problem.y, problem.roots, False
     while (made := inverse(problem.form, root, problem.columns, y)) is not None:
         kind = problem.form.operations[root].kind

@@ -121,7 +121,8 @@ def _fitted(data: Dataset, given: FormOptions, seed: int) -> list[FormulaFit]:
         raise OptionError("forms is a list of texts with one at least, such as ['a + b*x']")
     if data.n_targets != 1:
         raise OptionError(f"a form has one target, and the table has {data.n_targets}; choose one of them")
-    forms = [parse_form(text, data.feature_names, target=data.target_names[0]) for text in dict.fromkeys(given.forms)]
+    names, target = data.feature_names, data.target_names[0]
+    forms = [parse_form(text, names, target=target, open_parts=True) for text in dict.fromkeys(given.forms)]
     known = [name for form in forms for name in form.constants]
     for name in (*given.start, *given.bounds, *given.positive):
         if name not in known:
@@ -142,7 +143,7 @@ def _fitted(data: Dataset, given: FormOptions, seed: int) -> list[FormulaFit]:
 
 def _finding(context: Context, fit: FormulaFit) -> Finding:
     """The form with the network that computes it."""
-    made = findings.from_expressions(context, fit.formula.expressions, {})
+    made = findings.from_expressions(context, fit.formula.expressions, fit.formula.splines)
     if made is None:
         raise DataError(
             f"the form {quoted(fit.form.text)} has no finite value on a row that was held out, with the constants of "
@@ -195,6 +196,10 @@ def _judged(context: Context, found: Result, fits: Sequence[FormulaFit], made: S
         rows = _rows(data)
         own = errors_of(data, rows, loo_predictions(chosen.formula, data, rows))
         facts |= {f"formula_{what}": own[what] for what in ("rmse", "r2", "standard_error")}
+        if fits[0].form.splines:
+            # Leave-one-out of the constants alone takes the splines as given.
+            share = (fits[0].leave_one_out / max(own["rmse"], 1e-300)) ** 2
+            facts |= {"formula_rmse": fits[0].leave_one_out, "formula_r2": 1 - share * (1 - own["r2"])}
     facts.pop("stability", None)
     sentence = verdict(data, fits[0], found.formula, facts.get("cross_validation"))
     facts |= {
@@ -244,6 +249,8 @@ def verdict(data: Dataset, fit: FormulaFit, other: Formula | None, smooth: Mappi
         smooth: errors of the sum of smooth functions in cross-validation, if they are known.
     """
     own = _losses(data, fit.formula)
+    if fit.form.splines and not len(data.test):
+        own = own * (fit.leave_one_out**2 / max(float(own.mean()), 1e-300))
     rmse, spread = math.sqrt(float(own.mean())), data.target_std or 1.0
     how = "on the rows held out for the test" if len(data.test) else "by leave-one-out"
     parts = [f"the form errs by {rmse / spread:.2g} of the target's spread {how}"]
