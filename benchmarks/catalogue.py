@@ -76,6 +76,7 @@ SCRIPTS = {
             "compare", "whether superpose compare names the best method, on 30 tables", "benchmarks.comparison.program"
         ),
         Script("tables", "the network beside other methods, table by table", "benchmarks.comparison.tables_program"),
+        Script("lists", "the public lists of symbolic regression, from their own few rows", "benchmarks.lists"),
         Script("rows", "what can be known from how many rows", "benchmarks.rows"),
         Script("large", "tables of many rows or columns beside gradient boosting", "benchmarks.large.program"),
         Script("limits", "how well time limits are kept on such tables", "benchmarks.large.limits"),

@@ -147,8 +147,8 @@ class Enumeration {
     static constexpr int kPaired = 56;       // of which this many stand there in pairs,
     static constexpr int kTripled = 14;      // and this many in threes
     static constexpr int kProducts = 24;     // bases that are multiplied by the target: quotients of sums
-    static constexpr int kQuotients = 70;    // bases that the target is divided by,
-    static constexpr int kBeside = 24;       // with one of this many terms beside the candidate
+    static constexpr int kQuotients = 90;    // bases that the target is divided by,
+    static constexpr int kBeside = 16;       // with one of this many terms beside the candidate
     static constexpr std::size_t kHeap = 160;
 
     struct Job {
@@ -173,6 +173,10 @@ class Enumeration {
         };
         // Products of columns stand among the first bases; later a function takes few trials and products many.
         if (level > 3) functions();
+        // Products of two functions are common, and would come among the many of the seventh level.
+        if (level == 6)
+            for (std::int32_t operation : {kMultiply, kDivide})
+                jobs_.insert(jobs_.begin(), {operation, start(3), start(4), start(3), start(4), 0.0});
         for (int a = 1; a < level - 1; ++a) {
             const int b = level - 1 - a;
             for (std::int32_t operation = kAdd; operation <= kDivide; ++operation)
@@ -307,22 +311,36 @@ class Enumeration {
         for (int t = 0; t < outer_; ++t) targets.push_back(push({kTargetRow, t, -1}, target(t)));
         const int count = std::min<int>(kBases, static_cast<int>(classes_.size()));
         for (int k = 0; k < count; ++k) bases.push_back(push({kBaseRow, 0, classes_[k]}, values(classes_[k])));
-        for (int k = 0; k < std::min(count, kQuotients); ++k) {
-            const double* base = values(classes_[k]);
+        // Not of the classes alone: by x - 1 is another quotient than by x. Beside a quotient stand its products with columns.
+        std::vector<std::vector<int>> with_columns;
+        for (std::int32_t place = 0; place < static_cast<std::int32_t>(nodes_.size()); ++place) {
+            const std::int32_t operation = nodes_[static_cast<std::size_t>(place)].operation;
+            if (static_cast<int>(quotients.size()) == kQuotients) break;
+            if (operation == kScale || operation == kOneMinus) continue;
+            const double* base = values(place);
             double least = INFINITY, most = 0;
             for (int s = 0; s < rows_; ++s) {
                 made[s] = target(0)[s] / base[s];
                 least = std::min(least, std::fabs(base[s])), most = std::max(most, std::fabs(base[s]));
             }
-            if (least > 1e-5 * most)
-                if (int row = push({kQuotientRow, 0, classes_[k]}, made.data()); row >= 0) quotients.push_back(row);
+            if (!(least > 1e-5 * most)) continue;
+            const int row = push({kQuotientRow, 0, place}, made.data());
+            if (row < 0) continue;
+            quotients.push_back(row);
+            with_columns.emplace_back();
+            const std::vector<double> quotient = made;
+            // The columns that are not constant stand first in the bank.
+            for (std::int32_t column = 0; nodes_[static_cast<std::size_t>(column)].operation == kColumn; ++column) {
+                for (int s = 0; s < rows_; ++s) made[s] = quotient[s] * values(column)[s];
+                if (int product = push({kProductRow, 0, column}, made.data()); product >= 0) with_columns.back().push_back(product);
+            }
         }
         for (int k = 0; k < std::min(count, kProducts); ++k) {
             for (int s = 0; s < rows_; ++s) made[s] = target(0)[s] * values(classes_[k])[s];
             if (int row = push({kProductRow, 0, classes_[k]}, made.data()); row >= 0) products.push_back(row);
         }
         bases.erase(std::remove(bases.begin(), bases.end(), -1), bases.end());
-        make_groups(targets, quotients, bases, products);
+        make_groups(targets, quotients, with_columns, bases, products);
         std::vector<std::int32_t> before = classes_;
         for (std::int32_t place : before) {
             normalised(values(place), unit.data());
@@ -332,7 +350,8 @@ class Enumeration {
 
     const double* target(int t) const { return targets_.data() + static_cast<std::size_t>(t) * rows_; }
 
-    void make_groups(const std::vector<int>& targets, const std::vector<int>& quotients, const std::vector<int>& bases,
+    void make_groups(const std::vector<int>& targets, const std::vector<int>& quotients,
+                     const std::vector<std::vector<int>>& with_columns, const std::vector<int>& bases,
                      const std::vector<int>& products) {
         for (std::size_t t = 0; t < targets.size(); ++t) {
             if (targets[t] < 0) continue;
@@ -340,8 +359,10 @@ class Enumeration {
             const std::size_t most = t == 0 ? bases.size() : kPaired;
             for (std::size_t k = 0; k < std::min(most, bases.size()); ++k) group(targets[t], {bases[k]});
         }
-        for (int row : quotients) {
+        for (std::size_t q = 0; q < quotients.size(); ++q) {
+            const int row = quotients[q];
             group(row, {});
+            for (int product : with_columns[q]) group(row, {product});
             for (std::size_t k = 0; k < std::min<std::size_t>(kBeside, bases.size()); ++k) group(row, {bases[k]});
         }
         const int y = targets[0];

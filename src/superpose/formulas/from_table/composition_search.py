@@ -18,8 +18,9 @@ from torch import Tensor
 
 from superpose.deadline import Deadline
 from superpose.errors import OptionError
+from superpose.formulas import selection
 from superpose.formulas.from_table.outer_functions import OuterFunction, outer_functions
-from superpose.formulas.from_table.subproblem import Guess, Subproblem
+from superpose.formulas.from_table.subproblem import Guess, Subproblem, best_guesses
 from superpose.nn.symbolic_functions import torch_function
 from superpose.spline import backend
 
@@ -70,7 +71,7 @@ _QUOTIENT = 1
 
 
 def composition_guesses(problem: Subproblem, deadline: Deadline, share: float) -> list[Guess]:
-    """Guesses that leave rounding on every row, the smallest first; none without compiled kernels.
+    """Guesses that leave rounding on every row, the best first; none without compiled kernels.
 
     Args:
         problem: the table.
@@ -95,11 +96,12 @@ def composition_guesses(problem: Subproblem, deadline: Deadline, share: float) -
             # What a level found is looked at before the next one, which takes ten times as long.
             level = search.level
             found |= _Reader(problem, outers, search, own).guesses(set(found))
-            if found or step == 0:
+            # Smooth functions come within 1e-10 of each other on short ranges; what is right leaves less.
+            if step == 0 or any(guess.error < selection.FLOORS.rounding for guess in found.values()):
                 break
     else:
         found |= _Reader(problem, outers, search, own).guesses(set(found))
-    return sorted(found.values(), key=lambda guess: guess.size)[: _SETTINGS.kept]
+    return best_guesses(list(found.values()), _SETTINGS.kept)
 
 
 class _Reader:
@@ -130,8 +132,8 @@ class _Reader:
         scale = torch.ones_like(aim) if factor is None else self._values(factor)
         columns = []
         for part, product in parts:
-            column = scale if part is None else self._values(part) * scale
-            columns.append(column * aim if product else column)
+            column = torch.ones_like(aim) if part is None else self._values(part)
+            columns.append(column * (aim if product else scale))
         values = torch.stack(columns, -1)
         if not bool(torch.isfinite(values).all()) or not bool(torch.isfinite(aim).all()):
             return None

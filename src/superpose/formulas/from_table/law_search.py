@@ -240,6 +240,9 @@ class LawSearch:
         """Make guesses for a table; returns what is to be done next."""
         problem, surrogate = task.problem, task.surrogate
         if task.stage is Stage.COMPOSITIONS:
+            # What is left beside noise is no composition that leaves nothing; few rows do not tell noise from that.
+            if len(self.pool.y) > _LIMITS.few_rows and self.pool.found():
+                return []
             self._consider(composition_guesses(problem, self.deadline, _LIMITS.compositions), math.inf)
             return []
         if surrogate is None:
