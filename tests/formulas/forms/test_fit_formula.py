@@ -118,6 +118,14 @@ def test_signs_and_phases_are_the_plainest() -> None:
         assert wave["w"] == pytest.approx(frequency) and abs(wave["p"]) <= math.pi and wave["A"] > 0
 
 
+@pytest.mark.parametrize("frequency", [0.4, 20.0, 57.0])
+def test_frequencies_up_to_two_rows_in_a_period_are_found(frequency: float) -> None:
+    x = np.linspace(0, 10, 200)
+    y = 3 * np.sin(frequency * x + 1) + np.random.default_rng(0).normal(0, 0.3, 200)
+    fit = superpose.fit_formula(table(x, y), "A*sin(w*x + p)")
+    assert fit.values["w"] == pytest.approx(frequency, rel=0.03)
+
+
 def test_rows_where_a_start_is_not_finite_do_not_end_the_fit() -> None:
     y = 2 + 3 * np.log(X - 0.05)
     assert superpose.fit_formula(table(X, y), "a + b*log(x - c)").values["c"] == pytest.approx(0.05)

@@ -19,7 +19,7 @@ from superpose.errors import DataError, OptionError
 from superpose.formulas.candidates import fit_curve
 from superpose.formulas.expressions.functions import candidate_functions
 from superpose.formulas.expressions.splines import SplineEdge
-from superpose.formulas.forms.search import Descent, Found, Problem, search
+from superpose.formulas.forms.search import Descent, Found, Problem, Projected, search
 from superpose.formulas.forms.tape import Form, Operation, linear_constants
 from superpose.messages import quoted
 from superpose.nn.symbolic_functions import find
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 _LEAST, _MOST = 3, 20
 _FIRST = 1e-3
 _STRENGTHS = tuple(10.0**power for power in range(-9, 3))
+# Rows by which the strength is chosen, at most, and steps for each. Round numbers.
+_ROWS, _STEPS = 4000, 30
 # A column that others give to this share of its size is one of them.
 _SAME = 1e-8
 # A function with this share of the spline's variance is what it is. A round number.
@@ -138,32 +140,44 @@ def search_open(problem: Problem, parts: Sequence[OpenPart], seed: int) -> tuple
     Returns:
         None if the form is finite at no start.
     """
-    own = torch.cat([part.values(problem.columns[part.column]) for part in parts], 1)
-    bend = torch.cat([part.roughness for part in parts]) * len(problem.y)
-    found = search(replace(problem, own=own, bend=_FIRST * bend), seed)
+    whole = replace(
+        problem,
+        own=torch.cat([part.values(problem.columns[part.column]) for part in parts], 1),
+        bend=torch.cat([part.roughness for part in parts]) * len(problem.y),
+    )
+    few = whole
+    if len(problem.y) > _ROWS:
+        few = whole.some(torch.linspace(0, len(problem.y) - 1, _ROWS).round().long())
+    found = search(_penalised(few, _FIRST), seed)
     if found is None:
         return None
-    best: tuple[float, Found, Problem, Tensor] | None = None
+    best: tuple[float, float, Tensor] | None = None
     for strength in _STRENGTHS:
-        one = replace(problem, own=own, bend=strength * bend)
-        linear = linear_constants(one.form, range(len(one.form.constants)))
-        descent = Descent(one, linear)
-        state = descent.down(descent.begin(found.constants[None, descent.searched]), 30)
-        made = descent.projected(state.constants)
-        rows = len(problem.y)
-        freedom = rows - float(made.q[0, :rows].square().sum()) - len(descent.searched)
-        squares = float(made.rest[0, :rows].square().sum())
-        if freedom <= 1 or not math.isfinite(squares):
-            continue
-        criterion = rows * squares / freedom**2
+        made, criterion = _descended(_penalised(few, strength), found.constants)
         if best is None or criterion < best[0]:
-            best = criterion, Found(made.constants[0], squares, 1, 1), one, made.own[0]
-    if best is None:
+            best = criterion, strength, made.constants[0]
+    if best is None or not math.isfinite(best[0]):
         raise DataError(
             f"the form {quoted(problem.form.text)} has as many constants and curves as there are rows; give a form "
             "with fewer"
         )
-    return best[1], best[2], best[3]
+    last = _penalised(whole, best[1])
+    made, _ = _descended(last, best[2])
+    return replace(found, constants=made.constants[0], loss=float(made.loss[0])), last, made.own[0]
+
+
+def _penalised(problem: Problem, strength: float) -> Problem:
+    return problem if problem.bend is None else replace(problem, bend=strength * problem.bend)
+
+
+def _descended(problem: Problem, constants: Tensor) -> tuple[Projected, float]:
+    """The best constants from near ones ``[P]``, and the generalised cross-validation of the fit."""
+    descent = Descent(problem, linear_constants(problem.form, range(len(problem.form.constants))))
+    state = descent.down(descent.begin(constants[None, descent.searched]), _STEPS)
+    made, rows = descent.projected(state.constants), len(problem.y)
+    freedom = rows - float(made.q[0, :rows].square().sum()) - len(descent.searched)
+    criterion = rows * float(made.rest[0, :rows].square().sum()) / freedom**2
+    return made, criterion if freedom > 1 else math.inf
 
 
 def edges_of(parts: Sequence[OpenPart], coefficients: Tensor) -> dict[str, SplineEdge]:
