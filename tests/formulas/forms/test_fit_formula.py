@@ -126,6 +126,13 @@ def test_frequencies_up_to_two_rows_in_a_period_are_found(frequency: float) -> N
     assert fit.values["w"] == pytest.approx(frequency, rel=0.03)
 
 
+def test_a_start_value_reaches_beyond_what_is_searched() -> None:
+    x = np.sort(np.random.default_rng(0).uniform(0, 10, 200))
+    data = table(x, 3 * np.sin(95 * x + 1))
+    assert superpose.fit_formula(data, "A*sin(w*x + p)").r2 < 0.5
+    assert superpose.fit_formula(data, "A*sin(w*x + p)", start={"w": 95.1}).values["w"] == pytest.approx(95)
+
+
 def test_rows_where_a_start_is_not_finite_do_not_end_the_fit() -> None:
     y = 2 + 3 * np.log(X - 0.05)
     assert superpose.fit_formula(table(X, y), "a + b*log(x - c)").values["c"] == pytest.approx(0.05)

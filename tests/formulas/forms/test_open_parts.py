@@ -47,6 +47,7 @@ def test_what_the_form_has_the_curve_has_not() -> None:
 def test_a_penalty_keeps_the_curve_of_noise_flat() -> None:
     fit = superpose.fit_formula(table(5 * np.exp(-1.3 * T) + NOISE), "A*exp(-B*T) + f(x)")
     assert fit.effective < 10
+    assert any("f(x) varies by no more than chance" in note for note in fit.notes)
     assert float(fit.formula.splines["f"](torch.as_tensor(X)).abs().max()) < 0.03
 
 

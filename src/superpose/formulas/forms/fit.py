@@ -341,6 +341,7 @@ def _described(
         for name, value, error in zip(form.constants, found.constants.tolist(), errors.tolist(), strict=True)
     }
     edges = {} if coefficients is None else edges_of(parts, coefficients)
+    chance = math.sqrt(squares / rows * max(rows - freedom, 1.0) / rows)
     out = rest / (1 - leverage).clamp(min=1e-12)
     return FormulaFit(
         form,
@@ -357,7 +358,7 @@ def _described(
         (
             *_notes(form, [form.constants[n] for n in undetermined], [form.constants[n] for n in held], freedom),
             *_growing(fitted, rest),
-            *readings(form, parts, edges, problem.columns),
+            *readings(form, parts, edges, problem.columns, chance),
         ),
     )
 

@@ -39,6 +39,8 @@ _ROWS, _STEPS = 4000, 30
 _SAME = 1e-8
 # A function with this share of the spline's variance is what it is. A round number.
 _READ = 0.995
+# Curves of so many standard deviations of chance are no chance. A round number.
+_CHANCE = 2.0
 
 
 @dataclass(frozen=True)
@@ -187,19 +189,29 @@ def edges_of(parts: Sequence[OpenPart], coefficients: Tensor) -> dict[str, Splin
 
 
 def readings(
-    form: Form, parts: Sequence[OpenPart], edges: dict[str, SplineEdge], columns: Sequence[Tensor]
+    form: Form, parts: Sequence[OpenPart], edges: dict[str, SplineEdge], columns: Sequence[Tensor], chance: float
 ) -> list[str]:
-    """What the splines look like, where a function of the library is about as good."""
+    """What the splines look like, where a function of the library is about as good.
+
+    Args:
+        form: in which they are.
+        parts: the functions that it leaves open.
+        edges: their splines.
+        columns: ``[S]`` each.
+        chance: the standard deviation that the splines have by the errors of the rows alone.
+    """
     import sympy
 
     found = []
     for part in parts:
-        x = columns[part.column]
+        x, name = columns[part.column], form.columns[part.column]
+        if float((edges[part.name](x) * part.factor).std()) < _CHANCE * chance:
+            found.append(f"{part.name}({name}) varies by no more than chance makes of the errors; leave it out")
+            continue
         grid = torch.linspace(float(x.min()), float(x.max()), 200, dtype=torch.float64)  # a round number
         candidates = fit_curve(grid, edges[part.name](grid), candidate_functions())
         if candidates and candidates[0].r2 >= _READ:
             a, b, c, d = (sympy.Float(value, 4) for value in candidates[0].constants)
-            name = form.columns[part.column]
             argument: sympy.Expr = a * sympy.Symbol(name, real=True) + b
             text = c * find(candidates[0].name).at(argument) + d
             found.append(f"{part.name}({name}) is nearly {text} (R² {candidates[0].r2:.4f} of the curve)")
