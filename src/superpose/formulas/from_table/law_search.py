@@ -138,7 +138,8 @@ class _Limits:
 
 _SURROGATES, _ORDER, _LIMITS = _Surrogates(), _Order(), _Limits()
 _EXACT = selection.FLOORS.rounding
-_NOTHING_LEFT = "a formula leaves nothing to explain"
+NOTHING_LEFT = "a formula leaves nothing to explain"
+INTERRUPTED = "interrupted; the best found so far was kept"
 
 
 class Stage(enum.Enum):
@@ -196,7 +197,7 @@ class LawSearch:
             return self._run()
         except KeyboardInterrupt:
             self.stop = StopReason.INTERRUPTED
-            return "interrupted; the best found so far was kept"
+            return INTERRUPTED
 
     def _run(self) -> str:
         x, y = self.pool.x[: _LIMITS.rows], self.pool.y[: _LIMITS.rows]
@@ -213,7 +214,7 @@ class LawSearch:
             done = self._done()
         if done or self.pool.found():
             self.stop = StopReason.CONVERGED
-            return _NOTHING_LEFT
+            return NOTHING_LEFT
         self.stop = StopReason.TIME_LIMIT if self.deadline.passed() else StopReason.CANDIDATES_EXHAUSTED
         return "the time was over" if self.deadline.passed() else "every reduction was tried"
 

@@ -21,7 +21,8 @@ from superpose.formulas.expressions.functions import linear_in, resolve_names, u
 from superpose.formulas.expressions.splines import SplineEdge
 from superpose.formulas.from_table.law_pool import Law, LawPool, Listener
 from superpose.formulas.from_table.law_ranking import Ranking
-from superpose.formulas.from_table.law_search import LawSearch
+from superpose.formulas.from_table.law_search import INTERRUPTED, NOTHING_LEFT, LawSearch
+from superpose.formulas.from_table.residual_search import search_residuals
 from superpose.formulas.from_table.subproblem import Guess
 from superpose.formulas.subsets import best_subsets
 from superpose.messages import nearest
@@ -39,6 +40,7 @@ class _Settings:
 
     Attributes:
         search: share of the time for searching; the rest is for simplifying.
+        residuals: share of the rest for laws of residuals, if the search took all of its time.
         postponed: how many of the guesses that waited are fitted where nothing better was found.
         rows, terms, summed: where functions are restricted, sums of up to so many terms of a dictionary of this size
             are tried in the end on the first rows: terms that are not allowed no longer stand in their way.
@@ -47,6 +49,7 @@ class _Settings:
     """
 
     search: float = 0.75
+    residuals: float = 0.5
     postponed: int = 4
     rows: int = 1500
     terms: int = 600
@@ -135,6 +138,14 @@ def find_laws(
     pool = LawPool(x, y, symbols, deadline=deadline, seed=seed, allowed=allowed, listener=listener)
     search = LawSearch(pool, search_deadline)
     reason = search.run()
+    if search.stop is not StopReason.INTERRUPTED:
+        left = max(search_deadline.left(), _SETTINGS.residuals * deadline.left())
+        stop, failures = search_residuals(pool, deadline.sub(left))
+        search.failures.extend(failures)
+        if stop is StopReason.INTERRUPTED:
+            search.stop, reason = stop, INTERRUPTED
+        elif pool.found():
+            search.stop, reason = StopReason.CONVERGED, NOTHING_LEFT
     if search.stop is not StopReason.INTERRUPTED and not pool.found():
         if allowed is not None:
             pool.consider(_allowed_sums(pool), 0.0, deadline)
