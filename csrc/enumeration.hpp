@@ -409,6 +409,39 @@ class Enumeration {
         }
     }
 
+    // Products of the target with powers of a single column up to the fourth, and another base: quotients of polynomials.
+    void denominators(int y, const std::vector<int>& linear, const std::vector<int>& bases) {
+        if (linear.size() != 1) return;
+        const double* x = values(table_[static_cast<std::size_t>(linear[0])].base);
+        std::vector<int> all;
+        std::vector<double> power(static_cast<std::size_t>(rows_), 1.0), one(power.size());
+        for (int degree = 1; degree <= 4; ++degree) {
+            for (int s = 0; s < rows_; ++s) power[s] *= x[s];
+            if (!normalised(power.data(), one.data())) return;
+            for (int base : bases) {
+                double along = 0;
+                for (int s = 0; s < rows_; ++s) along += one[s] * unit(base)[s];
+                if (std::fabs(along) < 1 - 1e-12) continue;
+                const std::int32_t place = table_[static_cast<std::size_t>(base)].base;
+                for (int s = 0; s < rows_; ++s) power[s] = target(0)[s] * values(place)[s];
+                if (!normalised(power.data(), one.data())) return;
+                all.push_back(static_cast<int>(table_.size()));
+                table_.push_back({kProductRow, 0, place});
+                units_.insert(units_.end(), one.begin(), one.end());
+                for (int s = 0; s < rows_; ++s) power[s] = std::pow(x[s], degree);
+                break;
+            }
+            if (static_cast<int>(all.size()) < degree) return;
+            if (degree == 1) continue;
+            group(y, all);
+            for (int base : first(bases, kPaired)) {
+                all.push_back(base);
+                group(y, all);
+                all.pop_back();
+            }
+        }
+    }
+
     // All columns; all columns and their products; powers of a single column.
     void polynomials(int y, const std::vector<int>& bases) {
         std::vector<int> linear, products, squares;
@@ -433,6 +466,7 @@ class Enumeration {
                     all.pop_back();
                 }
         powers(y, linear, bases);
+        denominators(y, linear, bases);
     }
 
     void group(int target, std::vector<int> members) {

@@ -77,6 +77,19 @@ def test_without_compiled_kernels_there_are_no_guesses() -> None:
         assert guesses(problem(law, low, high, rows)) == []
 
 
+def test_a_target_with_few_digits_is_not_searched(monkeypatch: pytest.MonkeyPatch) -> None:
+    law, low, high, rows = COMPOSITIONS["a sum"]
+    table = problem(law, low, high, rows)
+
+    def searched(*_: object) -> None:
+        raise AssertionError("the search began")
+
+    monkeypatch.setattr(backend, "enumeration", lambda: searched)
+    assert guesses(replace(table, y=table.y.mul(1000).round() / 1000)) == []
+    with pytest.raises(AssertionError, match="began"):
+        guesses(table)
+
+
 def test_values_that_are_not_finite_are_passed_over() -> None:
     table = problem(sympy.sin(X), -1.0, 1.0, 30)
     x = table.x.clone()

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from superpose.data.rounding import step_of
 from superpose.deadline import Deadline
 from superpose.errors import OptionError
 from superpose.formulas import selection
@@ -80,6 +81,9 @@ def composition_guesses(problem: Subproblem, deadline: Deadline, share: float) -
     """
     made, count = backend.enumeration(), problem.x.shape[1]
     if made is None or len(problem.y) < _SETTINGS.least or not 1 <= count <= _SETTINGS.columns:
+        return []
+    if step_of(problem.y) is not None:
+        # Of a target with few digits no law leaves less than these; that takes no search of seconds.
         return []
     own = deadline.share(share)
     rows = min(_SETTINGS.rows, len(problem.y))
