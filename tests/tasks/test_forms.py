@@ -88,6 +88,24 @@ def test_rows_of_the_test_need_a_value_too() -> None:
         judge_forms(data, FormOptions(["a*log(t)"], search=False))
 
 
+def test_rows_with_gross_errors_do_not_move_the_constants() -> None:
+    y = DECAY.copy()
+    y[[5, 20]] = 40.0
+    told: list[Formula] = []
+    result = judge_forms(table(y), FormOptions(["A*exp(-k*t)"], search=False), on_formula=told.append)
+    assert told == [result.formula]
+    assert result.fits[0].values["k"] == pytest.approx(1.2, abs=0.05) and result.fits[0].rows == 38
+    assert result.metrics["suspicious_rows"] == [5, 20]
+    assert any(note.startswith("rows 6, 21 of the table") for note in result.data.notes)
+
+
+def test_of_several_forms_the_best_by_aicc_comes_first() -> None:
+    noise = np.random.default_rng(4).normal(0, 0.3, len(T))
+    forms = ["a + b*t", "a + b*t + c*t^2 + d*t^3 + e*t^4", "a + b*exp(-k*t)"]
+    fits = judge_forms(table(2 * T + noise), FormOptions(forms, search=False)).fits
+    assert fits[0].form.text == "a + b*t" and [fit.aicc for fit in fits] == sorted(fit.aicc for fit in fits)
+
+
 def test_errors_that_grow_with_the_values_are_noted() -> None:
     x = np.geomspace(1, 1e4, 60)
     noise = np.random.default_rng(1).normal(0, 0.1, 60)

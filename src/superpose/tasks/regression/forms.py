@@ -26,8 +26,9 @@ from superpose.formulas.recommendation import Finding
 from superpose.messages import listed, nearest, quoted
 from superpose.nn.model import KAN
 from superpose.stopping import StopReason
-from superpose.tasks.regression import findings, metrics
+from superpose.tasks.regression import findings, gross_rows, metrics
 from superpose.tasks.regression.context import Context, Listener
+from superpose.tasks.regression.gross_rows import suspected, without
 from superpose.tasks.regression.intervals import Found, attach, of_formula, uncertainty
 from superpose.tasks.regression.options import DiscoverOptions
 from superpose.tasks.regression.reference import described, errors_of, fit_reference, loo_predictions
@@ -40,6 +41,8 @@ from superpose.train.history import History
 _SURE, _STRUCTURE = 2.0, 3.0
 # Nats of likelihood between two formulas that are no chance. A round number.
 _NATS = 5.0
+# Of errors that are compared by themselves, and not row by row, this much more is far. A round number.
+_FARTHER = 1.1
 # Squared errors that differ by less than this share are equal; as in ``ReferenceRules.line``.
 _EQUAL = 0.02
 # Rows whose errors prediction intervals follow from, at most. A round number.
@@ -79,7 +82,7 @@ def judge_forms(
 
     Args:
         data: the table, with one target.
-        given: the forms; of several, the one with the shortest description is handed out.
+        given: the forms; of several, the best by AICc is handed out.
         options: of the search.
         listener: called with a short sentence whenever something was reached.
         on_formula: called with the form as soon as its constants are fitted.
@@ -104,19 +107,31 @@ def judge_forms(
     # Screening might leave out a column that a form has.
     options = replace(options or DiscoverOptions(), reduce=False).checked(data)
     deadline = deadline or Deadline(options.time_limit)
-    fits = sorted(_fitted(data, given, options.seed), key=lambda fit: fit.description_length)
-    if on_formula is not None:
-        on_formula(fits[0].formula)
+    fits = _fitted(data, given, options.seed)
     context = Context.start(data, options, listener or (lambda event: None), deadline)
+    # With gross errors the constants change once these rows are known.
+    early = not suspected(context)
+    if early and on_formula is not None:
+        on_formula(fits[0].formula)
     made = [_finding(context, fit) for fit in fits]
     if given.search:
         found = discover(data, options, listener=listener, deadline=deadline, checkpoint=checkpoint)
     else:
         found = _without_search(context, made[0])
-    return _judged(context, found, fits, made)
+    gross = torch.tensor(found.metrics.get("suspicious_rows") or [], dtype=torch.long)
+    clean = data
+    if len(gross):
+        # The search has left these rows out, and so do the forms.
+        clean = without(context, gross).data
+        fits = _fitted(clean, given, options.seed)
+        made = [_finding(context, fit) for fit in fits]
+    if not early and on_formula is not None:
+        on_formula(fits[0].formula)
+    return _judged(context, found, clean, fits, made)
 
 
 def _fitted(data: Dataset, given: FormOptions, seed: int) -> list[FormulaFit]:
+    """The forms with their constants, the best by AICc first."""
     if isinstance(given.forms, str) or not given.forms:
         raise OptionError("forms is a list of texts with one at least, such as ['a + b*x']")
     if data.n_targets != 1:
@@ -128,7 +143,7 @@ def _fitted(data: Dataset, given: FormOptions, seed: int) -> list[FormulaFit]:
         if name not in known:
             hint = nearest(name, known) or (f"; these are {listed(known)}" if known else "")
             raise OptionError(f"there is no constant {quoted(name)} in a form{hint}")
-    return [
+    fits = [
         fit_formula(
             data,
             form,
@@ -139,6 +154,8 @@ def _fitted(data: Dataset, given: FormOptions, seed: int) -> list[FormulaFit]:
         )
         for form in forms
     ]
+    # Not by description length: nobody chose these forms among many.
+    return sorted(fits, key=lambda fit: (fit.aicc, fit.leave_one_out))
 
 
 def _finding(context: Context, fit: FormulaFit) -> Finding:
@@ -159,6 +176,9 @@ def _without_search(context: Context, finding: Finding) -> Result:
     reference = None
     with failures.part("no sum of smooth functions could be fitted to compare with"):
         reference = fit_reference(context)
+    gross: list[int] = []
+    if reference is not None and suspected(context):
+        gross = reference.choice.suspicious.tolist()
     network: KAN = finding.model
     history = History(reason="the network was made of the formula")
     fit = None
@@ -174,6 +194,7 @@ def _without_search(context: Context, finding: Finding) -> Result:
         "reason": "the forms were fitted, and nothing else was searched for",
         "stop": StopReason.CONVERGED.value,
         "interrupted": False,
+        "suspicious_rows": gross,
         "seconds": context.deadline.elapsed(),
         "warnings": list(failures.sentences),
     }
@@ -182,8 +203,10 @@ def _without_search(context: Context, finding: Finding) -> Result:
     return Result(network, None, None, history, data, facts, failures=failures, smooth=fit)
 
 
-def _judged(context: Context, found: Result, fits: Sequence[FormulaFit], made: Sequence[Finding]) -> FormResult:
-    """The result with the first form as its formula."""
+def _judged(
+    context: Context, found: Result, clean: Dataset, fits: Sequence[FormulaFit], made: Sequence[Finding]
+) -> FormResult:
+    """The result with the first form as its formula; ``clean`` is the table without rows with gross errors."""
     data, chosen, others = found.data, made[0], found.findings
     failures = found.failures
     with failures.part("prediction intervals could not be computed", "the model is complete without"):
@@ -201,7 +224,16 @@ def _judged(context: Context, found: Result, fits: Sequence[FormulaFit], made: S
             share = (fits[0].leave_one_out / max(own["rmse"], 1e-300)) ** 2
             facts |= {"formula_rmse": fits[0].leave_one_out, "formula_r2": 1 - share * (1 - own["r2"])}
     facts.pop("stability", None)
-    sentence = verdict(data, fits[0], found.formula, facts.get("cross_validation"))
+    gross = torch.tensor(facts.get("suspicious_rows") or [], dtype=torch.long)
+    smooth = facts.get("cross_validation")
+    if len(gross):
+        models: dict[str, Callable[[Tensor], Tensor]] = {"formula": chosen.formula.torch, "network": found.network}
+        with torch.no_grad():
+            facts |= gross_rows.facts(data, gross, models)
+        data = replace(data, notes=(*context.data.notes, gross_rows.sentence(gross, facts)))
+        # Its errors are those of all rows.
+        smooth = None
+    sentence = verdict(clean, fits[0], found.formula, smooth)
     facts |= {
         "shape": chosen.model.shape,
         "parameters": chosen.model.parameter_count(),
@@ -267,7 +299,8 @@ def verdict(data: Dataset, fit: FormulaFit, other: Formula | None, smooth: Mappi
         error = math.hypot(error, float(own.std()) / (2 * max(rmse, 1e-300) * math.sqrt(len(own))))
         compared += 1
         parts.append(f"the best sum of smooth functions by {theirs / spread:.2g} in cross-validation")
-        worse = worse or rmse - theirs > max(_SURE * error, _EQUAL * theirs)
+        surely = rmse > _FARTHER * theirs and len(own) * math.log(rmse / max(theirs, 1e-300)) > _NATS
+        worse = worse or surely or rmse - theirs > max(_SURE * error, _EQUAL * theirs)
     where = residual_structure(data, fit)
     if other is not None and _same(data, fit.formula, other):
         says = "the search finds the same law"
