@@ -35,7 +35,7 @@ FLOORS = [
     {"optim"},
     {"train", "files", "formulas.candidates", "formulas.dictionary", "formulas.expressions"},
     {"checkpoint", "edit", "formulas.forms", "formulas.recommendation", "tasks.result"},
-    {"formulas.from_network", "formulas.from_scores", "formulas.from_table"},
+    {"formulas.catalogue", "formulas.from_network", "formulas.from_scores", "formulas.from_table"},
     {"tasks.classification", "tasks.pde", "tasks.regression"},
     {"tasks.comparison", "tasks.relations"},
     {"plot"},

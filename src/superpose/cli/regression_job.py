@@ -102,6 +102,8 @@ class RegressionJob(Job):
             f"{errors}: {kind} on {evaluation_rows(result.data, summary)}, where {self.target} has "
             f"a standard deviation of {console.figure(summary['target_std'])}"
         )
+        if law := summary.get("law"):
+            yield law["sentence"]
         if sentence := summary.get("stability", {}).get("sentence"):
             yield sentence
         step = summary.get("target_step")

@@ -29,6 +29,7 @@ class Finding:
         error: the larger of the root mean squared errors on training and on validation rows, in units of the target's
             standard deviation.
         validation_error: the error on the validation rows, by which networks are judged too.
+        form_size: nodes that its form counts, where it was looked up among known ones and not made of symbols.
     """
 
     __repr__ = brief
@@ -37,12 +38,18 @@ class Finding:
     model: KAN
     error: float
     validation_error: float
+    form_size: float | None = None
+
+    @property
+    def size(self) -> float:
+        """Nodes, with what splines count beside their own; no more than those of a form that was looked up."""
+        nodes = selection.size(self.formula.complexity, splines=len(self.formula.splines))
+        return nodes if self.form_size is None else min(nodes, self.form_size)
 
     @property
     def score(self) -> float:
         """Error and complexity together; less is better. See :mod:`superpose.formulas.selection`."""
-        nodes = selection.size(self.formula.complexity, splines=len(self.formula.splines))
-        return selection.score(self.error, nodes, floor=EXACT)
+        return selection.score(self.error, self.size, floor=EXACT)
 
 
 def front(findings: Sequence[Finding], chosen: Finding | None) -> list[Finding]:

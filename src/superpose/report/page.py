@@ -76,6 +76,8 @@ def page(
         front=attempt(f"{lost} the formulas from simple to accurate", lambda: front_table(result, trade_off), None),
         recommendation=canvas.clean(result.metrics.get("recommendation") or ""),
         stability=canvas.clean(result.metrics.get("stability", {}).get("sentence") or ""),
+        law=canvas.clean(result.metrics.get("law", {}).get("sentence") or ""),
+        source=canvas.clean(result.metrics.get("law", {}).get("source") or ""),
         used=attempt(f"{lost} which columns are read", lambda: _used(drawn_network(result)), nothing),
         interrupted=bool(result.metrics.get("interrupted")),
         diagram=None if diagram is None else as_picture(diagram, f"The network that predicts {', '.join(names)}"),

@@ -125,7 +125,7 @@ LAWS = (
         "Fowler-Nordheim",
         "A*U^2*exp(-B/U)",
         "current",
-        {"U": Column("voltage", 200, 1000)},
+        {"U": Column("voltage", 150, 1500)},
         {"A": Constant("factor", 1e-4, 1e-2), "B": Constant("barrier", 1000, 4000)},
         "R. H. Fowler, L. Nordheim, Proc. R. Soc. A 119, 173 (1928)",
         ("Richardson emission with a fixed exponent",),

@@ -41,6 +41,7 @@ LAWS = (
         {"S": _SUBSTRATE, "I": _INHIBITOR},
         {"V": _LIMIT, "K": _HALF, "J": _INHIBITION},
         "I. H. Segel, Enzyme Kinetics (1975)",
+        ("Beddington-DeAngelis",),
     ),
     Law(
         "uncompetitive inhibition",
@@ -138,7 +139,7 @@ LAWS = (
         "decay of n-th order",
         "A/(1 + k*t)^n",
         "amount",
-        {"t": Column("time", 0, 50)},
+        {"t": Column("time", 0, 100)},
         {"A": _AMOUNT, "k": Constant("initial rate", 0.3, 2), "n": Constant("exponent", 0.5, 3)},
         "J. J. Arps, Trans. AIME 160, 228 (1945)",
         ("Arps decline",),

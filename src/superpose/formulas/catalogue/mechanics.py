@@ -8,6 +8,24 @@ _DISTANCE = Column("distance", 0.5, 20)
 
 LAWS = (
     Law(
+        "proportionality",
+        "k*x",
+        "value",
+        {"x": Column("column", 0.1, 10)},
+        {"k": Constant("factor", 0.1, 100, ANY)},
+        "R. Hooke, De Potentia Restitutiva (1678)",
+        ("Hooke", "Hubble", "Ohm", "Beer-Lambert absorbance"),
+    ),
+    Law(
+        "straight line",
+        "a + b*x",
+        "value",
+        {"x": Column("column", 0.1, 10)},
+        {"a": Constant("intercept", 1, 20, ANY), "b": Constant("slope", 1, 10, ANY)},
+        "A.-M. Legendre, Nouvelles methodes pour la determination des orbites (1805)",
+        ("Charles", "zero-order kinetics", "thermal expansion"),
+    ),
+    Law(
         "inverse proportionality",
         "k/x",
         "value",

@@ -118,7 +118,7 @@ LAWS = (
         "C/(T - W)",
         "susceptibility",
         {"T": Column("absolute temperature", 50, 300)},
-        {"C": Constant("Curie constant", 0.3, 10), "W": Constant("Weiss temperature", 10, 40, ANY)},
+        {"C": Constant("Curie constant", 0.3, 10), "W": Constant("Weiss temperature", 10, 40)},
         "P. Weiss, J. Phys. 6, 661 (1907)",
         ("hyperbola", "Green-Ampt"),
     ),

@@ -350,9 +350,8 @@ def judge(context: Context, reference: Reference, finding: Finding) -> Judged:
     scale = float((y.log() if reference.log else y).var(correction=0))
     floor = selection.FLOORS.exact**2
     deviance = len(rows) * math.log(max(float(losses.mean()) / scale, floor)) if scale > 0 else 0.0
-    nodes = selection.size(finding.formula.complexity, splines=len(finding.formula.splines))
     # Leave-one-out has counted the constants already.
-    length = selection.description_length(deviance, nodes, 0, len(rows))
+    length = selection.description_length(deviance, finding.size, 0, len(rows))
     return Judged(finding, losses, length if math.isfinite(length) else math.inf)
 
 

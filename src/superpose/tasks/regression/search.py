@@ -51,6 +51,7 @@ from superpose.tasks.regression.reference import (
 from superpose.tasks.regression.result import Result
 from superpose.tasks.regression.stability import Competitor, stability
 from superpose.tasks.regression.structure import Structure, search_structure
+from superpose.tasks.regression.textbook import TextbookLaw, law_facts, textbook_laws
 from superpose.train.architecture_search import SearchResult, prepared
 from superpose.train.budget import Budget
 from superpose.train.growing_rows import fit_growing
@@ -148,6 +149,11 @@ def _found(
     if reference is not None and options.formula:
         with context.failures.part("straight lines and power laws could not be written as formulas"):
             lines = lines_of(context, reference)
+    laws: list[TextbookLaw] = []
+    if reference is not None and options.formula and not interrupted:
+        with context.failures.part("textbook laws could not be tried", "formulas are searched for all the same"):
+            laws = textbook_laws(context, reference)
+    lines += [law.finding for law in laws]
     state.found += lines
     choice = _choose(context, structure, state, reference, lines)
     written = [_in_columns_of(combined, one, context) for one in choice.found]
@@ -185,6 +191,7 @@ def _found(
         **numbers,
         **_run_facts(context, model, reason, state.stop),
         **metrics.of_cross_validation(context, reference, own, recommended),
+        **law_facts(context, laws, recommended),
         **stable,
     }
     symbolic, formula = (None, None) if chosen is None else (chosen.model, chosen.formula)

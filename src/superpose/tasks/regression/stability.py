@@ -268,7 +268,7 @@ class _Form:
         jacobian = jacobian / jacobian.square().sum(0).sqrt().clamp(min=1e-300)
         left, sizes, _ = torch.linalg.svd(jacobian, full_matrices=False)
         basis = left[:, sizes > STABILITY.rank * sizes.amax()] if slots else jacobian
-        nodes = selection.size(formula.complexity, splines=len(formula.splines))
+        nodes = competitor.finding.size
         residuals = y - fitted
         # Constants that were set to simple values, or fitted to logarithms, stay about where they are.
         step, leverage = _steps(basis, table.fitted[None], residuals)

@@ -1,0 +1,116 @@
+"""Laws of the catalogue of textbook laws that a table follows, as formulas beside the others, and their names."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from superpose.formulas import selection
+from superpose.formulas.catalogue.all import LAWS
+from superpose.formulas.catalogue.trial import RULES, Recognised, recognise
+from superpose.formulas.recommendation import EXACT, Finding
+from superpose.tasks.regression import findings
+from superpose.tasks.regression.context import Context
+from superpose.tasks.regression.reference import Reference
+
+# Share of the time left that laws may take. Of a table of one column and 20 rows they take 1 s of one slow core.
+_TIME = 0.15
+# Nodes that the form of a law counts: what it takes to name one of all, in the units of nodes made of symbols.
+FORM_SIZE = 2 * math.log(len(LAWS)) / selection.WEIGHTS.noise_node
+# The recommended formula is the law if their values are apart by less than this share of what the law leaves.
+_SAME = 0.2
+# Laws that stand beside the other formulas. A round number.
+_MOST = 3
+
+
+@dataclass(frozen=True)
+class TextbookLaw:
+    """A law that the rows may follow, as a formula.
+
+    Attributes:
+        found: the law, its constants and the columns in its roles.
+        finding: the formula.
+    """
+
+    found: Recognised
+    finding: Finding
+
+
+def textbook_laws(context: Context, reference: Reference) -> list[TextbookLaw]:
+    """The most probable laws as formulas; those that the rows do not tell from the best one are among them."""
+    data = context.sample
+    if data.n_targets != 1 or context.options.functions is not None:
+        return []
+    deadline = context.deadline.share(_TIME)
+    recognised = recognise(data, relative=reference.log, deadline=deadline, seed=context.options.seed)
+    laws: list[TextbookLaw] = []
+    for one in recognised[:_MOST]:
+        # A law that the rows favour less than the best one is no other formula to them.
+        if laws and one.length > laws[0].found.length + RULES.alternatives:
+            break
+        finding = None
+        with context.failures.part(f"the law {one.law.name} could not be written as a formula", "it is left out"):
+            finding = findings.from_expressions(context, [one.fit.formula.expression], {})
+        if finding is not None:
+            laws.append(TextbookLaw(one, replace(finding, form_size=FORM_SIZE)))
+    if laws:
+        context.tell(f"textbook law: {laws[0].found.law.name}")
+    return laws
+
+
+def law_facts(context: Context, laws: Sequence[TextbookLaw], recommended: Finding | None) -> dict[str, Any]:
+    """What the metrics say of the law that the recommended formula is, ready for JSON; nothing if it is none."""
+    if recommended is None:
+        return {}
+    same = [law for law in laws if _agrees(context, law, recommended)]
+    if not same:
+        return {}
+    own = same[0].found
+    limit = own.length + RULES.alternatives
+    others = [law.found.law.name for law in laws if law is not same[0] and law.found.length <= limit]
+    constants = {
+        name: {
+            "value": one.value,
+            "standard_error": one.standard_error,
+            "meaning": own.law.constants[name].meaning,
+        }
+        for name, one in own.fit.constants.items()
+    }
+    law = {
+        "name": own.law.name,
+        "also": list(own.law.also),
+        "form": own.law.form,
+        "columns": own.columns,
+        "constants": constants,
+        "source": own.law.source,
+        "not_told_from": others,
+    }
+    return {"law": law | {"sentence": sentence(own, others)}}
+
+
+def sentence(found: Recognised, others: Sequence[str]) -> str:
+    """The name of a law with its constants, and the laws that the rows do not tell it from."""
+    from superpose.formulas.forms.fit import FittedConstant
+
+    def written(one: FittedConstant) -> str:
+        return f"{one.name} = {one.value:.4g} ± {one.standard_error:.2g}"
+
+    constants = ", ".join(written(one) for one in found.fit.constants.values())
+    text = f"{found.law.name}, {found.law.form}: {constants}"
+    return text + (f"; the rows do not tell it from {' and '.join(others)}" if others else "")
+
+
+def _agrees(context: Context, law: TextbookLaw, recommended: Finding) -> bool:
+    """Whether a formula has the values of a law on the rows, but for a small share of what the law leaves."""
+    if recommended is law.finding:
+        return True
+    data = context.sample
+    x = data.features(torch.cat([data.train, data.validation]))
+    with torch.no_grad():
+        apart = law.finding.formula.torch(x)[:, 0] - recommended.formula.torch(x)[:, 0]
+    size = float(apart.square().mean().sqrt())
+    return size < max(_SAME * law.found.fit.rmse, EXACT * data.target_std)
