@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from superpose.formulas.candidates import Candidate
+    from superpose.formulas.catalogue.law import TextbookLaw
+    from superpose.formulas.catalogue.trial import Recognised, recognise
     from superpose.formulas.expressions.compiler import compile_formula
     from superpose.formulas.expressions.formula import Formula
     from superpose.formulas.forms.fit import FittedConstant, FormulaFit, fit_formula
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
     from superpose.formulas.recommendation import Finding
 
 _HOME = {
+    "Recognised": "superpose.formulas.catalogue.trial",
+    "TextbookLaw": "superpose.formulas.catalogue.law",
+    "recognise": "superpose.formulas.catalogue.trial",
     "Candidate": "superpose.formulas.candidates",
     "Finding": "superpose.formulas.recommendation",
     "FittedConstant": "superpose.formulas.forms.fit",
@@ -42,10 +47,13 @@ __all__ = [
     "FormulaFit",
     "Law",
     "LawSearchResult",
+    "Recognised",
+    "TextbookLaw",
     "compile_formula",
     "find_laws",
     "fit_formula",
     "parse_form",
+    "recognise",
     "symbolify",
 ]
 

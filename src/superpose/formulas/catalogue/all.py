@@ -13,9 +13,9 @@ from superpose.formulas.catalogue import (
     pharmacology,
     thermodynamics,
 )
-from superpose.formulas.catalogue.law import Law
+from superpose.formulas.catalogue.law import TextbookLaw
 
-FIELDS: dict[str, tuple[Law, ...]] = {
+FIELDS: dict[str, tuple[TextbookLaw, ...]] = {
     "reactions and enzymes": kinetics.LAWS,
     "pharmacology": pharmacology.LAWS,
     "growth, ecology, economics": growth.LAWS,
@@ -27,4 +27,4 @@ FIELDS: dict[str, tuple[Law, ...]] = {
     "astronomy and powers": astronomy.LAWS,
 }
 
-LAWS: tuple[Law, ...] = tuple(law for laws in FIELDS.values() for law in laws)
+LAWS: tuple[TextbookLaw, ...] = tuple(law for laws in FIELDS.values() for law in laws)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from superpose.formulas.catalogue.law import ANY, Column, Constant, Law
+from superpose.formulas.catalogue.law import ANY, Column, Constant, TextbookLaw
 
 LAWS = (
-    Law(
+    TextbookLaw(
         "power law",
         "a*x^b",
         "value",
@@ -13,8 +13,9 @@ LAWS = (
         {"a": Constant("value at one", 0.1, 100), "b": Constant("exponent", 0.4, 2.5, ANY)},
         "M. Kleiber, Hilgardia 6, 315 (1932)",
         ("allometry", "Kleiber", "Freundlich isotherm", "Stevens", "learning curve"),
+        plain=True,
     ),
-    Law(
+    TextbookLaw(
         "power law with an offset",
         "c + a*x^b",
         "value",
@@ -27,7 +28,7 @@ LAWS = (
         "W. H. Herschel, R. Bulkley, Kolloid-Z. 39, 291 (1926)",
         ("Herschel-Bulkley", "King's hot wire"),
     ),
-    Law(
+    TextbookLaw(
         "Kepler's third law",
         "k*a^1.5",
         "period",
@@ -36,15 +37,15 @@ LAWS = (
         "J. Kepler, Harmonices Mundi (1619)",
         ("Child-Langmuir",),
     ),
-    Law(
+    TextbookLaw(
         "Titius-Bode",
         "c + a*2^n",
         "semi-major axis",
-        {"n": Column("number of the planet", 0, 7, whole=True)},
+        {"n": Column("number of the planet", -1, 7, whole=True)},
         {"c": Constant("offset", 0.3, 0.5, ANY), "a": Constant("factor", 0.2, 0.4, ANY)},
-        "J. D. Titius (1766), J. E. Bode (1772), in M. M. Nieto, The Titius-Bode Law (1972)",
+        "J. D. Titius (1766), J. E. Bode (1772), in M. M. Nieto, The Titius-Bode TextbookLaw (1972)",
     ),
-    Law(
+    TextbookLaw(
         "beta profile",
         "A/(1 + (r/c)^2)^b",
         "surface brightness",
@@ -53,7 +54,7 @@ LAWS = (
         "A. Cavaliere, R. Fusco-Femiano, Astron. Astrophys. 49, 137 (1976)",
         ("King profile", "Moffat", "Carreau viscosity"),
     ),
-    Law(
+    TextbookLaw(
         "Navarro-Frenk-White",
         "A/((r/s)*(1 + r/s)^2)",
         "density",
@@ -61,7 +62,7 @@ LAWS = (
         {"A": Constant("density", 0.5, 50), "s": Constant("scale radius", 0.5, 3)},
         "J. F. Navarro, C. S. Frenk, S. D. M. White, Astrophys. J. 462, 563 (1996)",
     ),
-    Law(
+    TextbookLaw(
         "arctangent rotation curve",
         "V*arctan(r/s)",
         "velocity",

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from superpose.formulas.catalogue.law import ANY, Column, Constant, Law
+from superpose.formulas.catalogue.law import ANY, Column, Constant, TextbookLaw
 
 LAWS = (
-    Law(
+    TextbookLaw(
         "diode",
         "I*(exp(U/n) - 1)",
         "current",
@@ -13,7 +13,7 @@ LAWS = (
         {"I": Constant("saturation current", 0.01, 1), "n": Constant("thermal voltage times ideality", 0.04, 0.1)},
         "W. Shockley, Bell Syst. Tech. J. 28, 435 (1949)",
     ),
-    Law(
+    TextbookLaw(
         "Butler-Volmer",
         "i*(exp(a*e) - exp(-b*e))",
         "current density",
@@ -25,7 +25,7 @@ LAWS = (
         },
         "J. A. V. Butler, Trans. Faraday Soc. 19, 729 (1924)",
     ),
-    Law(
+    TextbookLaw(
         "first-order low-pass",
         "A/sqrt(1 + (f/c)^2)",
         "amplitude",
@@ -34,7 +34,7 @@ LAWS = (
         "P. Horowitz, W. Hill, The Art of Electronics (1980)",
         ("RC filter",),
     ),
-    Law(
+    TextbookLaw(
         "first-order high-pass",
         "A*f/sqrt(f^2 + c^2)",
         "amplitude",
@@ -43,7 +43,7 @@ LAWS = (
         "P. Horowitz, W. Hill, The Art of Electronics (1980)",
         ("RL filter", "rotation curve of a Plummer sphere"),
     ),
-    Law(
+    TextbookLaw(
         "Debye relaxation",
         "e + d/(1 + (f/c)^2)",
         "permittivity",
@@ -55,7 +55,7 @@ LAWS = (
         },
         "P. Debye, Polar Molecules (1929)",
     ),
-    Law(
+    TextbookLaw(
         "Drude conductivity",
         "s/(1 + (f/c)^2)",
         "conductivity",
@@ -64,7 +64,7 @@ LAWS = (
         "P. Drude, Ann. Phys. 1, 566 (1900)",
         ("power spectrum of a relaxation",),
     ),
-    Law(
+    TextbookLaw(
         "Debye loss",
         "d*f/(c*(1 + (f/c)^2))",
         "dielectric loss",
@@ -72,7 +72,7 @@ LAWS = (
         {"d": Constant("relaxation strength", 5, 80), "c": Constant("relaxation frequency", 1, 10)},
         "P. Debye, Polar Molecules (1929)",
     ),
-    Law(
+    TextbookLaw(
         "Steinhart-Hart",
         "1/(a + b*log(R) + c*log(R)^3)",
         "absolute temperature",
@@ -84,7 +84,7 @@ LAWS = (
         },
         "J. S. Steinhart, S. R. Hart, Deep-Sea Res. 15, 497 (1968)",
     ),
-    Law(
+    TextbookLaw(
         "beta equation of a thermistor",
         "1/(a + b*log(R))",
         "absolute temperature",
@@ -92,7 +92,7 @@ LAWS = (
         {"a": Constant("constant", 0.8e-3, 1.2e-3, ANY), "b": Constant("one over beta", 2.2e-4, 3e-4, ANY)},
         "J. A. Becker, C. B. Green, G. L. Pearson, Bell Syst. Tech. J. 26, 170 (1947)",
     ),
-    Law(
+    TextbookLaw(
         "resistance of a thermistor",
         "A*exp(B/T)",
         "resistance",
@@ -101,7 +101,7 @@ LAWS = (
         "J. A. Becker, C. B. Green, G. L. Pearson, Bell Syst. Tech. J. 26, 170 (1947)",
         ("Andrade viscosity", "Guzman"),
     ),
-    Law(
+    TextbookLaw(
         "Goldman-Hodgkin-Katz",
         "c + s*log(K + p*N)",
         "membrane potential",
@@ -113,7 +113,7 @@ LAWS = (
         },
         "D. E. Goldman, J. Gen. Physiol. 27, 37 (1943)",
     ),
-    Law(
+    TextbookLaw(
         "Paschen",
         "B*x/(log(x) + C)",
         "breakdown voltage",
@@ -121,7 +121,7 @@ LAWS = (
         {"B": Constant("voltage coefficient", 100, 400), "C": Constant("constant", 1, 1.6, ANY)},
         "F. Paschen, Ann. Phys. 37, 69 (1889)",
     ),
-    Law(
+    TextbookLaw(
         "Fowler-Nordheim",
         "A*U^2*exp(-B/U)",
         "current",
@@ -130,7 +130,7 @@ LAWS = (
         "R. H. Fowler, L. Nordheim, Proc. R. Soc. A 119, 173 (1928)",
         ("Richardson emission with a fixed exponent",),
     ),
-    Law(
+    TextbookLaw(
         "Ohm",
         "k*x*z",
         "voltage",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from superpose.formulas.catalogue.law import ANY, Column, Constant, Law
+from superpose.formulas.catalogue.law import ANY, Column, Constant, TextbookLaw
 
 _CONCENTRATION = Column("concentration", 0.05, 50)
 _ACTIVITY = Column("relative pressure", 0.03, 0.6)
 
 LAWS = (
-    Law(
+    TextbookLaw(
         "BET",
         "v*c*x/((1 - x)*(1 - x + c*x))",
         "adsorbed amount",
@@ -16,7 +16,7 @@ LAWS = (
         {"v": Constant("amount of a monolayer", 1, 50), "c": Constant("BET constant", 5, 60)},
         "S. Brunauer, P. H. Emmett, E. Teller, J. Am. Chem. Soc. 60, 309 (1938)",
     ),
-    Law(
+    TextbookLaw(
         "GAB",
         "v*c*k*x/((1 - k*x)*(1 - k*x + c*k*x))",
         "water content",
@@ -28,7 +28,7 @@ LAWS = (
         },
         "C. van den Berg, S. Bruin, in Water Activity (1981)",
     ),
-    Law(
+    TextbookLaw(
         "Toth isotherm",
         "q*K*C/(1 + (K*C)^n)^(1/n)",
         "adsorbed amount",
@@ -40,7 +40,7 @@ LAWS = (
         },
         "J. Toth, Acta Chim. Hung. 69, 311 (1971)",
     ),
-    Law(
+    TextbookLaw(
         "two-site Langmuir isotherm",
         "A*C/(a + C) + B*C/(b + C)",
         "adsorbed amount",
@@ -53,7 +53,7 @@ LAWS = (
         },
         "D. Graham, J. Phys. Chem. 57, 665 (1953)",
     ),
-    Law(
+    TextbookLaw(
         "van Genuchten",
         "r + (s - r)/(1 + (a*h)^n)^(1 - 1/n)",
         "water content",
@@ -66,7 +66,7 @@ LAWS = (
         },
         "M. T. van Genuchten, Soil Sci. Soc. Am. J. 44, 892 (1980)",
     ),
-    Law(
+    TextbookLaw(
         "Philip infiltration",
         "S*sqrt(t) + A*t",
         "infiltrated depth",
@@ -74,7 +74,7 @@ LAWS = (
         {"S": Constant("sorptivity", 1, 5), "A": Constant("steady rate", 0.5, 2)},
         "J. R. Philip, Soil Sci. 84, 257 (1957)",
     ),
-    Law(
+    TextbookLaw(
         "diffusion from a surface",
         "c + k*sqrt(t)",
         "amount",
@@ -83,7 +83,7 @@ LAWS = (
         "W. J. Weber, J. C. Morris, J. Sanit. Eng. Div. 89, 31 (1963)",
         ("Weber-Morris", "Kohlrausch conductivity"),
     ),
-    Law(
+    TextbookLaw(
         "Omori-Utsu",
         "K/(t + c)^p",
         "rate of aftershocks",
@@ -92,7 +92,7 @@ LAWS = (
         "T. Utsu, Geophys. Mag. 30, 521 (1961)",
         ("Sherman rainfall", "Zipf-Mandelbrot"),
     ),
-    Law(
+    TextbookLaw(
         "rainfall intensity, duration and frequency",
         "a*R^m/(d + b)^n",
         "intensity",
@@ -105,7 +105,7 @@ LAWS = (
         },
         "C. W. Sherman, Trans. ASCE 95, 951 (1931)",
     ),
-    Law(
+    TextbookLaw(
         "wind profile",
         "u*log((z - d)/r)",
         "wind speed",

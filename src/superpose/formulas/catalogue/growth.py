@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from superpose.formulas.catalogue.law import ANY, Column, Constant, Law
+from superpose.formulas.catalogue.law import ANY, Column, Constant, TextbookLaw
 
 _TIME = Column("time", 0, 20)
 _FINAL = Constant("final value", 10, 1000)
 
 LAWS = (
-    Law(
+    TextbookLaw(
         "exponential growth",
         "A*exp(k*t)",
         "amount",
@@ -17,7 +17,7 @@ LAWS = (
         "T. R. Malthus, An Essay on the Principle of Population (1798)",
         ("Malthus", "Gompertz mortality", "Q10 rule", "Gutenberg-Richter"),
     ),
-    Law(
+    TextbookLaw(
         "exponential growth with an offset",
         "C + A*exp(k*t)",
         "amount",
@@ -30,7 +30,7 @@ LAWS = (
         "W. M. Makeham, J. Inst. Actuar. 8, 301 (1860)",
         ("Gompertz-Makeham",),
     ),
-    Law(
+    TextbookLaw(
         "logistic growth",
         "K/(1 + exp(-r*(t - m)))",
         "amount",
@@ -43,7 +43,7 @@ LAWS = (
         "P.-F. Verhulst, Corresp. Math. Phys. 10, 113 (1838)",
         ("Verhulst", "Fermi function"),
     ),
-    Law(
+    TextbookLaw(
         "logistic with an offset",
         "C + K/(1 + exp(-r*(t - m)))",
         "amount",
@@ -57,7 +57,7 @@ LAWS = (
         "J. A. Nelder, Biometrics 17, 89 (1961)",
         ("Boltzmann sigmoid",),
     ),
-    Law(
+    TextbookLaw(
         "Gompertz",
         "K*exp(-exp(-r*(t - m)))",
         "amount",
@@ -65,7 +65,7 @@ LAWS = (
         {"K": _FINAL, "r": Constant("growth rate", 0.3, 0.8), "m": Constant("time of the fastest growth", 4, 9, ANY)},
         "B. Gompertz, Philos. Trans. 115, 513 (1825)",
     ),
-    Law(
+    TextbookLaw(
         "Richards",
         "K/(1 + exp(-r*(t - m)))^n",
         "amount",
@@ -79,7 +79,7 @@ LAWS = (
         "F. J. Richards, J. Exp. Bot. 10, 290 (1959)",
         ("generalised logistic",),
     ),
-    Law(
+    TextbookLaw(
         "von Bertalanffy weight",
         "W*(1 - exp(-k*(t - m)))^3",
         "weight",
@@ -87,7 +87,7 @@ LAWS = (
         {"W": _FINAL, "k": Constant("growth rate", 0.15, 0.4), "m": Constant("age at length zero", -1, 0.5)},
         "L. von Bertalanffy, Hum. Biol. 10, 181 (1938)",
     ),
-    Law(
+    TextbookLaw(
         "Chapman-Richards",
         "W*(1 - exp(-k*t))^p",
         "height",
@@ -95,7 +95,7 @@ LAWS = (
         {"W": _FINAL, "k": Constant("growth rate", 0.05, 0.15), "p": Constant("shape", 1.8, 4)},
         "D. G. Chapman, Statistical problems in dynamics of exploited fisheries populations (1961)",
     ),
-    Law(
+    TextbookLaw(
         "Weibull growth",
         "C - B*exp(-(k*t)^n)",
         "amount",
@@ -108,7 +108,7 @@ LAWS = (
         },
         "R. C. Yang, A. Kozak, J. H. G. Smith, Can. J. For. Res. 8, 424 (1978)",
     ),
-    Law(
+    TextbookLaw(
         "Shepherd",
         "a*S/(1 + (S/K)^n)",
         "recruits",
@@ -121,7 +121,7 @@ LAWS = (
         "J. G. Shepherd, ICES J. Mar. Sci. 40, 67 (1982)",
         ("Redlich-Peterson",),
     ),
-    Law(
+    TextbookLaw(
         "Holling III",
         "a*N^2/(h^2 + N^2)",
         "prey eaten",
@@ -129,7 +129,7 @@ LAWS = (
         {"a": Constant("largest rate", 5, 50), "h": Constant("density of half the largest rate", 8, 30)},
         "C. S. Holling, Can. Entomol. 91, 385 (1959)",
     ),
-    Law(
+    TextbookLaw(
         "Jassby-Platt",
         "P*tanh(a*I)",
         "photosynthesis",
@@ -138,7 +138,7 @@ LAWS = (
         "A. D. Jassby, T. Platt, Limnol. Oceanogr. 21, 540 (1976)",
         ("fall with quadratic drag",),
     ),
-    Law(
+    TextbookLaw(
         "Platt with photoinhibition",
         "P*(1 - exp(-a*I))*exp(-b*I)",
         "photosynthesis",
@@ -150,7 +150,7 @@ LAWS = (
         },
         "T. Platt, C. L. Gallegos, W. G. Harrison, J. Mar. Res. 38, 687 (1980)",
     ),
-    Law(
+    TextbookLaw(
         "Ratkowsky",
         "b*(T - m)^2",
         "growth rate",
@@ -159,7 +159,7 @@ LAWS = (
         "D. A. Ratkowsky et al., J. Bacteriol. 149, 1 (1982)",
         ("square law of a field-effect transistor",),
     ),
-    Law(
+    TextbookLaw(
         "Briere",
         "a*T*(T - m)*sqrt(M - T)",
         "development rate",
@@ -171,7 +171,7 @@ LAWS = (
         },
         "J.-F. Briere et al., Environ. Entomol. 28, 22 (1999)",
     ),
-    Law(
+    TextbookLaw(
         "Naslund height",
         "c + D^2/(a + b*D)^2",
         "height of a tree",
@@ -183,7 +183,7 @@ LAWS = (
         },
         "M. Naslund, Medd. Statens Skogsforsoksanst. 29, 1 (1936)",
     ),
-    Law(
+    TextbookLaw(
         "combined variable of a tree's volume",
         "a*D^2*H",
         "volume",
@@ -192,7 +192,7 @@ LAWS = (
         "S. H. Spurr, Forest Inventory (1952)",
         ("volume of a cylinder", "Joule's heat", "kinetic energy"),
     ),
-    Law(
+    TextbookLaw(
         "Cobb-Douglas",
         "A*L^a*K^b",
         "output",
@@ -205,7 +205,7 @@ LAWS = (
         "C. W. Cobb, P. H. Douglas, Am. Econ. Rev. 18, 139 (1928)",
         ("Schumacher-Hall", "rate law of two reactants", "power law of two columns"),
     ),
-    Law(
+    TextbookLaw(
         "power law of three columns",
         "A*L^a*K^b*M^c",
         "output",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from superpose.formulas.catalogue.law import ANY, Column, Constant, Law
+from superpose.formulas.catalogue.law import ANY, Column, Constant, TextbookLaw
 
 _SUBSTRATE = Column("substrate concentration", 0.05, 20)
 _INHIBITOR = Column("inhibitor concentration", 0, 10)
@@ -16,7 +16,7 @@ _INHIBITION = Constant("inhibition constant", 1, 5)
 _FACTOR = Constant("factor", 1e3, 1e6)
 
 LAWS = (
-    Law(
+    TextbookLaw(
         "Michaelis-Menten",
         "V*S/(K + S)",
         "rate",
@@ -25,7 +25,7 @@ LAWS = (
         "L. Michaelis, M. L. Menten, Biochem. Z. 49, 333 (1913)",
         ("Langmuir isotherm", "Monod", "Holling II", "Beverton-Holt", "Emax", "saturation"),
     ),
-    Law(
+    TextbookLaw(
         "substrate inhibition",
         "V*S/(K + S + S^2/J)",
         "rate",
@@ -34,7 +34,7 @@ LAWS = (
         "J. B. S. Haldane, Enzymes (1930)",
         ("Haldane", "Andrews"),
     ),
-    Law(
+    TextbookLaw(
         "competitive inhibition",
         "V*S/(K*(1 + I/J) + S)",
         "rate",
@@ -43,7 +43,7 @@ LAWS = (
         "I. H. Segel, Enzyme Kinetics (1975)",
         ("Beddington-DeAngelis",),
     ),
-    Law(
+    TextbookLaw(
         "uncompetitive inhibition",
         "V*S/(K + S*(1 + I/J))",
         "rate",
@@ -51,7 +51,7 @@ LAWS = (
         {"V": _LIMIT, "K": _HALF, "J": _INHIBITION},
         "I. H. Segel, Enzyme Kinetics (1975)",
     ),
-    Law(
+    TextbookLaw(
         "non-competitive inhibition",
         "V*S/((K + S)*(1 + I/J))",
         "rate",
@@ -59,7 +59,7 @@ LAWS = (
         {"V": _LIMIT, "K": _HALF, "J": _INHIBITION},
         "I. H. Segel, Enzyme Kinetics (1975)",
     ),
-    Law(
+    TextbookLaw(
         "double Monod",
         "V*S/(K + S)*P/(L + P)",
         "rate",
@@ -67,7 +67,7 @@ LAWS = (
         {"V": _LIMIT, "K": _HALF, "L": Constant("half-saturation concentration of the other substrate", 0.5, 4)},
         "M. J. Bader, Biotechnol. Bioeng. 20, 183 (1978)",
     ),
-    Law(
+    TextbookLaw(
         "ping-pong mechanism",
         "V*S*P/(L*S + K*P + S*P)",
         "rate",
@@ -75,7 +75,7 @@ LAWS = (
         {"V": _LIMIT, "K": _HALF, "L": Constant("half-saturation concentration of the other substrate", 0.5, 4)},
         "W. W. Cleland, Biochim. Biophys. Acta 67, 104 (1963)",
     ),
-    Law(
+    TextbookLaw(
         "Contois",
         "V*S/(K*X + S)",
         "growth rate",
@@ -83,7 +83,7 @@ LAWS = (
         {"V": _LIMIT, "K": Constant("saturation constant", 0.3, 2)},
         "D. E. Contois, J. Gen. Microbiol. 21, 40 (1959)",
     ),
-    Law(
+    TextbookLaw(
         "Langmuir-Hinshelwood",
         "k*S*P/(1 + a*S + b*P)^2",
         "rate",
@@ -95,7 +95,7 @@ LAWS = (
         },
         "C. N. Hinshelwood, The Kinetics of Chemical Change (1940)",
     ),
-    Law(
+    TextbookLaw(
         "exponential decay",
         "A*exp(-k*t)",
         "amount",
@@ -104,7 +104,7 @@ LAWS = (
         "E. Rutherford, F. Soddy, Philos. Mag. 4, 370 (1902)",
         ("first-order kinetics", "radioactive decay", "discharge of a capacitor", "Beer-Lambert", "barometric formula"),
     ),
-    Law(
+    TextbookLaw(
         "exponential approach to a plateau",
         "C + A*exp(-k*t)",
         "amount",
@@ -117,7 +117,7 @@ LAWS = (
         "I. Newton, Philos. Trans. 22, 824 (1701)",
         ("Newton's cooling", "von Bertalanffy length", "asymptotic regression", "Horton infiltration"),
     ),
-    Law(
+    TextbookLaw(
         "first-order rise",
         "A*(1 - exp(-k*t))",
         "amount",
@@ -126,7 +126,7 @@ LAWS = (
         "E. A. Mitscherlich, Landw. Jahrb. 38, 537 (1909)",
         ("charging of a capacitor", "Mitscherlich", "saturating exponential"),
     ),
-    Law(
+    TextbookLaw(
         "second-order decay",
         "A/(1 + k*t)",
         "amount",
@@ -135,7 +135,7 @@ LAWS = (
         "P. Atkins, J. de Paula, Physical Chemistry (2006)",
         ("hyperbolic decline", "Stern-Volmer quenching"),
     ),
-    Law(
+    TextbookLaw(
         "decay of n-th order",
         "A/(1 + k*t)^n",
         "amount",
@@ -144,7 +144,7 @@ LAWS = (
         "J. J. Arps, Trans. AIME 160, 228 (1945)",
         ("Arps decline",),
     ),
-    Law(
+    TextbookLaw(
         "intermediate of two reactions",
         "A*(exp(-k*t) - exp(-l*t))",
         "amount of the intermediate",
@@ -157,7 +157,7 @@ LAWS = (
         "H. Bateman, Proc. Camb. Philos. Soc. 15, 423 (1910)",
         ("Bateman", "one-compartment absorption", "oxygen sag of Streeter and Phelps"),
     ),
-    Law(
+    TextbookLaw(
         "stretched exponential",
         "A*exp(-(k*t)^b)",
         "amount",
@@ -166,7 +166,7 @@ LAWS = (
         "R. Kohlrausch, Ann. Phys. 91, 179 (1854)",
         ("Kohlrausch", "Weibull survival", "Sersic profile"),
     ),
-    Law(
+    TextbookLaw(
         "Avrami",
         "A*(1 - exp(-(k*t)^n))",
         "transformed fraction",
@@ -179,7 +179,7 @@ LAWS = (
         "M. Avrami, J. Chem. Phys. 7, 1103 (1939)",
         ("Weibull distribution", "Kolmogorov-Johnson-Mehl-Avrami"),
     ),
-    Law(
+    TextbookLaw(
         "Elovich",
         "A*log(1 + k*t)",
         "adsorbed amount",
@@ -187,7 +187,7 @@ LAWS = (
         {"A": Constant("factor", 1, 30), "k": Constant("initial rate over the factor", 1, 10)},
         "M. J. D. Low, Chem. Rev. 60, 267 (1960)",
     ),
-    Law(
+    TextbookLaw(
         "Arrhenius",
         "A*exp(-B/T)",
         "rate constant",
@@ -196,7 +196,7 @@ LAWS = (
         "S. Arrhenius, Z. Phys. Chem. 4, 226 (1889)",
         ("Clausius-Clapeyron vapour pressure", "Boltzmann factor"),
     ),
-    Law(
+    TextbookLaw(
         "Eyring",
         "A*T*exp(-B/T)",
         "rate constant",
@@ -204,7 +204,7 @@ LAWS = (
         {"A": _FACTOR, "B": Constant("enthalpy of activation over the gas constant", 300, 1500)},
         "H. Eyring, J. Chem. Phys. 3, 107 (1935)",
     ),
-    Law(
+    TextbookLaw(
         "rate law with an Arrhenius factor",
         "A*c^n*exp(-B/T)",
         "rate",

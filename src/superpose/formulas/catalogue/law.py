@@ -64,7 +64,7 @@ class Constant:
 
 
 @dataclass(frozen=True)
-class Law:
+class TextbookLaw:
     """A law of the catalogue.
 
     Attributes:
@@ -75,6 +75,7 @@ class Law:
         constants: by the names that they have in the form.
         source: where it was published, or a textbook.
         also: names that the same form has in other fields.
+        plain: whether it is what anyone tries first, like a straight line, and so as probable as all others together.
     """
 
     name: str
@@ -84,6 +85,7 @@ class Law:
     constants: Mapping[str, Constant]
     source: str
     also: tuple[str, ...] = ()
+    plain: bool = False
 
     @property
     def title(self) -> str:

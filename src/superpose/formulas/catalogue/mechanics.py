@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from superpose.formulas.catalogue.law import ANY, Column, Constant, Law
+from superpose.formulas.catalogue.law import ANY, Column, Constant, TextbookLaw
 
 _DISTANCE = Column("distance", 0.5, 20)
 
 LAWS = (
-    Law(
+    TextbookLaw(
         "proportionality",
         "k*x",
         "value",
@@ -15,17 +15,19 @@ LAWS = (
         {"k": Constant("factor", 0.1, 100, ANY)},
         "R. Hooke, De Potentia Restitutiva (1678)",
         ("Hooke", "Hubble", "Ohm", "Beer-Lambert absorbance"),
+        plain=True,
     ),
-    Law(
+    TextbookLaw(
         "straight line",
         "a + b*x",
         "value",
         {"x": Column("column", 0.1, 10)},
         {"a": Constant("intercept", 1, 20, ANY), "b": Constant("slope", 1, 10, ANY)},
         "A.-M. Legendre, Nouvelles methodes pour la determination des orbites (1805)",
-        ("Charles", "zero-order kinetics", "thermal expansion"),
+        ("Charles", "zero-order kinetics", "thermal expansion", "period-luminosity"),
+        plain=True,
     ),
-    Law(
+    TextbookLaw(
         "inverse proportionality",
         "k/x",
         "value",
@@ -34,7 +36,7 @@ LAWS = (
         "R. Boyle, A Defence of the Doctrine (1662)",
         ("Boyle", "Wien displacement"),
     ),
-    Law(
+    TextbookLaw(
         "inverse proportionality with an offset",
         "c + k/x",
         "value",
@@ -43,7 +45,7 @@ LAWS = (
         "A. W. Phillips, Economica 25, 283 (1958)",
         ("Phillips curve",),
     ),
-    Law(
+    TextbookLaw(
         "inverse-square law",
         "k/r^2",
         "intensity",
@@ -51,7 +53,7 @@ LAWS = (
         {"k": Constant("strength of the source", 1, 100)},
         "J. Kepler, Ad Vitellionem Paralipomena (1604)",
     ),
-    Law(
+    TextbookLaw(
         "inverse-square law with a shifted source",
         "k/(r + d)^2",
         "intensity",
@@ -59,7 +61,7 @@ LAWS = (
         {"k": Constant("strength of the source", 10, 100), "d": Constant("place of the source", 0.5, 2, ANY)},
         "G. F. Knoll, Radiation Detection and Measurement (2010)",
     ),
-    Law(
+    TextbookLaw(
         "gravitation of two masses",
         "k*m*M/r^2",
         "force",
@@ -68,7 +70,7 @@ LAWS = (
         "I. Newton, Principia (1687)",
         ("Coulomb",),
     ),
-    Law(
+    TextbookLaw(
         "field of a mass",
         "k*m/r^2",
         "field",
@@ -77,7 +79,7 @@ LAWS = (
         "I. Newton, Principia (1687)",
         ("field of a charge", "illuminance"),
     ),
-    Law(
+    TextbookLaw(
         "square-root law",
         "a*sqrt(x)",
         "period",
@@ -86,7 +88,7 @@ LAWS = (
         "C. Huygens, Horologium Oscillatorium (1673)",
         ("pendulum", "Torricelli"),
     ),
-    Law(
+    TextbookLaw(
         "square root of a ratio",
         "a*sqrt(x/z)",
         "period",
@@ -95,7 +97,7 @@ LAWS = (
         "C. Huygens, Horologium Oscillatorium (1673)",
         ("pendulum on other planets", "Bernoulli outflow", "mass on a spring"),
     ),
-    Law(
+    TextbookLaw(
         "proportional and quadratic part",
         "a*v + b*v^2",
         "stopping distance",
@@ -104,7 +106,7 @@ LAWS = (
         "M. Ezekiel, Methods of Correlation Analysis (1930)",
         ("stopping distance", "Ergun", "Forchheimer"),
     ),
-    Law(
+    TextbookLaw(
         "parabola",
         "a + b*t + c*t^2",
         "position",
@@ -117,7 +119,7 @@ LAWS = (
         "G. Galilei, Discorsi (1638)",
         ("uniform acceleration", "Callendar-Van Dusen"),
     ),
-    Law(
+    TextbookLaw(
         "damped oscillation",
         "exp(-g*t)*(A*sin(w*t) + B*cos(w*t))",
         "displacement",
@@ -131,7 +133,7 @@ LAWS = (
         "L. D. Landau, E. M. Lifshitz, Mechanics (1960)",
         ("RLC circuit",),
     ),
-    Law(
+    TextbookLaw(
         "sinusoid",
         "C + A*sin(w*t) + B*cos(w*t)",
         "displacement",
@@ -145,7 +147,7 @@ LAWS = (
         "J. Fourier, Theorie analytique de la chaleur (1822)",
         ("harmonic oscillation", "Malus"),
     ),
-    Law(
+    TextbookLaw(
         "resonance",
         "A/sqrt((1 - (f/r)^2)^2 + (f/(r*Q))^2)",
         "amplitude",
@@ -157,7 +159,7 @@ LAWS = (
         },
         "L. D. Landau, E. M. Lifshitz, Mechanics (1960)",
     ),
-    Law(
+    TextbookLaw(
         "catenary",
         "h + a*cosh((x - m)/a)",
         "height",
@@ -169,7 +171,7 @@ LAWS = (
         },
         "Johann Bernoulli, Acta Eruditorum (1691)",
     ),
-    Law(
+    TextbookLaw(
         "Lennard-Jones",
         "A/r^12 - B/r^6",
         "energy",
@@ -177,7 +179,7 @@ LAWS = (
         {"A": Constant("repulsion", 1, 5), "B": Constant("attraction", 2, 8)},
         "J. E. Jones, Proc. R. Soc. A 106, 463 (1924)",
     ),
-    Law(
+    TextbookLaw(
         "Morse",
         "D*(1 - exp(-a*(r - m)))^2",
         "energy",
@@ -189,7 +191,7 @@ LAWS = (
         },
         "P. M. Morse, Phys. Rev. 34, 57 (1929)",
     ),
-    Law(
+    TextbookLaw(
         "Yukawa",
         "A*exp(-k*r)/r",
         "potential",
@@ -198,7 +200,7 @@ LAWS = (
         "H. Yukawa, Proc. Phys.-Math. Soc. Jpn. 17, 48 (1935)",
         ("Debye-Huckel screening",),
     ),
-    Law(
+    TextbookLaw(
         "Buckingham",
         "A*exp(-b*r) - C/r^6",
         "energy",
@@ -206,7 +208,7 @@ LAWS = (
         {"A": Constant("repulsion", 50, 200), "b": Constant("steepness", 2, 3), "C": Constant("attraction", 1, 3)},
         "R. A. Buckingham, Proc. R. Soc. A 168, 264 (1938)",
     ),
-    Law(
+    TextbookLaw(
         "Lorentz factor",
         "A/sqrt(1 - (v/c)^2)",
         "energy",
@@ -214,7 +216,7 @@ LAWS = (
         {"A": Constant("energy at rest", 0.5, 10), "c": Constant("speed of light", 2.9, 3.1)},
         "A. Einstein, Ann. Phys. 17, 891 (1905)",
     ),
-    Law(
+    TextbookLaw(
         "addition of velocities",
         "(u + v)/(1 + u*v/c^2)",
         "velocity",
@@ -222,7 +224,7 @@ LAWS = (
         {"c": Constant("speed of light", 2.95, 3.1)},
         "A. Einstein, Ann. Phys. 17, 891 (1905)",
     ),
-    Law(
+    TextbookLaw(
         "Manning",
         "k*R^(2/3)*sqrt(S)",
         "flow velocity",
@@ -230,7 +232,7 @@ LAWS = (
         {"k": Constant("one over the roughness", 20, 80)},
         "R. Manning, Trans. Inst. Civ. Eng. Ireland 20, 161 (1891)",
     ),
-    Law(
+    TextbookLaw(
         "law of the wall",
         "a + b*log(x)",
         "velocity",
@@ -239,7 +241,7 @@ LAWS = (
         "T. von Karman, Nachr. Ges. Wiss. Gottingen (1930)",
         ("Nernst", "Tafel", "Weber-Fechner", "Temkin isotherm", "period-luminosity", "logarithmic law"),
     ),
-    Law(
+    TextbookLaw(
         "logarithm of a ratio",
         "a + b*log(x/z)",
         "value",

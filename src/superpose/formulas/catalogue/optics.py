@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from superpose.formulas.catalogue.law import ANY, Column, Constant, Law
+from superpose.formulas.catalogue.law import ANY, Column, Constant, TextbookLaw
 
 _PLACE = Column("place", 0, 10)
 _HEIGHT = Constant("height", 10, 100, ANY)
@@ -11,7 +11,7 @@ _WIDTH = Constant("standard deviation", 0.9, 1.6)
 _BACKGROUND = Constant("background", 2, 20, ANY)
 
 LAWS = (
-    Law(
+    TextbookLaw(
         "Gaussian peak",
         "A*exp(-(x - m)^2/(2*s^2))",
         "intensity",
@@ -19,7 +19,7 @@ LAWS = (
         {"A": _HEIGHT, "m": _CENTRE, "s": _WIDTH},
         "C. F. Gauss, Theoria Motus (1809)",
     ),
-    Law(
+    TextbookLaw(
         "Gaussian peak on a background",
         "C + A*exp(-(x - m)^2/(2*s^2))",
         "intensity",
@@ -27,7 +27,7 @@ LAWS = (
         {"C": _BACKGROUND, "A": _HEIGHT, "m": _CENTRE, "s": _WIDTH},
         "P. R. Bevington, Data Reduction and Error Analysis (1969)",
     ),
-    Law(
+    TextbookLaw(
         "Gaussian peak on a line",
         "C + b*x + A*exp(-(x - m)^2/(2*s^2))",
         "intensity",
@@ -41,7 +41,7 @@ LAWS = (
         },
         "P. R. Bevington, Data Reduction and Error Analysis (1969)",
     ),
-    Law(
+    TextbookLaw(
         "Gaussian peak on an exponential tail",
         "A*exp(-(x - m)^2/(2*s^2)) + B*exp(-k*x)",
         "intensity",
@@ -55,7 +55,7 @@ LAWS = (
         },
         "P. R. Bevington, Data Reduction and Error Analysis (1969)",
     ),
-    Law(
+    TextbookLaw(
         "Lorentz peak",
         "A/(1 + ((x - m)/g)^2)",
         "intensity",
@@ -64,7 +64,7 @@ LAWS = (
         "H. A. Lorentz, Proc. R. Acad. Amsterdam 8, 591 (1906)",
         ("Breit-Wigner", "Cauchy peak"),
     ),
-    Law(
+    TextbookLaw(
         "Lorentz peak on a background",
         "C + A/(1 + ((x - m)/g)^2)",
         "intensity",
@@ -77,7 +77,7 @@ LAWS = (
         },
         "W. Demtroder, Laser Spectroscopy (1981)",
     ),
-    Law(
+    TextbookLaw(
         "soliton",
         "A/cosh((x - m)/w)^2",
         "height",
@@ -85,7 +85,7 @@ LAWS = (
         {"A": _HEIGHT, "m": _CENTRE, "w": Constant("width", 0.9, 1.8)},
         "D. J. Korteweg, G. de Vries, Philos. Mag. 39, 422 (1895)",
     ),
-    Law(
+    TextbookLaw(
         "log-normal peak",
         "A*exp(-(log(x/m))^2/(2*s^2))",
         "intensity",
@@ -93,7 +93,7 @@ LAWS = (
         {"A": _HEIGHT, "m": Constant("place of the peak", 1.2, 4), "s": Constant("width in logarithms", 0.5, 0.9)},
         "J. Aitchison, J. A. C. Brown, The Lognormal Distribution (1957)",
     ),
-    Law(
+    TextbookLaw(
         "single slit",
         "A*(sin(k*x)/(k*x))^2",
         "intensity",
@@ -101,7 +101,7 @@ LAWS = (
         {"A": Constant("intensity in the middle", 10, 100), "k": Constant("width of the slit", 0.6, 1.2)},
         "J. Fraunhofer, Denkschr. Akad. Wiss. Munchen 8, 1 (1821)",
     ),
-    Law(
+    TextbookLaw(
         "thin lens",
         "f*d/(d - f)",
         "distance of the image",
@@ -109,7 +109,7 @@ LAWS = (
         {"f": Constant("focal length", 8, 12)},
         "E. Hecht, Optics (1987)",
     ),
-    Law(
+    TextbookLaw(
         "thin lens of several focal lengths",
         "k*f*d/(d - f)",
         "distance of the image",
@@ -117,7 +117,7 @@ LAWS = (
         {"k": Constant("factor, one in equal units", 0.9, 1.1)},
         "E. Hecht, Optics (1987)",
     ),
-    Law(
+    TextbookLaw(
         "harmonic sum",
         "k*x*z/(x + z)",
         "resistance",
@@ -126,7 +126,7 @@ LAWS = (
         "G. S. Ohm, Die galvanische Kette (1827)",
         ("parallel resistors", "reduced mass"),
     ),
-    Law(
+    TextbookLaw(
         "Snell",
         "arcsin(sin(a)/n)",
         "angle of refraction in radians",
@@ -134,7 +134,7 @@ LAWS = (
         {"n": Constant("refractive index", 1.3, 1.8)},
         "W. Snellius (1621), in E. Hecht, Optics (1987)",
     ),
-    Law(
+    TextbookLaw(
         "Cauchy dispersion",
         "A + B/l^2",
         "refractive index",
@@ -142,7 +142,7 @@ LAWS = (
         {"A": Constant("limit at long wavelengths", 1.3, 1.8, ANY), "B": Constant("dispersion", 0.003, 0.012, ANY)},
         "A. L. Cauchy, Memoire sur la dispersion de la lumiere (1836)",
     ),
-    Law(
+    TextbookLaw(
         "Sellmeier",
         "sqrt(1 + B*l^2/(l^2 - C))",
         "refractive index",
@@ -150,7 +150,7 @@ LAWS = (
         {"B": Constant("strength", 0.8, 1.8), "C": Constant("square of the resonance wavelength", 0.008, 0.03)},
         "W. Sellmeier, Ann. Phys. 143, 272 (1871)",
     ),
-    Law(
+    TextbookLaw(
         "Gaussian beam",
         "w*sqrt(1 + ((z - m)/R)^2)",
         "radius of the beam",
@@ -163,7 +163,7 @@ LAWS = (
         "H. Kogelnik, T. Li, Appl. Opt. 5, 1550 (1966)",
         ("hyperbola with two branches",),
     ),
-    Law(
+    TextbookLaw(
         "Beer-Lambert of concentration and path",
         "A*exp(-e*c*d)",
         "intensity",
@@ -171,7 +171,7 @@ LAWS = (
         {"A": Constant("intensity without absorption", 10, 100), "e": Constant("absorptivity", 0.15, 0.6)},
         "A. Beer, Ann. Phys. 86, 78 (1852)",
     ),
-    Law(
+    TextbookLaw(
         "Rydberg",
         "R*(1/n^2 - 1/m^2)",
         "wavenumber",
@@ -179,7 +179,7 @@ LAWS = (
         {"R": Constant("Rydberg constant", 0.009, 110000)},
         "J. R. Rydberg, Philos. Mag. 29, 331 (1890)",
     ),
-    Law(
+    TextbookLaw(
         "Rydberg wavelength",
         "L/(1/n^2 - 1/m^2)",
         "wavelength",
@@ -187,7 +187,7 @@ LAWS = (
         {"L": Constant("one over the Rydberg constant", 0.09, 100)},
         "J. R. Rydberg, Philos. Mag. 29, 331 (1890)",
     ),
-    Law(
+    TextbookLaw(
         "logarithm of the Rydberg wavelength",
         "c - log(1/n^2 - 1/m^2)",
         "logarithm of the wavelength",
@@ -195,7 +195,7 @@ LAWS = (
         {"c": Constant("minus the logarithm of the Rydberg constant", -20, 20)},
         "J. R. Rydberg, Philos. Mag. 29, 331 (1890)",
     ),
-    Law(
+    TextbookLaw(
         "Balmer",
         "B*n^2/(n^2 - 4)",
         "wavelength",

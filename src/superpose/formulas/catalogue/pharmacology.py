@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from superpose.formulas.catalogue.law import ANY, Column, Constant, Law
+from superpose.formulas.catalogue.law import ANY, Column, Constant, TextbookLaw
 
 _DOSE = Column("concentration", 0.01, 100)
 _TIME = Column("time", 0, 24)
@@ -12,7 +12,7 @@ _HILL = Constant("Hill coefficient", 1.5, 4)
 _BASE = Constant("effect without the drug", -20, 20)
 
 LAWS = (
-    Law(
+    TextbookLaw(
         "Hill",
         "V*S^n/(K^n + S^n)",
         "effect",
@@ -21,7 +21,7 @@ LAWS = (
         "A. V. Hill, J. Physiol. 40, iv (1910)",
         ("sigmoid Emax", "Sips isotherm", "log-logistic"),
     ),
-    Law(
+    TextbookLaw(
         "four-parameter logistic of the dose",
         "a + b/(1 + (S/K)^n)",
         "response",
@@ -35,7 +35,7 @@ LAWS = (
         "A. De Lean et al., Am. J. Physiol. 235, E97 (1978)",
         ("Hill with a baseline",),
     ),
-    Law(
+    TextbookLaw(
         "five-parameter logistic of the dose",
         "a + b/(1 + (S/K)^n)^g",
         "response",
@@ -49,7 +49,7 @@ LAWS = (
         },
         "P. G. Gottschalk, J. R. Dunn, Anal. Biochem. 343, 54 (2005)",
     ),
-    Law(
+    TextbookLaw(
         "Emax with a baseline",
         "E + V*S/(K + S)",
         "effect",
@@ -61,7 +61,7 @@ LAWS = (
         },
         "N. H. G. Holford, L. B. Sheiner, Clin. Pharmacokinet. 6, 429 (1981)",
     ),
-    Law(
+    TextbookLaw(
         "specific and non-specific binding",
         "V*S/(K + S) + N*S",
         "bound amount",
@@ -73,7 +73,7 @@ LAWS = (
         },
         "G. Scatchard, Ann. N. Y. Acad. Sci. 51, 660 (1949)",
     ),
-    Law(
+    TextbookLaw(
         "two exponentials",
         "A*exp(-a*t) + B*exp(-b*t)",
         "concentration",
@@ -87,7 +87,7 @@ LAWS = (
         "S. Riegelman, J. C. K. Loo, M. Rowland, J. Pharm. Sci. 57, 117 (1968)",
         ("two compartments", "biexponential decay"),
     ),
-    Law(
+    TextbookLaw(
         "one-compartment absorption of a dose",
         "D*F*(exp(-k*t) - exp(-l*t))",
         "concentration",
@@ -100,7 +100,7 @@ LAWS = (
         "F. H. Dost, Der Blutspiegel (1953)",
         ("Bateman with a dose",),
     ),
-    Law(
+    TextbookLaw(
         "gamma variate",
         "A*t^a*exp(-k*t)",
         "concentration",
@@ -109,7 +109,7 @@ LAWS = (
         "H. K. Thompson et al., Circ. Res. 14, 502 (1964)",
         ("Wood's lactation curve", "Schechter function"),
     ),
-    Law(
+    TextbookLaw(
         "alpha function",
         "A*t*exp(-k*t)",
         "response",
@@ -118,7 +118,7 @@ LAWS = (
         "W. Rall, J. Neurophysiol. 30, 1138 (1967)",
         ("Ricker", "Steele photoinhibition"),
     ),
-    Law(
+    TextbookLaw(
         "linear-quadratic survival",
         "A*exp(-a*D - b*D^2)",
         "survivors",

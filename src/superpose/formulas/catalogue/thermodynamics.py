@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from superpose.formulas.catalogue.law import ANY, Column, Constant, Law
+from superpose.formulas.catalogue.law import ANY, Column, Constant, TextbookLaw
 
 _KELVIN = Column("absolute temperature", 250, 450)
 _COLD = Column("absolute temperature", 2, 20)
 
 LAWS = (
-    Law(
+    TextbookLaw(
         "Antoine",
         "A*exp(-B/(T + C))",
         "vapour pressure",
@@ -21,7 +21,7 @@ LAWS = (
         "C. Antoine, C. R. Acad. Sci. 107, 681 (1888)",
         ("Magnus", "Vogel-Fulcher-Tammann conductivity"),
     ),
-    Law(
+    TextbookLaw(
         "Vogel-Fulcher-Tammann",
         "A*exp(B/(T - C))",
         "viscosity",
@@ -33,7 +33,7 @@ LAWS = (
         },
         "H. Vogel, Phys. Z. 22, 645 (1921)",
     ),
-    Law(
+    TextbookLaw(
         "Kirchhoff vapour pressure",
         "A*T^n*exp(-B/T)",
         "vapour pressure",
@@ -46,7 +46,7 @@ LAWS = (
         "G. Kirchhoff, Ann. Phys. 103, 177 (1858)",
         ("modified Arrhenius", "Kooij", "Richardson emission"),
     ),
-    Law(
+    TextbookLaw(
         "ideal gas",
         "n*T/V",
         "pressure",
@@ -55,7 +55,7 @@ LAWS = (
         "E. Clapeyron, J. Ec. Polytech. 14, 153 (1834)",
         ("law of the ratio",),
     ),
-    Law(
+    TextbookLaw(
         "van der Waals",
         "n*T/(V - b) - a/V^2",
         "pressure",
@@ -67,7 +67,7 @@ LAWS = (
         },
         "J. D. van der Waals, thesis, Leiden (1873)",
     ),
-    Law(
+    TextbookLaw(
         "virial equation of second order",
         "a/V + b/V^2",
         "pressure",
@@ -78,7 +78,7 @@ LAWS = (
         },
         "H. Kamerlingh Onnes, Commun. Phys. Lab. Leiden 71 (1901)",
     ),
-    Law(
+    TextbookLaw(
         "Stefan-Boltzmann",
         "s*T^4",
         "radiated power",
@@ -86,7 +86,7 @@ LAWS = (
         {"s": Constant("emissivity times area times Stefan's constant", 1e-9, 1e-7)},
         "J. Stefan, Sitzungsber. Akad. Wiss. Wien 79, 391 (1879)",
     ),
-    Law(
+    TextbookLaw(
         "Planck",
         "A/(l^5*(exp(B/(l*T)) - 1))",
         "spectral radiance",
@@ -94,7 +94,7 @@ LAWS = (
         {"A": Constant("first radiation constant", 1e5, 1e9), "B": Constant("second radiation constant", 13000, 15500)},
         "M. Planck, Verh. Dtsch. Phys. Ges. 2, 237 (1900)",
     ),
-    Law(
+    TextbookLaw(
         "Planck at one temperature",
         "A/(l^5*(exp(B/l) - 1))",
         "spectral radiance",
@@ -102,7 +102,7 @@ LAWS = (
         {"A": Constant("first radiation constant", 1e2, 1e5), "B": Constant("wavelength scale", 2.4, 6)},
         "M. Planck, Verh. Dtsch. Phys. Ges. 2, 237 (1900)",
     ),
-    Law(
+    TextbookLaw(
         "Planck in frequencies",
         "A*f^3/(exp(B*f) - 1)",
         "spectral radiance",
@@ -113,7 +113,7 @@ LAWS = (
         },
         "M. Planck, Verh. Dtsch. Phys. Ges. 2, 237 (1900)",
     ),
-    Law(
+    TextbookLaw(
         "Curie-Weiss",
         "C/(T - W)",
         "susceptibility",
@@ -122,7 +122,7 @@ LAWS = (
         "P. Weiss, J. Phys. 6, 661 (1907)",
         ("hyperbola", "Green-Ampt"),
     ),
-    Law(
+    TextbookLaw(
         "Curie-Weiss with a constant part",
         "X + C/(T - W)",
         "susceptibility",
@@ -135,7 +135,7 @@ LAWS = (
         "C. Kittel, Introduction to Solid State Physics (2005)",
         ("hyperbola with an offset",),
     ),
-    Law(
+    TextbookLaw(
         "Einstein heat capacity",
         "A*(E/T)^2*exp(E/T)/(exp(E/T) - 1)^2",
         "heat capacity",
@@ -143,7 +143,7 @@ LAWS = (
         {"A": Constant("limit at high temperature", 5, 50), "E": Constant("Einstein temperature", 150, 400)},
         "A. Einstein, Ann. Phys. 22, 180 (1907)",
     ),
-    Law(
+    TextbookLaw(
         "low-temperature heat capacity of a metal",
         "g*T + a*T^3",
         "heat capacity",
@@ -151,7 +151,7 @@ LAWS = (
         {"g": Constant("Sommerfeld coefficient", 3, 10), "a": Constant("Debye coefficient", 0.03, 0.1)},
         "A. Sommerfeld, Z. Phys. 47, 1 (1928)",
     ),
-    Law(
+    TextbookLaw(
         "Maier-Kelley heat capacity",
         "a + b*T + c/T^2",
         "heat capacity",
@@ -163,7 +163,7 @@ LAWS = (
         },
         "C. G. Maier, K. K. Kelley, J. Am. Chem. Soc. 54, 3243 (1932)",
     ),
-    Law(
+    TextbookLaw(
         "Sutherland viscosity",
         "A*T^1.5/(T + S)",
         "viscosity",
@@ -171,7 +171,7 @@ LAWS = (
         {"A": Constant("factor", 0.5, 5), "S": Constant("Sutherland constant", 80, 400)},
         "W. Sutherland, Philos. Mag. 36, 507 (1893)",
     ),
-    Law(
+    TextbookLaw(
         "Varshni",
         "E - a*T^2/(T + b)",
         "band gap",
@@ -183,7 +183,7 @@ LAWS = (
         },
         "Y. P. Varshni, Physica 34, 149 (1967)",
     ),
-    Law(
+    TextbookLaw(
         "Bloch magnetisation",
         "M*(1 - (T/C)^1.5)",
         "magnetisation",
@@ -191,7 +191,7 @@ LAWS = (
         {"M": Constant("magnetisation at zero temperature", 10, 500), "C": Constant("Curie temperature", 400, 1000)},
         "F. Bloch, Z. Phys. 61, 206 (1930)",
     ),
-    Law(
+    TextbookLaw(
         "critical law",
         "M*(1 - T/C)^b",
         "order parameter",
@@ -204,7 +204,7 @@ LAWS = (
         "J. S. Rowlinson, B. Widom, Molecular Theory of Capillarity (1982)",
         ("Guggenheim surface tension",),
     ),
-    Law(
+    TextbookLaw(
         "critical field",
         "H*(1 - (T/C)^2)",
         "critical field",
@@ -213,7 +213,7 @@ LAWS = (
         "C. J. Gorter, H. Casimir, Physica 1, 306 (1934)",
         ("parabola with its vertex at zero",),
     ),
-    Law(
+    TextbookLaw(
         "Langevin magnetisation",
         "M*(1/tanh(c*H) - 1/(c*H))",
         "magnetisation",
@@ -221,7 +221,7 @@ LAWS = (
         {"M": Constant("saturation", 1, 100), "c": Constant("moment over thermal energy", 0.3, 1.5)},
         "P. Langevin, Ann. Chim. Phys. 5, 70 (1905)",
     ),
-    Law(
+    TextbookLaw(
         "van Deemter",
         "A + B/u + C*u",
         "plate height",

@@ -16,7 +16,7 @@ from superpose.deadline import Deadline
 from superpose.errors import SuperposeError
 from superpose.formulas import selection
 from superpose.formulas.catalogue.all import LAWS
-from superpose.formulas.catalogue.law import Law
+from superpose.formulas.catalogue.law import TextbookLaw
 from superpose.formulas.forms.fit import FormulaFit, fit_formula
 from superpose.formulas.forms.parsing import parse_form
 from superpose.formulas.forms.search import Descent, Problem
@@ -42,6 +42,7 @@ class TrialRules:
         evidence: nats of ``-2 ln L`` by which a law must predict left-out rows better than the mean does, beside
             what it takes to name one law of the catalogue.
         determined: standard errors of constants that have a sign, as shares of their values, are below this.
+        beyond: ranges of the target from its mean that values between the rows may reach.
         alternatives: laws within so many nats of the best one cannot be told from it.
     """
 
@@ -58,6 +59,7 @@ class TrialRules:
     evidence: float = 10.0
     determined: float = 1.0
     alternatives: float = 2.0
+    beyond: float = 3.0
 
 
 RULES = TrialRules()
@@ -74,7 +76,7 @@ class Recognised:
         length: twice its description length in nats; less is better. Comparable within one table.
     """
 
-    law: Law
+    law: TextbookLaw
     fit: FormulaFit
     columns: dict[str, str]
     length: float
@@ -84,7 +86,7 @@ class Recognised:
 class _Try:
     """A law with some columns in its roles, and its length after the coarse fit."""
 
-    law: Law
+    law: TextbookLaw
     form: Form
     places: tuple[int, ...]
     length: float
@@ -146,15 +148,17 @@ def _coarse(data: Dataset, rows: Tensor, deadline: Deadline, seed: int) -> list[
         limits = tuple(law.constants[name].limits for name in form.constants)
         loss = _roughly(Problem(form, columns, y, roots, limits, {}, len(form.operations) - 1), seed)
         if math.isfinite(loss):
-            found.append(_Try(law, form, places, _length(form, loss / len(rows), len(rows), _variance(y, roots))))
+            found.append(_Try(law, form, places, _length(law, form, loss / len(rows), len(rows), _variance(y, roots))))
         if deadline.passed():
             break
     return found
 
 
-def _tries(columns: int, related: Sequence[int], alone: Sequence[int]) -> Iterator[tuple[Law, Form, tuple[int, ...]]]:
-    """Each law with each choice of columns; those of all columns of the table first."""
-    for law in sorted(LAWS, key=lambda law: -len(law.columns)):
+def _tries(
+    columns: int, related: Sequence[int], alone: Sequence[int]
+) -> Iterator[tuple[TextbookLaw, Form, tuple[int, ...]]]:
+    """Each law with each choice of columns; plain ones and those of more columns first."""
+    for law in sorted(LAWS, key=lambda law: (not law.plain, -len(law.columns), len(law.constants))):
         count = len(law.columns)
         if count > columns:
             continue
@@ -162,7 +166,7 @@ def _tries(columns: int, related: Sequence[int], alone: Sequence[int]) -> Iterat
             yield law, parse_form(law.form, list(law.columns)), places
 
 
-def _signs_fit(law: Law, x: Tensor) -> bool:
+def _signs_fit(law: TextbookLaw, x: Tensor) -> bool:
     """Whether columns that cannot be below zero are not."""
     return all(not one.sign or bool((x[:, n] >= 0).all()) for n, one in enumerate(law.columns.values()))
 
@@ -204,7 +208,7 @@ def _roughly(problem: Problem, seed: int) -> float:
     return float(descent.down(state, RULES.steps).loss.min())
 
 
-def _length(form: Form, squares: float, rows: int, variance: float) -> float:
+def _length(law: TextbookLaw, form: Form, squares: float, rows: int, variance: float) -> float:
     """Twice the description length in nats, of a form with a mean squared error.
 
     Constants cost what the Bayesian information criterion says, or Akaike's with its correction for few rows if that
@@ -214,7 +218,8 @@ def _length(form: Form, squares: float, rows: int, variance: float) -> float:
     corrected = 2 * count + 2 * (count + 1) * (count + 2) / (rows - count - 2)
     error = math.sqrt(squares / variance) if variance > 0 else 0.0
     deviance = selection.gaussian(error, rows, floor=selection.FLOORS.exact)
-    return deviance + max(math.log(rows) * count, corrected) + RULES.node * len(form.operations)
+    name = 0.0 if law.plain else 2 * math.log(len(LAWS))
+    return deviance + max(math.log(rows) * count, corrected) + RULES.node * len(form.operations) + name
 
 
 def _refined(data: Dataset, one: _Try, seed: int) -> Recognised | None:
@@ -240,6 +245,21 @@ def _refined(data: Dataset, one: _Try, seed: int) -> Recognised | None:
     gained = 2 * count * math.log(spread / max(fit.leave_one_out, floor)) if spread > 0 else 0.0
     if not gained > RULES.evidence + 2 * math.log(len(LAWS)):
         return None
-    length = _length(form, fit.rmse**2, count, (spread * (count - 1) / count) ** 2)
+    length = _length(law, form, fit.rmse**2, count, (spread * (count - 1) / count) ** 2)
+    if len(one.places) == 1 and not _tame(data, fit, one.places[0]):
+        return None
     columns = {role: names[place] for role, place in zip(law.columns, one.places, strict=True)}
     return Recognised(law, fit, columns, length)
+
+
+def _tame(data: Dataset, fit: FormulaFit, place: int) -> bool:
+    """Whether a law of one column has no pole between the rows."""
+    rows = torch.cat([data.train, data.validation])
+    x, y = data.features(rows), data.y[rows, 0]
+    between = x[:1].repeat(RULES.rows, 1)
+    between[:, place] = torch.linspace(float(x[:, place].min()), float(x[:, place].max()), RULES.rows)
+    values = fit.formula.torch(between)[:, 0]
+    # At a place between the rows a law may have no value: a logarithm at zero.
+    finite = values[values.isfinite()]
+    spread = float(y.max() - y.min())
+    return bool(((finite - y.mean()).abs() <= RULES.beyond * spread).all())

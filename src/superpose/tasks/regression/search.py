@@ -51,7 +51,7 @@ from superpose.tasks.regression.reference import (
 from superpose.tasks.regression.result import Result
 from superpose.tasks.regression.stability import Competitor, stability
 from superpose.tasks.regression.structure import Structure, search_structure
-from superpose.tasks.regression.textbook import TextbookLaw, law_facts, textbook_laws
+from superpose.tasks.regression.textbook import NamedLaw, law_facts, textbook_laws
 from superpose.train.architecture_search import SearchResult, prepared
 from superpose.train.budget import Budget
 from superpose.train.growing_rows import fit_growing
@@ -139,6 +139,10 @@ def _found(
         reference = None
     elif not doubted:
         reference = _reference(context)
+    laws: list[NamedLaw] = []
+    if reference is not None and structural and not interrupted:
+        with context.failures.part("textbook laws could not be tried", "formulas are searched for all the same"):
+            laws = textbook_laws(context, reference)
     if structure.stop is StopReason.INTERRUPTED or structure.complete:
         state = Networks(found=list(structure.found), reason=structure.reason, stop=structure.stop)
     else:
@@ -149,10 +153,6 @@ def _found(
     if reference is not None and options.formula:
         with context.failures.part("straight lines and power laws could not be written as formulas"):
             lines = lines_of(context, reference)
-    laws: list[TextbookLaw] = []
-    if reference is not None and options.formula and not interrupted:
-        with context.failures.part("textbook laws could not be tried", "formulas are searched for all the same"):
-            laws = textbook_laws(context, reference)
     lines += [law.finding for law in laws]
     state.found += lines
     choice = _choose(context, structure, state, reference, lines)

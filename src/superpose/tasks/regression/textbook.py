@@ -17,8 +17,8 @@ from superpose.tasks.regression import findings
 from superpose.tasks.regression.context import Context
 from superpose.tasks.regression.reference import Reference
 
-# Share of the time left that laws may take. Of a table of one column and 20 rows they take 1 s of one slow core.
-_TIME = 0.15
+# Share of the time left that laws may take. Of a table of one column and 20 rows they take 1.5 s of one slow core.
+_TIME = 0.5
 # Nodes that the form of a law counts: what it takes to name one of all, in the units of nodes made of symbols.
 FORM_SIZE = 2 * math.log(len(LAWS)) / selection.WEIGHTS.noise_node
 # The recommended formula is the law if their values are apart by less than this share of what the law leaves.
@@ -28,26 +28,28 @@ _MOST = 3
 
 
 @dataclass(frozen=True)
-class TextbookLaw:
+class NamedLaw:
     """A law that the rows may follow, as a formula.
 
     Attributes:
         found: the law, its constants and the columns in its roles.
         finding: the formula.
+        relative: whether errors are relative to the target.
     """
 
     found: Recognised
     finding: Finding
+    relative: bool
 
 
-def textbook_laws(context: Context, reference: Reference) -> list[TextbookLaw]:
+def textbook_laws(context: Context, reference: Reference) -> list[NamedLaw]:
     """The most probable laws as formulas; those that the rows do not tell from the best one are among them."""
     data = context.sample
     if data.n_targets != 1 or context.options.functions is not None:
         return []
     deadline = context.deadline.share(_TIME)
     recognised = recognise(data, relative=reference.log, deadline=deadline, seed=context.options.seed)
-    laws: list[TextbookLaw] = []
+    laws: list[NamedLaw] = []
     for one in recognised[:_MOST]:
         # A law that the rows favour less than the best one is no other formula to them.
         if laws and one.length > laws[0].found.length + RULES.alternatives:
@@ -56,13 +58,13 @@ def textbook_laws(context: Context, reference: Reference) -> list[TextbookLaw]:
         with context.failures.part(f"the law {one.law.name} could not be written as a formula", "it is left out"):
             finding = findings.from_expressions(context, [one.fit.formula.expression], {})
         if finding is not None:
-            laws.append(TextbookLaw(one, replace(finding, form_size=FORM_SIZE)))
+            laws.append(NamedLaw(one, replace(finding, form_size=FORM_SIZE), reference.log))
     if laws:
         context.tell(f"textbook law: {laws[0].found.law.name}")
     return laws
 
 
-def law_facts(context: Context, laws: Sequence[TextbookLaw], recommended: Finding | None) -> dict[str, Any]:
+def law_facts(context: Context, laws: Sequence[NamedLaw], recommended: Finding | None) -> dict[str, Any]:
     """What the metrics say of the law that the recommended formula is, ready for JSON; nothing if it is none."""
     if recommended is None:
         return {}
@@ -104,13 +106,16 @@ def sentence(found: Recognised, others: Sequence[str]) -> str:
     return text + (f"; the rows do not tell it from {' and '.join(others)}" if others else "")
 
 
-def _agrees(context: Context, law: TextbookLaw, recommended: Finding) -> bool:
+def _agrees(context: Context, law: NamedLaw, recommended: Finding) -> bool:
     """Whether a formula has the values of a law on the rows, but for a small share of what the law leaves."""
     if recommended is law.finding:
         return True
     data = context.sample
-    x = data.features(torch.cat([data.train, data.validation]))
+    rows = torch.cat([data.train, data.validation])
+    x, y = data.features(rows), data.y[rows, 0]
     with torch.no_grad():
-        apart = law.finding.formula.torch(x)[:, 0] - recommended.formula.torch(x)[:, 0]
-    size = float(apart.square().mean().sqrt())
-    return size < max(_SAME * law.found.fit.rmse, EXACT * data.target_std)
+        own, other = law.finding.formula.torch(x)[:, 0], recommended.formula.torch(x)[:, 0]
+    if law.relative:
+        own, other, y = own.log(), other.log(), y.log()
+    apart, left = (float((one - own).square().mean().sqrt()) for one in (other, y))
+    return apart < max(_SAME * left, EXACT * data.target_std)

@@ -1,0 +1,78 @@
+"""Textbook laws: the catalogue is consistent, laws are recognised in small tables, and none in noise."""
+
+from __future__ import annotations
+
+import math
+import re
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks.textbook_laws import made, page
+from helpers import ROOT
+from superpose.data import Dataset
+from superpose.deadline import Deadline
+from superpose.formulas import TextbookLaw, parse_form, recognise
+from superpose.formulas.catalogue.all import LAWS
+
+
+def law(name: str) -> TextbookLaw:
+    return next(one for one in LAWS if one.name == name)
+
+
+@pytest.mark.parametrize("one", LAWS, ids=lambda one: one.name)
+def test_a_law_has_a_meaning_for_each_name_of_its_form_and_values_in_its_usual_ranges(one: TextbookLaw) -> None:
+    form = parse_form(one.form, list(one.columns))
+    assert set(form.constants) == set(one.constants)
+    assert set(form.used()) == set(one.columns)
+    assert re.search(r"1[5-9]\d\d|20\d\d", one.source)
+    for constant in one.constants.values():
+        assert constant.limits[0] <= constant.low < constant.high <= constant.limits[1]
+    assert bool(made(one, 0).y.isfinite().all())
+
+
+def test_no_two_laws_have_one_name_or_one_form() -> None:
+    assert len({one.name for one in LAWS}) == len(LAWS)
+    # The values at the middles of all ranges, with columns renamed by their order.
+    seen = {}
+    for one in LAWS:
+        form = parse_form(one.form, list(one.columns))
+        columns = [torch.tensor([0.3, 0.7, 0.9], dtype=torch.float64) + 0.1 * n for n in range(len(one.columns))]
+        # Laws with as many constants and the same function of constants 1.1, 1.2, ... would be one form written alike.
+        constants = torch.tensor([[1.1 + 0.1 * n for n in range(len(form.constants))]], dtype=torch.float64)
+        values = tuple(round(v, 9) for v in form.values(columns, constants)[0].tolist())
+        key = (len(form.constants), values)
+        assert key not in seen or any(math.isnan(v) for v in values), (one.name, seen.get(key))
+        seen[key] = one.name
+
+
+@pytest.mark.parametrize(
+    "name", ["Michaelis-Menten", "Arrhenius", "Gaussian peak", "ideal gas", "competitive inhibition"]
+)
+def test_a_law_comes_first_in_a_table_made_of_it(name: str) -> None:
+    data = made(law(name), 0)
+    found = recognise(data)
+    assert found[0].law.name == name
+    assert all(one.standard_error > 0 for one in found[0].fit.constants.values())
+
+
+def test_columns_take_their_roles_in_any_order() -> None:
+    data = made(law("ideal gas"), 0)
+    turned = Dataset.from_arrays(data.features().flip(1), data.y, feature_names=["volume", "kelvin"], test=0.0)
+    assert recognise(turned)[0].columns == {"T": "kelvin", "V": "volume"}
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_noise_follows_no_law(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    assert recognise(Dataset.from_arrays(random.uniform(1, 5, (20, 1)), random.normal(size=20), test=0.0)) == []
+
+
+def test_after_the_deadline_no_further_law_is_tried() -> None:
+    data = made(law("Gaussian peak"), 0)
+    assert not any(one.law.name == "Gaussian peak" for one in recognise(data, deadline=Deadline(0.0)))
+
+
+def test_the_page_lists_the_laws() -> None:
+    assert (ROOT / "docs" / "catalogue.md").read_text(encoding="utf-8") == page()
