@@ -26,6 +26,7 @@ from superpose.formulas.catalogue.law import Column, TextbookLaw
 from superpose.formulas.catalogue.trial import RULES, recognise
 from superpose.formulas.forms.parsing import parse_form
 
+Array = Any
 ROWS, NOISE, LAWLESS = 15, 0.02, 20
 # Measured as the text says. Laws were developed with seeds 0 and 1; seed 7 was used for this alone.
 RESULT = """From 15 rows with errors of 2% of the target's spread several laws often fit equally. FIGURES
