@@ -47,7 +47,7 @@ def test_no_two_laws_have_one_name_or_one_form() -> None:
         seen[key] = one.name
 
 
-@pytest.mark.parametrize("name", ["Arrhenius", "competitive inhibition"])
+@pytest.mark.parametrize("name", ["Gaussian peak", "competitive inhibition"])
 def test_a_law_comes_first_in_a_table_made_of_it(name: str) -> None:
     data = made(law(name), 0)
     found = recognise(data)
