@@ -106,6 +106,15 @@ def test_of_several_forms_the_best_by_aicc_comes_first() -> None:
     assert fits[0].form.text == "a + b*t" and [fit.aicc for fit in fits] == sorted(fit.aicc for fit in fits)
 
 
+def test_constants_that_make_no_network_are_a_sentence() -> None:
+    x = np.linspace(0.999, 1.001, 30)
+    data = Dataset.from_arrays(x[:, None], x**-1800.0, feature_names=["x"])
+    told: list[Formula] = []
+    with pytest.raises(DataError, match="is no network: an exponent"):
+        judge_forms(data, FormOptions(["a*x^b"], start={"b": -1700}, search=False), on_formula=told.append)
+    assert told == []
+
+
 def test_errors_that_grow_with_the_values_are_noted() -> None:
     x = np.geomspace(1, 1e4, 60)
     noise = np.random.default_rng(1).normal(0, 0.1, 60)

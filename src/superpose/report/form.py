@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -49,10 +50,14 @@ def form_of(result: TaskResult) -> FormTable | None:
         canvas.clean(first["form"]),
         constants,
         [one[0] for one in constants],
-        [[f"{value:.2f}" for value in row] for row in first["correlations"]] if len(constants) > 1 else [],
+        [[_two_digits(value) for value in row] for row in first["correlations"]] if len(constants) > 1 else [],
         others if len(others) > 1 else [],
         [canvas.clean(note) for note in first["notes"]],
     )
 
 
 _COLUMNS = ("standard_error", "low", "high")
+
+
+def _two_digits(value: float | None) -> str:
+    return "–" if value is None or not math.isfinite(value) else f"{value:.2f}".replace("-", "−")

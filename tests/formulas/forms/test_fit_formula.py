@@ -107,6 +107,7 @@ def test_constants_that_the_table_does_not_determine_are_named() -> None:
     fit = superpose.fit_formula(table(T, 1e10 * np.exp(-6000 / T)), "A*exp(-E/(R*x))")
     assert fit.notes[0].startswith("E and R are not determined")
     assert math.isnan(fit.constants["E"].standard_error) and not math.isnan(fit.constants["A"].standard_error)
+    assert fit.correlations.isnan().any(0).tolist() == [True, True, True] and not bool(fit.correlations[0, 0].isnan())
     assert fit.values["E"] / fit.values["R"] == pytest.approx(6000)
 
 

@@ -67,7 +67,7 @@ class FormulaFit:
         form: with unknown constants.
         formula: with the fitted ones.
         constants: by name.
-        correlations: ``[P, P]`` of the constants' errors, in their order.
+        correlations: ``[P, P]`` of the constants' errors, in their order; NaN where there is no standard error.
         rmse: root mean squared error on the rows of the fit, weighted if these have weights.
         r2: coefficient of determination on them.
         leave_one_out: root mean squared error of each row by the constants that the others give, to first order.
@@ -335,6 +335,8 @@ def _described(
     errors[[*undetermined, *held]] = math.nan
     deviations = covariance.diagonal().sqrt()
     correlations = covariance / (deviations[:, None] * deviations)
+    correlations[[*undetermined, *held]] = math.nan
+    correlations[:, [*undetermined, *held]] = math.nan
     width = student_quantile((1 + LEVEL) / 2, freedom) if freedom > 0 else math.nan
     constants = {
         name: FittedConstant(name, value, error, value - width * error, value + width * error)

@@ -111,9 +111,9 @@ def judge_forms(
     context = Context.start(data, options, listener or (lambda event: None), deadline)
     # With gross errors the constants change once these rows are known.
     early = not suspected(context)
+    made = [_finding(context, fit) for fit in fits]
     if early and on_formula is not None:
         on_formula(fits[0].formula)
-    made = [_finding(context, fit) for fit in fits]
     if given.search:
         found = discover(data, options, listener=listener, deadline=deadline, checkpoint=checkpoint)
     else:
@@ -160,7 +160,13 @@ def _fitted(data: Dataset, given: FormOptions, seed: int) -> list[FormulaFit]:
 
 def _finding(context: Context, fit: FormulaFit) -> Finding:
     """The form with the network that computes it."""
-    made = findings.from_expressions(context, fit.formula.expressions, fit.formula.splines)
+    try:
+        made = findings.from_expressions(context, fit.formula.expressions, fit.formula.splines)
+    except (OptionError, DataError) as error:
+        raise DataError(
+            f"the form {quoted(fit.form.text)} with the constants that fit best is no network: {error}; give bounds, "
+            "or another form"
+        ) from None
     if made is None:
         raise DataError(
             f"the form {quoted(fit.form.text)} has no finite value on a row that was held out, with the constants of "
