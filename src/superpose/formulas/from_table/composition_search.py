@@ -51,7 +51,7 @@ class _Settings:
     least: int = 12
     columns: int = 8
     stored: int = 200_000
-    tried: int = 1_200_000
+    tried: int = 800_000
     stride: int = 20_000
     all_rows: int = 3000
     exact: float = 1e-9
