@@ -36,6 +36,7 @@ LAWS = (
         {"k": Constant("factor, one in years and astronomical units", 0.5, 400)},
         "J. Kepler, Harmonices Mundi (1619)",
         ("Child-Langmuir",),
+        plain=True,
     ),
     TextbookLaw(
         "Titius-Bode",

@@ -75,7 +75,8 @@ class TextbookLaw:
         constants: by the names that they have in the form.
         source: where it was published, or a textbook.
         also: names that the same form has in other fields.
-        plain: whether it is what anyone tries first, like a straight line, and so as probable as all others together.
+        plain: whether it is what anyone tries first, like a straight line or an inverse, and so as probable as all
+            others together.
     """
 
     name: str

@@ -35,6 +35,7 @@ LAWS = (
         {"k": Constant("product of both", 1, 100)},
         "R. Boyle, A Defence of the Doctrine (1662)",
         ("Boyle", "Wien displacement"),
+        plain=True,
     ),
     TextbookLaw(
         "inverse proportionality with an offset",
@@ -52,6 +53,7 @@ LAWS = (
         {"r": _DISTANCE},
         {"k": Constant("strength of the source", 1, 100)},
         "J. Kepler, Ad Vitellionem Paralipomena (1604)",
+        plain=True,
     ),
     TextbookLaw(
         "inverse-square law with a shifted source",
@@ -87,6 +89,7 @@ LAWS = (
         {"a": Constant("factor", 1, 5)},
         "C. Huygens, Horologium Oscillatorium (1673)",
         ("pendulum", "Torricelli"),
+        plain=True,
     ),
     TextbookLaw(
         "square root of a ratio",
