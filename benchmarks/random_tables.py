@@ -144,8 +144,8 @@ def measure(seed: int, time_limit: float) -> dict[str, Any]:
     }
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        _write(place / "train.csv", [*table.names, "y"], np.column_stack([table.x.astype(object), table.y]))
-        _write(place / "fresh.csv", table.names, table.fresh.astype(object))
+        write(place / "train.csv", [*table.names, "y"], np.column_stack([table.x.astype(object), table.y]))
+        write(place / "fresh.csv", table.names, table.fresh.astype(object))
         task = ["--task", "classification"] if table.classes else []
         clock = Deadline()
         limit = ["--time-limit", f"{time_limit:g}"]
@@ -165,7 +165,8 @@ def _superpose(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def _write(path: Path, names: Sequence[str], rows: Array) -> None:
+def write(path: Path, names: Sequence[str], rows: Array) -> None:
+    """Write a table of rows ``[n, columns]`` with a header."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(names)
