@@ -3,9 +3,9 @@
     OMP_NUM_THREADS=1 python -m benchmarks kills --runs 10 --kills 5
 
 Each run fits a table of :mod:`benchmarks.random_tables` of 10 to 200 rows and at most 10 columns from the command line.
-It is run undisturbed first; then again, from an empty folder, killed with SIGKILL at moments drawn uniformly over the time
-that it took, and finished with ``--resume``. The formula's text and the predictions on all rows have to be the same.
-The time limit is generous, so that no search ends by the clock.
+It is run undisturbed first; then again, from an empty folder, killed with SIGKILL at moments drawn uniformly over the
+time that it took, and finished with ``--resume``. The formula's text and the predictions on all rows have to be the
+same. The time limit is generous, so that no search ends by the clock.
 """
 
 from __future__ import annotations
