@@ -55,7 +55,7 @@ class TrialRules:
     columns: int = 3
     related: float = 0.5
     powers: int = 5
-    node: float = 0.5
+    node: float = 2.0
     evidence: float = 10.0
     determined: float = 1.0
     alternatives: float = 2.0

@@ -9,9 +9,12 @@ from typing import Any
 
 import torch
 
+from superpose.data import Dataset
 from superpose.formulas import selection
 from superpose.formulas.catalogue.all import LAWS
+from superpose.formulas.catalogue.law import TextbookLaw
 from superpose.formulas.catalogue.trial import RULES, Recognised, recognise
+from superpose.formulas.forms.parsing import parse_form
 from superpose.formulas.recommendation import EXACT, Finding
 from superpose.tasks.regression import findings
 from superpose.tasks.regression.context import Context
@@ -19,12 +22,14 @@ from superpose.tasks.regression.reference import Reference
 
 # Share of the time left that laws may take. Of a table of one column and 20 rows they take 1.5 s of one slow core.
 _TIME = 0.5
-# Nodes that the form of a law counts: what it takes to name one of all, in the units of nodes made of symbols.
-FORM_SIZE = 2 * math.log(len(LAWS)) / selection.WEIGHTS.noise_node
+# Nats of -2 ln L that it takes to name one law of all.
+NAME = 2 * math.log(len(LAWS))
 # The recommended formula is the law if their values are apart by less than this share of what the law leaves.
 _SAME = 0.2
+# Errors are relative only where the logarithm was favoured and the target varies by this factor. A round number.
+_DECADE = 10.0
 # Laws that stand beside the other formulas. A round number.
-_MOST = 3
+_MOST = 4
 
 
 @dataclass(frozen=True)
@@ -48,20 +53,33 @@ def textbook_laws(context: Context, reference: Reference) -> list[NamedLaw]:
     if data.n_targets != 1 or context.options.functions is not None:
         return []
     deadline = context.deadline.share(_TIME)
-    recognised = recognise(data, relative=reference.log, deadline=deadline, seed=context.options.seed)
+    relative = reference.log and _spans(data)
+    recognised = recognise(data, relative=relative, deadline=deadline, seed=context.options.seed)
     laws: list[NamedLaw] = []
     for one in recognised[:_MOST]:
-        # A law that the rows favour less than the best one is no other formula to them.
-        if laws and one.length > laws[0].found.length + RULES.alternatives:
+        # Leave-one-out decides among those that may be the best one, a plain law's advance left aside.
+        if laws and one.length > laws[0].found.length + NAME:
             break
         finding = None
         with context.failures.part(f"the law {one.law.name} could not be written as a formula", "it is left out"):
             finding = findings.from_expressions(context, [one.fit.formula.expression], {})
         if finding is not None:
-            laws.append(NamedLaw(one, replace(finding, form_size=FORM_SIZE), reference.log))
+            laws.append(NamedLaw(one, replace(finding, form_size=_form_size(one.law)), relative))
     if laws:
         context.tell(f"textbook law: {laws[0].found.law.name}")
     return laws
+
+
+def _form_size(law: TextbookLaw) -> float:
+    """Nodes that the form of a law counts: what it takes to name it, and less than one for each of its operations."""
+    operations = len(parse_form(law.form, list(law.columns)).operations)
+    return (NAME + RULES.node * operations) / selection.WEIGHTS.noise_node
+
+
+def _spans(data: Dataset) -> bool:
+    """Whether the target's 95th percentile is many times its 5th: of others errors in its own units say as much."""
+    low, high = data.y[:, 0].quantile(torch.tensor([0.05, 0.95], dtype=data.y.dtype)).tolist()
+    return bool(low > 0 and high > _DECADE * low)
 
 
 def law_facts(context: Context, laws: Sequence[NamedLaw], recommended: Finding | None) -> dict[str, Any]:
