@@ -23,7 +23,7 @@ import torch
 from superpose import DiscoverOptions, discover
 from superpose.data import Dataset
 from superpose.formulas.catalogue.all import FIELDS, LAWS
-from superpose.formulas.catalogue.law import Column, TextbookLaw
+from superpose.formulas.catalogue.law import LawColumn, TextbookLaw
 from superpose.formulas.catalogue.trial import RULES, recognise
 from superpose.formulas.forms.parsing import parse_form
 
@@ -52,7 +52,7 @@ def made(law: TextbookLaw, seed: int, rows: int = ROWS, noise: float = NOISE) ->
     return Dataset.from_arrays(x, y + noise * y.std() * random.normal(size=rows), test=0.0)
 
 
-def _column(column: Column, random: np.random.Generator, rows: int, *, alone: bool) -> Array:
+def _column(column: LawColumn, random: np.random.Generator, rows: int, *, alone: bool) -> Array:
     low, high = column.low, column.high
     if column.whole:
         every = np.arange(low, high + 1)

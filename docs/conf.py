@@ -37,7 +37,7 @@ nitpick_ignore_regex = [
     # Aliases, and a class that is met only inside a formula.
     (
         r"py:class",
-        r"(Split|RowOptions|TorchFunction|superpose\.nn\.layer\.(Layer|Tensor)Options|(superpose\.formulas\.expressions\.splines\.)?SplineEdge|"
+        r"(Split|RowOptions|TorchFunction|Kind|superpose\.nn\.layer\.(Layer|Tensor)Options|(superpose\.formulas\.expressions\.splines\.)?SplineEdge|"
         r"(superpose\.data\.screening\.)?ScreeningRules|superpose\.deadline\.Deadline|superpose\.train\.anova\.average\.AnovaAverage|"
         r"superpose\.nn\.(local_scale\.LocalScale|support\.Support))",
     ),

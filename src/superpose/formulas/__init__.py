@@ -7,19 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from superpose.formulas.candidates import Candidate
-    from superpose.formulas.catalogue.law import TextbookLaw
+    from superpose.formulas.catalogue.law import LawColumn, LawConstant, TextbookLaw
     from superpose.formulas.catalogue.trial import Recognised, recognise
     from superpose.formulas.expressions.compiler import compile_formula
     from superpose.formulas.expressions.formula import Formula
     from superpose.formulas.forms.fit import FittedConstant, FormulaFit, fit_formula
     from superpose.formulas.forms.parsing import parse_form
-    from superpose.formulas.forms.tape import Form
+    from superpose.formulas.forms.tape import Form, Operation
     from superpose.formulas.from_network.recognition import symbolify
     from superpose.formulas.from_table.law_pool import Law
     from superpose.formulas.from_table.laws import LawSearchResult, find_laws
     from superpose.formulas.recommendation import Finding
 
 _HOME = {
+    "Operation": "superpose.formulas.forms.tape",
     "Recognised": "superpose.formulas.catalogue.trial",
     "TextbookLaw": "superpose.formulas.catalogue.law",
     "recognise": "superpose.formulas.catalogue.trial",
@@ -29,6 +30,8 @@ _HOME = {
     "Form": "superpose.formulas.forms.tape",
     "Formula": "superpose.formulas.expressions.formula",
     "FormulaFit": "superpose.formulas.forms.fit",
+    "LawColumn": "superpose.formulas.catalogue.law",
+    "LawConstant": "superpose.formulas.catalogue.law",
     "LawSearchResult": "superpose.formulas.from_table.laws",
     "Law": "superpose.formulas.from_table.law_pool",
     "compile_formula": "superpose.formulas.expressions.compiler",
@@ -46,7 +49,10 @@ __all__ = [
     "Formula",
     "FormulaFit",
     "Law",
+    "LawColumn",
+    "LawConstant",
     "LawSearchResult",
+    "Operation",
     "Recognised",
     "TextbookLaw",
     "compile_formula",

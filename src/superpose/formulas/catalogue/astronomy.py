@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from superpose.formulas.catalogue.law import ANY, Column, Constant, TextbookLaw
+from superpose.formulas.catalogue.law import ANY, LawColumn, LawConstant, TextbookLaw
 
 LAWS = (
     TextbookLaw(
         "power law",
         "a*x^b",
         "value",
-        {"x": Column("mass", 0.1, 100)},
-        {"a": Constant("value at one", 0.1, 100), "b": Constant("exponent", 0.4, 2.5, ANY)},
+        {"x": LawColumn("mass", 0.1, 100)},
+        {"a": LawConstant("value at one", 0.1, 100), "b": LawConstant("exponent", 0.4, 2.5, ANY)},
         "M. Kleiber, Hilgardia 6, 315 (1932)",
         ("allometry", "Kleiber", "Freundlich isotherm", "Stevens", "learning curve"),
         plain=True,
@@ -19,11 +19,11 @@ LAWS = (
         "power law with an offset",
         "c + a*x^b",
         "value",
-        {"x": Column("column", 0.1, 20)},
+        {"x": LawColumn("column", 0.1, 20)},
         {
-            "c": Constant("offset", 5, 20, ANY),
-            "a": Constant("coefficient", 2, 10, ANY),
-            "b": Constant("exponent", -1.5, -0.3),
+            "c": LawConstant("offset", 5, 20, ANY),
+            "a": LawConstant("coefficient", 2, 10, ANY),
+            "b": LawConstant("exponent", -1.5, -0.3),
         },
         "W. H. Herschel, R. Bulkley, Kolloid-Z. 39, 291 (1926)",
         ("Herschel-Bulkley", "King's hot wire"),
@@ -32,8 +32,8 @@ LAWS = (
         "Kepler's third law",
         "k*a^1.5",
         "period",
-        {"a": Column("semi-major axis", 0.3, 40)},
-        {"k": Constant("factor, one in years and astronomical units", 0.5, 400)},
+        {"a": LawColumn("semi-major axis", 0.3, 40)},
+        {"k": LawConstant("factor, one in years and astronomical units", 0.5, 400)},
         "J. Kepler, Harmonices Mundi (1619)",
         ("Child-Langmuir",),
         plain=True,
@@ -42,16 +42,20 @@ LAWS = (
         "Titius-Bode",
         "c + a*2^n",
         "semi-major axis",
-        {"n": Column("number of the planet", -1, 7, whole=True)},
-        {"c": Constant("offset", 0.3, 0.5, ANY), "a": Constant("factor", 0.2, 0.4, ANY)},
+        {"n": LawColumn("number of the planet", -1, 7, whole=True)},
+        {"c": LawConstant("offset", 0.3, 0.5, ANY), "a": LawConstant("factor", 0.2, 0.4, ANY)},
         "J. D. Titius (1766), J. E. Bode (1772), in M. M. Nieto, The Titius-Bode TextbookLaw (1972)",
     ),
     TextbookLaw(
         "beta profile",
         "A/(1 + (r/c)^2)^b",
         "surface brightness",
-        {"r": Column("radius", 0.05, 20)},
-        {"A": Constant("central value", 1, 100), "c": Constant("core radius", 0.7, 3), "b": Constant("slope", 0.5, 2)},
+        {"r": LawColumn("radius", 0.05, 20)},
+        {
+            "A": LawConstant("central value", 1, 100),
+            "c": LawConstant("core radius", 0.7, 3),
+            "b": LawConstant("slope", 0.5, 2),
+        },
         "A. Cavaliere, R. Fusco-Femiano, Astron. Astrophys. 49, 137 (1976)",
         ("King profile", "Moffat", "Carreau viscosity"),
     ),
@@ -59,16 +63,16 @@ LAWS = (
         "Navarro-Frenk-White",
         "A/((r/s)*(1 + r/s)^2)",
         "density",
-        {"r": Column("radius", 0.1, 20)},
-        {"A": Constant("density", 0.5, 50), "s": Constant("scale radius", 0.5, 3)},
+        {"r": LawColumn("radius", 0.1, 20)},
+        {"A": LawConstant("density", 0.5, 50), "s": LawConstant("scale radius", 0.5, 3)},
         "J. F. Navarro, C. S. Frenk, S. D. M. White, Astrophys. J. 462, 563 (1996)",
     ),
     TextbookLaw(
         "arctangent rotation curve",
         "V*arctan(r/s)",
         "velocity",
-        {"r": Column("radius", 0, 20)},
-        {"V": Constant("velocity far out, times two over pi", 50, 200), "s": Constant("turnover radius", 1, 4)},
+        {"r": LawColumn("radius", 0, 20)},
+        {"V": LawConstant("velocity far out, times two over pi", 50, 200), "s": LawConstant("turnover radius", 1, 4)},
         "S. Courteau, Astron. J. 114, 2402 (1997)",
     ),
 )

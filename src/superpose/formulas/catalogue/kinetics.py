@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from superpose.formulas.catalogue.law import ANY, Column, Constant, TextbookLaw
+from superpose.formulas.catalogue.law import ANY, LawColumn, LawConstant, TextbookLaw
 
-_SUBSTRATE = Column("substrate concentration", 0.05, 20)
-_INHIBITOR = Column("inhibitor concentration", 0, 10)
-_TIME = Column("time", 0, 10)
-_KELVIN = Column("absolute temperature", 280, 420)
-_LIMIT = Constant("limiting rate", 1, 100)
-_HALF = Constant("concentration of half the limiting rate", 0.5, 4)
-_FIRST_ORDER = Constant("rate constant", 0.2, 1)
-_AMOUNT = Constant("initial value", 1, 100)
-_INHIBITION = Constant("inhibition constant", 1, 5)
-_FACTOR = Constant("factor", 1e3, 1e6)
+_SUBSTRATE = LawColumn("substrate concentration", 0.05, 20)
+_INHIBITOR = LawColumn("inhibitor concentration", 0, 10)
+_TIME = LawColumn("time", 0, 10)
+_KELVIN = LawColumn("absolute temperature", 280, 420)
+_LIMIT = LawConstant("limiting rate", 1, 100)
+_HALF = LawConstant("concentration of half the limiting rate", 0.5, 4)
+_FIRST_ORDER = LawConstant("rate constant", 0.2, 1)
+_AMOUNT = LawConstant("initial value", 1, 100)
+_INHIBITION = LawConstant("inhibition constant", 1, 5)
+_FACTOR = LawConstant("factor", 1e3, 1e6)
 
 LAWS = (
     TextbookLaw(
@@ -30,7 +30,7 @@ LAWS = (
         "V*S/(K + S + S^2/J)",
         "rate",
         {"S": _SUBSTRATE},
-        {"V": _LIMIT, "K": _HALF, "J": Constant("inhibition constant of the substrate", 2, 10)},
+        {"V": _LIMIT, "K": _HALF, "J": LawConstant("inhibition constant of the substrate", 2, 10)},
         "J. B. S. Haldane, Enzymes (1930)",
         ("Haldane", "Andrews"),
     ),
@@ -63,35 +63,35 @@ LAWS = (
         "double Monod",
         "V*S/(K + S)*P/(L + P)",
         "rate",
-        {"S": _SUBSTRATE, "P": Column("concentration of the other substrate", 0.05, 20)},
-        {"V": _LIMIT, "K": _HALF, "L": Constant("half-saturation concentration of the other substrate", 0.5, 4)},
+        {"S": _SUBSTRATE, "P": LawColumn("concentration of the other substrate", 0.05, 20)},
+        {"V": _LIMIT, "K": _HALF, "L": LawConstant("half-saturation concentration of the other substrate", 0.5, 4)},
         "M. J. Bader, Biotechnol. Bioeng. 20, 183 (1978)",
     ),
     TextbookLaw(
         "ping-pong mechanism",
         "V*S*P/(L*S + K*P + S*P)",
         "rate",
-        {"S": _SUBSTRATE, "P": Column("concentration of the other substrate", 0.05, 20)},
-        {"V": _LIMIT, "K": _HALF, "L": Constant("half-saturation concentration of the other substrate", 0.5, 4)},
+        {"S": _SUBSTRATE, "P": LawColumn("concentration of the other substrate", 0.05, 20)},
+        {"V": _LIMIT, "K": _HALF, "L": LawConstant("half-saturation concentration of the other substrate", 0.5, 4)},
         "W. W. Cleland, Biochim. Biophys. Acta 67, 104 (1963)",
     ),
     TextbookLaw(
         "Contois",
         "V*S/(K*X + S)",
         "growth rate",
-        {"S": _SUBSTRATE, "X": Column("biomass concentration", 0.5, 10)},
-        {"V": _LIMIT, "K": Constant("saturation constant", 0.3, 2)},
+        {"S": _SUBSTRATE, "X": LawColumn("biomass concentration", 0.5, 10)},
+        {"V": _LIMIT, "K": LawConstant("saturation constant", 0.3, 2)},
         "D. E. Contois, J. Gen. Microbiol. 21, 40 (1959)",
     ),
     TextbookLaw(
         "Langmuir-Hinshelwood",
         "k*S*P/(1 + a*S + b*P)^2",
         "rate",
-        {"S": _SUBSTRATE, "P": Column("pressure of the other gas", 0.05, 20)},
+        {"S": _SUBSTRATE, "P": LawColumn("pressure of the other gas", 0.05, 20)},
         {
-            "k": Constant("rate constant", 1, 100),
-            "a": Constant("adsorption constant", 0.3, 2),
-            "b": Constant("adsorption constant of the other gas", 0.3, 2),
+            "k": LawConstant("rate constant", 1, 100),
+            "a": LawConstant("adsorption constant", 0.3, 2),
+            "b": LawConstant("adsorption constant of the other gas", 0.3, 2),
         },
         "C. N. Hinshelwood, The Kinetics of Chemical Change (1940)",
     ),
@@ -110,9 +110,9 @@ LAWS = (
         "amount",
         {"t": _TIME},
         {
-            "C": Constant("plateau", 5, 50, ANY),
-            "A": Constant("initial distance from the plateau", -80, 80),
-            "k": Constant("rate constant", 0.3, 1),
+            "C": LawConstant("plateau", 5, 50, ANY),
+            "A": LawConstant("initial distance from the plateau", -80, 80),
+            "k": LawConstant("rate constant", 0.3, 1),
         },
         "I. Newton, Philos. Trans. 22, 824 (1701)",
         ("Newton's cooling", "von Bertalanffy length", "asymptotic regression", "Horton infiltration"),
@@ -122,7 +122,7 @@ LAWS = (
         "A*(1 - exp(-k*t))",
         "amount",
         {"t": _TIME},
-        {"A": Constant("final value", 1, 100), "k": _FIRST_ORDER},
+        {"A": LawConstant("final value", 1, 100), "k": _FIRST_ORDER},
         "E. A. Mitscherlich, Landw. Jahrb. 38, 537 (1909)",
         ("charging of a capacitor", "Mitscherlich", "saturating exponential"),
     ),
@@ -131,7 +131,7 @@ LAWS = (
         "A/(1 + k*t)",
         "amount",
         {"t": _TIME},
-        {"A": _AMOUNT, "k": Constant("rate constant times the initial value", 0.3, 3)},
+        {"A": _AMOUNT, "k": LawConstant("rate constant times the initial value", 0.3, 3)},
         "P. Atkins, J. de Paula, Physical Chemistry (2006)",
         ("hyperbolic decline", "Stern-Volmer quenching"),
     ),
@@ -139,8 +139,8 @@ LAWS = (
         "decay of n-th order",
         "A/(1 + k*t)^n",
         "amount",
-        {"t": Column("time", 0, 100)},
-        {"A": _AMOUNT, "k": Constant("initial rate", 0.3, 2), "n": Constant("exponent", 0.5, 3)},
+        {"t": LawColumn("time", 0, 100)},
+        {"A": _AMOUNT, "k": LawConstant("initial rate", 0.3, 2), "n": LawConstant("exponent", 0.5, 3)},
         "J. J. Arps, Trans. AIME 160, 228 (1945)",
         ("Arps decline",),
     ),
@@ -151,8 +151,8 @@ LAWS = (
         {"t": _TIME},
         {
             "A": _AMOUNT,
-            "k": Constant("rate constant of the slower step", 0.1, 0.5),
-            "l": Constant("rate constant of the faster step", 1, 4),
+            "k": LawConstant("rate constant of the slower step", 0.1, 0.5),
+            "l": LawConstant("rate constant of the faster step", 1, 4),
         },
         "H. Bateman, Proc. Camb. Philos. Soc. 15, 423 (1910)",
         ("Bateman", "one-compartment absorption", "oxygen sag of Streeter and Phelps"),
@@ -161,8 +161,8 @@ LAWS = (
         "stretched exponential",
         "A*exp(-(k*t)^b)",
         "amount",
-        {"t": Column("time", 0.01, 20)},
-        {"A": _AMOUNT, "k": _FIRST_ORDER, "b": Constant("stretching exponent", 0.3, 0.7)},
+        {"t": LawColumn("time", 0.01, 20)},
+        {"A": _AMOUNT, "k": _FIRST_ORDER, "b": LawConstant("stretching exponent", 0.3, 0.7)},
         "R. Kohlrausch, Ann. Phys. 91, 179 (1854)",
         ("Kohlrausch", "Weibull survival", "Sersic profile"),
     ),
@@ -172,9 +172,9 @@ LAWS = (
         "transformed fraction",
         {"t": _TIME},
         {
-            "A": Constant("final value", 1, 100),
-            "k": Constant("rate constant", 0.15, 0.4),
-            "n": Constant("exponent", 2, 4),
+            "A": LawConstant("final value", 1, 100),
+            "k": LawConstant("rate constant", 0.15, 0.4),
+            "n": LawConstant("exponent", 2, 4),
         },
         "M. Avrami, J. Chem. Phys. 7, 1103 (1939)",
         ("Weibull distribution", "Kolmogorov-Johnson-Mehl-Avrami"),
@@ -183,8 +183,8 @@ LAWS = (
         "Elovich",
         "A*log(1 + k*t)",
         "adsorbed amount",
-        {"t": Column("time", 0.01, 20)},
-        {"A": Constant("factor", 1, 30), "k": Constant("initial rate over the factor", 1, 10)},
+        {"t": LawColumn("time", 0.01, 20)},
+        {"A": LawConstant("factor", 1, 30), "k": LawConstant("initial rate over the factor", 1, 10)},
         "M. J. D. Low, Chem. Rev. 60, 267 (1960)",
     ),
     TextbookLaw(
@@ -192,7 +192,7 @@ LAWS = (
         "A*exp(-B/T)",
         "rate constant",
         {"T": _KELVIN},
-        {"A": _FACTOR, "B": Constant("activation energy over the gas constant", 2000, 9000)},
+        {"A": _FACTOR, "B": LawConstant("activation energy over the gas constant", 2000, 9000)},
         "S. Arrhenius, Z. Phys. Chem. 4, 226 (1889)",
         ("Clausius-Clapeyron vapour pressure", "Boltzmann factor"),
     ),
@@ -200,19 +200,19 @@ LAWS = (
         "Eyring",
         "A*T*exp(-B/T)",
         "rate constant",
-        {"T": Column("absolute temperature", 200, 1200)},
-        {"A": _FACTOR, "B": Constant("enthalpy of activation over the gas constant", 300, 1500)},
+        {"T": LawColumn("absolute temperature", 200, 1200)},
+        {"A": _FACTOR, "B": LawConstant("enthalpy of activation over the gas constant", 300, 1500)},
         "H. Eyring, J. Chem. Phys. 3, 107 (1935)",
     ),
     TextbookLaw(
         "rate law with an Arrhenius factor",
         "A*c^n*exp(-B/T)",
         "rate",
-        {"c": Column("concentration", 0.1, 10), "T": _KELVIN},
+        {"c": LawColumn("concentration", 0.1, 10), "T": _KELVIN},
         {
             "A": _FACTOR,
-            "n": Constant("order", 0.5, 2),
-            "B": Constant("activation energy over the gas constant", 2000, 9000),
+            "n": LawConstant("order", 0.5, 2),
+            "B": LawConstant("activation energy over the gas constant", 2000, 9000),
         },
         "K. J. Laidler, Chemical Kinetics (1987)",
     ),

@@ -14,7 +14,7 @@ ANY = (-math.inf, math.inf)
 
 
 @dataclass(frozen=True)
-class Column:
+class LawColumn:
     """A column of a law.
 
     Attributes:
@@ -40,7 +40,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Constant:
+class LawConstant:
     """A constant of a law.
 
     Attributes:
@@ -82,8 +82,8 @@ class TextbookLaw:
     name: str
     form: str
     target: str
-    columns: Mapping[str, Column]
-    constants: Mapping[str, Constant]
+    columns: Mapping[str, LawColumn]
+    constants: Mapping[str, LawConstant]
     source: str
     also: tuple[str, ...] = ()
     plain: bool = False

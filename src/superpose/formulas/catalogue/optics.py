@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from superpose.formulas.catalogue.law import ANY, Column, Constant, TextbookLaw
+from superpose.formulas.catalogue.law import ANY, LawColumn, LawConstant, TextbookLaw
 
-_PLACE = Column("place", 0, 10)
-_HEIGHT = Constant("height", 10, 100, ANY)
-_CENTRE = Constant("place of the peak", 3.5, 6.5, ANY)
-_WIDTH = Constant("standard deviation", 0.9, 1.6)
-_BACKGROUND = Constant("background", 2, 20, ANY)
+_PLACE = LawColumn("place", 0, 10)
+_HEIGHT = LawConstant("height", 10, 100, ANY)
+_CENTRE = LawConstant("place of the peak", 3.5, 6.5, ANY)
+_WIDTH = LawConstant("standard deviation", 0.9, 1.6)
+_BACKGROUND = LawConstant("background", 2, 20, ANY)
 
 LAWS = (
     TextbookLaw(
@@ -34,8 +34,8 @@ LAWS = (
         {"x": _PLACE},
         {
             "C": _BACKGROUND,
-            "b": Constant("slope of the background", -4, 4),
-            "A": Constant("height", 30, 100, ANY),
+            "b": LawConstant("slope of the background", -4, 4),
+            "A": LawConstant("height", 30, 100, ANY),
             "m": _CENTRE,
             "s": _WIDTH,
         },
@@ -47,11 +47,11 @@ LAWS = (
         "intensity",
         {"x": _PLACE},
         {
-            "A": Constant("height", 30, 100, ANY),
+            "A": LawConstant("height", 30, 100, ANY),
             "m": _CENTRE,
-            "s": Constant("standard deviation", 0.9, 1.4),
-            "B": Constant("height of the tail", 30, 80, ANY),
-            "k": Constant("decay of the tail", 0.4, 0.8),
+            "s": LawConstant("standard deviation", 0.9, 1.4),
+            "B": LawConstant("height of the tail", 30, 80, ANY),
+            "k": LawConstant("decay of the tail", 0.4, 0.8),
         },
         "P. R. Bevington, Data Reduction and Error Analysis (1969)",
     ),
@@ -60,7 +60,7 @@ LAWS = (
         "A/(1 + ((x - m)/g)^2)",
         "intensity",
         {"x": _PLACE},
-        {"A": _HEIGHT, "m": _CENTRE, "g": Constant("half width at half the height", 0.8, 1.6)},
+        {"A": _HEIGHT, "m": _CENTRE, "g": LawConstant("half width at half the height", 0.8, 1.6)},
         "H. A. Lorentz, Proc. R. Acad. Amsterdam 8, 591 (1906)",
         ("Breit-Wigner", "Cauchy peak"),
     ),
@@ -71,9 +71,9 @@ LAWS = (
         {"x": _PLACE},
         {
             "C": _BACKGROUND,
-            "A": Constant("height", 30, 100, ANY),
+            "A": LawConstant("height", 30, 100, ANY),
             "m": _CENTRE,
-            "g": Constant("half width at half the height", 0.8, 1.4),
+            "g": LawConstant("half width at half the height", 0.8, 1.4),
         },
         "W. Demtroder, Laser Spectroscopy (1981)",
     ),
@@ -82,47 +82,51 @@ LAWS = (
         "A/cosh((x - m)/w)^2",
         "height",
         {"x": _PLACE},
-        {"A": _HEIGHT, "m": _CENTRE, "w": Constant("width", 0.9, 1.8)},
+        {"A": _HEIGHT, "m": _CENTRE, "w": LawConstant("width", 0.9, 1.8)},
         "D. J. Korteweg, G. de Vries, Philos. Mag. 39, 422 (1895)",
     ),
     TextbookLaw(
         "log-normal peak",
         "A*exp(-(log(x/m))^2/(2*s^2))",
         "intensity",
-        {"x": Column("size", 0.2, 20)},
-        {"A": _HEIGHT, "m": Constant("place of the peak", 1.2, 4), "s": Constant("width in logarithms", 0.5, 0.9)},
+        {"x": LawColumn("size", 0.2, 20)},
+        {
+            "A": _HEIGHT,
+            "m": LawConstant("place of the peak", 1.2, 4),
+            "s": LawConstant("width in logarithms", 0.5, 0.9),
+        },
         "J. Aitchison, J. A. C. Brown, The Lognormal Distribution (1957)",
     ),
     TextbookLaw(
         "single slit",
         "A*(sin(k*x)/(k*x))^2",
         "intensity",
-        {"x": Column("place", 0.1, 6)},
-        {"A": Constant("intensity in the middle", 10, 100), "k": Constant("width of the slit", 0.6, 1.2)},
+        {"x": LawColumn("place", 0.1, 6)},
+        {"A": LawConstant("intensity in the middle", 10, 100), "k": LawConstant("width of the slit", 0.6, 1.2)},
         "J. Fraunhofer, Denkschr. Akad. Wiss. Munchen 8, 1 (1821)",
     ),
     TextbookLaw(
         "thin lens",
         "f*d/(d - f)",
         "distance of the image",
-        {"d": Column("distance of the object", 15, 60)},
-        {"f": Constant("focal length", 8, 12)},
+        {"d": LawColumn("distance of the object", 15, 60)},
+        {"f": LawConstant("focal length", 8, 12)},
         "E. Hecht, Optics (1987)",
     ),
     TextbookLaw(
         "thin lens of several focal lengths",
         "k*f*d/(d - f)",
         "distance of the image",
-        {"d": Column("distance of the object", 20, 60), "f": Column("focal length", 5, 14)},
-        {"k": Constant("factor, one in equal units", 0.9, 1.1)},
+        {"d": LawColumn("distance of the object", 20, 60), "f": LawColumn("focal length", 5, 14)},
+        {"k": LawConstant("factor, one in equal units", 0.9, 1.1)},
         "E. Hecht, Optics (1987)",
     ),
     TextbookLaw(
         "harmonic sum",
         "k*x*z/(x + z)",
         "resistance",
-        {"x": Column("resistance", 1, 50), "z": Column("other resistance", 1, 50)},
-        {"k": Constant("factor, one in equal units", 0.9, 1.1)},
+        {"x": LawColumn("resistance", 1, 50), "z": LawColumn("other resistance", 1, 50)},
+        {"k": LawConstant("factor, one in equal units", 0.9, 1.1)},
         "G. S. Ohm, Die galvanische Kette (1827)",
         ("parallel resistors", "reduced mass"),
     ),
@@ -130,35 +134,38 @@ LAWS = (
         "Snell",
         "arcsin(sin(a)/n)",
         "angle of refraction in radians",
-        {"a": Column("angle of incidence in radians", 0.05, 1.5)},
-        {"n": Constant("refractive index", 1.3, 1.8)},
+        {"a": LawColumn("angle of incidence in radians", 0.05, 1.5)},
+        {"n": LawConstant("refractive index", 1.3, 1.8)},
         "W. Snellius (1621), in E. Hecht, Optics (1987)",
     ),
     TextbookLaw(
         "Cauchy dispersion",
         "A + B/l^2",
         "refractive index",
-        {"l": Column("wavelength", 0.35, 1.1)},
-        {"A": Constant("limit at long wavelengths", 1.3, 1.8, ANY), "B": Constant("dispersion", 0.003, 0.012, ANY)},
+        {"l": LawColumn("wavelength", 0.35, 1.1)},
+        {
+            "A": LawConstant("limit at long wavelengths", 1.3, 1.8, ANY),
+            "B": LawConstant("dispersion", 0.003, 0.012, ANY),
+        },
         "A. L. Cauchy, Memoire sur la dispersion de la lumiere (1836)",
     ),
     TextbookLaw(
         "Sellmeier",
         "sqrt(1 + B*l^2/(l^2 - C))",
         "refractive index",
-        {"l": Column("wavelength", 0.3, 1.6)},
-        {"B": Constant("strength", 0.8, 1.8), "C": Constant("square of the resonance wavelength", 0.008, 0.03)},
+        {"l": LawColumn("wavelength", 0.3, 1.6)},
+        {"B": LawConstant("strength", 0.8, 1.8), "C": LawConstant("square of the resonance wavelength", 0.008, 0.03)},
         "W. Sellmeier, Ann. Phys. 143, 272 (1871)",
     ),
     TextbookLaw(
         "Gaussian beam",
         "w*sqrt(1 + ((z - m)/R)^2)",
         "radius of the beam",
-        {"z": Column("place", -10, 10)},
+        {"z": LawColumn("place", -10, 10)},
         {
-            "w": Constant("radius of the waist", 0.5, 3),
-            "m": Constant("place of the waist", -4, 4),
-            "R": Constant("Rayleigh length", 1.5, 4),
+            "w": LawConstant("radius of the waist", 0.5, 3),
+            "m": LawConstant("place of the waist", -4, 4),
+            "R": LawConstant("Rayleigh length", 1.5, 4),
         },
         "H. Kogelnik, T. Li, Appl. Opt. 5, 1550 (1966)",
         ("hyperbola with two branches",),
@@ -167,40 +174,40 @@ LAWS = (
         "Beer-Lambert of concentration and path",
         "A*exp(-e*c*d)",
         "intensity",
-        {"c": Column("concentration", 0.1, 5), "d": Column("length of the path", 0.5, 3)},
-        {"A": Constant("intensity without absorption", 10, 100), "e": Constant("absorptivity", 0.15, 0.6)},
+        {"c": LawColumn("concentration", 0.1, 5), "d": LawColumn("length of the path", 0.5, 3)},
+        {"A": LawConstant("intensity without absorption", 10, 100), "e": LawConstant("absorptivity", 0.15, 0.6)},
         "A. Beer, Ann. Phys. 86, 78 (1852)",
     ),
     TextbookLaw(
         "Rydberg",
         "R*(1/n^2 - 1/m^2)",
         "wavenumber",
-        {"n": Column("lower level", 1, 3, whole=True), "m": Column("upper level", 4, 9, whole=True)},
-        {"R": Constant("Rydberg constant", 0.009, 110000)},
+        {"n": LawColumn("lower level", 1, 3, whole=True), "m": LawColumn("upper level", 4, 9, whole=True)},
+        {"R": LawConstant("Rydberg constant", 0.009, 110000)},
         "J. R. Rydberg, Philos. Mag. 29, 331 (1890)",
     ),
     TextbookLaw(
         "Rydberg wavelength",
         "L/(1/n^2 - 1/m^2)",
         "wavelength",
-        {"n": Column("lower level", 1, 3, whole=True), "m": Column("upper level", 4, 9, whole=True)},
-        {"L": Constant("one over the Rydberg constant", 0.09, 100)},
+        {"n": LawColumn("lower level", 1, 3, whole=True), "m": LawColumn("upper level", 4, 9, whole=True)},
+        {"L": LawConstant("one over the Rydberg constant", 0.09, 100)},
         "J. R. Rydberg, Philos. Mag. 29, 331 (1890)",
     ),
     TextbookLaw(
         "logarithm of the Rydberg wavelength",
         "c - log(1/n^2 - 1/m^2)",
         "logarithm of the wavelength",
-        {"n": Column("lower level", 1, 3, whole=True), "m": Column("upper level", 4, 9, whole=True)},
-        {"c": Constant("minus the logarithm of the Rydberg constant", -20, 20)},
+        {"n": LawColumn("lower level", 1, 3, whole=True), "m": LawColumn("upper level", 4, 9, whole=True)},
+        {"c": LawConstant("minus the logarithm of the Rydberg constant", -20, 20)},
         "J. R. Rydberg, Philos. Mag. 29, 331 (1890)",
     ),
     TextbookLaw(
         "Balmer",
         "B*n^2/(n^2 - 4)",
         "wavelength",
-        {"n": Column("upper level", 3, 12, whole=True)},
-        {"B": Constant("limit of the series", 0.3, 400)},
+        {"n": LawColumn("upper level", 3, 12, whole=True)},
+        {"B": LawConstant("limit of the series", 0.3, 400)},
         "J. J. Balmer, Ann. Phys. 25, 80 (1885)",
     ),
 )

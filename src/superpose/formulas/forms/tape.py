@@ -42,7 +42,7 @@ class Operation(NamedTuple):
 
 @dataclass(frozen=True)
 class Form:
-    """A law with unknown constants. Make one with :func:`superpose.formulas.forms.parsing.parse_form`.
+    """A law with unknown constants. Make one with :func:`superpose.formulas.parse_form`.
 
     Attributes:
         text: as it was written.
