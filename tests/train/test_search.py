@@ -52,7 +52,7 @@ def test_a_product_needs_two_hidden_nodes(of_a_product: SearchResult) -> None:
 
 def test_a_product_node_is_found_where_the_function_is_a_product() -> None:
     x = points(300, 2)
-    data = Dataset.from_arrays(x, torch.sin(3 * x[:, 0]) * torch.exp(x[:, 1]))
+    data = Dataset.from_arrays(x, torch.sin(3 * x[:, 0]) * torch.exp(x[:, 1]), **HELD_OUT)
     found = search(data, shapes=[(), (2,), ((0, [2]),)], steps=400, time_limit=FOREVER)
     # No network of as many constants comes as near, and what it learns is the function to six digits.
     errors = [one.validation_rmse for one in found.front if one.shape == (2, [0, [2]], 1)]
