@@ -13,7 +13,7 @@ import typer
 
 from superpose.choices import COMPARED
 from superpose.cli import console, parsing
-from superpose.cli.declarations import FeaturesOption, TableArgument, TargetOption, TaskOption
+from superpose.cli.declarations import FeaturesOption, JsonOption, QuietOption, TableArgument, TargetOption, TaskOption
 from superpose.errors import OptionError
 
 if TYPE_CHECKING:
@@ -50,8 +50,8 @@ def command(
     out: Annotated[
         str | None, typer.Option("--out", metavar="DIR", help="Where to write; out/TABLE-TARGET-compare if left out.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
 ) -> Callable[[], None]:
     """Cross-validate superpose beside other methods on TABLE, and say which one to use."""
     if not target.strip():

@@ -21,3 +21,5 @@ TaskOption = Annotated[
     str,
     typer.Option("--task", metavar="regression|classification", help="Learn a number, or one of some classes."),
 ]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]

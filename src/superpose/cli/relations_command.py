@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from superpose.cli import console, parsing
+from superpose.cli.declarations import JsonOption, QuietOption, TableArgument
 from superpose.errors import OptionError
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ _MAX_SEED, _MAX_SEEDS = 2**63 - 1001, 100
 
 
 def command(
-    table: Annotated[str, typer.Argument(metavar="TABLE", help="a table: CSV, TSV, either in gzip, or Parquet")],
+    table: TableArgument,
     columns: Annotated[
         list[str] | None,
         typer.Option(
@@ -47,8 +48,8 @@ def command(
     out: Annotated[
         str | None, typer.Option("--out", metavar="DIR", help="Where to write; out/TABLE-relations if left out.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
 ) -> Callable[[], None]:
     """Find which columns of TABLE depend on one another, and by which formulas."""
     options = {
