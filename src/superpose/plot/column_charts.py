@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,37 +18,44 @@ _SIZE = 3.6, 2.5
 _BOX = 0.17, 0.13, 0.79, 0.71
 
 
-def effect(
-    name: str,
-    places: np.ndarray,
-    values: np.ndarray,
-    *,
-    errors: np.ndarray | None = None,
-    beside: np.ndarray | None = None,
-    rows: np.ndarray,
-    limits: tuple[float, float],
-    discrete: bool = False,
-    labels: Sequence[str] = (),
-) -> Figure:
-    """Draw the effect of a column.
+@dataclass(frozen=True)
+class Curves:
+    """What the effect of a column looks like.
 
-    Args:
-        name: of the column.
-        places: ``[G]``, its values.
+    Attributes:
+        places: ``[G]``, values of the column.
         values: ``[G, L]``, one line each.
         errors: ``[G]``, standard errors of a single line, drawn twice to either side.
         beside: ``[G]``, the effect by another model, drawn dashed.
+        discrete: whether the column has few values; then these are dots.
+    """
+
+    places: np.ndarray
+    values: np.ndarray
+    errors: np.ndarray | None = None
+    beside: np.ndarray | None = None
+    discrete: bool = False
+
+
+def effect(
+    name: str, curves: Curves, *, rows: np.ndarray, limits: tuple[float, float], labels: Sequence[str] = ()
+) -> Figure:
+    """Draw the effect of the column of this name.
+
+    Args:
+        name: of the column.
+        curves: its effect.
         rows: ``[R]``, values of the column in the rows, as ticks.
         limits: of the effect's axis.
-        discrete: whether the column has few values; then these are dots.
         labels: of the lines, if they are several.
     """
+    places, values = curves.places, curves.values
     with canvas.default_style():
         figure, axes = _axes(name)
         colors = [style.PREDICTION, style.SPLINE_EDGE, style.KNOT, style.QUIET_TEXT]
-        if errors is not None:
-            low, high = values[:, 0] - 2 * errors, values[:, 0] + 2 * errors
-            if discrete:
+        if curves.errors is not None:
+            low, high = values[:, 0] - 2 * curves.errors, values[:, 0] + 2 * curves.errors
+            if curves.discrete:
                 axes.vlines(places, low, high, color=style.PREDICTION, linewidth=5, alpha=0.25, zorder=2, gid="band")
             else:
                 axes.fill_between(
@@ -59,15 +67,15 @@ def effect(
                 line,
                 color=colors[k % len(colors)],
                 linestyle=("-", "--", ":")[k // len(colors) % 3],
-                linewidth=1 if discrete else 1.8,
-                marker="o" if discrete else "",
+                linewidth=1 if curves.discrete else 1.8,
+                marker="o" if curves.discrete else "",
                 markersize=4,
                 zorder=3,
                 label=canvas.shortened(labels[k], 16) if labels else None,
                 gid=f"effect-{k}",
             )
-        if beside is not None:
-            axes.plot(places, beside, "--", color=style.SPLINE_EDGE, linewidth=1.1, zorder=2.5, gid="beside")
+        if curves.beside is not None:
+            axes.plot(places, curves.beside, "--", color=style.SPLINE_EDGE, linewidth=1.1, zorder=2.5, gid="beside")
         _draw_rug(axes, rows)
         axes.set_ylim(*limits)
         if labels:

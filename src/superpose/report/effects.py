@@ -263,18 +263,15 @@ def _card(
     values = result.data.features(evenly(result.data.n_rows, RULES.ticks))[:, one.column]
     kept = values[(values >= one.places[0]) & (values <= one.places[-1])]
     name = names[one.column]
-    draw = functools.partial(
-        column_charts.effect,
-        name,
+    curves = column_charts.Curves(
         one.places.numpy(),
         one.values[:, some].numpy(),
         errors=None if one.errors is None else one.errors.numpy(),
         beside=None if one.beside is None else one.beside[:, some[0]].numpy(),
-        rows=kept.numpy(),
-        limits=limits,
         discrete=one.discrete,
-        labels=classes if len(some) > 1 else (),
     )
+    labels = classes if len(some) > 1 else ()
+    draw = functools.partial(column_charts.effect, name, curves, rows=kept.numpy(), limits=limits, labels=labels)
     first, last = (number(float(one.values[place, some[0]])) for place in (0, -1))
     picture = as_picture(
         drawn(result, draw, name, what="of an effect"), f"The effect of {name}, from {first} to {last}"

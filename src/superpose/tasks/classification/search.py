@@ -124,6 +124,37 @@ def _symbolic(formula: Formula, chosen: TrainedClassifier) -> KAN | None:
     return model
 
 
+def _screening(table: ClassificationDataset, options: ClassifyOptions, tell: Listener, limit: float) -> Screening:
+    """Which columns of a wide table are used, found within so many seconds."""
+    if not options.reduce:
+        return Screening.of_all(table.data)
+    # One indicator for each class; of two classes one says everything.
+    targets = table.data.y
+    if not table.soft and len(table.classes) > 2:
+        targets = torch.nn.functional.one_hot(table.indices, len(table.classes)).double()
+    found = screen(table.data, targets, time_limit=limit, seed=options.seed)
+    if found.left_out:
+        tell(found.reason)
+    return found
+
+
+def _score_formulas(chosen: TrainedClassifier, base: int, deadline: Deadline) -> list[list[ScoreFormula]]:
+    """For each score of a network the formulas that were found by a time; none for the class ``base`` of a softmax."""
+    import sympy
+
+    data, head = chosen.data, chosen.head
+    symbols = tuple(sympy.Symbol(name, real=True) for name in data.feature_names)
+    rows = torch.cat([data.train, data.validation])
+    # Formulas have few constants, which so many rows determine.
+    rows = rows[evenly(len(rows), _FORMULA_ROWS)]
+    x, y = data.features(rows), data.y[rows]
+    with torch.no_grad():
+        scores = chosen.model(x)
+    if head.kind != "softmax":
+        return [score_formulas(symbols, x, y, scores[:, 0], head, deadline=deadline)]
+    return joint_formulas(symbols, x, y, scores, base, deadline=deadline)
+
+
 class ClassificationSearch:
     """The stages of :func:`classify`."""
 
@@ -142,7 +173,10 @@ class ClassificationSearch:
         self.stages.begin("classification", table, asdict(options))
         self.screening = Screening.of_all(table.data)
         with self.failures.part("columns without influence could not be found", "all columns are used"):
-            self.screening = self.stages.run("screening", self._screening, lambda found: found.rows > 0)
+            limit = _SCHEDULE.screening * self.limit
+            self.screening = self.stages.run(
+                "screening", lambda: _screening(table, options, tell, limit), lambda found: found.rows > 0
+            )
         self.screened = replace(table, data=self.screening.applied(table.data))
         self.table = networks.with_validation(self.screened, options.seed)
         self.sample = networks.fewer_rows(self.table)
@@ -236,21 +270,6 @@ class ClassificationSearch:
         with self.failures.part("the formula could not be measured", f"it is left out, and {kept}"):
             return measured(symbolic, formula, formulas)
         return measured(None, None, [])
-
-    def _screening(self) -> Screening:
-        """Which columns of a wide table are used."""
-        table, options = self.given, self.options
-        if not options.reduce:
-            return Screening.of_all(table.data)
-        # One indicator for each class; of two classes one says everything.
-        targets = table.data.y
-        if not table.soft and len(table.classes) > 2:
-            targets = torch.nn.functional.one_hot(table.indices, len(table.classes)).double()
-        limit = _SCHEDULE.screening * self.limit
-        found = screen(table.data, targets, time_limit=limit, seed=options.seed)
-        if found.left_out:
-            self.tell(found.reason)
-        return found
 
     # -- networks
 
@@ -368,26 +387,9 @@ class ClassificationSearch:
 
     def _formulas(self, chosen: TrainedClassifier) -> list[list[ScoreFormula]]:
         """For each score the formulas that were found; none for the reference class."""
-        import sympy
-
-        data, head = chosen.data, chosen.head
-        symbols = tuple(sympy.Symbol(name, real=True) for name in data.feature_names)
-        rows = torch.cat([data.train, data.validation])
-        # Formulas have few constants, which so many rows determine.
-        rows = rows[evenly(len(rows), _FORMULA_ROWS)]
-        x, y = data.features(rows), data.y[rows]
-        with torch.no_grad():
-            network_scores = chosen.model(x)
-
-        deadline = self.settings(head, _SCHEDULE.formulas).deadline
-
-        def compute() -> list[list[ScoreFormula]]:
-            if head.kind != "softmax":
-                return [score_formulas(symbols, x, y, network_scores[:, 0], head, deadline=deadline)]
-            reference = labels.majority_class(self.table)
-            return joint_formulas(symbols, x, y, network_scores, reference, deadline=deadline)
-
-        return self.stages.run(f"{head.kind} formulas", compute)
+        deadline = self.settings(chosen.head, _SCHEDULE.formulas).deadline
+        base = labels.majority_class(self.table)
+        return self.stages.run(f"{chosen.head.kind} formulas", lambda: _score_formulas(chosen, base, deadline))
 
     def _other_head(
         self, chosen: TrainedClassifier, formulas: list[list[ScoreFormula]]

@@ -170,10 +170,7 @@ def _found(
     network, history = choose_network(context, state, recommended, reference, structural=structure.complete)
     smooth = reference is not None and network is reference.model
     if recommended is not None and reference is not None and network not in (reference.model, recommended.model):
-        x, held = context.few.features(context.few.validation), context.few.validation
-        with torch.no_grad():
-            losses = reference.losses(context.few, held, network(x)[:, 0])
-        if _errs_far_more(context, reference, recommended, losses):
+        if _far_from(network, context, reference, recommended):
             choice, chosen, recommended = replace(choice, place=None, complete=False, reason=_NOT_NEAR), None, None
     own = network
     if combined is not None:
@@ -300,6 +297,14 @@ def _near_networks(context: Context, state: Networks, reference: Reference) -> l
         losses = reference.losses(data, rows, best.model(data.features(rows))[:, 0])
     far = [one for one in state.found if not any(one is other for other in near)]
     return near + [one for one in far if not _errs_far_more(context, reference, one, losses)]
+
+
+def _far_from(network: KAN, context: Context, reference: Reference, finding: Finding) -> bool:
+    """Whether a formula errs far more than this network on the validation rows, and surely so."""
+    rows = context.few.validation
+    with torch.no_grad():
+        losses = reference.losses(context.few, rows, network(context.few.features(rows))[:, 0])
+    return _errs_far_more(context, reference, finding, losses)
 
 
 def _errs_far_more(context: Context, reference: Reference, finding: Finding, losses: Tensor) -> bool:
