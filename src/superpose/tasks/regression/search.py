@@ -169,9 +169,8 @@ def _found(
             stable = _stability(context, structure, state, reference, lines, choice, written)
     network, history = choose_network(context, state, recommended, reference, structural=structure.complete)
     smooth = reference is not None and network is reference.model
-    if recommended is not None and reference is not None and network not in (reference.model, recommended.model):
-        if _far_from(network, context, reference, recommended):
-            choice, chosen, recommended = replace(choice, place=None, complete=False, reason=_NOT_NEAR), None, None
+    if recommended is not None and _far_from(network, context, reference, recommended):
+        choice, chosen, recommended = replace(choice, place=None, complete=False, reason=_NOT_NEAR), None, None
     own = network
     if combined is not None:
         network = combined.model(network)
@@ -299,8 +298,13 @@ def _near_networks(context: Context, state: Networks, reference: Reference) -> l
     return near + [one for one in far if not _errs_far_more(context, reference, one, losses)]
 
 
-def _far_from(network: KAN, context: Context, reference: Reference, finding: Finding) -> bool:
-    """Whether a formula errs far more than this network on the validation rows, and surely so."""
+def _far_from(network: KAN, context: Context, reference: Reference | None, finding: Finding) -> bool:
+    """Whether a formula errs far more than the network handed out on the validation rows, and surely so.
+
+    Formulas were compared with the reference before.
+    """
+    if reference is None or network in (reference.model, finding.model):
+        return False
     rows = context.few.validation
     with torch.no_grad():
         losses = reference.losses(context.few, rows, network(context.few.features(rows))[:, 0])
