@@ -1,0 +1,1 @@
+"""Tables from the history of science and from textbooks, and whether their formulas are found."""
