@@ -95,7 +95,7 @@ class Verdict:
     @property
     def faults(self) -> list[str]:
         """What no formula should have."""
-        worse = self.error > self.line * (1 + 1e-9)
+        worse = self.line * (1 + 1e-9) < self.error < math.inf
         names = {"pole": self.pole, "cancellation": self.cancels, "worse than a straight line": worse}
         return [name for name, there in names.items() if there]
 
@@ -104,26 +104,28 @@ def judge(data: Dataset, formula: Formula | None, form: str, *, relative: bool =
     """Compare a formula with a form on a table, all of whose rows are training rows.
 
     Args:
-        formula: None for no formula: the mean stands.
+        formula: None for no formula: a miss with an infinite error.
         relative: whether errors are those of the target's logarithm.
     """
     theirs = fitted(data, _features(data), data.y[:, 0], form, relative=relative)
-    mean = float(data.y[:, 0].mean())
-    own = formula if formula is not None else _constant(data, mean)
+    line, form_text = line_error(data, relative=relative), _without_log(theirs) if relative else str(theirs.formula)
+    if formula is None:
+        left_one_out, wanted = theirs.leave_one_out, len(theirs.constants)
+        return Verdict(False, math.inf, left_one_out, line, 0, wanted, pole=False, cancels=False, form=form_text)
     rows, y = torch.arange(data.n_rows), data.y[:, 0]
     with torch.no_grad():
-        predicted = loo_predictions(own, data, rows, log=relative)
-    error, constants = _rms(predicted, y, relative=relative), count(own)
+        predicted = loo_predictions(formula, data, rows, log=relative)
+    error, constants = _rms(predicted, y, relative=relative), count(formula)
     return Verdict(
-        same=error <= RULES.far * theirs.leave_one_out and is_same(data, own, form, theirs, relative=relative),
+        same=error <= RULES.far * theirs.leave_one_out and is_same(data, formula, form, theirs, relative=relative),
         error=error,
         theirs=theirs.leave_one_out,
-        line=line_error(data, relative=relative),
+        line=line,
         constants=constants,
         their_constants=len(theirs.constants),
-        pole=has_pole(data, own),
-        cancels=cancels(data, own),
-        form=_without_log(theirs) if relative else str(theirs.formula),
+        pole=has_pole(data, formula),
+        cancels=cancels(data, formula),
+        form=form_text,
     )
 
 
@@ -232,12 +234,6 @@ def _between(data: Dataset, points: int) -> Tensor:
     # A column of two values has none between.
     two = torch.tensor([len(column.unique()) == 2 for column in x.T])
     return torch.cat([x, torch.where(two, x, middle)])
-
-
-def _constant(data: Dataset, value: float) -> Formula:
-    import sympy
-
-    return Formula.from_expressions([sympy.Float(value)], data)
 
 
 def _without_log(fit: FormulaFit) -> str:

@@ -10,6 +10,8 @@ error at most 5% larger) with as few constants. Poles, cancellation and errors a
 from __future__ import annotations
 
 import argparse
+import math
+import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -76,8 +78,6 @@ def counts(rows: Sequence[dict[str, Any]]) -> list[str]:
 
 def _shape(row: dict[str, Any]) -> str:
     """A formula without its numbers."""
-    import re
-
     return re.sub(r"\d+\.?\d*(e[+-]?\d+)?", "#", row["formula"] or "")
 
 
@@ -105,9 +105,10 @@ def page(rows: Sequence[dict[str, Any]], known: dict[str, ClassicTable], command
         verdict += "".join(f"; {fault}" for fault in row["faults"])
         said = row["formula"] or "no formula"
         said = said if len(said) <= _SHOWN else said[:_SHOWN] + " ..."
+        error = "" if row["error"] is None or row["error"] == math.inf else f"{row['error']:.3g}"
         lines.append(
             f"| {row['table']} | {row['rows']} | `{row['form']}` ({row['their_constants']}) "
-            f"| `{said}` ({row['constants']}) | {row['error']:.3g} | {row['their_error']:.3g} | {verdict} |"
+            f"| `{said}` ({row['constants']}) | {error} | {row['their_error']:.3g} | {verdict} |"
         )
     lines += ["", "## Where the tables come from", "", "| table | columns | source | licence |", "|---|---|---|---|"]
     lines += [f"| {one.name} | {one.what} | {one.source} | {one.licence} |" for one in known.values()]
@@ -154,7 +155,7 @@ def _run(options: argparse.Namespace) -> int:
             faults = "".join(f", {fault}" for fault in line["faults"])
             print(
                 f"seed {seed}  {name:10} {line['seconds']:5.1f} s  {line['verdict']}{faults}: {line['formula']}"
-                f"  (error {line['error']:.3g} beside {line['their_error']:.3g})",
+                f"  (error {line['error'] or math.inf:.3g} beside {line['their_error']:.3g})",
                 flush=True,
             )
     for sentence in counts(results.rows):

@@ -48,7 +48,12 @@ def test_nist_certified_constants_say_that_the_load_cell_was_copied_without_erro
 
 @pytest.mark.parametrize(
     ("formula", "same"),
-    [("3.001*exp(-0.5001*x)", True), ("3*exp(-x/2)", True), ("3.001*exp(-0.5001*x) + 0.001", False), ("3.1/(1 + 0.9*x)", False)],
+    [
+        ("3.001*exp(-0.5001*x)", True),
+        ("3*exp(-x/2)", True),
+        ("3.001*exp(-0.5001*x) + 0.001", False),
+        ("3.1/(1 + 0.9*x)", False),
+    ],
 )
 def test_the_same_form_has_other_constants_and_another_form_has_not(formula: str, same: bool) -> None:
     for relative in (False, True):
@@ -81,11 +86,12 @@ def test_a_number_that_stands_twice_counts_once() -> None:
     assert judged(X, "2.5*x**1.2/(3.5 + x**1.2)", "A*x + B").constants == 3
 
 
-def test_no_formula_is_the_mean() -> None:
+def test_no_formula_is_a_miss_and_a_constant_is_one() -> None:
     data = Dataset.from_arrays(X[:, None], 5 + NOISE, feature_names=["x"], target_names=["y"], test=0.0)
-    verdict = judge(data, None, "c + 0*x")
-    assert verdict.same and verdict.constants == 1
-    assert not judge(data, None, "c*x").same
+    nothing = judge(data, None, "c + 0*x")
+    assert not nothing.found and nothing.faults == []
+    mean = f"{5 + NOISE.mean():.12f}"
+    assert judged(5 + NOISE, mean, "c + 0*x").same and not judged(5 + NOISE, mean, "c*x").same
 
 
 def test_results_are_written_and_counted(
