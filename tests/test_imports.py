@@ -34,7 +34,7 @@ FLOORS = [
     {"nn"},
     {"optim"},
     {"train", "files", "formulas.candidates", "formulas.dictionary", "formulas.expressions"},
-    {"checkpoint", "edit", "formulas.forms", "formulas.recommendation", "tasks.result"},
+    {"checkpoint", "edit", "formulas.forms", "formulas.recommendation", "formulas.discrimination", "tasks.result"},
     {"formulas.catalogue", "formulas.from_network", "formulas.from_scores", "formulas.from_table"},
     {"tasks.classification", "tasks.pde", "tasks.regression"},
     {"tasks.comparison", "tasks.relations"},

@@ -9,7 +9,7 @@ import torch
 
 from superpose.data import Dataset
 from superpose.formulas.recommendation import Finding
-from superpose.tasks.regression import DiscoverOptions, findings, search
+from superpose.tasks.regression import DiscoverOptions, final, findings
 from superpose.tasks.regression.context import Context
 from superpose.tasks.regression.final import choose_network
 from superpose.tasks.regression.networks import Networks
@@ -52,11 +52,11 @@ def test_a_formula_that_errs_far_more_on_rows_not_seen_is_told_from_one_that_may
         name: reference.losses(run.few, rows, finding.formula.torch(x)[:, 0])
         for name, finding in (("law", law), ("line", line))
     }
-    assert search._errs_far_more(run, reference, line, losses["law"])
-    assert not search._errs_far_more(run, reference, law, losses["line"])
-    assert not search._errs_far_more(run, reference, line, losses["line"])
+    assert final._errs_far_more(run, reference, line, losses["law"])
+    assert not final._errs_far_more(run, reference, law, losses["line"])
+    assert not final._errs_far_more(run, reference, line, losses["line"])
     # A little more is allowed: a formula can be read.
-    assert not search._errs_far_more(run, reference, line, 0.7 * losses["line"])
+    assert not final._errs_far_more(run, reference, line, 0.7 * losses["line"])
 
 
 def test_forms_that_few_rows_do_not_determine_are_not_recommended() -> None:

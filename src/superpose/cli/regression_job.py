@@ -106,6 +106,7 @@ class RegressionJob(Job):
             yield law["sentence"]
         if sentence := summary.get("stability", {}).get("sentence"):
             yield sentence
+        yield from summary.get("alternatives", {}).get("sentences", [])
         step = summary.get("target_step")
         least = min(summary[name] for name in ("network_rmse", "formula_rmse") if summary.get(name) is not None)
         # A round number: what is left beside an error of rounding is less than it.

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from superpose.formulas.candidates import Candidate
     from superpose.formulas.catalogue.law import LawColumn, LawConstant, TextbookLaw
     from superpose.formulas.catalogue.trial import Recognised, recognise
+    from superpose.formulas.discrimination import TellingRow, telling_row
     from superpose.formulas.expressions.compiler import compile_formula
     from superpose.formulas.expressions.formula import Formula
     from superpose.formulas.forms.fit import FittedConstant, FormulaFit, fit_formula
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 _HOME = {
     "Operation": "superpose.formulas.forms.tape",
     "Recognised": "superpose.formulas.catalogue.trial",
+    "TellingRow": "superpose.formulas.discrimination",
     "TextbookLaw": "superpose.formulas.catalogue.law",
     "recognise": "superpose.formulas.catalogue.trial",
     "Candidate": "superpose.formulas.candidates",
@@ -38,6 +40,7 @@ _HOME = {
     "find_laws": "superpose.formulas.from_table.laws",
     "fit_formula": "superpose.formulas.forms.fit",
     "parse_form": "superpose.formulas.forms.parsing",
+    "telling_row": "superpose.formulas.discrimination",
     "symbolify": "superpose.formulas.from_network.recognition",
 }
 
@@ -54,6 +57,7 @@ __all__ = [
     "LawSearchResult",
     "Operation",
     "Recognised",
+    "TellingRow",
     "TextbookLaw",
     "compile_formula",
     "find_laws",
@@ -61,6 +65,7 @@ __all__ = [
     "parse_form",
     "recognise",
     "symbolify",
+    "telling_row",
 ]
 
 

@@ -76,6 +76,7 @@ def page(
         front=attempt(f"{lost} the formulas from simple to accurate", lambda: front_table(result, trade_off), None),
         recommendation=canvas.clean(result.metrics.get("recommendation") or ""),
         stability=canvas.clean(result.metrics.get("stability", {}).get("sentence") or ""),
+        alternatives=[canvas.clean(line) for line in result.metrics.get("alternatives", {}).get("sentences", [])],
         law=canvas.clean(result.metrics.get("law", {}).get("sentence") or ""),
         source=canvas.clean(result.metrics.get("law", {}).get("source") or ""),
         used=attempt(f"{lost} which columns are read", lambda: _used(drawn_network(result)), nothing),

@@ -1,9 +1,19 @@
 """From a table to a network and a formula for a numeric target."""
 
+from superpose.tasks.regression.alternatives import Alternative
 from superpose.tasks.regression.forms import FormOptions, judge_forms
 from superpose.tasks.regression.intervals import calibrate
 from superpose.tasks.regression.options import DiscoverOptions
 from superpose.tasks.regression.result import FormResult, Result
 from superpose.tasks.regression.search import discover
 
-__all__ = ["DiscoverOptions", "FormOptions", "FormResult", "Result", "calibrate", "discover", "judge_forms"]
+__all__ = [
+    "Alternative",
+    "DiscoverOptions",
+    "FormOptions",
+    "FormResult",
+    "Result",
+    "calibrate",
+    "discover",
+    "judge_forms",
+]

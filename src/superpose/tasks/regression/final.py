@@ -1,12 +1,16 @@
-"""The network that is handed out: a spline network, the sum of smooth functions, or that of the formula."""
+"""The network that is handed out: a spline network, the sum of smooth functions, or that of the formula.
+
+Formulas that err far more than the trained networks are passed over.
+"""
 
 from __future__ import annotations
 
 import math
 
 import torch
+from torch import Tensor
 
-from superpose.formulas.recommendation import Finding
+from superpose.formulas.recommendation import EXACT, Finding
 from superpose.nn.model import KAN
 from superpose.tasks.regression.context import BUDGET, Context
 from superpose.tasks.regression.networks import Networks, final_network
@@ -80,3 +84,53 @@ def _worth_refining(context: Context, state: Networks, reference: Reference, str
     own = smooth_error(context, reference)
     # A finer grid and all rows rarely make more of a network than this. A round number.
     return bool(errors) and min(errors) < 1.5 * own
+
+
+def near_networks(context: Context, state: Networks, reference: Reference) -> list[Finding]:
+    """The formulas that do not err far more than the best network on validation rows.
+
+    On those of a small table an error is uncertain: there a formula is left out if it errs more in most of them too.
+    """
+    if not state.trained:
+        return state.found
+    best = min(state.trained, key=lambda network: network.error)
+    near = [one for one in state.found if one.validation_error <= _FAR * max(best.error, EXACT)]
+    data, rows = context.few, context.few.validation
+    if len(rows) >= BUDGET.rows // 4 or len(near) == len(state.found):
+        return near
+    with torch.no_grad():
+        losses = reference.losses(data, rows, best.model(data.features(rows))[:, 0])
+    far = [one for one in state.found if not any(one is other for other in near)]
+    return near + [one for one in far if not _errs_far_more(context, reference, one, losses)]
+
+
+def far_from(network: KAN, context: Context, reference: Reference | None, finding: Finding) -> bool:
+    """Whether a formula errs far more than the network handed out on the validation rows, and surely so.
+
+    Formulas were compared with the reference before.
+    """
+    if reference is None or network in (reference.model, finding.model):
+        return False
+    rows = context.few.validation
+    with torch.no_grad():
+        losses = reference.losses(context.few, rows, network(context.few.features(rows))[:, 0])
+    return _errs_far_more(context, reference, finding, losses)
+
+
+def _errs_far_more(context: Context, reference: Reference, finding: Finding, losses: Tensor) -> bool:
+    """Whether a formula errs far more than a network with these losses on the validation rows, and surely so."""
+    data, rows = context.few, context.few.validation
+    if len(rows) < 2:
+        return False
+    with torch.no_grad():
+        own = reference.losses(data, rows, finding.formula.torch(data.features(rows))[:, 0])
+    difference = own - losses
+    sure = float(difference.mean()) > _SURE * float(difference.std()) / math.sqrt(len(rows))
+    return sure and float(own.mean()) > _FARTHER**2 * float(losses.mean())
+
+
+# Round numbers: a formula may err somewhat more, since it can be read: on many rows twice as much, on few ones as much
+# as the second where it is so many standard errors of the difference.
+_FAR = 2.0
+_FARTHER = 1.5
+_SURE = 2.0

@@ -229,7 +229,8 @@ def _judged(
             # Leave-one-out of the constants alone takes the splines as given.
             share = (fits[0].leave_one_out / max(own["rmse"], 1e-300)) ** 2
             facts |= {"formula_rmse": fits[0].leave_one_out, "formula_r2": 1 - share * (1 - own["r2"])}
-    facts.pop("stability", None)
+    for about_the_search in ("stability", "alternatives"):
+        facts.pop(about_the_search, None)
     gross = torch.tensor(facts.get("suspicious_rows") or [], dtype=torch.long)
     smooth = facts.get("cross_validation")
     if len(gross):
@@ -254,7 +255,7 @@ def _judged(
         data,
         facts,
         every,
-        list(fits),
+        fits=list(fits),
         failures=failures,
         smooth=found.smooth,
     )

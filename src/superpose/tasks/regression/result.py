@@ -11,6 +11,7 @@ from superpose.formulas.forms.fit import FormulaFit
 from superpose.formulas.recommendation import Finding
 from superpose.nn.uncertainty import Intervals
 from superpose.short_repr import brief
+from superpose.tasks.regression.alternatives import Alternative
 from superpose.tasks.result import TaskResult
 
 
@@ -20,11 +21,13 @@ class Result(TaskResult):
 
     Attributes:
         findings: every formula that was found, the recommended one included.
+        alternatives: the forms that come next, with the odds against each; three at most.
     """
 
     __repr__ = brief
 
     findings: list[Finding] = field(default_factory=list)
+    alternatives: tuple[Alternative, ...] = ()
 
     def predict_interval(self, table: Any, level: float = 0.9) -> Intervals:
         """Intervals that hold the targets of the rows of a table with a probability, about the values of ``model``.

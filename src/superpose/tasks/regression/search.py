@@ -4,7 +4,8 @@
 2. :mod:`~superpose.tasks.regression.networks`: where they leave something to explain, networks of growing size, the
    formulas of which are read by :mod:`~superpose.tasks.regression.findings`.
 3. The choice of the recommended formula, which is announced at once, and its
-   :mod:`~superpose.tasks.regression.stability` on resamples of the rows.
+   :mod:`~superpose.tasks.regression.stability` on resamples of the rows, with the odds against its
+   :mod:`~superpose.tasks.regression.alternatives`.
 4. The final network, which is shown beside it, and the metrics.
 
 Each stage takes the :class:`~superpose.tasks.regression.context.Context` of the run and the results before it.
@@ -12,7 +13,6 @@ Each stage takes the :class:`~superpose.tasks.regression.context.Context` of the
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -35,8 +35,9 @@ from superpose.nn.model import KAN
 from superpose.partial import Failures
 from superpose.stopping import StopReason
 from superpose.tasks.regression import findings, gross_rows, metrics
+from superpose.tasks.regression.alternatives import Alternative, alternatives
 from superpose.tasks.regression.context import BUDGET, Context, Listener
-from superpose.tasks.regression.final import choose_network, smooth_error
+from superpose.tasks.regression.final import choose_network, far_from, near_networks, smooth_error
 from superpose.tasks.regression.intervals import Found, attach
 from superpose.tasks.regression.networks import Network, Networks, search_networks
 from superpose.tasks.regression.options import DiscoverOptions
@@ -153,7 +154,7 @@ def _found(
     if reference is not None and options.formula:
         with context.failures.part("straight lines and power laws could not be written as formulas"):
             lines = lines_of(context, reference)
-    lines += [law.finding for law in laws]
+    lines += [law.finding for law in laws if law.near]
     state.found += lines
     choice = _choose(context, structure, state, reference, lines)
     written = [_in_columns_of(combined, one, context) for one in choice.found]
@@ -163,14 +164,15 @@ def _found(
         with context.failures.part("the formula could not be said when it was found"):
             on_formula(chosen.formula)
     recommended = None if choice.place is None else choice.found[choice.place]
-    stable: dict[str, Any] = {}
-    if state.stop is not StopReason.INTERRUPTED:
-        with context.failures.part("the choice of the formula could not be tried on resamples of the rows"):
-            stable = _stability(context, structure, state, reference, lines, choice, written)
+    rivals = _competitors(context, state, reference, lines, choice, written)
+    known = _known(context, combined, laws)
+    complete = structure.complete
+    sure, next_forms = _sure(context, data, reference, rivals, known, recommended, complete=complete)
     network, history = choose_network(context, state, recommended, reference, structural=structure.complete)
     smooth = reference is not None and network is reference.model
-    if recommended is not None and _far_from(network, context, reference, recommended):
+    if recommended is not None and far_from(network, context, reference, recommended):
         choice, chosen, recommended = replace(choice, place=None, complete=False, reason=_NOT_NEAR), None, None
+        next_forms, sure = (), {name: fact for name, fact in sure.items() if name != "alternatives"}
     own = network
     if combined is not None:
         network = combined.model(network)
@@ -188,7 +190,7 @@ def _found(
         **_run_facts(context, model, reason, state.stop),
         **metrics.of_cross_validation(context, reference, own, recommended),
         **law_facts(context, laws, recommended),
-        **stable,
+        **sure,
     }
     symbolic, formula = (None, None) if chosen is None else (chosen.model, chosen.formula)
     # Of combined columns its deviation is no function of the table's.
@@ -197,7 +199,8 @@ def _found(
         models = Found(network, smooth, symbolic, formula)
         attach(data, models, reference, _held_out(context), deviation)
     fit = reference.choice.fit if reference is not None and smooth and combined is None else None
-    return Result(network, symbolic, formula, history, data, facts, found, failures=context.failures, smooth=fit)
+    failures = context.failures
+    return Result(network, symbolic, formula, history, data, facts, found, next_forms, failures=failures, smooth=fit)
 
 
 def _gives_every_row(context: Context, law: Finding) -> bool:
@@ -268,7 +271,7 @@ def _choose(
     if complete and surprises(metrics.test_error(context.data, best), best.error):
         complete, reason = False, "a formula leaves nothing to explain on the rows it was fitted to"
     if reference is not None:
-        judged = _judged(context, reference, _near_networks(context, state, reference), best, lines)
+        judged = _judged(context, reference, near_networks(context, state, reference), best, lines)
         if judged is None:
             return _Choice(list(state.found), None, False, _NOT_NEAR)
         complete, best = complete and judged is best, judged
@@ -280,54 +283,6 @@ def _choose(
     return _Choice(found, place, complete, reason)
 
 
-def _near_networks(context: Context, state: Networks, reference: Reference) -> list[Finding]:
-    """The formulas that do not err far more than the best network on validation rows.
-
-    On those of a small table an error is uncertain: there a formula is left out if it errs more in most of them too.
-    """
-    if not state.trained:
-        return state.found
-    best = min(state.trained, key=lambda network: network.error)
-    near = [one for one in state.found if one.validation_error <= _FAR * max(best.error, EXACT)]
-    data, rows = context.few, context.few.validation
-    if len(rows) >= BUDGET.rows // 4 or len(near) == len(state.found):
-        return near
-    with torch.no_grad():
-        losses = reference.losses(data, rows, best.model(data.features(rows))[:, 0])
-    far = [one for one in state.found if not any(one is other for other in near)]
-    return near + [one for one in far if not _errs_far_more(context, reference, one, losses)]
-
-
-def _far_from(network: KAN, context: Context, reference: Reference | None, finding: Finding) -> bool:
-    """Whether a formula errs far more than the network handed out on the validation rows, and surely so.
-
-    Formulas were compared with the reference before.
-    """
-    if reference is None or network in (reference.model, finding.model):
-        return False
-    rows = context.few.validation
-    with torch.no_grad():
-        losses = reference.losses(context.few, rows, network(context.few.features(rows))[:, 0])
-    return _errs_far_more(context, reference, finding, losses)
-
-
-def _errs_far_more(context: Context, reference: Reference, finding: Finding, losses: Tensor) -> bool:
-    """Whether a formula errs far more than a network with these losses on the validation rows, and surely so."""
-    data, rows = context.few, context.few.validation
-    if len(rows) < 2:
-        return False
-    with torch.no_grad():
-        own = reference.losses(data, rows, finding.formula.torch(data.features(rows))[:, 0])
-    difference = own - losses
-    sure = float(difference.mean()) > _SURE * float(difference.std()) / math.sqrt(len(rows))
-    return sure and float(own.mean()) > _FARTHER**2 * float(losses.mean())
-
-
-# Round numbers: a formula may err somewhat more, since it can be read: on many rows twice as much, on few ones as much
-# as the second where it is so many standard errors of the difference.
-_FAR = 2.0
-_FARTHER = 1.5
-_SURE = 2.0
 _NOT_NEAR = "no formula predicts about as well as the network in cross-validation"
 
 
@@ -350,26 +305,62 @@ def _judged(
     return None
 
 
-def _stability(
+def _competitors(
     context: Context,
-    structure: Structure,
     state: Networks,
     reference: Reference | None,
     lines: list[Finding],
     choice: _Choice,
     written: list[Finding | None],
-) -> dict[str, Any]:
-    """On how many resamples of the rows each formula would be recommended."""
+) -> list[Competitor]:
+    """The recommended formula, and the others that may win on other rows; none where a user has interrupted."""
+    if state.stop is StopReason.INTERRUPTED:
+        return []
     recommended = None if choice.place is None else choice.found[choice.place]
-    near = state.found if reference is None else _near_networks(context, state, reference)
-    competitors = [
+    near = state.found if reference is None else near_networks(context, state, reference)
+    return [
         Competitor(one, own.formula, not any(before is line for line in lines))
         for before, one, own in zip(state.found, choice.found, written, strict=True)
         if own is not None and (one is recommended or any(before is other for other in near))
     ]
-    noise = structure.complete or (reference is not None and not len(context.data.validation))
-    found = stability(context, reference, competitors, recommended, noise=noise)
-    return {} if found is None else {"stability": found.facts()}
+
+
+def _known(context: Context, combined: Combined | None, laws: list[NamedLaw]) -> list[Competitor]:
+    """Textbook laws that are only compared with the formulas of the run."""
+    written = [(law.finding, _in_columns_of(combined, law.finding, context)) for law in laws if not law.near]
+    return [Competitor(finding, own.formula, False) for finding, own in written if own is not None]
+
+
+def _sure(
+    context: Context,
+    data: Dataset,
+    reference: Reference | None,
+    competitors: list[Competitor],
+    known: list[Competitor],
+    recommended: Finding | None,
+    *,
+    complete: bool,
+) -> tuple[dict[str, Any], tuple[Alternative, ...]]:
+    """How sure the choice of the formula is: on resamples of the rows, and the odds against the next forms.
+
+    Args:
+        known: textbook laws that no run would recommend, but may be the truth.
+        complete: whether the formula was chosen among laws that leave nothing to explain.
+    """
+    if not competitors:
+        return {}, ()
+    facts: dict[str, Any] = {}
+    forms: tuple[Alternative, ...] = ()
+    with context.failures.part("the choice of the formula could not be tried on resamples of the rows"):
+        noise = complete or (reference is not None and not len(context.data.validation))
+        stable = stability(context, reference, competitors, recommended, noise=noise)
+        facts |= {} if stable is None else {"stability": stable.facts()}
+    with context.failures.part("the odds against other forms could not be computed"):
+        found = alternatives(context, data, reference, [*competitors, *known], recommended)
+        if found is not None:
+            forms = found.forms
+            facts["alternatives"] = found.facts(data.target_names[0])
+    return facts, forms
 
 
 def _in_columns_of(combined: Combined | None, finding: Finding, context: Context) -> Finding | None:

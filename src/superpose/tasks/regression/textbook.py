@@ -40,15 +40,17 @@ class NamedLaw:
         found: the law, its constants and the columns in its roles.
         finding: the formula.
         relative: whether errors are relative to the target.
+        near: whether it stands among the formulas of the run; another one is only compared with them.
     """
 
     found: Recognised
     finding: Finding
     relative: bool
+    near: bool = True
 
 
 def textbook_laws(context: Context, reference: Reference) -> list[NamedLaw]:
-    """The most probable laws as formulas; those that the rows do not tell from the best one are among them."""
+    """The most probable laws as formulas; those near the best one may be recommended."""
     data = context.sample
     if data.n_targets != 1 or context.options.functions is not None:
         return []
@@ -56,15 +58,14 @@ def textbook_laws(context: Context, reference: Reference) -> list[NamedLaw]:
     relative = reference.log and _spans(data)
     recognised = recognise(data, relative=relative, deadline=deadline, seed=context.options.seed)
     laws: list[NamedLaw] = []
-    for one in recognised[:_MOST]:
+    for one in recognised:
         # Leave-one-out decides among those that may be the best one, a plain law's advance left aside.
-        if laws and one.length > laws[0].found.length + NAME:
-            break
+        near = not laws or (len(laws) < _MOST and one.length <= laws[0].found.length + NAME)
         finding = None
         with context.failures.part(f"the law {one.law.name} could not be written as a formula", "it is left out"):
             finding = findings.from_expressions(context, [one.fit.formula.expression], {})
         if finding is not None:
-            laws.append(NamedLaw(one, replace(finding, form_size=_form_size(one.law)), relative))
+            laws.append(NamedLaw(one, replace(finding, form_size=_form_size(one.law)), relative, near))
     if laws:
         context.tell(f"textbook law: {laws[0].found.law.name}")
     return laws

@@ -1,0 +1,131 @@
+"""The measurement that would tell two formulas apart."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+import sympy
+import torch
+from torch import Tensor
+
+from superpose.data import Dataset
+from superpose.errors import OptionError
+from superpose.formulas import Formula, fit_formula, telling_row
+
+DOUBLE = torch.float64
+NOISE = 0.1
+a, b = sympy.symbols("a b", real=True)
+
+
+def table(x: Tensor, y: Tensor | None = None) -> Dataset:
+    names = ("a", "b")[: x.shape[1]]
+    y = x[:, 0].sqrt() if y is None else y
+    return Dataset.from_arrays(x, y, feature_names=names, target_names=("y",), validation=0.0, test=0.0)
+
+
+def column(values: Sequence[float]) -> Tensor:
+    return torch.tensor(values, dtype=DOUBLE)[:, None]
+
+
+def formulas(data: Dataset, *expressions: sympy.Expr) -> list[Formula]:
+    return [Formula.from_expressions([one], data) for one in expressions]
+
+
+STEPS = torch.linspace(1.0, 3.0, 21, dtype=DOUBLE)[:, None]
+
+
+def test_measuring_the_row_raises_the_error_of_the_wrong_form_by_the_squared_deviations() -> None:
+    x, noise = STEPS, NOISE
+    y = 2 + 3 * x[:, 0].log() + noise * torch.sin(37 * x[:, 0])
+    data = table(x, y)
+    logarithm, root = (fit_formula(data, form) for form in ("p + q*log(a)", "p + q*sqrt(a)"))
+    row = telling_row(logarithm.formula, root.formula, data, noise)
+    assert row is not None
+    grown = []
+    for wrong, value in ((root, row.first), (logarithm, row.second)):
+        again = table(torch.cat([x, column([row.row["a"]])]), torch.cat([y, torch.tensor([value], dtype=DOUBLE)]))
+        grown.append(fit_formula(again, wrong.form.text).rmse ** 2 * 22 - wrong.rmse**2 * 21)
+    # Either form may be the wrong one.
+    assert min(grown) / noise**2 == pytest.approx(row.deviations**2, rel=1e-3)
+    assert row.first == pytest.approx(float(logarithm.formula.predict([[row.row["a"]]])[0, 0]))
+    assert row.second == pytest.approx(float(root.formula.predict([[row.row["a"]]])[0, 0]))
+
+
+def test_no_value_within_the_margin_tells_more() -> None:
+    data = table(STEPS)
+    pair = formulas(data, 2.0 * a, 1.2 * a**2 - 0.3)
+    rows = [telling_row(*pair, data, NOISE, margin=margin) for margin in (0.0, 0.25, 2.0)]
+    assert all(row is not None for row in rows)
+    inside, near, far = (row for row in rows if row is not None)
+    apart = [abs(2.0 * float(one) - 1.2 * float(one) ** 2 + 0.3) for one in STEPS[:, 0]]
+    # Without constants that the rows leave open it is the difference in units of the noise.
+    fixed = formulas(data, 2 * a, sympy.Rational(6, 5) * a**2 - sympy.Rational(3, 10))
+    own = telling_row(*fixed, data, NOISE, margin=0.0)
+    assert own is not None and own.deviations == pytest.approx(max(apart) / NOISE, rel=1e-6)
+    # Inside it tells them apart well enough.
+    assert inside.deviations > 3 and inside == near == far and not inside.beyond
+    wide = telling_row(*pair, data, 100 * NOISE, margin=2.0)
+    assert wide is not None and wide.beyond == ("a",) and 3 < wide.row["a"] <= 7
+    assert "beyond the rows" in wide.place() and json.loads(json.dumps(wide.facts()))["beyond"] == ["a"]
+
+
+def test_a_column_keeps_its_sign_its_whole_numbers_and_its_two_values() -> None:
+    for values, allowed in (
+        ([0.1, 0.5, 1.0, 2.0, 4.0], lambda value: value >= 0.05),
+        ([-4.0, -2.0, -1.0, -0.1], lambda value: value <= -0.05),
+        ([1.0, 2.0, 4.0, 7.0, 11.0], lambda value: value == round(value) >= 1),
+        ([0.0, 1.0, 0.0, 1.0], lambda value: value in (0.0, 1.0)),
+    ):
+        data = table(column(values), torch.arange(float(len(values)), dtype=DOUBLE))
+        # They differ most at zero, and far from it.
+        for pair in ((1 / a, 2 / (a + sympy.sign(a) / 100)), (a**4, a**4 / 2), (a, 2 * a**2 + 1)):
+            row = telling_row(*formulas(data, *pair), data, 1e-3)
+            assert row is not None and allowed(row.row["a"]), (values, pair, row)
+            assert float(f"{row.row['a']:.3g}") == row.row["a"]
+
+
+def test_values_are_ones_that_a_person_can_set() -> None:
+    data = table(torch.linspace(1990.3, 1999.7, 40, dtype=DOUBLE)[:, None], torch.rand(40, dtype=DOUBLE))
+    row = telling_row(*formulas(data, sympy.sin(a), sympy.cos(a) - a / 50 + 40), data, NOISE)
+    assert row is not None and round(row.row["a"], 1) == row.row["a"] and 1990.3 <= row.row["a"] <= 1999.7
+
+
+def test_combinations_of_values_are_usual_ones() -> None:
+    first = torch.linspace(0, 1, 60, dtype=DOUBLE)
+    x = torch.stack([first, first + 0.05 * torch.sin(40 * first)], -1)
+    data = table(x, first)
+    # They differ by what no row has: the difference of the columns.
+    row = telling_row(*formulas(data, a, a + 3 * (a - b)), data, 0.01)
+    assert row is not None and abs(row.row["a"] - row.row["b"]) < 0.25
+    # A column that neither formula has is not named.
+    alone = telling_row(*formulas(data, a, 2 * a), data, 0.01)
+    assert alone is not None and list(alone.row) == ["a"]
+
+
+def test_nothing_tells_a_formula_from_itself() -> None:
+    data = table(STEPS)
+    assert telling_row(*formulas(data, 2.0 * a, 2.0 * a), data, NOISE) is None
+    assert telling_row(*formulas(data, 2.0 * a, 2.0 * a + 0.01), data, NOISE) is None
+    assert telling_row(*formulas(data, sympy.Float(2), sympy.Float(3)), data, NOISE) is None
+
+
+def test_relative_noise_is_that_of_the_logarithm() -> None:
+    data = table(STEPS, (2 * STEPS[:, 0]).exp())
+    row = telling_row(*formulas(data, sympy.exp(2 * a), 2 * sympy.exp(2 * a)), data, NOISE, relative=True)
+    assert row is not None and row.deviations == pytest.approx(math.log(2) / NOISE)
+    # Where a formula is negative it has no logarithm.
+    signed = telling_row(*formulas(data, a - 2, a), data, NOISE, relative=True)
+    assert signed is not None and signed.row["a"] > 2
+
+
+def test_mistakes_are_named() -> None:
+    data = table(STEPS)
+    pair = formulas(data, a, 2 * a)
+    with pytest.raises(OptionError, match="noise"):
+        telling_row(*pair, data, 0.0)
+    with pytest.raises(OptionError, match="one target"):
+        telling_row(replace(pair[0], expressions=(a, a)), pair[1], data, NOISE)
