@@ -86,6 +86,7 @@ class Case:
 def forms(tables: int, seed: int) -> None:
     """The two forms of each table alone."""
     seen: list[float] = []
+    left_out: list[float] = []
     gains: dict[str, list[float]] = {"telling row": [], "row at random": []}
     silent = 0
     for number in range(tables):
@@ -93,6 +94,8 @@ def forms(tables: int, seed: int) -> None:
         with contextlib.suppress(SuperposeError):
             before, fits = case.log_odds(case.data)
             seen.append(before)
+            first, second = (fit.rows * math.log(fit.leave_one_out) for fit in fits)
+            left_out.append(second - first if case.true == 0 else first - second)
             if abs(before) > math.log(10):
                 continue
             better = fits[case.true if before > 0 else 1 - case.true]
@@ -104,12 +107,13 @@ def forms(tables: int, seed: int) -> None:
                 other = x.min() + torch.rand((), generator=case.generator, dtype=torch.float64) * (x.max() - x.min())
                 gains["telling row"].append(case.log_odds(case.with_row(row.row["x"]))[0] - before)
                 gains["row at random"].append(case.log_odds(case.with_row(float(other)))[0] - before)
-    print(f"{len(seen)} tables, two forms\nodds for the favoured form  tables  favoured is the truth  expected")
-    for low, high in pairwise(BINS):
-        inside = [one for one in seen if low <= math.exp(min(abs(one), 700.0)) < high]
-        expected = statistics.mean(1 / (1 + math.exp(-abs(one))) for one in inside)
-        right = statistics.mean(one > 0 for one in inside)
-        print(f"{low:8g} to {high:<8g}  {len(inside):13}  {right:21.3f}  {expected:8.3f}")
+    for what, each in (("description length", seen), ("leave-one-out", left_out)):
+        print(f"{len(seen)} tables, {what}\nodds for the favoured form  tables  favoured is the truth  expected")
+        for low, high in pairwise(BINS):
+            inside = [one for one in each if low <= math.exp(min(abs(one), 700.0)) < high]
+            expected = statistics.mean(1 / (1 + math.exp(-abs(one))) for one in inside)
+            right = statistics.mean(one > 0 for one in inside)
+            print(f"{low:8g} to {high:<8g}  {len(inside):13}  {right:21.3f}  {expected:8.3f}")
     print(f"odds below 10: {silent} tables without a telling row, {len(gains['telling row'])} with one")
     for what, gained in gains.items():
         raised, factor = statistics.mean(one > 0 for one in gained), math.exp(statistics.median(gained))

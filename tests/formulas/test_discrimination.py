@@ -14,7 +14,7 @@ from torch import Tensor
 
 from superpose.data import Dataset
 from superpose.errors import OptionError
-from superpose.formulas import Formula, fit_formula, telling_row
+from superpose.formulas import Formula, discrimination, fit_formula, telling_row
 
 DOUBLE = torch.float64
 NOISE = 0.1
@@ -73,25 +73,34 @@ def test_no_value_within_the_margin_tells_more() -> None:
     assert "beyond the rows" in wide.place() and json.loads(json.dumps(wide.facts()))["beyond"] == ["a"]
 
 
-def test_a_column_keeps_its_sign_its_whole_numbers_and_its_two_values() -> None:
-    for values, allowed in (
-        ([0.1, 0.5, 1.0, 2.0, 4.0], lambda value: value >= 0.05),
-        ([-4.0, -2.0, -1.0, -0.1], lambda value: value <= -0.05),
-        ([1.0, 2.0, 4.0, 7.0, 11.0], lambda value: value == round(value) >= 1),
-        ([0.0, 1.0, 0.0, 1.0], lambda value: value in (0.0, 1.0)),
-    ):
-        data = table(column(values), torch.arange(float(len(values)), dtype=DOUBLE))
-        # They differ most at zero, and far from it.
-        for pair in ((1 / a, 2 / (a + sympy.sign(a) / 100)), (a**4, a**4 / 2), (a, 2 * a**2 + 1)):
-            row = telling_row(*formulas(data, *pair), data, 1e-3)
-            assert row is not None and allowed(row.row["a"]), (values, pair, row)
-            assert float(f"{row.row['a']:.3g}") == row.row["a"]
+@pytest.mark.parametrize(
+    ("values", "least", "most", "step"),
+    [
+        ([0.1, 0.5, 1.0, 2.0, 4.0], 0.05, 4.975, 0.01),
+        ([0.0, 1.0, 2.5, 4.0], 0.0, 5.0, 0.01),
+        ([-4.0, -2.0, -1.5, -0.5], -4.875, -0.25, 0.01),
+        ([1.0, 2.0, 4.0, 7.0, 11.0], 1.0, 13.0, 1.0),
+        ([1990.3, 1994.0, 1999.7], 1987.95, 2002.05, 0.1),
+        ([-3e-5, 1e-5, 2e-5], -4.25e-5, 3.25e-5, 1e-6),
+    ],
+)
+def test_a_column_keeps_its_sign_and_takes_values_that_a_person_can_set(
+    values: list[float], least: float, most: float, step: float
+) -> None:
+    column = torch.tensor(values, dtype=DOUBLE)
+    for margin in (0.0, 0.25):
+        grid = discrimination._grid(column, margin)
+        low, high = (least, most) if margin else (min(values), max(values))
+        assert low - 1e-12 <= float(grid.min()) < low + step and high - step < float(grid.max()) <= high + 1e-12
+        assert 50 <= len(grid) < 800 or step == 1.0
+        # Steps of one decimal place; over decades also values of two digits.
+        assert all(
+            abs(value / step - round(value / step)) < 1e-6 or float(f"{value:.1e}") == value for value in grid.tolist()
+        )
 
 
-def test_values_are_ones_that_a_person_can_set() -> None:
-    data = table(torch.linspace(1990.3, 1999.7, 40, dtype=DOUBLE)[:, None], torch.rand(40, dtype=DOUBLE))
-    row = telling_row(*formulas(data, sympy.sin(a), sympy.cos(a) - a / 50 + 40), data, NOISE)
-    assert row is not None and round(row.row["a"], 1) == row.row["a"] and 1990.3 <= row.row["a"] <= 1999.7
+def test_of_two_values_no_other_is_taken() -> None:
+    assert discrimination._grid(torch.tensor([0.7, 0.3, 0.3, 0.7], dtype=DOUBLE), 0.25).tolist() == [0.3, 0.7]
 
 
 def test_combinations_of_values_are_usual_ones() -> None:
