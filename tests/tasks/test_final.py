@@ -9,7 +9,7 @@ import torch
 
 from superpose.data import Dataset
 from superpose.formulas.recommendation import Finding
-from superpose.tasks.regression import DiscoverOptions, final, findings
+from superpose.tasks.regression import DiscoverOptions, final, findings, search
 from superpose.tasks.regression.context import Context
 from superpose.tasks.regression.final import choose_network
 from superpose.tasks.regression.networks import Networks
