@@ -48,6 +48,8 @@ class ReferenceRules:
         more, most: or by the first share of the squared error, and never by more than the second.
         line, line_near, line_most: the same beside the best straight line, which can be read too: first share, standard
             errors, second share.
+        enough: share of the variance; a straight line, a power law or a textbook law that leaves less by leave-one-out
+            is a formula though the reference predicts better.
         node: nats that a node of a formula counts against it, summed over the rows, since its form was chosen among
             many by the same rows.
         free: nodes that do not count: there are few forms of so few.
@@ -71,6 +73,7 @@ class ReferenceRules:
     line: float = 0.02
     line_near: float = 0.5
     line_most: float = 0.1
+    enough: float = 1e-3
     node: float = 3.0
     free: int = 4
     gross: float = 5.0
@@ -377,6 +380,29 @@ def comes_near(context: Context, reference: Reference, judged: Judged, *, chosen
     near = _within(losses, own, RULES.near, RULES.more, RULES.most)
     line = reference.line_losses(context.data)
     return near and (line is None or _within(losses, line, RULES.line_near, RULES.line, RULES.line_most))
+
+
+def nearly_exact(context: Context, reference: Reference, known: Sequence[Finding]) -> Finding | None:
+    """Of forms that were not made for the rows, the best one that leaves next to nothing; None if none does.
+
+    A power law or a textbook law with an R² of 0.999 says more than no formula, though smooth functions leave less.
+    """
+    judged: list[Judged] = []
+    for one in known:
+        with context.failures.part("a formula could not be judged by leave-one-out", "it is not recommended"):
+            judged.append(judge(context, reference, one))
+    line = reference.line_losses(context.data)
+    for candidate in sorted(judged, key=lambda one: one.length):
+        formula = candidate.finding.formula
+        known_law = candidate.finding.form_size is not None
+        if not known_law and not is_plausible(context.data, lambda x, formula=formula: formula.torch(x)[:, 0]):
+            continue
+        y = context.data.y[reference.rows, 0]
+        spread = float((y.log() if reference.log else y).var(correction=0))
+        worse = line is not None and float(candidate.losses.mean()) > float(line.mean())
+        if not worse and float(candidate.losses.mean()) <= RULES.enough * spread:
+            return candidate.finding
+    return None
 
 
 def _within(losses: Tensor, others: Tensor, errors: float, share: float, most: float) -> bool:

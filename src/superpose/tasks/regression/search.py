@@ -48,6 +48,7 @@ from superpose.tasks.regression.reference import (
     fit_reference,
     judge,
     lines_of,
+    nearly_exact,
 )
 from superpose.tasks.regression.result import Result
 from superpose.tasks.regression.stability import Competitor, stability
@@ -170,7 +171,8 @@ def _found(
     sure, next_forms = _sure(context, data, reference, rivals, known, recommended, complete=complete)
     network, history = choose_network(context, state, recommended, reference, structural=structure.complete)
     smooth = reference is not None and network is reference.model
-    if recommended is not None and far_from(network, context, reference, recommended):
+    exempt = choice.reason == _NEARLY_EXACT
+    if recommended is not None and not exempt and far_from(network, context, reference, recommended):
         choice, chosen, recommended = replace(choice, place=None, complete=False, reason=_NOT_NEAR), None, None
         next_forms, sure = (), {name: fact for name, fact in sure.items() if name != "alternatives"}
     own = network
@@ -273,6 +275,8 @@ def _choose(
     if reference is not None:
         judged = _judged(context, reference, near_networks(context, state, reference), best, lines)
         if judged is None:
+            judged, reason = nearly_exact(context, reference, lines), _NEARLY_EXACT
+        if judged is None:
             return _Choice(list(state.found), None, False, _NOT_NEAR)
         complete, best = complete and judged is best, judged
     place = next(n for n, one in enumerate(state.found) if one is best)
@@ -284,6 +288,7 @@ def _choose(
 
 
 _NOT_NEAR = "no formula predicts about as well as the network in cross-validation"
+_NEARLY_EXACT = "the network predicts better in cross-validation, but the formula leaves less than 0.1% of the variance"
 
 
 def _judged(
