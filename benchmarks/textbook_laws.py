@@ -110,8 +110,9 @@ Michaelis-Menten, V*S/(K + S): V = 212.7 ± 6.9, K = 0.06412 ± 0.0083
 `metrics["law"]` has its name, the columns in its roles, and for each constant the value, the standard error and the
 meaning; `not_told_from` lists laws that the rows do not tell from it. A law is named only if its constants are
 determined and it predicts left-out rows about as well as the best sum of smooth functions. A table without noise whose
-law is found exactly is not compared with the catalogue. Laws of groups of rows (a constant of its own for each) are
-not tried. `superpose.formulas.recognise(data)` tries the laws alone.
+law is found exactly is not compared with the catalogue. Where a column has exactly two values, such as treated or not,
+the most probable laws of one column are tried with each of their constants different in the two groups of rows; laws of
+more groups are not tried. `superpose.formulas.recognise(data)` tries the laws alone.
 
 {result}
 

@@ -75,3 +75,17 @@ def test_after_the_deadline_no_further_law_is_tried() -> None:
 
 def test_the_page_lists_the_laws() -> None:
     assert (ROOT / "docs" / "catalogue.md").read_text(encoding="utf-8") == page()
+
+
+def test_one_constant_may_differ_between_two_groups_of_rows() -> None:
+    conc = np.tile([0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 1.1, 1.6], 2)
+    treated = np.repeat([0.0, 1.0], 8)
+    rate = (150 + 60 * treated) * conc / (0.1 + conc) + 2 * np.random.default_rng(0).normal(size=16)
+    data = Dataset.from_arrays(
+        np.stack([conc, treated], 1), rate, feature_names=["conc", "treated"], target_names=["rate"], test=0.0
+    )
+    best = recognise(data)[0]
+    assert best.law.name == "Michaelis-Menten, V different in two groups"
+    assert best.columns == {"S": "conc", "group": "treated"}
+    fit = best.fit.constants["difference"]
+    assert abs(fit.value - 60) < 4 * fit.standard_error

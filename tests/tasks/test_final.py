@@ -13,7 +13,14 @@ from superpose.tasks.regression import DiscoverOptions, final, findings, search
 from superpose.tasks.regression.context import Context
 from superpose.tasks.regression.final import choose_network
 from superpose.tasks.regression.networks import Networks
-from superpose.tasks.regression.reference import Reference, comes_near, fit_reference, judge, loo_predictions
+from superpose.tasks.regression.reference import (
+    Reference,
+    comes_near,
+    fit_reference,
+    judge,
+    loo_predictions,
+    nearly_exact,
+)
 
 DOUBLE = torch.float64
 SYMBOLS = A, B = sympy.symbols("a b", real=True)
@@ -90,3 +97,14 @@ def test_a_formula_that_errs_more_than_a_straight_line_is_not_near() -> None:
     own = reference.losses(data, reference.rows, reference.predictions)
     assert 1.02 < float(judged["short"].losses.mean() / own.mean()) < 1.1
     assert not comes_near(run, reference, judged["short"], chosen=False)
+
+
+def test_a_power_law_that_leaves_next_to_nothing_stands_though_curves_leave_less() -> None:
+    x = torch.linspace(0.1, 5, 40, dtype=DOUBLE)
+    for wave, stands in ((0.01, True), (0.2, False)):
+        y = torch.exp(1.2 * x + wave * torch.sin(2 * x))
+        data = Dataset.from_arrays(x.exp()[:, None], y, feature_names=("a",), target_names=("y",))
+        run = Context.start(data, DiscoverOptions().checked(data), lambda event: None)
+        reference, (law,) = made(run, [A ** sympy.Float(1.2)])
+        assert not comes_near(run, reference, judge(run, reference, law), chosen=False)
+        assert (nearly_exact(run, reference, [law]) is law) is stands

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import permutations
 
@@ -16,6 +16,7 @@ from superpose.deadline import Deadline
 from superpose.errors import SuperposeError
 from superpose.formulas import selection
 from superpose.formulas.catalogue.all import LAWS
+from superpose.formulas.catalogue.groups import group_columns, in_groups
 from superpose.formulas.catalogue.law import TextbookLaw
 from superpose.formulas.forms.fit import FormulaFit, fit_formula
 from superpose.formulas.forms.parsing import parse_form
@@ -33,6 +34,8 @@ class TrialRules:
         candidates, most: start values that are compared, for each constant that is searched for, and at most.
         starts, steps: of them, so many take so many steps.
         finalists: laws that are fitted with care.
+        grouped: of the most probable laws of one column, so many are tried with a constant that differs between two
+            groups of rows.
         columns: of wider tables the most related ones.
         related: share of the variance that curves of one column explain, from which on laws of that column alone are
             tried in tables of several.
@@ -52,6 +55,7 @@ class TrialRules:
     starts: int = 4
     steps: int = 8
     finalists: int = 8
+    grouped: int = 4
     columns: int = 3
     related: float = 0.5
     powers: int = 5
@@ -120,7 +124,7 @@ def recognise(
         data = replace(data, weights=own / data.y[:, 0].abs().clamp(min=1e-300).square())
     rows = every[evenly(len(every), RULES.rows)]
     tried = _coarse(data, rows, deadline, seed)
-    tried.sort(key=lambda one: one.length)
+    tried = sorted(tried + _coarse_groups(data, rows, tried, deadline, seed), key=lambda one: one.length)
     found = []
     for one in tried[: RULES.finalists]:
         made = _refined(data, one, seed)
@@ -134,13 +138,39 @@ def recognise(
 def _coarse(data: Dataset, rows: Tensor, deadline: Deadline, seed: int) -> list[_Try]:
     """All laws with all columns in their roles, fitted roughly."""
     x, y = data.features(rows).double(), data.y[rows, 0].double()
-    weights = torch.ones_like(y) if data.weights is None else data.weights[rows].double()
-    roots = (weights / weights.mean()).sqrt()
     shares = [_explained(x[:, place], y) for place in range(x.shape[1])]
     related = sorted((n for n in range(x.shape[1]) if shares[n] > 0), key=lambda n: -shares[n])[: RULES.columns]
     alone = [n for n in related if x.shape[1] == 1 or shares[n] >= RULES.related]
+    return _fitted(data, rows, _tries(len(data.feature_names), related, alone), deadline, seed)
+
+
+def _coarse_groups(data: Dataset, rows: Tensor, tried: Sequence[_Try], deadline: Deadline, seed: int) -> list[_Try]:
+    """The most probable laws of one column again, with a constant that differs between two groups of rows."""
+    groups = group_columns(data.features(rows))
+    best = sorted((one for one in tried if len(one.places) == 1), key=lambda one: one.length)[: RULES.grouped]
+    wanted = (
+        (law, parse_form(law.form, list(law.columns)), (*one.places, place))
+        for one in best
+        for place in groups
+        if place not in one.places
+        for law in in_groups([one.law])
+    )
+    return _fitted(data, rows, wanted, deadline, seed)
+
+
+def _fitted(
+    data: Dataset,
+    rows: Tensor,
+    wanted: Iterable[tuple[TextbookLaw, Form, tuple[int, ...]]],
+    deadline: Deadline,
+    seed: int,
+) -> list[_Try]:
+    """Laws with columns in their roles, fitted roughly, until the deadline."""
+    x, y = data.features(rows).double(), data.y[rows, 0].double()
+    weights = torch.ones_like(y) if data.weights is None else data.weights[rows].double()
+    roots = (weights / weights.mean()).sqrt()
     found = []
-    for law, form, places in _tries(len(data.feature_names), related, alone):
+    for law, form, places in wanted:
         count = len(form.constants)
         if count + 3 > len(rows) or not _signs_fit(law, x[:, list(places)]):
             continue
