@@ -159,6 +159,7 @@ def test_a_run_leaves_all_its_files(tmp_path: Path) -> None:
 def test_the_page_shows_formula_errors_edges_and_settings(tmp_path: Path) -> None:
     made = result()
     made.metrics["stability"] = {"sentence": "the form is chosen again in 83 of 100 resamples"}
+    made.metrics["knowledge"] = {"sentence": "known beforehand: y is increasing in <a>; nothing was left out"}
     made.metrics["alternatives"] = {"sentences": ["next: y = a**2 & b, odds 12 to 1 against"]}
     report.write(made, tmp_path, settings={"time_limit": 45.0, "grid_size": None})
     shown = page(tmp_path)
@@ -170,6 +171,7 @@ def test_the_page_shows_formula_errors_edges_and_settings(tmp_path: Path) -> Non
         "formula1.5 × 10⁻⁷",
         "on 6 rows held out for the test",
         "The form is chosen again in 83 of 100 resamples.",
+        "Known beforehand: y is increasing in <a>; nothing was left out.",
         "Next: y = a**2 & b, odds 12 to 1 against.",
         "It reads a, and does without b.",
         "Training ended: the schedule ended.",

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from superpose.spline import backends
     from superpose.tasks.classification import Classification, ClassifyOptions, classify
     from superpose.tasks.comparison import CompareOptions, MethodComparison, compare
-    from superpose.tasks.regression import DiscoverOptions, Result, calibrate, discover
+    from superpose.tasks.regression import DiscoverOptions, Knowledge, Result, calibrate, discover
     from superpose.tasks.relations import Relations, relations
     from superpose.train import FitSettings, History, SearchResult, fit, search
 
@@ -84,6 +84,7 @@ _ROOMS = {
     ),
     "tasks.regression": (
         "DiscoverOptions",
+        "Knowledge",
         "Result",
         "calibrate",
         "discover",
@@ -133,6 +134,7 @@ __all__ = [
     "FormulaFit",
     "History",
     "KANLayer",
+    "Knowledge",
     "MethodComparison",
     "OptionError",
     "Relations",

@@ -29,6 +29,8 @@ from superpose.files import load
 from superpose.formulas.expressions.formula import Formula
 from superpose.tasks.regression import search
 
+AT = superpose.Knowledge(odd=("y",), values=(((("x", 0.0),), 0.0), ((("x", 1.0), ("y", 2.0)), 3.0)))
+
 
 def test_fit_writes_every_file_and_says_what_it_found(
     asked: list[Any], folder: Path, capsys: pytest.CaptureFixture[str]
@@ -114,6 +116,8 @@ def test_without_a_formula(asked: list[Any], capsys: pytest.CaptureFixture[str])
         ("--no-formula", "formula", False),
         ("", "functions", None),
         ("--library sin,x^2", "functions", ("sin", "x^2")),
+        ("--increasing x --lower 0", "knowledge", superpose.Knowledge(increasing=("x",), lower=0.0)),
+        ("--odd y --at x=0:0 --at x=1,y=2:3", "knowledge", AT),
         ("--linear x", "linear", ("x",)),
         ("--linear x --linear y", "linear", ("x", "y")),
         ("--combine x/y", "combine", ("x/y",)),

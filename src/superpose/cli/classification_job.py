@@ -33,6 +33,11 @@ class ClassificationJob(Job):
             raise OptionError("--optimizer is for numbers; a classifier is trained by Fisher scoring, so leave it out")
         if {"functions", "linear", "combine"} & options.keys():
             raise OptionError("--library, --linear and --combine are for numbers; leave them out with classes")
+        if "knowledge" in options:
+            raise OptionError(
+                "--increasing, --decreasing, --even, --odd, --at, --lower and --upper are for numbers; leave them out "
+                "with classes"
+            )
         if made["shape"] != "auto" and not all(isinstance(width, int) for width in made["shape"]):
             raise OptionError("--shape has products, which classifiers do not have; write sums only, such as 3,1")
         made["head"] = "auto" if made["head"] is None else parsing.one_of("--head", made["head"], ("auto", *HEADS))

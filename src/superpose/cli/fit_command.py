@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from superpose.choices import OPTIMIZERS
-from superpose.cli import form_options, parsing
+from superpose.cli import form_options, knowledge_options, parsing
 from superpose.cli.classification_job import ClassificationJob
 from superpose.cli.declarations import (
     FeaturesOption,
@@ -18,17 +18,23 @@ from superpose.cli.declarations import (
 )
 from superpose.cli.fit_options import (
     AllColumnsOption,
+    AtOption,
     BoundOption,
     CombineOption,
+    DecreasingOption,
     DegreeOption,
+    EvenOption,
     FoldsOption,
     FormOption,
     GridOption,
     HeadOption,
+    IncreasingOption,
     LibraryOption,
     LinearOption,
+    LowerOption,
     NoFormulaOption,
     NoSearchOption,
+    OddOption,
     OptimizerOption,
     OutOption,
     ParametersOption,
@@ -41,6 +47,7 @@ from superpose.cli.fit_options import (
     TestOption,
     TestShareOption,
     TimeLimitOption,
+    UpperOption,
     WeightsOption,
 )
 from superpose.cli.job import Job, row_options
@@ -80,6 +87,13 @@ def command(
     bound: BoundOption = None,
     start: StartOption = None,
     no_search: NoSearchOption = False,
+    increasing: IncreasingOption = None,
+    decreasing: DecreasingOption = None,
+    even: EvenOption = None,
+    odd: OddOption = None,
+    at: AtOption = None,
+    lower: LowerOption = None,
+    upper: UpperOption = None,
     task: TaskOption = "regression",
     head: HeadOption = None,
     resume: ResumeOption = False,
@@ -108,6 +122,9 @@ def command(
     options |= {name: tuple(value) for name, value in forms.items() if value is not None}
     rows = {"test": test, "test_share": test_share, "split": split, "weights": weights, "sigma": sigma}
     given = form_options.forms(form, bound, start, no_search)
+    columns_known = {"increasing": increasing, "decreasing": decreasing, "even": even, "odd": odd}
+    if known := knowledge_options.knowledge(columns_known, at, lower, upper):
+        options["knowledge"] = known
     learner = _TASKS[parsing.one_of("--task", task, tuple(_TASKS))]
     more = {"head": head, "parameters": parameters, "time_limit": time_limit, "cv": cv, "form": given}
     options = learner.parsed(options | more)

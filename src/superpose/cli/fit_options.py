@@ -106,6 +106,27 @@ StartOption = Annotated[
 NoSearchOption = Annotated[
     bool, typer.Option("--no-search", help="Fit the form only; search for no other formula to compare with.")
 ]
+IncreasingOption = Annotated[
+    list[str] | None,
+    typer.Option("--increasing", metavar="A,B", help="Columns in which the target never falls; known beforehand."),
+]
+DecreasingOption = Annotated[
+    list[str] | None, typer.Option("--decreasing", metavar="A,B", help="Columns in which the target never rises.")
+]
+EvenOption = Annotated[
+    list[str] | None, typer.Option("--even", metavar="A,B", help="Columns whose sign does not change the target.")
+]
+OddOption = Annotated[
+    list[str] | None, typer.Option("--odd", metavar="A,B", help="Columns whose sign is a factor of the target.")
+]
+AtOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--at", metavar="'A=0: 0'", help="The target's value where columns have these values; may be given often."
+    ),
+]
+LowerOption = Annotated[str | None, typer.Option("--lower", metavar="VALUE", help="What the target never falls below.")]
+UpperOption = Annotated[str | None, typer.Option("--upper", metavar="VALUE", help="What the target never exceeds.")]
 HeadOption = Annotated[
     str | None,
     typer.Option(

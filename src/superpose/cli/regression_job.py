@@ -47,10 +47,12 @@ class RegressionJob(Job):
     ) -> tuple[Result, Any]:
         """The network and its formula."""
         from superpose.data import read_csv
+        from superpose.tasks.regression.knowledge import Knowledge
         from superpose.tasks.regression.search import DiscoverOptions, discover
 
         plan.loaded()
-        options = DiscoverOptions(**{name: value for name, value in self.options.items() if name != "form"})
+        chosen = {name: value for name, value in self.options.items() if name not in ("form", "knowledge")}
+        options = DiscoverOptions(**chosen, knowledge=Knowledge(**self.options.get("knowledge", {})))
         learn: Callable[..., Result] = discover
         if "form" in self.options:
             from superpose.tasks.regression.forms import FormOptions, judge_forms
@@ -79,7 +81,7 @@ class RegressionJob(Job):
     def settings(self, options: Any) -> dict[str, Any]:
         """The options of the run, with those on forms."""
         given: dict[str, Any] = self.options.get("form", {})
-        return super().settings(options) | given
+        return super().settings(options) | {"knowledge": options.knowledge.statements()} | given
 
     def headline(self, result: Result) -> str:
         """The formula, or that there is none."""
@@ -105,6 +107,8 @@ class RegressionJob(Job):
         if law := summary.get("law"):
             yield law["sentence"]
         if sentence := summary.get("stability", {}).get("sentence"):
+            yield sentence
+        if sentence := summary.get("knowledge", {}).get("sentence"):
             yield sentence
         yield from summary.get("alternatives", {}).get("sentences", [])
         step = summary.get("target_step")

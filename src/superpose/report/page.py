@@ -77,6 +77,7 @@ def page(
         recommendation=canvas.clean(result.metrics.get("recommendation") or ""),
         stability=canvas.clean(result.metrics.get("stability", {}).get("sentence") or ""),
         alternatives=[canvas.clean(line) for line in result.metrics.get("alternatives", {}).get("sentences", [])],
+        known=canvas.clean(result.metrics.get("knowledge", {}).get("sentence") or ""),
         law=canvas.clean(result.metrics.get("law", {}).get("sentence") or ""),
         source=canvas.clean(result.metrics.get("law", {}).get("source") or ""),
         used=attempt(f"{lost} which columns are read", lambda: _used(drawn_network(result)), nothing),

@@ -3,6 +3,7 @@
 from superpose.tasks.regression.alternatives import Alternative
 from superpose.tasks.regression.forms import FormOptions, judge_forms
 from superpose.tasks.regression.intervals import calibrate
+from superpose.tasks.regression.knowledge import Knowledge
 from superpose.tasks.regression.options import DiscoverOptions
 from superpose.tasks.regression.result import FormResult, Result
 from superpose.tasks.regression.search import discover
@@ -12,6 +13,7 @@ __all__ = [
     "DiscoverOptions",
     "FormOptions",
     "FormResult",
+    "Knowledge",
     "Result",
     "calibrate",
     "discover",

@@ -30,6 +30,7 @@ from superpose.tasks.regression import findings, gross_rows, metrics
 from superpose.tasks.regression.context import Context, Listener
 from superpose.tasks.regression.gross_rows import suspected, without
 from superpose.tasks.regression.intervals import Found, attach, of_formula, uncertainty
+from superpose.tasks.regression.knowledge import KnowledgeFilter
 from superpose.tasks.regression.options import DiscoverOptions
 from superpose.tasks.regression.reference import described, errors_of, fit_reference, loo_predictions
 from superpose.tasks.regression.result import FormResult, Result
@@ -241,7 +242,11 @@ def _judged(
         # Its errors are those of all rows.
         smooth = None
     sentence = verdict(clean, fits[0], found.formula, smooth)
+    contradicted = KnowledgeFilter(context.options.knowledge, clean, lambda finding: finding).why(chosen.formula)
+    if contradicted:
+        failures.sentences.append(f"the form contradicts what is known beforehand: it {contradicted}")
     facts |= {
+        "warnings": list(failures.sentences),
         "shape": chosen.model.shape,
         "parameters": chosen.model.parameter_count(),
         "recommendation": sentence,

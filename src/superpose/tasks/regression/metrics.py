@@ -17,6 +17,7 @@ from superpose.messages import counted
 from superpose.nn.model import KAN
 from superpose.nn.rows import values_at
 from superpose.partial import Failures
+from superpose.stopping import StopReason
 from superpose.tasks.regression.context import Context
 from superpose.tasks.regression.reference import Reference, errors_of, loo_predictions
 from superpose.train.history import History
@@ -117,6 +118,20 @@ def of_cross_validation(
     for name, own in judged.items():
         facts |= {f"{name}_{what}": own[what] for what in ("rmse", "r2", "standard_error")}
     return facts
+
+
+def of_run(context: Context, model: KAN, reason: str, stop: StopReason) -> dict[str, object]:
+    """What the metrics contain of a run as a whole."""
+    return {
+        "shape": model.shape,
+        "parameters": model.parameter_count(),
+        "seed": context.options.seed,
+        "reason": reason,
+        "stop": stop.value,
+        "interrupted": stop is StopReason.INTERRUPTED,
+        "seconds": context.deadline.elapsed(),
+        "warnings": list(context.failures.sentences),
+    }
 
 
 def _constants(data: Dataset, formula: Formula, failures: Failures) -> list[dict[str, float]]:

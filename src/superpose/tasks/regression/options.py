@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from superpose.checks import check_positive, check_seed, check_whole
@@ -14,6 +14,7 @@ from superpose.errors import OptionError
 from superpose.formulas.expressions import functions
 from superpose.messages import nearest
 from superpose.nn.products import Width, read_width
+from superpose.tasks.regression.knowledge import Knowledge
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class DiscoverOptions:
         cv: folds of the cross-validation that estimates errors, at least 2; as many as rows leave one out at a time.
             None chooses.
         combine: pairs of columns that enter together, such as ``("x/y", "u-v")``; see :func:`superpose.edit.combine`.
+        knowledge: what is known of the target beforehand; formulas that contradict it are left out.
     """
 
     shape: Literal["auto"] | tuple[Width, ...] = "auto"
@@ -56,6 +58,7 @@ class DiscoverOptions:
     combine: tuple[str, ...] = ()
     reduce: bool = True
     cv: int | None = None
+    knowledge: Knowledge = field(default_factory=Knowledge)
 
     @property
     def spline_degree(self) -> int:
@@ -87,7 +90,12 @@ class DiscoverOptions:
         self._check_forms(data)
         check_seed(self.seed)
         check_positive("time_limit", self.time_limit, unit="seconds")
-        return self
+        if not isinstance(self.knowledge, Knowledge):
+            raise OptionError(f"knowledge must be superpose.Knowledge(...), not {type(self.knowledge).__name__}")
+        known = self.knowledge.checked(data.feature_names)
+        if data.n_targets > 1 and not known.empty:
+            raise OptionError(f"knowledge is of one target, and the table has {data.n_targets}; choose one of them")
+        return replace(self, knowledge=known)
 
     def _check_forms(self, data: Dataset) -> None:
         if self.functions is not None:

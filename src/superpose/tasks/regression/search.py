@@ -13,6 +13,7 @@ Each stage takes the :class:`~superpose.tasks.regression.context.Context` of the
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -26,6 +27,7 @@ from superpose.data import Dataset
 from superpose.data.screening import Screening, screen
 from superpose.deadline import Deadline
 from superpose.edit.combining import Combined, Pair, combine
+from superpose.formulas import selection
 from superpose.formulas.expressions.formula import Formula
 from superpose.formulas.from_table.law_pool import Law
 from superpose.formulas.from_table.laws import LawSearchResult
@@ -39,6 +41,8 @@ from superpose.tasks.regression.alternatives import Alternative, alternatives
 from superpose.tasks.regression.context import BUDGET, Context, Listener
 from superpose.tasks.regression.final import choose_network, far_from, near_networks, smooth_error
 from superpose.tasks.regression.intervals import Found, attach
+from superpose.tasks.regression.knowledge import KnowledgeFilter
+from superpose.tasks.regression.network_alone import network_alone
 from superpose.tasks.regression.networks import Network, Networks, search_networks
 from superpose.tasks.regression.options import DiscoverOptions
 from superpose.tasks.regression.reference import (
@@ -54,10 +58,6 @@ from superpose.tasks.regression.result import Result
 from superpose.tasks.regression.stability import Competitor, stability
 from superpose.tasks.regression.structure import Structure, search_structure
 from superpose.tasks.regression.textbook import NamedLaw, law_facts, textbook_laws
-from superpose.train.architecture_search import SearchResult, prepared
-from superpose.train.budget import Budget
-from superpose.train.growing_rows import fit_growing
-from superpose.train.history import History
 from superpose.train.state import RunState, State
 
 __all__ = ["DiscoverOptions", "Finding", "Result", "discover"]
@@ -105,7 +105,7 @@ def discover(
     combined = combine(data, options.combine) if options.combine else None
     context = Context.start(data if combined is None else combined.data, options, tell, deadline, stages)
     alone = options.searches_for_a_network()
-    result = _network_alone(context, data, combined) if alone else _found(context, data, combined, on_formula)
+    result = network_alone(context, data, combined) if alone else _found(context, data, combined, on_formula)
     result.metrics["screening"] = screening.facts()
     return result
 
@@ -116,6 +116,7 @@ def _screening(data: Dataset, options: DiscoverOptions, tell: Listener, deadline
         return Screening.of_all(data)
     pairs = [Pair.read(text, data.feature_names) for text in options.combine]
     always = {*options.linear, *(name for pair in pairs for name in (pair.left, pair.right))}
+    always |= options.knowledge.columns
     always &= set(data.feature_names)
     found = screen(data, always=always, time_limit=BUDGET.screening * deadline.left(), seed=options.seed)
     if found.left_out:
@@ -123,10 +124,29 @@ def _screening(data: Dataset, options: DiscoverOptions, tell: Listener, deadline
     return found
 
 
-def _found(
-    context: Context, data: Dataset, combined: Combined | None, on_formula: Callable[[Formula], None] | None
-) -> Result:
-    """A network and a formula for a table of the columns that are used."""
+@dataclass(frozen=True)
+class _Searched:
+    """First and second stage.
+
+    Attributes:
+        context: of the run, without rows with gross errors.
+        reference: the sum of smooth functions, if one was fitted.
+        structure: what the search by structure found.
+        laws: textbook laws.
+        lines: straight lines, power laws and textbook laws that stand among the formulas.
+        state: the networks, and all formulas.
+    """
+
+    context: Context
+    reference: Reference | None
+    structure: Structure
+    laws: list[NamedLaw]
+    lines: list[Finding]
+    state: Networks
+
+
+def _searched(context: Context, known: KnowledgeFilter) -> _Searched:
+    """Laws, networks and the formulas of both."""
     options = context.options
     structural = options.formula and options.shape == "auto"
     reference, doubted = None, gross_rows.suspected(context)
@@ -134,6 +154,8 @@ def _found(
         reference = _reference(context)
         context = _without_gross_rows(context, reference)
     structure = search_structure(context) if structural else Structure()
+    kept = known.kept(structure.found)
+    structure = replace(structure, found=tuple(kept), law=next((one for one in kept if one is structure.law), None))
     # A law that gives every row needs no comparison.
     exact = structure.complete and structure.law is not None and _gives_every_row(context, structure.law)
     interrupted = structure.stop is StopReason.INTERRUPTED
@@ -144,8 +166,8 @@ def _found(
     laws: list[NamedLaw] = []
     if reference is not None and structural and not interrupted:
         with context.failures.part("textbook laws could not be tried", "formulas are searched for all the same"):
-            laws = textbook_laws(context, reference)
-    if structure.stop is StopReason.INTERRUPTED or structure.complete:
+            laws = [law for law in textbook_laws(context, reference) if known.kept([law.finding])]
+    if interrupted or structure.complete:
         state = Networks(found=list(structure.found), reason=structure.reason, stop=structure.stop)
     else:
         state = search_networks(context, structure, smooth_error(context, reference))
@@ -156,9 +178,24 @@ def _found(
         with context.failures.part("straight lines and power laws could not be written as formulas"):
             lines = lines_of(context, reference)
     lines += [law.finding for law in laws if law.near]
-    state.found += lines
-    choice = _choose(context, structure, state, reference, lines)
-    written = [_in_columns_of(combined, one, context) for one in choice.found]
+    state.found = known.kept([*state.found, *lines])
+    if not state.found and known.left_out:
+        known.unmatched, state.found = True, [finding for finding, _ in known.left_out]
+    lines = [line for line in lines if any(line is one for one in state.found)]
+    return _Searched(context, reference, structure, laws, lines, state)
+
+
+def _found(
+    context: Context, data: Dataset, combined: Combined | None, on_formula: Callable[[Formula], None] | None
+) -> Result:
+    """A network and a formula for a table of the columns that are used."""
+    known = KnowledgeFilter(context.options.knowledge, data, functools.partial(_in_columns_of, combined, context))
+    searched = _searched(context, known)
+    context, reference, structure = searched.context, searched.reference, searched.structure
+    laws, lines, state = searched.laws, searched.lines, searched.state
+    bound = known.unmatched or reference is None or not known.warnings(_own(combined, reference.model))
+    choice = _choose(context, structure, state, reference, lines, bound=bound)
+    written = [_in_columns_of(combined, context, one) for one in choice.found]
     chosen = None if choice.place is None else written[choice.place]
     found = [one for one in written if one is not None]
     if chosen is not None and on_formula is not None:
@@ -166,18 +203,17 @@ def _found(
             on_formula(chosen.formula)
     recommended = None if choice.place is None else choice.found[choice.place]
     rivals = _competitors(context, state, reference, lines, choice, written)
-    known = _known(context, combined, laws)
+    plain = _only_compared(context, combined, laws)
     complete = structure.complete
-    sure, next_forms = _sure(context, data, reference, rivals, known, recommended, complete=complete)
-    network, history = choose_network(context, state, recommended, reference, structural=structure.complete)
+    sure, next_forms = _sure(context, data, reference, rivals, plain, recommended, complete=complete)
+    network, history = choose_network(context, state, recommended, reference, structural=complete)
     smooth = reference is not None and network is reference.model
-    exempt = choice.reason == _NEARLY_EXACT
+    exempt = not bound or choice.reason == _NEARLY_EXACT
     if recommended is not None and not exempt and far_from(network, context, reference, recommended):
         choice, chosen, recommended = replace(choice, place=None, complete=False, reason=_NOT_NEAR), None, None
         next_forms, sure = (), {name: fact for name, fact in sure.items() if name != "alternatives"}
-    own = network
-    if combined is not None:
-        network = combined.model(network)
+    own, network = network, _own(combined, network)
+    context.failures.sentences += known.warnings(network)
     interrupted = state.stop is StopReason.INTERRUPTED
     reason = "interrupted; the best found so far was kept" if interrupted else choice.reason
     model = network if chosen is None else chosen.model
@@ -189,10 +225,11 @@ def _found(
     facts = {
         **metrics.of_network(data, network, history),
         **numbers,
-        **_run_facts(context, model, reason, state.stop),
+        **metrics.of_run(context, model, reason, state.stop),
         **metrics.of_cross_validation(context, reference, own, recommended),
         **law_facts(context, laws, recommended),
         **sure,
+        **known.facts(),
     }
     symbolic, formula = (None, None) if chosen is None else (chosen.model, chosen.formula)
     # Of combined columns its deviation is no function of the table's.
@@ -262,8 +299,15 @@ class _Choice:
 
 
 def _choose(
-    context: Context, structure: Structure, state: Networks, reference: Reference | None, lines: list[Finding]
+    context: Context,
+    structure: Structure,
+    state: Networks,
+    reference: Reference | None,
+    lines: list[Finding],
+    *,
+    bound: bool = True,
 ) -> _Choice:
+    """The recommended formula; ``bound`` is whether it has to come near the reference."""
     if not state.found:
         return _Choice([], None, False, state.reason)
     # Of laws that leave noise only, the search by structure has chosen the most probable.
@@ -273,7 +317,8 @@ def _choose(
     if complete and surprises(metrics.test_error(context.data, best), best.error):
         complete, reason = False, "a formula leaves nothing to explain on the rows it was fitted to"
     if reference is not None:
-        judged = _judged(context, reference, near_networks(context, state, reference), best, lines)
+        near = near_networks(context, state, reference) if bound else state.found
+        judged = _judged(context, reference, near, best, lines, bound=bound)
         if judged is None:
             judged, reason = nearly_exact(context, reference, lines), _NEARLY_EXACT
         if judged is None:
@@ -292,9 +337,17 @@ _NEARLY_EXACT = "the network predicts better in cross-validation, but the formul
 
 
 def _judged(
-    context: Context, reference: Reference, found: list[Finding], best: Finding, lines: list[Finding]
+    context: Context,
+    reference: Reference,
+    found: list[Finding],
+    best: Finding,
+    lines: list[Finding],
+    *,
+    bound: bool = True,
 ) -> Finding | None:
     """The formula that the rows favour if it comes near the reference; None if none does.
+
+    Where the reference contradicts what is known beforehand, it is enough to predict better than the mean does.
 
     With validation rows the first is the one chosen by errors on them, to which no constant was fitted.
     """
@@ -305,7 +358,8 @@ def _judged(
     held_out = len(context.data.validation) > 0
     for candidate in sorted(judged, key=lambda one: (held_out and one.finding is not best, one.length)):
         drawn = not any(candidate.finding is line for line in lines)
-        if comes_near(context, reference, candidate, chosen=drawn):
+        predicts = candidate.length < selection.WEIGHTS.noise_node * candidate.finding.size
+        if comes_near(context, reference, candidate, chosen=drawn) or (predicts and not bound):
             return candidate.finding
     return None
 
@@ -330,9 +384,9 @@ def _competitors(
     ]
 
 
-def _known(context: Context, combined: Combined | None, laws: list[NamedLaw]) -> list[Competitor]:
+def _only_compared(context: Context, combined: Combined | None, laws: list[NamedLaw]) -> list[Competitor]:
     """Textbook laws that are only compared with the formulas of the run."""
-    written = [(law.finding, _in_columns_of(combined, law.finding, context)) for law in laws if not law.near]
+    written = [(law.finding, _in_columns_of(combined, context, law.finding)) for law in laws if not law.near]
     return [Competitor(finding, own.formula, False) for finding, own in written if own is not None]
 
 
@@ -368,73 +422,15 @@ def _sure(
     return facts, forms
 
 
-def _in_columns_of(combined: Combined | None, finding: Finding, context: Context) -> Finding | None:
+def _own(combined: Combined | None, network: KAN) -> KAN:
+    """A network of the columns of the table, where some were combined."""
+    return network if combined is None else combined.model(network)
+
+
+def _in_columns_of(combined: Combined | None, context: Context, finding: Finding) -> Finding | None:
     """The finding in the columns of the table, where some were combined; None if it cannot be written in them."""
     if combined is None:
         return finding
     with context.failures.part("a formula of combined columns could not be written in the columns of the table"):
         return replace(finding, formula=combined.formula(finding.formula), model=combined.model(finding.model))
     return None
-
-
-def _network_alone(context: Context, data: Dataset, combined: Combined | None) -> Result:
-    """A network whose shape and grid are searched for, without a formula."""
-    options = context.options
-    large = len(context.data.train) > BUDGET.growing
-    # The shape and the grid of a large table's network are found on some of its rows.
-    some = context.few if large else context.data
-    seconds = context.deadline.left() * (BUDGET.shapes if large else 1.0)
-    found = prepared(
-        some,
-        Budget(seconds, clock=context.deadline.clock),
-        options.parameters,
-        degree=options.degree,
-        seed=options.seed,
-        listener=context.tell,
-        stage=None if context.stages.checkpoint is None else context.stages.run,
-    ).run()
-    context.failures.extend(found.failures)
-    network, history = found.model, found.history
-    if large and not history.interrupted:
-        with context.failures.part("the network could not be trained on more rows", "it stays as it was found"):
-            network, history = context.stages.run(
-                "final network", lambda: _on_more_rows(context, found), lambda made: not made[1].interrupted
-            )
-    network = network if combined is None else combined.model(network)
-    with context.failures.part("prediction intervals could not be computed", "the network is complete without"):
-        attach(data, Found(network), None, data.validation)
-    facts = {
-        **metrics.of_network(data, network, history),
-        **metrics.of_formulas(data, [], None, complete=False),
-        **_run_facts(context, network, found.reason, found.stop),
-        "front": [asdict(one) for one in found.front],
-    }
-    return Result(network, None, None, history, data, facts, failures=context.failures)
-
-
-def _on_more_rows(context: Context, found: SearchResult) -> tuple[KAN, History]:
-    """The network of a search on some rows, trained on more and more of them."""
-    model, options = found.model.copy(), context.options
-    left = context.deadline.left()
-    history = fit_growing(
-        model,
-        context.data,
-        rows=4 * BUDGET.rows,
-        time_limit=left,
-        seed=options.seed,
-        refine=options.parameters is None,
-    )
-    return model, history
-
-
-def _run_facts(context: Context, model: KAN, reason: str, stop: StopReason) -> dict[str, object]:
-    return {
-        "shape": model.shape,
-        "parameters": model.parameter_count(),
-        "seed": context.options.seed,
-        "reason": reason,
-        "stop": stop.value,
-        "interrupted": stop is StopReason.INTERRUPTED,
-        "seconds": context.deadline.elapsed(),
-        "warnings": list(context.failures.sentences),
-    }
