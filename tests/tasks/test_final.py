@@ -108,3 +108,17 @@ def test_a_power_law_that_leaves_next_to_nothing_stands_though_curves_leave_less
         reference, (law,) = made(run, [A ** sympy.Float(1.2)])
         assert not comes_near(run, reference, judge(run, reference, law), chosen=False)
         assert (nearly_exact(run, reference, [law]) is law) is stands
+
+
+def test_of_six_rows_the_law_with_fewer_constants_is_the_more_probable_one() -> None:
+    # Kepler's distances and periods; the exponent that fits best is 1.505.
+    a = torch.tensor([0.389, 0.724, 1.0, 1.524, 5.2, 9.51], dtype=DOUBLE)
+    y = torch.tensor([87.77, 224.7, 365.25, 686.95, 4332.62, 10759.2], dtype=DOUBLE)
+    data = Dataset.from_arrays(a[:, None], y, feature_names=("a",), target_names=("y",))
+    run = Context.start(data, DiscoverOptions().checked(data), lambda event: None)
+    third, power = sympy.Float(366.65) * A ** sympy.Rational(3, 2), sympy.Float(362.38) * A ** sympy.Float(1.50543)
+    reference, found = made(run, [third, power])
+    lengths, losses = zip(
+        *((one.length, float(one.losses.mean())) for one in (judge(run, reference, f) for f in found)), strict=True
+    )
+    assert losses[1] < losses[0] and lengths[0] < lengths[1]

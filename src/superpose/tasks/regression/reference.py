@@ -19,7 +19,7 @@ from superpose.data import Dataset
 from superpose.data.sampling import evenly
 from superpose.data.splitting import folds
 from superpose.formulas import selection
-from superpose.formulas.expressions.constants import ConstantFit, jacobian_of
+from superpose.formulas.expressions.constants import ConstantFit, jacobian_of, with_slots
 from superpose.formulas.expressions.formula import Formula
 from superpose.formulas.recommendation import Finding
 from superpose.nn.model import KAN
@@ -353,7 +353,9 @@ def judge(context: Context, reference: Reference, finding: Finding) -> Judged:
     scale = float((y.log() if reference.log else y).var(correction=0))
     floor = selection.FLOORS.exact**2
     deviance = len(rows) * math.log(max(float(losses.mean()) / scale, floor)) if scale > 0 else 0.0
-    # Leave-one-out has counted the constants already.
+    # Leave-one-out has counted the constants already, but for what the choice among forms adds on few rows.
+    constants = len({abs(value) for value in with_slots(finding.formula.expression)[2]})
+    deviance += selection.beyond_leave_one_out(constants, len(rows))
     length = selection.description_length(deviance, finding.size, 0, len(rows))
     return Judged(finding, losses, length if math.isfinite(length) else math.inf)
 
