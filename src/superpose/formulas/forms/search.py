@@ -274,7 +274,7 @@ class Found:
     starts: int
 
 
-def search(problem: Problem, seed: int = 0) -> Found | None:
+def search(problem: Problem, seed: int = 0, effort: Effort = EFFORT) -> Found | None:
     """The constants with the least squared error; None if the form is finite at no start.
 
     Linear constants are first free of their limits: where the best ones keep to them, they are the best within. Those
@@ -282,7 +282,7 @@ def search(problem: Problem, seed: int = 0) -> Found | None:
     """
     linear = linear_constants(problem.form, range(len(problem.form.constants)), problem.root)
     while True:
-        found = _search(problem, linear, seed)
+        found = _search(problem, linear, seed, effort)
         if found is None:
             return None
         beyond = [
@@ -295,26 +295,37 @@ def search(problem: Problem, seed: int = 0) -> Found | None:
         linear = [place for place in linear if place not in beyond]
 
 
-def _search(problem: Problem, linear: Sequence[int], seed: int) -> Found | None:
+def rough_loss(problem: Problem, effort: Effort, seed: int = 0) -> float:
+    """The squared error after the first steps from the best starts; infinite if the form is finite at none of them."""
+    descent = Descent(problem, linear_constants(problem.form, range(len(problem.form.constants)), problem.root))
+    state = descent.best(_compared(descent, seed, effort), effort.starts)
+    if not len(state.loss) or not bool(state.loss.isfinite().any()):
+        return math.inf
+    state = descent.best(descent.down(state, effort.first), effort.few)
+    loss = float(descent.down(state, effort.last).loss.min())
+    return loss if math.isfinite(loss) else math.inf
+
+
+def _search(problem: Problem, linear: Sequence[int], seed: int, effort: Effort) -> Found | None:
     rows = len(problem.y)
     few = problem
-    if rows > EFFORT.rows:
-        few = problem.some(torch.linspace(0, rows - 1, EFFORT.rows).round().long())
+    if rows > effort.rows:
+        few = problem.some(torch.linspace(0, rows - 1, effort.rows).round().long())
     descent = Descent(few, linear)
-    started = descent.best(_compared(descent, seed), EFFORT.starts)
+    started = descent.best(_compared(descent, seed, effort), effort.starts)
     peeled = _from_inverse(few, seed)
     if peeled is not None:
         extra = descent.begin(peeled[:, descent.searched])
         started = _State(torch.cat([started.constants, extra.constants]), torch.cat([started.loss, extra.loss]))
     if not len(started.loss) or not bool(started.loss.isfinite().any()):
         return None
-    state = descent.best(descent.down(started, EFFORT.first), EFFORT.few)
-    state = descent.down(state, EFFORT.last)
+    state = descent.best(descent.down(started, effort.first), effort.few)
+    state = descent.down(state, effort.last)
     last = descent
     if few is not problem:
         last = Descent(problem, linear)
         state = last.begin(state.constants[:3, last.searched])  # the best three; a round number
-        state = last.down(state, EFFORT.last)
+        state = last.down(state, effort.last)
     place = int(state.loss.argmin())
     least = float(state.loss[place])
     if not math.isfinite(least):
@@ -364,14 +375,14 @@ def plainest(descent: Descent, constants: Tensor, least: float, floor: float) ->
     return made[min(same, key=lambda n: (int((made[n] < 0).sum()), float(made[n].abs().sum())))]
 
 
-def _compared(descent: Descent, seed: int) -> _State:
+def _compared(descent: Descent, seed: int, effort: Effort) -> _State:
     """Candidates with their losses."""
     problem = descent.problem
     every = scales(problem.form, problem.root, problem.columns, problem.y)
-    count = min(EFFORT.candidates * max(len(descent.searched), 1), EFFORT.most_candidates)
+    count = min(effort.candidates * max(len(descent.searched), 1), effort.most_candidates)
     if problem.own is not None:
         # Each has a matrix of its own.
-        count = min(count, EFFORT.candidates)
+        count = min(count, effort.candidates)
     start = {n: problem.start[place] for n, place in enumerate(descent.searched) if place in problem.start}
     made = candidates(
         [every[place] for place in descent.searched],
@@ -406,7 +417,7 @@ def _from_inverse(problem: Problem, seed: int) -> Tensor | None:
     below = replace(problem, y=y, roots=roots / roots[usable].max(), root=root, start={}).some(usable.nonzero()[:, 0])
     linear = linear_constants(problem.form, range(len(problem.form.constants)), root)
     descent = Descent(below, linear)
-    state = descent.best(_compared(descent, seed), EFFORT.few)
+    state = descent.best(_compared(descent, seed, EFFORT), EFFORT.few)
     if not len(state.loss):
         return None
     state = descent.down(state, EFFORT.first)

@@ -23,6 +23,7 @@ from superpose.formulas.from_table.additive import additive
 from superpose.formulas.from_table.composition_search import composition_guesses
 from superpose.formulas.from_table.curve import stages
 from superpose.formulas.from_table.expansions import expansions
+from superpose.formulas.from_table.inner_constants import inner_constants
 from superpose.formulas.from_table.latent_sums import latent_sums
 from superpose.formulas.from_table.law_pool import LawPool
 from superpose.formulas.from_table.ridges import ridges
@@ -86,6 +87,7 @@ class _Order:
         rough: a violation is taken to be no less than this share of the surrogate's error.
         first: no later stage of a table comes before this.
         few_rows, compositions: of the search among compositions, if rows are few, and else.
+        constants: how far forms with constants inside their terms come after the first stage of a table.
     """
 
     later: float = 1.0
@@ -97,6 +99,7 @@ class _Order:
     first: float = -9.0
     few_rows: float = -10.0
     compositions: float = 0.9
+    constants: float = 0.95
 
 
 @dataclass(frozen=True)
@@ -116,6 +119,8 @@ class _Limits:
         again: seconds that a search goes on at least after a law that leaves noise; if it took longer, as long again.
         few_rows: up to so many rows show little structure, and compositions are tried first.
         compositions: share of the time left that compositions may take.
+        constants: tables whose forms have constants inside their terms fitted,
+        constants_share: and the share of the time left that one of them may take.
         patience, floats: this many times longer after a law with more decimal numbers, which may be an expansion.
     """
 
@@ -132,6 +137,8 @@ class _Limits:
     again: float = 10.0
     few_rows: int = 500
     compositions: float = 0.5
+    constants: int = 4
+    constants_share: float = 0.5
     patience: float = 3.0
     floats: int = 4
 
@@ -147,6 +154,7 @@ class Stage(enum.Enum):
 
     FIRST = "surrogate, simplest terms, symmetries"
     COMPOSITIONS = "compositions by their values"
+    CONSTANTS = "constants inside of terms"
     PARTS = "compositions and parts"
     SUMS = "sums of curves"
     TERMS = "all terms"
@@ -190,6 +198,8 @@ class LawSearch:
         self.failures = Failures()
         # When the search ends if nothing simpler was found, once a law leaves noise.
         self._patience = Deadline()
+        # Tables whose forms have been fitted.
+        self._with_constants = 0
 
     def run(self) -> str:
         """Search until a law explains all that can be explained, or nothing is left to try; returns why it ended."""
@@ -246,8 +256,13 @@ class LawSearch:
                 return []
             self._consider(composition_guesses(problem, self.deadline, _LIMITS.compositions), math.inf)
             return []
+        if task.stage is Stage.CONSTANTS:
+            self._constants(problem)
+            return []
         if surrogate is None:
             following = self._first_stage(task)
+            if following and problem.x.shape[1] <= _LIMITS.many:
+                following.append((_ORDER.constants, replace(task, stage=Stage.CONSTANTS)))
             return following if problem.notes else [*following, self._compositions(task)]
         if problem.x.shape[1] == 1:
             for batch in stages(problem, self.deadline):
@@ -293,7 +308,20 @@ class LawSearch:
         if surrogate.error > _SURROGATES.oscillating:
             found += verified_reductions(problem, surrogate.error, self.deadline)
             found += ridges(problem.x, problem.y, problem.symbols)
+        elif surrogate.error > _SURROGATES.smooth and not any(one.violation < _LIMITS.sure for one in found):
+            # Derivatives say little yet. A column that scales the target is the most common of what they miss.
+            found += verified_reductions(problem, surrogate.error, self.deadline, pairs=False)
         return [(first, later), *self._children(problem, surrogate, found)]
+
+    def _constants(self, problem: Subproblem) -> None:
+        """Guesses with constants inside their terms, for the first tables that come to it."""
+        # As with compositions.
+        if len(self.pool.y) > _LIMITS.few_rows and self.pool.found():
+            return
+        if self._with_constants < _LIMITS.constants:
+            self._with_constants += 1
+            share = self.deadline.share(_LIMITS.constants_share)
+            self._consider(inner_constants(problem, share), math.inf)
 
     def _compositions(self, task: _Task) -> tuple[float, _Task]:
         few = len(self.pool.y) <= _LIMITS.few_rows

@@ -43,14 +43,18 @@ class _Tests:
 _TESTS = _Tests()
 
 
-def verified_reductions(problem: Subproblem, error: float, deadline: Deadline) -> list[Reduction]:
+def verified_reductions(
+    problem: Subproblem, error: float, deadline: Deadline, *, pairs: bool = True
+) -> list[Reduction]:
     """Columns that scale the target or do not matter, and pairs that enter as one, the best first.
 
     Args:
         error: of the surrogate for the problem itself.
+        pairs: whether pairs are tried.
     """
     found = []
-    for reduction in itertools.islice(itertools.chain(_without(problem), _pairs(problem)), _TESTS.tested):
+    tried = itertools.chain(_without(problem), _pairs(problem)) if pairs else _without(problem)
+    for reduction in itertools.islice(tried, _TESTS.tested):
         if deadline.passed():
             break
         if not bool(torch.isfinite(reduction.columns).all()):
