@@ -15,6 +15,7 @@ from superpose.data import Dataset
 from superpose.deadline import Deadline
 from superpose.formulas import TextbookLaw, parse_form, recognise
 from superpose.formulas.catalogue.all import LAWS
+from superpose.formulas.catalogue.trial import not_told_from
 
 
 def law(name: str) -> TextbookLaw:
@@ -71,6 +72,46 @@ def test_noise_follows_no_law() -> None:
 def test_after_the_deadline_no_further_law_is_tried() -> None:
     data = made(law("Gaussian peak"), 0)
     assert not any(one.law.name == "Gaussian peak" for one in recognise(data, deadline=Deadline(0.0)))
+
+
+def test_the_answer_is_the_same_under_any_generous_deadline() -> None:
+    data = made(law("Gaussian peak"), 0)
+    first, again = (
+        recognise(data, laws=(*LAWS[::12], law("Gaussian peak")), deadline=Deadline(limit)) for limit in (1e3, 1e6)
+    )
+    assert first[0].law.name == "Gaussian peak"
+    assert [(one.law.name, one.length) for one in first] == [(one.law.name, one.length) for one in again]
+
+
+def test_another_name_for_the_same_curve_is_listed_and_a_worse_law_is_not() -> None:
+    x = np.linspace(0.3, 9, 15)
+    y = 5 * (np.exp(-0.3 * x) - np.exp(-1.4 * x)) + 0.01 * np.random.default_rng(2).normal(size=15)
+    names = ("intermediate of two reactions", "Platt with photoinhibition", "gamma variate", "alpha function")
+    found = recognise(Dataset.from_arrays(x[:, None], y, test=0.0), laws=[law(name) for name in names])
+    others = [one.law.name for one in not_told_from(found[0], found)]
+    assert {found[0].law.name, *others} == set(names[:2])
+
+
+def test_a_row_on_which_a_constant_rests_alone_does_not_speak_against_a_law() -> None:
+    one = law("decay of n-th order")
+    data = made(one, 7)
+    found = recognise(data, laws=[one])
+    # Without the first row the initial value is unknown.
+    assert found[0].fit.leave_one_out > float(data.y.std())
+    assert found[0].supported
+
+
+def test_what_leaves_structure_between_neighbours_or_explains_little_has_no_name() -> None:
+    x, random = np.linspace(1, 10, 30), np.random.default_rng(0)
+
+    def supported(y: np.ndarray) -> bool:
+        found = recognise(Dataset.from_arrays(x[:, None], y, test=0.0), laws=[law("straight line")])
+        assert len(found) == 1
+        return found[0].supported
+
+    assert supported(x + 0.5 * random.normal(size=30))
+    assert not supported(x + 0.7 * np.sin(2 * x))
+    assert not supported(x + 2.5 * random.normal(size=30))
 
 
 def test_the_page_lists_the_laws() -> None:

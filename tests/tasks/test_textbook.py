@@ -24,6 +24,15 @@ def test_michaelis_menten_is_named_with_its_constants() -> None:
     assert result.formula is not None and result.formula.complexity < 12
 
 
+def test_an_exact_law_is_named_and_other_functions_are_not_tried() -> None:
+    x = np.linspace(0.5, 9, 30)
+    result = discover(Dataset.from_arrays(x[:, None], 3 * x / (2 + x), test=0.0), DiscoverOptions(time_limit=60))
+    law = result.metrics["law"]
+    assert law["name"] == "Michaelis-Menten"
+    assert law["constants"]["K"]["value"] == pytest.approx(2)
+    assert result.metrics["formula_rmse"] < 1e-8
+
+
 def test_no_law_is_named_in_noise() -> None:
     random = np.random.default_rng(0)
     data = Dataset.from_arrays(random.uniform(1, 5, (20, 1)), random.normal(size=20), test=0.0)

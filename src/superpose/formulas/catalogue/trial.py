@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import permutations
 
 import torch
@@ -27,13 +27,18 @@ from superpose.formulas.forms.tape import Form, linear_constants
 
 @dataclass(frozen=True)
 class TrialRules:
-    """Constants of the trial. Chosen on the laws of the catalogue with seeds 0 and 1; all round numbers.
+    """Constants of the trial. Chosen on the laws of the catalogue with seeds 1, 3 and 7; all round numbers.
+
+    What is tried is a number of starts and steps, so that the answer does not depend on the machine's speed.
 
     Attributes:
         rows: that the coarse fits have at most.
-        candidates, most: start values that are compared, for each constant that is searched for, and at most.
-        starts, steps: of them, so many take so many steps.
-        finalists: laws that are fitted with care.
+        candidates, starts, steps: of laws of which one, two, or more constants are searched for: start values that are
+            compared, how many of them take steps, and how many steps. With half of each, peaks on a background are
+            missed; with twice as much nothing more is found.
+        finalists: laws that are fitted with care, at least and at most. Between these as long as the coarse fit is
+            within ``reach`` nats of the best law.
+        reach: these nats.
         grouped: of the most probable laws of one column, so many are tried with a constant that differs between two
             groups of rows.
         columns: of wider tables the most related ones.
@@ -44,26 +49,40 @@ class TrialRules:
             forms were not: among laws with as many constants the shorter one is the more usual.
         evidence: nats of ``-2 ln L`` by which a law must predict left-out rows better than the mean does, beside
             what it takes to name one law of the catalogue.
+        alone: leverage from which on a constant rests on a row alone: such a row does not test the law.
         determined: standard errors of constants that have a sign, as shares of their values, are below this.
         beyond: ranges of the target from its mean that values between the rows may reach.
-        alternatives: laws within so many nats of the best one cannot be told from it.
+        same: curves that are apart by less than this share of what they leave are one.
+        explained: share of the variance of left-out rows that a law with a name explains at least. Trends with less are
+            described by many curves.
+        permutations, structure: of residuals among the rows; if fewer than this share of them have neighbours as
+            alike, what a law leaves has structure, unless
+        negligible: it is less than this share of the target's spread.
+        alternatives: laws within so many nats of the best one are not told from it: odds of 20 to 1, from which on
+            evidence is strong (R. Kass, A. Raftery, J. Am. Stat. Assoc. 90, 773, 1995).
     """
 
-    rows: int = 200
-    candidates: int = 48
-    most: int = 192
-    starts: int = 4
-    steps: int = 8
-    finalists: int = 8
+    rows: int = 100
+    candidates: tuple[int, ...] = (128, 256, 512)
+    starts: tuple[int, ...] = (4, 8, 16)
+    steps: tuple[int, ...] = (6, 8, 12)
+    finalists: tuple[int, int] = (5, 10)
+    reach: float = 10.0
     grouped: int = 4
     columns: int = 3
     related: float = 0.5
     powers: int = 5
-    node: float = 2.0
+    node: float = 1.0
     evidence: float = 10.0
+    alone: float = 0.9
     determined: float = 1.0
-    alternatives: float = 2.0
+    alternatives: float = 6.0
     beyond: float = 3.0
+    same: float = 0.05
+    explained: float = 0.8
+    permutations: int = 400
+    structure: float = 0.025
+    negligible: float = 0.03
 
 
 RULES = TrialRules()
@@ -78,12 +97,17 @@ class Recognised:
         fit: with its constants; the formula is in the columns of the table.
         columns: of the table, by the names that they have in the law.
         length: twice its description length in nats; less is better. Comparable within one table.
+        values: ``[n]`` of the training and validation rows.
+        supported: whether the rows support the name: the law explains most of the variance of left-out rows, and what
+            it leaves shows no structure between neighbours.
     """
 
     law: TextbookLaw
     fit: FormulaFit
     columns: dict[str, str]
     length: float
+    values: Tensor = field(repr=False, compare=False)
+    supported: bool = True
 
 
 @dataclass(frozen=True)
@@ -97,13 +121,19 @@ class _Try:
 
 
 def recognise(
-    data: Dataset, *, relative: bool = False, deadline: Deadline | None = None, seed: int = 0
+    data: Dataset,
+    *,
+    relative: bool = False,
+    laws: Sequence[TextbookLaw] = LAWS,
+    deadline: Deadline | None = None,
+    seed: int = 0,
 ) -> list[Recognised]:
     """The laws of the catalogue that a table may follow, the most probable first.
 
     Args:
         data: with one target. The training and validation rows count.
         relative: whether errors are relative to the target, as of a target that spans decades.
+        laws: of the catalogue, that are tried.
         deadline: after it no further law is tried.
         seed: of the start values.
 
@@ -123,10 +153,13 @@ def recognise(
         own = torch.ones(data.n_rows, dtype=data.y.dtype) if data.weights is None else data.weights
         data = replace(data, weights=own / data.y[:, 0].abs().clamp(min=1e-300).square())
     rows = every[evenly(len(every), RULES.rows)]
-    tried = _coarse(data, rows, deadline, seed)
+    tried = _coarse(data, laws, rows, deadline, seed)
     tried = sorted(tried + _coarse_groups(data, rows, tried, deadline, seed), key=lambda one: one.length)
-    found = []
-    for one in tried[: RULES.finalists]:
+    found: list[Recognised] = []
+    least, most = RULES.finalists
+    for place, one in enumerate(tried[:most]):
+        if place >= least and found and one.length > min(made.length for made in found) + RULES.reach:
+            break
         made = _refined(data, one, seed)
         if made is not None:
             found.append(made)
@@ -135,13 +168,13 @@ def recognise(
     return sorted(found, key=lambda one: one.length)
 
 
-def _coarse(data: Dataset, rows: Tensor, deadline: Deadline, seed: int) -> list[_Try]:
+def _coarse(data: Dataset, laws: Sequence[TextbookLaw], rows: Tensor, deadline: Deadline, seed: int) -> list[_Try]:
     """All laws with all columns in their roles, fitted roughly."""
     x, y = data.features(rows).double(), data.y[rows, 0].double()
     shares = [_explained(x[:, place], y) for place in range(x.shape[1])]
     related = sorted((n for n in range(x.shape[1]) if shares[n] > 0), key=lambda n: -shares[n])[: RULES.columns]
     alone = [n for n in related if x.shape[1] == 1 or shares[n] >= RULES.related]
-    return _fitted(data, rows, _tries(len(data.feature_names), related, alone), deadline, seed)
+    return _fitted(data, rows, _tries(laws, len(data.feature_names), related, alone), deadline, seed)
 
 
 def _coarse_groups(data: Dataset, rows: Tensor, tried: Sequence[_Try], deadline: Deadline, seed: int) -> list[_Try]:
@@ -167,8 +200,7 @@ def _fitted(
 ) -> list[_Try]:
     """Laws with columns in their roles, fitted roughly, until the deadline."""
     x, y = data.features(rows).double(), data.y[rows, 0].double()
-    weights = torch.ones_like(y) if data.weights is None else data.weights[rows].double()
-    roots = (weights / weights.mean()).sqrt()
+    roots = _roots(data, rows)
     found = []
     for law, form, places in wanted:
         count = len(form.constants)
@@ -185,10 +217,10 @@ def _fitted(
 
 
 def _tries(
-    columns: int, related: Sequence[int], alone: Sequence[int]
+    laws: Sequence[TextbookLaw], columns: int, related: Sequence[int], alone: Sequence[int]
 ) -> Iterator[tuple[TextbookLaw, Form, tuple[int, ...]]]:
     """Each law with each choice of columns; plain ones and those of more columns first."""
-    for law in sorted(LAWS, key=lambda law: (not law.plain, -len(law.columns), len(law.constants))):
+    for law in sorted(laws, key=lambda law: (not law.plain, -len(law.columns), len(law.constants))):
         count = len(law.columns)
         if count > columns:
             continue
@@ -224,18 +256,18 @@ def _roughly(problem: Problem, seed: int) -> float:
     """The squared error after a few steps from the best of some start values."""
     descent = Descent(problem, linear_constants(problem.form, range(len(problem.form.constants))))
     every = scales(problem.form, problem.root, problem.columns, problem.y)
-    count = min(RULES.candidates * max(len(descent.searched), 1), RULES.most)
+    size = min(max(len(descent.searched), 1), len(RULES.starts)) - 1
     starts = candidates(
         [every[place] for place in descent.searched],
         [problem.bounds[place] for place in descent.searched],
         {},
-        count,
+        RULES.candidates[size],
         seed,
     )
-    state = descent.best(descent.begin(starts), RULES.starts)
+    state = descent.best(descent.begin(starts), RULES.starts[size])
     if not len(state.loss):
         return math.inf
-    return float(descent.down(state, RULES.steps).loss.min())
+    return float(descent.down(state, RULES.steps[size]).loss.min())
 
 
 def _length(law: TextbookLaw, form: Form, squares: float, rows: int, variance: float) -> float:
@@ -272,15 +304,77 @@ def _refined(data: Dataset, one: _Try, seed: int) -> Recognised | None:
             return None
     count = fit.rows
     spread = fit.rmse / math.sqrt(max(1 - fit.r2, 1e-300)) * count / (count - 1)
-    floor = selection.FLOORS.exact * spread
-    gained = 2 * count * math.log(spread / max(fit.leave_one_out, floor)) if spread > 0 else 0.0
-    if not gained > RULES.evidence + 2 * math.log(len(LAWS)):
+    rows = torch.cat([data.train, data.validation]).sort().values
+    with torch.no_grad():
+        values = fit.formula.torch(data.features(rows))[:, 0]
+    share, tested = _left_out(data, fit, values, spread)
+    if not -tested * math.log(share) > RULES.evidence + 2 * math.log(len(LAWS)):
         return None
     length = _length(law, form, fit.rmse**2, count, (spread * (count - 1) / count) ** 2)
     if len(one.places) == 1 and not _tame(data, fit, one.places[0]):
         return None
     columns = {role: names[place] for role, place in zip(law.columns, one.places, strict=True)}
-    return Recognised(law, fit, columns, length)
+    rest = (data.y[rows, 0] - values) * _roots(data, rows)
+    alike = fit.rmse > RULES.negligible * spread and _structured(data.features(rows)[:, list(one.places)], rest, seed)
+    return Recognised(law, fit, columns, length, values, 1 - share >= RULES.explained and not alike)
+
+
+def _structured(x: Tensor, rest: Tensor, seed: int) -> bool:
+    """Whether residuals ``[n]`` of neighbouring rows ``[n, k]`` are more alike than chance makes them.
+
+    Mean squared differences of neighbours, as J. von Neumann's ratio (Ann. Math. Stat. 12, 367, 1941) has them, are
+    compared with those of permuted residuals.
+    """
+    count = len(x)
+    if x.shape[1] == 1:
+        order = x[:, 0].argsort(stable=True)
+        first, second = order[1:], order[:-1]
+    else:
+        ranks = torch.stack([torch.unique(column, return_inverse=True)[1].double() for column in x.T], -1)
+        ranks = ranks / ranks.amax(0).clamp(min=1)
+        first = torch.arange(count)
+        second = (torch.cdist(ranks, ranks) + torch.eye(count) * 1e9).argmin(1)
+    generator = torch.Generator().manual_seed(seed)
+    shuffled = rest[torch.rand(RULES.permutations, count, generator=generator).argsort(1)]
+    own = (rest[first] - rest[second]).square().mean()
+    others = (shuffled[:, first] - shuffled[:, second]).square().mean(1)
+    return bool((others <= own).double().mean() < RULES.structure)
+
+
+def _roots(data: Dataset, rows: Tensor) -> Tensor:
+    """Square roots of the weights ``[n]`` of some rows, the mean weight being one."""
+    weights = torch.ones(len(rows), dtype=torch.float64) if data.weights is None else data.weights[rows].double()
+    return (weights / weights.mean()).sqrt()
+
+
+def not_told_from(law: Recognised, recognised: Sequence[Recognised]) -> list[Recognised]:
+    """The other laws that the rows do not tell from one: about as probable or more so, or the same curve."""
+    found = []
+    for one in recognised:
+        apart = float((one.values - law.values).square().mean().sqrt())
+        if one is not law and (one.length <= law.length + RULES.alternatives or apart <= RULES.same * law.fit.rmse):
+            found.append(one)
+    return found
+
+
+def _left_out(data: Dataset, fit: FormulaFit, values: Tensor, spread: float) -> tuple[float, int]:
+    """The squared error on left-out rows as a share of the mean's, which errs by ``spread``, and how many were tested.
+
+    A row that determines a constant alone is left aside: without it the constant is unknown, and with it the row fits.
+    """
+    rows = torch.cat([data.train, data.validation]).sort().values
+    x, y, roots = data.features(rows).double(), data.y[rows, 0].double(), _roots(data, rows)
+    constants = torch.tensor([list(fit.values.values())], dtype=torch.float64)
+    _, slope = fit.form.derivatives(tuple(x.unbind(-1)), constants, list(range(constants.shape[1])))
+    slope = torch.where(slope[0].isfinite(), slope[0], 0.0) * roots[:, None]
+    size = slope.square().sum(0).sqrt()
+    q, _ = torch.linalg.qr(slope / torch.where(size > 0, size, 1.0))
+    leverage = q.square().sum(-1)
+    tested = leverage < RULES.alone
+    out = (roots * (y - values) / (1 - leverage))[tested]
+    if not len(out) or not spread > 0:
+        return 1.0, 0
+    return max(float(out.square().mean()) / spread**2, selection.FLOORS.exact**2), len(out)
 
 
 def _tame(data: Dataset, fit: FormulaFit, place: int) -> bool:

@@ -48,6 +48,7 @@ def of_formulas(
     chosen: Finding | None,
     *,
     complete: bool,
+    law: str | None = None,
     failures: Failures | None = None,
 ) -> dict[str, Any]:
     """What the metrics contain of the formulas.
@@ -57,6 +58,7 @@ def of_formulas(
         found: all formulas.
         chosen: the recommended one.
         complete: whether it leaves nothing to explain.
+        law: the name of the textbook law that it is.
         failures: of the run; numbers that cannot be computed are left out, and said there.
     """
     formula = None if chosen is None else chosen.formula
@@ -70,6 +72,7 @@ def of_formulas(
             complete=complete,
             test_error=test_error(data, chosen),
             splines=tuple(chosen.formula.splines),
+            law=law,
         )
     return {
         "formula": None if formula is None else str(formula),

@@ -14,7 +14,7 @@ Each stage takes the :class:`~superpose.tasks.regression.context.Context` of the
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -57,7 +57,7 @@ from superpose.tasks.regression.reference import (
 from superpose.tasks.regression.result import Result
 from superpose.tasks.regression.stability import Competitor, stability
 from superpose.tasks.regression.structure import Structure, search_structure
-from superpose.tasks.regression.textbook import NamedLaw, law_facts, textbook_laws
+from superpose.tasks.regression.textbook import NamedLaw, NamedLaws, exact_laws, law_facts, law_of, textbook_laws
 from superpose.train.state import RunState, State
 
 __all__ = ["DiscoverOptions", "Finding", "Result", "discover"]
@@ -140,7 +140,7 @@ class _Searched:
     context: Context
     reference: Reference | None
     structure: Structure
-    laws: list[NamedLaw]
+    laws: NamedLaws
     lines: list[Finding]
     state: Networks
 
@@ -163,10 +163,15 @@ def _searched(context: Context, known: KnowledgeFilter) -> _Searched:
         reference = None
     elif not doubted:
         reference = _reference(context)
-    laws: list[NamedLaw] = []
-    if reference is not None and structural and not interrupted:
+    laws = NamedLaws()
+    if structural and not interrupted:
         with context.failures.part("textbook laws could not be tried", "formulas are searched for all the same"):
-            laws = [law for law in textbook_laws(context, reference) if known.kept([law.finding])]
+            if reference is not None:
+                laws = textbook_laws(context, reference)
+                allowed = tuple(one for one in laws.formulas if known.kept([one.finding]))
+                laws = replace(laws, formulas=allowed)
+            elif exact and structure.law is not None:
+                laws = exact_laws(context, structure.law)
     if interrupted or structure.complete:
         state = Networks(found=list(structure.found), reason=structure.reason, stop=structure.stop)
     else:
@@ -177,7 +182,8 @@ def _searched(context: Context, known: KnowledgeFilter) -> _Searched:
     if reference is not None and options.formula:
         with context.failures.part("straight lines and power laws could not be written as formulas"):
             lines = lines_of(context, reference)
-    lines += [law.finding for law in laws if law.near]
+    if not exact:
+        lines += [law.finding for law in laws.formulas if law.near]
     state.found = known.kept([*state.found, *lines])
     if not state.found and known.left_out:
         known.unmatched, state.found = True, [finding for finding, _ in known.left_out]
@@ -203,7 +209,7 @@ def _found(
             on_formula(chosen.formula)
     recommended = None if choice.place is None else choice.found[choice.place]
     rivals = _competitors(context, state, reference, lines, choice, written)
-    plain = _only_compared(context, combined, laws)
+    plain = _only_compared(context, combined, laws.formulas)
     complete = structure.complete
     sure, next_forms = _sure(context, data, reference, rivals, plain, recommended, complete=complete)
     network, history = choose_network(context, state, recommended, reference, structural=complete)
@@ -217,9 +223,15 @@ def _found(
     interrupted = state.stop is StopReason.INTERRUPTED
     reason = "interrupted; the best found so far was kept" if interrupted else choice.reason
     model = network if chosen is None else chosen.model
+    law = None
+    with context.failures.part("the recommended formula could not be compared with textbook laws"):
+        law = law_of(context, laws, recommended)
+    name = None if law is None else law.found.law.name
     numbers = metrics.of_formulas(data, [], None, complete=False)
     with context.failures.part("the errors of the formulas could not be computed"):
-        numbers = metrics.of_formulas(data, found, chosen, complete=choice.complete, failures=context.failures)
+        numbers = metrics.of_formulas(
+            data, found, chosen, complete=choice.complete, law=name, failures=context.failures
+        )
     with context.failures.part("rows with gross errors could not be named"):
         data, numbers = _gross_rows_named(context, data, network, chosen, numbers)
     facts = {
@@ -227,7 +239,7 @@ def _found(
         **numbers,
         **metrics.of_run(context, model, reason, state.stop),
         **metrics.of_cross_validation(context, reference, own, recommended),
-        **law_facts(context, laws, recommended),
+        **law_facts(law, laws),
         **sure,
         **known.facts(),
     }
@@ -384,7 +396,7 @@ def _competitors(
     ]
 
 
-def _only_compared(context: Context, combined: Combined | None, laws: list[NamedLaw]) -> list[Competitor]:
+def _only_compared(context: Context, combined: Combined | None, laws: Sequence[NamedLaw]) -> list[Competitor]:
     """Textbook laws that are only compared with the formulas of the run."""
     written = [(law.finding, _in_columns_of(combined, context, law.finding)) for law in laws if not law.near]
     return [Competitor(finding, own.formula, False) for finding, own in written if own is not None]

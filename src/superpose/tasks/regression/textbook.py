@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -13,23 +14,27 @@ from superpose.data import Dataset
 from superpose.formulas import selection
 from superpose.formulas.catalogue.all import LAWS
 from superpose.formulas.catalogue.law import TextbookLaw
-from superpose.formulas.catalogue.trial import RULES, Recognised, recognise
+from superpose.formulas.catalogue.trial import RULES, Recognised, not_told_from, recognise
 from superpose.formulas.forms.parsing import parse_form
 from superpose.formulas.recommendation import EXACT, Finding
 from superpose.tasks.regression import findings
 from superpose.tasks.regression.context import Context
 from superpose.tasks.regression.reference import Reference
 
-# Share of the time left that laws may take. Of a table of one column and 20 rows they take 1.5 s of one slow core.
-_TIME = 0.5
+if TYPE_CHECKING:
+    import sympy
+
+# Share of the time left after which no further law is tried. What is tried is a number of starts: on one slow core
+# that takes 2 s for a table of one column and 20 rows, and 3 s for three columns and 200 rows.
+_TIME = 0.9
 # Nats of -2 ln L that it takes to name one law of all.
 NAME = 2 * math.log(len(LAWS))
 # The recommended formula is the law if their values are apart by less than this share of what the law leaves.
 _SAME = 0.2
 # Errors are relative only where the logarithm was favoured and the target varies by this factor. A round number.
 _DECADE = 10.0
-# Laws that stand beside the other formulas. A round number.
-_MOST = 4
+# Laws that stand beside the other formulas, and names that a sentence lists. Round numbers.
+_MOST, _LISTED = 4, 4
 
 
 @dataclass(frozen=True)
@@ -49,11 +54,24 @@ class NamedLaw:
     near: bool = True
 
 
-def textbook_laws(context: Context, reference: Reference) -> list[NamedLaw]:
-    """The most probable laws as formulas; those near the best one may be recommended."""
+@dataclass(frozen=True)
+class NamedLaws:
+    """The laws of a run.
+
+    Attributes:
+        formulas: the most probable ones.
+        recognised: all that the rows may follow, the most probable first.
+    """
+
+    formulas: tuple[NamedLaw, ...] = ()
+    recognised: tuple[Recognised, ...] = ()
+
+
+def textbook_laws(context: Context, reference: Reference) -> NamedLaws:
+    """All laws that were recognised, also as formulas; those near the best one may be recommended."""
     data = context.sample
     if data.n_targets != 1 or context.options.functions is not None:
-        return []
+        return NamedLaws()
     deadline = context.deadline.share(_TIME)
     relative = reference.log and _spans(data)
     recognised = recognise(data, relative=relative, deadline=deadline, seed=context.options.seed)
@@ -61,14 +79,55 @@ def textbook_laws(context: Context, reference: Reference) -> list[NamedLaw]:
     for one in recognised:
         # Leave-one-out decides among those that may be the best one, a plain law's advance left aside.
         near = not laws or (len(laws) < _MOST and one.length <= laws[0].found.length + NAME)
-        finding = None
-        with context.failures.part(f"the law {one.law.name} could not be written as a formula", "it is left out"):
-            finding = findings.from_expressions(context, [one.fit.formula.expression], {})
+        finding = _written(context, one)
         if finding is not None:
             laws.append(NamedLaw(one, replace(finding, form_size=_form_size(one.law)), relative, near))
-    if laws:
+    if laws and laws[0].found.supported:
         context.tell(f"textbook law: {laws[0].found.law.name}")
-    return laws
+    return NamedLaws(tuple(laws), tuple(recognised))
+
+
+def exact_laws(context: Context, exact: Finding) -> NamedLaws:
+    """The laws that give every row as an exact formula does; those of other functions or columns are not tried."""
+    data, expression = context.sample, exact.formula.expressions[0]
+    if data.n_targets != 1 or context.options.functions is not None or exact.formula.splines:
+        return NamedLaws()
+    kinds, count = _kinds(expression), len(expression.free_symbols)
+    laws = [law for law in LAWS if len(law.columns) == count and _kinds_of(law.form, tuple(law.columns)) == kinds]
+    recognised = recognise(data, laws=laws, deadline=context.deadline.share(_TIME), seed=context.options.seed)
+    same = [one for one in recognised if one.fit.rmse < EXACT * data.target_std]
+    return NamedLaws(tuple(NamedLaw(one, exact, False) for one in same), tuple(same))
+
+
+def _written(context: Context, found: Recognised) -> Finding | None:
+    with context.failures.part(f"the law {found.law.name} could not be written as a formula", "it is left out"):
+        return findings.from_expressions(context, [found.fit.formula.expression], {})
+    return None
+
+
+# Functions that are written in one another. Roots and absolute values stand in any formula.
+_EXPONENTIAL, _CIRCULAR, _PLAIN = {"exp", "sinh", "cosh", "tanh"}, {"sin", "cos", "tan"}, {"Abs", "sign"}
+
+
+def _kinds(expression: sympy.Expr) -> frozenset[str]:
+    """Names of the functions in an expression, those that are written in one another by one name."""
+    import sympy
+
+    names = {type(one).__name__ for one in expression.atoms(sympy.Function)}
+    if any(one.exp.free_symbols for one in expression.atoms(sympy.Pow)):
+        names.add("exp")
+    families = ((_EXPONENTIAL, {"exp"}), (_CIRCULAR, {"sin"}), (_PLAIN, set[str]()))
+    for family, instead in families:
+        if names & family:
+            names = names - family | instead
+    return frozenset(names)
+
+
+@functools.cache
+def _kinds_of(text: str, columns: tuple[str, ...]) -> frozenset[str]:
+    form = parse_form(text, list(columns))
+    # Values that no simplification takes away.
+    return _kinds(form.expression([1.1 + 0.37 * n for n in range(len(form.constants))]))
 
 
 def _form_size(law: TextbookLaw) -> float:
@@ -83,16 +142,21 @@ def _spans(data: Dataset) -> bool:
     return bool(low > 0 and high > _DECADE * low)
 
 
-def law_facts(context: Context, laws: Sequence[NamedLaw], recommended: Finding | None) -> dict[str, Any]:
-    """What the metrics say of the law that the recommended formula is, ready for JSON; nothing if it is none."""
+def law_of(context: Context, laws: NamedLaws, recommended: Finding | None) -> NamedLaw | None:
+    """The law that the recommended formula is, if the rows support its name; None if it is none."""
     if recommended is None:
+        return None
+    return next((law for law in laws.formulas if law.found.supported and _agrees(context, law, recommended)), None)
+
+
+def law_facts(law: NamedLaw | None, laws: NamedLaws) -> dict[str, Any]:
+    """What the metrics say of the law that the recommended formula is, ready for JSON; nothing if it is none."""
+    if law is None:
         return {}
-    same = [law for law in laws if _agrees(context, law, recommended)]
-    if not same:
-        return {}
-    own = same[0].found
-    limit = own.length + RULES.alternatives
-    others = [law.found.law.name for law in laws if law is not same[0] and law.found.length <= limit]
+    own = law.found
+    near = (one.law.name for one in not_told_from(own, laws.recognised) if one.supported)
+    # A law may stand there again with other columns in its roles.
+    others = [name for name in dict.fromkeys(near) if name != own.law.name]
     constants = {
         name: {
             "value": one.value,
@@ -101,7 +165,7 @@ def law_facts(context: Context, laws: Sequence[NamedLaw], recommended: Finding |
         }
         for name, one in own.fit.constants.items()
     }
-    law = {
+    facts = {
         "name": own.law.name,
         "also": list(own.law.also),
         "form": own.law.form,
@@ -110,7 +174,7 @@ def law_facts(context: Context, laws: Sequence[NamedLaw], recommended: Finding |
         "source": own.law.source,
         "not_told_from": others,
     }
-    return {"law": law | {"sentence": sentence(own, others)}}
+    return {"law": facts | {"sentence": sentence(own, others)}}
 
 
 def sentence(found: Recognised, others: Sequence[str]) -> str:
@@ -118,11 +182,18 @@ def sentence(found: Recognised, others: Sequence[str]) -> str:
     from superpose.formulas.forms.fit import FittedConstant
 
     def written(one: FittedConstant) -> str:
+        if not math.isfinite(one.standard_error):
+            return f"{one.name} = {one.value:.4g}"
         return f"{one.name} = {one.value:.4g} ± {one.standard_error:.2g}"
 
     constants = ", ".join(written(one) for one in found.fit.constants.values())
     text = f"{found.law.name}, {found.law.form}: {constants}"
-    return text + (f"; the rows do not tell it from {' and '.join(others)}" if others else "")
+    if not others:
+        return text
+    more = len(others) - _LISTED
+    named = [*others[:_LISTED], f"{more} more"] if more > 0 else list(others)
+    listing = " and ".join(part for part in (", ".join(named[:-1]), named[-1]) if part)
+    return f"{text}; the rows do not tell it from {listing}"
 
 
 def _agrees(context: Context, law: NamedLaw, recommended: Finding) -> bool:
