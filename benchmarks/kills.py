@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import random_tables
+from benchmarks.harness import program
 from benchmarks.harness.resumable import Results
 from superpose.deadline import Deadline
 
@@ -161,15 +162,16 @@ def measure(seed: int, kills: int, time_limit: float) -> list[dict[str, Any]]:
 
 def main(arguments: Sequence[str]) -> int:
     """Run with these arguments and return the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks kills", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    return program.run("kills", __doc__, arguments, _declare, _run)
+
+
+def _declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--runs", type=int, default=10)
     parser.add_argument("--kills", type=int, default=5, help="of each run")
     parser.add_argument("--time-limit", type=float, default=600.0, metavar="SECONDS")
-    parser.add_argument("--out", type=Path, default=Path("out/kills"))
-    parser.add_argument("--resume", action="store_true", help="go on with the runs that --out does not have")
-    given = parser.parse_args(arguments)
+
+
+def _run(given: argparse.Namespace) -> int:
     results = Results.of(given.out, {"kills": given.kills, "time_limit": given.time_limit}, resume=given.resume)
     known = {row["seed"] for row in results.rows}
     for seed in seeds(given.runs):

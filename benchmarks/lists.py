@@ -12,15 +12,14 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from benchmarks.discovery.recovery import CRITERION, assess
+from benchmarks.harness import program
 from benchmarks.harness.resumable import Results
 from benchmarks.problems.lists import ListProblem, problems
 from superpose.cli import parsing
 from superpose.data import Dataset
-from superpose.errors import SuperposeError
 from superpose.formulas import find_laws
 
 
@@ -43,20 +42,14 @@ def measure(problem: ListProblem, seed: int, time_limit: float) -> dict[str, Any
 
 def main(arguments: Sequence[str]) -> int:
     """Run with these arguments and return the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks lists", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--out", type=Path, default=Path("out/lists"))
+    return program.run("lists", __doc__, arguments, _declare, _run)
+
+
+def _declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--only", help="names of problems, or of lists, with commas; all if left out")
     parser.add_argument("--part", choices=("development", "rest"), help="one half of the problems")
     parser.add_argument("--time-limit", type=float, default=60.0, help="seconds for each")
     parser.add_argument("--seed", type=int, default=0, help="of the rows that are drawn")
-    parser.add_argument("--resume", action="store_true", help="keep the problems in the folder, and add to them")
-    options = parser.parse_args(arguments)
-    try:
-        return _run(options)
-    except SuperposeError as error:
-        parser.error(str(error))
 
 
 def _run(options: argparse.Namespace) -> int:

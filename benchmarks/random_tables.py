@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.harness import program
 from benchmarks.harness.resumable import Results
 from superpose.deadline import Deadline
 
@@ -200,15 +201,16 @@ def bad(row: dict[str, Any]) -> bool:
 
 def main(arguments: Sequence[str]) -> int:
     """Run with these arguments and return the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks random", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    return program.run("random", __doc__, arguments, _declare, _run)
+
+
+def _declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tables", type=int, default=200)
     parser.add_argument("--first", type=int, default=0, metavar="SEED")
     parser.add_argument("--time-limit", type=float, default=10.0, metavar="SECONDS")
-    parser.add_argument("--out", type=Path, default=Path("out/random"))
-    parser.add_argument("--resume", action="store_true", help="go on with the tables that --out does not have")
-    given = parser.parse_args(arguments)
+
+
+def _run(given: argparse.Namespace) -> int:
     results = Results.of(given.out, {"time_limit": given.time_limit}, resume=given.resume)
     known = {row["seed"] for row in results.rows}
     for seed in range(given.first, given.first + given.tables):

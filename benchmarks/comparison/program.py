@@ -13,15 +13,14 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from benchmarks.comparison.tables import PublicTable, tables
+from benchmarks.harness import program
 from benchmarks.harness.resumable import Results
 from superpose.choices import COMPARED
 from superpose.cli import parsing
 from superpose.deadline import Deadline
-from superpose.errors import SuperposeError
 from superpose.tasks.comparison import CompareOptions, MethodComparison, compare
 from superpose.tasks.comparison.evaluation import Evaluation
 from superpose.tasks.comparison.folds import Fold, FoldPlan
@@ -101,20 +100,14 @@ def count(rows: Sequence[dict[str, Any]]) -> str:
 
 def main(arguments: Sequence[str]) -> int:
     """Run with these arguments and return the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks compare", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--out", type=Path, default=Path("out/compare"))
+    return program.run("compare", __doc__, arguments, _declare, _run)
+
+
+def _declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--only", help="names of tables, with commas; all if left out")
     parser.add_argument("--methods", help="names of methods, with commas; all that are installed if left out")
     parser.add_argument("--seeds", type=int, default=1, help="of the rows held out, the folds and the methods")
     parser.add_argument("--time-limit", type=float, default=300.0, help="seconds for each comparison")
-    parser.add_argument("--resume", action="store_true", help="keep the rows in the folder, and add to them")
-    options = parser.parse_args(arguments)
-    try:
-        return _run(options)
-    except SuperposeError as error:
-        parser.error(str(error))
 
 
 def _run(options: argparse.Namespace) -> int:

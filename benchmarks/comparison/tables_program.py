@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.comparison.tables import MOST_ROWS, tables
+from benchmarks.harness import program
 from benchmarks.harness.resumable import Results
 from superpose.cli import parsing
-from superpose.errors import SuperposeError
 from superpose.tasks.comparison import CompareOptions, compare
 
 if TYPE_CHECKING:
@@ -86,30 +86,28 @@ def count(rows: Sequence[dict[str, Any]]) -> str:
 
 def main(arguments: Sequence[str]) -> int:
     """Run with these arguments and return the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks tables", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--out", type=Path, default=Path("out/tables"))
+    return program.run("tables", __doc__, arguments, _declare, _run)
+
+
+def _declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--folder", type=Path, help="of PMLB files")
     parser.add_argument("--only", help="names of tables, with commas; all if left out")
     parser.add_argument("--seed", type=int, default=0, help="of the folds and the methods")
     parser.add_argument("--time-limit", type=float, default=300.0, help="seconds for each table")
-    parser.add_argument("--resume", action="store_true", help="keep the tables in the folder, and add to them")
-    options = parser.parse_args(arguments)
-    try:
-        only = None if options.only is None else [part.strip() for part in options.only.split(",")]
-        if only is not None:
-            parsing.words("--only", options.only, tuple({*tables(), *_files(options.folder)}))
-        settings = {"seed": options.seed, "time_limit": options.time_limit}
-        results = Results.of(options.out, settings, resume=options.resume)
-        done = {row["table"] for row in results.rows}
-        for name, frame, target, task in named_tables(options.folder, only):
-            if name not in done:
-                (row,) = results.add([measure(name, frame, target, task, options)])
-                print(name, {key: value and round(value, 3) for key, value in row["scores"].items()}, flush=True)
-        print(count(results.rows))
-    except SuperposeError as error:
-        parser.error(str(error))
+
+
+def _run(options: argparse.Namespace) -> int:
+    only = None if options.only is None else [part.strip() for part in options.only.split(",")]
+    if only is not None:
+        parsing.words("--only", options.only, tuple({*tables(), *_files(options.folder)}))
+    settings = {"seed": options.seed, "time_limit": options.time_limit}
+    results = Results.of(options.out, settings, resume=options.resume)
+    done = {row["table"] for row in results.rows}
+    for name, frame, target, task in named_tables(options.folder, only):
+        if name not in done:
+            (row,) = results.add([measure(name, frame, target, task, options)])
+            print(name, {key: value and round(value, 3) for key, value in row["scores"].items()}, flush=True)
+    print(count(results.rows))
     return 0
 
 

@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.comparison.tables import PublicTable, tables
+from benchmarks.harness import program
 from benchmarks.harness.resumable import Results
 from superpose.atomic_write import write_atomically
 from superpose.cli import parsing
 from superpose.data import Dataset
-from superpose.errors import SuperposeError
 from superpose.nn import KAN
 from superpose.tasks.regression import DiscoverOptions, discover
 from superpose.tasks.regression.context import Context
@@ -132,20 +132,14 @@ def summary(rows: Sequence[dict[str, Any]], level: float) -> str:
 
 def main(arguments: Sequence[str]) -> int:
     """Run with these arguments and return the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks intervals", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--out", type=Path, default=Path("out/intervals"))
+    return program.run("intervals", __doc__, arguments, _declare, _run)
+
+
+def _declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--only", help="names of tables, with commas; all if left out")
     parser.add_argument("--level", type=float, default=0.9, help="the probability of an interval")
     parser.add_argument("--splits", type=int, help="of each table; 20 of those below 200 rows and 10 of others")
     parser.add_argument("--discover", type=float, metavar="SECONDS", help="search for networks and formulas so long")
-    parser.add_argument("--resume", action="store_true", help="keep the tables in the folder, and add to them")
-    options = parser.parse_args(arguments)
-    try:
-        return _run(options)
-    except SuperposeError as error:
-        parser.error(str(error))
 
 
 def _run(options: argparse.Namespace) -> int:
