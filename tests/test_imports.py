@@ -34,7 +34,10 @@ FLOORS = [
     {"nn"},
     {"optim"},
     {"train", "files", "formulas.candidates", "formulas.dictionary", "formulas.expressions"},
-    {"checkpoint", "edit", "formulas.forms", "formulas.recommendation", "formulas.discrimination", "tasks.result"},
+    {
+        *("checkpoint", "edit", "formulas.forms", "formulas.recommendation", "formulas.discrimination"),
+        *("formulas.units", "tasks.result"),
+    },
     {"formulas.catalogue", "formulas.from_network", "formulas.from_scores", "formulas.from_table"},
     {"tasks.classification", "tasks.pde", "tasks.regression"},
     {"tasks.comparison", "tasks.relations"},
@@ -47,7 +50,19 @@ FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 # Doors that only say where public names are, and import them when they are asked for.
 DOORS = {"superpose", "superpose.formulas", "superpose.tasks"}
 LIGHT = {"torch", "numpy", "superpose"}
-LATE_EVERYWHERE = {"pandas", "pyarrow", "matplotlib", "sympy", "typer", "rich", "jinja2", "scipy", "sklearn", "kan"}
+LATE_EVERYWHERE = {
+    "pandas",
+    "pyarrow",
+    "matplotlib",
+    "sympy",
+    "typer",
+    "rich",
+    "jinja2",
+    "scipy",
+    "sklearn",
+    "kan",
+    "pint",
+}
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__", "sympify", "parse_expr", "parse_latex"}
 FORBIDDEN_MODULES = {"pickle", "marshal", "shelve", "dill", "joblib", "cloudpickle"}
 

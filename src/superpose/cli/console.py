@@ -66,6 +66,17 @@ def progress(quiet: bool, first: str) -> Iterator[Progress]:
 _WIDTH = 100
 
 
+def units(facts: Mapping[str, Any]) -> Iterator[str]:
+    """What units say of a formula: ``metrics["units"]``.
+
+    >>> list(units({"sentence": "its units agree", "constants": ["4820 ± 30 K"]}))
+    ['units: its units agree; constants: 4820 ± 30 K']
+    """
+    if sentence := facts.get("sentence"):
+        constants = "; ".join(facts.get("constants", []))
+        yield f"units: {sentence}" + (f"; constants: {constants}" if constants else "")
+
+
 def show_front(rows: Sequence[Mapping[str, Any]], recommendation: str | None, error: str, heading: str) -> None:
     """The formulas of a run from simple to accurate, each on a line, a mark at the recommended one, and why it is.
 
@@ -97,10 +108,15 @@ def show_front(rows: Sequence[Mapping[str, Any]], recommendation: str | None, er
         for row in rows:
             mark = "*" if row["recommended"] else " "
             share = f"{r2(row['r2']):<8}" if more else ""
-            line = f"{mark} {row['complexity']:5}  {figure(row[error]):<{width}}  {share}{row['formula']}"
+            line = f"{mark} {row['complexity']:5}  {figure(row[error]):<{width}}  {share}{_marked(row)}"
             print(line if len(line) <= _WIDTH else f"{line[: _WIDTH - 3]}...")
     if recommendation:
         print(f"{'* ' if len(rows) > 1 else ''}{recommendation}")
+
+
+def _marked(row: Mapping[str, Any]) -> str:
+    """A formula of the front, with a mark if its units do not agree."""
+    return f"{'(units do not agree) ' if row.get('inconsistent') else ''}{row['formula']}"
 
 
 def _front_grid(rows: Sequence[Mapping[str, Any]], error: str, heading: str) -> None:
@@ -124,7 +140,7 @@ def _front_grid(rows: Sequence[Mapping[str, Any]], error: str, heading: str) -> 
     for row in rows:
         best = bool(row["recommended"])
         shares = [r2(row["r2"])] if more else []
-        cells = ("*" if best else "", str(row["complexity"]), figure(row[error]), *shares, str(row["formula"]))
+        cells = ("*" if best else "", str(row["complexity"]), figure(row[error]), *shares, _marked(row))
         grid.add_row(*(Text(cell) for cell in cells), style="bold" if best else "")
     console.print(grid)
 

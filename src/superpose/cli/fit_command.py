@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from superpose.choices import OPTIMIZERS
-from superpose.cli import form_options, knowledge_options, parsing
+from superpose.cli import form_options, knowledge_options, parsing, unit_options
 from superpose.cli.classification_job import ClassificationJob
 from superpose.cli.declarations import (
     FeaturesOption,
@@ -47,6 +47,7 @@ from superpose.cli.fit_options import (
     TestOption,
     TestShareOption,
     TimeLimitOption,
+    UnitsOption,
     UpperOption,
     WeightsOption,
 )
@@ -83,6 +84,7 @@ def command(
     library: LibraryOption = None,
     linear: LinearOption = None,
     combine: CombineOption = None,
+    units: UnitsOption = None,
     form: FormOption = None,
     bound: BoundOption = None,
     start: StartOption = None,
@@ -120,6 +122,8 @@ def command(
         "combine": parsing.names("--combine", combine),
     }
     options |= {name: tuple(value) for name, value in forms.items() if value is not None}
+    if (given_units := unit_options.units(units)) is not None:
+        options["units"] = given_units
     rows = {"test": test, "test_share": test_share, "split": split, "weights": weights, "sigma": sigma}
     given = form_options.forms(form, bound, start, no_search)
     columns_known = {"increasing": increasing, "decreasing": decreasing, "even": even, "odd": odd}

@@ -86,6 +86,14 @@ CombineOption = Annotated[
     list[str] | None,
     typer.Option("--combine", metavar="A/B,C-D", help="Pairs of columns that enter as one: A+B, A-B, A*B or A/B."),
 ]
+UnitsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--units",
+        metavar="m=kg,v=m/s",
+        help="Units of columns and of the target, 1 for numbers; or names, if they stand in brackets in the names.",
+    ),
+]
 FormOption = Annotated[
     list[str] | None,
     typer.Option(

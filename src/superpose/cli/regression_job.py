@@ -106,6 +106,8 @@ class RegressionJob(Job):
         )
         if law := summary.get("law"):
             yield law["sentence"]
+        if units := summary.get("units"):
+            yield from console.units(units)
         if sentence := summary.get("stability", {}).get("sentence"):
             yield sentence
         if sentence := summary.get("knowledge", {}).get("sentence"):
@@ -127,7 +129,8 @@ def _forms(fits: list[Mapping[str, Any]]) -> Iterator[str]:
     for constant in fits[0]["constants"]:
         ends = f"  (95%: {console.figure(constant['low'])} to {console.figure(constant['high'])})"
         error = console.figure(constant["standard_error"])
-        yield f"  {constant['name']} = {constant['value']:.6g} ± {error}{'' if constant['low'] is None else ends}"
+        unit = "" if constant.get("unit") in (None, "1") else f" {constant['unit']}"
+        yield f"  {constant['name']} = {constant['value']:.6g} ± {error}{unit}{'' if constant['low'] is None else ends}"
     names = [constant["name"] for constant in fits[0]["constants"]]
     pairs = [
         f"{names[i]} and {names[j]} {fits[0]['correlations'][i][j]:.2f}"

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from superpose.formulas.from_table.law_pool import Law
     from superpose.formulas.from_table.laws import LawSearchResult, find_laws
     from superpose.formulas.recommendation import Finding
+    from superpose.formulas.units.checking import UnitCheck, check_units
+    from superpose.formulas.units.unit import Unit
 
 _HOME = {
     "Operation": "superpose.formulas.forms.tape",
@@ -36,6 +38,9 @@ _HOME = {
     "LawConstant": "superpose.formulas.catalogue.law",
     "LawSearchResult": "superpose.formulas.from_table.laws",
     "Law": "superpose.formulas.from_table.law_pool",
+    "Unit": "superpose.formulas.units.unit",
+    "UnitCheck": "superpose.formulas.units.checking",
+    "check_units": "superpose.formulas.units.checking",
     "compile_formula": "superpose.formulas.expressions.compiler",
     "find_laws": "superpose.formulas.from_table.laws",
     "fit_formula": "superpose.formulas.forms.fit",
@@ -59,6 +64,9 @@ __all__ = [
     "Recognised",
     "TellingRow",
     "TextbookLaw",
+    "Unit",
+    "UnitCheck",
+    "check_units",
     "compile_formula",
     "find_laws",
     "fit_formula",

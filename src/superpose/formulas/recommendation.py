@@ -30,6 +30,9 @@ class Finding:
             standard deviation.
         validation_error: the error on the validation rows, by which networks are judged too.
         form_size: nodes that its form counts, where it was looked up among known ones and not made of symbols.
+        group_size: symbols of the small expression of dimensionless groups that it is; None of others.
+        inconsistent: where units of columns are given and those of the formula do not agree, where; empty otherwise.
+        dimensional: how many of its constants carry units.
     """
 
     __repr__ = brief
@@ -39,12 +42,17 @@ class Finding:
     error: float
     validation_error: float
     form_size: float | None = None
+    group_size: float | None = None
+    inconsistent: str = ""
+    dimensional: int = 0
 
     @property
     def size(self) -> float:
-        """Nodes, with what splines count beside their own; no more than those of a form that was looked up."""
+        """Nodes, with what splines and units count beside their own; no more than those of a looked up form."""
         nodes = selection.size(self.formula.complexity, splines=len(self.formula.splines))
-        return nodes if self.form_size is None else min(nodes, self.form_size)
+        nodes = min(one for one in (nodes, self.form_size, self.group_size) if one is not None)
+        weights = selection.WEIGHTS
+        return nodes + weights.dimensional * self.dimensional + weights.inconsistent * bool(self.inconsistent)
 
     @property
     def score(self) -> float:

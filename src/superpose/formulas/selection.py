@@ -46,6 +46,10 @@ class Weights:
             smaller misfit is no evidence. The default of the option ``simplicity``.
         class_function: as ``function``, for scores of classes: three nodes set ``sin(x)`` behind ``x**2``. A node there
             costs as much as a constant: labels say little about the form, and the simplest one is wanted.
+        dimensional: nodes that a constant with a unit counts beside its own, where units of columns are given: it
+            stands for a quantity that is no column, and that quantity has to be named. As much as one column.
+        inconsistent: nodes that a formula with units that do not agree counts beside its own. It is wrong unless a unit
+            was given wrongly: 4 * 8 nats, odds of one in ten million.
         across_targets: of a node in decades of squared error, between formulas of different columns for one relation.
             Solving a relation for another column scales its error, so that a smaller error is weak evidence:
             20 nodes weigh as much as a factor of 10 in the error.
@@ -58,6 +62,8 @@ class Weights:
     edge: float = 0.005
     curve: float = 0.3
     class_function: float = 3.0
+    dimensional: float = 1.0
+    inconsistent: float = 8.0
     across_targets: float = 0.1
 
 

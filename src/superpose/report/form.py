@@ -39,7 +39,7 @@ def form_of(result: TaskResult) -> FormTable | None:
         return None
     first = fits[0]
     constants = [
-        [canvas.clean(one["name"]), f"{one['value']:.6g}", *(number(one[what]) for what in _COLUMNS)]
+        [canvas.clean(one["name"]), f"{one['value']:.6g}{_unit(one)}", *(number(one[what]) for what in _COLUMNS)]
         for one in first["constants"]
     ]
     others = [
@@ -54,6 +54,11 @@ def form_of(result: TaskResult) -> FormTable | None:
         others if len(others) > 1 else [],
         [canvas.clean(note) for note in first["notes"]],
     )
+
+
+def _unit(constant: Mapping[str, Any]) -> str:
+    unit = constant.get("unit", "1")
+    return "" if unit in (None, "1") else f" {canvas.clean(unit)}"
 
 
 _COLUMNS = ("standard_error", "low", "high")

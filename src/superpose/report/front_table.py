@@ -18,13 +18,17 @@ _MAX_TABLE_WIDTH = 9.0
 
 @dataclass(frozen=True)
 class FrontRow:
-    """One formula of the front; its picture is None where it is too wide for the table, or several formulas."""
+    """One formula of the front; its picture is None where it is too wide for the table, or several formulas.
+
+    ``note`` says where its units do not agree.
+    """
 
     nodes: int
     errors: Sequence[str]
     text: str
     picture: Picture | None
     recommended: bool
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,9 @@ def front_table(result: TaskResult, trade_off: canvas.Drawn | None) -> Front | N
         r2 = row.get("r2")
         errors = [number(error), f"{row['accuracy']:.2%}" if classes else r2_text(r2)]
         picture = typeset(formula, _MAX_TABLE_WIDTH, named=False) if len(formula.expressions) == 1 else None
-        made.append(FrontRow(row["complexity"], errors, canvas.clean(row["formula"]), picture, row["recommended"]))
+        note = f"units do not agree: {row['inconsistent']}" if row.get("inconsistent") else ""
+        text = canvas.clean(row["formula"])
+        made.append(FrontRow(row["complexity"], errors, text, picture, row["recommended"], canvas.clean(note)))
         told.append(f"{row['complexity']} nodes {errors[0]}{' (recommended)' if row['recommended'] else ''}")
     headings = ["cross-entropy", "right"] if classes else ["error", "R²"]
     return Front(headings, made, as_picture(trade_off, f"Errors of the formulas by their size: {'; '.join(told)}"))

@@ -79,6 +79,7 @@ def page(
         alternatives=[canvas.clean(line) for line in result.metrics.get("alternatives", {}).get("sentences", [])],
         known=canvas.clean(result.metrics.get("knowledge", {}).get("sentence") or ""),
         law=canvas.clean(result.metrics.get("law", {}).get("sentence") or ""),
+        units=[canvas.clean(text) for text in _units(result)],
         source=canvas.clean(result.metrics.get("law", {}).get("source") or ""),
         used=attempt(f"{lost} which columns are read", lambda: _used(drawn_network(result)), nothing),
         interrupted=bool(result.metrics.get("interrupted")),
@@ -148,6 +149,12 @@ def _formulas(result: TaskResult) -> list[tuple[str, str]]:
     if len(names) == 1:
         return [(names[0], str(result.formula))]
     return list(zip(names, result.formula.texts(), strict=True))
+
+
+def _units(result: TaskResult) -> list[str]:
+    """Whether the units of the formula agree, and its constants with their units; nothing without units."""
+    facts = result.metrics.get("units", {})
+    return [facts["sentence"], *facts.get("constants", [])] if "sentence" in facts else []
 
 
 def _used(model: KAN) -> tuple[list[str], list[str]]:

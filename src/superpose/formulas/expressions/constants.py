@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import torch
 from torch import Tensor
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import sympy
 
 Model = Callable[[Tensor], Tensor]
+Sensible: TypeAlias = "Callable[[sympy.Expr], bool]"
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,8 @@ class ConstantFit:
         y: ``[S]`` target.
         functions: torch functions of what is not in the library (spline edges), by name.
         weights: ``[S]`` of the samples with mean 1; equal if None.
+        sensible: whether an expression makes sense, by the units of its columns for example: a constant of one that
+            does is not replaced by a simple value with which it does not. All do if left out.
     """
 
     def __init__(
@@ -99,7 +102,9 @@ class ConstantFit:
         functions: Mapping[str, Callable[[Tensor], Tensor]],
         deadline: Deadline | None = None,
         weights: Tensor | None = None,
+        sensible: Sensible | None = None,
     ) -> None:
+        self.sensible = sensible
         self.symbols, self.x, self.y, self.functions = symbols, x, y, functions
         self.deadline = deadline or Deadline()
         self.columns = list(x.unbind(-1))
@@ -210,7 +215,7 @@ class ConstantFit:
                 if key in refused:
                     continue
                 changed = _replaced(current.expression, value, simple)
-                if changed is not None:
+                if changed is not None and self._stays_sensible(current.expression, changed):
                     # The other constants begin near their values: fewer steps than in a first fit. A round number.
                     trial = self.fit(changed, steps=12)
                     if self._acceptable(trial.error, more * current.error):
@@ -232,6 +237,9 @@ class ConstantFit:
         """Whether a float multiplies a spline, or is added to one."""
         splines = any(inner.func.__name__ in self.functions for inner in part.args)
         return splines and any(inner.is_Float for inner in part.args)
+
+    def _stays_sensible(self, before: sympy.Expr, after: sympy.Expr) -> bool:
+        return self.sensible is None or self.sensible(after) or not self.sensible(before)
 
     def _fewer_terms(self, current: Fitted) -> Fitted:
         """The smallest part of a sum that fits as well as the whole sum, refitted.

@@ -55,7 +55,14 @@ class Formula:
     splines: Mapping[str, SplineEdge] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def of(cls, model: KAN, data: Dataset | None = None, *, time_limit: float | None = None) -> Formula:
+    def of(
+        cls,
+        model: KAN,
+        data: Dataset | None = None,
+        *,
+        time_limit: float | None = None,
+        sensible: constants.Sensible | None = None,
+    ) -> Formula:
         """The formula of a model.
 
         Args:
@@ -64,6 +71,8 @@ class Formula:
                 replaced by simple values where the error allows. The simplified formula is kept only if its error is
                 no larger than that of the original.
             time_limit: seconds after which simplification stops; no limit by default.
+            sensible: whether an expression makes sense; of one that does no constant is replaced by a simple value
+                with which it does not.
 
         >>> model = KAN([1, 1], feature_names=["x"], seed=0)
         >>> model.layer(0).set_symbolic({(0, 0): ("x^2", (1.0, 0.0, 3.0, 0.5))})
@@ -78,7 +87,7 @@ class Formula:
         formula = cls(raw, symbols, model.feature_names, model.target_names, splines)
         if data is None:
             return formula
-        return formula._simplified(data, Deadline(time_limit))
+        return formula._simplified(data, Deadline(time_limit), sensible)
 
     @classmethod
     def from_expressions(
@@ -110,7 +119,7 @@ class Formula:
         data = Dataset.from_arrays(x[kept], y[kept], test=0.0)
         return cls.of(model, data, time_limit=time_limit)
 
-    def _simplified(self, data: Dataset, deadline: Deadline) -> Formula:
+    def _simplified(self, data: Dataset, deadline: Deadline, sensible: constants.Sensible | None) -> Formula:
         rows = torch.cat([data.train, data.validation])
         rows = rows[evenly(len(rows), _MAX_ROWS)]
         found = []
@@ -119,6 +128,7 @@ class Formula:
             plain, own = absorb_constants(expression, self.splines)
             splines |= own
             problem = self._constant_fit(data, target, splines, rows, deadline)
+            problem.sensible = sensible
             plain = rewrite.without_signs(plain, problem.sign)
             forms = [rewrite.canonical(plain, multiply_out=flat) for flat in (False, True)]
             forms = [form for form in dict.fromkeys(forms) if math.isfinite(problem.error(form))]

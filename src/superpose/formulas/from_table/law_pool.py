@@ -119,6 +119,7 @@ class LawPool:
         enough: the error at which a law leaves nothing to explain.
         allowed: which expressions may become laws; all if left out.
         listener: called with a short sentence for each fitted guess.
+        sensible: see :class:`~superpose.formulas.expressions.constants.ConstantFit`.
 
     Attributes:
         spread: standard deviation of the target.
@@ -139,7 +140,9 @@ class LawPool:
         enough: float = selection.FLOORS.rounding,
         allowed: Allowed | None = None,
         listener: Listener | None = None,
+        sensible: constants.Sensible | None = None,
     ) -> None:
+        self.sensible = sensible
         order = torch.randperm(len(y), generator=torch.Generator().manual_seed(seed))
         self.x, self.y, self.symbols = x[order], y[order], symbols
         self.deadline, self.enough, self.allowed = deadline or Deadline(), enough, allowed
@@ -258,4 +261,5 @@ class LawPool:
 
     def constant_fit(self, rows: int, deadline: Deadline) -> constants.ConstantFit:
         """Fits of constants to the first rows, which end at the deadline."""
-        return constants.ConstantFit(self.symbols, self.x[:rows], self.y[:rows], self.splines, deadline)
+        x, y = self.x[:rows], self.y[:rows]
+        return constants.ConstantFit(self.symbols, x, y, self.splines, deadline, sensible=self.sensible)

@@ -17,6 +17,7 @@ from superpose.errors import OptionError
 from superpose.formulas import selection
 from superpose.formulas.dictionary import simplest_products
 from superpose.formulas.expressions import rewrite
+from superpose.formulas.expressions.constants import Sensible
 from superpose.formulas.expressions.functions import linear_in, resolve_names, uses_only
 from superpose.formulas.expressions.splines import SplineEdge
 from superpose.formulas.from_table.law_pool import Law, LawPool, Listener
@@ -102,6 +103,7 @@ def find_laws(
     functions: Sequence[str] | None = None,
     linear: Sequence[str] = (),
     listener: Listener | None = None,
+    sensible: Sensible | None = None,
 ) -> LawSearchResult:
     """Search for expressions that give a target from the features, by structure first.
 
@@ -120,6 +122,8 @@ def find_laws(
         functions: names of the functions that laws may hold beside sums and products; any if left out.
         linear: columns that enter linearly: laws are of the form ``A + column * B``.
         listener: called with a short sentence whenever something was reached.
+        sensible: whether an expression makes sense; of one that does no constant is replaced by a simple value with
+            which it does not. Of columns and targets far from 1 it is asked in other units, by powers of ten.
 
     >>> x = torch.linspace(1, 2, 200, dtype=torch.float64)
     >>> data = Dataset.from_arrays(torch.stack([x, x.flip(0) ** 2], -1), 3 * x / x.flip(0) ** 2)
@@ -135,7 +139,7 @@ def find_laws(
     allowed = None
     if functions is not None or linear:
         allowed = _Allowed(symbols, None if functions is None else resolve_names(functions), tuple(linear))
-    pool = LawPool(x, y, symbols, deadline=deadline, seed=seed, allowed=allowed, listener=listener)
+    pool = LawPool(x, y, symbols, deadline=deadline, seed=seed, allowed=allowed, listener=listener, sensible=sensible)
     search = LawSearch(pool, search_deadline)
     reason = search.run()
     if search.stop is not StopReason.INTERRUPTED:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -14,7 +14,9 @@ from superpose.data.arrays import root_mean_square
 from superpose.data.sampling import evenly
 from superpose.data.splitting import folds
 from superpose.deadline import Deadline
+from superpose.formulas.units.unit import Unit
 from superpose.partial import Failures
+from superpose.tasks.regression.column_units import read_column_units
 from superpose.tasks.regression.options import DiscoverOptions
 from superpose.train.step_cost import StepCost
 
@@ -83,6 +85,7 @@ class Context:
         failures: of parts of the run.
         gross: rows that were left out of all three tables, since they seem to have gross errors.
         cost: of optimiser steps, by what the networks so far took.
+        units: of columns and targets, by name, as far as they are known.
         stages: of the run, which it does not compute again when it goes on from a checkpoint.
     """
 
@@ -95,6 +98,7 @@ class Context:
     search: Deadline
     failures: Failures = field(default_factory=Failures)
     stages: Stages = field(default_factory=Stages)
+    units: Mapping[str, Unit] = field(default_factory=dict)
     gross: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.long))
     cost: StepCost = field(default_factory=StepCost)
 
@@ -113,7 +117,8 @@ class Context:
         few, sample = fewer(_with_validation(data, options.seed), BUDGET.rows), fewer(data, BUDGET.sample)
         late = (1 - BUDGET.search) * deadline.left()
         search = Deadline(deadline.left() - late, deadline.clock)
-        return cls(data, few, sample, options, tell, deadline, search, stages.failures, stages)
+        units = {} if options.units is None else read_column_units(options.units, data)
+        return cls(data, few, sample, options, tell, deadline, search, stages.failures, stages, units)
 
     def relative(self, rmse: float) -> float:
         """A root mean squared error in units of the target's spread."""

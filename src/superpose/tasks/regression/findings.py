@@ -24,6 +24,7 @@ from superpose.formulas.recommendation import EXACT, Finding
 from superpose.messages import counted
 from superpose.nn.model import KAN
 from superpose.nn.rows import values_at
+from superpose.tasks.regression.column_units import checked, sensible
 from superpose.tasks.regression.context import BUDGET, Context
 
 if TYPE_CHECKING:
@@ -59,9 +60,11 @@ def from_network(context: Context, model: KAN, error: float) -> Finding | None:
     symbolic = symbolify(model, context.sample, functions=names, noise=error, time_limit=reading.left())
     wanted = max(reading.left() + BUDGET.simplifying * left, BUDGET.min_simplifying)
     limit = min(wanted, max(context.deadline.left(), 1.0))
+    own = sensible(context.units, context.data.target_names[0]) if context.data.n_targets == 1 else None
     # A formula that was not simplified has the same values: it is what a failure while simplifying leaves.
     with context.failures.part("a formula could not be simplified", "it is kept as it was read"):
-        return admitted(context, Formula.of(symbolic, context.sample, time_limit=limit), symbolic)
+        plain = Formula.of(symbolic, context.sample, time_limit=limit, sensible=own)
+        return admitted(context, plain, symbolic)
     return admitted(context, Formula.of(symbolic), symbolic)
 
 
@@ -78,7 +81,11 @@ def admitted(context: Context, formula: Formula, model: KAN) -> Finding | None:
     if not _allowed(context, formula):
         context.tell("a formula was found, but not of the form that was asked for")
         return None
-    return Finding(formula, model, context.relative(max(train, validation)), context.relative(validation))
+    finding = Finding(formula, model, context.relative(max(train, validation)), context.relative(validation))
+    if not context.units:
+        return finding
+    units = checked(formula, context.units)
+    return replace(finding, inconsistent=units.reason, dimensional=units.dimensional)
 
 
 def announce(context: Context, finding: Finding) -> None:

@@ -23,10 +23,12 @@ from superpose.formulas.expressions.formula import Formula
 from superpose.formulas.forms.fit import FormulaFit, fit_formula
 from superpose.formulas.forms.parsing import parse_form
 from superpose.formulas.recommendation import Finding
+from superpose.formulas.units.unit import Unit
 from superpose.messages import listed, nearest, quoted
 from superpose.nn.model import KAN
 from superpose.stopping import StopReason
 from superpose.tasks.regression import findings, gross_rows, metrics
+from superpose.tasks.regression.column_units import unit_facts, units_of_named
 from superpose.tasks.regression.context import Context, Listener
 from superpose.tasks.regression.gross_rows import suspected, without
 from superpose.tasks.regression.intervals import Found, attach, of_formula, uncertainty
@@ -210,6 +212,16 @@ def _without_search(context: Context, finding: Finding) -> Result:
     return Result(network, None, None, history, data, facts, failures=failures, smooth=fit)
 
 
+def _facts(fit: FormulaFit, units: Mapping[str, Unit]) -> dict[str, Any]:
+    """What the metrics say of a form, with the units of its constants where they are known."""
+    facts = fit.facts()
+    known = units_of_named({name: one.value for name, one in fit.constants.items()}, fit.formula, units)
+    for constant in facts["constants"]:
+        if constant["name"] in known:
+            constant["unit"] = known[constant["name"]]
+    return facts
+
+
 def _judged(
     context: Context, found: Result, clean: Dataset, fits: Sequence[FormulaFit], made: Sequence[Finding]
 ) -> FormResult:
@@ -221,7 +233,9 @@ def _judged(
         errors = of_formula(data, chosen.formula, rows[evenly(len(rows), _MOST)])
         chosen.model.uncertainty = uncertainty(data, chosen.model, errors)
     every = [*others, *made]
-    facts = found.metrics | metrics.of_formulas(data, every, chosen, complete=False, failures=failures)
+    units = context.units
+    facts = found.metrics | metrics.of_formulas(data, every, chosen, complete=False, failures=failures, units=units)
+    facts |= unit_facts(units, chosen.formula, facts["constants"])
     if not len(data.test):
         rows = _rows(data)
         own = errors_of(data, rows, loo_predictions(chosen.formula, data, rows))
@@ -250,7 +264,7 @@ def _judged(
         "shape": chosen.model.shape,
         "parameters": chosen.model.parameter_count(),
         "recommendation": sentence,
-        "form": {"verdict": sentence, "fits": [fit.facts() for fit in fits]},
+        "form": {"verdict": sentence, "fits": [_facts(fit, units) for fit in fits]},
     }
     return FormResult(
         found.network,

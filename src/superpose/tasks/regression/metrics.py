@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -13,11 +13,13 @@ from superpose.data.rounding import step_of
 from superpose.formulas import recommendation
 from superpose.formulas.expressions.formula import Formula
 from superpose.formulas.recommendation import Finding
+from superpose.formulas.units.unit import Unit
 from superpose.messages import counted
 from superpose.nn.model import KAN
 from superpose.nn.rows import values_at
 from superpose.partial import Failures
 from superpose.stopping import StopReason
+from superpose.tasks.regression.column_units import with_units
 from superpose.tasks.regression.context import Context
 from superpose.tasks.regression.reference import Reference, errors_of, loo_predictions
 from superpose.train.history import History
@@ -50,6 +52,7 @@ def of_formulas(
     complete: bool,
     law: str | None = None,
     failures: Failures | None = None,
+    units: Mapping[str, Unit] | None = None,
 ) -> dict[str, Any]:
     """What the metrics contain of the formulas.
 
@@ -60,7 +63,9 @@ def of_formulas(
         complete: whether it leaves nothing to explain.
         law: the name of the textbook law that it is.
         failures: of the run; numbers that cannot be computed are left out, and said there.
+        units: of columns, by name; constants have units then.
     """
+    failures = failures or Failures()
     formula = None if chosen is None else chosen.formula
     front = recommendation.front(found, chosen)
     split = data.evaluation_split
@@ -80,7 +85,7 @@ def of_formulas(
         "formula_r2": None if formula is None else formula.r2(data, split),
         "formula_complexity": None if formula is None else formula.complexity,
         "splines_in_formula": 0 if formula is None else len(formula.splines),
-        "constants": [] if formula is None else _constants(data, formula, Failures() if failures is None else failures),
+        "constants": [] if formula is None else _constants(data, formula, units or {}, failures),
         "formulas": [_described(one) for one in sorted(found, key=lambda one: one.formula.complexity)],
         "front": [
             _described(one)
@@ -137,9 +142,9 @@ def of_run(context: Context, model: KAN, reason: str, stop: StopReason) -> dict[
     }
 
 
-def _constants(data: Dataset, formula: Formula, failures: Failures) -> list[dict[str, float]]:
+def _constants(data: Dataset, formula: Formula, units: Mapping[str, Unit], failures: Failures) -> list[dict[str, Any]]:
     with failures.part("the standard errors of the constants could not be computed"):
-        return formula.constants(data)
+        return with_units(formula.constants(data), formula, units)
     return []
 
 
@@ -162,4 +167,5 @@ def _described(finding: Finding) -> dict[str, Any]:
         "formula": str(finding.formula),
         "complexity": finding.formula.complexity,
         "relative_error": finding.error,
+        **({"inconsistent": finding.inconsistent} if finding.inconsistent else {}),
     }

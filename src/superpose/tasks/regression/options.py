@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -14,6 +14,7 @@ from superpose.errors import OptionError
 from superpose.formulas.expressions import functions
 from superpose.messages import nearest
 from superpose.nn.products import Width, read_width
+from superpose.tasks.regression.column_units import read_column_units
 from superpose.tasks.regression.knowledge import Knowledge
 
 
@@ -41,6 +42,9 @@ class DiscoverOptions:
             :func:`superpose.data.screen`.
         cv: folds of the cross-validation that estimates errors, at least 2; as many as rows leave one out at a time.
             None chooses.
+        units: of columns and targets by their names, such as ``{"m": "kg", "v": "m/s"}``, with ``"1"`` for numbers; or
+            ``"names"`` for units in brackets in the names themselves. Nothing is assumed of columns that are left out.
+            See :func:`superpose.formulas.check_units`.
         combine: pairs of columns that enter together, such as ``("x/y", "u-v")``; see :func:`superpose.edit.combine`.
         knowledge: what is known of the target beforehand; formulas that contradict it are left out.
     """
@@ -59,6 +63,7 @@ class DiscoverOptions:
     reduce: bool = True
     cv: int | None = None
     knowledge: Knowledge = field(default_factory=Knowledge)
+    units: Mapping[str, str] | Literal["names"] | None = None
 
     @property
     def spline_degree(self) -> int:
@@ -88,6 +93,10 @@ class DiscoverOptions:
                 "or grid_size"
             )
         self._check_forms(data)
+        if self.units is not None:
+            if self.combine:
+                raise OptionError("units and combine exclude each other; give the units alone, or the pairs")
+            read_column_units(self.units, data)
         check_seed(self.seed)
         check_positive("time_limit", self.time_limit, unit="seconds")
         if not isinstance(self.knowledge, Knowledge):

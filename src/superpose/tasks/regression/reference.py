@@ -367,12 +367,15 @@ def comes_near(context: Context, reference: Reference, judged: Judged, *, chosen
         chosen: whether its form was chosen among many by the same rows; that of a straight line was not.
     """
     formula, count = judged.finding.formula, len(reference.rows)
-    # A form that was looked up may end beside the rows, as a logarithm does; it was not made for the rows.
-    known = judged.finding.form_size is not None
+    # A form that was looked up may end beside the rows, as a logarithm does; it was not made for the rows. Nor was a
+    # small one of dimensionless groups.
+    finding = judged.finding
+    known = finding.form_size is not None or finding.group_size is not None
     if not known and not is_plausible(context.data, lambda x: formula.torch(x)[:, 0]):
         return False
     own = reference.losses(context.data, reference.rows, reference.predictions)
     nodes = selection.size(formula.complexity, splines=len(formula.splines)) if chosen else 0
+    nodes = nodes if finding.group_size is None else min(nodes, finding.group_size)
     # A form of more symbols than there are rows says nothing: rows without a law have one too.
     if nodes > count:
         return False

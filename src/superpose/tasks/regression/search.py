@@ -38,6 +38,7 @@ from superpose.partial import Failures
 from superpose.stopping import StopReason
 from superpose.tasks.regression import findings, gross_rows, metrics
 from superpose.tasks.regression.alternatives import Alternative, alternatives
+from superpose.tasks.regression.column_units import unit_facts
 from superpose.tasks.regression.context import BUDGET, Context, Listener
 from superpose.tasks.regression.final import choose_network, far_from, near_networks, smooth_error
 from superpose.tasks.regression.intervals import Found, attach
@@ -56,7 +57,7 @@ from superpose.tasks.regression.reference import (
 )
 from superpose.tasks.regression.result import Result
 from superpose.tasks.regression.stability import Competitor, stability
-from superpose.tasks.regression.structure import Structure, search_structure
+from superpose.tasks.regression.structure import Structure, first_choice, search_structure
 from superpose.tasks.regression.textbook import NamedLaw, NamedLaws, exact_laws, law_facts, law_of, textbook_laws
 from superpose.train.state import RunState, State
 
@@ -230,7 +231,7 @@ def _found(
     numbers = metrics.of_formulas(data, [], None, complete=False)
     with context.failures.part("the errors of the formulas could not be computed"):
         numbers = metrics.of_formulas(
-            data, found, chosen, complete=choice.complete, law=name, failures=context.failures
+            data, found, chosen, complete=choice.complete, law=name, failures=context.failures, units=context.units
         )
     with context.failures.part("rows with gross errors could not be named"):
         data, numbers = _gross_rows_named(context, data, network, chosen, numbers)
@@ -239,9 +240,10 @@ def _found(
         **numbers,
         **metrics.of_run(context, model, reason, state.stop),
         **metrics.of_cross_validation(context, reference, own, recommended),
-        **law_facts(law, laws),
+        **law_facts(law, laws, context.units),
         **sure,
         **known.facts(),
+        **unit_facts(context.units, None if chosen is None else chosen.formula, numbers.get("constants", [])),
     }
     symbolic, formula = (None, None) if chosen is None else (chosen.model, chosen.formula)
     # Of combined columns its deviation is no function of the table's.
@@ -322,9 +324,7 @@ def _choose(
     """The recommended formula; ``bound`` is whether it has to come near the reference."""
     if not state.found:
         return _Choice([], None, False, state.reason)
-    # Of laws that leave noise only, the search by structure has chosen the most probable.
-    best = structure.law if structure.complete else min(state.found, key=lambda finding: finding.score)
-    assert best is not None
+    best = first_choice(context, structure, state.found)
     complete, reason = structure.complete, state.reason
     if complete and surprises(metrics.test_error(context.data, best), best.error):
         complete, reason = False, "a formula leaves nothing to explain on the rows it was fitted to"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,9 @@ from superpose.formulas.catalogue.law import TextbookLaw
 from superpose.formulas.catalogue.trial import RULES, Recognised, not_told_from, recognise
 from superpose.formulas.forms.parsing import parse_form
 from superpose.formulas.recommendation import EXACT, Finding
+from superpose.formulas.units.unit import Unit
 from superpose.tasks.regression import findings
+from superpose.tasks.regression.column_units import units_of_named
 from superpose.tasks.regression.context import Context
 from superpose.tasks.regression.reference import Reference
 
@@ -149,7 +151,7 @@ def law_of(context: Context, laws: NamedLaws, recommended: Finding | None) -> Na
     return next((law for law in laws.formulas if law.found.supported and _agrees(context, law, recommended)), None)
 
 
-def law_facts(law: NamedLaw | None, laws: NamedLaws) -> dict[str, Any]:
+def law_facts(law: NamedLaw | None, laws: NamedLaws, units: Mapping[str, Unit]) -> dict[str, Any]:
     """What the metrics say of the law that the recommended formula is, ready for JSON; nothing if it is none."""
     if law is None:
         return {}
@@ -157,11 +159,14 @@ def law_facts(law: NamedLaw | None, laws: NamedLaws) -> dict[str, Any]:
     near = (one.law.name for one in not_told_from(own, laws.recognised) if one.supported)
     # A law may stand there again with other columns in its roles.
     others = [name for name in dict.fromkeys(near) if name != own.law.name]
+    values = {name: one.value for name, one in own.fit.constants.items()}
+    written = units_of_named(values, law.finding.formula, units)
     constants = {
         name: {
             "value": one.value,
             "standard_error": one.standard_error,
             "meaning": own.law.constants[name].meaning,
+            **({"unit": written[name]} if name in written else {}),
         }
         for name, one in own.fit.constants.items()
     }
@@ -174,17 +179,19 @@ def law_facts(law: NamedLaw | None, laws: NamedLaws) -> dict[str, Any]:
         "source": own.law.source,
         "not_told_from": others,
     }
-    return {"law": facts | {"sentence": sentence(own, others)}}
+    return {"law": facts | {"sentence": sentence(own, others, written)}}
 
 
-def sentence(found: Recognised, others: Sequence[str]) -> str:
-    """The name of a law with its constants, and the laws that the rows do not tell it from."""
+def sentence(found: Recognised, others: Sequence[str], units: Mapping[str, str]) -> str:
+    """The name of a law with its constants and their units, and the laws that the rows do not tell it from."""
     from superpose.formulas.forms.fit import FittedConstant
 
     def written(one: FittedConstant) -> str:
+        unit = units.get(one.name, "1")
+        after = "" if unit == "1" else f" {unit}"
         if not math.isfinite(one.standard_error):
-            return f"{one.name} = {one.value:.4g}"
-        return f"{one.name} = {one.value:.4g} ± {one.standard_error:.2g}"
+            return f"{one.name} = {one.value:.4g}{after}"
+        return f"{one.name} = {one.value:.4g} ± {one.standard_error:.2g}{after}"
 
     constants = ", ".join(written(one) for one in found.fit.constants.values())
     text = f"{found.law.name}, {found.law.form}: {constants}"
