@@ -100,6 +100,7 @@ def examples() -> dict[str, Any]:
         "combined columns": combine(data, ["a*b"]),
         "backends": superpose.backends(),
         "options": superpose.DiscoverOptions(),
+        "knowledge": superpose.Knowledge(increasing=("a",), values=(({"a": 0.0}, 0.0),)),
         "options of a classifier": superpose.ClassifyOptions(),
         "finding": finding,
         "result": Result(trained, symbolic(), formula, history, data, metrics, [finding] * 30),

@@ -122,6 +122,16 @@ def test_where_the_rows_do_not_tell_the_answer_names_a_row() -> None:
     assert own.forms == compared(run, forms).forms
 
 
+def test_structure_in_what_the_formula_leaves_is_said() -> None:
+    data = table(0.02, rows=30)
+    run = context(data)
+    line, law = found(run, LINE), found(run, LOG)
+    wrong, right = compared(run, [line, found(run, "p + q*x^2")]), compared(run, [law, line])
+    assert wrong.structured == "x" and right.structured == ""
+    assert "shows structure along x" in wrong.sentences("y")[-1]
+    assert not any("structure" in one for one in right.sentences("y"))
+
+
 def test_sentences_by_the_odds() -> None:
     law = Formula.from_expressions([2.0 * x], table())
     for odds, says in ((0.25, "the rows alone favour by 4 to 1"), (3.25, "odds 3.2 to 1"), (120.4, "odds 120 to 1")):

@@ -30,6 +30,7 @@ from superpose.formulas.expressions.formula import Formula
 from superpose.formulas.recommendation import EXACT, Finding
 from superpose.tasks.regression.context import Context
 from superpose.tasks.regression.reference import Reference, comes_near, judge
+from superpose.tasks.regression.serial_correlation import structured_column
 from superpose.tasks.regression.stability import Competitor
 
 
@@ -118,12 +119,14 @@ class Alternatives:
         noise: standard deviation of what the recommended formula leaves, in the target's units, or of its logarithm.
         relative: whether it is that of the logarithm.
         compared: forms that were found and differ from the recommended one within the rows.
+        structured: the column along which what the recommended formula leaves is no noise; empty if there is none.
     """
 
     forms: tuple[Alternative, ...]
     noise: float
     relative: bool
     compared: int
+    structured: str = ""
 
     def facts(self, target: str) -> dict[str, Any]:
         """Numbers and sentences, ready for JSON."""
@@ -141,17 +144,25 @@ class Alternatives:
             "noise": self.noise,
             "relative": self.relative,
             "compared": self.compared,
+            "structured": self.structured,
             "sentences": self.sentences(target),
         }
 
     def sentences(self, target: str) -> list[str]:
         """One line for each form, or one that there is none."""
         if self.forms:
-            return [one.line(target) for one in self.forms]
-        if not self.compared:
-            return ["no other form was found that differs from it within the rows"]
-        other = "the other form that was found does not come" if self.compared == 1 else "no other form comes"
-        return [f"{other} within odds of {RULES.beyond:.0f} to 1"]
+            said = [one.line(target) for one in self.forms]
+        elif not self.compared:
+            said = ["no other form was found that differs from it within the rows"]
+        else:
+            other = "the other form that was found does not come" if self.compared == 1 else "no other form comes"
+            said = [f"{other} within odds of {RULES.beyond:.0f} to 1"]
+        if self.structured:
+            where = f"shows structure along {self.structured}"
+            said.append(
+                f"odds take what the formula leaves for noise, and it {where}: the right form may be none of these"
+            )
+        return said
 
 
 def alternatives(
@@ -220,7 +231,9 @@ def _described(context: Context, table: _Table, reference: Reference | None, gro
         formula, noise = group.best.formula, own.best.noise
         telling = telling_row(own.best.competitor.formula, formula, table.clean, noise, relative=table.log)
         found.append(Alternative(formula, odds, *table.errors(formula), telling))
-    return Alternatives(tuple(found), own.best.noise, table.log, len(groups) - 1)
+    left = (table.y.log() if table.log else table.y) - own.best.values(table.x)
+    structured = structured_column(table.clean.feature_names, table.x, table.weights.sqrt() * left)
+    return Alternatives(tuple(found), own.best.noise, table.log, len(groups) - 1, structured)
 
 
 def _time(context: Context) -> Deadline:

@@ -37,11 +37,11 @@ from superpose.tasks.regression.options import DiscoverOptions
 from superpose.tasks.regression.reference import described, errors_of, fit_reference, loo_predictions
 from superpose.tasks.regression.result import FormResult, Result
 from superpose.tasks.regression.search import discover
+from superpose.tasks.regression.serial_correlation import structured_column
 from superpose.train.history import History
 
-# A difference of mean squared errors of so many standard errors is no chance, and a correlation of neighbouring
-# residuals of so many standard deviations of chance is structure: of some columns the largest is looked at.
-_SURE, _STRUCTURE = 2.0, 3.0
+# A difference of mean squared errors of so many standard errors is no chance.
+_SURE = 2.0
 # Nats of likelihood between two formulas that are no chance. A round number.
 _NATS = 5.0
 # Of errors that are compared by themselves, and not row by row, this much more is far. A round number.
@@ -368,26 +368,14 @@ def _same(data: Dataset, formula: Formula, other: Formula) -> bool:
 
 
 def residual_structure(data: Dataset, fit: FormulaFit) -> str:
-    """The column along which neighbouring residuals of a form are most alike, if that is no chance; else nothing.
-
-    The correlation of ``n`` residuals without structure with their neighbours has the mean ``-1/n`` and the standard
-    deviation ``1/sqrt(n)``.
-    """
+    """The column along which neighbouring residuals of a form are most alike, if that is no chance; else nothing."""
     rows = torch.cat([data.train, data.validation]).sort().values
     x, y = data.features(rows), data.y[rows, 0]
     with torch.no_grad():
         rest = y - fit.formula.torch(x)[:, 0]
     if data.weights is not None:
         rest = rest * data.weights[rows].sqrt()
-    rest = rest - rest.mean()
-    total, count = float(rest.square().sum()), len(rest)
     # What is left of an exact law is rounding.
-    if not total > (1e-10 * data.target_std) ** 2 * count:
+    if not float((rest - rest.mean()).square().sum()) > (1e-10 * data.target_std) ** 2 * len(rest):
         return ""
-    found = {}
-    for place, name in enumerate(data.feature_names):
-        ordered = rest[x[:, place].argsort(stable=True)]
-        correlation = float((ordered[1:] * ordered[:-1]).sum()) / total
-        found[name] = (correlation + 1 / count) * math.sqrt(count)
-    name = max(found, key=lambda one: found[one])
-    return name if found[name] > _STRUCTURE else ""
+    return structured_column(data.feature_names, x, rest)
