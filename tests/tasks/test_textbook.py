@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
 from superpose import DiscoverOptions, discover
 from superpose.data import Dataset
+from superpose.formulas import recognise
+from superpose.formulas.catalogue.all import LAWS
+from superpose.tasks.regression.textbook import NamedLaw, NamedLaws, law_facts
 
 CONC = [0.02, 0.06, 0.11, 0.22, 0.56, 1.1, 0.02, 0.06, 0.11, 0.22, 0.56, 1.1]
 RATE = [76.0, 97.0, 123.0, 159.0, 191.0, 207.0, 47.0, 107.0, 139.0, 152.0, 201.0, 200.0]
@@ -22,6 +27,18 @@ def test_michaelis_menten_is_named_with_its_constants() -> None:
     assert law["constants"]["V"]["value"] == pytest.approx(212.7, abs=0.1)
     assert law["constants"]["K"]["standard_error"] == pytest.approx(0.0083, abs=1e-4)
     assert result.formula is not None and result.formula.complexity < 12
+
+
+def test_the_sentence_has_the_constant_of_each_group() -> None:
+    conc = np.tile([0.02, 0.06, 0.11, 0.22, 0.56, 1.1], 2)
+    treated = np.repeat([0.0, 1.0], 6)
+    rate = (160 + 50 * treated) * conc / (0.06 + conc) + np.random.default_rng(0).normal(size=12)
+    data = Dataset.from_arrays(np.c_[conc, treated], rate, feature_names=["conc", "treated"], test=0.0)
+    laws = [one for one in LAWS if one.name == "Michaelis-Menten"]
+    found = recognise(data, laws=laws)
+    law = NamedLaw(found[0], None, False)  # type: ignore[arg-type]
+    sentence = law_facts(law, NamedLaws((law,), tuple(found)), data, {})["law"]["sentence"]
+    assert re.search(r"; V is 1[56]\d\.\d where treated is 0 and 2[01]\d\.?\d? where treated is 1$", sentence), sentence
 
 
 def test_an_exact_law_is_named_and_other_functions_are_not_tried() -> None:

@@ -240,7 +240,7 @@ def _found(
         **numbers,
         **metrics.of_run(context, model, reason, state.stop),
         **metrics.of_cross_validation(context, reference, own, recommended),
-        **law_facts(law, laws, context.units),
+        **law_facts(law, laws, context.data, context.units),
         **sure,
         **known.facts(),
         **unit_facts(context.units, None if chosen is None else chosen.formula, numbers.get("constants", [])),

@@ -13,6 +13,7 @@ import torch
 from superpose.data import Dataset
 from superpose.formulas import selection
 from superpose.formulas.catalogue.all import LAWS
+from superpose.formulas.catalogue.groups import DIFFERENCE, GROUP
 from superpose.formulas.catalogue.law import TextbookLaw
 from superpose.formulas.catalogue.trial import RULES, Recognised, not_told_from, recognise
 from superpose.formulas.forms.parsing import parse_form
@@ -151,7 +152,7 @@ def law_of(context: Context, laws: NamedLaws, recommended: Finding | None) -> Na
     return next((law for law in laws.formulas if law.found.supported and _agrees(context, law, recommended)), None)
 
 
-def law_facts(law: NamedLaw | None, laws: NamedLaws, units: Mapping[str, Unit]) -> dict[str, Any]:
+def law_facts(law: NamedLaw | None, laws: NamedLaws, data: Dataset, units: Mapping[str, Unit]) -> dict[str, Any]:
     """What the metrics say of the law that the recommended formula is, ready for JSON; nothing if it is none."""
     if law is None:
         return {}
@@ -179,7 +180,18 @@ def law_facts(law: NamedLaw | None, laws: NamedLaws, units: Mapping[str, Unit]) 
         "source": own.law.source,
         "not_told_from": others,
     }
-    return {"law": facts | {"sentence": sentence(own, others, written)}}
+    return {"law": facts | {"sentence": sentence(own, others, written) + _of_groups(own, data)}}
+
+
+def _of_groups(found: Recognised, data: Dataset) -> str:
+    """The values of the constant that differs between two groups of rows, if one does."""
+    if GROUP not in found.columns:
+        return ""
+    name = next(one for one in found.law.constants if f"({one} + {DIFFERENCE}*{GROUP})" in found.law.form)
+    column, values = found.columns[GROUP], found.fit.values
+    levels = torch.unique(data.x[:, data.feature_names.index(column)]).tolist()
+    each = [f"{values[name] + values[DIFFERENCE] * level:.4g} where {column} is {level:g}" for level in levels]
+    return f"; {name} is {' and '.join(each)}"
 
 
 def sentence(found: Recognised, others: Sequence[str], units: Mapping[str, str]) -> str:
