@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -36,7 +37,7 @@ def test_the_sentence_has_the_constant_of_each_group() -> None:
     data = Dataset.from_arrays(np.c_[conc, treated], rate, feature_names=["conc", "treated"], test=0.0)
     laws = [one for one in LAWS if one.name == "Michaelis-Menten"]
     found = recognise(data, laws=laws)
-    law = NamedLaw(found[0], None, False)  # type: ignore[arg-type]
+    law = NamedLaw(found[0], SimpleNamespace(formula=found[0].fit.formula), False)  # type: ignore[arg-type]
     sentence = law_facts(law, NamedLaws((law,), tuple(found)), data, {})["law"]["sentence"]
     assert re.search(r"; V is 1[56]\d\.\d where treated is 0 and 2[01]\d\.?\d? where treated is 1$", sentence), sentence
 
