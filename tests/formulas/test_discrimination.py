@@ -122,6 +122,17 @@ def test_nothing_tells_a_formula_from_itself() -> None:
     assert telling_row(*formulas(data, sympy.Float(2), sympy.Float(3)), data, NOISE) is None
 
 
+def test_of_many_rows_some_say_how_sure_the_constants_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = table(torch.linspace(1.0, 3.0, 3000, dtype=DOUBLE)[:, None])
+    pair = formulas(data, 2.0 * a, 1.99 * a + 0.01 * a**2)
+    rows = []
+    for fitted in (4000, 300):
+        monkeypatch.setattr(discrimination, "RULES", replace(discrimination.RULES, fitted=fitted))
+        rows.append(telling_row(*pair, data, 0.01, margin=0.0))
+    assert rows[0] is not None and rows[1] is not None
+    assert rows[0].deviations == pytest.approx(rows[1].deviations, rel=1e-4)
+
+
 def test_relative_noise_is_that_of_the_logarithm() -> None:
     data = table(STEPS, (2 * STEPS[:, 0]).exp())
     row = telling_row(*formulas(data, sympy.exp(2 * a), 2 * sympy.exp(2 * a)), data, NOISE, relative=True)

@@ -37,6 +37,7 @@ class TellingRules:
         decade: columns that are positive and span this factor are also divided evenly in their logarithm,
         logarithmic: in so many steps.
         rows: values of the other columns are those of so many rows at first.
+        fitted: rows that standard errors follow from, at most.
         starts, rounds: of them, so many of the best are moved along each column, so many times.
         enough, nearly: a row inside the ranges is taken if it tells the formulas apart by so many standard deviations,
             or by this share of what one beyond them does.
@@ -48,6 +49,7 @@ class TellingRules:
     decade: float = 20.0
     logarithmic: int = 60
     rows: int = 100
+    fitted: int = 4000
     starts: int = 4
     rounds: int = 4
     enough: float = 3.0
@@ -173,6 +175,7 @@ class _Prediction:
 
     @classmethod
     def of(cls, formula: Formula, data: Dataset, rows: Tensor, noise: float, *, relative: bool) -> _Prediction:
+        every, rows = len(rows), rows[evenly(len(rows), RULES.fitted)]
         values, jacobian = _linearised(formula, data.features(rows), relative=relative)
         weights = torch.ones_like(values) if data.weights is None else data.weights[rows] / data.weights[rows].mean()
         # A row at the edge of what a formula is defined for says nothing of its constants.
@@ -181,7 +184,7 @@ class _Prediction:
         size = torch.where(size > 0, size, 1.0)
         unit = jacobian / size
         inverse = torch.linalg.pinv(unit.T @ unit, hermitian=True, rtol=1e-12) / size / size[:, None]
-        return cls(formula, noise**2 * inverse, relative)
+        return cls(formula, noise**2 * len(rows) / every * inverse, relative)
 
     def __call__(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Values ``[N]``, or their logarithms, and their variances ``[N]`` at ``x [N, d]``."""
