@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 from benchmarks.discovery.suite import table
@@ -51,6 +52,19 @@ UNITS: dict[str, dict[str, str]] = {
     "II.11.3": {"q": "C", "Ef": "V/m", "m": "kg", "omega_0": "1/s", "omega": "1/s", "x": "m"},
     "II.24.17": {"omega": "1/s", "c": "m/s", "d": "m", "k": "1/m"},
     "III.4.33": {"h": "J s", "omega": "1/s", "kb": "J/K", "T": "K", "E_n": "J"},
+}
+# Not looked at while the search was made.
+HELD_OUT: dict[str, dict[str, str]] = {
+    "I.12.11": {"q": "C", "Ef": "V/m", "B": "T", "v": "m/s", "theta": "1", "F": "N"},
+    "I.27.6": {"d1": "m", "d2": "m", "n": "1", "foc": "m"},
+    "I.34.14": {"c": "m/s", "v": "m/s", "omega_0": "1/s", "omega": "1/s"},
+    "I.39.11": {"Gamma": "1", "pr": "Pa", "V": "m^3", "E_n": "J"},
+    "I.44.4": {"n": "1", "kb": "J/K", "T": "K", "V1": "m^3", "V2": "m^3", "E_n": "J"},
+    "I.47.23": {"Gamma": "1", "pr": "Pa", "rho": "kg/m^3", "c": "m/s"},
+    "II.2.42": {"kappa": "W/(m K)", "T1": "K", "T2": "K", "A": "m^2", "d": "m", "Pwr": "W"},
+    "II.11.17": {"n_0": "1/m^3", "kb": "J/K", "T": "K", "theta": "1", "p_d": "C m", "Ef": "V/m", "n": "1/m^3"},
+    "II.35.21": {"n_rho": "1/m^3", "mom": "J/T", "B": "T", "kb": "J/K", "T": "K", "M": "A/m"},
+    "III.14.14": {"I_0": "A", "q": "C", "Volt": "V", "kb": "J/K", "T": "K", "I": "A"},
 }
 MODES = {"without": "without units", "with": "with units", "numbers": "with all units given as 1"}
 # Relative error on rows without noise, at most twice the nodes and ten more: as in ``discovery/recovery.py``.
@@ -96,24 +110,29 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--time-limit", type=float, default=15.0, help="seconds of each discover")
     parser.add_argument("--modes", nargs="*", choices=tuple(MODES), default=list(MODES), help="see the text")
-    parser.add_argument("--only", nargs="*", choices=tuple(UNITS), help="some of the equations")
+    parser.add_argument("--held-out", action="store_true", help="ten others, not looked at while the search was made")
+    parser.add_argument("--shuffled", action="store_true", help="the target in random order: no formula is right")
+    parser.add_argument("--only", nargs="*", choices=(*UNITS, *HELD_OUT), help="some of the equations")
     given = parser.parse_args(arguments)
     counts = dict.fromkeys(given.modes, 0)
-    names = given.only or list(UNITS)
+    names = given.only or list(HELD_OUT if given.held_out else UNITS)
+    every = UNITS | HELD_OUT
     for name in names:
         law = equations()[name]
         x, y = table(law, given.rows, given.noise, given.seed)
+        if given.shuffled:
+            y = np.random.default_rng(given.seed).permutation(y)
         data = Dataset.from_arrays(
             x, y, feature_names=[symbol.name for symbol in law.symbols], target_names=[law.output], test=0.0
         )
         for mode in counts:
-            units = {"without": None, "with": UNITS[name], "numbers": dict.fromkeys(UNITS[name], "1")}[mode]
+            units = {"without": None, "with": every[name], "numbers": dict.fromkeys(every[name], "1")}[mode]
             options = DiscoverOptions(time_limit=given.time_limit, seed=given.seed, units=units)
             began = time.monotonic()
             result = discover(data, options)
             right = has_right_form(law, result.formula)
             listed = any(has_right_form(law, one.formula) for one in result.findings)
-            counts[mode] += right
+            counts[mode] += result.formula is not None if given.shuffled else right
             row = {
                 "equation": name,
                 "rows": given.rows,
@@ -128,5 +147,6 @@ def main(arguments: Sequence[str]) -> int:
             }
             print(json.dumps(row), flush=True)
     text = ", ".join(f"{count} of {len(names)} {MODES[mode]}" for mode, count in counts.items())
-    print(f"{given.rows} rows, noise {given.noise:g}, seed {given.seed}: right form recommended in {text}", flush=True)
+    what = "a formula of shuffled targets" if given.shuffled else "right form"
+    print(f"{given.rows} rows, noise {given.noise:g}, seed {given.seed}: {what} recommended in {text}", flush=True)
     return 0
