@@ -49,6 +49,13 @@ def test_a_formula_found_through_groups_equals_the_direct_one(data: Dataset) -> 
     assert found.laws[0].size is not None and found.laws[0].size < 4
 
 
+def test_what_a_prefactor_multiplies_again_is_not_divided_before() -> None:
+    made = groups._plainer(m * v * (h / v - 1))
+    assert made == m * (h - v)
+    whole = m * v**2 * (sympy.Float(0.3) * h**2 / v**2 + 2)
+    assert groups._plainer(whole) == m * (sympy.Float(0.3) * h**2 + 2 * v**2)
+
+
 def test_no_groups_without_all_units_or_with_a_unit_that_columns_do_not_make(data: Dataset) -> None:
     few = {name: unit for name, unit in UNITS.items() if name != "h"}
     assert groups.group_laws(context(data, few), 3.0).laws == ()

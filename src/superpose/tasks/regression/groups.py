@@ -231,4 +231,28 @@ def _translated(table: _Table, expression: sympy.Expr, fit: ConstantFit) -> symp
         fitted = fit.snapped(min(forms, key=rewrite.complexity))
     except SuperposeError:
         return None
-    return fitted.expression if math.isfinite(fitted.error) and fitted.expression.free_symbols else None
+    if not math.isfinite(fitted.error) or not fitted.expression.free_symbols:
+        return None
+    plain = _plainer(fitted.expression)
+    # Zero in a denominator, where the other form has none, would lose a row.
+    return plain if math.isfinite(fit.error(plain)) else fitted.expression
+
+
+def _plainer(expression: sympy.Expr) -> sympy.Expr:
+    """``x (1 + y / x)`` as ``x + y``, where that is shorter: groups divide what their prefactor multiplies again."""
+    import sympy
+
+    best = expression
+    for product in expression.atoms(sympy.Mul):
+        for inner in product.args:
+            total, power = inner.as_base_exp()
+            if not total.is_Add or not power.is_Integer:
+                continue
+            for factor in product.args:
+                base, times = factor.as_base_exp()
+                if not base.is_Symbol or not (times / power).is_Integer:
+                    continue
+                moved = sympy.Add(*(term * base ** (times / power) for term in total.args)) ** power
+                made = expression.xreplace({product: product / inner / factor * moved})
+                best = min(best, made, key=rewrite.complexity)
+    return best if best == expression else _plainer(best)
