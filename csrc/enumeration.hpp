@@ -137,6 +137,12 @@ class Enumeration {
         return found;
     }
 
+    // Values `[count, rows]` of the first expressions.
+    void copy_values(double* out, std::int64_t count) const {
+        if (count < 0 || count > stored()) throw std::invalid_argument("more expressions than are stored");
+        std::copy_n(values_.begin(), static_cast<std::size_t>(count) * rows_, out);
+    }
+
     std::int64_t stored() const { return static_cast<std::int64_t>(nodes_.size()); }
     std::int64_t sums() const { return static_cast<std::int64_t>(groups_.size()); }
     int level() const { return level_; }

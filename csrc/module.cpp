@@ -219,6 +219,8 @@ NB_MODULE(_native, module) {
         .def("advance", &Enumeration::advance, nb::call_guard<nb::gil_scoped_release>())
         .def("results", &Enumeration::results)
         .def("tree", &Enumeration::tree)
+        .def("copy_values", [](const Enumeration& self, std::uintptr_t out,
+                               std::int64_t count) { self.copy_values(reinterpret_cast<double*>(out), count); })
         .def_prop_ro("stored", &Enumeration::stored)
         .def_prop_ro("sums", &Enumeration::sums)
         .def_prop_ro("level", &Enumeration::level);

@@ -105,3 +105,13 @@ def test_a_search_for_laws_uses_it() -> None:
     found = find_laws(Dataset.from_arrays(table.x, table.y, feature_names=["x"]), time_limit=60)
     assert found.best is not None
     assert found.best.expression == law
+
+
+def test_a_product_of_two_compositions_is_found() -> None:
+    a, b, c = symbols = sympy.symbols("a b c", real=True)
+    law = sympy.exp(-a * b) * sympy.cos(b * c) * a
+    x = 0.3 + 2 * torch.rand(200, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    y = torch.as_tensor(sympy.lambdify(symbols, law, "numpy")(*x.numpy().T))
+    problem = Subproblem(x, y, torch.ones_like(y), list(symbols), float(y.std()), lambda inner: inner)
+    best = composition_guesses(problem, Deadline(), 1.0)[0]
+    assert sympy.simplify(sympy.nsimplify(best.expression, rational=True, tolerance=1e-9) - law) == 0

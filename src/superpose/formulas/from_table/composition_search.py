@@ -21,6 +21,7 @@ from superpose.deadline import Deadline
 from superpose.errors import OptionError
 from superpose.formulas import selection
 from superpose.formulas.from_table.outer_functions import OuterFunction, outer_functions
+from superpose.formulas.from_table.paired_compositions import PAIRING, Pair, pairs
 from superpose.formulas.from_table.subproblem import Guess, Subproblem, best_guesses
 from superpose.nn.symbolic_functions import torch_function
 from superpose.spline import backend
@@ -39,6 +40,7 @@ class _Settings:
         columns: most columns; among more, few expressions hold the right ones.
         stored: expressions that larger ones are made of; each takes eight bytes for each of the rows.
         tried: expressions in all. About 80,000 a second are tried, each in about 6,000 sums.
+        enumeration: share of the time for single expressions; the rest is for pairs of them.
         stride: expressions between two looks at the clock.
         all_rows: first rows that a sum is fitted to.
         exact: error in units of the target's spread below which a sum leaves rounding.
@@ -52,6 +54,7 @@ class _Settings:
     columns: int = 8
     stored: int = 200_000
     tried: int = 800_000
+    enumeration: float = 0.75
     stride: int = 20_000
     all_rows: int = 3000
     exact: float = 1e-9
@@ -85,7 +88,8 @@ def composition_guesses(problem: Subproblem, deadline: Deadline, share: float) -
     if step_of(problem.y) is not None:
         # Of a target with few digits no law leaves less than these; that takes no search of seconds.
         return []
-    own = deadline.share(share)
+    whole = deadline.share(share)
+    own = whole.share(_SETTINGS.enumeration)
     rows = min(_SETTINGS.rows, len(problem.y))
     outers = [outer for outer in outer_functions(problem.y) if outer.rows is None]
     columns = problem.x[:rows].T.contiguous()
@@ -105,6 +109,8 @@ def composition_guesses(problem: Subproblem, deadline: Deadline, share: float) -
                 break
     else:
         found |= _Reader(problem, outers, search, own).guesses(set(found))
+    if not any(guess.error < selection.FLOORS.rounding for guess in found.values()):
+        found |= _Reader(problem, outers, search, whole).paired(rows)
     return best_guesses(list(found.values()), _SETTINGS.kept)
 
 
@@ -125,6 +131,39 @@ class _Reader:
             if made is not None and made[0] not in known:
                 found[made[0]] = made[1]
         return found
+
+    def paired(self, rows: int) -> dict[Any, Guess]:
+        """Guesses that are made of two of the stored expressions, by their expressions.
+
+        Args:
+            rows: first rows, by whose values expressions are told apart.
+        """
+        count = min(PAIRING.stored, self._search.stored)
+        values = torch.empty(count, rows, dtype=torch.float64)
+        self._search.copy_values(values.data_ptr(), count)
+        found: dict[Any, Guess] = {}
+        for pair in pairs(values, self._y[:rows], self._deadline):
+            expression = self._joined(pair)
+            left = self._values(expression) - self._y
+            error = float((self._problem.weight[: len(left)] * left).square().mean().sqrt()) / self._problem.spread
+            if error < _SETTINGS.exact:
+                lifted = functools.partial(self._problem.lift, expression)
+                note = f"two of {count} compositions"
+                found[expression] = Guess(lifted, error, note, float(_nodes(expression)))
+            if len(found) == _SETTINGS.kept:
+                break
+        return found
+
+    def _joined(self, pair: Pair) -> sympy.Expr:
+        import sympy
+
+        first, second = self._expression(pair.first), self._expression(pair.second)
+        constant = sympy.Float(pair.constant)
+        if pair.sign in "+-":
+            made = constant + first + (second if pair.sign == "+" else -second)
+        else:
+            made = sympy.Float(pair.taken) + constant * first * (second if pair.sign == "*" else 1 / second)
+        return made if pair.divisor is None else self._expression(pair.divisor) * made
 
     def _fitted(self, hit: tuple[Any, ...]) -> tuple[Any, Guess] | None:
         kind, target, divisor, bases, products, candidate, _ = hit
