@@ -8,7 +8,7 @@ target's spread. With ``--trial`` only the laws are tried, without ``discover``.
 and where it is at least among those that the rows are said not to tell from the first. The tables without a law are
 noise, sums of random smooth curves, outputs of random forests, steps, and draws of Gaussian processes, of 15 to 60 rows
 and one to three columns;
-``discover`` should name a law in at most one of 20. Laws were developed with seeds 0 and 1.
+``discover`` should name a law in at most one of 20. Laws were developed with seeds 1, 3 and 7.
 """
 
 from __future__ import annotations
@@ -30,12 +30,16 @@ from superpose.formulas.forms.parsing import parse_form
 
 Array = Any
 ROWS, NOISE, LAWLESS = 15, 0.02, 20
-# Measured as the text says. Laws were developed with seeds 0 and 1; seed 7 was used for this alone.
-RESULT = """From 15 rows with errors of 2% of the target's spread several laws often fit equally. With seed 7,
-every third law was tried: of 50, 40 came first, and 44 were first or among those that the rows are
-said not to tell from the first (`python -m benchmarks catalogue --seed 7 --every 3 --trial`, before
-four laws of one constant were made more probable). Of 20 tables without a law, one was given the
-name of a proportionality."""
+# Measured as the text says. Laws were developed with seeds 1, 3 and 7; seed 23 was used once, for this alone.
+RESULT = """From 15 rows with errors of 2% of the target's spread several laws often fit equally. With seed 23, which
+was looked at once, every third law was tried: of 49, 38 came first (78%), and 47 were first or among
+those that the rows are said not to tell from the first (96%), which 1.1 others are on average (listed
+are laws within 6 nats of the first; within 2 before). Missed were two exponentials (a logistic of the
+dose in their place) and Steinhart-Hart (a power law with an offset). Of 20 tables without a law none was
+given one (`python -m benchmarks catalogue --seed 23 --every 3 --trial --time-limit 8`). On three seeds
+of development (1, 3 and 7), when 80% of the variance was enough for a name, 3 of 60 tables without a law
+were given one: a straight line and a proportionality by outputs of random forests, which have a trend,
+and Briere's law by a smooth curve."""
 
 
 def made(law: TextbookLaw, seed: int, rows: int = ROWS, noise: float = NOISE) -> Dataset:
@@ -134,7 +138,7 @@ A law is named only if
 
 - its constants are determined,
 - it predicts left-out rows about as well as the best sum of smooth functions,
-- it explains 80% of the variance of left-out rows, and
+- it explains 85% of the variance of left-out rows, and
 - what it leaves is no more alike in neighbouring rows than chance makes it, or less than 3% of the target's spread.
 
 What is tried is a number of start values and steps, so that the answer does not depend on the machine's speed unless

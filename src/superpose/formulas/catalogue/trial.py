@@ -79,7 +79,7 @@ class TrialRules:
     alternatives: float = 6.0
     beyond: float = 3.0
     same: float = 0.05
-    explained: float = 0.8
+    explained: float = 0.85
     permutations: int = 400
     structure: float = 0.025
     negligible: float = 0.03
