@@ -70,8 +70,7 @@ class Case:
         """Logarithm of the odds for the true form, all else being equal beforehand."""
         fits = [fit_formula(data, form) for form in self.forms]
         lengths = [
-            fit.description_length - selection.WEIGHTS.noise_node * selection.size(fit.formula.complexity)
-            for fit in fits
+            2 * fit.rows * math.log(fit.rmse) + selection.constants_cost(len(fit.constants), fit.rows) for fit in fits
         ]
         return (lengths[1 - self.true] - lengths[self.true]) / 2, fits
 

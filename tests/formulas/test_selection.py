@@ -44,3 +44,9 @@ def test_a_constant_costs_the_logarithm_of_the_rows_and_functions_and_splines_co
     assert selection.class_description_length(10.0, 3, 500) == pytest.approx(10 + 3 * math.log(500))
     assert selection.size(5, functions=2, splines=1) == 5 + 2 * WEIGHTS.function + WEIGHTS.spline
     assert selection.class_size(3, 1) > selection.class_size(5, 0)
+
+
+def test_constants_cost_more_where_rows_are_few() -> None:
+    costs = [selection.constants_cost(3, rows) for rows in (5, 6, 12, 600)]
+    assert costs == [float("inf"), pytest.approx(46), pytest.approx(6 + 40 / 7), pytest.approx(3 * math.log(600))]
+    assert selection.constants_cost(0, 10) < selection.constants_cost(1, 10) < selection.constants_cost(2, 10)

@@ -81,7 +81,9 @@ def test_a_constant_and_nodes_count_against_a_form() -> None:
     run = context(table())
     shape, larger = found(run, LOG), found(run, "p + q*log(x) + r*sin(7*x)*x")
     fit, other = (fit_formula(run.data, form) for form in (LOG, "p + q*log(x) + r*sin(7*x)*x"))
-    rows = (other.rmse / fit.rmse) ** 16 * math.sqrt(16)
+    # Three constants and the variance of 16 rows, by Akaike's criterion with its correction.
+    cost = [2 * count + 2 * (count + 1) * (count + 2) / (14 - count) for count in (2, 3)]
+    rows = (other.rmse / fit.rmse) ** 16 * math.exp((cost[1] - cost[0]) / 2)
     (known,) = compared(run, [shape, larger]).forms
     assert known.odds == pytest.approx(rows, rel=1e-4)
     # Made of symbols, each node beyond seven makes it less probable, by about one of seven.

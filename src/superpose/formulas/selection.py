@@ -145,6 +145,18 @@ def beyond_leave_one_out(constants: int, rows: int) -> float:
     return max(criterion + 2 * rows * math.log(1 - constants / rows), 0.0)
 
 
+def constants_cost(constants: int, rows: int) -> float:
+    """Twice the nats that fitted constants take where rows are few; infinite where there are too few.
+
+    What the Bayesian information criterion says, or Akaike's with its correction for few rows if that is more (N.
+    Sugiura, 1978): of several constants fitted to few rows, some form of many fits well by chance.
+    """
+    if rows <= constants + 2:
+        return math.inf
+    corrected = 2 * constants + 2 * (constants + 1) * (constants + 2) / (rows - constants - 2)
+    return max(math.log(rows) * constants, corrected)
+
+
 def class_size(nodes: float, functions: int) -> float:
     """Nodes of a formula of a class's score, with what its functions count beside their own."""
     return nodes + WEIGHTS.class_function * functions

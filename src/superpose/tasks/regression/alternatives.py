@@ -1,9 +1,10 @@
 """The next best forms, the odds against each beside the recommended one, and the measurement that would decide.
 
-The odds are those of the Bayesian information criterion (G. Schwarz, 1978): the exponential of half of the difference
-of the description lengths of :mod:`superpose.formulas.selection`, with the likelihood of the rows at the constants that
-fit best. Errors by leave-one-out, which choose the formula, say more than is true of small tables (docs/trust.md has
-the figures of ``python -m benchmarks odds``).
+The odds are the exponential of half of the difference of the description lengths of
+:mod:`superpose.formulas.selection`, with the likelihood of the rows at the constants that fit best: those of the
+Bayesian information criterion (G. Schwarz, 1978), but for constants fitted to few rows, which cost more. Errors by
+leave-one-out, which choose the formula, say more than is true of small tables (docs/trust.md has the figures of
+``python -m benchmarks odds``).
 
 All forms that were looked up, straight lines and power laws among them, are equally probable beforehand, and so are
 all others that are no larger; a larger form that was made of symbols is less so by a factor of 7 for each further node.
@@ -340,9 +341,9 @@ class _Table:
         squares = float(left_over.square().sum())
         spread = math.sqrt(float((self.weights * (y - (self.weights * y).mean()).square()).mean())) or 1.0
         error = math.sqrt(squares / count) / spread
-        length = selection.description_length(
-            selection.gaussian(error, count, floor=EXACT), self._nodes(competitor), constants_count, count
-        )
+        deviance = selection.gaussian(error, count, floor=EXACT)
+        length = selection.description_length(deviance, self._nodes(competitor), 0, count)
+        length += selection.constants_cost(constants_count, count)
         noise = math.sqrt(squares / (count - constants_count))
         own = replace(formula, expressions=(fitted.expression,))
         return _Evidence(competitor, own, length, noise, self.log) if math.isfinite(length) else None
