@@ -32,7 +32,8 @@ class Rules:
             standard deviation: more than constants of 12 digits and the search for them leave.
         vanishes: a constant that becomes this small, beside the one that the rows give, makes it another form: a
             straight line without its height is a proportionality.
-        far: leave-one-out error of the same form with its own constants beside the best ones, at most.
+        far: leave-one-out error of the same form with fewer fitted constants (some were rounded) beside the best ones,
+            at most.
         worse: leave-one-out error of a formula beside the scientist's form, at most.
         pole: widths of the target's range that values between the rows may lie beyond it.
         cancels: the terms of a sum are together at most so many times what the sum varies by.
@@ -116,8 +117,9 @@ def judge(data: Dataset, formula: Formula | None, form: str, *, relative: bool =
     with torch.no_grad():
         predicted = loo_predictions(formula, data, rows, log=relative)
     error, constants = _rms(predicted, y, relative=relative), count(formula)
+    alike = constants >= len(theirs.constants) or error <= RULES.far * theirs.leave_one_out
     return Verdict(
-        same=error <= RULES.far * theirs.leave_one_out and is_same(data, formula, form, theirs, relative=relative),
+        same=alike and is_same(data, formula, form, theirs, relative=relative),
         error=error,
         theirs=theirs.leave_one_out,
         line=line,

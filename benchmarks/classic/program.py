@@ -14,16 +14,15 @@ import math
 import re
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from benchmarks.classic.judge import judge
 from benchmarks.classic.tables import ClassicTable, tables
+from benchmarks.harness import program
 from benchmarks.harness.resumable import Results
 from superpose import DiscoverOptions, discover
 from superpose.atomic_write import write_atomically
 from superpose.cli import console, parsing
-from superpose.errors import SuperposeError
 
 # Characters of a formula in the page. A round number.
 _SHOWN = 100
@@ -70,7 +69,7 @@ def counts(rows: Sequence[dict[str, Any]]) -> list[str]:
             f"seed {seed}: {same + good} of {len(own)} ({same} the same form, {good} as good); with a fault: {faulty}"
         )
     if len(seeds) > 1:
-        names = {row["table"] for row in rows}
+        names = {row["table"] for row in rows if sum(row["table"] == other["table"] for other in rows) == len(seeds)}
         agree = sum(len({_shape(row) for row in rows if row["table"] == name}) == 1 for name in names)
         lines.append(f"the same form with every seed: {agree} of {len(names)}")
     return lines
@@ -125,23 +124,17 @@ in `benchmarks/classic/judge.py`, the numbers in `benchmarks/classic/data/`."""
 
 def main(arguments: Sequence[str]) -> int:
     """Run with these arguments and return the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks classic", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--out", type=Path, default=Path("out/classic"))
+    return program.run("classic", __doc__, arguments, _declare, _run)
+
+
+def _declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--only", help="names of tables, with commas; all if left out")
     parser.add_argument("--seeds", default="0", help="with commas")
     parser.add_argument("--time-limit", type=float, default=45.0, help="seconds for each")
-    parser.add_argument("--resume", action="store_true", help="keep the tables in the folder, and add to them")
-    options = parser.parse_args(arguments)
-    console.one_thread()
-    try:
-        return _run(options)
-    except SuperposeError as error:
-        parser.error(str(error))
 
 
 def _run(options: argparse.Namespace) -> int:
+    console.one_thread()
     known = tables()
     wanted = tuple(known) if options.only is None else parsing.words("--only", options.only, tuple(known))
     seeds = [parsing.whole("--seeds", text, 0, 2**32 - 1) for text in options.seeds.split(",")]
