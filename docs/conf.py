@@ -27,7 +27,10 @@ python_use_unqualified_type_names = True
 nitpick_ignore_regex = [
     # Half of a type: the signature of a dataclass with a factory is cut at its comma.
     (r"py:.*", r"(dict|Mapping)\[float"),
-    (r"py:.*", r"(?!superpose)(torch|numpy|np|pandas|sympy|matplotlib|collections|pathlib|os|typing|time)\..*"),
+    (
+        r"py:.*",
+        r"(?!superpose)(torch|numpy|np|pandas|sympy|matplotlib|collections|fractions|pathlib|os|typing|time)\..*",
+    ),
     (r"py:.*", r"(int|float|str|bool|bytes|object|list|tuple|dict|set|None|Any|Ellipsis)"),
     (r"py:.*", r"(Callable|Sequence|Mapping|Iterable|Iterator|Literal|PathLike|Tensor|Figure|Path)"),
     (r"py:exc", r"(ValueError|OSError|Exception|KeyboardInterrupt)"),
@@ -37,7 +40,7 @@ nitpick_ignore_regex = [
     # Aliases, and a class that is met only inside a formula.
     (
         r"py:class",
-        r"(Split|RowOptions|TorchFunction|Kind|superpose\.nn\.layer\.(Layer|Tensor)Options|(superpose\.formulas\.expressions\.splines\.)?SplineEdge|"
+        r"(Split|RowOptions|TorchFunction|Kind|Listener|(constants\.)?Sensible|superpose\.nn\.layer\.(Layer|Tensor)Options|(superpose\.formulas\.expressions\.splines\.)?SplineEdge|"
         r"(superpose\.data\.screening\.)?ScreeningRules|superpose\.deadline\.Deadline|superpose\.train\.anova\.average\.AnovaAverage|"
         r"superpose\.nn\.(local_scale\.LocalScale|support\.Support))",
     ),
