@@ -2,9 +2,8 @@
 
 The odds are the exponential of half of the difference of the description lengths of
 :mod:`superpose.formulas.selection`, with the likelihood of the rows at the constants that fit best: those of the
-Bayesian information criterion (G. Schwarz, 1978), but for constants fitted to few rows, which cost more. Errors by
-leave-one-out, which choose the formula, say more than is true of small tables (docs/trust.md has the figures of
-``python -m benchmarks odds``).
+Bayesian information criterion (G. Schwarz, 1978), but for constants fitted to few rows, which cost more. What was
+measured of them is in docs/trust.md (``python -m benchmarks odds``).
 
 All forms that were looked up, straight lines and power laws among them, are equally probable beforehand, and so are
 all others that are no larger; a larger form that was made of symbols is less so by a factor of 7 for each further node.
