@@ -8,6 +8,7 @@ S.-M. Udrescu and M. Tegmark (AI Feynman, 2020) by brute force is another one li
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ import torch
 from torch import Tensor
 
 from superpose.data.sampling import evenly
-from superpose.deadline import Deadline
+from superpose.deadline import Deadline, OutOfTime, until
 from superpose.formulas import selection
 from superpose.nn.symbolic_functions import torch_function
 
@@ -39,6 +40,7 @@ class _Settings:
         same: relative difference of a weighted sum of the values below which two expressions are one.
         largest: expressions with values beyond this are left out.
         least: rows below which two constants and a form chosen among many say nothing.
+        calls: of functions that SymPy may make to write one form.
         kept: forms.
     """
 
@@ -51,6 +53,7 @@ class _Settings:
     same: float = 1e-11
     largest: float = 1e12
     least: int = 8
+    calls: int = 100_000
     kept: int = 30
 
 
@@ -140,7 +143,10 @@ def small_forms(
     x, y, factor = x[every], y[every], factor[every]
     found = [_constant(y, factor)]
     for hit in best.found:
-        form = _written(hit, tree, symbols)
+        form = None
+        # SymPy takes for ever to write some roots of products: these are passed over.
+        with contextlib.suppress(OutOfTime), until(Deadline(), _SETTINGS.calls):
+            form = _written(hit, tree, symbols)
         if form is None:
             continue
         left = factor * torch_function(form.expression, tuple(symbols))(*x.unbind(-1)) - y

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor
 
 from superpose.data import Dataset
+from superpose.deadline import OutOfTime, until
 from superpose.errors import SuperposeError
 from superpose.formulas import selection
 from superpose.formulas.expressions import rewrite
@@ -37,7 +39,8 @@ class _Rules:
         ways: sets of groups that are tried.
         kept: small expressions that become formulas.
         alike: forms that are tried for each of them, since some have the same values.
-        steps: of Gauss-Newton, by which constants are fitted to the table itself.
+        nodes: formulas of more are left as they are found, and
+        calls: of functions that SymPy may make for one formula.
     """
 
     small: float = 0.35
@@ -46,7 +49,8 @@ class _Rules:
     ways: int = 4
     kept: int = 6
     alike: int = 4
-    steps: int = 12
+    nodes: int = 60
+    calls: int = 500_000
 
 
 _RULES = _Rules()
@@ -136,7 +140,7 @@ def group_laws(context: Context, limit: float) -> GroupLaws:
         return GroupLaws()
     context.tell(f"dimensionless groups: {tables[0].groups}")
     symbols = _symbols(data)
-    fit = ConstantFit(symbols, x, y, {}, context.deadline, sensible=sensible(units, data.target_names[0]))
+    fit = ConstantFit(symbols, x, y, {}, context.deadline.sub(limit), sensible=sensible(units, data.target_names[0]))
     laws = _small(context, tables, y, _RULES.small * limit, fit)
     complete = False
     if tables[0].is_news and tables[0].groups.groups:
@@ -226,7 +230,11 @@ def _translated(table: _Table, expression: sympy.Expr, fit: ConstantFit) -> symp
     groups = table.groups
     columns = {symbol: one.expression() for symbol, one in zip(table.symbols(), groups.groups, strict=True)}
     whole = groups.prefactor.expression() * expression.xreplace(columns)
-    forms = [whole, *(rewrite.canonical(whole, multiply_out=flat) for flat in (False, True))]
+    forms = [whole]
+    if rewrite.complexity(whole) <= _RULES.nodes:
+        # Powers of sums of powers take for ever to be multiplied out: they are left as they are.
+        with contextlib.suppress(OutOfTime), until(fit.deadline, _RULES.calls):
+            forms += [rewrite.canonical(whole, multiply_out=flat) for flat in (False, True)]
     try:
         fitted = fit.snapped(min(forms, key=rewrite.complexity))
     except SuperposeError:
