@@ -280,9 +280,19 @@ def _length(law: TextbookLaw, form: Form, squares: float, rows: int, variance: f
     corrected = 2 * count + 2 * (count + 1) * (count + 2) / (rows - count - 2)
     error = math.sqrt(squares / variance) if variance > 0 else 0.0
     deviance = selection.gaussian(error, rows, floor=selection.FLOORS.exact)
-    # A plain law is named among those, and any other among all.
-    name = 2 * math.log(sum(one.plain for one in LAWS) if law.plain else len(LAWS))
-    return deviance + max(math.log(rows) * count, corrected) + RULES.node * len(form.operations) + name
+    cost = max(math.log(rows) * count, corrected) + RULES.node * len(form.operations)
+    return deviance + cost + naming_cost(law, advance=True)
+
+
+def naming_cost(law: TextbookLaw, *, advance: bool = False) -> float:
+    """Twice the nats that it takes to name a law: it is as probable as it has names, one for each field that uses it.
+
+    Args:
+        law: of the catalogue.
+        advance: whether a plain law is named among those only, as what anyone tries first.
+    """
+    every = sum(1 + len(one.also) for one in LAWS if one.plain or not (advance and law.plain))
+    return 2 * math.log(every / (1 + len(law.also)))
 
 
 def _refined(data: Dataset, one: _Try, seed: int) -> Recognised | None:

@@ -15,7 +15,7 @@ from superpose.formulas import selection
 from superpose.formulas.catalogue.all import LAWS
 from superpose.formulas.catalogue.groups import DIFFERENCE, GROUP
 from superpose.formulas.catalogue.law import TextbookLaw
-from superpose.formulas.catalogue.trial import RULES, Recognised, not_told_from, recognise
+from superpose.formulas.catalogue.trial import RULES, Recognised, naming_cost, not_told_from, recognise
 from superpose.formulas.forms.parsing import parse_form
 from superpose.formulas.recommendation import EXACT, Finding
 from superpose.formulas.units.unit import Unit
@@ -136,7 +136,7 @@ def _kinds_of(text: str, columns: tuple[str, ...]) -> frozenset[str]:
 def _form_size(law: TextbookLaw) -> float:
     """Nodes that the form of a law counts: what it takes to name it, and less than one for each of its operations."""
     operations = len(parse_form(law.form, list(law.columns)).operations)
-    return (NAME + RULES.node * operations) / selection.WEIGHTS.noise_node
+    return (naming_cost(law) + RULES.node * operations) / selection.WEIGHTS.noise_node
 
 
 def _spans(data: Dataset) -> bool:
