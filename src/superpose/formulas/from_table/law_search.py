@@ -87,6 +87,7 @@ class _Order:
         rough: a violation is taken to be no less than this share of the surrogate's error.
         first: no later stage of a table comes before this.
         few_rows, compositions: of the search among compositions, if rows are few, and else.
+        doubtful: of the search among compositions, if no reduction comes before this.
         constants: how far forms with constants inside their terms come after the first stage of a table.
     """
 
@@ -99,6 +100,7 @@ class _Order:
     first: float = -9.0
     few_rows: float = -10.0
     compositions: float = 0.9
+    doubtful: float = -1.0
     constants: float = 0.95
 
 
@@ -263,7 +265,7 @@ class LawSearch:
             following = self._first_stage(task)
             if following and problem.x.shape[1] <= _LIMITS.many:
                 following.append((_ORDER.constants, replace(task, stage=Stage.CONSTANTS)))
-            return following if problem.notes else [*following, self._compositions(task)]
+            return following if problem.notes else [*following, self._compositions(task, following)]
         if problem.x.shape[1] == 1:
             for batch in stages(problem, self.deadline):
                 self._consider(best_guesses(batch), surrogate.error)
@@ -323,9 +325,12 @@ class LawSearch:
             share = self.deadline.share(_LIMITS.constants_share)
             self._consider(inner_constants(problem, share), math.inf)
 
-    def _compositions(self, task: _Task) -> tuple[float, _Task]:
+    def _compositions(self, task: _Task, following: Following) -> tuple[float, _Task]:
         few = len(self.pool.y) <= _LIMITS.few_rows
-        return (_ORDER.few_rows if few else _ORDER.compositions), replace(task, stage=Stage.COMPOSITIONS)
+        # Where the surrogate shows little, its reductions are many and doubtful.
+        clear = any(one.surrogate is None and priority < _ORDER.doubtful for priority, one in following)
+        priority = _ORDER.few_rows if few else _ORDER.compositions if clear else _ORDER.doubtful
+        return priority, replace(task, stage=Stage.COMPOSITIONS)
 
     def _symmetries(self, problem: Subproblem, surrogate: Surrogate) -> list[Reduction]:
         """The reductions that a surrogate's derivatives suggest."""
