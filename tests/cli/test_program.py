@@ -40,7 +40,7 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
             "--resume --all-columns "
             "--task --head --library --linear --combine --test FILE --test-share SHARE "
             "--increasing A,B --decreasing A,B --even A,B --odd A,B --at --lower VALUE --upper VALUE "
-            "--form TEXT --bound K=0..1 --start K=0.1 --no-search "
+            "--units --form TEXT --bound K=0..1 --start K=0.1 --no-search "
             "--cv K --split random|time:COLUMN|group:COLUMN --weights COLUMN --sigma COLUMN",
         ),
         (

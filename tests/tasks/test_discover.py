@@ -185,7 +185,7 @@ def test_searches_repeat_from_their_seed_and_touch_nothing(untouched_globals: No
 def test_a_formula_is_simplified_within_the_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     limits: list[float] = []
 
-    def of(model: KAN, data: Dataset, *, time_limit: float) -> Formula:
+    def of(model: KAN, data: Dataset, *, time_limit: float, **more: Any) -> Formula:
         limits.append(time_limit)
         return Formula.from_expressions([sympy.Symbol("x1", real=True)], data)
 

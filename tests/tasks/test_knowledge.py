@@ -23,6 +23,7 @@ from superpose.tasks.regression.networks import Networks
 from superpose.tasks.regression.reference import fit_reference
 from superpose.tasks.regression.search import _choose, _searched
 from superpose.tasks.regression.structure import Structure
+from superpose.tasks.regression.textbook import NamedLaws
 
 DOUBLE = torch.float64
 
@@ -170,7 +171,7 @@ def test_laws_that_contradict_are_not_recommended(monkeypatch: pytest.MonkeyPatc
     law, other = found(run, "p + q*log(x)"), found(run, "p + q/x")
     where = "superpose.tasks.regression.search."
     monkeypatch.setattr(where + "search_structure", lambda run: Structure((), (law, other), law))
-    monkeypatch.setattr(where + "textbook_laws", lambda run, reference: [])
+    monkeypatch.setattr(where + "textbook_laws", lambda run, reference: NamedLaws())
     monkeypatch.setattr(where + "lines_of", lambda run, reference: [])
     monkeypatch.setattr(where + "search_networks", lambda run, structure, error: Networks(found=list(structure.found)))
     known = KnowledgeFilter(run.options.knowledge, data, lambda finding: finding)

@@ -139,7 +139,7 @@ class _Limits:
     again: float = 10.0
     few_rows: int = 500
     compositions: float = 0.5
-    constants: int = 4
+    constants: int = 2
     constants_share: float = 0.5
     patience: float = 3.0
     floats: int = 4

@@ -27,6 +27,7 @@ from superpose.data import Dataset
 from superpose.data.screening import Screening, screen
 from superpose.deadline import Deadline
 from superpose.edit.combining import Combined, Pair, combine
+from superpose.errors import OptionError
 from superpose.formulas import selection
 from superpose.formulas.expressions.formula import Formula
 from superpose.formulas.from_table.law_pool import Law
@@ -200,7 +201,9 @@ def _found(
     searched = _searched(context, known)
     context, reference, structure = searched.context, searched.reference, searched.structure
     laws, lines, state = searched.laws, searched.lines, searched.state
-    bound = known.unmatched or reference is None or not known.warnings(_own(combined, reference.model))
+    # What the network may be: a sum of smooth functions of a quotient may not be one of the columns of the table.
+    smooth_network = None if reference is None else _smooth(context, combined, reference)
+    bound = known.unmatched or smooth_network is None or not known.warnings(smooth_network)
     choice = _choose(context, structure, state, reference, lines, bound=bound)
     written = [_in_columns_of(combined, context, one) for one in choice.found]
     chosen = None if choice.place is None else written[choice.place]
@@ -213,7 +216,8 @@ def _found(
     plain = _only_compared(context, combined, laws.formulas)
     complete = structure.complete
     sure, next_forms = _sure(context, data, reference, rivals, plain, recommended, complete=complete)
-    network, history = choose_network(context, state, recommended, reference, structural=complete)
+    own_reference = None if smooth_network is None else reference
+    network, history = choose_network(context, state, recommended, own_reference, structural=complete)
     smooth = reference is not None and network is reference.model
     exempt = not bound or choice.reason == _NEARLY_EXACT
     if recommended is not None and not exempt and far_from(network, context, reference, recommended):
@@ -437,6 +441,15 @@ def _sure(
 def _own(combined: Combined | None, network: KAN) -> KAN:
     """A network of the columns of the table, where some were combined."""
     return network if combined is None else combined.model(network)
+
+
+def _smooth(context: Context, combined: Combined | None, reference: Reference) -> KAN | None:
+    """The network of the smooth sum in the columns of the table; None if it cannot be written in them."""
+    try:
+        return _own(combined, reference.model)
+    except OptionError:
+        context.tell("the sum of smooth functions is none of the columns of the table; a trained network stands")
+        return None
 
 
 def _in_columns_of(combined: Combined | None, context: Context, finding: Finding) -> Finding | None:
