@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+import pytest
 import sympy
 import torch
 
@@ -14,9 +16,11 @@ from superpose.tasks.regression.context import Context
 from superpose.tasks.regression.final import choose_network
 from superpose.tasks.regression.networks import Networks
 from superpose.tasks.regression.reference import (
+    RULES,
     Reference,
     comes_near,
     fit_reference,
+    is_plausible,
     judge,
     loo_predictions,
     nearly_exact,
@@ -97,6 +101,23 @@ def test_a_formula_that_errs_more_than_a_straight_line_is_not_near() -> None:
     own = reference.losses(data, reference.rows, reference.predictions)
     assert 1.02 < float(judged["short"].losses.mean() / own.mean()) < 1.1
     assert not comes_near(run, reference, judged["short"], chosen=False)
+
+
+def test_a_steep_law_that_leaves_next_to_nothing_is_near(monkeypatch: pytest.MonkeyPatch) -> None:
+    # On a grid of few levels curves are tables of values, and predict left-out rows as well as the law.
+    a, b = torch.meshgrid(torch.arange(11, 21), torch.arange(3, 9), indexing="ij")
+    x = torch.stack([a.flatten(), b.flatten()], -1).double()
+    y = 0.33 * torch.exp(-0.44 * x[:, 0]) + 238 * torch.exp(-3.835 * x[:, 1])
+    y += 3e-6 * torch.randn(60, generator=torch.Generator().manual_seed(0), dtype=DOUBLE)
+    data = Dataset.from_arrays(x, y, feature_names=("a", "b"), target_names=("y",))
+    run = Context.start(data, DiscoverOptions().checked(data), lambda event: None)
+    reference, (law,) = made(run, [0.33 * sympy.exp(-0.44 * A) + 238.0 * sympy.exp(-3.835 * B)])
+    judged = judge(run, reference, law)
+    # Beyond the first level of b it is far beyond the target's range.
+    assert not is_plausible(data, lambda x: law.formula.torch(x)[:, 0])
+    assert comes_near(run, reference, judged)
+    monkeypatch.setattr("superpose.tasks.regression.reference.RULES", replace(RULES, believed=0.0))
+    assert not comes_near(run, reference, judged)
 
 
 def test_a_power_law_that_leaves_next_to_nothing_stands_though_curves_leave_less() -> None:

@@ -54,6 +54,8 @@ class ReferenceRules:
             many by the same rows.
         free: nodes that do not count: there are few forms of so few.
         gross: deviations beyond which the residual of a robust fit is gross.
+        believed: a formula that leaves less than this share of the variance of left-out rows must be plausible within
+            the first of the margins only. A round number.
         margins: shares of each column's range beyond the rows in which formulas and networks must be plausible,
         plausible: and ranges of the target beyond its own that a prediction there may reach.
         points: at which that is tried.
@@ -77,6 +79,7 @@ class ReferenceRules:
     node: float = 3.0
     free: int = 4
     gross: float = 5.0
+    believed: float = 1e-4
     margins: tuple[float, ...] = (0.05, 0.25)
     plausible: tuple[float, ...] = (3.0, 10.0)
     points: int = 2000
@@ -227,18 +230,19 @@ def fit_reference(context: Context) -> Reference | None:
     return found
 
 
-def is_plausible(data: Dataset, predict: Any) -> bool:
+def is_plausible(data: Dataset, predict: Any, margins: int | None = None) -> bool:
     """Whether predictions on the rows and a little beside them are finite and not far beyond the target's range.
 
     Args:
         predict: from ``[N, d]`` to ``[N]``.
+        margins: how many of them are looked at, the narrowest first; all if left out.
     """
     generator = torch.Generator().manual_seed(0)
     some = data.features(evenly(data.n_rows, RULES.points))
     low, high = some.amin(0), some.amax(0)
     repeated = some.repeat(max(1, RULES.points // len(some)), 1)
     least, most = float(data.y.min()), float(data.y.max())
-    for margin, ranges in zip(RULES.margins, RULES.plausible, strict=True):
+    for margin, ranges in list(zip(RULES.margins, RULES.plausible, strict=True))[:margins]:
         shift = margin * (high - low) * (2 * torch.rand(repeated.shape, generator=generator, dtype=some.dtype) - 1)
         moved = repeated + shift
         # Columns that have one sign keep it: a logarithm or a root beyond zero is no fault of a formula.
@@ -371,7 +375,11 @@ def comes_near(context: Context, reference: Reference, judged: Judged, *, chosen
     # small one of dimensionless groups.
     finding = judged.finding
     known = finding.form_size is not None or finding.group_size is not None
-    if not known and not is_plausible(context.data, lambda x: formula.torch(x)[:, 0]):
+    # What leaves next to nothing of left-out rows is believed further on: steep laws leave the target's range soon.
+    spread = float(context.data.y[reference.rows, 0].var(correction=0))
+    believed = float(judged.losses.mean()) < RULES.believed * spread
+    margins = 1 if believed else None
+    if not known and not is_plausible(context.data, lambda x: formula.torch(x)[:, 0], margins):
         return False
     own = reference.losses(context.data, reference.rows, reference.predictions)
     nodes = selection.size(formula.complexity, splines=len(formula.splines)) if chosen else 0
@@ -379,7 +387,9 @@ def comes_near(context: Context, reference: Reference, judged: Judged, *, chosen
     # A form of more symbols than there are rows says nothing: rows without a law have one too.
     if nodes > count:
         return False
-    losses = judged.losses * math.exp(min(RULES.node * max(0, nodes - RULES.free) / count, 50.0))
+    # Nor did chance choose a form of few symbols that leaves so little.
+    paid = 0 if believed and 2 * nodes <= count else max(0, nodes - RULES.free)
+    losses = judged.losses * math.exp(min(RULES.node * paid / count, 50.0))
     if not bool((losses - own).isfinite().all()):
         return False
     near = _within(losses, own, RULES.near, RULES.more, RULES.most)
