@@ -44,7 +44,7 @@ LAWS = (
         "semi-major axis",
         {"n": LawColumn("number of the planet", -1, 7, whole=True)},
         {"c": LawConstant("offset", 0.3, 0.5, ANY), "a": LawConstant("factor", 0.2, 0.4, ANY)},
-        "J. D. Titius (1766), J. E. Bode (1772), in M. M. Nieto, The Titius-Bode TextbookLaw (1972)",
+        "J. D. Titius (1766), J. E. Bode (1772), in M. M. Nieto, The Titius-Bode Law of Planetary Distances (1972)",
     ),
     TextbookLaw(
         "beta profile",
