@@ -15,6 +15,7 @@ from superpose.messages import nearest
 from superpose.nn import products as product_nodes
 from superpose.nn.initial_curves import draw_splines
 from superpose.nn.symbolic_edges import SymbolicEdges
+from superpose.nn.wide_buffers import HALF, WideBuffers, wide, wide_dtype
 from superpose.spline import backend, fitting, grid, ops, reference
 
 
@@ -31,7 +32,7 @@ class LayerOptions(TensorOptions, total=False):
     generator: torch.Generator | None
 
 
-class KANLayer(product_nodes.NodeStructure, nn.Module):
+class KANLayer(product_nodes.NodeStructure, WideBuffers):
     """A Kolmogorov-Arnold layer, a drop-in for :class:`torch.nn.Linear`.
 
     Output ``o`` is the sum over inputs ``i`` of ``phi_io(x_i)``, and each edge function is
@@ -74,6 +75,7 @@ class KANLayer(product_nodes.NodeStructure, nn.Module):
     knots: Tensor
     mask: Tensor
     coefficients: nn.Parameter
+    wide_buffers = ("knots",)
 
     def __init__(
         self,
@@ -96,9 +98,11 @@ class KANLayer(product_nodes.NodeStructure, nn.Module):
         self.set_nodes(out_features, products)
         sums = self.sum_count
         self.degree, self.base = degree, base
-        low, high = torch.tensor(grid_range, device=device, dtype=dtype)[:, None]
-        self.register_buffer("knots", grid.uniform_knots(low, high, grid_size, degree).repeat(in_features, 1))
-        self.register_buffer("mask", torch.ones(in_features, sums, dtype=torch.bool, device=device))
+        self.grid_range = (float(grid_range[0]), float(grid_range[1]))
+        shape = (in_features, grid_size + 2 * degree + 1)
+        self.register_buffer("knots", torch.empty(shape, device=device, dtype=wide_dtype(dtype)))
+        self.register_buffer("mask", torch.empty(in_features, sums, dtype=torch.bool, device=device))
+        self.reset_buffers()
         rows = reference.row_count(self.knots, degree, base)
         self.coefficients = nn.Parameter(torch.empty(in_features, rows, sums, device=device, dtype=dtype))
         # The last mask that was read, its version, and whether all of it is True; see _has_full_mask.
@@ -121,6 +125,13 @@ class KANLayer(product_nodes.NodeStructure, nn.Module):
     def base_weight(self) -> Tensor | None:
         """``[I, O]``, a view of ``coefficients``; None if the base is ``"none"``."""
         return None if self.base == "none" else self.coefficients[:, -1]
+
+    @torch.no_grad()
+    def reset_buffers(self) -> None:
+        """Set evenly spaced knots over ``grid_range``, as many as before, and bring removed edges back."""
+        low, high = torch.tensor(self.grid_range, device=self.knots.device, dtype=self.knots.dtype)[:, None]
+        self.knots.copy_(grid.uniform_knots(low, high, self.grid_size, self.degree))
+        self.mask.fill_(True)
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
         """Draw new coefficients: smooth splines (:mod:`superpose.nn.initial_curves`), Xavier-uniform base weights."""
@@ -170,6 +181,10 @@ class KANLayer(product_nodes.NodeStructure, nn.Module):
         self._mask_state = (mask, mask._version, is_full)
         return is_full
 
+    def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *rest: Any) -> None:
+        _take_grid(self, state_dict, prefix)
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+
     def __getstate__(self) -> dict[str, Any]:
         # A copy's mask counts its versions anew.
         return {**self.__dict__, "_mask_state": (None, 0, False)}
@@ -177,10 +192,18 @@ class KANLayer(product_nodes.NodeStructure, nn.Module):
     def rows(self) -> Tensor:
         """The layer's curves ``[I, rows, O]``: ``coefficients``, with zeros on removed and symbolic edges."""
         if self._has_full_mask():
-            # Missing where torch.nn.utils.parametrize computes it from another parameter.
-            own = self._parameters.get("coefficients")
-            return self.coefficients if own is None else own
+            return self._own_rows()
         return torch.where(self.spline_mask()[:, None, :], self.coefficients, 0.0)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of inputs, outputs and coefficients. In half precision the layer computes in float32 and rounds."""
+        return self._own_rows().dtype
+
+    def _own_rows(self) -> Tensor:
+        # Missing where torch.nn.utils.parametrize computes it from another parameter.
+        own = self._parameters.get("coefficients")
+        return self.coefficients if own is None else own
 
     def forward(self, x: Tensor) -> Tensor:
         """``[..., I] -> [..., out_features]``: the nodes' values, in the layer's dtype.
@@ -197,7 +220,7 @@ class KANLayer(product_nodes.NodeStructure, nn.Module):
                 f"the layer takes {self.in_features} features in the last dimension, but the input has shape "
                 f"{tuple(x.shape)}"
             )
-        dtype = buffer_of(self, "knots").dtype
+        dtype = self.dtype
         if x.dtype is not dtype:
             if not (x.is_floating_point() and backend.under_autocast(x)):
                 raise DataError(
@@ -213,14 +236,21 @@ class KANLayer(product_nodes.NodeStructure, nn.Module):
 
     def sums(self, x: Tensor) -> Tensor:
         """The sums of the edges at ``x [B, I]``: ``[B, O]``, factors of products apart."""
-        y = ops.edge_sum(None, self.rows(), x, buffer_of(self, "knots"), self.degree, self.base)
+        rows = self.rows()
+        if rows.dtype in HALF:
+            # A basis function is made of differences of knots, which half precision does not have.
+            return self._sums(x.float(), rows.float()).to(rows.dtype)
+        return self._sums(x, rows)
+
+    def _sums(self, x: Tensor, rows: Tensor) -> Tensor:
+        y = ops.edge_sum(None, rows, x, buffer_of(self, "knots"), self.degree, self.base)
         return y if self.symbolic is None else y + self.symbolic(x, self.sum_count)
 
     def edges(self, x: Tensor) -> Tensor:
         """Every edge's own output at ``x [B, I]``: ``[B, I, O]``, zero on removed edges."""
-        basis = reference.dense_basis(self.knots, self.degree, self.base, x)
+        basis = reference.dense_basis(self.knots, self.degree, self.base, wide(x))
         with backend.full_precision(x):
-            curves = torch.einsum("bir,iro->bio", basis, self.rows())
+            curves = torch.einsum("bir,iro->bio", basis, wide(self.rows())).to(x.dtype)
         if self.symbolic is None:
             return curves
         curves = curves.clone()
@@ -232,9 +262,9 @@ class KANLayer(product_nodes.NodeStructure, nn.Module):
         """Values ``[S]`` of the edge from input ``i`` to output ``o`` at ``x [S]``, removed or not."""
         if self.symbolic is not None and (i, o) in self.symbolic.names:
             return self.symbolic.curve(self.symbolic.edges.index((i, o)), x)
-        basis = reference.dense_basis(self.knots[i : i + 1], self.degree, self.base, x[:, None])[:, 0]
+        basis = reference.dense_basis(self.knots[i : i + 1], self.degree, self.base, wide(x)[:, None])[:, 0]
         with backend.full_precision(x):
-            return basis @ self.coefficients[i, :, o]
+            return (basis @ wide(self.coefficients[i, :, o])).to(x.dtype)
 
     @torch.no_grad()
     def widen(self, low: Tensor, high: Tensor) -> None:
@@ -246,16 +276,17 @@ class KANLayer(product_nodes.NodeStructure, nn.Module):
         points = grid.widened_breakpoints(grid.breakpoints(self.knots, self.degree), low, high)
         knots = grid.extended_knots(points, self.degree)
         matrix = grid.insertion_matrix(self.knots, knots, self.degree, wider=True)
-        self._replace_splines(knots, matrix.to(self.coefficients.dtype) @ self.spline_coefficients)
+        self._replace_splines(knots, matrix @ self.spline_coefficients.to(matrix.dtype))
 
     @torch.no_grad()
     def set_knots(self, knots: Tensor) -> None:
         """Move the curves to other knots ``[I, G + 2k + 1]``; see ``superpose.spline.fitting.move_curves``."""
-        self._replace_splines(knots, fitting.move_curves(self.knots, self.spline_coefficients, knots, self.degree))
+        spline = self.spline_coefficients.to(self.knots.dtype)
+        self._replace_splines(knots, fitting.move_curves(self.knots, spline, knots, self.degree))
 
     def _replace_splines(self, knots: Tensor, spline: Tensor) -> None:
         kept = self.coefficients[:, self.spline_coefficients.shape[1] :]
-        rows = torch.cat([spline, kept], 1)
+        rows = torch.cat([spline.to(kept.dtype), kept], 1)
         self.knots = knots
         self.coefficients = nn.Parameter(rows, requires_grad=self.coefficients.requires_grad)
 
@@ -304,6 +335,23 @@ class KANLayer(product_nodes.NodeStructure, nn.Module):
 def buffer_of(module: nn.Module, name: str) -> Tensor:
     """A buffer without the search of ``nn.Module.__getattr__``, which takes about a microsecond."""
     return cast(Tensor, module._buffers[name])
+
+
+def _take_grid(layer: KANLayer, state: Mapping[str, Any], prefix: str) -> None:
+    """Give a layer the grid size of a state that fits it otherwise: one that was refined in training has another.
+
+    The parameter stays the same object, since an optimiser may hold it.
+    """
+    knots, rows = state.get(prefix + "knots"), state.get(prefix + "coefficients")
+    own = layer._parameters.get("coefficients")
+    if own is None or not isinstance(knots, Tensor) or not isinstance(rows, Tensor) or knots.dim() != 2:
+        return
+    if len(knots) != layer.in_features or knots.shape[1] < 2 * layer.degree + 2:
+        return
+    count = reference.row_count(knots, layer.degree, layer.base)
+    if rows.shape == (layer.in_features, count, layer.sum_count) and rows.shape != own.shape:
+        layer.knots = layer.knots.new_empty(knots.shape)
+        own.data, own.grad = own.data.new_empty(rows.shape), None
 
 
 def _layer_options(

@@ -22,6 +22,7 @@ from superpose.nn.products import Width, read_widths
 from superpose.nn.scaling import ScaledModule
 from superpose.nn.trace import LayerTrace, Trace
 from superpose.nn.uncertainty import Intervals, Uncertainty, required
+from superpose.nn.wide_buffers import wide
 from superpose.spline import ops
 
 Edge = tuple[int, int, int]
@@ -115,6 +116,11 @@ class KAN(ScaledModule):
         """
         return [self.layer(0).in_features, *(layer.width for layer in self.kan_layers())]
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of parameters and outputs."""
+        return self.layer(0).dtype
+
     def layer(self, index: int) -> KANLayer:
         """The layer of that index."""
         found = self.layers[index]
@@ -178,7 +184,8 @@ class KAN(ScaledModule):
             x = self.scale_inputs(x)
         for layer in self.layers:
             x = layer(x)
-        return torch.addcmul(self.output_center, x, self.output_scale)
+        y = torch.addcmul(self.output_center, x, self.output_scale)
+        return y if y.dtype is x.dtype else y.to(x.dtype)
 
     def trace(self, x: Tensor) -> Trace:
         """Every activation on samples ``x [B, n_in]`` in the user's units. Nothing is stored in the model."""
@@ -210,7 +217,7 @@ class KAN(ScaledModule):
         """
         x = _features(table, self.feature_names)
         blocks = [self(block.to(self.input_center.device)).cpu() for block in torch.split(x, 1 << 16)]
-        return torch.cat(blocks).numpy() if blocks else np.empty((0, self.widths[-1]))
+        return wide(torch.cat(blocks)).numpy() if blocks else np.empty((0, self.widths[-1]))
 
     def predict_interval(self, table: Any, level: float = 0.9) -> Intervals:
         """Intervals that hold the targets of the rows of a table (as for :meth:`predict`) with a probability.

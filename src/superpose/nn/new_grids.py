@@ -10,6 +10,7 @@ from torch import Tensor
 from superpose.checks import check_whole
 from superpose.errors import DataError, OptionError
 from superpose.nn.layer import KANLayer
+from superpose.nn.wide_buffers import wide
 from superpose.spline import grid
 
 
@@ -26,7 +27,7 @@ def refine(layers: Sequence[KANLayer], sizes: Sequence[int], h: Tensor | None) -
     for n, (layer, size) in enumerate(zip(layers, sizes, strict=True)):
         outputs = None if h is None else layer(h)
         if size > layer.grid_size:
-            samples = None if n == 0 else h
+            samples = None if n == 0 or h is None else wide(h)
             points = grid.split_breakpoints(grid.breakpoints(layer.knots, layer.degree), size, samples)
             layer.set_knots(grid.extended_knots(points, layer.degree))
         h = outputs
@@ -54,7 +55,7 @@ def adapt(layers: Sequence[KANLayer], sizes: Sequence[int], h: Tensor, blend: fl
             )
         # Computed before the grid changes: all grids follow the activations of the model as it was.
         outputs = layer(h)
-        points = grid.adapted_breakpoints(h, size, blend=blend, margin=margin)
+        points = grid.adapted_breakpoints(wide(h), size, blend=blend, margin=margin)
         layer.set_knots(grid.extended_knots(points, layer.degree))
         h = outputs
 

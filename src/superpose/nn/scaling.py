@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from superpose.data import Affine
 from superpose.errors import DataError, ShapeError
 from superpose.nn.layer import buffer_of
+from superpose.nn.wide_buffers import WideBuffers, wide_dtype
 
 
-class ScaledModule(nn.Module):
+class ScaledModule(WideBuffers):
     """A module whose layers compute on scaled inputs and give scaled outputs.
 
     The scaling, ``scaled = (value - center) / scale`` for inputs and outputs, is part of the model: the identity until
@@ -30,15 +31,28 @@ class ScaledModule(nn.Module):
     scaled: Tensor
     feature_names: tuple[str, ...]
     target_names: tuple[str, ...]
+    wide_buffers = ("input_center", "input_scale", "output_center", "output_scale")
 
     def _register_scaling(
         self, inputs: int, outputs: int, device: torch.device | str | None, dtype: torch.dtype
     ) -> None:
         """Add the buffers, with the identity in them."""
         for name, count in (("input", inputs), ("output", outputs)):
-            self.register_buffer(f"{name}_center", torch.zeros(count, device=device, dtype=dtype))
-            self.register_buffer(f"{name}_scale", torch.ones(count, device=device, dtype=dtype))
-        self.register_buffer("scaled", torch.zeros((), dtype=torch.bool, device=device))
+            for part in ("center", "scale"):
+                self.register_buffer(f"{name}_{part}", torch.empty(count, device=device, dtype=wide_dtype(dtype)))
+        self.register_buffer("scaled", torch.empty((), dtype=torch.bool, device=device))
+        self.reset_buffers()
+
+    def reset_buffers(self) -> None:
+        """Make the scaling the identity."""
+        for name in self.wide_buffers:
+            getattr(self, name).fill_(1.0 if name.endswith("scale") else 0.0)
+        self.scaled.fill_(False)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the model's parameters and outputs."""
+        raise NotImplementedError
 
     def set_scaling(self, inputs: Affine, outputs: Affine) -> None:
         """Set the affine maps between the user's units and the layers': ``scaled = (value - center) / scale``.
@@ -73,15 +87,15 @@ class ScaledModule(nn.Module):
                 f"{', ...' if expected > 8 else ''}) in the last dimension, but the input has shape "
                 f"{tuple(x.shape)}{remedy}"
             )
-        return _scaled(x, center, buffer_of(self, "input_scale"))
+        return _scaled(x, center, buffer_of(self, "input_scale")).to(self.dtype)
 
     def scale_targets(self, y: Tensor) -> Tensor:
         """From the user's units ``[..., n_out]`` to the last layer's, in the model's dtype."""
-        return _scaled(y, self.output_center, self.output_scale)
+        return _scaled(y, self.output_center, self.output_scale).to(self.dtype)
 
 
 def _scaled(values: Tensor, center: Tensor, scale: Tensor) -> Tensor:
-    """``(values - center) / scale`` in the dtype of ``center``.
+    """``(values - center) / scale`` in the dtype of ``center``, which is float32 in models of half precision.
 
     The subtraction is done in the wider dtype: rounding a year or a position on a map to float32 first would lose
     digits that the difference needs.

@@ -14,6 +14,7 @@ from superpose.data.arrays import feature_matrix, is_frame
 from superpose.errors import DataError, OptionError, ShapeError
 from superpose.nn import KAN
 from superpose.nn.trace import Trace
+from superpose.nn.wide_buffers import HALF
 
 # Ranges, standard deviations and histograms of 40 bins hardly change with more rows. A round number.
 _MAX_ROWS = 10_000
@@ -35,6 +36,9 @@ def traced(model: KAN, x: Tensor | Dataset | Any) -> Trace:
             f"a picture of a network needs a KAN first, not a {type(model).__name__}; the samples come second, and "
             "what discover and classify return holds a KAN as its model"
         )
+    if model.dtype in HALF:
+        # NumPy, which draws, has no bfloat16.
+        model = model.copy().float()
     rows = _rows(model, x)
     # The rows keep their dtype: in float32 a large offset would leave them few digits.
     rows = rows.to(model.input_center.device)

@@ -9,6 +9,7 @@ from superpose.data import Dataset
 from superpose.errors import DataError, OptionError, ShapeError
 from superpose.messages import nearest
 from superpose.nn.model import KAN
+from superpose.nn.wide_buffers import HALF
 from superpose.spline.backend import full_precision
 from superpose.train.history import History
 from superpose.train.progress import Listener
@@ -64,6 +65,11 @@ def fit(
             f"the model takes {model.widths[0]} features and gives {model.widths[-1]} targets, but the data have "
             f"{data.n_features} features and {data.n_targets} targets; "
             f"make it KAN([{data.n_features}, ..., {data.n_targets}])"
+        )
+    if model.dtype in HALF:
+        raise OptionError(
+            f"training needs float32 or float64, and the model is in {model.dtype}; convert it with model.float(), and "
+            f"back after the training"
         )
     if settings.memory is not None:
         settings.memory.check(model)
