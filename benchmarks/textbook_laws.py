@@ -41,9 +41,10 @@ of development (1, 3 and 7), when 80% of the variance was enough for a name, 3 o
 were given one: a straight line and a proportionality by outputs of random forests, which have a trend,
 and Briere's law by a smooth curve.
 
-All of this was measured before a law became as probable as it has names (Michaelis-Menten has seven, Elovich one), which
-usual tables profit from and this list of every third law does not: with seed 7 44 of 50 come first and 48 are first or
-listed (45 and 50 before), with seed 1 40 and 48 of 50 (41 and 48 before), and a law was named in 1 of 20 tables
+All of this was measured before a law became as probable as it has names (Michaelis-Menten has seven, Elovich one),
+which usual tables profit from and this list of every third law does not: with seed 7 44 of 50 come first and 48 are
+first or listed (45 and 50 before), with seed 1 40 and 48 of 50 (41 and 48 before), and a law was named in 1 of 20
+tables
 without one."""
 
 
