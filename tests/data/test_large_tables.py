@@ -13,8 +13,8 @@ import torch
 
 import superpose
 from helpers import is_one_sentence
-from superpose.data import Dataset, parquet, read_csv, read_features, text_blocks
-from superpose.data.reading import read_table
+from superpose.data import Dataset, read_csv, read_features
+from superpose.data.reading import arrow_files, read_table, text_blocks
 from superpose.edit import combine
 from superpose.errors import DataError
 from superpose.formulas import find_laws
@@ -94,7 +94,7 @@ def test_what_single_precision_does_not_hold_makes_all_features_double(tmp_path:
 
 
 def test_parquet_is_read_like_a_frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parquet, "_COLUMNS", 2)
+    monkeypatch.setattr(arrow_files, "_COLUMNS", 2)
     frame = FRAME.assign(
         day=pandas.date_range("2020-01-01", periods=300),
         kind=pandas.Categorical(["u", "v", "w"] * 100),

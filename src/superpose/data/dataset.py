@@ -36,9 +36,10 @@ from superpose.data.division import divide
 from superpose.data.held_out_table import read_test, repeated_rows, test_columns
 from superpose.data.options import RowOptions, SplitRule, check_names, dividing_columns, weighing_columns
 from superpose.data.reading import read_table
+from superpose.data.reading.options import FileOptions, TableOptions, file_options, row_options
 from superpose.data.scaling import Affine, mean_and_deviation, ranges, standard_scale
 from superpose.data.splitting import HOLD_OUT
-from superpose.data.tables import REMARK, Table, table_from_frame
+from superpose.data.tables import Table, table_from_frame
 from superpose.errors import DataError, OptionError
 from superpose.messages import counted, listed, quoted
 
@@ -291,7 +292,7 @@ def read_csv(
     *,
     target: str | Sequence[str],
     features: Sequence[str] | None = None,
-    **options: Unpack[RowOptions],
+    **options: Unpack[TableOptions],
 ) -> Dataset:
     """Read a table with a header: text with any usual delimiter, the same in gzip, or Parquet.
 
@@ -316,7 +317,7 @@ def read_csv(
     features
         The names of the columns to learn from, in this order.
     **options
-        See :class:`RowOptions`.
+        See :class:`RowOptions` and :class:`FileOptions`.
 
     Raises
     ------
@@ -325,16 +326,15 @@ def read_csv(
     DataError
         If the table or one of its columns cannot be used.
     """
-    check_names("read_csv", options, ("target", "features"))
-    table = read_table(path)
-    if len(table.names) == 1 and table.names[0].startswith("#"):
-        raise DataError(f"{table.label} begins with a line that starts with #, {listed(table.names)}; {REMARK}")
+    others = {name: value for name, value in options.items() if name not in FileOptions.__annotations__}
+    check_names("read_csv", others, ("target", "features", *FileOptions.__annotations__))
+    table = read_table(path, **file_options(options))
     if len(table.names) == 1:
         raise DataError(
             f"{table.label} has one column only, {listed(table.names)}; a table needs a target and "
             "at least one feature, held apart by commas, semicolons, tabs, bars or white space"
         )
-    return _dataset(table, target, features, options, os.fspath(path))
+    return _dataset(table, target, features, row_options(options), os.fspath(path))
 
 
 def read_features(table: Any, names: Sequence[str]) -> Tensor:
@@ -417,7 +417,7 @@ def _dataset(
         groups=rows.groups,
         order=rows.order,
         weights=weights,
-        notes=(*notes, *rows.notes),
+        notes=(*table.notes, *notes, *rows.notes),
     )
 
 

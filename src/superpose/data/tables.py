@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -35,6 +35,10 @@ class Table:
     """Named columns, and the place of each row in the words of the person who made the table.
 
     Columns of numbers may be rows of one array ``storage``, which then belongs to the table alone.
+
+    Attributes:
+        notes: sentences on what was assumed or passed over when the table was read.
+        faults: for columns whose numbers cannot be told, the sentence that is raised when they are wanted.
     """
 
     label: str
@@ -42,6 +46,8 @@ class Table:
     columns: tuple[Column, ...]
     place: Callable[[int], str] = field(default=row_place)
     storage: FloatArray | None = None
+    notes: tuple[str, ...] = ()
+    faults: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for position, name in enumerate(self.names):
@@ -77,7 +83,7 @@ class Table:
     def is_label(self, name: str) -> bool:
         """Return whether no cell of the column is a number: a name, a date, a remark."""
         column = self.columns[self.names.index(name)]
-        if isinstance(column, numpy.ndarray):
+        if isinstance(column, numpy.ndarray) or name in self.faults:
             return False
         return not any(is_numeric(cell) or _NOT_FINITE.fullmatch(cell) for cell in column)
 
@@ -88,6 +94,8 @@ class Table:
 
     def numbers(self, name: str) -> FloatArray:
         """Return a column as finite numbers, or raise naming the first cell that is not one."""
+        if name in self.faults:
+            raise DataError(self.faults[name])
         column = self.columns[self.names.index(name)]
         if not isinstance(column, numpy.ndarray):
             for row, cell in enumerate(column):

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 
 import numpy
 
-from superpose.data.source import Scan, Source
+from superpose.data.reading.source import Scan, Source
 from superpose.data.tables import Column, FloatArray
 
 WHITESPACE = " "
@@ -21,13 +21,25 @@ _BLOCK, _BLOCK_ROWS = 1 << 18, 32
 
 @dataclass(frozen=True)
 class Layout:
-    """What the first lines of a text table tell: its delimiter, its names, its kinds of columns."""
+    """What the first lines of a text table tell.
+
+    Attributes:
+        delimiter: between cells.
+        names: of the columns.
+        header_line: where they stand.
+        numeric: for each cell of a row whether it is a number; rows may have more cells than there are names.
+        decimal_comma: whether numbers have one.
+        skip: lines before the first row.
+        notes: sentences on what was passed over.
+    """
 
     delimiter: str
     names: tuple[str, ...]
+    header_line: int
     numeric: tuple[bool, ...]
     decimal_comma: bool
-    header_line: int
+    skip: int
+    notes: tuple[str, ...] = ()
 
 
 def read_blocks(source: Source, layout: Layout) -> tuple[tuple[Column, ...], FloatArray] | None:
@@ -36,9 +48,12 @@ def read_blocks(source: Source, layout: Layout) -> tuple[tuple[Column, ...], Flo
     Raises:
         FileError: if a compressed file is damaged.
     """
-    if len(set(layout.names)) < len(layout.names) or len(layout.numeric) != len(layout.names):
+    # In a table without numbers a second header would be a row.
+    if len(layout.numeric) < len(layout.names) or not any(layout.numeric):
         return None
     scan = source.scan()
+    if scan.quotes and layout.delimiter == WHITESPACE:
+        return None
     # Memory that is never written to is never taken from the system.
     storage = numpy.empty((sum(layout.numeric), scan.lines))
     texts: list[list[str]] = [[] for numeric in layout.numeric if not numeric]
@@ -65,7 +80,10 @@ def read_blocks(source: Source, layout: Layout) -> tuple[tuple[Column, ...], Flo
     if not rows or not all(numpy.isfinite(column).all() for column in storage):
         return None
     number, text = iter(storage), iter(texts)
-    return tuple(next(number) if numeric else next(text) for numeric in layout.numeric), storage
+    columns = tuple(next(number) if numeric else next(text) for numeric in layout.numeric)
+    if any(isinstance(column, numpy.ndarray) or any(column) for column in columns[len(layout.names) :]):
+        return None
+    return columns[: len(layout.names)], storage
 
 
 def _batches(source: Source, layout: Layout, scan: Scan) -> Iterator[Any]:
@@ -73,16 +91,14 @@ def _batches(source: Source, layout: Layout, scan: Scan) -> Iterator[Any]:
     import pyarrow.csv
 
     spaces = layout.delimiter == WHITESPACE
-    types = {
-        name: pyarrow.float64() if numeric else pyarrow.string()
-        for name, numeric in zip(layout.names, layout.numeric, strict=True)
-    }
+    # The names in the table may be there twice.
+    types = {str(k): pyarrow.float64() if numeric else pyarrow.string() for k, numeric in enumerate(layout.numeric)}
     block = max(_BLOCK, _BLOCK_ROWS * scan.size // scan.lines)
     with source.text() as stream:
         yield from pyarrow.csv.open_csv(
             pyarrow.PythonFile(_SingleSpaces(stream) if spaces else stream, mode="r"),
             read_options=pyarrow.csv.ReadOptions(
-                column_names=list(layout.names), skip_rows=layout.header_line, block_size=block, use_threads=False
+                column_names=list(types), skip_rows=layout.skip, block_size=block, use_threads=False
             ),
             parse_options=pyarrow.csv.ParseOptions(
                 delimiter=layout.delimiter, quote_char=False if spaces else '"', newlines_in_values=scan.quotes

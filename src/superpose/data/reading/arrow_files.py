@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy
 
-from superpose.data.source import Source
+from superpose.data.reading.source import Source
 from superpose.data.tables import Column, FloatArray, Table, frame_column
 from superpose.errors import DataError, FileError, SuperposeError
 
@@ -35,7 +35,7 @@ def read_parquet(source: Source) -> Table:
 
     try:
         with source.stream() as stream:
-            whole: Any = io.BytesIO(stream.read()) if source.compressed else stream
+            whole: Any = io.BytesIO(stream.read()) if source.packing else stream
             return _read(source.label, pyarrow.parquet.ParquetFile(whole))
     except SuperposeError:
         raise

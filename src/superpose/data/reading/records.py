@@ -1,0 +1,124 @@
+"""A text as records: the line on which each begins, and its cells."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from superpose.data.reading.text_blocks import WHITESPACE
+from superpose.errors import DataError
+
+_REMARKS = ("#", "%")
+_SPEC = re.compile(r"sep=(.)", re.IGNORECASE)
+_WORD = re.compile(r'"(?:[^"]|"")*"(?=\s|$)|\S+')
+
+
+class Record(NamedTuple):
+    """A line of a table, or several where a quoted cell goes on.
+
+    Attributes:
+        line: the first, counted from 1.
+        cells: their text without white space around it.
+        remark: whether the line begins with # or %.
+    """
+
+    line: int
+    cells: list[str]
+    remark: bool = False
+
+    @property
+    def used(self) -> int:
+        """The cells up to the last that is not empty."""
+        return next((k for k in range(len(self.cells), 0, -1) if self.cells[k - 1]), 0)
+
+
+def records_of(label: str, text: str, delimiter: str) -> Iterator[Record]:
+    """Every record of a text; blank lines hold none.
+
+    Raises:
+        DataError: if a row cannot be split into cells.
+    """
+    lines = _Lines(text)
+    reader = (
+        None if delimiter == WHITESPACE else csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=True)
+    )
+    while True:
+        first = lines.peek()
+        if first is None:
+            return
+        line = lines.number + 1
+        if line == 1 and declared(first) is not None:
+            next(lines)
+        elif first.lstrip().startswith(_REMARKS):
+            next(lines)
+            yield Record(line, _leniently(first, delimiter), remark=True)
+        elif reader is None:
+            if cells := _words(next(lines)):
+                yield Record(line, cells)
+        else:
+            try:
+                cells = [cell.strip() for cell in next(reader)]
+            except csv.Error as error:
+                raise DataError(
+                    f"{label}, line {line}: the row cannot be split into cells ({error}); check its quotation marks"
+                ) from None
+            if len(cells) > 1 or any(cells):
+                yield Record(line, cells)
+
+
+def declared(line: str) -> str | None:
+    """The delimiter that a spreadsheet writes into the first line of a text, as ``sep=;``.
+
+    >>> declared("sep=;"), declared("x;y")
+    (';', None)
+    """
+    found = _SPEC.fullmatch(line.strip("\r\n\"' ") if "\t" not in line else line.strip("\r\n"))
+    return found[1] if found else None
+
+
+def _leniently(line: str, delimiter: str) -> list[str]:
+    """The cells of a remark, whose quotation marks mean nothing."""
+    text = line.strip()
+    if delimiter == WHITESPACE:
+        return text.split()
+    try:
+        return [
+            cell.strip() for cell in next(csv.reader([text], delimiter=delimiter, skipinitialspace=True, strict=True))
+        ]
+    except (csv.Error, StopIteration):
+        return [cell.strip() for cell in text.split(delimiter)]
+
+
+def _words(line: str) -> list[str]:
+    if '"' not in line:
+        return line.split()
+    return [
+        word[1:-1].replace('""', '"') if len(word) > 1 and word[0] == word[-1] == '"' else word
+        for word in _WORD.findall(line)
+    ]
+
+
+class _Lines(Iterator[str]):
+    """The lines of a text, of which the next can be looked at."""
+
+    def __init__(self, text: str) -> None:
+        self._lines = io.StringIO(text, newline="")
+        self._next: str | None = None
+        self.number = 0
+
+    def peek(self) -> str | None:
+        """The next line; None at the end."""
+        if self._next is None:
+            self._next = self._lines.readline() or None
+        return self._next
+
+    def __next__(self) -> str:
+        line = self.peek()
+        if line is None:
+            raise StopIteration
+        self._next = None
+        self.number += 1
+        return line

@@ -1,0 +1,179 @@
+"""What surrounds the cells of a table: columns that number the rows, empty columns, rows of totals.
+
+Also the choice of rows and columns, which keeps the place of each row.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy
+import numpy.typing
+
+from superpose.data.tables import NUMBER, Column, FloatArray, Table
+from superpose.errors import DataError
+from superpose.messages import quoted
+
+# Names that programs give to the column of row numbers of a data frame, besides none.
+_INDEX = re.compile(r"(?:Unnamed: ?\d+)?")
+_TOTAL = re.compile(
+    r"(?:grand |sub[- ]?|sum |column )?(?:totals?|sums?|summe|gesamt(?:summe)?|zwischensumme|averages?|avg\.?|means?|"
+    r"mittelwert|durchschnitt|medians?|std\.?|std\.? ?dev\.?|standard deviations?|min\.?|minimum|max\.?|maximum|"
+    r"counts?|somme|moyenne|totale|media|suma|totaal)\b(?: .{0,20})?:?",
+    re.IGNORECASE,
+)
+# Rows at the end that may be summaries: a sum, a mean, a spread, the extremes. A round number.
+_MOST_TOTALS = 8
+# A sum that was printed with few digits differs from ours by less than this share of it.
+_ROUNDED = 1e-3
+
+
+def keep_rows(table: Table, kept: numpy.typing.NDArray[numpy.bool_]) -> Table:
+    """Some rows of a table, in their order; an array that belongs to the table is shortened in place."""
+    rows = numpy.flatnonzero(kept)
+    place = table.place
+
+    def old_place(row: int) -> str:
+        return place(int(rows[row]))
+
+    storage, columns = table.storage, list(table.columns)
+    inside = {}
+    if storage is not None:
+        owner = storage if storage.base is None else storage.base
+        inside = {_address(row): k for k, row in enumerate(storage)}
+        for row in storage:
+            row[: len(rows)] = row[rows]
+        storage = storage[:, : len(rows)]
+    for position, column in enumerate(columns):
+        if not isinstance(column, numpy.ndarray):
+            columns[position] = [column[row] for row in rows]
+        elif storage is not None and column.base is owner and _address(column) in inside:
+            columns[position] = storage[inside[_address(column)]]
+        else:
+            columns[position] = column[rows]
+    return replace(table, columns=tuple(columns), place=old_place, storage=storage)
+
+
+def _address(column: FloatArray) -> int:
+    return int(column.__array_interface__["data"][0])
+
+
+def without_columns(table: Table, names: Sequence[str]) -> Table:
+    """A table without some columns.
+
+    Raises:
+        DataError: if it has no such column.
+    """
+    for name in names:
+        table.require(name, "the columns to exclude")
+    return _select(table, [name not in names for name in table.names])
+
+
+def _select(table: Table, kept: Sequence[bool]) -> Table:
+    return replace(
+        table,
+        names=tuple(name for name, keep in zip(table.names, kept, strict=True) if keep),
+        columns=tuple(column for column, keep in zip(table.columns, kept, strict=True) if keep),
+    )
+
+
+def without_nameless(
+    label: str, names: Sequence[str], columns: Sequence[Column]
+) -> tuple[tuple[str, ...], tuple[Column, ...], tuple[str, ...]]:
+    """Names and columns without those that number the rows, or have neither a name nor a cell, and sentences on it."""
+    kept, notes = [True] * len(names), []
+    for position, (name, column) in enumerate(zip(names, columns, strict=True)):
+        if not _INDEX.fullmatch(name) or len(names) < 2:
+            continue
+        if not isinstance(column, numpy.ndarray) and not any(column):
+            kept[position] = False
+        elif position == 0 and (first := _numbers_rows(column)) is not None:
+            kept[position] = False
+            notes.append(f"{label}: the first column, which numbers the rows from {first}, was passed over")
+    return (
+        tuple(name for name, keep in zip(names, kept, strict=True) if keep),
+        tuple(column for column, keep in zip(columns, kept, strict=True) if keep),
+        tuple(notes),
+    )
+
+
+def _numbers_rows(column: Column) -> int | None:
+    """The first of the whole numbers that a column counts up by one from 0 or 1; None if it does something else."""
+    if isinstance(column, numpy.ndarray):
+        first = int(column[0]) if column[0] in (0, 1) else None
+        return first if first is not None and bool((column == numpy.arange(first, first + len(column))).all()) else None
+    first = int(column[0]) if column[0] in ("0", "1") else None
+    if first is None or any(cell != str(row) for row, cell in enumerate(column, start=first)):
+        return None
+    return first
+
+
+def without_totals(table: Table, refuse: bool) -> Table:
+    """A table without rows at its end that sum up those above, with a sentence that says so.
+
+    Args:
+        refuse: whether a row that is called a total and is none raises an error; else a sentence is added.
+
+    Raises:
+        DataError: naming that row.
+    """
+    texts = [column for column in table.columns if not isinstance(column, numpy.ndarray)]
+    end = table.n_rows
+    # The summaries stand in a block at the end, in whatever order.
+    while table.n_rows - end < _MOST_TOTALS and end > 1 and _label(texts, end - 1):
+        end -= 1
+    if end == table.n_rows or end < 2:
+        return table
+    for row in range(end, table.n_rows):
+        if not _sums_up(table, row, end):
+            label = _label(texts, row)
+            where = f"{table.label}, {table.place(row)}: the row is called {quoted(label)}"
+            if refuse:
+                raise DataError(
+                    f"{where} at the end of the table, but is no sum or mean of those above; remove it, or choose the "
+                    "rows (where, --where)"
+                )
+            return replace(table, notes=(*table.notes, f"{where}; it is read as a row like the others"))
+    first, last = table.place(end), table.place(table.n_rows - 1)
+    which = f"the row {quoted(_label(texts, end))} in {first} sums" if end == table.n_rows - 1 else (
+        f"the rows {quoted(_label(texts, end))} to {quoted(_label(texts, table.n_rows - 1))} in {first} to {last} sum"
+    )  # fmt: skip
+    kept = numpy.arange(table.n_rows) < end
+    shorter = keep_rows(table, kept)
+    return replace(shorter, notes=(*table.notes, f"{table.label}: {which} up those above and was passed over"))
+
+
+def _label(texts: Sequence[Sequence[str]], row: int) -> str:
+    """What a row is called if that is a word for a summary, and no other row of that column is called so."""
+    for column in texts:
+        if _TOTAL.fullmatch(column[row]) and column.count(column[row]) == 1:
+            return column[row]
+    return ""
+
+
+_SUMMARIES: tuple[Callable[[Any], Any], ...] = (
+    numpy.sum, numpy.mean, numpy.median, numpy.min, numpy.max, numpy.std, lambda values: numpy.std(values, ddof=1), len,
+)  # fmt: skip
+
+
+def _sums_up(table: Table, row: int, end: int) -> bool:
+    """Whether every number of a row is the same summary of the numbers above it, or the row has no numbers."""
+    fitting = set(range(len(_SUMMARIES)))
+    for column in table.columns:
+        if isinstance(column, numpy.ndarray):
+            value, above = float(column[row]), column[:end]
+        else:
+            if not NUMBER.fullmatch(column[row]):
+                continue
+            value = float(column[row])
+            numbers = [float(cell) for cell in column[:end] if NUMBER.fullmatch(cell)]
+            if len(numbers) < 2:
+                continue
+            above = numpy.array(numbers)
+        fitting &= {
+            k for k in fitting if abs(float(_SUMMARIES[k](above)) - value) <= _ROUNDED * max(abs(value), 1e-300)
+        }
+    return bool(fitting)
