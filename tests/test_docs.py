@@ -33,6 +33,7 @@ PUBLIC = (
     "superpose.data",
     "superpose.edit",
     "superpose.errors",
+    "superpose.export",
     "superpose.files",
     "superpose.formulas",
     "superpose.nn",
@@ -139,7 +140,7 @@ def test_code_of_the_page_on_stepping_in_prints_what_it_says(tmp_path: Path) -> 
         assert CHECKER.check_output(expected or "", output, FLAGS), f"{code}\nprints\n{output}\ninstead of\n{expected}"
 
 
-@pytest.mark.parametrize("page", ["docs/api.md", "docs/tables.md", "docs/training.md"])
+@pytest.mark.parametrize("page", ["docs/api.md", "docs/export.md", "docs/tables.md", "docs/training.md"])
 def test_code_of_a_page_without_output_runs(page: str, tmp_path: Path) -> None:
     codes = [code for code, _ in blocks(ROOT / page)]
     assert len(printed(codes, tmp_path)) == len(codes) > 0

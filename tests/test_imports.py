@@ -41,7 +41,7 @@ FLOORS = [
     {"formulas.catalogue", "formulas.from_network", "formulas.from_scores", "formulas.from_table"},
     {"tasks.classification", "tasks.pde", "tasks.regression"},
     {"tasks.comparison", "tasks.relations"},
-    {"plot"},
+    {"export", "plot"},
     {"report"},
     {"cli"},
     {"__main__"},
@@ -62,6 +62,8 @@ LATE_EVERYWHERE = {
     "sklearn",
     "kan",
     "pint",
+    "onnx",
+    "onnxruntime",
 }
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__", "sympify", "parse_expr", "parse_latex"}
 FORBIDDEN_MODULES = {"pickle", "marshal", "shelve", "dill", "joblib", "cloudpickle"}
