@@ -192,6 +192,12 @@ class Kernels {
 }  // namespace superpose
 
 NB_MODULE(_native, module) {
+#ifdef NDEBUG
+    // Where a program ends in an error, the frames of its traceback hold the kernels until the interpreter is gone, and
+    // nanobind would list this module's functions as leaked. They are freed with the process; builds for the sanitizers
+    // still hear of leaks.
+    nb::set_leak_warnings(false);
+#endif
     module.doc() = "Compiled contractions of KAN layers; superpose.spline.backend and superpose.spline.chain use them.";
     module.def("instruction_sets", [] {
         std::vector<std::string> names;
