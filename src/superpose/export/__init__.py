@@ -1,5 +1,8 @@
 """Models and formulas for programs without superpose: code, ONNX, NumPy, C and folders for model hubs."""
 
+from superpose.export.c_network import c99
 from superpose.export.formula_code import LANGUAGES, code
+from superpose.export.numpy_network import numpy_module
+from superpose.export.onnx_network import onnx
 
-__all__ = ["LANGUAGES", "code"]
+__all__ = ["LANGUAGES", "c99", "code", "numpy_module", "onnx"]

@@ -54,6 +54,7 @@ class Syntax:
         logic: its patterns for "and", "or" and "not"; the first two stand between their parts if they end in a blank.
         undefined: a value that does not exist.
         inverse: one over something.
+        suffix: what follows a number that is no whole one.
     """
 
     printer: tuple[str, str]
@@ -64,6 +65,7 @@ class Syntax:
     constants: Mapping[str, str] = field(default_factory=dict)
     undefined: str = "NaN"
     inverse: str = "(1.0/{})"
+    suffix: str = ""
 
 
 def _functions(pattern: str = "{}({{}})", **others: str) -> dict[str, str]:
@@ -99,6 +101,26 @@ SYNTAX: Mapping[str, Syntax] = {
         _functions(Abs="fabs({})", sign="sign_of({})", erf="erf({})", pow="pow({}, {})"),
         _TERNARY,
         undefined="NAN",
+    ),
+    # Single precision; for networks.
+    "c_float": Syntax(
+        ("sympy.printing.c", "C99CodePrinter"),
+        _functions("{}f({{}})", Abs="fabsf({})", sign="sign_of({})", erf="erff({})", pow="powf({}, {})"),
+        _TERNARY,
+        undefined="NAN",
+        inverse="(1.0f/{})",
+        suffix="f",
+    ),
+    # Arrays; for networks, since formulas write their NumPy module themselves.
+    "numpy": Syntax(
+        ("sympy.printing.numpy", "NumPyPrinter"),
+        {
+            **_functions("numpy.{}({{}})", pow="({})**({})"),
+            **{name: f"numpy.arc{name[1:]}({{}})" for name in ("asin", "acos", "atan", "asinh", "acosh", "atanh")},
+        },
+        "numpy.where({condition}, {then}, {otherwise})",
+        logic=(" & ", " | ", "~({})"),
+        undefined="numpy.nan",
     ),
     "javascript": Syntax(
         ("sympy.printing.jscode", "JavascriptCodePrinter"),
@@ -211,17 +233,17 @@ class _Shared:
         return self.names[symbol]
 
     def _print_Float(self, number: Any) -> str:
-        return literal(number)
+        return literal(number) + self.syntax.suffix
 
     def _print_Integer(self, number: Any) -> str:
         # Beyond an int of 32 bits C would need a suffix.
-        return str(int(number)) if abs(int(number)) < 2**31 else literal(number)
+        return str(int(number)) if abs(int(number)) < 2**31 else self._print_Float(number)
 
     _print_Zero = _print_One = _print_NegativeOne = _print_Integer
     _print_Rational = _print_Half = _print_Float
 
     def _print_NumberSymbol(self, constant: Any) -> str:
-        return self.syntax.constants.get(type(constant).__name__, literal(constant))
+        return self.syntax.constants.get(type(constant).__name__) or self._print_Float(constant)
 
     _print_Pi = _print_Exp1 = _print_GoldenRatio = _print_EulerGamma = _print_Catalan = _print_NumberSymbol
 

@@ -139,6 +139,13 @@ def edge_table(edge: SplineEdge) -> tuple[PolynomialTable, float]:
     return _polynomials(knots, rows, edge.degree, edge.base), float(rows[-1, 0]) if edge.base == "silu" else 0.0
 
 
+def cut_points(head: Head) -> Array:
+    """Midpoints between neighbouring classes of an ordinal head."""
+    levels = head.levels.numpy()
+    middles: Array = (levels[1:] + levels[:-1]) / 2
+    return middles
+
+
 def _layer_table(layer: KANLayer) -> LayerTable:
     knots, rows = layer.knots.detach().double().cpu(), layer.rows().detach().double().cpu()
     alive = layer.spline_mask().cpu()
