@@ -64,6 +64,8 @@ LATE_EVERYWHERE = {
     "pint",
     "onnx",
     "onnxruntime",
+    "openpyxl",
+    "duckdb",
 }
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__", "sympify", "parse_expr", "parse_latex"}
 FORBIDDEN_MODULES = {"pickle", "marshal", "shelve", "dill", "joblib", "cloudpickle"}

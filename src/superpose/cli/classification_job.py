@@ -51,7 +51,7 @@ class ClassificationJob(Job):
 
         plan.loaded()
         options = ClassifyOptions(**self.options)
-        soft = options.head in ("sigmoid", "gaussian") and _holds_shares(self.table, self.target)
+        soft = options.head in ("sigmoid", "gaussian") and _holds_shares(self.table, self.target, self.rows)
         data = read_classification(
             self.table, target=self.target, features=self.features, soft=soft, seed=options.seed, **self.rows
         )
@@ -108,12 +108,14 @@ def _right(summary: Mapping[str, Any], what: str) -> str:
     return f"{accuracy} (cross-entropy {summary[f'{what}_cross_entropy']:.3g}{spread('cross_entropy_', '.2g')})"
 
 
-def _holds_shares(table: str, target: str) -> bool:
+def _holds_shares(table: str, target: str, options: Mapping[str, Any]) -> bool:
     """Whether a column holds numbers between 0 and 1 that are neither."""
     from superpose.data.reading import read_table
+    from superpose.data.reading.options import FileOptions
     from superpose.data.tables import NUMBER
 
-    read = read_table(table)
+    chosen: Any = {name: value for name, value in options.items() if name in FileOptions.__annotations__}
+    read = read_table(table, **chosen)
     if target not in read.names:
         return False
     cells = read.columns[read.names.index(target)]

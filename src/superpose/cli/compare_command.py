@@ -12,8 +12,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from superpose.choices import COMPARED
-from superpose.cli import console, parsing
+from superpose.cli import console, file_options, parsing
 from superpose.cli.declarations import FeaturesOption, JsonOption, QuietOption, TableArgument, TargetOption, TaskOption
+from superpose.cli.file_options import (
+    DecimalOption,
+    EncodingOption,
+    ExcludeOption,
+    QueryOption,
+    SheetOption,
+    WhereOption,
+)
 from superpose.errors import OptionError
 
 if TYPE_CHECKING:
@@ -30,6 +38,12 @@ def command(
     target: TargetOption,
     features: FeaturesOption = None,
     task: TaskOption = "regression",
+    where: WhereOption = None,
+    exclude: ExcludeOption = None,
+    sheet: SheetOption = None,
+    query: QueryOption = None,
+    decimal: DecimalOption = None,
+    encoding: EncodingOption = None,
     cv: Annotated[
         str | None,
         typer.Option("--cv", metavar="K", help="Folds; 5, or one for each row of fewer than 15, if left out."),
@@ -65,14 +79,15 @@ def command(
     }
     columns = parsing.names("--features", features)
     folder = parsing.folder("--out", out, parsing.default_folder(table, f"{target}-compare"))
-    return _Run(table, target, columns, task, options, folder, as_json, quiet).run
+    chosen = file_options.given(where, exclude, sheet, query, decimal, encoding)
+    return _Run((table, chosen), target, columns, task, options, folder, as_json, quiet).run
 
 
 @dataclass(frozen=True)
 class _Run:
     """One run of ``superpose compare``, its options checked."""
 
-    table: str
+    table: tuple[str, dict[str, Any]]
     target: str
     features: list[str] | None
     task: str
@@ -83,13 +98,16 @@ class _Run:
 
     def run(self) -> None:
         console.one_thread()
+        from superpose.data.reading import read_table
         from superpose.files.json_numbers import json_ready
         from superpose.report.comparison import write
         from superpose.tasks.comparison import CompareOptions, compare
 
         with console.progress(self.quiet, "reading the table") as progress:
+            path, chosen = self.table
+            table = read_table(path, **chosen)
             found = compare(
-                self.table,
+                table,
                 self.target,
                 features=self.features,
                 task=self.task,
@@ -105,6 +123,7 @@ class _Run:
             print(found.sentence)
         else:
             print(found)
+        console.show_warnings(table.notes)
         for line in found.notes():
             print(line)
         if found.left_out:

@@ -6,7 +6,12 @@ from typing import Annotated
 
 import typer
 
-TableArgument = Annotated[str, typer.Argument(metavar="TABLE", help="a table: CSV, TSV, either in gzip, or Parquet")]
+TableArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="TABLE", help="a table: text, Excel, JSON, Parquet, Arrow, SQLite or DuckDB; - for standard input"
+    ),
+]
 TargetOption = Annotated[str, typer.Option("--target", metavar="NAME", help="the column to be learnt")]
 FeaturesOption = Annotated[
     list[str] | None,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from superpose.choices import OPTIMIZERS
-from superpose.cli import form_options, knowledge_options, parsing, unit_options
+from superpose.cli import file_options, form_options, knowledge_options, parsing, unit_options
 from superpose.cli.classification_job import ClassificationJob
 from superpose.cli.declarations import (
     FeaturesOption,
@@ -15,6 +15,14 @@ from superpose.cli.declarations import (
     TableArgument,
     TargetOption,
     TaskOption,
+)
+from superpose.cli.file_options import (
+    DecimalOption,
+    EncodingOption,
+    ExcludeOption,
+    QueryOption,
+    SheetOption,
+    WhereOption,
 )
 from superpose.cli.fit_options import (
     AllColumnsOption,
@@ -71,6 +79,12 @@ def command(
     cv: FoldsOption = None,
     weights: WeightsOption = None,
     sigma: SigmaOption = None,
+    where: WhereOption = None,
+    exclude: ExcludeOption = None,
+    sheet: SheetOption = None,
+    query: QueryOption = None,
+    decimal: DecimalOption = None,
+    encoding: EncodingOption = None,
     out: OutOption = None,
     shape: ShapeOption = "auto",
     grid: GridOption = None,
@@ -124,6 +138,7 @@ def command(
     options |= {name: tuple(value) for name, value in forms.items() if value is not None}
     if (given_units := unit_options.units(units)) is not None:
         options["units"] = given_units
+    chosen = file_options.given(where, exclude, sheet, query, decimal, encoding)
     rows = {"test": test, "test_share": test_share, "split": split, "weights": weights, "sigma": sigma}
     given = form_options.forms(form, bound, start, no_search)
     columns_known = {"increasing": increasing, "decreasing": decreasing, "even": even, "odd": odd}
@@ -133,4 +148,4 @@ def command(
     more = {"head": head, "parameters": parameters, "time_limit": time_limit, "cv": cv, "form": given}
     options = learner.parsed(options | more)
     folder = parsing.folder("--out", out, parsing.default_folder(table, target))
-    return learner(table, target, columns, row_options(rows), folder, options, as_json, quiet, resume).run
+    return learner(table, target, columns, row_options(rows) | chosen, folder, options, as_json, quiet, resume).run

@@ -10,8 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from superpose.cli import parsing
+from superpose.cli import file_options, parsing
 from superpose.cli.declarations import TableArgument
+from superpose.cli.file_options import (
+    DecimalOption,
+    EncodingOption,
+    ExcludeOption,
+    QueryOption,
+    SheetOption,
+    WhereOption,
+)
 from superpose.errors import OptionError
 from superpose.messages import counted, quoted
 
@@ -53,6 +61,12 @@ def predict(
             "whether the row lies outside the data that the model was fitted to.",
         ),
     ] = None,
+    where: WhereOption = None,
+    exclude: ExcludeOption = None,
+    sheet: SheetOption = None,
+    query: QueryOption = None,
+    decimal: DecimalOption = None,
+    encoding: EncodingOption = None,
 ) -> Work:
     """Write TABLE with one more column, what the model predicts; columns are found by name.
 
@@ -62,10 +76,13 @@ def predict(
         parsing.check_file("--out", out, _TABLES, model, table)
     if interval is not None and not 0 < interval < 1:
         raise OptionError(f"--interval {interval:g} is no probability between 0 and 1; write 0.9 for 90%")
-    return functools.partial(_predict, model, table, out, probabilities, interval)
+    chosen = file_options.given(where, exclude, sheet, query, decimal, encoding)
+    return functools.partial(_predict, model, (table, chosen), out, probabilities, interval)
 
 
-def _predict(model_path: str, table: str, out: str | None, probabilities: bool, level: float | None) -> None:
+def _predict(
+    model_path: str, given: tuple[str, dict[str, Any]], out: str | None, probabilities: bool, level: float | None
+) -> None:
     import pandas
 
     from superpose.atomic_write import write_atomically
@@ -73,9 +90,10 @@ def _predict(model_path: str, table: str, out: str | None, probabilities: bool, 
     from superpose.files import load
 
     model = load(model_path)
-    intervals = None if level is None else model.predict_interval(table, level)
-    predictions = model.predict(table) if intervals is None else intervals.prediction
-    read = read_table(table)
+    path, chosen = given
+    read = read_table(path, **chosen)
+    intervals = None if level is None else model.predict_interval(read, level)
+    predictions = model.predict(read) if intervals is None else intervals.prediction
     columns: dict[str, Any] = dict(zip(read.names, map(_as_written, read.columns), strict=True))
     if model.head is None and probabilities:
         raise OptionError(f"--probabilities is for classifiers, and {parsing.quoted(model_path)} predicts numbers")
@@ -93,6 +111,8 @@ def _predict(model_path: str, table: str, out: str | None, probabilities: bool, 
         sys.stdout.buffer.write(_table_bytes(frame, ".csv"))
     else:
         write_atomically(out, _table_bytes(frame, out.lower()))
+    for note in read.notes:
+        print(f"note: {note}", file=sys.stderr)
     _warn_of_undefined(model, predictions, read)
     if intervals is not None:
         _warn_of_intervals(model, intervals, read)

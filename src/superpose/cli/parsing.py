@@ -148,8 +148,9 @@ def words(option: str, text: str, known: Sequence[str] = ()) -> tuple[str, ...]:
 
 
 def default_folder(table: str, target: str) -> str:
-    stem = re.sub(r"\.(gz|csv|tsv|txt|dat|parquet)$", "", Path(table).name, flags=re.IGNORECASE)
-    stem = Path(stem).stem if stem.lower().endswith((".csv", ".tsv", ".txt")) else stem
+    kinds = "csv|tsv|txt|dat|parquet|xlsx|xlsm|json|jsonl|ndjson|feather|arrow|db|sqlite|sqlite3|duckdb"
+    stem = "table" if table == "-" else Path(table).name
+    stem = re.sub(rf"(\.({kinds}))?(\.(gz|bz2|xz|zip))?$", "", stem, flags=re.IGNORECASE)
     return os.path.join("out", re.sub(r"[^\w.+-]+", "_", f"{stem}-{target}").strip(".") or "fit")
 
 

@@ -12,8 +12,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from superpose.cli import console, parsing
+from superpose.cli import console, file_options, parsing
 from superpose.cli.declarations import JsonOption, QuietOption, TableArgument
+from superpose.cli.file_options import (
+    DecimalOption,
+    EncodingOption,
+    ExcludeOption,
+    QueryOption,
+    SheetOption,
+    WhereOption,
+)
 from superpose.errors import OptionError
 
 if TYPE_CHECKING:
@@ -33,6 +41,12 @@ def command(
             "quotes, or one to each --columns.",
         ),
     ] = None,
+    where: WhereOption = None,
+    exclude: ExcludeOption = None,
+    sheet: SheetOption = None,
+    query: QueryOption = None,
+    decimal: DecimalOption = None,
+    encoding: EncodingOption = None,
     threshold: Annotated[
         str,
         typer.Option(
@@ -61,7 +75,8 @@ def command(
         "seed": parsing.whole("--seed", seed, 0, _MAX_SEED),
     }
     folder = parsing.folder("--out", out, parsing.default_folder(table, "relations"))
-    return _Run(table, options, folder, as_json, quiet).run
+    chosen = file_options.given(where, exclude, sheet, query, decimal, encoding)
+    return _Run(table, chosen, options, folder, as_json, quiet).run
 
 
 def _share(option: str, text: str) -> float:
@@ -81,6 +96,7 @@ class _Run:
     """One run of ``superpose relations``, its options checked."""
 
     table: str
+    chosen: dict[str, Any]
     options: dict[str, Any]
     folder: Path
     as_json: bool
@@ -88,12 +104,14 @@ class _Run:
 
     def run(self) -> None:
         console.one_thread()
+        from superpose.data.reading import read_table
         from superpose.files.json_numbers import json_ready
         from superpose.report.relations import write
         from superpose.tasks.relations import relations
 
         with console.progress(self.quiet, "reading the table") as progress:
-            found = relations(self.table, **self.options, listener=progress.listener)
+            table = read_table(self.table, **self.chosen)
+            found = relations(table, **self.options, listener=progress.listener)
             written = write(found, self.folder)
         if self.as_json:
             print(json.dumps(json_ready(found.to_dict() | {"out": str(self.folder)}), allow_nan=False))
@@ -109,7 +127,7 @@ class _Run:
         print(found.summary())
         if found.left_out:
             print(f"{console.LEFT_OUT}: {', '.join(found.left_out)}")
-        console.show_warnings(found.failures.sentences)
+        console.show_warnings([*table.notes, *found.failures.sentences])
         begin = f"; begin with {self.folder / 'relations.md'}" if "relations.md" in written else ""
         print(f"written to {self.folder}{begin}")
 

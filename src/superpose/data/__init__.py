@@ -10,16 +10,23 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from superpose.data.dataset import Affine, Dataset, RowOptions, Split, read_csv, read_features
+    from superpose.data.reading import read_table
+    from superpose.data.reading.options import FileOptions, TableOptions
     from superpose.data.screening import Screening, screen, with_features
+    from superpose.data.tables import Table
 
 _HOME = {
     "Affine": "dataset",
     "Dataset": "dataset",
+    "FileOptions": "reading.options",
     "RowOptions": "options",
     "Screening": "screening",
     "Split": "dataset",
+    "Table": "tables",
+    "TableOptions": "reading.options",
     "read_csv": "dataset",
     "read_features": "dataset",
+    "read_table": "reading",
     "screen": "screening",
     "with_features": "screening",
 }
@@ -27,11 +34,15 @@ _HOME = {
 __all__ = [
     "Affine",
     "Dataset",
+    "FileOptions",
     "RowOptions",
     "Screening",
     "Split",
+    "Table",
+    "TableOptions",
     "read_csv",
     "read_features",
+    "read_table",
     "screen",
     "with_features",
 ]

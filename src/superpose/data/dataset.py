@@ -36,7 +36,8 @@ from superpose.data.division import divide
 from superpose.data.held_out_table import read_test, repeated_rows, test_columns
 from superpose.data.options import RowOptions, SplitRule, check_names, dividing_columns, weighing_columns
 from superpose.data.reading import read_table
-from superpose.data.reading.options import FileOptions, TableOptions, file_options, row_options
+from superpose.data.reading.opening import opened, opened_test
+from superpose.data.reading.options import TableOptions, check_options, file_options, row_options
 from superpose.data.scaling import Affine, mean_and_deviation, ranges, standard_scale
 from superpose.data.splitting import HOLD_OUT
 from superpose.data.tables import Table, table_from_frame
@@ -288,7 +289,7 @@ reshape(-1, 1) makes it one feature, reshape(1, -1) one row
 
 
 def read_csv(
-    path: str | os.PathLike[str],
+    path: str | os.PathLike[str] | Table,
     *,
     target: str | Sequence[str],
     features: Sequence[str] | None = None,
@@ -311,7 +312,7 @@ def read_csv(
     Parameters
     ----------
     path
-        The file; its kind is told from its contents.
+        The file, whose kind is told from its contents, ``-`` for standard input; or what :func:`read_table` returned.
     target
         The name of the column to be learnt, or several names.
     features
@@ -326,15 +327,26 @@ def read_csv(
     DataError
         If the table or one of its columns cannot be used.
     """
-    others = {name: value for name, value in options.items() if name not in FileOptions.__annotations__}
-    check_names("read_csv", others, ("target", "features", *FileOptions.__annotations__))
-    table = read_table(path, **file_options(options))
+    check_options("read_csv", options, ("target", "features"))
+    _refuse_excluded(target, features, options.get("exclude"))
+    table, source = opened(path, file_options(options))
+    options["test"] = opened_test(options.get("test"), file_options(options))
     if len(table.names) == 1:
         raise DataError(
             f"{table.label} has one column only, {listed(table.names)}; a table needs a target and "
             "at least one feature, held apart by commas, semicolons, tabs, bars or white space"
         )
-    return _dataset(table, target, features, row_options(options), os.fspath(path))
+    return _dataset(table, target, features, row_options(options), source)
+
+
+def _refuse_excluded(target: str | Sequence[str], features: Sequence[str] | None, exclude: Any) -> None:
+    excluded = [exclude] if isinstance(exclude, str) else list(exclude or ())
+    for role, names in (("target", target), ("features", features or ())):
+        for name in [names] if isinstance(names, str) else names:
+            if name in excluded:
+                raise OptionError(
+                    f"column {quoted(name)} is named in {role} and in exclude; take it out of one of them"
+                )
 
 
 def read_features(table: Any, names: Sequence[str]) -> Tensor:
@@ -355,6 +367,8 @@ def read_features(table: Any, names: Sequence[str]) -> Tensor:
     if isinstance(table, Dataset):
         columns = tuple(table.x.numpy().T) + tuple(table.y.numpy().T)
         named = Table(table.source or "the data", table.feature_names + table.target_names, columns)
+    elif isinstance(table, Table):
+        named = table
     elif isinstance(table, str | os.PathLike):
         named = read_table(table)
     elif is_frame(table):

@@ -1,8 +1,9 @@
-"""Reads Parquet tables some columns at a time; columns of single precision stay what they are."""
+"""Reads Parquet and Arrow (Feather) tables some columns at a time; columns of single precision stay what they are."""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy
@@ -36,17 +37,49 @@ def read_parquet(source: Source) -> Table:
     try:
         with source.stream() as stream:
             whole: Any = io.BytesIO(stream.read()) if source.packing else stream
-            return _read(source.label, pyarrow.parquet.ParquetFile(whole))
+            file = pyarrow.parquet.ParquetFile(whole)
+
+            def part(names: list[str]) -> Any:
+                return file.read(columns=names, use_threads=False)
+
+            return _read(source.label, file.schema_arrow, file.metadata.num_rows, part)
     except SuperposeError:
         raise
     except (pyarrow.ArrowException, OSError, ValueError):
         raise FileError(f"{source.label} is a damaged Parquet file; fetch or make it again") from None
 
 
-def _read(label: str, file: Any) -> Table:
+def read_arrow(source: Source) -> Table:
+    """Read a table that Arrow wrote: Feather of both versions, the file format and the stream.
+
+    Raises:
+        FileError: if it is damaged.
+        DataError: if it has no rows or columns.
+    """
+    import pyarrow
+    import pyarrow.feather
+    import pyarrow.ipc
+
+    content = source.whole()
+    try:
+        buffer = pyarrow.BufferReader(content)
+        if content.startswith(b"FEA1"):
+            table = pyarrow.feather.read_table(buffer, use_threads=False)
+        elif content.startswith(b"ARROW1"):
+            table = pyarrow.ipc.open_file(buffer).read_all()
+        else:
+            table = pyarrow.ipc.open_stream(buffer).read_all()
+        table.validate(full=True)
+        return _read(source.label, table.schema, table.num_rows, table.select)
+    except SuperposeError:
+        raise
+    except (pyarrow.ArrowException, OSError, ValueError, KeyError, TypeError, MemoryError):
+        raise FileError(f"{source.label} is a damaged Arrow file; fetch or make it again") from None
+
+
+def _read(label: str, schema: Any, rows: int, read_part: Callable[[list[str]], Any]) -> Table:
     import pyarrow
 
-    schema, rows = file.schema_arrow, file.metadata.num_rows
     index = (schema.pandas_metadata or {}).get("index_columns", [])
     names = [name for name in schema.names if name not in index]
     if not names or not rows:
@@ -62,7 +95,7 @@ def _read(label: str, file: Any) -> Table:
     free = iter(storage)
     for first in range(0, len(names), _COLUMNS):
         part = names[first : first + _COLUMNS]
-        table = file.read(columns=part, use_threads=False)
+        table = read_part(part)
         for name in part:
             column = table[name]
             if name in numbers and column.null_count == 0:

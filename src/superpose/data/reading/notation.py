@@ -185,6 +185,16 @@ def _mostly_numbers(cells: Sequence[str]) -> bool:
     return sum(_parsed(cell) is not None for cell in some) >= _MOST * len(some)
 
 
+def is_number(text: str) -> bool:
+    """Whether a cell is a number in some notation, with a unit or a currency or without.
+
+    >>> [is_number(text) for text in ("1,5", "$1,200", "12 kg", "2024-01-31", "A1")]
+    [True, True, True, False, False]
+    """
+    cell = _parsed(text)
+    return cell is not None and cell.shows() is not None
+
+
 def _parsed(text: str) -> _Cell | None:
     if NUMBER.fullmatch(text):
         sign = text[0] if text[0] in "+-" else ""

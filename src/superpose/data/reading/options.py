@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TypedDict
 
-from superpose.data.options import RowOptions
+from superpose.data.options import RowOptions, check_names
 
 
 class FileOptions(TypedDict, total=False):
@@ -31,6 +31,12 @@ class FileOptions(TypedDict, total=False):
 
 class TableOptions(RowOptions, FileOptions, total=False):
     """All options of :func:`superpose.read_csv`: those of :class:`RowOptions` and of :class:`FileOptions`."""
+
+
+def check_options(function: str, options: TableOptions, more: tuple[str, ...] = ()) -> None:
+    """Raise :class:`OptionError` for an option that does not exist; ``more`` are the function's other options."""
+    others = {name: value for name, value in options.items() if name not in FileOptions.__annotations__}
+    check_names(function, others, (*more, *FileOptions.__annotations__))
 
 
 def file_options(options: TableOptions) -> FileOptions:

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from superpose.data.reading.notation import is_number
 from superpose.data.reading.records import Record
 from superpose.data.reading.unit_symbols import unit_below_header
 from superpose.data.tables import is_numeric
@@ -20,6 +21,8 @@ from superpose.messages import listed, quoted
 _MOST_TITLES = 40
 # A line of titles fills no more than this share of the columns.
 _TITLE_SHARE = 0.5
+# Such a share of a column's first cells makes it one of numbers, which have units. A round number.
+_NUMBERS = 0.8
 
 
 @dataclass(frozen=True)
@@ -182,12 +185,13 @@ def _without_units(label: str, records: Sequence[Record], outline: Outline) -> O
         return outline
     units: dict[str, str] = {}
     for k, (name, cell) in enumerate(cells.items()):
-        if any(row[k] and not _begins_as_number(row[k]) for row in rows) or not any(row[k] for row in rows):
+        below = [is_number(row[k]) for row in rows if row[k]]
+        if not below or sum(below) < _NUMBERS * len(below):
             continue
         unit = unit_below_header(cell)
         if unit is None:
             return outline
-        units[name] = unit
+        units |= {name: unit} if cell else {}
     real = {name: unit for name, unit in units.items() if unit != "1"}
     # A row of ones, or of dashes for what is missing, is a row like the others.
     if not real or all(is_numeric(cell) for cell in record.cells):
@@ -198,10 +202,6 @@ def _without_units(label: str, records: Sequence[Record], outline: Outline) -> O
         outline.names, outline.header_line, True, outline.first + 1, outline.agreeing, (*outline.notes, note),
         outline.row_names,
     )  # fmt: skip
-
-
-def _begins_as_number(cell: str) -> bool:
-    return cell.lstrip("+-−($€£")[:1].isdigit() or is_numeric(cell)
 
 
 def row_hint(names: Sequence[str], header_line: int, delimiter: str, cells: Sequence[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import contextlib
+import functools
 import gzip
 import io
 import lzma
@@ -237,7 +238,9 @@ class _Limited(io.RawIOBase):
         return len(block)
 
 
+@functools.cache
 def _standard_input() -> bytes:
+    # Kept, since nobody can read it twice and a file is read as often as it is wanted.
     if sys.stdin is None or sys.stdin.isatty():
         raise FileError("the table - is read from standard input, which is a terminal; pipe a table in, or name a file")
     return sys.stdin.buffer.read()

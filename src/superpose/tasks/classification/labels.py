@@ -15,7 +15,8 @@ from superpose.data import Affine, Dataset, RowOptions
 from superpose.data.arrays import column_names, feature_matrix
 from superpose.data.dataset import _dataset
 from superpose.data.held_out_table import read_test
-from superpose.data.reading import read_table
+from superpose.data.reading.opening import opened, opened_test
+from superpose.data.reading.options import TableOptions, check_options, file_options, row_options
 from superpose.data.splitting import HOLD_OUT
 from superpose.data.tables import NUMBER, Column, Table, table_from_frame
 from superpose.errors import DataError, OptionError
@@ -123,12 +124,12 @@ class ClassificationDataset:
 
 
 def read_classification(
-    path: str | os.PathLike[str],
+    path: str | os.PathLike[str] | Table,
     *,
     target: str,
     features: Sequence[str] | None = None,
     soft: bool = False,
-    **options: Unpack[RowOptions],
+    **options: Unpack[TableOptions],
 ) -> ClassificationDataset:
     """Read a table whose target is a class: text, or numbers with few distinct values.
 
@@ -136,8 +137,8 @@ def read_classification(
         path: as for :func:`superpose.read_csv`, and so are ``features``.
         target: the column of classes.
         soft: whether the target is a number from 0 to 1, the probability of the class ``1``.
-        options: see :class:`superpose.data.RowOptions`; of 500 rows and more ``validation`` is 0.15 and ``test`` 0.2 if
-            not given.
+        options: see :class:`superpose.data.RowOptions` and :class:`superpose.data.FileOptions`; of 500 rows and more
+            ``validation`` is 0.15 and ``test`` 0.2 if not given.
 
     Raises:
         DataError: if a label is missing, all labels are equal, a class has a single row, or there are more than
@@ -148,7 +149,10 @@ def read_classification(
     >>> data.classes
     ('-8', '-6', '-4', '-2', '0', '2', '4', '6', '8', '10')
     """
-    return _dataset_of_classes(read_table(path), target, features, soft, options, os.fspath(path))
+    check_options("read_classification", options, ("target", "features", "soft"))
+    table, source = opened(path, file_options(options))
+    options["test"] = opened_test(options.get("test"), file_options(options))
+    return _dataset_of_classes(table, target, features, soft, row_options(options), source)
 
 
 def _dataset_of_classes(

@@ -13,7 +13,7 @@ from torch import Tensor
 from superpose.data import Dataset, read_csv
 from superpose.data.arrays import is_frame
 from superpose.data.scaling import mean_and_deviation
-from superpose.data.tables import FloatArray
+from superpose.data.tables import FloatArray, Table
 from superpose.errors import DataError, OptionError
 from superpose.messages import counted, listed, quoted
 from superpose.short_repr import brief
@@ -81,7 +81,7 @@ def read(data: Any, target: str | None, features: Sequence[str] | None, task: st
     if is_frame(data):
         made: Any = ClassificationDataset if task == "classification" else Dataset
         read_one: Any = made.from_frame
-    elif isinstance(data, str | os.PathLike):
+    elif isinstance(data, str | os.PathLike | Table):
         read_one = read_classification if task == "classification" else read_csv
     else:
         raise DataError(

@@ -119,6 +119,8 @@ def _table(table: Any) -> Table:
     if isinstance(table, Dataset):
         columns = tuple(table.rows("all")[0].numpy().T) + tuple(table.y.numpy().T)
         return Table(quoted(table.source or "the data"), table.feature_names + table.target_names, columns)
+    if isinstance(table, Table):
+        return table
     if isinstance(table, str | os.PathLike):
         return read_table(table)
     if is_frame(table):

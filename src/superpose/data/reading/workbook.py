@@ -1,0 +1,158 @@
+"""Excel workbooks (.xlsx), by openpyxl: a sheet as records, whose cells are the values that stand in the file."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.util
+import io
+import zipfile
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from superpose.data.reading.outline import outline_of, refuse_numbers
+from superpose.data.reading.records import Record
+from superpose.data.reading.source import Source
+from superpose.data.reading.text import Rows
+from superpose.data.reading.trimming import without_nameless
+from superpose.data.tables import Table
+from superpose.errors import DataError, FileError, OptionError
+from superpose.messages import counted, listed, nearest, quoted
+
+_REMEDY = "save the table as xlsx, CSV (UTF-8) or Parquet"
+# What the files in a workbook may unpack to: that many bytes in any case, and beyond them that many times their size.
+# Round numbers: sheets of numbers shrink to a tenth.
+_FREE, _RATIO = 1 << 28, 100
+# Rows by which the header is found; a round number.
+_SAMPLE = 100
+# Rows without a cell after which a sheet is taken to end: programs write a million for a colour. A round number.
+_MOST_EMPTY = 1000
+
+
+def read_workbook(source: Source, sheet: str | int | None) -> Table:
+    """A sheet of a workbook, the first one by default.
+
+    Raises:
+        FileError: if it is no workbook of this kind, or openpyxl is missing.
+        OptionError: if there is no such sheet.
+        DataError: if the sheet holds no table.
+    """
+    content = _checked(source)
+    if importlib.util.find_spec("openpyxl") is None:
+        raise FileError(
+            f"{source.label} is an Excel workbook, which needs openpyxl; install it with pip install "
+            "'superpose[excel]', or save the table as CSV (UTF-8)"
+        )
+    import openpyxl
+
+    try:
+        book = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=True, keep_links=False)
+        name, notes = _chosen(source.label, [one.title for one in book.worksheets], sheet)
+        records = list(_records(book[name]))
+        book.close()
+    except (OptionError, DataError):
+        raise
+    except Exception:
+        # openpyxl raises whatever its parsers raise.
+        raise FileError(f"{source.label} is a damaged Excel workbook; {_REMEDY}") from None
+    return _table(f"{source.label}, sheet {quoted(name)}", records, notes)
+
+
+def _checked(source: Source) -> bytes:
+    """The bytes of a workbook that is none of another kind, and does not grow beyond measure."""
+    content = source.whole()
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            entries = archive.infolist()
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError):
+        raise FileError(f"{source.label} is a damaged archive (zip) or workbook; {_REMEDY}") from None
+    names = [entry.filename for entry in entries]
+    if not any(name.startswith("xl/workbook") for name in names):
+        raise FileError(f"{source.label} is an office document, but no Excel workbook (.xlsx); {_REMEDY}")
+    if "xl/workbook.bin" in names:
+        raise FileError(f"{source.label} is an Excel workbook in binary form (.xlsb); {_REMEDY}")
+    size = sum(entry.file_size for entry in entries)
+    if size > max(_FREE, _RATIO * len(content)):
+        raise FileError(f"{source.label} unpacks to {size >> 20} MiB, over {_RATIO} times its size; {_REMEDY}")
+    return content
+
+
+def _chosen(label: str, names: Sequence[str], sheet: str | int | None) -> tuple[str, tuple[str, ...]]:
+    """The name of the sheet to read, and what there is to say on the choice."""
+    if not names:
+        raise DataError(f"{label} has no sheet of cells; {_REMEDY}")
+    if sheet is None:
+        others = f"{label} has the sheets {listed(names)}; the first was read (--sheet reads another)"
+        return names[0], (others,) if len(names) > 1 else ()
+    if sheet in names:
+        return str(sheet), ()
+    if str(sheet).strip().isdecimal() and 1 <= int(sheet) <= len(names):
+        return names[int(sheet) - 1], ()
+    hint = nearest(str(sheet), names) or f"; it has {listed(names)}"
+    raise OptionError(f"{label} has no sheet {quoted(sheet)}{hint}")
+
+
+def _records(sheet: Any) -> Iterator[Record]:
+    """The rows of a sheet that are not empty."""
+    # What a file says of its own size may be wrong.
+    sheet.reset_dimensions()
+    empty = 0
+    for row, values in enumerate(sheet.iter_rows(values_only=True), start=1):
+        cells = [_text(value) for value in values]
+        if any(cells):
+            empty = 0
+            yield Record(row, cells)
+        elif (empty := empty + 1) > _MOST_EMPTY:
+            return
+
+
+def _text(value: Any) -> str:
+    """A cell's value as a text table has it."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return repr(int(value)) if value.is_integer() and abs(value) < 2**53 else repr(value)
+    if isinstance(value, datetime.datetime):
+        return value.date().isoformat() if value.time() == datetime.time() else value.isoformat(" ")
+    if isinstance(value, datetime.date | datetime.time):
+        return value.isoformat()
+    return str(value).strip()
+
+
+def _table(label: str, records: list[Record], notes: tuple[str, ...]) -> Table:
+    # Sheets end where their last cell is, rows where theirs is.
+    width = max((record.used for record in records), default=0)
+    left = min((next(k for k, cell in enumerate(record.cells) if cell) for record in records), default=0)
+    records = [
+        record._replace(cells=[*record.cells[left:width], *[""] * (width - len(record.cells))]) for record in records
+    ]
+    outline = outline_of(label, records[:_SAMPLE])
+    if outline is None:
+        raise DataError(f"{label} is empty; a table has a header and rows")
+    refuse_numbers(label, outline)
+    rows = _rows(label, records[outline.first :], list(outline.names))
+    names, columns, more = without_nameless(label, outline.names, rows.columns)
+    lines = rows.lines
+    return Table(
+        label, names, columns, lambda row: f"row {lines[row]}", notes=(*notes, *outline.notes, *rows.notes, *more)
+    )
+
+
+def _rows(label: str, records: Sequence[Record], names: list[str]) -> Rows:
+    width, lines, rows, headers = len(names), [], [], []
+    for line, cells, _ in records:
+        if any(cells[width:]):
+            raise DataError(
+                f"{label}, row {line}: the row has {counted(len(cells), 'cell')}, but the header names "
+                f"{counted(width, 'column')}; remove what stands beside the table"
+            )
+        if cells[:width] == names:
+            headers.append(line)
+            continue
+        lines.append(line)
+        rows.append(cells[:width])
+    if not rows:
+        raise DataError(f"{label} has a header but no rows; a table needs both")
+    said = (f"{label}: the header in row {headers[0]} again was passed over",) if headers else ()
+    return Rows(lines, tuple(list(column) for column in zip(*rows, strict=True)), said)
