@@ -312,13 +312,14 @@ def read_csv(
     Parameters
     ----------
     path
-        The file, whose kind is told from its contents, ``-`` for standard input; or what :func:`read_table` returned.
+        The file, whose kind is told from its contents, ``-`` for standard input; or what
+        :func:`superpose.data.read_table` returned.
     target
         The name of the column to be learnt, or several names.
     features
         The names of the columns to learn from, in this order.
     **options
-        See :class:`RowOptions` and :class:`FileOptions`.
+        See :class:`superpose.data.RowOptions` and :class:`superpose.data.FileOptions`.
 
     Raises
     ------

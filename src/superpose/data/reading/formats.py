@@ -40,7 +40,7 @@ def read_table(path: str | os.PathLike[str], **options: Unpack[FileOptions]) -> 
     path
         The file, whose kind is told from its contents; ``-`` is standard input.
     **options
-        See :class:`FileOptions`.
+        See :class:`superpose.data.FileOptions`.
 
     Returns
     -------

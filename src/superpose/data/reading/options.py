@@ -12,8 +12,8 @@ class FileOptions(TypedDict, total=False):
     """Options on the reading of a file.
 
     Attributes:
-        where: a condition on the rows to use, such as ``"price > 0 and kind != 'x'"``; see
-            :func:`superpose.data.conditions.read_condition`.
+        where: a condition on the rows to use, such as ``"price > 0 and kind != 'x'"``; see the page on
+            tables.
         exclude: names of columns that are not used.
         sheet: the name of an Excel workbook's sheet, or its number from 1; the first one by default.
         query: what to read of a database: ``"SELECT ..."``.
