@@ -11,7 +11,7 @@ and ``except OSError`` keep working.
 
 from __future__ import annotations
 
-__all__ = ["BackendWarning", "DataError", "FileError", "OptionError", "ShapeError", "SuperposeError"]
+__all__ = ["BackendWarning", "DataError", "DataWarning", "FileError", "OptionError", "ShapeError", "SuperposeError"]
 
 
 class SuperposeError(Exception):
@@ -36,3 +36,7 @@ class ShapeError(SuperposeError, ValueError):
 
 class BackendWarning(UserWarning):
     """Plain torch computes, because the compiled kernels are not there."""
+
+
+class DataWarning(UserWarning):
+    """A table was used, and something in it may be wrong, such as a level that a model was never fitted to."""

@@ -85,7 +85,8 @@ def test_no_group_is_in_two_parts(validation: float, test: float, seed: int) -> 
 @given(validation=st.floats(0.0, 0.4), test=st.floats(0.0, 0.4))
 def test_the_last_rows_in_time_are_the_test(validation: float, test: float) -> None:
     frame = table()
-    data = Dataset.from_frame(frame, target="f", split="time:day", validation=validation, test=test)
+    features = ["x", "z"]
+    data = Dataset.from_frame(frame, target="f", features=features, split="time:day", validation=validation, test=test)
     assert data.feature_names == ("x", "z") and data.order is not None
     days = torch.tensor(frame["day"].to_numpy())
     expected = days.argsort()
@@ -105,7 +106,7 @@ def test_dates_are_times() -> None:
     numbers = Dataset.from_frame(table(), target="f", split="time:day", test=0.2)
     dates = pandas.Timestamp("2023-12-20") + pandas.to_timedelta(table()["day"], unit="D")
     for written in (dates, dates.dt.strftime("%Y-%m-%d"), dates.dt.strftime("%Y-%m-%dT%H:%M:%S+02:00")):
-        data = Dataset.from_frame(table(day=written), target="f", split="time:day", test=0.2)
+        data = Dataset.from_frame(table(day=written), target="f", split="time:day", test=0.2, categories="none")
         assert torch.equal(data.test, numbers.test) and data.left_out == ("site",)
 
 
@@ -147,7 +148,9 @@ def test_a_table_of_its_own_is_the_test(tmp_path: Path) -> None:
 
 def test_rows_of_the_test_that_are_known_are_reported() -> None:
     frame = table()
-    data = Dataset.from_frame(frame, target="f", test=pandas.concat([frame[3:5], table(70)[65:]]))
+    data = Dataset.from_frame(
+        frame, target="f", features=["x", "z", "day"], test=pandas.concat([frame[3:5], table(70)[65:]])
+    )
     (note,) = data.notes
     assert note.startswith("2 of 7 rows of the test data frame are in the data frame too, the first in row 1")
     assert is_one_sentence(note)

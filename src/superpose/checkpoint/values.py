@@ -14,6 +14,7 @@ from typing import Any
 from torch import Tensor
 
 from superpose.checkpoint.expressions import as_lists, from_lists
+from superpose.data.preparation import KINDS, Preparation
 from superpose.errors import OptionError
 from superpose.files import model_from_parts, model_parts
 from superpose.formulas.expressions.formula import Formula
@@ -23,7 +24,7 @@ from superpose.stopping import StopReason
 from superpose.train.history import History, Record
 
 # Kinds that results of all tasks hold.
-SHARED: tuple[type, ...] = (Formula, History, Record, SplineEdge, StopReason)
+SHARED: tuple[type, ...] = (Formula, History, Record, SplineEdge, StopReason, Preparation, *KINDS.values())
 _KIND, _PARTS = "kind", "parts"
 
 

@@ -268,11 +268,10 @@ def plot(
 
 def _plot(model_path: str, table: str | None, out: str) -> None:
     from superpose import plot
-    from superpose.data import read_features
     from superpose.files import load
 
     model = load(model_path)
-    x = _own_range(model) if table is None else read_features(table, model.feature_names)
+    x = _own_range(model) if table is None else model.features(table)
     plot.save_figure(plot.network(model, x), out)
 
 

@@ -6,13 +6,15 @@ one row of targets for each row of features is an error.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import Any
 
 import numpy
 import torch
 
-from superpose.data.tables import FloatArray, table_from_frame
+from superpose.data.tables import Column, FloatArray, table_from_frame
 from superpose.errors import DataError, OptionError
 from superpose.messages import counted, quoted
 
@@ -61,6 +63,36 @@ def feature_matrix(value: Any, what: str = "x") -> FloatArray:
     return array
 
 
+def feature_columns(value: Any, what: str = "x") -> tuple[Column, ...]:
+    """The columns of features ``[N, n_features]``: numbers, or the cells' text where an array or a frame holds such."""
+    if is_frame(value):
+        columns = table_from_frame(value, what).columns
+        if any(isinstance(column, list) for column in columns):
+            return columns
+    elif not isinstance(value, torch.Tensor) and not hasattr(value, "iloc"):
+        array = _as_array(value, what)
+        if array.dtype.kind in "OUS" and array.ndim == 2 and array.size:
+            return tuple(_object_column(column) for column in array.T)
+    return tuple(feature_matrix(value, what).T)
+
+
+def _object_column(cells: numpy.ndarray[Any, Any]) -> Column:
+    """A column of an array of objects: numbers if all are, None among them as NaN; else text."""
+    if all(cell is None or (isinstance(cell, Real) and not isinstance(cell, bool)) for cell in cells):
+        return numpy.array([math.nan if cell is None else float(cell) for cell in cells])
+    return ["" if cell is None or cell != cell else str(cell).strip() for cell in cells]
+
+
+def declared_of(value: Any, names: Sequence[str]) -> Mapping[str, str | tuple[str, ...]]:
+    """What a data frame or an array says of its columns beside their cells, under these names."""
+    if is_frame(value):
+        said = table_from_frame(value, "x").declared
+        own = column_names(None, value, len(names), "x")
+        return {new: said[old] for new, old in zip(names, own, strict=True) if old in said}
+    kind = getattr(getattr(value, "dtype", None), "kind", "")
+    return dict.fromkeys(names, "boolean") if kind == "b" or getattr(value, "dtype", None) is torch.bool else {}
+
+
 def target_matrix(value: Any, n_rows: int, what: str = "y") -> FloatArray:
     """Return targets as [N, n_targets]; a flat list of N, and a single row of N, is one column."""
     array = real_array(value, what)
@@ -80,20 +112,24 @@ def real_array(value: Any, what: str) -> FloatArray:
     if hasattr(value, "iloc"):
         table = table_from_frame(value if is_frame(value) else value.to_frame(), what)
         return numpy.column_stack([table.numbers(name) for name in table.names])
-    try:
-        if isinstance(value, torch.Tensor):
-            value = value.detach().cpu()
-            array = (value if value.is_complex() else value.to(torch.float64)).numpy()
-        else:
-            array = numpy.asarray(value)
-    except (RuntimeError, TypeError, ValueError):
-        raise DataError(f"{what} is no rectangular array of numbers; give every row as many numbers") from None
+    array = _as_array(value, what)
     if array.dtype.kind not in "biuf":
         raise DataError(
             f"{what} holds elements of type {array.dtype.name} instead of real numbers; "
             "convert them, or choose the columns that are numbers"
         )
     return numpy.asarray(array, dtype=numpy.float64)
+
+
+def _as_array(value: Any, what: str) -> numpy.ndarray[Any, Any]:
+    try:
+        if isinstance(value, torch.Tensor):
+            value = value.detach().cpu()
+            value = (value if value.is_complex() else value.to(torch.float64)).numpy()
+        array: numpy.ndarray[Any, Any] = numpy.asarray(value)
+    except (RuntimeError, TypeError, ValueError):
+        raise DataError(f"{what} is no rectangular array of numbers; give every row as many numbers") from None
+    return array
 
 
 def column_names(given: Sequence[str] | None, values: Any, n_columns: int, letter: str) -> tuple[str, ...]:

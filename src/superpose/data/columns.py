@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy
@@ -17,12 +17,18 @@ from superpose.messages import counted, listed, quoted
 
 
 @dataclass(frozen=True)
-class ChosenColumns:
-    """Targets and features by name, and the names of columns that cannot be learnt from."""
+class Roles:
+    """Targets and columns to learn from, by name.
 
-    targets: dict[str, FloatArray]
-    features: dict[str, FloatArray]
-    left_out: tuple[str, ...]
+    Attributes:
+        targets: the columns to be learnt.
+        features: the raw columns to learn from.
+        named: whether a person named these, so that each has to be usable.
+    """
+
+    targets: tuple[str, ...]
+    features: tuple[str, ...]
+    named: bool
 
 
 def choose(
@@ -33,17 +39,17 @@ def choose(
     never: Sequence[str] = (),
     unless_named: Sequence[str] = (),
     min_rows: int,
-) -> ChosenColumns:
-    """The targets and features, every number in them checked.
+) -> Roles:
+    """The targets, and the columns that may be features.
 
     Args:
-        target, features: what was named; all other columns that hold numbers where features is None.
+        target, features: what was named; all other columns where features is None.
         never: columns that are neither, such as weights.
         unless_named: columns that are features only if they are named.
         min_rows: of the table.
 
     Raises:
-        DataError: if a column is missing, used twice, constant, or holds something else than finite numbers.
+        DataError: if a column is missing or used twice, a target holds text, or there are too few rows.
     """
     targets = chosen_names(target, "target")
     for name in targets:
@@ -66,18 +72,18 @@ def choose(
                     f"{table.label}: column {quoted(name)} weighs the rows and is a feature at once; leave it out of "
                     "the features"
                 )
-    if table.n_rows < min_rows:
-        raise DataError(f"{table.label} has {counted(table.n_rows, 'row')}; at least {min_rows} are needed")
+    refuse_few_rows(table, min_rows)
     for name in targets:
         _refuse_text(table, name)
-    y_columns = {name: table.numbers(name) for name in targets}
-    _refuse_constant(table, y_columns, "target", "choose a column that varies")
-    if features is None:
-        x_columns, left_out = _usable(table, exclude=[*targets, *never, *unless_named])
-    else:
-        x_columns, left_out = {name: table.numbers(name) for name in features}, ()
-        _refuse_constant(table, x_columns, "feature", "leave it out")
-    return ChosenColumns(y_columns, x_columns, left_out)
+    exclude = (*targets, *never, *unless_named)
+    others = tuple(name for name in table.names if name not in exclude)
+    return Roles(targets, others if features is None else features, features is not None)
+
+
+def refuse_few_rows(table: Table, least: int) -> None:
+    """Raise if a table has too few rows."""
+    if table.n_rows < least:
+        raise DataError(f"{table.label} has {counted(table.n_rows, 'row')}; at least {least} are needed")
 
 
 def _refuse_text(table: Table, target: str) -> None:
@@ -90,24 +96,34 @@ def _refuse_text(table: Table, target: str) -> None:
         )
 
 
-def _usable(table: Table, exclude: Sequence[str]) -> tuple[dict[str, FloatArray], tuple[str, ...]]:
-    """Every column that can be learnt from, and the names of those that cannot."""
-    columns: dict[str, FloatArray] = {}
-    left_out: list[str] = []
-    for name in table.names:
-        if name in exclude:
-            continue
-        if table.is_label(name) or is_constant(column := table.numbers(name)):
-            left_out.append(name)
-        else:
-            columns[name] = column
-    if not columns:
-        reason = f"{listed(left_out)} hold no numbers that vary; " if left_out else ""
+def without_constants(table: Table, roles: Roles, columns: Table, left_out: Sequence[str]) -> tuple[str, ...]:
+    """The features that vary, of those that were made of the columns of a table.
+
+    Args:
+        table: with the raw columns, for messages.
+        roles: of these.
+        columns: the features.
+        left_out: raw columns that hold nothing to learn from.
+
+    Raises:
+        DataError: if a feature that was named is constant, or none is left.
+    """
+    if roles.named:
+        refuse_constant(table, dict(zip(columns.names, columns.numbers_only(), strict=True)), "feature", "leave it out")
+        return columns.names
+    kept = tuple(
+        name for name, column in zip(columns.names, columns.numbers_only(), strict=True) if not is_constant(column)
+    )
+    if not kept:
+        constant = [name for name in columns.names if name not in kept]
+        unusable = [name for name in table.names if name in (*left_out, *constant)]
+        reason = f"{listed(unusable)} hold no numbers that vary; " if unusable else ""
         raise DataError(f"{table.label} has no feature beside the target; {reason}add a column of numbers")
-    return columns, tuple(left_out)
+    return kept
 
 
-def _refuse_constant(table: Table, columns: dict[str, FloatArray], role: str, remedy: str) -> None:
+def refuse_constant(table: Table, columns: Mapping[str, FloatArray], role: str, remedy: str) -> None:
+    """Raise if a column holds a single value."""
     for name, column in columns.items():
         if is_constant(column):
             raise DataError(

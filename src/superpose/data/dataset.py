@@ -25,16 +25,20 @@ from torch import Tensor
 
 from superpose.data.arrays import (
     column_names,
-    feature_matrix,
+    declared_of,
+    feature_columns,
     is_frame,
     refuse_different_rows,
     root_mean_square,
     target_matrix,
 )
-from superpose.data.columns import as_tensor, choose, features_in_place
+from superpose.data.columns import as_tensor, choose, features_in_place, without_constants
 from superpose.data.division import divide
 from superpose.data.held_out_table import read_test, repeated_rows, test_columns
 from superpose.data.options import RowOptions, SplitRule, check_names, dividing_columns, weighing_columns
+from superpose.data.preparation import Preparation
+from superpose.data.preparation.preparation import fitted
+from superpose.data.preparation.rows import read_rows
 from superpose.data.reading import read_table
 from superpose.data.reading.opening import opened, opened_test
 from superpose.data.reading.options import TableOptions, check_options, file_options, row_options
@@ -92,7 +96,9 @@ class Dataset:
     weights: Tensor | None = None
     """How much each row counts, positive, float64 [N] with mean 1 over the training rows; None for equal rows."""
     notes: tuple[str, ...] = ()
-    """Sentences on what may be wrong with the split."""
+    """Sentences on what may be wrong with the rows: the split, missing cells."""
+    preparation: Preparation | None = None
+    """How the features were made of the table's columns; None where all of them are numbers, taken as they are."""
 
     def __repr__(self) -> str:
         parts = ", ".join(f"{len(self.index(split))} {split}" for split in ("train", "validation", "test"))
@@ -220,7 +226,7 @@ class Dataset:
         Parameters
         ----------
         x
-            Features, shape [N, n_features].
+            Features, shape [N, n_features]; text and missing cells in arrays of objects and in data frames.
         y
             Targets, shape [N], [N, n_targets], or a single row [1, N].
         feature_names, target_names
@@ -246,15 +252,16 @@ reshape(-1, 1) makes it one feature, reshape(1, -1) one row
         """
         label = source or "the data"
         refuse_different_rows(x, y)
-        features = feature_matrix(x)
-        targets = target_matrix(y, len(features))
-        x_names = column_names(feature_names, x, features.shape[1], "x")
+        features = feature_columns(x)
+        targets = target_matrix(y, len(features[0]))
+        x_names = column_names(feature_names, x, len(features), "x")
         y_names = column_names(target_names, y, targets.shape[1], "y")
         check_names("from_arrays", options, ("feature_names", "target_names", "source"))
         test = read_test(options.get("test"), x_names, y_names)
         if test is not None:
             options = RowOptions(**{**options, "test": test})
-        table = Table(label, x_names + y_names, tuple(features.T) + tuple(targets.T))
+        declared = declared_of(x, x_names)
+        table = Table(label, x_names + y_names, features + tuple(targets.T), declared=declared)
         others = (*weighing_columns(options), *dividing_columns(options))
         return _dataset(table, y_names, [name for name in x_names if name not in others], options, source)
 
@@ -350,12 +357,20 @@ def _refuse_excluded(target: str | Sequence[str], features: Sequence[str] | None
                 )
 
 
-def read_features(table: Any, names: Sequence[str]) -> Tensor:
+def read_features(
+    table: Any, names: Sequence[str], preparation: Preparation | None = None, *, notes: list[str] | None = None
+) -> Tensor:
     """Return the features that a model was trained on, from any table, as float64 [N, n].
 
     Where columns have names (a path, a data frame, a :class:`~superpose.Dataset`) they are picked by name, in
     the order of ``names``; further columns do not matter. An array or a tensor needs exactly as
-    many columns as there are names.
+    many columns as there are names, or as many as the model's raw columns.
+
+    Args:
+        table: with the columns, or with the raw columns that these are made of.
+        names: of the features.
+        preparation: that of the model, by which features are made of raw columns.
+        notes: takes sentences on what may be wrong; without it they are given as warnings.
 
     >>> import pandas
     >>> read_features(pandas.DataFrame({"b": [1.0], "c": [5.0], "a": [2.0]}), ["a", "b"])
@@ -375,16 +390,30 @@ def read_features(table: Any, names: Sequence[str]) -> Tensor:
     elif is_frame(table):
         named = table_from_frame(table, "the data frame")
     else:
-        array = feature_matrix(table, "the array")
-        if array.shape[1] != len(names):
-            raise DataError(
-                f"the array has {counted(array.shape[1], 'column')}, but the model was trained on "
-                f"{len(names)}: {listed(names)}"
-            )
-        named = Table("the array", tuple(names), tuple(array.T))
+        named = _array_table(table, tuple(names), preparation)
+    if preparation is not None:
+        prepared = preparation.apply(named, names, notes=notes)
+        return as_tensor(prepared.numbers_only())
     for name in names:
         named.require(name, "a feature of the model")
     return as_tensor(named.numbers(name) for name in names)
+
+
+def _array_table(array: Any, names: tuple[str, ...], preparation: Preparation | None) -> Table:
+    """An array as a table with the columns of a model: those that it takes, or the raw ones."""
+    columns = feature_columns(array, "the array")
+    raw = () if preparation is None else preparation.raw_names
+    needed = () if preparation is None else preparation.only(names).raw_names
+    for known in (names, needed, raw):
+        # Text is never a feature that was made already.
+        if len(columns) == len(known) and (known is not names or not any(isinstance(one, list) for one in columns)):
+            return Table("the array", known, columns)
+    if len(columns) == len(names):
+        return Table("the array", names, columns)
+    trained = f"{len(names)}: {listed(names)}"
+    if needed and needed != names:
+        trained += f" (made of {len(needed)}: {listed(needed)})"
+    raise DataError(f"the array has {counted(len(columns), 'column')}, but the model was trained on {trained}")
 
 
 def _dataset(
@@ -394,22 +423,28 @@ def _dataset(
     options: RowOptions,
     source: str | None = None,
 ) -> Dataset:
-    """Check the choice of columns and every number in them, then split and scale."""
-    chosen = choose(
+    """Check the choice of columns and every cell in them, make them numbers, then split and scale."""
+    roles = choose(
         table, target, features, never=weighing_columns(options), unless_named=dividing_columns(options),
         min_rows=HOLD_OUT.min_rows,
     )  # fmt: skip
-    test = read_test(options.get("test"))
-    rows = divide(table, test, SplitRule.read(options.get("split", "random")), options)
+    read = read_rows(table, read_test(options.get("test")), roles, options)
+    table, test = read.raw.table, read.test
+    rows = divide(table, test, SplitRule.read(options.get("split", "random")), read.options)
     parts, weights = rows.parts, rows.weights
-    y = as_tensor(chosen.targets.values())
+    whole, unusable = fitted(read.raw, parts.train.numpy(), named=roles.named)
+    notes = list(read.notes)
+    prepared = whole.apply(table, notes=notes)
+    names = without_constants(table, roles, prepared, (*read.raw.left_out, *unusable))
+    preparation = whole.only(names)
+    y = as_tensor(read.targets.values())
     # From here on the table must not be used, but for the places of its rows.
-    x = features_in_place(table, tuple(chosen.features))
-    notes: tuple[str, ...] = ()
+    x = features_in_place(prepared, names)
     if test is not None:
-        test_x = as_tensor(test_columns(test, list(chosen.features), "a feature"))
-        test_y = as_tensor(test_columns(test, list(chosen.targets), "the target"))
-        notes = _repeated(table, test, torch.cat([x, y], 1), torch.cat([test_x, test_y], 1))
+        preparation.require(test)
+        test_x = as_tensor(test_columns(preparation.apply(test, names, notes=notes), names, "a feature"))
+        test_y = as_tensor(test_columns(test, roles.targets, "the target"))
+        notes += _repeated(table, test, torch.cat([x, y], 1), torch.cat([test_x, test_y], 1))
         x, y = torch.cat([x, test_x]), torch.cat([y, test_y])
     # What is not known yet when a model is made has no part in its units.
     known = x
@@ -418,21 +453,20 @@ def _dataset(
     return Dataset(
         x=x,
         y=y,
-        feature_names=tuple(chosen.features),
-        target_names=tuple(chosen.targets),
+        feature_names=names,
+        target_names=roles.targets,
         train=parts.train,
         validation=parts.validation,
         test=parts.test,
         x_scale=ranges(known),
-        y_scale=standard_scale(
-            table, tuple(chosen.targets), y[parts.train], None if weights is None else weights[parts.train]
-        ),
+        y_scale=standard_scale(table, roles.targets, y[parts.train], None if weights is None else weights[parts.train]),
         source=source,
-        left_out=chosen.left_out,
+        left_out=() if roles.named else tuple(name for name in roles.features if name not in preparation.raw_names),
         groups=rows.groups,
         order=rows.order,
         weights=weights,
         notes=(*table.notes, *notes, *rows.notes),
+        preparation=None if preparation.plain else preparation,
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy
 import numpy.typing
 
-from superpose.data.arrays import feature_matrix, is_frame, target_matrix
+from superpose.data.arrays import feature_columns, is_frame, target_matrix
 from superpose.data.reading import read_table
 from superpose.data.tables import FloatArray, Table, table_from_frame
 from superpose.errors import DataError, OptionError
@@ -37,15 +37,15 @@ def read_test(test: Any, features: Sequence[str] = (), targets: Sequence[str] = 
     if is_frame(test):
         return table_from_frame(test, "the test data frame")
     if isinstance(test, tuple | list) and len(test) == 2 and features:
-        x = feature_matrix(test[0], "the x of the test")
-        y = target_matrix(test[1], len(x), "the y of the test")
-        for letter, array, names in (("x", x, features), ("y", y, targets)):
-            if array.shape[1] != len(names):
+        x = feature_columns(test[0], "the x of the test")
+        y = target_matrix(test[1], len(x[0]), "the y of the test").T
+        for letter, columns, names in (("x", x, features), ("y", y, targets)):
+            if len(columns) != len(names):
                 raise DataError(
-                    f"the {letter} of the test has {counted(array.shape[1], 'column')}, but that of the training "
+                    f"the {letter} of the test has {counted(len(columns), 'column')}, but that of the training "
                     f"{len(names)}; give the same columns"
                 )
-        return Table("the test data", (*features, *targets), (*x.T, *y.T))
+        return Table("the test data", (*features, *targets), (*x, *y))
     raise OptionError(
         f"test is of type {type(test).__name__}; it is a share of the rows, a path, a data frame, or for arrays a "
         "pair (x, y)"

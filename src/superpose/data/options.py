@@ -49,6 +49,12 @@ class RowOptions(TypedDict, total=False):
         sigma: the standard deviation of each row's measurement error, in the same two ways; the weights are
             ``1 / sigma**2``.
         seed: of the split, 0 by default; the same seed gives the same split.
+        missing: what is done with missing cells: ``"error"`` (default); ``"drop"`` leaves out their rows; ``"median"``
+            fills them with the median of the training rows, or the most frequent level; ``"indicator"`` does the same
+            and adds a column of 0 and 1 that says where. Predictions follow the same rule; after ``"drop"`` they are
+            NaN in such rows.
+        categories: names of columns that are categories whatever they hold, such as numbers of months. Columns of text
+            with few levels are by themselves, unless this is ``"none"``.
     """
 
     validation: float | None
@@ -57,6 +63,8 @@ class RowOptions(TypedDict, total=False):
     weights: Any
     sigma: Any
     seed: int
+    missing: str
+    categories: Any
 
 
 def check_names(function: str, options: Mapping[str, Any], more: tuple[str, ...] = ()) -> None:

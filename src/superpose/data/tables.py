@@ -27,7 +27,7 @@ _THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(?:[,.' ][0-9]{3})+(?:[.,][0-9]+)?")
 PERCENT = re.compile(r"[+-]?[0-9]*[.,]?[0-9]+ ?%")
 # What is wrong where a line that begins with # was read as one of the table's.
 REMARK = "lines that begin with # are read as rows here, remove them (or only the # before the columns' names)"
-_NOT_FINITE = re.compile(r"[+-]?(?:nan|inf|infinity)", re.IGNORECASE)
+NOT_FINITE = re.compile(r"[+-]?(?:nan|inf|infinity)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +39,8 @@ class Table:
     Attributes:
         notes: sentences on what was assumed or passed over when the table was read.
         faults: for columns whose numbers cannot be told, the sentence that is raised when they are wanted.
+        declared: what the source says of columns beside their cells: ``"boolean"``, ``"category"``, or the levels of
+            ordered ones from low to high.
     """
 
     label: str
@@ -48,6 +50,7 @@ class Table:
     storage: FloatArray | None = None
     notes: tuple[str, ...] = ()
     faults: Mapping[str, str] = field(default_factory=dict)
+    declared: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for position, name in enumerate(self.names):
@@ -72,6 +75,30 @@ class Table:
     def n_rows(self) -> int:
         return len(self.columns[0]) if self.columns else 0
 
+    def column(self, name: str) -> Column:
+        """The cells of a column."""
+        return self.columns[self.names.index(name)]
+
+    def numbers_only(self) -> tuple[FloatArray, ...]:
+        """The columns, of which none holds text."""
+        return tuple(column for column in self.columns if isinstance(column, numpy.ndarray))
+
+    def rows(self, kept: numpy.typing.NDArray[Any]) -> Table:
+        """Some rows, by their numbers ``[M]`` in ascending order; their places are those in this table."""
+        columns = tuple(
+            column[kept] if isinstance(column, numpy.ndarray) else [column[row] for row in kept]
+            for column in self.columns
+        )
+        return Table(
+            self.label,
+            self.names,
+            columns,
+            lambda row: self.place(int(kept[row])),
+            notes=self.notes,
+            faults=self.faults,
+            declared=self.declared,
+        )
+
     def require(self, name: str, role: str) -> None:
         """Raise if there is no column of this name; ``role`` says what it was wanted for."""
         if name not in self.names:
@@ -85,7 +112,7 @@ class Table:
         column = self.columns[self.names.index(name)]
         if isinstance(column, numpy.ndarray) or name in self.faults:
             return False
-        return not any(is_numeric(cell) or _NOT_FINITE.fullmatch(cell) for cell in column)
+        return not any(is_numeric(cell) or NOT_FINITE.fullmatch(cell) for cell in column)
 
     def is_percent(self, name: str) -> bool:
         """Return whether a column holds shares with the sign %."""
@@ -100,19 +127,20 @@ class Table:
         if not isinstance(column, numpy.ndarray):
             for row, cell in enumerate(column):
                 if not NUMBER.fullmatch(cell):
-                    raise self._wrong_cell(name, row, cell)
+                    raise self.wrong_cell(name, row, cell)
             column = numpy.array([float(cell) for cell in column])
         finite = numpy.isfinite(column)
         if not finite.all():
             row = int(numpy.argmin(finite))
-            raise self._wrong_cell(name, row, str(column[row]))
+            raise self.wrong_cell(name, row, str(column[row]))
         return column
 
-    def _wrong_cell(self, name: str, row: int, cell: str) -> DataError:
+    def wrong_cell(self, name: str, row: int, cell: str) -> DataError:
+        """The error of a cell that is no finite number."""
         where = f"{self.label}, {self.place(row)}: column {quoted(name)}"
         if not cell:
             return DataError(f"{where} is empty; fill the cell, or leave out the row or the column")
-        if _NOT_FINITE.fullmatch(cell):
+        if NOT_FINITE.fullmatch(cell):
             return DataError(f"{where} holds {cell}, not a finite number; leave out the row or the column")
         if PERCENT.fullmatch(cell):
             remedy = "write shares as numbers, without the % sign, in the whole column"
@@ -129,7 +157,18 @@ def table_from_frame(frame: pandas.DataFrame, label: str) -> Table:
     columns = tuple(frame_column(frame.iloc[:, position]) for position in range(len(names)))
     if not names or not len(frame):
         raise DataError(f"{label} has no {'rows' if names else 'columns'}; a table needs both")
-    return Table(label, names, columns)
+    declared = {name: said for name, dtype in zip(names, frame.dtypes, strict=True) if (said := declared_by(dtype))}
+    return Table(label, names, columns, declared=declared)
+
+
+def declared_by(dtype: Any) -> str | tuple[str, ...] | None:
+    """What the type of a data frame's column says beside its cells."""
+    from pandas import CategoricalDtype
+    from pandas.api import types
+
+    if isinstance(dtype, CategoricalDtype):
+        return tuple(str(level).strip() for level in dtype.categories) if dtype.ordered else "category"
+    return "boolean" if types.is_bool_dtype(dtype) else None
 
 
 def frame_column(series: pandas.Series[Any]) -> Column:

@@ -136,7 +136,7 @@ class Combined:
             first.coefficients.zero_()
         first.set_symbolic(table, dict.fromkeys(table, CONSTANTS))
         made.layers = nn.ModuleList([first, *made.layers])
-        made.feature_names = names
+        made.feature_names, made.preparation = names, self.source.preparation
         made.scaled.fill_(True)
         return made
 

@@ -25,13 +25,15 @@ are frozen (such as ``"ab"``), in the order of the rows of that layer's ``symbol
 on the reading side is noticed. A classifier has one more entry,
 ``"head": {"kind": "sigmoid", "classes": ["no", "yes"], "scale": 1.0, "name": "answer"}``. A model
 with prediction intervals has an entry ``"uncertainty"``, and tensors whose names begin with
-``uncertainty.``. A later schema may add kinds of models and of layers; this one refuses what it
-does not know.
+``uncertainty.``. A model of columns that were made of others (categories, gaps) has an entry
+``"preparation"`` and schema 6; all others are written with schema 5. A later schema may add kinds
+of models and of layers; this one refuses what it does not know.
 
-Files of earlier schemas are read too. Schema 4 has no prediction intervals. Schema 3 does not say
-what is frozen either. Schema 2 has no ``products``. Nor has schema 1, which holds a layer's curves
-in three tensors: the spline coefficients (``coefficients``), a factor for each edge that multiplies
-them (``spline_weight``), and the base weights (``base_weight``, unless the base is ``"none"``).
+Files of earlier schemas are read too. Schema 5 has no preparation. Schema 4 has no prediction
+intervals. Schema 3 does not say what is frozen either. Schema 2 has no ``products``. Nor has schema
+1, which holds a layer's curves in three tensors: the spline coefficients (``coefficients``), a
+factor for each edge that multiplies them (``spline_weight``), and the base weights
+(``base_weight``, unless the base is ``"none"``).
 """
 
 from __future__ import annotations
@@ -47,7 +49,7 @@ from torch import Tensor
 
 from superpose.atomic_write import write_atomically
 from superpose.errors import OptionError
-from superpose.files import container, schema, uncertainty
+from superpose.files import container, preparation, schema, uncertainty
 from superpose.files.values import Damage, Refusal, refused
 from superpose.nn import KAN, KANLayer
 
@@ -191,4 +193,6 @@ def _build(description: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> KAN
     model.head = schema.head_in(description)
     if "uncertainty" in description:
         model.uncertainty = uncertainty.built(description["uncertainty"], tensors)
+    if "preparation" in description:
+        model.preparation = preparation.built(description["preparation"])
     return model

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from superpose.errors import OptionError
-from superpose.files import uncertainty
+from superpose.files import preparation, uncertainty
 from superpose.files.values import LARGEST, Refusal, as_array, as_object, as_whole, check_finite, damaged
 from superpose.messages import listed, nearest, quoted
 from superpose.nn import KAN, Head, KANLayer, library
@@ -19,7 +19,9 @@ from superpose.nn.symbolic_edges import CONSTANTS
 from superpose.nn.symbolic_functions import find, is_known
 from superpose.spline import reference
 
-SCHEMA = 5
+SCHEMA = 6
+# Of models that hold nothing of a later one, so that earlier versions read them too.
+_WITHOUT_PREPARATION = 5
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 _MODEL_KIND = "KAN"
 _LAYER_KIND = "splines"
@@ -37,7 +39,7 @@ def describe(model: KAN) -> dict[str, Any]:
     layers = model.kan_layers()
     used = {name for layer in layers for _, _, name, _ in _symbolic(layer)}
     return {
-        "schema": SCHEMA,
+        "schema": _WITHOUT_PREPARATION if model.preparation is None else SCHEMA,
         "kind": _MODEL_KIND,
         "dtype": str(model.input_center.dtype).removeprefix("torch."),
         "widths": model.widths,
@@ -58,6 +60,7 @@ def describe(model: KAN) -> dict[str, Any]:
         "functions": {name: _probe(name) for name in sorted(used)},
         **_head_of(model),
         **({} if model.uncertainty is None else {"uncertainty": uncertainty.describe(model.uncertainty)}),
+        **({} if model.preparation is None else {"preparation": preparation.describe(model.preparation)}),
     }
 
 
@@ -109,7 +112,8 @@ def checked(description: Any) -> dict[str, Any]:
         "its description",
         {"schema", "kind", "dtype", "widths", "feature_names", "target_names", "layers", "functions"}
         | ({"head"} & made.keys() if schema > 2 else set())
-        | ({"uncertainty"} & made.keys() if schema > 4 else set()),
+        | ({"uncertainty"} & made.keys() if schema > 4 else set())
+        | ({"preparation"} & made.keys() if schema > 5 else set()),
     )
     if not isinstance(made["dtype"], str) or made["dtype"] not in DTYPES:
         raise Refusal(f"has numbers of dtype {quoted(made['dtype'])}; a model's are float32 or float64")
@@ -130,6 +134,8 @@ def checked(description: Any) -> dict[str, Any]:
     head_in(made)
     if "uncertainty" in made:
         uncertainty.check(made["uncertainty"])
+    if "preparation" in made:
+        preparation.built(made["preparation"])
     return made
 
 

@@ -6,29 +6,24 @@ import copy
 from collections.abc import Sequence
 from typing import Any, Unpack
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from superpose.checks import check_seed
-from superpose.data import Affine, Dataset, read_features
+from superpose.data import Affine
 from superpose.errors import OptionError, ShapeError
 from superpose.nn import new_grids
 from superpose.nn.fused import FusedForward
 from superpose.nn.layer import KANLayer, TensorOptions
-from superpose.nn.likelihood import Head
 from superpose.nn.new_grids import per_layer
 from superpose.nn.products import Width, read_widths
-from superpose.nn.scaling import ScaledModule
 from superpose.nn.trace import LayerTrace, Trace
-from superpose.nn.uncertainty import Intervals, Uncertainty, required
-from superpose.nn.wide_buffers import wide
 from superpose.spline import ops
 
 Edge = tuple[int, int, int]
 
 
-class KAN(ScaledModule):
+class KAN(TableModel):
     """A Kolmogorov-Arnold network.
 
     It takes and returns values in the user's units: the affine scaling of inputs and outputs is part of the model
@@ -95,10 +90,6 @@ class KAN(ScaledModule):
         self._fused = FusedForward()
         self.feature_names = _names("feature_names", feature_names, counts[0], "x")
         self.target_names = _names("target_names", target_names, counts[-1], "y")
-        self.head: Head | None = None
-        """Turns the outputs of a classifier into classes; None where the outputs are the predictions."""
-        self.uncertainty: Uncertainty | None = None
-        """What prediction intervals follow from; None where no errors were measured."""
 
     # -- what the model is
 
@@ -204,60 +195,6 @@ class KAN(ScaledModule):
             h = layers[-1].outputs
         return Trace(tuple(layers), torch.addcmul(self.output_center, h, self.output_scale))
 
-    @torch.no_grad()
-    def predict(self, table: Any) -> np.ndarray:
-        """Predictions ``[N, n_out]`` in the user's units for a table.
-
-        Args:
-            table: array or tensor ``[N, n_in]``, :class:`~superpose.Dataset`, DataFrame, or the path of a file.
-                Columns of tables are taken by name, in whatever order they stand.
-
-        Raises:
-            DataError: if a column is missing or the number of columns differs.
-        """
-        x = _features(table, self.feature_names)
-        blocks = [self(block.to(self.input_center.device)).cpu() for block in torch.split(x, 1 << 16)]
-        return wide(torch.cat(blocks)).numpy() if blocks else np.empty((0, self.widths[-1]))
-
-    def predict_interval(self, table: Any, level: float = 0.9) -> Intervals:
-        """Intervals that hold the targets of the rows of a table (as for :meth:`predict`) with a probability.
-
-        Raises:
-            OptionError: if the model's errors are not known, or it was changed since; see :func:`superpose.calibrate`.
-            DataError: as :meth:`predict`.
-        """
-        x = _features(table, self.feature_names).double()
-        known, device = required(self.uncertainty, classifier=self.head is not None), self.input_center.device
-        return known.intervals(lambda rows: self(rows.to(device)), x, level)
-
-    def labels(self, table: Any) -> list[str]:
-        """The class of each row of a table (as for :meth:`predict`), by the model's head.
-
-        Raises:
-            OptionError: if the model has no head.
-            DataError: as :meth:`predict`.
-        """
-        return self._required_head().labels(self.predict(table))
-
-    def probabilities(self, table: Any) -> np.ndarray:
-        """Probabilities ``[N, K]`` of the classes ``model.head.classes`` for a table.
-
-        Raises:
-            OptionError: if the model has no head.
-            DataError: as :meth:`predict`.
-        """
-        head = self._required_head()
-        found: np.ndarray = head.probabilities(torch.from_numpy(self.predict(table))).numpy()
-        return found
-
-    def _required_head(self) -> Head:
-        if self.head is None:
-            raise OptionError(
-                "the model has no head, so its outputs are numbers and no classes; train it with superpose.classify, "
-                "or set model.head"
-            )
-        return self.head
-
     # -- other models of the same function
 
     def copy(self) -> KAN:
@@ -341,10 +278,6 @@ def _tensor_options(
 ) -> tuple[torch.device | str | None, torch.dtype]:
     """The options with their defaults; Python reports a keyword that does not exist."""
     return device, dtype or torch.float64
-
-
-def _features(table: Any, names: tuple[str, ...]) -> Tensor:
-    return table.x if isinstance(table, Dataset) and table.feature_names == names else read_features(table, names)
 
 
 def _names(option: str, names: Sequence[str] | None, count: int, letter: str) -> tuple[str, ...]:

@@ -83,6 +83,7 @@ def weighted_sum(models: Sequence[KAN], weights: Sequence[float]) -> KAN:
         target_names=models[0].target_names,
         dtype=models[0].layer(0).coefficients.dtype,
     )
+    made.preparation = models[0].preparation
     one = torch.ones(1, dtype=torch.float64)
     made.set_scaling(Affine(first.input_center.clone(), first.input_scale.clone()), Affine(0 * one, one))
     for n, layer in enumerate(merged):

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from superpose.data.dataset import Dataset, read_features
+from superpose.data.dataset import Dataset
 from superpose.errors import DataError
 from superpose.nn.model import KAN
 
@@ -23,9 +23,7 @@ def samples(model: KAN, x: Tensor | Dataset) -> Tensor:
         DataError: if there are fewer than two.
     """
     if isinstance(x, Dataset):
-        same = x.feature_names == model.feature_names
-        table = x.x if same else read_features(x, model.feature_names)
-        x = table[x.train]
+        x = model.features(x)[x.train]
     rows = x.to(model.input_center.device)
     if rows.dim() != 2 or rows.shape[0] < 2:
         raise DataError(

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from superpose.data import Dataset, read_features
+from superpose.data import Dataset
 from superpose.data.arrays import feature_matrix, is_frame
 from superpose.errors import DataError, OptionError, ShapeError
 from superpose.nn import KAN
@@ -73,10 +73,8 @@ def traced(model: KAN, x: Tensor | Dataset | Any) -> Trace:
 
 def _rows(model: KAN, x: Any) -> Tensor:
     """Samples ``[B, n_in]`` from a table or an array; named columns are taken by name."""
-    if isinstance(x, Dataset) and x.feature_names == model.feature_names:
-        return x.x
     if isinstance(x, Dataset | str | os.PathLike) or is_frame(x):
-        return read_features(x, model.feature_names)
+        return model.features(x)
     rows = x if isinstance(x, Tensor) else torch.from_numpy(feature_matrix(x, "the array of samples"))
     if rows.dim() != 2:
         raise ShapeError(

@@ -72,6 +72,12 @@ class TaskResult(ABC):
     failures: Failures = field(default_factory=Failures, kw_only=True, repr=False)
     smooth: AnovaAverage | None = field(default=None, kw_only=True, repr=False)
 
+    def __post_init__(self) -> None:
+        # Sums of smooth functions and parts of networks know no table.
+        for model in (self.network, self.symbolic):
+            if model is not None and model.preparation is None:
+                model.preparation = self.data.preparation
+
     @property
     def model(self) -> KAN:
         """The symbolic network, or the spline network where there is none, as ``model.safetensors`` holds it."""

@@ -67,6 +67,7 @@ class Run:
         if self.fresh:
             model.set_scaling(data.x_scale, model.output_scaling(data.y_scale))
             model.feature_names, model.target_names = data.feature_names, data.target_names
+            model.preparation = data.preparation
         loss = settings.loss
         if data.weights is not None and loss is not None and not isinstance(loss, Head):
             raise OptionError(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy
 
 from superpose.data.reading.source import Source
-from superpose.data.tables import Column, FloatArray, Table, frame_column
+from superpose.data.tables import Column, FloatArray, Table, declared_by, frame_column
 from superpose.errors import DataError, FileError, SuperposeError
 
 if TYPE_CHECKING:
@@ -92,6 +92,7 @@ def _read(label: str, schema: Any, rows: int, read_part: Callable[[list[str]], A
     # All in one array, of which memory is taken as it is filled.
     storage = numpy.empty((len(numbers), rows), numpy.float32 if single else numpy.float64)
     columns: dict[str, Column] = {}
+    declared: dict[str, Any] = {name: "boolean" for name in names if pyarrow.types.is_boolean(schema.field(name).type)}
     free = iter(storage)
     for first in range(0, len(names), _COLUMNS):
         part = names[first : first + _COLUMNS]
@@ -101,10 +102,18 @@ def _read(label: str, schema: Any, rows: int, read_part: Callable[[list[str]], A
             if name in numbers and column.null_count == 0:
                 columns[name] = _filled(column, next(free), single=single)
             else:
-                columns[name] = frame_column(table.select([name]).to_pandas()[name])
+                series = table.select([name]).to_pandas()[name]
+                columns[name] = frame_column(series)
+                declared[name] = declared.get(name) or declared_by(series.dtype)
     # Arrow would keep the memory of what it decoded.
     pyarrow.default_memory_pool().release_unused()
-    return Table(label, tuple(name.strip() for name in names), tuple(columns[name] for name in names), storage=storage)
+    return Table(
+        label,
+        tuple(name.strip() for name in names),
+        tuple(columns[name] for name in names),
+        storage=storage,
+        declared={name.strip(): said for name, said in declared.items() if said},
+    )
 
 
 def _is_number(kind: pyarrow.DataType) -> bool:

@@ -88,6 +88,7 @@ def build_network(
     builder = _Builder(list(columns.values()), splines)
     model = builder.build([_in_columns(one, columns) for one in expressions])
     model.feature_names, model.target_names = tuple(columns), names
+    model.preparation = data.preparation if isinstance(data, Dataset) else None
     # Training would scale an unscaled model to its data, and so change the function.
     model.scaled.fill_(True)
     named = {name: "spline_{}_{}_{}".format(*place) for place, name in builder.placed.items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from superpose.data import Dataset, Split, read_features
 from superpose.data.arrays import root_mean_square
+from superpose.data.preparation import Preparation
 from superpose.data.sampling import evenly
 from superpose.deadline import Deadline
 from superpose.formulas.expressions import constants, numpy_code, rewrite
@@ -46,6 +47,7 @@ class Formula:
         symbols: of the columns, in the model's order.
         feature_names, target_names: the columns.
         splines: edges that stayed splines, by the names they have in the expressions.
+        preparation: how the columns were made of those of a table; None where they are these.
     """
 
     expressions: tuple[sympy.Expr, ...]
@@ -53,6 +55,7 @@ class Formula:
     feature_names: tuple[str, ...]
     target_names: tuple[str, ...]
     splines: Mapping[str, SplineEdge] = field(default_factory=dict, repr=False)
+    preparation: Preparation | None = field(default=None, repr=False)
 
     @classmethod
     def of(
@@ -84,7 +87,7 @@ class Formula:
         symbols = tuple(sympy.Symbol(name, real=True) for name in model.feature_names)
         splines: dict[str, SplineEdge] = {}
         raw = _written_out(model, symbols, splines)
-        formula = cls(raw, symbols, model.feature_names, model.target_names, splines)
+        formula = cls(raw, symbols, model.feature_names, model.target_names, splines, model.preparation)
         if data is None:
             return formula
         return formula._simplified(data, Deadline(time_limit), sensible)
@@ -97,7 +100,7 @@ class Formula:
         import sympy
 
         symbols = tuple(sympy.Symbol(name, real=True) for name in data.feature_names)
-        return cls(tuple(expressions), symbols, data.feature_names, data.target_names, splines or {})
+        return cls(tuple(expressions), symbols, data.feature_names, data.target_names, splines or {}, data.preparation)
 
     @classmethod
     def read(cls, model: KAN, *, time_limit: float | None = None) -> Formula:
@@ -140,7 +143,7 @@ class Formula:
             found.append(best.expression if best is not None and better else expression)
         used, names = used_splines(found, splines)
         made = tuple(rewrite.rename_functions(expression, names) for expression in found)
-        return Formula(made, self.symbols, self.feature_names, self.target_names, used)
+        return replace(self, expressions=made, splines=used)
 
     def _constant_fit(
         self,
@@ -217,7 +220,18 @@ class Formula:
 
     def python(self) -> str:
         """Text of a standalone module with ``predict(**columns)`` that needs NumPy only."""
-        return numpy_code.module(self.expressions, self.symbols, self.feature_names, self.target_names, self.splines)
+        return numpy_code.module(
+            self.expressions, self.symbols, self.feature_names, self.target_names, self.splines, self.meanings
+        )
+
+    @property
+    def meanings(self) -> Mapping[str, str]:
+        """How each column was made of those of a table, in words; none for a column that is one of these."""
+        if self.preparation is None:
+            return {}
+        raw = {column.name for column in self.preparation.columns if column.plain}
+        known = self.preparation.meanings
+        return {name: known[name] for name in self.feature_names if name in known and name not in raw}
 
     def torch(self, x: Tensor) -> Tensor:
         """Values ``[N, n_out]`` at ``x [N, n_in]``, differentiable."""
@@ -228,7 +242,7 @@ class Formula:
     def predict(self, table: Any) -> np.ndarray:
         """Values ``[N, n_out]`` for a table, its columns taken by name; see :meth:`superpose.KAN.predict`."""
         with torch.no_grad():
-            values: np.ndarray = self.torch(read_features(table, self.feature_names)).numpy()
+            values: np.ndarray = self.torch(read_features(table, self.feature_names, self.preparation)).numpy()
         return values
 
     def rmse(self, data: Dataset, split: Split | None = None) -> float:

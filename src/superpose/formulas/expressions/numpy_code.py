@@ -16,7 +16,7 @@ Written by superpose. Needs NumPy only:
 
     predict(**columns) takes the columns {columns}
     as arrays or numbers and returns {targets}.
-"""
+{meanings}"""
 
 import numpy
 
@@ -79,8 +79,12 @@ def module(
     feature_names: tuple[str, ...],
     target_names: tuple[str, ...],
     splines: Mapping[str, SplineEdge],
+    meanings: Mapping[str, str] | None = None,
 ) -> str:
-    """The module's text. Names of columns appear in it as string literals only, never as code."""
+    """The module's text. Names of columns appear in it as string literals only, never as code.
+
+    ``meanings`` says in words how columns were made of those of a table.
+    """
     import sympy
     from sympy.printing.numpy import NumPyPrinter
 
@@ -99,6 +103,8 @@ def module(
         title=_in_docstring(f"Formula for {', '.join(target_names)}."),
         columns=_Literal(feature_names),
         targets=_Literal(target_names),
+        meanings="".join(f"\n    {_in_docstring(f'{name}: {text}')}" for name, text in (meanings or {}).items())
+        + ("\n" if meanings else ""),
     )
     if splines:
         text += _SPLINE + "".join(_spline_function(edge) for edge in splines.values())

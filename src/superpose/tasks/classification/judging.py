@@ -285,7 +285,7 @@ def formula_of(formulas: FormulaSet, data: Dataset) -> Formula | None:
     if not any(score.free_symbols for score in scores):
         return None
     symbols = tuple(sympy.Symbol(name, real=True) for name in data.feature_names)
-    return Formula(scores, symbols, data.feature_names, data.target_names)
+    return Formula(scores, symbols, data.feature_names, data.target_names, preparation=data.preparation)
 
 
 def lines_of(straight: Reference, base: int) -> FormulaSet:

@@ -12,13 +12,17 @@ import torch
 from torch import Tensor
 
 from superpose.data import Affine, Dataset, RowOptions
-from superpose.data.arrays import column_names, feature_matrix
+from superpose.data.arrays import column_names, declared_of, feature_columns
 from superpose.data.dataset import _dataset
 from superpose.data.held_out_table import read_test
+from superpose.data.options import dividing_columns, weighing_columns
+from superpose.data.preparation import PreparationOptions
+from superpose.data.preparation.rows import dropped, of_rows
+from superpose.data.preparation.understanding import RawTable
 from superpose.data.reading.opening import opened, opened_test
 from superpose.data.reading.options import TableOptions, check_options, file_options, row_options
 from superpose.data.splitting import HOLD_OUT
-from superpose.data.tables import NUMBER, Column, Table, table_from_frame
+from superpose.data.tables import NUMBER, Column, Table, frame_column, table_from_frame
 from superpose.errors import DataError, OptionError
 from superpose.messages import counted, quoted
 from superpose.nn.likelihood import Head
@@ -109,18 +113,16 @@ class ClassificationDataset:
         """
         import pandas
 
-        features = feature_matrix(x)
-        names = column_names(feature_names, x, features.shape[1], "x")
-        frame = pandas.DataFrame(features, columns=list(names))
+        features = feature_columns(x)
+        names, rows = column_names(feature_names, x, len(features), "x"), len(features[0])
         column = list(np.asarray(labels, dtype=object).reshape(-1))
-        if len(column) != len(frame):
-            raise DataError(
-                f"there are {counted(len(column), 'label')} for {counted(len(frame), 'row')}; give one each"
-            )
-        if target_name in frame:
+        if len(column) != rows:
+            raise DataError(f"there are {counted(len(column), 'label')} for {counted(rows, 'row')}; give one each")
+        if target_name in names:
             raise DataError(f"{quoted(target_name)} names a feature and the labels at once; pass another target_name")
-        frame[target_name] = pandas.Series(column).infer_objects()
-        return cls.from_frame(frame, target=target_name, soft=soft, **options)
+        found = frame_column(pandas.Series(column).infer_objects())
+        table = Table("the data frame", (*names, target_name), (*features, found), declared=declared_of(x, names))
+        return _dataset_of_classes(table, target_name, None, soft, options)
 
 
 def read_classification(
@@ -179,14 +181,35 @@ def _dataset_of_classes(
             raise DataError(f"{table.label}: a target of shares lies from 0 to 1, and {quoted(target)} goes beyond")
         data = _dataset(table, target, features, options, source)
         return ClassificationDataset(data, ("0", "1"), True, soft=bool(((values > 0) & (values < 1)).any()))
+    notes: list[str] = []
+    if options.get("missing") == "drop":
+        table, options, notes = _without_gaps(table, target, features, options)
+        column = table.column(target)
     _refuse_missing(table, target, column)
     classes, index, numeric = _classes(column)
     _refuse_classes(table, target, classes, index)
     test = read_test(options["test"])
     if test is not None:
+        if options.get("missing") == "drop":
+            test, _, more = _without_gaps(test, target, (), options)
+            notes += more
         options["test"] = _numbered(test, target, _known_indices(test, target, classes, numeric))
     data = _dataset(_numbered(table, target, index), target, features, options, source)
+    data = replace(data, notes=(*notes, *data.notes))
     return ClassificationDataset(_each_in_training(data, table.n_rows), classes, numeric)
+
+
+def _without_gaps(
+    table: Table, target: str, features: Sequence[str] | None, options: RowOptions
+) -> tuple[Table, RowOptions, list[str]]:
+    """The rows with a label and without missing cells, before classes are counted, and a sentence on the others."""
+    exclude = (target, *weighing_columns(options), *dividing_columns(options))
+    names = [name for name in table.names if name not in exclude] if features is None else features
+    raw = RawTable.of(table, [name for name in names if name in table.names], PreparationOptions.read(options))
+    missing = raw.missing() | _without_label(table.column(target))
+    if missing.all() or not missing.any():
+        return table, options, []
+    return table.rows(np.flatnonzero(~missing)), of_rows(options, missing), dropped(table, missing)
 
 
 def _numbered(table: Table, target: str, index: np.ndarray) -> Table:
@@ -215,8 +238,13 @@ def _known_indices(test: Table, target: str, classes: Sequence[str], numeric: bo
     return np.array(found)
 
 
+def _without_label(column: Column) -> np.ndarray:
+    """``[N]``, the rows without a label; other marks of missing values than these may be labels, such as - beside +."""
+    return np.array([not np.isfinite(cell) if isinstance(cell, float) else cell in ("", "nan") for cell in column])
+
+
 def _refuse_missing(table: Table, target: str, column: Column) -> None:
-    missing = np.array([not np.isfinite(cell) if isinstance(cell, float) else cell in ("", "nan") for cell in column])
+    missing = _without_label(column)
     if missing.any():
         row = int(missing.argmax())
         raise DataError(
