@@ -343,7 +343,7 @@ BROKEN_MODELS: dict[str, tuple[Maker, str]] = {
     "a negative shape": (entry("input_center", shape=[-2]), "input_center"),
     "an unknown dtype": (entry("input_center", dtype="F16"), "F16"),
     "no description": (described(schema=None), "schema"),
-    "a later schema": (described(schema=6), "upgrade superpose"),
+    "a later schema": (described(schema=7), "upgrade superpose"),
     "schema 1 and tensors of today": (edited(_old_schema(1)), "layers.0.base_weight"),
     "schema 2 with products": (described(schema=2), "products"),
     "schema 3 without products": (edited(_old_schema(3)), "products"),

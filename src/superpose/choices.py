@@ -6,6 +6,8 @@ from __future__ import annotations
 OPTIMIZERS = ("lm", "lbfgs", "adamw")
 # How the scores of a classifier are read; see superpose.nn.Head.
 HEADS = ("sigmoid", "gaussian", "softmax", "ordinal")
+# What is done with missing cells of a table; see superpose.data.RowOptions.
+MISSING = ("error", "drop", "median", "indicator")
 # What superpose.compare judges, in the order in which it fits them; see superpose.tasks.comparison.methods.
 COMPARED = {
     "regression": (

@@ -86,7 +86,7 @@ def test_each_option_reaches_the_data_set(
         ("--split time:site", "line 2: column 'site' holds 's0', which is no time; write numbers, or dates"),
         ("--test nowhere.csv", "'nowhere.csv' does not exist"),
         ("--test lacking.csv", "'lacking.csv': there is no column 'y' for a feature, as in the table to learn from"),
-        ("--test words.csv", "'words.csv', line 3: column 'x' holds 'none', which is not a number"),
+        ("--test words.csv", "'words.csv', line 3: column 'x' holds 'few', which is not a number"),
         ("--test empty.csv", "'empty.csv' has a header but no rows"),
         ("--test later.csv --split group:name", "the group 'p0' of column 'name' is in 'table.csv' too"),
         ("--weights v", "there is no column 'v' for weights"),
@@ -101,7 +101,7 @@ def test_each_mistake_gets_one_plain_sentence(
 ) -> None:
     later = pandas.read_csv("later.csv")
     later.drop(columns="y").to_csv("lacking.csv", index=False)
-    later.assign(x=["1", "none"] + ["2"] * 7).to_csv("words.csv", index=False)
+    later.assign(x=["1", "few"] + ["2"] * 7).to_csv("words.csv", index=False)
     later[:0].to_csv("empty.csv", index=False)
     tables.assign(zero=0).to_csv("table.csv", index=False)
     assert run(f"{FIT} {FEATURES} {line}") == 2

@@ -12,8 +12,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from superpose.choices import COMPARED
-from superpose.cli import console, file_options, parsing
-from superpose.cli.declarations import FeaturesOption, JsonOption, QuietOption, TableArgument, TargetOption, TaskOption
+from superpose.cli import console, file_options, parsing, preparation_options
+from superpose.cli.declarations import (
+    CategoriesOption,
+    FeaturesOption,
+    JsonOption,
+    MissingOption,
+    QuietOption,
+    TableArgument,
+    TargetOption,
+    TaskOption,
+)
 from superpose.cli.file_options import (
     DecimalOption,
     EncodingOption,
@@ -44,6 +53,8 @@ def command(
     query: QueryOption = None,
     decimal: DecimalOption = None,
     encoding: EncodingOption = None,
+    missing: MissingOption = None,
+    categories: CategoriesOption = None,
     cv: Annotated[
         str | None,
         typer.Option("--cv", metavar="K", help="Folds; 5, or one for each row of fewer than 15, if left out."),
@@ -80,7 +91,8 @@ def command(
     columns = parsing.names("--features", features)
     folder = parsing.folder("--out", out, parsing.default_folder(table, f"{target}-compare"))
     chosen = file_options.given(where, exclude, sheet, query, decimal, encoding)
-    return _Run((table, chosen), target, columns, task, options, folder, as_json, quiet).run
+    rows = preparation_options.columns(missing, categories)
+    return _Run((table, chosen), target, columns, task, rows, options, folder, as_json, quiet).run
 
 
 @dataclass(frozen=True)
@@ -91,6 +103,7 @@ class _Run:
     target: str
     features: list[str] | None
     task: str
+    rows: Any
     options: dict[str, Any]
     folder: Path
     as_json: bool
@@ -111,6 +124,7 @@ class _Run:
                 self.target,
                 features=self.features,
                 task=self.task,
+                row_options=self.rows,
                 options=CompareOptions(**self.options),
                 listener=progress.listener,
             )

@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-LEFT_OUT = (
+LEFT_OUT = "columns left out, since they hold names or other text without levels that repeat, or one value only"
+# Relations are between numbers.
+NOT_NUMBERS = (
     "columns left out, since they hold text (true and false, yes and no, 12% are text too; write 1 and 0, 0.12 to use "
     "them) or one value only"
 )

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from superpose.choices import MISSING
+
 TableArgument = Annotated[
     str,
     typer.Argument(
@@ -18,13 +20,30 @@ FeaturesOption = Annotated[
     typer.Option(
         "--features",
         metavar="A,B",
-        help="The columns to learn from; all that hold numbers if left out. Names that hold "
+        help="The columns to learn from; all that can be learnt from if left out. Names that hold "
         "commas go in double quotes, or one to each --features.",
     ),
 ]
 TaskOption = Annotated[
     str,
     typer.Option("--task", metavar="regression|classification", help="Learn a number, or one of some classes."),
+]
+MissingOption = Annotated[
+    str | None,
+    typer.Option(
+        "--missing",
+        metavar="|".join(MISSING),
+        help="Missing cells: refuse them, leave out their rows, fill them with the median (or the most frequent "
+        "level), or fill them and add a column that says where; refused if left out.",
+    ),
+]
+CategoriesOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--categories",
+        metavar="A,B|none",
+        help="Columns that are categories whatever they hold, beside text with few levels; none: text is left out.",
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]

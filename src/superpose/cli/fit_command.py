@@ -6,11 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 from superpose.choices import OPTIMIZERS
-from superpose.cli import file_options, form_options, knowledge_options, parsing, unit_options
+from superpose.cli import file_options, form_options, knowledge_options, parsing, preparation_options, unit_options
 from superpose.cli.classification_job import ClassificationJob
 from superpose.cli.declarations import (
+    CategoriesOption,
     FeaturesOption,
     JsonOption,
+    MissingOption,
     QuietOption,
     TableArgument,
     TargetOption,
@@ -85,6 +87,8 @@ def command(
     query: QueryOption = None,
     decimal: DecimalOption = None,
     encoding: EncodingOption = None,
+    missing: MissingOption = None,
+    categories: CategoriesOption = None,
     out: OutOption = None,
     shape: ShapeOption = "auto",
     grid: GridOption = None,
@@ -148,4 +152,5 @@ def command(
     more = {"head": head, "parameters": parameters, "time_limit": time_limit, "cv": cv, "form": given}
     options = learner.parsed(options | more)
     folder = parsing.folder("--out", out, parsing.default_folder(table, target))
-    return learner(table, target, columns, row_options(rows) | chosen, folder, options, as_json, quiet, resume).run
+    rows_given = row_options(rows) | chosen | preparation_options.columns(missing, categories)
+    return learner(table, target, columns, rows_given, folder, options, as_json, quiet, resume).run

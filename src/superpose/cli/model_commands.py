@@ -24,6 +24,8 @@ from superpose.errors import OptionError
 from superpose.messages import counted, quoted
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from superpose.data.tables import Table
     from superpose.nn import KAN, Intervals
 
@@ -92,8 +94,10 @@ def _predict(
     model = load(model_path)
     path, chosen = given
     read = read_table(path, **chosen)
-    intervals = None if level is None else model.predict_interval(read, level)
-    predictions = model.predict(read) if intervals is None else intervals.prediction
+    notes: list[str] = []
+    x = model.features(read, notes=notes)
+    intervals = None if level is None else model.intervals(x, level)
+    predictions = model.values(x) if intervals is None else intervals.prediction
     columns: dict[str, Any] = dict(zip(read.names, map(_as_written, read.columns), strict=True))
     if model.head is None and probabilities:
         raise OptionError(f"--probabilities is for classifiers, and {parsing.quoted(model_path)} predicts numbers")
@@ -113,7 +117,9 @@ def _predict(
         write_atomically(out, _table_bytes(frame, out.lower()))
     for note in read.notes:
         print(f"note: {note}", file=sys.stderr)
-    _warn_of_undefined(model, predictions, read)
+    for note in notes:
+        print(f"warning: {note}", file=sys.stderr)
+    _warn_of_undefined(model, x, predictions, read)
     if intervals is not None:
         _warn_of_intervals(model, intervals, read)
 
@@ -149,11 +155,19 @@ def _places(rows: list[int], table: Table) -> str:
     return f"{first} and {len(rows) - _NAMED_ROWS} more" if len(rows) > _NAMED_ROWS else first
 
 
-def _warn_of_undefined(model: KAN, predictions: Any, table: Table) -> None:
+def _warn_of_undefined(model: KAN, x: Tensor, predictions: Any, table: Table) -> None:
     """Say on stderr in which rows a prediction is no finite number; the others are of use, so that is no failure."""
     import numpy
 
-    rows = numpy.flatnonzero(~numpy.isfinite(predictions).all(1)).tolist()
+    missing = x.isnan().any(1).numpy()
+    if missing.any():
+        print(
+            f"warning: {int(missing.sum())} of {counted(len(x), 'row')} "
+            f"({_places(numpy.flatnonzero(missing).tolist(), table)}) have missing cells, where nothing is predicted, "
+            "as the model was fitted without such rows",
+            file=sys.stderr,
+        )
+    rows = numpy.flatnonzero(~numpy.isfinite(predictions).all(1) & ~missing).tolist()
     if not rows:
         return
     written = "empty or infinite" if numpy.isinf(predictions).any() else "empty"

@@ -1,4 +1,4 @@
-"""The command line: ``superpose fit | predict | formula | plot | info | relations | compare``.
+"""The command line: ``superpose fit | predict | formula | plot | info | relations | compare | describe``.
 
 Commands hold no logic of their own. Each checks its options, then returns the work to be done as a
 function; :func:`main` runs it, and turns whatever goes wrong into one sentence and an exit code:
@@ -19,12 +19,12 @@ from typing import Annotated
 
 import typer
 
-from superpose.cli import compare_command, fit_command, model_commands, relations_command
+from superpose.cli import compare_command, describe_command, fit_command, model_commands, relations_command
 from superpose.cli.running import OneValueCommand, execute
 
 __all__ = ["main"]
 
-_COMMANDS = ("fit", "predict", "formula", "plot", "info", "relations", "compare")
+_COMMANDS = ("fit", "predict", "formula", "plot", "info", "relations", "compare", "describe")
 
 app = typer.Typer(
     name="superpose",
@@ -77,6 +77,7 @@ def _program(
 _command("fit")(fit_command.command)
 _command("relations")(relations_command.command)
 _command("compare")(compare_command.command)
+_command("describe")(describe_command.command)
 _command("predict")(model_commands.predict)
 _command("formula")(model_commands.formula)
 _command("plot")(model_commands.plot)

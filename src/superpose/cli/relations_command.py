@@ -126,7 +126,7 @@ class _Run:
                 print(found)
         print(found.summary())
         if found.left_out:
-            print(f"{console.LEFT_OUT}: {', '.join(found.left_out)}")
+            print(f"{console.NOT_NUMBERS}: {', '.join(found.left_out)}")
         console.show_warnings([*table.notes, *found.failures.sentences])
         begin = f"; begin with {self.folder / 'relations.md'}" if "relations.md" in written else ""
         print(f"written to {self.folder}{begin}")

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Unpack
 
 import torch
@@ -33,6 +33,7 @@ from superpose.data.arrays import (
     target_matrix,
 )
 from superpose.data.columns import as_tensor, choose, features_in_place, without_constants
+from superpose.data.description import ColumnSummary, summaries
 from superpose.data.division import divide
 from superpose.data.held_out_table import read_test, repeated_rows, test_columns
 from superpose.data.options import RowOptions, SplitRule, check_names, dividing_columns, weighing_columns
@@ -99,6 +100,8 @@ class Dataset:
     """Sentences on what may be wrong with the rows: the split, missing cells."""
     preparation: Preparation | None = None
     """How the features were made of the table's columns; None where all of them are numbers, taken as they are."""
+    raw_columns: tuple[ColumnSummary, ...] = field(default=(), repr=False)
+    """What was understood of each column of the table."""
 
     def __repr__(self) -> str:
         parts = ", ".join(f"{len(self.index(split))} {split}" for split in ("train", "validation", "test"))
@@ -437,6 +440,7 @@ def _dataset(
     prepared = whole.apply(table, notes=notes)
     names = without_constants(table, roles, prepared, (*read.raw.left_out, *unusable))
     preparation = whole.only(names)
+    raw_columns = summaries(read.raw, roles, preparation, options)
     y = as_tensor(read.targets.values())
     # From here on the table must not be used, but for the places of its rows.
     x = features_in_place(prepared, names)
@@ -467,6 +471,7 @@ def _dataset(
         weights=weights,
         notes=(*table.notes, *notes, *rows.notes),
         preparation=None if preparation.plain else preparation,
+        raw_columns=raw_columns,
     )
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from superpose.choices import MISSING
 from superpose.data.preparation import KINDS, CategoryColumn, OrderedColumn, Preparation, RawColumn
-from superpose.data.preparation.cells import MISSING_RULES
 from superpose.files.values import as_array, as_object, check_finite, damaged
 from superpose.messages import quoted
 
@@ -33,7 +33,7 @@ def _plain(value: Any) -> Any:
 def built(made: Any) -> Preparation:
     """The preparation of an entry, which is checked."""
     entry = as_object(made, _WHAT, {"missing", "columns"})
-    if entry["missing"] not in MISSING_RULES:
+    if entry["missing"] not in MISSING:
         damaged(f"{quoted(entry['missing'])} is nothing that is done with missing cells")
     columns = as_array(entry["columns"], f"the columns of {_WHAT}", 0, _MOST_COLUMNS)
     preparation = Preparation(tuple(_column(column) for column in columns), entry["missing"])

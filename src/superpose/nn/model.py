@@ -17,6 +17,7 @@ from superpose.nn.fused import FusedForward
 from superpose.nn.layer import KANLayer, TensorOptions
 from superpose.nn.new_grids import per_layer
 from superpose.nn.products import Width, read_widths
+from superpose.nn.table_model import TableModel
 from superpose.nn.trace import LayerTrace, Trace
 from superpose.spline import ops
 

@@ -22,8 +22,6 @@ _MARKS_BESIDE_VALUES = _MARKS | {"-", "--", "---", "none", "nil", "missing"}
 # Each pair by itself is no and yes.
 _ANSWERS = (("false", "true"), ("no", "yes"), ("n", "y"), ("f", "t"), ("off", "on"))
 YES_OR_NO = {word: float(place) for pair in _ANSWERS for place, word in enumerate(pair)} | {"0": 0.0, "1": 1.0}
-# What can be done with missing cells; see superpose.data.RowOptions.
-MISSING_RULES = ("error", "drop", "median", "indicator")
 
 
 def is_missing(cell: str, *, beside_values: bool = False) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from superpose.data.preparation.cells import MISSING_RULES
+from superpose.choices import MISSING
 from superpose.errors import OptionError
 from superpose.messages import nearest, quoted
 
@@ -16,7 +16,7 @@ class PreparationOptions:
     """How raw columns are to be understood.
 
     Attributes:
-        missing: what is done with missing cells, one of ``MISSING_RULES``.
+        missing: what is done with missing cells, one of ``MISSING``.
         categories: names of columns that are categories whatever they hold.
         automatic: whether columns of text with few levels are categories too.
     """
@@ -36,9 +36,9 @@ class PreparationOptions:
         PreparationOptions(missing='median', categories=('month',), automatic=True)
         """
         missing = given.get("missing")
-        if missing is not None and missing not in MISSING_RULES:
-            hint = nearest(missing, MISSING_RULES) if isinstance(missing, str) else ""
-            raise OptionError(f"missing is {quoted(missing)} and must be one of {', '.join(MISSING_RULES)}{hint}")
+        if missing is not None and missing not in MISSING:
+            hint = nearest(missing, MISSING) if isinstance(missing, str) else ""
+            raise OptionError(f"missing is {quoted(missing)} and must be one of {', '.join(MISSING)}{hint}")
         categories = given.get("categories")
         none = categories == "none"
         return cls(missing or "error", () if none else _names("categories", categories), not none)

@@ -84,7 +84,9 @@ class Preparation:
         """What each of these columns is, in words."""
         found: dict[str, str] = {}
         for column in self.columns:
-            found |= dict(zip(column.value_names, column.meanings, strict=True))
+            filled = "" if column.fill is None else f"; missing cells count as {column.filling}"
+            words = (f"{meaning}{filled}" for meaning in column.meanings)
+            found |= dict(zip(column.value_names, words, strict=True))
             if column.indicator:
                 found[column.names[-1]] = f"1 where {column.name} is missing, else 0"
         return found
@@ -130,7 +132,8 @@ class Preparation:
         told: list[str] = []
         for column in self.columns:
             made = [name for name in column.names if name in wanted]
-            if not made or (column.name not in table.names and all(name in table.names for name in made)):
+            raw = column.name in table.names and not (column.indicator and column.names[-1] in table.names)
+            if not made or (not raw and all(name in table.names for name in made)):
                 continue
             table.require(column.name, "a feature of the model")
             found |= dict(zip(column.names, self._made(column, table, told), strict=True))

@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from superpose.data import RowOptions
 from superpose.deadline import Deadline
 from superpose.tasks.comparison.choice import Losses, choose
 from superpose.tasks.comparison.evaluation import Evaluation, Record
@@ -26,6 +27,7 @@ def compare(
     *,
     features: Sequence[str] | None = None,
     task: str | None = None,
+    row_options: RowOptions | None = None,
     options: CompareOptions | None = None,
     listener: Listener | None = None,
 ) -> MethodComparison:
@@ -35,8 +37,10 @@ def compare(
         data: a path, a data frame, a :class:`~superpose.Dataset` or a
             :class:`~superpose.tasks.classification.ClassificationDataset`, of which all rows are used.
         target: the column to be learnt; left out for a data set.
-        features: the columns to learn from; all that hold numbers if None.
+        features: the columns to learn from; all that can be learnt from if None.
         task: ``"regression"`` or ``"classification"``; if None that of the data set, else regression.
+        row_options: ``missing``, ``categories``, ``split`` and others of :class:`~superpose.data.RowOptions`, for a
+            path or a data frame.
         options: see :class:`CompareOptions`.
         listener: called with a short sentence before each fit.
 
@@ -57,7 +61,7 @@ def compare(
     ('line', 0.992)
     """
     options = (options or CompareOptions()).checked(_task(data, task))
-    table = read(data, target, features, task)
+    table = read(data, target, features, task, row_options)
     methods, missing = installed_methods(table.task, options.methods)
     deadline = Deadline(options.time_limit)
     load(methods)

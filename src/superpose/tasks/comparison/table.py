@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from superpose.data import Dataset, read_csv
+from superpose.data import Dataset, RowOptions, read_csv
 from superpose.data.arrays import is_frame
 from superpose.data.scaling import mean_and_deviation
 from superpose.data.tables import FloatArray, Table
@@ -30,7 +30,7 @@ class ComparisonTable:
         feature_names, target: names of the columns.
         classes: names of the classes; empty for a target of numbers.
         numeric: whether the classes are numbers.
-        left_out: columns that hold text or a single value.
+        left_out: columns with nothing to learn from.
         groups, order: as those of :class:`~superpose.Dataset`.
     """
 
@@ -59,7 +59,9 @@ class ComparisonTable:
         return float(mean_and_deviation(torch.from_numpy(self.y)[:, None])[1])
 
 
-def read(data: Any, target: str | None, features: Sequence[str] | None, task: str | None) -> ComparisonTable:
+def read(
+    data: Any, target: str | None, features: Sequence[str] | None, task: str | None, rows: RowOptions | None = None
+) -> ComparisonTable:
     """The table of a path, a data frame, a :class:`~superpose.Dataset` or a
     :class:`~superpose.tasks.classification.ClassificationDataset`.
 
@@ -69,8 +71,11 @@ def read(data: Any, target: str | None, features: Sequence[str] | None, task: st
         FileError: if a file cannot be read.
     """
     if isinstance(data, Dataset | ClassificationDataset):
-        if target is not None or features is not None:
-            raise OptionError("a data set has its target and its features already; leave out target and features")
+        if target is not None or features is not None or rows:
+            raise OptionError(
+                "a data set has its target, its features and its rows already; leave out target, features and "
+                "row_options"
+            )
         if task is not None and (task == "classification") != isinstance(data, ClassificationDataset):
             raise OptionError(
                 f"the data set is a {type(data).__name__}, which is not for {task}; leave out task, or pass the table"
@@ -88,7 +93,7 @@ def read(data: Any, target: str | None, features: Sequence[str] | None, task: st
             f"compare needs a path, a data frame or a data set, not a {type(data).__name__}; for arrays use "
             "superpose.Dataset.from_arrays"
         )
-    found = read_one(data, target=target, features=features, validation=0.0, test=0.0)
+    found = read_one(data, target=target, features=features, **{**(rows or {}), "validation": 0.0, "test": 0.0})
     return _of_classes(found) if task == "classification" else _of_numbers(found)
 
 

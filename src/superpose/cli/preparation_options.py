@@ -1,0 +1,32 @@
+"""The options ``--missing`` and ``--categories``, from text to options of a data set.
+
+>>> columns("median", ["month,site"])
+{'missing': 'median', 'categories': ['month', 'site']}
+>>> columns("mean", None)
+Traceback (most recent call last):
+    ...
+superpose.errors.OptionError: --missing is 'mean' and must be one of error, drop, median, indicator
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from superpose.choices import MISSING
+from superpose.cli import parsing
+
+_NONE = ["none"]
+
+
+def columns(missing: str | None, categories: list[str] | None) -> Any:
+    """What was typed on raw columns, as far as something was.
+
+    Raises:
+        OptionError: for a rule that there is not, or names that are empty.
+    """
+    made: dict[str, Any] = {}
+    if missing is not None:
+        made["missing"] = parsing.one_of("--missing", missing, MISSING)
+    if (names := parsing.names("--categories", categories)) is not None:
+        made["categories"] = "none" if names == _NONE else names
+    return made
