@@ -29,7 +29,15 @@ if TYPE_CHECKING:
     )
     from superpose.data import Dataset, read_csv
     from superpose.edit import prune
-    from superpose.errors import BackendWarning, DataError, FileError, OptionError, ShapeError, SuperposeError
+    from superpose.errors import (
+        BackendWarning,
+        DataError,
+        DataWarning,
+        FileError,
+        OptionError,
+        ShapeError,
+        SuperposeError,
+    )
     from superpose.files import load, save
     from superpose.formulas import Formula, FormulaFit, fit_formula, symbolify
     from superpose.nn import KAN, KANLayer, library, register
@@ -51,6 +59,7 @@ _ROOMS = {
     "errors": (
         "BackendWarning",
         "DataError",
+        "DataWarning",
         "FileError",
         "OptionError",
         "ShapeError",
@@ -128,6 +137,7 @@ __all__ = [
     "ClassifyOptions",
     "CompareOptions",
     "DataError",
+    "DataWarning",
     "Dataset",
     "DiscoverOptions",
     "FileError",

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from superpose.data.dataset import Affine, Dataset, RowOptions, Split, read_csv, read_features
+    from superpose.data.description import ColumnSummary, TableDescription, describe
+    from superpose.data.preparation import Preparation
     from superpose.data.reading import read_table
     from superpose.data.reading.options import FileOptions, TableOptions
     from superpose.data.screening import Screening, screen, with_features
@@ -17,13 +19,17 @@ if TYPE_CHECKING:
 
 _HOME = {
     "Affine": "dataset",
+    "ColumnSummary": "description",
     "Dataset": "dataset",
     "FileOptions": "reading.options",
+    "Preparation": "preparation",
     "RowOptions": "options",
     "Screening": "screening",
     "Split": "dataset",
     "Table": "tables",
+    "TableDescription": "description",
     "TableOptions": "reading.options",
+    "describe": "description",
     "read_csv": "dataset",
     "read_features": "dataset",
     "read_table": "reading",
@@ -33,13 +39,17 @@ _HOME = {
 
 __all__ = [
     "Affine",
+    "ColumnSummary",
     "Dataset",
     "FileOptions",
+    "Preparation",
     "RowOptions",
     "Screening",
     "Split",
     "Table",
+    "TableDescription",
     "TableOptions",
+    "describe",
     "read_csv",
     "read_features",
     "read_table",

@@ -174,7 +174,8 @@ def target_numbers(table: Table, names: Sequence[str]) -> tuple[Table, list[str]
     """The table with its targets as numbers, NaN where they are missing, and a sentence on those in percent."""
     notes, columns = [], dict[str, Column]()
     for name in names:
-        shares = table.is_percent(name)
+        # One plain number among shares may be a share of 1.
+        shares = table.is_percent(name) and table.is_label(name)
         columns[name] = numbers_with_gaps(table, name, percents=shares)
         if shares:
             notes.append(f"the target {quoted(name)} is in percent: 12% is the number 12, and so are predictions")
