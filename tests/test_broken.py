@@ -161,6 +161,34 @@ OPTIONS = {
     "a folder with a null": Case(f"{FIT} --out a\0b", "null"),
     "a mistake in an option before one in the table": Case("fit missing.csv --target f --degree 9", "--degree"),
     "an unknown format": Case("formula model.safetensors --format tex", "text, latex, python, sympy"),
+    "an unknown export": Case("export model.safetensors --to onx --out a.onnx", "did you mean 'onnx'?"),
+    "an export under another name": Case("export model.safetensors --to onnx --out a.txt", "must end in one of .onnx"),
+    "an export over its model": Case(
+        "export model.safetensors --to formula --language c --out model.safetensors", "also what is read"
+    ),
+    "a formula in no language": Case(
+        "export model.safetensors --to formula --out a.c", "needs --language, one of text"
+    ),
+    "a formula in an unknown language": Case(
+        "export model.safetensors --to formula --language excell --out a", "did you mean 'excel'?"
+    ),
+    "a language for a network": Case("export model.safetensors --to c --language c --out a.c", "leave one of them out"),
+    "a precision for NumPy": Case(
+        "export model.safetensors --to numpy --precision float --out a.py", "leave one of them"
+    ),
+    "half a precision": Case("export model.safetensors --to c --precision half --out a.c", "one of double, float"),
+    "a name that C cannot have": Case("export model.safetensors --to c --out a-b.c", "write network.c"),
+    "a hub on a file": Case("export model.safetensors --to hub --out model.safetensors", "is a file"),
+    "a hub over another README": Case(
+        "export model.safetensors --to hub --out .",
+        "is no model card",
+        prepare=lambda: Path("README.md").write_text("mine"),
+    ),
+    "metrics that are none": Case(
+        "export model.safetensors --to hub --out .",
+        "does not hold the metrics of a run",
+        prepare=lambda: Path("metrics.json").write_text("{"),
+    ),
     "a picture of another kind": Case("plot model.safetensors --out a.jpg", ".svg, .png, .pdf"),
     "a picture without a name": Case("plot model.safetensors", "superpose plot needs --out"),
     "a picture in no folder": Case("plot model.safetensors --out no/a.svg", "create it first"),
@@ -199,6 +227,7 @@ COMMANDS_ON_MODELS = (
     "formula broken.safetensors",
     "plot broken.safetensors --out a.svg",
     "predict broken.safetensors table.csv --out p.csv",
+    "export broken.safetensors --to numpy --out a.py",
 )
 
 

@@ -19,3 +19,6 @@ COMPARED = {
         *("network", "formula"),
     ),
 }
+# What superpose export writes, and the languages of formulas; see superpose.export.
+EXPORTS = ("onnx", "numpy", "c", "hub", "formula")
+LANGUAGES = ("text", "latex", "sympy", "numpy", "python", "c", "javascript", "julia", "matlab", "excel", "sql")

@@ -52,6 +52,7 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
         ("formula", "MODEL --format text|latex|python|sympy"),
         ("plot", "MODEL [TABLE] --out FILE"),
         ("info", "MODEL --json"),
+        ("export", "MODEL --to onnx|numpy|c|hub|formula --out PATH --language NAME --precision double|float"),
     ],
 )
 def test_each_command_explains_itself(command: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:

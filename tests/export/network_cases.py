@@ -74,6 +74,7 @@ def networks() -> dict[str, KAN]:
         "coincident knots": coincident(_network([2, 3, 2], degree=2, grid_size=6)),
         "steps": _network([2, 2], degree=0, grid_size=3, base="identity"),
         "uneven grids": _refined(),
+        "fine grids": _network([3, 3, 2], grid_size=30).with_mask([(0, 1, 0), (0, 1, 1), (0, 1, 2)], False),
         "every function": _formula(),
         "wide": _network([12, 10, 10, 3], grid_size=8),
         "float32": _network([2, 3, 1]).float(),

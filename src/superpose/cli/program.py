@@ -1,4 +1,5 @@
-"""The command line: ``superpose fit | predict | formula | plot | info | relations | compare | describe``.
+"""The command line: ``superpose fit | predict | formula | plot | info | export | relations |
+compare | describe``.
 
 Commands hold no logic of their own. Each checks its options, then returns the work to be done as a
 function; :func:`main` runs it, and turns whatever goes wrong into one sentence and an exit code:
@@ -19,12 +20,19 @@ from typing import Annotated
 
 import typer
 
-from superpose.cli import compare_command, describe_command, fit_command, model_commands, relations_command
+from superpose.cli import (
+    compare_command,
+    describe_command,
+    export_command,
+    fit_command,
+    model_commands,
+    relations_command,
+)
 from superpose.cli.running import OneValueCommand, execute
 
 __all__ = ["main"]
 
-_COMMANDS = ("fit", "predict", "formula", "plot", "info", "relations", "compare", "describe")
+_COMMANDS = ("fit", "predict", "formula", "plot", "info", "export", "relations", "compare", "describe")
 
 app = typer.Typer(
     name="superpose",
@@ -82,3 +90,4 @@ _command("predict")(model_commands.predict)
 _command("formula")(model_commands.formula)
 _command("plot")(model_commands.plot)
 _command("info")(model_commands.info)
+_command("export")(export_command.command)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from superpose.choices import LANGUAGES
 from superpose.errors import OptionError
 from superpose.export.identifiers import identifiers
 from superpose.export.printers import literal, printed
@@ -17,8 +18,6 @@ from superpose.export.templates import TEMPLATES, Program
 from superpose.formulas.expressions.formula import Formula
 from superpose.formulas.expressions.splines import SplineEdge
 from superpose.messages import counted, nearest
-
-LANGUAGES = ("text", "latex", "sympy", "numpy", "python", "c", "javascript", "julia", "matlab", "excel", "sql")
 
 
 def code(formula: Formula, language: str) -> str:

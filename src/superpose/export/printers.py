@@ -223,11 +223,17 @@ class _Shared:
     syntax: Syntax
     language_name: str
     _print: Any
-    parenthesize: Any
 
     def __init__(self, names: Mapping[sympy.Symbol, str], known: Mapping[str, str]) -> None:
         super().__init__()
         self.names, self.known = names, known
+
+    def parenthesize(self, item: Any, level: int, strict: bool = False) -> str:
+        # A fraction is one number here.
+        if item.is_Rational and item.is_nonnegative:
+            return str(self._print(item))
+        text: str = super().parenthesize(item, level, strict)  # type: ignore[misc]
+        return text
 
     def _print_Symbol(self, symbol: Any) -> str:
         return self.names[symbol]
