@@ -12,7 +12,7 @@ from helpers import is_one_sentence
 from superpose.data.reading import read_table
 from superpose.errors import DataError, SuperposeError
 
-CASES = messy.FIRST
+CASES = [*messy.FIRST, *messy.SECOND]
 
 
 @pytest.mark.parametrize("case", [pytest.param(case, id=case.name) for case in CASES])

@@ -34,6 +34,8 @@ _CELL = re.compile(
     r"|\s?[x×*·]\s?10[⁺⁻]?[⁰¹²³⁴⁵⁶⁷⁸⁹]{1,3})?"
     r"(?P<suffix>\s*(?:[^\W\d_]|[°%‰€$£¥₹₩₽])[^()]{0,24})?\s*(?P<close>\))?\s*(?P<tail>[\-−]?)"
 )
+# India writes 12,34,567.
+_LAKHS = re.compile(r"\d{1,2}(?:,\d{2})+,\d{3}")
 _DIGIT = re.compile(r"\d")
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺−–", "0123456789-+--")
 # A value with its error, which no column of numbers can hold.
@@ -76,13 +78,22 @@ class _Cell(NamedTuple):
             if marks.count(marks[-1]) > 1 or self.grouped:
                 return None
             whole = self.digits.split(marks[-1])[0]
-            return ({marks[-1]}, {marks[0]}) if _in_threes(whole, marks[0]) else None
+            grouped = _in_threes(whole, marks[0]) or (marks[0] == "," and _LAKHS.fullmatch(whole))
+            return ({marks[-1]}, {marks[0]}) if grouped else None
         mark = marks[0]
         if len(marks) > 1:
-            return (set(), {mark}) if _in_threes(self.digits, mark) and not self.exponent and not self.grouped else None
+            grouped = _in_threes(self.digits, mark) or (mark == "," and _LAKHS.fullmatch(self.digits))
+            fits = grouped and not self.exponent and not self.grouped and not _is_address(self.digits)
+            return (set(), {mark}) if fits else None
         head, _, tail = self.digits.partition(mark)
         ambiguous = len(tail) == 3 and 1 <= len(head) <= 3 and head[0] != "0" and not self.exponent and not self.grouped
         return (set(), set()) if ambiguous else ({mark}, set())
+
+
+def _is_address(digits: str) -> bool:
+    """Whether digits are those of a computer's address: four numbers of a byte each."""
+    parts = digits.split(".")
+    return len(parts) == 4 and all(int(part) < 256 for part in parts)
 
 
 def _in_threes(digits: str, mark: str) -> bool:
@@ -356,7 +367,7 @@ def _done(reading: _Reading, cells: Sequence[_Cell], decimal: str, unit: str) ->
     marks = sorted({mark for cell in cells for mark in cell.marks if mark != decimal})
     done = []
     if unit and unit != "%":
-        hint = "" if unit in _CURRENCIES else f" (--units '{reading.name}={unit}' uses it)"
+        hint = "" if unit in _CURRENCIES or not is_unit(unit) else f" (--units '{reading.name}={unit}' uses it)"
         done.append(f"{quoted(unit)} was taken off{hint}")
     if marks or any(cell.grouped for cell in cells):
         done.append("separators of thousands were taken off")

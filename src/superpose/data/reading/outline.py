@@ -6,6 +6,7 @@ have cells; what stands above it are titles. Nothing is passed over in silence.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from superpose.messages import listed, quoted
 _MOST_TITLES = 40
 # A line of titles fills no more than this share of the columns.
 _TITLE_SHARE = 0.5
+_YEAR = re.compile(r"(?:1[5-9]|20|21)\d\d")
 # Such a share of a column's first cells makes it one of numbers, which have units. A round number.
 _NUMBERS = 0.8
 
@@ -96,7 +98,11 @@ def _below_remark(
 ) -> Outline | None:
     """Names that stand behind # in the line above the first row, which is one of numbers."""
     k, first = rows[0]
-    if k == 0 or len(first.cells) != width or not any(is_numeric(cell) for cell in first.cells):
+    numbers = [cell for cell in first.cells if is_numeric(cell)]
+    if k == 0 or len(first.cells) != width or not numbers:
+        return None
+    # Beside words, years are names.
+    if len(numbers) < width and all(_YEAR.fullmatch(cell) for cell in numbers):
         return None
     above = records[k - 1]
     text = " ".join(above.cells).lstrip("#% ")
@@ -159,7 +165,11 @@ def _with_row_names(label: str, rows: Sequence[tuple[int, Record]], width: int) 
     """A header with one name less than rows have cells: what R writes."""
     k, header = rows[0]
     body = [record.cells for _, record in rows[1:]]
-    if len(header.cells) != width - 1 or not all(header.cells) or any(is_numeric(cell) for cell in header.cells):
+    if (
+        not 2 <= len(header.cells) == width - 1
+        or not all(header.cells)
+        or any(is_numeric(cell) for cell in header.cells)
+    ):
         return None
     if not body or any(len(cells) != width for cells in body):
         return None
@@ -167,11 +177,7 @@ def _with_row_names(label: str, rows: Sequence[tuple[int, Record]], width: int) 
     numbers = first == [str(row) for row in range(1, len(first) + 1)]
     if len(set(first)) < len(first) or not (numbers or not any(is_numeric(cell) for cell in first)):
         return None
-    names = ("" if numbers else "row",)
-    if names[0] in header.cells:
-        return None
-    note = () if numbers else (f"{label}: the first column, of which the header says nothing, was called 'row'",)
-    return Outline(names + tuple(header.cells), header.line, True, k + 1, 1.0, note, row_names=True)
+    return Outline(("", *header.cells), header.line, True, k + 1, 1.0, row_names=True)
 
 
 def _without_units(label: str, records: Sequence[Record], outline: Outline) -> Outline:

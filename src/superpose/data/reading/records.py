@@ -12,6 +12,8 @@ from superpose.data.reading.text_blocks import WHITESPACE
 from superpose.errors import DataError
 
 _REMARKS = ("#", "%")
+# A line that is drawn below a header, as in Markdown and in what psql prints.
+_RULE = re.compile(r"[\s|+:=-]*(?:---|===)[\s|+:=-]*")
 _SPEC = re.compile(r"sep=(.)", re.IGNORECASE)
 _WORD = re.compile(r'"(?:[^"]|"")*"(?=\s|$)|\S+')
 
@@ -50,7 +52,7 @@ def records_of(label: str, text: str, delimiter: str) -> Iterator[Record]:
         if first is None:
             return
         line = lines.number + 1
-        if line == 1 and declared(first) is not None:
+        if _RULE.fullmatch(first) or (line == 1 and declared(first) is not None):
             next(lines)
         elif first.lstrip().startswith(_REMARKS):
             next(lines)

@@ -168,6 +168,8 @@ def _sniff(label: str, text: str) -> tuple[str, Outline | None, list[Record]]:
         if delimiter == WHITESPACE and any(score > (0.0, 1) for score, *_ in found):
             continue
         score = (outline.agreeing, columns) if outline.found and columns > 1 else (0.0, 1)
+        # A header that names every column is more likely than one that leaves out the names of rows.
+        score = (score[0] / 2, columns) if outline.row_names else score
         if delimiter == WHITESPACE and not outline.agreeing:
             score = (-1.0, 1)
         found.append((score, delimiter, outline, records))

@@ -19,12 +19,26 @@ from superpose.messages import quoted
 
 # Names that programs give to the column of row numbers of a data frame, besides none.
 _INDEX = re.compile(r"(?:Unnamed: ?\d+)?")
-_TOTAL = re.compile(
-    r"(?:grand |sub[- ]?|sum |column )?(?:totals?|sums?|summe|gesamt(?:summe)?|zwischensumme|averages?|avg\.?|means?|"
-    r"mittelwert|durchschnitt|medians?|std\.?|std\.? ?dev\.?|standard deviations?|min\.?|minimum|max\.?|maximum|"
-    r"counts?|somme|moyenne|totale|media|suma|totaal)\b(?: .{0,20})?:?",
-    re.IGNORECASE,
+# What a first column of text without a name is called, as those that R and pandas write.
+ROW_NAMES = "row"
+# What rows at the end are called that sum up those above, and by which functions they may do so.
+_SUMMARIES: tuple[tuple[re.Pattern[str], tuple[Callable[[Any], Any], ...]], ...] = tuple(
+    (re.compile(rf"(?:grand |sub[- ]?|sum |column )?(?:{words})\b(?: .{{0,20}})?:?", re.IGNORECASE), functions)
+    for words, functions in (
+        ("totals?|sums?|summe|gesamt(?:summe)?|zwischensumme|somme|totale|suma|totaal", (numpy.sum,)),
+        (r"averages?|avg\.?|means?|mittelwert|durchschnitt|moyenne|media", (numpy.mean,)),
+        ("medians?", (numpy.median,)),
+        (
+            r"std\.?|std\.? ?dev\.?|standard deviations?|sd",
+            (numpy.std, lambda values: numpy.std(values, ddof=1)),
+        ),
+        (r"min\.?|minimum", (numpy.min,)),
+        (r"max\.?|maximum", (numpy.max,)),
+        ("counts?", (len,)),
+    )
 )
+# Rows of the first two kinds are nothing else; one called max or count may be one like the others.
+_SURE = 2
 # Rows at the end that may be summaries: a sum, a mean, a spread, the extremes. A round number.
 _MOST_TOTALS = 8
 # A sum that was printed with few digits differs from ours by less than this share of it.
@@ -84,7 +98,7 @@ def without_nameless(
     label: str, names: Sequence[str], columns: Sequence[Column]
 ) -> tuple[tuple[str, ...], tuple[Column, ...], tuple[str, ...]]:
     """Names and columns without those that number the rows, or have neither a name nor a cell, and sentences on it."""
-    kept, notes = [True] * len(names), []
+    kept, notes, called = [True] * len(names), [], list(names)
     for position, (name, column) in enumerate(zip(names, columns, strict=True)):
         if not _INDEX.fullmatch(name) or len(names) < 2:
             continue
@@ -93,11 +107,18 @@ def without_nameless(
         elif position == 0 and (first := _numbers_rows(column)) is not None:
             kept[position] = False
             notes.append(f"{label}: the first column, which numbers the rows from {first}, was passed over")
+        elif position == 0 and ROW_NAMES not in names and _is_text(column):
+            called[0] = ROW_NAMES
+            notes.append(f"{label}: the first column, which has no name, was called {ROW_NAMES!r}")
     return (
-        tuple(name for name, keep in zip(names, kept, strict=True) if keep),
+        tuple(name for name, keep in zip(called, kept, strict=True) if keep),
         tuple(column for column, keep in zip(columns, kept, strict=True) if keep),
         tuple(notes),
     )
+
+
+def _is_text(column: Column) -> bool:
+    return not isinstance(column, numpy.ndarray) and not any(NUMBER.fullmatch(cell) for cell in column)
 
 
 def _numbers_rows(column: Column) -> int | None:
@@ -128,8 +149,11 @@ def without_totals(table: Table, refuse: bool) -> Table:
     if end == table.n_rows or end < 2:
         return table
     for row in range(end, table.n_rows):
-        if not _sums_up(table, row, end):
-            label = _label(texts, row)
+        label = _label(texts, row)
+        kind = _kind(label) or 0
+        if not _sums_up(table, row, end, _SUMMARIES[kind][1]):
+            if kind >= _SURE:
+                return table
             where = f"{table.label}, {table.place(row)}: the row is called {quoted(label)}"
             if refuse:
                 raise DataError(
@@ -149,19 +173,19 @@ def without_totals(table: Table, refuse: bool) -> Table:
 def _label(texts: Sequence[Sequence[str]], row: int) -> str:
     """What a row is called if that is a word for a summary, and no other row of that column is called so."""
     for column in texts:
-        if _TOTAL.fullmatch(column[row]) and column.count(column[row]) == 1:
+        if _kind(column[row]) is not None and column.count(column[row]) == 1:
             return column[row]
     return ""
 
 
-_SUMMARIES: tuple[Callable[[Any], Any], ...] = (
-    numpy.sum, numpy.mean, numpy.median, numpy.min, numpy.max, numpy.std, lambda values: numpy.std(values, ddof=1), len,
-)  # fmt: skip
+def _kind(label: str) -> int | None:
+    """The place among the summaries of what a row is called; None for other words."""
+    return next((k for k, (words, _) in enumerate(_SUMMARIES) if words.fullmatch(label)), None)
 
 
-def _sums_up(table: Table, row: int, end: int) -> bool:
-    """Whether every number of a row is the same summary of the numbers above it, or the row has no numbers."""
-    fitting = set(range(len(_SUMMARIES)))
+def _sums_up(table: Table, row: int, end: int, functions: Sequence[Callable[[Any], Any]]) -> bool:
+    """Whether one of these functions of the numbers above gives every number of a row, or the row has no numbers."""
+    fitting = list(functions)
     for column in table.columns:
         if isinstance(column, numpy.ndarray):
             value, above = float(column[row]), column[:end]
@@ -173,7 +197,6 @@ def _sums_up(table: Table, row: int, end: int) -> bool:
             if len(numbers) < 2:
                 continue
             above = numpy.array(numbers)
-        fitting &= {
-            k for k in fitting if abs(float(_SUMMARIES[k](above)) - value) <= _ROUNDED * max(abs(value), 1e-300)
-        }
+        limit = _ROUNDED * max(abs(value), 1e-300)
+        fitting = [function for function in fitting if abs(float(function(above)) - value) <= limit]
     return bool(fitting)

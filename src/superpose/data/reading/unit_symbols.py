@@ -41,7 +41,8 @@ def is_unit(text: str) -> bool:
     [True, True, True, True, True, False, False, False]
     """
     text = text.strip().translate(_SUPERSCRIPTS)
-    if not text or len(text) > 40:
+    # What is not available is no newton per ampere.
+    if not text or len(text) > 40 or text == "N/A":
         return False
     # A quotient of products in brackets has the same symbols without them.
     parts = _BETWEEN.split(re.sub(r"(?<![\^*])\(([^()]*)\)", r"\1", text))
