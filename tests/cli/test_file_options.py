@@ -75,6 +75,12 @@ def test_predict_reads_what_surrounds_a_table_and_says_it(run: Run, monkeypatch:
     assert "note: standard input: what stands above" in error and "--units 'x=m, y=s'" in error and "'$'" in error
 
 
+def test_describe_describes_the_rows_and_columns_that_were_chosen(run: Run) -> None:
+    code, output, error = run("describe table.csv", *WHERE, "--exclude", "name")
+    assert code == 0, error
+    assert f"{len(expected())} rows, 3 columns" in output.splitlines()[0]
+
+
 @pytest.mark.parametrize("command", ["relations table.csv", "compare table.csv --target f --methods line"])
 def test_relations_and_compare_use_the_rows_that_were_chosen(
     run: Run, monkeypatch: pytest.MonkeyPatch, command: str

@@ -10,8 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from superpose.cli import parsing, preparation_options
+from superpose.cli import file_options, parsing, preparation_options
 from superpose.cli.declarations import CategoriesOption, FeaturesOption, JsonOption, MissingOption, TableArgument
+from superpose.cli.file_options import (
+    DecimalOption,
+    EncodingOption,
+    ExcludeOption,
+    QueryOption,
+    SheetOption,
+    WhereOption,
+)
 
 if TYPE_CHECKING:
     from superpose.data.description import TableDescription
@@ -25,20 +33,38 @@ def command(
     features: FeaturesOption = None,
     missing: MissingOption = None,
     categories: CategoriesOption = None,
+    where: WhereOption = None,
+    exclude: ExcludeOption = None,
+    sheet: SheetOption = None,
+    query: QueryOption = None,
+    decimal: DecimalOption = None,
+    encoding: EncodingOption = None,
     as_json: JsonOption = False,
 ) -> Callable[[], None]:
     """Say what each column of TABLE is, and what 'fit' would make of it; nothing is fitted."""
     options = preparation_options.columns(missing, categories)
-    return functools.partial(_describe, table, target, parsing.names("--features", features), options, as_json)
+    chosen = file_options.given(where, exclude, sheet, query, decimal, encoding)
+    return functools.partial(
+        _describe, (table, chosen), target, parsing.names("--features", features), options, as_json
+    )
 
 
 def _describe(
-    table: str, target: str | None, features: list[str] | None, options: dict[str, Any], as_json: bool
+    given: tuple[str, dict[str, Any]],
+    target: str | None,
+    features: list[str] | None,
+    options: dict[str, Any],
+    as_json: bool,
 ) -> None:
     from superpose.data.description import describe
+    from superpose.data.reading import read_table
     from superpose.files.json_numbers import json_ready
 
+    path, chosen = given
+    table = read_table(path, **chosen)
     found = describe(table, target, features=features, **options)
+    for note in table.notes:
+        print(f"note: {note}", file=sys.stderr)
     if as_json:
         print(json.dumps(json_ready(found.to_dict()), allow_nan=False))
     elif sys.stdout.isatty():

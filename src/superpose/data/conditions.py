@@ -29,6 +29,7 @@ from typing import Any, NamedTuple, NoReturn
 import numpy
 import numpy.typing
 
+from superpose.data.preparation.cells import is_missing
 from superpose.data.tables import NUMBER, Table
 from superpose.errors import DataError, OptionError
 from superpose.messages import quoted
@@ -273,16 +274,15 @@ def _column(name: str) -> _Operand:
         column = table.columns[table.names.index(name)]
         if isinstance(column, numpy.ndarray):
             return column
-        cells = [cell for cell in column if cell]
-        if table.is_label(name) or not any(map(NUMBER.fullmatch, cells)):
-            return numpy.array(column, dtype=object)
         if name in table.faults:
             raise DataError(table.faults[name])
+        if not any(map(NUMBER.fullmatch, column)):
+            return numpy.array(column, dtype=object)
         found = numpy.full(len(column), numpy.nan)
         for row, cell in enumerate(column):
             if NUMBER.fullmatch(cell):
                 found[row] = float(cell)
-            elif cell:
+            elif not is_missing(cell, beside_values=True):
                 raise DataError(
                     f"{table.label}, {table.place(row)}: column {quoted(name)} holds {quoted(cell)}, which cannot be "
                     "compared as a number; correct the cell, or leave the column out of the condition"

@@ -146,7 +146,9 @@ def describe(
     """
     check_names("describe", options, ("target", "features"))
     given: RowOptions = options  # type: ignore[assignment]
-    if isinstance(table, str | os.PathLike):
+    if isinstance(table, Table):
+        read = table
+    elif isinstance(table, str | os.PathLike):
         read = read_table(table)
     elif is_frame(table):
         read = table_from_frame(table, "the data frame")

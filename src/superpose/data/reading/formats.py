@@ -9,6 +9,8 @@ import os
 from collections.abc import Callable
 from typing import NamedTuple, Unpack
 
+import numpy
+
 from superpose.data.conditions import read_condition
 from superpose.data.reading.arrow_files import read_arrow, read_parquet
 from superpose.data.reading.database import read_duckdb, read_sqlite
@@ -18,7 +20,7 @@ from superpose.data.reading.notation import settle
 from superpose.data.reading.options import FileOptions
 from superpose.data.reading.source import Source
 from superpose.data.reading.text import read_text
-from superpose.data.reading.trimming import keep_rows, without_columns, without_totals
+from superpose.data.reading.trimming import without_columns, without_totals
 from superpose.data.reading.workbook import read_workbook
 from superpose.data.tables import Table
 from superpose.errors import DataError, FileError, OptionError
@@ -71,7 +73,7 @@ def read_table(path: str | os.PathLike[str], **options: Unpack[FileOptions]) -> 
         kept = condition.rows(table)
         if not kept.any():
             raise DataError(f"{table.label}: no row is one where {quoted(where, 80)}; correct the condition")
-        table = keep_rows(table, kept)
+        table = table.rows(numpy.flatnonzero(kept))
     return without_columns(table, [exclude] if isinstance(exclude, str) else list(exclude)) if exclude else table
 
 

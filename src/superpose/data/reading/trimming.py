@@ -1,7 +1,4 @@
-"""What surrounds the cells of a table: columns that number the rows, empty columns, rows of totals.
-
-Also the choice of rows and columns, which keeps the place of each row.
-"""
+"""What surrounds the cells of a table: columns that number the rows, empty columns, rows of totals."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ from typing import Any
 import numpy
 import numpy.typing
 
-from superpose.data.tables import NUMBER, Column, FloatArray, Table
+from superpose.data.tables import NUMBER, Column, Table
 from superpose.errors import DataError
 from superpose.messages import quoted
 
@@ -43,36 +40,6 @@ _SURE = 2
 _MOST_TOTALS = 8
 # A sum that was printed with few digits differs from ours by less than this share of it.
 _ROUNDED = 1e-3
-
-
-def keep_rows(table: Table, kept: numpy.typing.NDArray[numpy.bool_]) -> Table:
-    """Some rows of a table, in their order; an array that belongs to the table is shortened in place."""
-    rows = numpy.flatnonzero(kept)
-    place = table.place
-
-    def old_place(row: int) -> str:
-        return place(int(rows[row]))
-
-    storage, columns = table.storage, list(table.columns)
-    inside = {}
-    if storage is not None:
-        owner = storage if storage.base is None else storage.base
-        inside = {_address(row): k for k, row in enumerate(storage)}
-        for row in storage:
-            row[: len(rows)] = row[rows]
-        storage = storage[:, : len(rows)]
-    for position, column in enumerate(columns):
-        if not isinstance(column, numpy.ndarray):
-            columns[position] = [column[row] for row in rows]
-        elif storage is not None and column.base is owner and _address(column) in inside:
-            columns[position] = storage[inside[_address(column)]]
-        else:
-            columns[position] = column[rows]
-    return replace(table, columns=tuple(columns), place=old_place, storage=storage)
-
-
-def _address(column: FloatArray) -> int:
-    return int(column.__array_interface__["data"][0])
 
 
 def without_columns(table: Table, names: Sequence[str]) -> Table:
@@ -165,9 +132,10 @@ def without_totals(table: Table, refuse: bool) -> Table:
     which = f"the row {quoted(_label(texts, end))} in {first} sums" if end == table.n_rows - 1 else (
         f"the rows {quoted(_label(texts, end))} to {quoted(_label(texts, table.n_rows - 1))} in {first} to {last} sum"
     )  # fmt: skip
-    kept = numpy.arange(table.n_rows) < end
-    shorter = keep_rows(table, kept)
-    return replace(shorter, notes=(*table.notes, f"{table.label}: {which} up those above and was passed over"))
+    return replace(
+        table.rows(numpy.arange(end)),
+        notes=(*table.notes, f"{table.label}: {which} up those above and was passed over"),
+    )
 
 
 def _label(texts: Sequence[Sequence[str]], row: int) -> str:
