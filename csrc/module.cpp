@@ -193,9 +193,9 @@ class Kernels {
 
 NB_MODULE(_native, module) {
 #ifdef NDEBUG
-    // Where a program ends in an error, the frames of its traceback hold the kernels until the interpreter is gone, and
-    // nanobind would list this module's functions as leaked. They are freed with the process; builds for the sanitizers
-    // still hear of leaks.
+    // Frames that still exist when the interpreter ends (of a daemon thread, or of a traceback that such a thread holds)
+    // keep the kernels, and nanobind would list all functions of this module as leaked, after an error in the tests for
+    // example. Nothing is lost: the process frees them. Builds for the sanitizers, without NDEBUG, still hear of leaks.
     nb::set_leak_warnings(false);
 #endif
     module.doc() = "Compiled contractions of KAN layers; superpose.spline.backend and superpose.spline.chain use them.";

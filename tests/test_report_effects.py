@@ -17,6 +17,7 @@ from superpose.data import Dataset
 from superpose.deadline import Deadline
 from superpose.formulas.expressions.formula import Formula
 from superpose.nn import KAN
+from superpose.plot import dependence
 from superpose.report import effects, models, pictures, residuals, terms
 from superpose.report.orientation import oriented
 from superpose.train.anova import AnovaAverage, AnovaMixture, AnovaSettings, fit_anova
@@ -109,10 +110,10 @@ def test_bands_are_drawn_where_there_are_standard_errors_only() -> None:
 
 
 def test_columns_of_few_values_have_dots() -> None:
-    places, discrete = effects._places(torch.tensor([1.0, 2.0] * 50))
+    places, discrete = dependence.places_of(torch.tensor([1.0, 2.0] * 50))
     assert discrete and places.tolist() == [1.0, 2.0]
-    places, discrete = effects._places(torch.arange(1000.0))
-    assert not discrete and places[0] == pytest.approx(10, abs=0.5) and len(places) == effects.RULES.points
+    places, discrete = dependence.places_of(torch.arange(1000.0))
+    assert not discrete and places[0] == pytest.approx(10, abs=0.5) and len(places) == dependence.RULES.points
 
 
 def test_structure_that_is_left_is_seen_in_the_column_that_has_it() -> None:

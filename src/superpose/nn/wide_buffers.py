@@ -48,7 +48,7 @@ class WideBuffers(nn.Module):
             new = self._buffers[name]
             assert old is not None and new is not None
             if new.dtype in HALF:
-                self._buffers[name] = old.to(device=new.device, dtype=wide_dtype(old.dtype))
+                self._buffers[name] = old.to(device=new.device, dtype=torch.float32)
             left_meta |= old.is_meta and not new.is_meta
         if left_meta:
             # Memory without values (``to_empty``). Parameters are set by ``reset_parameters``, as in torch's layers.

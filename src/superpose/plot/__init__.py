@@ -1,5 +1,5 @@
 """Pictures: the network diagram, one edge close up, the loss staircase, measured against predicted,
-formulas from simple to accurate.
+formulas from simple to accurate; what columns do to predictions; and the numbers of each picture.
 
 >>> import torch, superpose
 >>> from superpose import plot
@@ -16,8 +16,23 @@ first picture is drawn; its settings are neither read nor changed, and pyplot is
 
 from superpose.plot.canvas import render, save_figure
 from superpose.plot.charts import parity, staircase
+from superpose.plot.column_pictures import importance, interaction, partial_dependence, residuals
 from superpose.plot.edge_closeup import edge
 from superpose.plot.network_diagram import network
+from superpose.plot.numbers import data
 from superpose.plot.pareto_front import front
 
-__all__ = ["edge", "front", "network", "parity", "render", "save_figure", "staircase"]
+__all__ = [
+    "data",
+    "edge",
+    "front",
+    "importance",
+    "interaction",
+    "network",
+    "parity",
+    "partial_dependence",
+    "render",
+    "residuals",
+    "save_figure",
+    "staircase",
+]

@@ -16,6 +16,7 @@ from superpose.data.scaling import mean_and_deviation
 from superpose.errors import OptionError
 from superpose.messages import counted
 from superpose.plot import canvas, style
+from superpose.plot.numbers import attach
 from superpose.train import History, Record
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def staircase(history: History) -> Figure:
             axes.text(0.5, 0.5, "no steps were taken", transform=axes.transAxes, ha="center", color=style.QUIET_TEXT)
             axes.set(xticks=[], yticks=[])
             canvas.heading(axes, "Training")
-            return figure
+            return attach(figure, _columns(history))
         axes.set_yscale("log")
         steps = _steps(records)
         for (name, color, _), values in zip(curves, drawable, strict=True):
@@ -84,7 +85,17 @@ def staircase(history: History) -> Figure:
         if history.validated:
             kept += f", {history.validation_rmse:.3g} on validation rows"
         canvas.heading(axes, "Training", kept)
-        return figure
+        return attach(figure, _columns(history))
+
+
+def _columns(history: History) -> dict[str, list[float]]:
+    records = history.records
+    return {
+        "step": [record.step for record in records],
+        "grid_size": [record.grid_size for record in records],
+        "train_loss": [record.train_loss for record in records],
+        "validation_loss": [record.validation_loss for record in records],
+    }
 
 
 def _positive(values: Sequence[float]) -> np.ndarray:
@@ -186,7 +197,7 @@ def parity(
         axes.set_ylabel(f"predicted {label}", size=10, color=style.TEXT, parse_math=False)
         missing = f", {lost} not finite left out" if lost else ""
         canvas.heading(axes, f"RMSE {rmse:.3g}{r2}", f"{model}, {counted(x.size, 'row')}{missing}")
-        return figure
+        return attach(figure, {"measured": x, "predicted": y})
 
 
 def _errors(measured: np.ndarray, predicted: np.ndarray, weights: np.ndarray | None) -> tuple[float, str]:

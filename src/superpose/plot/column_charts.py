@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _SIZE = 3.6, 2.5
 _BOX = 0.17, 0.13, 0.79, 0.71
+# Inches of a picture of bars: its width, a bar, and what is above and below them. Design choices.
+_BAR_WIDTH, _BAR, _HEAD, _FOOT = 5.6, 0.27, 0.62, 0.36
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,58 @@ def residual(name: str, places: np.ndarray, residuals: np.ndarray, trend: tuple[
         # A single row far off must not flatten the others.
         most = float(np.quantile(np.abs(residuals), 0.99)) * 1.15 or 1.0
         axes.set_ylim(-most, most)
+        return figure
+
+
+def bars(title: str, subtitle: str, names: Sequence[str], values: np.ndarray) -> Figure:
+    """Draw a bar ``[N]`` for each name, the first above."""
+    height = _HEAD + _FOOT + _BAR * len(names)
+    shown = [canvas.shortened(canvas.clean(name), 28) for name in names]
+    label = max((canvas.text_size(name, 9)[0] for name in shown), default=0.0) + 0.2
+    with canvas.default_style():
+        figure = canvas.figure(_BAR_WIDTH, height)
+        left = label / _BAR_WIDTH
+        axes = figure.add_axes((left, _FOOT / height, 0.97 - left, 1 - (_HEAD + _FOOT) / height))
+        canvas.plain_axes(axes)
+        lengths = np.where(np.isfinite(values), values, np.nan)
+        axes.barh(range(len(shown)), lengths, height=0.62, color=style.PREDICTION, gid="bars")
+        axes.axvline(0, color=style.GRID_LINE, linewidth=1, zorder=1)
+        axes.set_yticks(range(len(shown)), shown)
+        for text in axes.get_yticklabels():
+            text.set_parse_math(False)
+        axes.set_ylim(len(shown) - 0.5, -0.5)
+        axes.grid(False, axis="y")
+        canvas.heading(axes, title, subtitle)
+        return figure
+
+
+def cells(
+    title: str, subtitle: str, names: tuple[str, str], values: tuple[np.ndarray, np.ndarray, np.ndarray]
+) -> Figure:
+    """Draw values of two columns as coloured cells.
+
+    Args:
+        title, subtitle: above the picture.
+        names: of the columns, across and up.
+        values: places ``[G]`` across, ``[H]`` up, and the values ``[G, H]`` there.
+    """
+    across, up, heights = values
+    with canvas.default_style():
+        figure = canvas.figure(4.8, 4.2)
+        axes = figure.add_axes((0.16, 0.13, 0.66, 0.69))
+        canvas.plain_axes(axes)
+        axes.grid(False)
+        most = float(np.nanmax(np.abs(heights))) or 1.0
+        image = axes.pcolormesh(
+            across, up, heights.T, cmap=style.SIGNED_VALUES, vmin=-most, vmax=most, shading="nearest", rasterized=True
+        )
+        image.set_gid("cells")
+        bar = figure.colorbar(image, cax=figure.add_axes((0.85, 0.13, 0.03, 0.69)))
+        bar.ax.tick_params(labelsize=8, colors=style.QUIET_TEXT)
+        bar.outline.set_visible(False)
+        axes.set_xlabel(canvas.shortened(names[0], 40), size=10, color=style.TEXT, parse_math=False)
+        axes.set_ylabel(canvas.shortened(names[1], 40), size=10, color=style.TEXT, parse_math=False)
+        canvas.heading(axes, canvas.shortened(title, 60), subtitle)
         return figure
 
 

@@ -15,6 +15,7 @@ from superpose.nn.model import Edge
 from superpose.nn.trace import Trace
 from superpose.plot import canvas, style
 from superpose.plot.canvas import typeset
+from superpose.plot.numbers import attach
 from superpose.plot.samples import input_ranges, traced
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def close_up(model: KAN, trace: Trace, which: Edge) -> Figure:
     if which not in set(model.active_edges()):
         raise OptionError(f"there is no edge {i} -> {o} in layer {n} to draw; model.active_edges() lists the edges")
     layer = model.layer(n)
-    into, out = _units(model, which)
+    into, out = units(model, which)
     inputs = trace.layers[n].inputs
     low, high = (bound[i].item() for bound in input_ranges(inputs))
     around = 0.03 * (high - low)
@@ -76,7 +77,7 @@ def close_up(model: KAN, trace: Trace, which: Edge) -> Figure:
         strip.set_xlabel(canvas.shortened(from_name, 40), size=10, color=style.TEXT, parse_math=False)
         title = f"{canvas.shortened(from_name)} → {canvas.shortened(to_name)}"
         canvas.heading(axes, title, *described(model, which))
-        return figure
+        return attach(figure, {"x": into(places), "y": out(curve)})
 
 
 def described(model: KAN, which: Edge) -> list[str]:
@@ -122,7 +123,7 @@ def node_names(model: KAN, which: Edge) -> tuple[str, str]:
     return start, model.target_names[node] if last else f"node {node + 1} of layer {n + 1}"
 
 
-def _units(model: KAN, which: Edge) -> tuple[Any, Any]:
+def units(model: KAN, which: Edge) -> tuple[Any, Any]:
     """Maps from an edge's scaled inputs and outputs to the units of the axes.
 
     In float64: float32 has too few digits for a small range about a large offset.

@@ -18,7 +18,9 @@ from superpose.nn import KAN
 from superpose.nn.model import Edge
 from superpose.nn.trace import Trace
 from superpose.plot import canvas, node_labels, style
+from superpose.plot.edge_closeup import units
 from superpose.plot.network_layout import Layout, arrange
+from superpose.plot.numbers import attach
 from superpose.plot.samples import input_ranges, magnitudes, traced
 
 if TYPE_CHECKING:
@@ -57,12 +59,15 @@ class _DrawnEdge:
 
     Attributes:
         x, y: the curve, scaled to -1 ... 1 both ways.
+        inputs, outputs: the curve in the units of :func:`superpose.plot.edge`.
         strength: of the colour, from 0 to 1.
         symbol: the name of a symbolic function; None for a spline.
     """
 
     x: np.ndarray
     y: np.ndarray
+    inputs: np.ndarray
+    outputs: np.ndarray
     strength: float
     symbol: str | None
 
@@ -116,7 +121,8 @@ def network(
             owners=[layer.owners for layer in model.kan_layers()],
             min_width=node_labels.preferred_width(model, levels),
         )
-        return _draw(model, layout, drawn, title, _remarks(drawn, hidden_edges, hidden_inputs))
+        picture = _draw(model, layout, drawn, title, _remarks(drawn, hidden_edges, hidden_inputs))
+        return attach(picture, _columns(drawn))
 
 
 def _strengths(model: KAN, scores: Sequence[Tensor], beta: float) -> list[np.ndarray]:
@@ -164,13 +170,33 @@ def _curves(model: KAN, trace: Trace, edges: Sequence[Edge], strengths: Sequence
     for n, layer in enumerate(model.kan_layers()):
         low, high = input_ranges(trace.layers[n].inputs)
         share = torch.linspace(0, 1, _CURVE_POINTS, dtype=low.dtype)[:, None]
-        values = layer.edges((low + share * (high - low)).to(layer.knots)).cpu().numpy()
+        inputs = low + share * (high - low)
+        outputs = layer.edges(inputs.to(layer.knots)).cpu()
+        values = outputs.numpy()
         node = trace.layers[n].sums.std(0, correction=0).numpy()
         names = {} if layer.symbolic is None else layer.symbolic.names
         for _, i, o in (edge for edge in edges if edge[0] == n):
             curve = _scaled(values[:, i, o], node[o])
-            drawn[n, i, o] = _DrawnEdge(places, curve, float(strengths[n][i, o]), names.get((i, o)))
+            into, out = units(model, (n, i, o))
+            raw = into(inputs[:, i]), out(outputs[:, i, o])
+            drawn[n, i, o] = _DrawnEdge(places, curve, *raw, float(strengths[n][i, o]), names.get((i, o)))
     return drawn
+
+
+def _columns(drawn: Mapping[Edge, _DrawnEdge]) -> dict[str, np.ndarray]:
+    """Of each edge its curve, point by point."""
+    edges = np.repeat(np.array(list(drawn), dtype=int).reshape(-1, 3), _CURVE_POINTS, 0)
+    listed = list(drawn.values())
+    empty = [np.empty(0)]
+    return {
+        "layer": edges[:, 0],
+        "input": edges[:, 1],
+        "output": edges[:, 2],
+        "x": np.concatenate([one.inputs for one in listed] or empty),
+        "y": np.concatenate([one.outputs for one in listed] or empty),
+        "strength": np.repeat([one.strength for one in listed], _CURVE_POINTS),
+        "function": np.repeat(np.array([one.symbol or "spline" for one in listed], dtype=object), _CURVE_POINTS),
+    }
 
 
 def _scaled(values: np.ndarray, node: float) -> np.ndarray:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from superpose.errors import OptionError
 from superpose.messages import counted, nearest
 from superpose.plot import canvas, style
+from superpose.plot.numbers import attach
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -71,7 +72,7 @@ def front(formulas: Sequence[Mapping[str, Any]], *, error: str = "rmse", target_
             axes.text(0.5, 0.5, "no formula was found", transform=axes.transAxes, ha="center", color=style.QUIET_TEXT)
             axes.set(xticks=[], yticks=[])
             canvas.heading(axes, "Formulas from simple to accurate", *more)
-            return figure
+            return attach(figure, _columns(formulas, error))
         axes.set_xlabel("nodes of the formula", size=10, color=style.TEXT)
         axes.set_ylabel(_ERRORS[error], size=10, color=style.TEXT)
         _points(axes, seen, error, target_std)
@@ -79,7 +80,16 @@ def front(formulas: Sequence[Mapping[str, Any]], *, error: str = "rmse", target_
         if any(row.get("recommended") for row in seen):
             more.insert(0, "filled: the recommended formula")
         canvas.heading(axes, "Formulas from simple to accurate", *more)
-        return figure
+        return attach(figure, _columns(formulas, error))
+
+
+def _columns(formulas: Sequence[Mapping[str, Any]], error: str) -> dict[str, list[Any]]:
+    return {
+        "complexity": [row["complexity"] for row in formulas],
+        error: [math.nan if row[error] is None else float(row[error]) for row in formulas],
+        "formula": [str(row.get("formula", "")) for row in formulas],
+        "recommended": [bool(row.get("recommended")) for row in formulas],
+    }
 
 
 def _is_number(value: Any) -> bool:

@@ -33,3 +33,5 @@ RECOMMENDED_FORMULA = ORANGE
 RELATION = TEAL
 # Exact relations are formulas without an error, as symbolic edges are functions without knots: one colour for both.
 EXACT_RELATION = SYMBOLIC_EDGE
+# A map of matplotlib from blue over white to red, which the common kinds of colour blindness tell apart.
+SIGNED_VALUES = "RdBu_r"

@@ -7,13 +7,14 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from superpose.data.sampling import evenly
 from superpose.deadline import Deadline
 from superpose.plot import canvas, column_charts
+from superpose.plot.dependence import RULES as dependence
+from superpose.plot.dependence import centred, mean_predictions, places_of
 from superpose.report.models import both_models, ordinary
 from superpose.report.numbers import number
 from superpose.report.pictures import Picture, as_picture, drawn
@@ -30,8 +31,6 @@ class EffectRules:
         always: of these, whatever the time.
         targets: that have effects.
         rows: over which predictions are averaged, and which are permuted, at most.
-        points: of a curve, between the 1st and the 99th percentile of the column.
-        values: a column of no more different values is drawn at these alone.
         work: rows times points times edges for one column at most, a tenth of a second; of larger networks fewer rows
             are taken.
         ticks: rows drawn below a curve.
@@ -41,8 +40,6 @@ class EffectRules:
     always: int = 4
     targets: int = 3
     rows: int = 500
-    points: int = 40
-    values: int = 8
     work: float = 4e6
     ticks: int = 150
 
@@ -89,13 +86,13 @@ def effects(result: TaskResult, deadline: Deadline) -> tuple[list[Effect], list[
     increases = _increases(result, scores)
     order = sorted(range(data.n_features), key=lambda i: -increases[i])
     edges = sum(layer.mask.numel() for layer in result.network.kan_layers())
-    rows = x[evenly(len(x), max(20, int(RULES.work / (RULES.points * edges))))]
+    rows = x[evenly(len(x), max(20, int(RULES.work / (dependence.points * edges))))]
     base, found = predict(x), list[Effect]()
     for i in order[: RULES.columns]:
         # Without a fit of smooth functions each takes many predictions.
         if len(found) >= RULES.always and deadline.passed():
             break
-        places, discrete = _places(x[:, i])
+        places, discrete = places_of(x[:, i])
         if len(places) < 2:
             continue
         errors, values = None, None
@@ -103,43 +100,18 @@ def effects(result: TaskResult, deadline: Deadline) -> tuple[list[Effect], list[
             value, errors = effect_of(result.smooth, i, places, x)
             values = value[:, None]
         else:
-            values = _dependence(predict, rows, i, places)
-        values, deviation = _centred(x[:, i], places, values)
+            values = mean_predictions(predict, rows, i, places)
+        values, deviation = centred(x[:, i], places, values)
         if not bool(values.isfinite().all()):
             continue
         beside = None
         if other is not None:
-            beside, _ = _centred(x[:, i], places, _dependence(other[1], rows, i, places))
+            beside, _ = centred(x[:, i], places, mean_predictions(other[1], rows, i, places))
         found.append(Effect(i, places, values, errors, beside, deviation, increases[i], discrete))
     scale = base.std(0, correction=0).clamp(min=1e-300)
     found.sort(key=lambda one: -float((one.deviation / scale).square().sum()))
     drawn_columns = {one.column for one in found}
     return found, [i for i in order if i not in drawn_columns]
-
-
-def _centred(column: Tensor, places: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-    """Curves ``[G, n_out]`` less their means over the rows ``[R]``, and their standard deviations ``[n_out]`` there."""
-    lines = [np.interp(column.numpy(), places.numpy(), line) for line in values.T.numpy()]
-    at_rows = torch.from_numpy(np.stack(lines, 1))
-    return values - at_rows.mean(0), at_rows.std(0, correction=0)
-
-
-def _places(values: Tensor) -> tuple[Tensor, bool]:
-    """The values of a column at which its effect is computed, in ascending order, and whether these are all."""
-    different = torch.unique(values)
-    if len(different) <= RULES.values:
-        return different, True
-    low, high = (float(values.quantile(share)) for share in (0.01, 0.99))
-    if not low < high:
-        return different[[0, -1]], False
-    return torch.linspace(low, high, RULES.points, dtype=values.dtype), False
-
-
-def _dependence(predict: Callable[[Tensor], Tensor], rows: Tensor, column: int, places: Tensor) -> Tensor:
-    """Mean predictions ``[G, n_out]`` over rows with a column set to each of its places."""
-    many = rows.repeat(len(places), 1)
-    many[:, column] = places.repeat_interleave(len(rows))
-    return predict(many).view(len(places), len(rows), -1).mean(1)
 
 
 def _increases(result: TaskResult, scores: Callable[[Tensor], Tensor]) -> list[float]:
