@@ -337,11 +337,17 @@ def buffer_of(module: nn.Module, name: str) -> Tensor:
     return cast(Tensor, module._buffers[name])
 
 
-def _take_grid(layer: KANLayer, state: Mapping[str, Any], prefix: str) -> None:
-    """Give a layer the grid size of a state that fits it otherwise: one that was refined in training has another.
+def set_values(parameter: nn.Parameter, values: Tensor) -> None:
+    """Give a parameter values of another shape; it stays the same object, since an optimiser may hold it."""
+    parameter.grad = None
+    # The node that accumulates its gradients knows the old shape, and lives as long as a graph of an earlier step: a
+    # loss that a training loop still holds. torch drops that node where the dtype changes.
+    parameter.data = values.new_empty(0, dtype=torch.float32 if values.dtype is torch.float64 else torch.float64)
+    parameter.data = values
 
-    The parameter stays the same object, since an optimiser may hold it.
-    """
+
+def _take_grid(layer: KANLayer, state: Mapping[str, Any], prefix: str) -> None:
+    """Give a layer the grid size of a state that fits it otherwise: one that was refined in training has another."""
     knots, rows = state.get(prefix + "knots"), state.get(prefix + "coefficients")
     own = layer._parameters.get("coefficients")
     if own is None or not isinstance(knots, Tensor) or not isinstance(rows, Tensor) or knots.dim() != 2:
@@ -351,7 +357,7 @@ def _take_grid(layer: KANLayer, state: Mapping[str, Any], prefix: str) -> None:
     count = reference.row_count(knots, layer.degree, layer.base)
     if rows.shape == (layer.in_features, count, layer.sum_count) and rows.shape != own.shape:
         layer.knots = layer.knots.new_empty(knots.shape)
-        own.data, own.grad = own.data.new_empty(rows.shape), None
+        set_values(own, own.data.new_empty(rows.shape))
 
 
 def _layer_options(

@@ -16,7 +16,7 @@ from torch.optim import LBFGS, Optimizer
 
 from superpose.checks import check_whole, is_finite
 from superpose.errors import DataError, OptionError, ShapeError
-from superpose.nn.layer import KANLayer
+from superpose.nn.layer import KANLayer, set_values
 from superpose.nn.wide_buffers import wide
 from superpose.spline import grid, reference
 
@@ -193,7 +193,7 @@ def _move(layer: KANLayer, knots: Tensor, optimizer: Optimizer | None) -> None:
     moved = layer.coefficients
     if optimizer is not None:
         _carry(optimizer, own, _averages(before, knots, layer.degree))
-    own.data, own.grad = moved.data, None
+    set_values(own, moved.data)
     layer.coefficients = own
 
 
