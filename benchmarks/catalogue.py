@@ -93,6 +93,7 @@ SCRIPTS = {
             "200 tables made at random: exit codes, limits, never worse than the mean",
             "benchmarks.random_tables",
         ),
+        Script("recurrent", "a recurrent cell with a KANLayer beside one with an MLP", "benchmarks.recurrent"),
         Script("units", "formulas with units of the columns and without, of few noisy rows", "benchmarks.units"),
         Script("kills", "runs that are killed at random moments, and go on with --resume", "benchmarks.kills"),
         Script("robustness", "50 random starts, and networks too large for their data", "benchmarks.robustness"),

@@ -118,6 +118,19 @@ def test_code_of_the_page_on_classes_prints_what_it_says(tmp_path: Path) -> None
     assert printed(list(codes), tmp_path) == list(expected)
 
 
+def test_code_of_the_page_on_torch_prints_what_it_says(tmp_path: Path) -> None:
+    pairs = blocks(ROOT / "docs/torch.md")
+    outputs = printed([code for code, _ in pairs], tmp_path)
+    for (code, expected), output in zip(pairs, outputs, strict=True):
+        assert CHECKER.check_output(expected or "", output, FLAGS), f"{code}\nprints\n{output}\ninstead of\n{expected}"
+
+
+def test_code_of_the_page_in_plain_words_draws_its_picture(tmp_path: Path) -> None:
+    ((code, _),) = blocks(ROOT / "docs/plain_words.md")
+    printed([code], tmp_path)
+    assert (tmp_path / "network.png").stat().st_size > 5000
+
+
 def test_code_of_the_page_on_methods_names_what_it_says(tmp_path: Path) -> None:
     ((code, expected),) = blocks(ROOT / "docs/compare.md")
     assert printed([code], tmp_path) == [expected]
