@@ -87,7 +87,7 @@ def convert(
     A name selects a :class:`torch.nn.Linear`, or a block: a module that is nothing but linear layers one after another
     with activations or dropout between, as the MLP of a transformer. A block gets as many KAN layers and no
     activations, since edges are functions; its dropout stays. The inputs of the layers should lie in ``grid_range``, as
-    they do behind a LayerNorm; outside it curves are straight lines, and :func:`adapt_grids` moves it.
+    they do behind a LayerNorm; outside it curves are straight lines, and :func:`~superpose.nn.adapt_grids` moves it.
 
     An edge has ``grid_size + degree + 1`` parameters where a weight is one, and takes about ``degree + 2`` times its
     multiplications. So that the cost is that of the linear layers, within rounding to whole nodes,
@@ -104,7 +104,7 @@ def convert(
         model: any module; it stays as it is.
         names: dotted names or patterns such as ``"blocks.*.mlp"``; all linear layers if None.
         cost: ``"parameters"``, ``"flops"`` or ``"none"``.
-        grid_size, degree, grid_range: of the new layers, see :class:`KANLayer`.
+        grid_size, degree, grid_range: of the new layers, see :class:`~superpose.KANLayer`.
         seed: of the random start; no global generator is read or changed.
 
     Raises:

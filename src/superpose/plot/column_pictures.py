@@ -116,8 +116,8 @@ def importance(model: Any, table: Any, y: Any = None) -> Figure:
         y: the targets ``[N]`` or ``[N, n]``, or names of classes, if they are not in the table.
 
     Returns:
-        The picture of the most important columns; its numbers have all: ``column``, ``change`` of the predictions and
-        ``increase`` of the error, NaN without targets.
+        The picture of the most important columns. Its numbers are of all columns, with ``column``, ``change`` of the
+        predictions and ``increase`` of the error, NaN without targets.
 
     Raises:
         OptionError: if the model is none, or ``y`` holds a class that it does not know.
