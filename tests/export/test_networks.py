@@ -198,6 +198,21 @@ def test_onnx(name: str, tmp_path: Path) -> None:
     assert undefined[0].tolist() == [""]
 
 
+def test_onnx_goes_on_where_a_row_is_no_number_or_far_away(tmp_path: Path) -> None:
+    runtime = pytest.importorskip("onnxruntime")
+    for name in ("small", "straight lines", "steps", "uneven grids", "fine grids", "coincident knots"):
+        model = NETWORKS[name]
+        x = torch.zeros(5, model.widths[0])
+        x[1, 0], x[2], x[3] = np.nan, 1e20, -1e20
+        with torch.no_grad():
+            wanted = model(x).numpy()
+        onnx(model, tmp_path / "model.onnx")
+        session = runtime.InferenceSession(str(tmp_path / "model.onnx"), providers=["CPUExecutionProvider"])
+        found = session.run(["y"], {"x": x.numpy()})[0]
+        assert np.isnan(found[1]).all(), name
+        np.testing.assert_allclose(found[[0, 2, 3, 4]], wanted[[0, 2, 3, 4]], rtol=1e-5, atol=1e-6, err_msg=name)
+
+
 def test_onnx_uses_standard_operators_of_version_18_only(tmp_path: Path) -> None:
     package = pytest.importorskip("onnx")
     for model in NETWORKS.values():

@@ -68,8 +68,7 @@ def _clipped(graph: Graph, layer: LayerTable, x: str, found: Sequence[_Curves]) 
     pieces = sum(len(table.ends) - 1 for _, _, table in found)
     place, shift = np.zeros((layer.inputs, pieces)), np.zeros(pieces)
     weights = np.zeros((degree, pieces, layer.sums))
-    low, high = np.zeros(layer.inputs), np.zeros(layer.inputs)
-    outside = np.zeros((2, layer.inputs, layer.sums))
+    ends, slopes = np.zeros((2, layer.inputs)), np.zeros((2, layer.inputs, layer.sums))
     constant = np.zeros(layer.sums)
     steps: list[tuple[int, float, np.ndarray]] = []
     at = 0
@@ -79,9 +78,9 @@ def _clipped(graph: Graph, layer: LayerTable, x: str, found: Sequence[_Curves]) 
         shift[own] = -table.centres[1:-1] * table.scales[1:-1]
         for power in range(1, table.coefficients.shape[2]):
             weights[power - 1][own, chosen] = table.coefficients[1:-1, :, power]
-        low[i], high[i] = table.ends[0], table.ends[-1]
-        slopes = table.coefficients[[0, -1], :, 1] * table.scales[[0, -1], None]
-        outside[0, i, chosen], outside[1, i, chosen] = slopes[0], slopes[1] - slopes[0]
+        ends[0, i], ends[1, i] = table.ends[0], -table.ends[-1]
+        slopes[0, i, chosen] = -table.coefficients[0, :, 1] * table.scales[0]
+        slopes[1, i, chosen] = table.coefficients[-1, :, 1] * table.scales[-1]
         start, jumps = _start_and_jumps(table)
         constant[chosen] += start
         for n, jump in jumps:
@@ -96,14 +95,16 @@ def _clipped(graph: Graph, layer: LayerTable, x: str, found: Sequence[_Curves]) 
     for matrix in weights[1:]:
         raised = graph.add("Mul", raised, u)
         total = graph.product(raised, matrix, total)
-    # Beyond the ends; x less itself clipped is NaN where x is, and so is every curve of it.
-    inside = graph.add("Max", graph.add("Min", x, graph.constant(high)), graph.constant(low))
-    beyond = graph.add("Sub", x, inside)
-    both = graph.add("Concat", beyond, graph.add("Relu", beyond), axis=1)
-    total = graph.product(both, outside.reshape(2 * layer.inputs, layer.sums), total)
+    # How far a value lies left of the grid, and how far right of it.
+    signs = np.concatenate([-np.eye(layer.inputs), np.eye(layer.inputs)], 1)
+    beyond = graph.add("Relu", graph.product(x, signs, graph.constant(ends.ravel())))
+    total = graph.product(beyond, slopes.reshape(2 * layer.inputs, layer.sums), total)
+    if layer.silu is None:
+        # Neither clipping nor Relu need keep NaN, which this product does.
+        total = graph.product(x, np.zeros((layer.inputs, layer.sums)), total)
     if steps:
-        inputs, ends, heights = (list(part) for part in zip(*steps, strict=True))
-        passed = graph.add("GreaterOrEqual", graph.columns(x, inputs), graph.constant(ends))
+        inputs, places, heights = (list(part) for part in zip(*steps, strict=True))
+        passed = graph.add("GreaterOrEqual", graph.columns(x, inputs), graph.constant(places))
         total = graph.product(graph.add("Cast", passed, to=1), np.array(heights), total)
     return total
 
@@ -143,7 +144,7 @@ def _looked_up(graph: Graph, layer: LayerTable, x: str, found: Sequence[_Curves]
         x = graph.columns(x, [i for i, _, _ in found])
     low, width = np.array([table.ends[0] for table in tables]), np.array([np.ptp(table.ends) for table in tables])
     # The cell of each value: -1 left of the grid, as many as there are cells right of it.
-    place = graph.add("Mul", graph.add("Sub", x, graph.constant(low)), graph.constant(cells / width))
+    place = graph.affine(x, low, width / cells)
     floor = graph.add("Floor", place)
     cell = graph.add("Clip", floor, graph.constant(-1.0), graph.constant(cells))
     # Once more as whole numbers: a NaN may become any of them, and its index must exist.

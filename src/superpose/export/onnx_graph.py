@@ -22,6 +22,8 @@ _OPERATORS = {
 }
 # Powers up to this one are products, which are faster and more exact than the general power. A round number.
 _LARGEST_PRODUCT = 8
+# Up to so many scales from 0 a center may lie that is subtracted after the division: it costs two bits of float32.
+_NEAR = 4.0
 
 
 def required_onnx() -> Any:
@@ -78,6 +80,14 @@ class Graph:
         """``x @ weights``, plus ``total`` if there is one."""
         inputs = [x, self.constant(weights)] + ([] if total is None else [total])
         return self.add("Gemm", *inputs)
+
+    def affine(self, x: str, center: np.ndarray, scale: np.ndarray) -> str:
+        """``(x - center) / scale`` for ``x [N, I]``."""
+        if np.all(np.abs(center) <= _NEAR * scale):
+            # A product of matrices is several times as fast as operators that repeat a short row.
+            return self.product(x, np.diag(1 / scale), self.constant(-center / scale))
+        # The difference first, which is exact for values near the center, such as years.
+        return self.add("Div", self.add("Sub", x, self.constant(center)), self.constant(scale))
 
     def expression(self, expression: sympy.Expr, argument: sympy.Symbol, x: str) -> str:
         """The values of an expression in one variable, where ``x`` holds those of the variable.

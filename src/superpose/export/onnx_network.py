@@ -44,14 +44,17 @@ def onnx(model: KAN, path: str | os.PathLike[str]) -> None:
     table = network_table(model)
     graph = Graph()
     x = "x"
-    if np.any(table.input_center != 0):
-        x = graph.add("Sub", x, graph.constant(table.input_center))
-    if np.any(table.input_scale != 1):
-        x = graph.add("Div", x, graph.constant(table.input_scale))
+    if np.any(table.input_center != 0) or np.any(table.input_scale != 1):
+        x = graph.affine(x, table.input_center, table.input_scale)
     for layer in table.layers:
         x = _layer(graph, layer, x)
-    x = graph.add("Mul", x, graph.constant(table.output_scale))
-    graph.add("Add", x, graph.constant(table.output_center), output="y")
+    if len(table.target_names) == 1:
+        # A product of matrices, which is faster than a sum with a single number for each row.
+        graph.add("Gemm", x, graph.constant(table.output_scale[None]), graph.constant(table.output_center), output="y")
+    else:
+        # An output that is undefined leaves the others alone.
+        x = graph.add("Mul", x, graph.constant(table.output_scale))
+        graph.add("Add", x, graph.constant(table.output_center), output="y")
     if table.head is not None:
         _classes(graph, table.head, "y")
     write_atomically(path, _finished(package, graph, table).SerializeToString())
