@@ -12,7 +12,7 @@ from superpose import DiscoverOptions, discover
 from superpose.data import Dataset
 from superpose.formulas import recognise
 from superpose.formulas.catalogue.all import LAWS
-from superpose.tasks.regression.textbook import NamedLaw, NamedLaws, law_facts
+from superpose.tasks.regression.textbook import NamedLaw, NamedLaws, law_facts, law_of
 
 CONC = [0.02, 0.06, 0.11, 0.22, 0.56, 1.1, 0.02, 0.06, 0.11, 0.22, 0.56, 1.1]
 RATE = [76.0, 97.0, 123.0, 159.0, 191.0, 207.0, 47.0, 107.0, 139.0, 152.0, 201.0, 200.0]
@@ -40,6 +40,22 @@ def test_the_sentence_has_the_constant_of_each_group() -> None:
     law = NamedLaw(found[0], SimpleNamespace(formula=found[0].fit.formula), False)  # type: ignore[arg-type]
     sentence = law_facts(law, NamedLaws((law,), tuple(found)), data, {})["law"]["sentence"]
     assert re.search(r"; V is 1[56]\d\.\d where treated is 0 and 2[01]\d\.?\d? where treated is 1$", sentence), sentence
+
+
+@pytest.mark.parametrize("own", ["Arrhenius", "Eyring", "Fowler-Nordheim"])
+def test_a_formula_is_called_by_its_own_name_where_the_rows_allow_others(own: str) -> None:
+    temperature = np.linspace(329.0, 373.0, 14)
+    pressure = 4.4e7 * np.exp(-4950 / temperature) + 0.2 * np.random.default_rng(0).normal(size=14)
+    data = Dataset.from_arrays(temperature[:, None], pressure, feature_names=["T"], target_names=["P"], test=0.0)
+    names = ["Arrhenius", "Eyring", "Fowler-Nordheim"]
+    found = recognise(data, laws=[one for one in LAWS if one.name in names])
+    assert {one.law.name for one in found if one.supported} == set(names)
+    laws = [NamedLaw(one, SimpleNamespace(formula=one.fit.formula), False) for one in found]  # type: ignore[arg-type]
+    context = SimpleNamespace(sample=data)
+    # A formula of its own, with the same values.
+    formula = next(one.fit.formula for one in found if one.law.name == own)
+    law = law_of(context, NamedLaws(tuple(laws), tuple(found)), SimpleNamespace(formula=formula))  # type: ignore[arg-type]
+    assert law is not None and law.found.law.name == own
 
 
 def test_an_exact_law_is_named_and_other_functions_are_not_tried() -> None:

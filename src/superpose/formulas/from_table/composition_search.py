@@ -9,7 +9,7 @@ all rows. Only what leaves rounding there is a guess: among millions of sums the
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +39,7 @@ class _Settings:
         least: rows below which sums of four terms say nothing.
         columns: most columns; among more, few expressions hold the right ones.
         stored: expressions that larger ones are made of; each takes eight bytes for each of the rows.
+        first: expressions of the first look.
         tried: expressions in all. About 80,000 a second are tried, each in about 6,000 sums.
         enumeration: share of the time for single expressions; the rest is for pairs of them.
         stride: expressions between two looks at the clock.
@@ -53,6 +54,7 @@ class _Settings:
     least: int = 12
     columns: int = 8
     stored: int = 200_000
+    first: int = 100_000
     tried: int = 800_000
     enumeration: float = 0.75
     stride: int = 20_000
@@ -74,44 +76,54 @@ _BINARY = "+-*/"
 _QUOTIENT = 1
 
 
-def composition_guesses(problem: Subproblem, deadline: Deadline, share: float) -> list[Guess]:
+def composition_guesses(problem: Subproblem, deadline: Deadline, share: float) -> Iterator[list[Guess]]:
     """Guesses that leave rounding on every row, the best first; none without compiled kernels.
+
+    They come twice: of the first expressions, which take a second, and of all.
 
     Args:
         problem: the table.
         deadline: of the search of laws.
-        share: of the time left that may be taken.
+        share: of the time left that either may take.
     """
     made, count = backend.enumeration(), problem.x.shape[1]
     if made is None or len(problem.y) < _SETTINGS.least or not 1 <= count <= _SETTINGS.columns:
-        return []
+        return
     if step_of(problem.y) is not None:
         # Of a target with few digits no law leaves less than these; that takes no search of seconds.
-        return []
-    whole = deadline.share(share)
-    own = whole.share(_SETTINGS.enumeration)
+        return
     rows = min(_SETTINGS.rows, len(problem.y))
     outers = [outer for outer in outer_functions(problem.y) if outer.rows is None]
     columns = problem.x[:rows].T.contiguous()
     targets = torch.stack([outer.values[:rows] for outer in outers]).contiguous()
     search = made(columns.data_ptr(), rows, count, targets.data_ptr(), len(outers), _SETTINGS.stored)
     found: dict[Any, Guess] = {}
-    tried, level = 0, search.level
-    while tried < _SETTINGS.tried and not own.passed():
-        step = search.advance(_SETTINGS.stride)
-        tried += step
-        if step == 0 or search.level > level:
-            # What a level found is looked at before the next one, which takes ten times as long.
-            level = search.level
-            found |= _Reader(problem, outers, search, own).guesses(set(found))
-            # Smooth functions come within 1e-10 of each other on short ranges; what is right leaves less.
-            if step == 0 or any(guess.error < selection.FLOORS.rounding for guess in found.values()):
-                break
-    else:
-        found |= _Reader(problem, outers, search, own).guesses(set(found))
-    if not any(guess.error < selection.FLOORS.rounding for guess in found.values()):
-        found |= _Reader(problem, outers, search, whole).paired(rows)
-    return best_guesses(list(found.values()), _SETTINGS.kept)
+    tried, level, exhausted = 0, search.level, False
+    for most in (_SETTINGS.first, _SETTINGS.tried):
+        whole = deadline.share(share)
+        own = whole.share(_SETTINGS.enumeration)
+        reader = _Reader(problem, outers, search, own)
+        while tried < most and not exhausted and not own.passed():
+            step = search.advance(_SETTINGS.stride)
+            tried, exhausted = tried + step, step == 0
+            if search.level > level:
+                # What a level found is looked at before the next one, which takes ten times as long.
+                level = search.level
+                found |= reader.guesses(set(found))
+                if _exact(found):
+                    break
+        if not _exact(found):
+            found |= reader.guesses(set(found))
+        if most == _SETTINGS.tried and not _exact(found):
+            found |= _Reader(problem, outers, search, whole).paired(rows)
+        yield best_guesses(list(found.values()), _SETTINGS.kept)
+        if _exact(found):
+            return
+
+
+def _exact(found: Mapping[Any, Guess]) -> bool:
+    """Whether one is right: smooth functions come within 1e-10 of each other on short ranges, and it leaves less."""
+    return any(guess.error < selection.FLOORS.rounding for guess in found.values())
 
 
 class _Reader:

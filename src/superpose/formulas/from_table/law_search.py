@@ -87,6 +87,7 @@ class _Order:
         rough: a violation is taken to be no less than this share of the surrogate's error.
         first: no later stage of a table comes before this.
         few_rows, compositions: of the search among compositions, if rows are few, and else.
+        other_compositions: of those behind the first ones, if rows are few: after forms with constants inside.
         doubtful: of the search among compositions, if no reduction comes before this.
         constants: how far forms with constants inside their terms come after the first stage of a table.
     """
@@ -100,6 +101,7 @@ class _Order:
     first: float = -9.0
     few_rows: float = -10.0
     compositions: float = 0.9
+    other_compositions: float = 0.97
     doubtful: float = -1.0
     constants: float = 0.95
 
@@ -202,6 +204,8 @@ class LawSearch:
         self._patience = Deadline()
         # Tables whose forms have been fitted.
         self._with_constants = 0
+        # Of compositions, once they were begun.
+        self._expressions: Iterator[list[Guess]] | None = None
 
     def run(self) -> str:
         """Search until a law explains all that can be explained, or nothing is left to try; returns why it ended."""
@@ -256,8 +260,7 @@ class LawSearch:
             # What is left beside noise is no composition that leaves nothing; few rows do not tell noise from that.
             if len(self.pool.y) > _LIMITS.few_rows and self.pool.found():
                 return []
-            self._consider(composition_guesses(problem, self.deadline, _LIMITS.compositions), math.inf)
-            return []
+            return self._composed(task)
         if task.stage is Stage.CONSTANTS:
             self._constants(problem)
             return []
@@ -324,6 +327,17 @@ class LawSearch:
             self._with_constants += 1
             share = self.deadline.share(_LIMITS.constants_share)
             self._consider(inner_constants(problem, share), math.inf)
+
+    def _composed(self, task: _Task) -> Following:
+        """Compositions: of few rows the first, and all others behind the reductions; of many all at once."""
+        if self._expressions is None:
+            self._expressions = composition_guesses(task.problem, self.deadline, _LIMITS.compositions)
+        few = len(self.pool.y) <= _LIMITS.few_rows
+        for guesses in self._expressions:
+            self._consider(guesses, math.inf)
+            if few and not self.pool.exact():
+                return [(_ORDER.other_compositions - _ORDER.first, task)]
+        return []
 
     def _compositions(self, task: _Task, following: Following) -> tuple[float, _Task]:
         few = len(self.pool.y) <= _LIMITS.few_rows

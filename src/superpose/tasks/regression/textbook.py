@@ -146,10 +146,16 @@ def _spans(data: Dataset) -> bool:
 
 
 def law_of(context: Context, laws: NamedLaws, recommended: Finding | None) -> NamedLaw | None:
-    """The law that the recommended formula is, if the rows support its name; None if it is none."""
+    """The law that the recommended formula is, if the rows support its name; None if it is none.
+
+    Of several laws whose values the formula has it is the nearest: the rows may not tell them apart, but a formula is
+    not called by the name of another one.
+    """
     if recommended is None:
         return None
-    return next((law for law in laws.formulas if law.found.supported and _agrees(context, law, recommended)), None)
+    apart = [(_apart(context, law, recommended), law) for law in laws.formulas if law.found.supported]
+    share, nearest = min(apart, key=lambda one: one[0], default=(math.inf, None))
+    return nearest if share < 1 else None
 
 
 def law_facts(law: NamedLaw | None, laws: NamedLaws, data: Dataset, units: Mapping[str, Unit]) -> dict[str, Any]:
@@ -215,10 +221,10 @@ def sentence(found: Recognised, others: Sequence[str], units: Mapping[str, str])
     return f"{text}; the rows do not tell it from {listing}"
 
 
-def _agrees(context: Context, law: NamedLaw, recommended: Finding) -> bool:
-    """Whether a formula has the values of a law on the rows, but for a small share of what the law leaves."""
+def _apart(context: Context, law: NamedLaw, recommended: Finding) -> float:
+    """How far the values of a formula are from those of a law; below 1 for a small share of what the law leaves."""
     if recommended is law.finding:
-        return True
+        return 0.0
     data = context.sample
     rows = torch.cat([data.train, data.validation])
     x, y = data.features(rows), data.y[rows, 0]
@@ -227,4 +233,5 @@ def _agrees(context: Context, law: NamedLaw, recommended: Finding) -> bool:
     if law.relative:
         own, other, y = own.log(), other.log(), y.log()
     apart, left = (float((one - own).square().mean().sqrt()) for one in (other, y))
-    return apart < max(_SAME * left, EXACT * data.target_std)
+    share = apart / max(_SAME * left, EXACT * data.target_std)
+    return share if math.isfinite(share) else math.inf
