@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import os
 import time
@@ -48,7 +49,16 @@ def lenient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def counted_time(monkeypatch: pytest.MonkeyPatch) -> CountingClock:
+def few_compositions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The search among compositions ends after a quarter of a second; compiled code does not look at the clock."""
+    from superpose.formulas.from_table import composition_search
+
+    few = dataclasses.replace(composition_search._SETTINGS, first=10_000, tried=20_000)
+    monkeypatch.setattr(composition_search, "_SETTINGS", few)
+
+
+@pytest.fixture
+def counted_time(monkeypatch: pytest.MonkeyPatch, few_compositions: None) -> CountingClock:
     """Time limits in steps and evaluations, the same on every machine; see :class:`helpers.CountingClock`."""
     clock = CountingClock()
     monkeypatch.setattr(time, "monotonic", clock)

@@ -22,6 +22,8 @@ from superpose.nn import KAN
 from superpose.tasks.regression.search import DiscoverOptions, discover
 from superpose.train import fit
 
+pytestmark = pytest.mark.usefixtures("few_compositions")
+
 NAMES = ("x", "m", "y", "t")
 # Long enough for the busiest machine: these searches end when they have found what there is.
 LIMIT = 300.0
@@ -145,7 +147,7 @@ def test_a_model_of_other_columns_is_refused() -> None:
 @pytest.mark.usefixtures("counted_time")
 def test_discover_with_combined_columns_says_its_formula_in_the_original_ones() -> None:
     data = table(noise=0.01)
-    result = discover(data, DiscoverOptions(combine=("x/y",), time_limit=8.0))
+    result = discover(data, DiscoverOptions(combine=("x/y",), time_limit=4.0))
     x, y = (sympy.Symbol(name, real=True) for name in ("x", "y"))
     assert result.formula is not None and result.data is data
     assert "no structure" in result.metrics["recommendation"]
@@ -169,7 +171,7 @@ def test_a_network_alone_may_have_combined_columns_too() -> None:
 @pytest.mark.usefixtures("counted_time")
 def test_columns_that_enter_linearly_do_so_in_the_law_and_in_the_network() -> None:
     data = table(lambda x, m, y, t: m * torch.exp(-x) + torch.sin(y), noise=0.02)
-    result = discover(data, DiscoverOptions(linear=("m",), time_limit=8.0))
+    result = discover(data, DiscoverOptions(linear=("m",), time_limit=3.0))
     assert result.formula is not None
     m = sympy.Symbol("m", real=True)
     assert all(sympy.expand(one.formula.expression.diff(m, 2)) == 0 for one in result.findings)

@@ -24,6 +24,8 @@ from superpose.tasks.regression import DiscoverOptions, Result, discover, findin
 from superpose.tasks.regression.context import Context
 from superpose.train import fit
 
+pytestmark = pytest.mark.usefixtures("few_compositions")
+
 DOUBLE = torch.float64
 NAMES = ("x", "y", "u", "v")
 # Long enough for the busiest machine: these searches end when they have found what there is.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from superpose.data import Dataset
@@ -9,6 +10,8 @@ from superpose.tasks.regression import DiscoverOptions, discover, gross_rows
 from superpose.tasks.regression.context import Context
 from superpose.tasks.regression.reference import fit_reference
 from superpose.tasks.result import warnings_of
+
+pytestmark = pytest.mark.usefixtures("few_compositions")
 
 DOUBLE = torch.float64
 # These searches end when they have found what there is.

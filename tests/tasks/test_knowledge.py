@@ -25,6 +25,8 @@ from superpose.tasks.regression.search import _choose, _searched
 from superpose.tasks.regression.structure import Structure
 from superpose.tasks.regression.textbook import NamedLaws
 
+pytestmark = pytest.mark.usefixtures("few_compositions")
+
 DOUBLE = torch.float64
 
 

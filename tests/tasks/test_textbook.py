@@ -14,6 +14,8 @@ from superpose.formulas import recognise
 from superpose.formulas.catalogue.all import LAWS
 from superpose.tasks.regression.textbook import NamedLaw, NamedLaws, law_facts, law_of
 
+pytestmark = pytest.mark.usefixtures("few_compositions")
+
 CONC = [0.02, 0.06, 0.11, 0.22, 0.56, 1.1, 0.02, 0.06, 0.11, 0.22, 0.56, 1.1]
 RATE = [76.0, 97.0, 123.0, 159.0, 191.0, 207.0, 47.0, 107.0, 139.0, 152.0, 201.0, 200.0]
 
