@@ -17,7 +17,7 @@ from superpose.formulas.expressions.constants import with_slots
 from superpose.formulas.expressions.formula import Formula
 from superpose.formulas.forms.fit import FormulaFit
 from superpose.nn.symbolic_functions import torch_function
-from superpose.tasks.regression.reference import loo_predictions
+from superpose.tasks.regression.judging import loo_predictions
 
 if TYPE_CHECKING:
     import sympy

@@ -14,17 +14,9 @@ from superpose.formulas.recommendation import Finding
 from superpose.tasks.regression import DiscoverOptions, final, findings, search
 from superpose.tasks.regression.context import Context
 from superpose.tasks.regression.final import choose_network
+from superpose.tasks.regression.judging import comes_near, judge, loo_predictions, nearly_exact
 from superpose.tasks.regression.networks import Networks
-from superpose.tasks.regression.reference import (
-    RULES,
-    Reference,
-    comes_near,
-    fit_reference,
-    is_plausible,
-    judge,
-    loo_predictions,
-    nearly_exact,
-)
+from superpose.tasks.regression.reference import RULES, Reference, fit_reference, is_plausible
 
 DOUBLE = torch.float64
 SYMBOLS = A, B = sympy.symbols("a b", real=True)

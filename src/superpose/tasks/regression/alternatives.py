@@ -29,7 +29,8 @@ from superpose.formulas.expressions.constants import ConstantFit, jacobian_of
 from superpose.formulas.expressions.formula import Formula
 from superpose.formulas.recommendation import EXACT, Finding
 from superpose.tasks.regression.context import Context
-from superpose.tasks.regression.reference import Reference, comes_near, judge
+from superpose.tasks.regression.judging import comes_near, judge
+from superpose.tasks.regression.reference import Reference
 from superpose.tasks.regression.serial_correlation import structured_column
 from superpose.tasks.regression.stability import Competitor
 

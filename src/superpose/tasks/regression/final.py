@@ -13,8 +13,9 @@ from torch import Tensor
 from superpose.formulas.recommendation import EXACT, Finding
 from superpose.nn.model import KAN
 from superpose.tasks.regression.context import BUDGET, Context
+from superpose.tasks.regression.judging import judge, surpasses
 from superpose.tasks.regression.networks import Networks, final_network
-from superpose.tasks.regression.reference import Reference, described, errors_of, judge, surpasses
+from superpose.tasks.regression.reference import Reference, described, errors_of
 from superpose.train.history import History
 
 _OF_FORMULA = "the network was made of the formula"

@@ -13,6 +13,7 @@ import torch
 from superpose.data.arrays import root_mean_square
 from superpose.data.sampling import evenly
 from superpose.deadline import Deadline
+from superpose.edit.combining import Combined
 from superpose.edit.refitting import polish
 from superpose.errors import DataError, OptionError
 from superpose.formulas.expressions import functions, rewrite
@@ -141,3 +142,12 @@ def _allowed(context: Context, formula: Formula) -> bool:
             return False
     columns = [symbol for symbol in formula.symbols if symbol.name in linear]
     return all(functions.linear_in(one, column) for one in formula.expressions for column in columns)
+
+
+def in_columns_of(combined: Combined | None, context: Context, finding: Finding) -> Finding | None:
+    """The finding in the columns of the table, where some were combined; None if it cannot be written in them."""
+    if combined is None:
+        return finding
+    with context.failures.part("a formula of combined columns could not be written in the columns of the table"):
+        return replace(finding, formula=combined.formula(finding.formula), model=combined.model(finding.model))
+    return None

@@ -32,9 +32,10 @@ from superpose.tasks.regression.column_units import unit_facts, units_of_named
 from superpose.tasks.regression.context import Context, Listener
 from superpose.tasks.regression.gross_rows import suspected, without
 from superpose.tasks.regression.intervals import Found, attach, of_formula, uncertainty
+from superpose.tasks.regression.judging import loo_predictions
 from superpose.tasks.regression.knowledge import KnowledgeFilter
 from superpose.tasks.regression.options import DiscoverOptions
-from superpose.tasks.regression.reference import described, errors_of, fit_reference, loo_predictions
+from superpose.tasks.regression.reference import described, errors_of, fit_reference
 from superpose.tasks.regression.result import FormResult, Result
 from superpose.tasks.regression.search import discover
 from superpose.tasks.regression.serial_correlation import structured_column

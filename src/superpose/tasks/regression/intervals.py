@@ -24,8 +24,9 @@ from superpose.nn.support import Support
 from superpose.nn.uncertainty import RULES as INTERVALS
 from superpose.nn.uncertainty import Uncertainty, probed
 from superpose.tasks.regression.error_scale import Deviation, local_scale
+from superpose.tasks.regression.judging import loo_predictions
 from superpose.tasks.regression.reference import RULES as REFERENCE
-from superpose.tasks.regression.reference import Reference, loo_predictions
+from superpose.tasks.regression.reference import Reference
 
 
 @dataclass(frozen=True)

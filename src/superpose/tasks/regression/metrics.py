@@ -21,7 +21,8 @@ from superpose.partial import Failures
 from superpose.stopping import StopReason
 from superpose.tasks.regression.column_units import with_units
 from superpose.tasks.regression.context import Context
-from superpose.tasks.regression.reference import Reference, errors_of, loo_predictions
+from superpose.tasks.regression.judging import loo_predictions
+from superpose.tasks.regression.reference import Reference, errors_of
 from superpose.train.history import History
 
 

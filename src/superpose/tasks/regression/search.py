@@ -14,7 +14,7 @@ Each stage takes the :class:`~superpose.tasks.regression.context.Context` of the
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -28,38 +28,29 @@ from superpose.data.screening import Screening, screen
 from superpose.deadline import Deadline
 from superpose.edit.combining import Combined, Pair, combine
 from superpose.errors import OptionError
-from superpose.formulas import selection
 from superpose.formulas.expressions.formula import Formula
 from superpose.formulas.from_table.law_pool import Law
 from superpose.formulas.from_table.laws import LawSearchResult
-from superpose.formulas.recommendation import EXACT, Finding, surprises
+from superpose.formulas.recommendation import EXACT, Finding
 from superpose.formulas.selection import size
 from superpose.nn.model import KAN
 from superpose.partial import Failures
 from superpose.stopping import StopReason
 from superpose.tasks.regression import findings, gross_rows, metrics
-from superpose.tasks.regression.alternatives import Alternative, alternatives
+from superpose.tasks.regression.certainty import competitors_of, how_sure, only_compared
+from superpose.tasks.regression.choice import NEARLY_EXACT, NOT_NEAR, choose
 from superpose.tasks.regression.column_units import unit_facts
 from superpose.tasks.regression.context import BUDGET, Context, Listener
-from superpose.tasks.regression.final import choose_network, far_from, near_networks, smooth_error
+from superpose.tasks.regression.final import choose_network, far_from, smooth_error
 from superpose.tasks.regression.intervals import Found, attach
 from superpose.tasks.regression.knowledge import KnowledgeFilter
 from superpose.tasks.regression.network_alone import network_alone
 from superpose.tasks.regression.networks import Network, Networks, search_networks
 from superpose.tasks.regression.options import DiscoverOptions
-from superpose.tasks.regression.reference import (
-    Judged,
-    Reference,
-    comes_near,
-    fit_reference,
-    judge,
-    lines_of,
-    nearly_exact,
-)
+from superpose.tasks.regression.reference import Reference, fit_reference, lines_of
 from superpose.tasks.regression.result import Result
-from superpose.tasks.regression.stability import Competitor, stability
-from superpose.tasks.regression.structure import Structure, first_choice, search_structure
-from superpose.tasks.regression.textbook import NamedLaw, NamedLaws, exact_laws, law_facts, law_of, textbook_laws
+from superpose.tasks.regression.structure import Structure, search_structure
+from superpose.tasks.regression.textbook import NamedLaws, exact_laws, law_facts, law_of, textbook_laws
 from superpose.train.state import RunState, State
 
 __all__ = ["DiscoverOptions", "Finding", "Result", "discover"]
@@ -197,31 +188,33 @@ def _found(
     context: Context, data: Dataset, combined: Combined | None, on_formula: Callable[[Formula], None] | None
 ) -> Result:
     """A network and a formula for a table of the columns that are used."""
-    known = KnowledgeFilter(context.options.knowledge, data, functools.partial(_in_columns_of, combined, context))
+    known = KnowledgeFilter(
+        context.options.knowledge, data, functools.partial(findings.in_columns_of, combined, context)
+    )
     searched = _searched(context, known)
     context, reference, structure = searched.context, searched.reference, searched.structure
     laws, lines, state = searched.laws, searched.lines, searched.state
     # What the network may be: a sum of smooth functions of a quotient may not be one of the columns of the table.
     smooth_network = None if reference is None else _smooth(context, combined, reference)
     bound = known.unmatched or smooth_network is None or not known.warnings(smooth_network)
-    choice = _choose(context, structure, state, reference, lines, bound=bound)
-    written = [_in_columns_of(combined, context, one) for one in choice.found]
+    choice = choose(context, structure, state, reference, lines, bound=bound)
+    written = [findings.in_columns_of(combined, context, one) for one in choice.found]
     chosen = None if choice.place is None else written[choice.place]
     found = [one for one in written if one is not None]
     if chosen is not None and on_formula is not None:
         with context.failures.part("the formula could not be said when it was found"):
             on_formula(chosen.formula)
     recommended = None if choice.place is None else choice.found[choice.place]
-    rivals = _competitors(context, state, reference, lines, choice, written)
-    plain = _only_compared(context, combined, laws.formulas)
+    rivals = competitors_of(context, state, reference, lines, choice, written)
+    plain = only_compared(context, combined, laws.formulas)
     complete = structure.complete
-    sure, next_forms = _sure(context, data, reference, rivals, plain, recommended, complete=complete)
+    sure, next_forms = how_sure(context, data, reference, rivals, plain, recommended, complete=complete)
     own_reference = None if smooth_network is None else reference
     network, history = choose_network(context, state, recommended, own_reference, structural=complete)
     smooth = reference is not None and network is reference.model
-    exempt = not bound or choice.reason == _NEARLY_EXACT
+    exempt = not bound or choice.reason == NEARLY_EXACT
     if recommended is not None and not exempt and far_from(network, context, reference, recommended):
-        choice, chosen, recommended = replace(choice, place=None, complete=False, reason=_NOT_NEAR), None, None
+        choice, chosen, recommended = replace(choice, place=None, complete=False, reason=NOT_NEAR), None, None
         next_forms, sure = (), {name: fact for name, fact in sure.items() if name != "alternatives"}
     own, network = network, _own(combined, network)
     context.failures.sentences += known.warnings(network)
@@ -299,145 +292,6 @@ def _reference(context: Context) -> Reference | None:
     return None
 
 
-@dataclass(frozen=True)
-class _Choice:
-    """Third stage.
-
-    Attributes:
-        found: all formulas.
-        place: which of them is recommended; None if there are none.
-        complete: whether it leaves nothing to explain, on the test rows too.
-        reason: why the search ended.
-    """
-
-    found: list[Finding]
-    place: int | None
-    complete: bool
-    reason: str
-
-
-def _choose(
-    context: Context,
-    structure: Structure,
-    state: Networks,
-    reference: Reference | None,
-    lines: list[Finding],
-    *,
-    bound: bool = True,
-) -> _Choice:
-    """The recommended formula; ``bound`` is whether it has to come near the reference."""
-    if not state.found:
-        return _Choice([], None, False, state.reason)
-    best = first_choice(context, structure, state.found)
-    complete, reason = structure.complete, state.reason
-    if complete and surprises(metrics.test_error(context.data, best), best.error):
-        complete, reason = False, "a formula leaves nothing to explain on the rows it was fitted to"
-    if reference is not None:
-        near = near_networks(context, state, reference) if bound else state.found
-        judged = _judged(context, reference, near, best, lines, bound=bound)
-        if judged is None:
-            judged, reason = nearly_exact(context, reference, lines), _NEARLY_EXACT
-        if judged is None:
-            return _Choice(list(state.found), None, False, _NOT_NEAR)
-        complete, best = complete and judged is best, judged
-    place = next(n for n, one in enumerate(state.found) if one is best)
-    found = list(state.found)
-    kept = "the constants of both may differ in their last digits"
-    with context.failures.part("the network could not be fitted to the simplified formula", kept):
-        found[place] = context.stages.run("network of the formula", lambda: findings.matched(context, best))
-    return _Choice(found, place, complete, reason)
-
-
-_NOT_NEAR = "no formula predicts about as well as the network in cross-validation"
-_NEARLY_EXACT = "the network predicts better in cross-validation, but the formula leaves less than 0.1% of the variance"
-
-
-def _judged(
-    context: Context,
-    reference: Reference,
-    found: list[Finding],
-    best: Finding,
-    lines: list[Finding],
-    *,
-    bound: bool = True,
-) -> Finding | None:
-    """The formula that the rows favour if it comes near the reference; None if none does.
-
-    Where the reference contradicts what is known beforehand, it is enough to predict better than the mean does.
-
-    With validation rows the first is the one chosen by errors on them, to which no constant was fitted.
-    """
-    judged: list[Judged] = []
-    for one in found:
-        with context.failures.part("a formula could not be judged by leave-one-out", "it is not recommended"):
-            judged.append(judge(context, reference, one))
-    held_out = len(context.data.validation) > 0
-    for candidate in sorted(judged, key=lambda one: (held_out and one.finding is not best, one.length)):
-        drawn = not any(candidate.finding is line for line in lines)
-        predicts = candidate.length < selection.WEIGHTS.noise_node * candidate.finding.size
-        if comes_near(context, reference, candidate, chosen=drawn) or (predicts and not bound):
-            return candidate.finding
-    return None
-
-
-def _competitors(
-    context: Context,
-    state: Networks,
-    reference: Reference | None,
-    lines: list[Finding],
-    choice: _Choice,
-    written: list[Finding | None],
-) -> list[Competitor]:
-    """The recommended formula, and the others that may win on other rows; none where a user has interrupted."""
-    if state.stop is StopReason.INTERRUPTED:
-        return []
-    recommended = None if choice.place is None else choice.found[choice.place]
-    near = state.found if reference is None else near_networks(context, state, reference)
-    return [
-        Competitor(one, own.formula, not any(before is line for line in lines))
-        for before, one, own in zip(state.found, choice.found, written, strict=True)
-        if own is not None and (one is recommended or any(before is other for other in near))
-    ]
-
-
-def _only_compared(context: Context, combined: Combined | None, laws: Sequence[NamedLaw]) -> list[Competitor]:
-    """Textbook laws that are only compared with the formulas of the run."""
-    written = [(law.finding, _in_columns_of(combined, context, law.finding)) for law in laws if not law.near]
-    return [Competitor(finding, own.formula, False) for finding, own in written if own is not None]
-
-
-def _sure(
-    context: Context,
-    data: Dataset,
-    reference: Reference | None,
-    competitors: list[Competitor],
-    known: list[Competitor],
-    recommended: Finding | None,
-    *,
-    complete: bool,
-) -> tuple[dict[str, Any], tuple[Alternative, ...]]:
-    """How sure the choice of the formula is: on resamples of the rows, and the odds against the next forms.
-
-    Args:
-        known: textbook laws that no run would recommend, but may be the truth.
-        complete: whether the formula was chosen among laws that leave nothing to explain.
-    """
-    if not competitors:
-        return {}, ()
-    facts: dict[str, Any] = {}
-    forms: tuple[Alternative, ...] = ()
-    with context.failures.part("the choice of the formula could not be tried on resamples of the rows"):
-        noise = complete or (reference is not None and not len(context.data.validation))
-        stable = stability(context, reference, competitors, recommended, noise=noise)
-        facts |= {} if stable is None else {"stability": stable.facts()}
-    with context.failures.part("the odds against other forms could not be computed"):
-        found = alternatives(context, data, reference, [*competitors, *known], recommended)
-        if found is not None:
-            forms = found.forms
-            facts["alternatives"] = found.facts(data.target_names[0])
-    return facts, forms
-
-
 def _own(combined: Combined | None, network: KAN) -> KAN:
     """A network of the columns of the table, where some were combined."""
     return network if combined is None else combined.model(network)
@@ -450,12 +304,3 @@ def _smooth(context: Context, combined: Combined | None, reference: Reference) -
     except OptionError:
         context.tell("the sum of smooth functions is none of the columns of the table; a trained network stands")
         return None
-
-
-def _in_columns_of(combined: Combined | None, context: Context, finding: Finding) -> Finding | None:
-    """The finding in the columns of the table, where some were combined; None if it cannot be written in them."""
-    if combined is None:
-        return finding
-    with context.failures.part("a formula of combined columns could not be written in the columns of the table"):
-        return replace(finding, formula=combined.formula(finding.formula), model=combined.model(finding.model))
-    return None

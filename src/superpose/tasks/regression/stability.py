@@ -26,7 +26,8 @@ from superpose.formulas.expressions.constants import ConstantFit, jacobian_of
 from superpose.formulas.expressions.formula import Formula
 from superpose.formulas.recommendation import EXACT, Finding
 from superpose.tasks.regression.context import Context
-from superpose.tasks.regression.reference import MOST_LEVERAGE, Reference, comes_near, judge
+from superpose.tasks.regression.judging import MOST_LEVERAGE, comes_near, judge
+from superpose.tasks.regression.reference import Reference
 
 
 @dataclass(frozen=True)
