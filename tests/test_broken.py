@@ -84,11 +84,8 @@ TABLES = {
     "commas and points mixed": table(
         replaced("3,0.3,9", "3,0x3,9").replace(",", ";").replace("0x3", "0,3"), "mix decimal"
     ),
-    "thousands separators": table(replaced("3,0.3,9", "3,0.3,1 000").replace(",", "\t"), "thousands separators"),
     "a text file": table("This is no table.\nIt has lines.\n", "one column only"),
-    "UTF-16": table(GOOD.encode("utf-16"), "UTF-16"),
-    "Latin letters of another encoding": table(replaced("x,y,f", "ü,y,f").encode("latin-1"), "UTF-8"),
-    "a workbook": table(b"PK\x03\x04" + bytes(100), "Excel"),
+    "a workbook": table(b"PK\x03\x04" + bytes(100), "damaged archive (zip) or workbook"),
     "a binary file": table(bytes(range(256)) * 8, "binary"),
     "damaged gzip": table(gzip.compress(GOOD.encode())[:-9], "damaged gzip"),
     "damaged Parquet": table(b"PAR1" + bytes(100) + b"PAR1", "damaged Parquet"),
