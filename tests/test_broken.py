@@ -102,7 +102,11 @@ FEATURES = {
     "a feature twice": Case(f"{FIT} --features x,x", "named twice"),
     "an empty feature": Case(f"{FIT} --features x,,y", "--features 'x,,y' has an empty name"),
     "no features at all": Case(f"{FIT} --features=", "--features '' has an empty name"),
-    "a feature of text": Case(f"{FIT} --features x", "column 'x' holds 'a0'", GOOD.replace("\n", "\na", 40)),
+    "a feature of names": Case(
+        f"{FIT} --features x",
+        "column 'x' holds text such as 'a0', 40 values in 40 rows",
+        "x,y,f\n" + "".join(f"a{n},{0.1 * n:.1f},{n * n}\n" for n in range(40)),
+    ),
 }
 
 OPTIONS = {
