@@ -149,6 +149,17 @@ def test_networks_and_edges_and_fronts_have_their_numbers() -> None:
     assert table.formula.tolist() == ["x", "y"] and table.rmse[0] == 0.2 and np.isnan(table.rmse[1])
 
 
+def test_a_table_is_prepared_as_the_model_knows() -> None:
+    x = rows(60)
+    table = pandas.DataFrame({"a": x[:, 0].numpy(), "kind": ["hot", "cold"] * 30, "f": values(x)[:, 0].numpy()})
+    data = Dataset.from_frame(table, target="f")
+    superpose.fit(model := KAN([data.n_features, 1], seed=0), data, steps=2, grids=(3,), progress=False)
+    for draw in (plot.partial_dependence, plot.residuals):
+        numbers = plot.data(draw(model, table, model.feature_names[-1]))
+        assert len(numbers) >= 2
+    pandas.testing.assert_frame_equal(plot.data(plot.importance(model, table)), plot.data(plot.importance(model, data)))
+
+
 def awkward() -> dict[str, tuple[Callable[[Any], Any], type[SuperposeError], str]]:
     x = rows()
     missing = frame().drop(columns="idle")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from superpose.data import Dataset, read_features
 from superpose.data.arrays import feature_matrix, is_frame, target_matrix
+from superpose.data.preparation import Preparation
 from superpose.data.sampling import evenly
 from superpose.errors import DataError, OptionError, ShapeError
 from superpose.formulas.expressions.formula import Formula
@@ -33,6 +35,7 @@ class Predictor:
         predict: from ``[N, d]`` to ``[N, len(outputs)]``, float64 on the CPU.
         head: of a classifier, else None.
         scores: as ``predict``, but the scores of a classifier.
+        preparation: how the columns are made of those of a table; None where they are these.
     """
 
     names: tuple[str, ...]
@@ -41,6 +44,7 @@ class Predictor:
     predict: Callable[[Tensor], Tensor]
     head: Head | None
     scores: Callable[[Tensor], Tensor]
+    preparation: Preparation | None
 
     def column(self, name: Any) -> int:
         """The place of a column.
@@ -73,34 +77,29 @@ def predictor_of(model: Any) -> Predictor:
     """
     if isinstance(model, TaskResult):
         model = model.model
-    if isinstance(model, KAN):
-        network = model
+    if not isinstance(model, KAN | Formula):
+        raise OptionError(
+            f"the picture needs a KAN, a Formula or the result of discover or classify, not a {type(model).__name__}; "
+            "the table comes second"
+        )
+    names, targets, prepared = tuple(model.feature_names), tuple(model.target_names), model.preparation
+    head = model.head if isinstance(model, KAN) else None
+    scores = functools.partial(_values, model)
+    if head is None:
+        return Predictor(names, targets, targets, scores, None, scores, prepared)
 
-        def scores(x: Tensor) -> Tensor:
-            with torch.no_grad():
-                found: Tensor = network(x.to(network.input_center.device))
-            return wide(found).double().cpu()
+    def probabilities(x: Tensor) -> Tensor:
+        return head.probabilities(scores(x))
 
-        head = model.head
-        if head is None:
-            return Predictor(model.feature_names, model.target_names, model.target_names, scores, None, scores)
+    return Predictor(names, (head.name,), head.classes, probabilities, head, scores, prepared)
 
-        def probabilities(x: Tensor) -> Tensor:
-            return head.probabilities(scores(x))
 
-        return Predictor(model.feature_names, (head.name,), head.classes, probabilities, head, scores)
+@torch.no_grad()
+def _values(model: KAN | Formula, x: Tensor) -> Tensor:
     if isinstance(model, Formula):
-
-        def values(x: Tensor) -> Tensor:
-            with torch.no_grad():
-                return model.torch(x)
-
-        targets = tuple(model.target_names)
-        return Predictor(tuple(model.feature_names), targets, targets, values, None, values)
-    raise OptionError(
-        f"the picture needs a KAN, a Formula or the result of discover or classify, not a {type(model).__name__}; the "
-        "table comes second"
-    )
+        return model.torch(x)
+    found: Tensor = model(x.to(model.input_center.device))
+    return wide(found).double().cpu()
 
 
 def features_of(predictor: Predictor, table: Any, most: int) -> Tensor:
@@ -135,10 +134,10 @@ def finite_rows(predictor: Predictor, x: Tensor) -> Tensor:
 def all_features(predictor: Predictor, table: Any) -> Tensor:
     """The rows ``[N, d]`` of a table in float64; named columns are taken by name."""
     names = predictor.names
-    if isinstance(table, Dataset):
-        x = table.x if table.feature_names == names else read_features(table, names)
-    elif isinstance(table, str | os.PathLike) or is_frame(table):
-        x = read_features(table, names)
+    if isinstance(table, Dataset) and table.feature_names == names:
+        x = table.x
+    elif isinstance(table, Dataset | str | os.PathLike) or is_frame(table):
+        x = read_features(table, names, predictor.preparation)
     else:
         x = table.detach().cpu() if isinstance(table, Tensor) else torch.from_numpy(feature_matrix(table, "the table"))
         if x.is_complex():
