@@ -267,9 +267,6 @@ def test_a_header_of_very_many_columns(tmp_path: Path) -> None:
     path = written(tmp_path, ",".join(map(str, range(count))) + "\n1,2\n")
     with pytest.raises(SuperposeError, match="there is no header, only numbers"):
         read_table(path)
-    path = written(tmp_path, ",".join(f"c{k}" for k in range(count // 10)) + "\n1,2\n")
-    with pytest.raises(SuperposeError, match="line 2: the row has 2 cells, but the header names 100000"):
-        read_table(path)
 
 
 STARTS = [b"", b"PAR1", b"ARROW1\0\0", b"FEA1", b"PK\x03\x04", b"\x1f\x8b\x08", b"BZh9", b"\xfd7zXZ\0",

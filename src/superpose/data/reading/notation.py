@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy
 
-from superpose.data.reading.unit_symbols import is_unit
+from superpose.data.reading.unit_symbols import AMBIGUOUS, is_unit
 from superpose.data.tables import NUMBER, Column, Table
 from superpose.messages import listed, quoted
 
@@ -211,7 +211,8 @@ def _parsed(text: str) -> _Cell | None:
         sign = text[0] if text[0] in "+-" else ""
         digits, e, exponent = text[len(sign) :].replace("E", "e").partition("e")
         return _Cell(text, sign, digits, e + exponent, "", "", False, False)
-    found = _CELL.fullmatch(text)
+    quoted_number = len(text) > 2 and text[0] == text[-1] == "'"
+    found = _CELL.fullmatch(text[1:-1] if quoted_number else text)
     if found is None or bool(found["open"]) != bool(found["close"]):
         return None
     signs = (found["sign"] + found["inner"] + found["tail"]).translate(_SUPERSCRIPTS)
@@ -367,7 +368,11 @@ def _done(reading: _Reading, cells: Sequence[_Cell], decimal: str, unit: str) ->
     marks = sorted({mark for cell in cells for mark in cell.marks if mark != decimal})
     done = []
     if unit and unit != "%":
-        hint = "" if unit in _CURRENCIES or not is_unit(unit) else f" (--units '{reading.name}={unit}' uses it)"
+        hint = (
+            ""
+            if unit in (*_CURRENCIES, *AMBIGUOUS) or not is_unit(unit)
+            else f" (--units '{reading.name}={unit}' uses it)"
+        )
         done.append(f"{quoted(unit)} was taken off{hint}")
     if marks or any(cell.grouped for cell in cells):
         done.append("separators of thousands were taken off")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from superpose.data.reading.notation import is_number
 from superpose.data.reading.records import Record
-from superpose.data.reading.unit_symbols import unit_below_header
+from superpose.data.reading.unit_symbols import AMBIGUOUS, unit_below_header
 from superpose.data.tables import is_numeric
 from superpose.errors import DataError
 from superpose.messages import listed, quoted
@@ -36,7 +36,7 @@ class Outline:
         header_line: where they stand.
         found: whether a header was recognised; else the first record was taken for one.
         first: the index, among the records that the outline was made of, of the first row.
-        agreeing: the share of the following records that have as many cells.
+        agreeing: the share of the records, titles included, that have as many cells.
         notes: sentences on what was passed over.
         row_names: whether rows begin with a cell of which the header says nothing, as R writes them.
     """
@@ -126,7 +126,7 @@ def _with_header(label: str, rows: Sequence[tuple[int, Record]], width: int) -> 
             if position and not _is_sure(record, [row for _, row in following]):
                 return None
             titles = _on_titles(label, [row for _, row in rows[:position]])
-            return Outline(tuple(record.cells), record.line, True, k + 1, _agreeing(following, width), titles)
+            return Outline(tuple(record.cells), record.line, True, k + 1, _agreeing(rows, width), titles)
         if len(record.cells) == width and sum(map(bool, record.cells)) > max(1.0, _TITLE_SHARE * width):
             # A record as full as this is no title, but a header with a mistake.
             return None
@@ -202,8 +202,9 @@ def _without_units(label: str, records: Sequence[Record], outline: Outline) -> O
     # A row of ones, or of dashes for what is missing, is a row like the others.
     if not real or all(is_numeric(cell) for cell in record.cells):
         return outline
-    option = ", ".join(f"{name}={unit}" for name, unit in list(units.items())[:8] if name)
-    note = f"{label}: line {record.line} was read as the columns' units; to use them give --units '{option}'"
+    option = ", ".join(f"{name}={unit}" for name, unit in list(units.items())[:8] if name and unit not in AMBIGUOUS)
+    hint = f"; to use them give --units '{option}'" if option else ""
+    note = f"{label}: line {record.line} was read as the columns' units{hint}"
     return Outline(
         outline.names, outline.header_line, True, outline.first + 1, outline.agreeing, (*outline.notes, note),
         outline.row_names,

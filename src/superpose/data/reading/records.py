@@ -52,7 +52,8 @@ def records_of(label: str, text: str, delimiter: str) -> Iterator[Record]:
         if first is None:
             return
         line = lines.number + 1
-        if _RULE.fullmatch(first) or (line == 1 and declared(first) is not None):
+        # Old systems end a text by this character.
+        if _RULE.fullmatch(first) or first.strip() == "\x1a" or (line == 1 and declared(first) is not None):
             next(lines)
         elif first.lstrip().startswith(_REMARKS):
             next(lines)

@@ -160,7 +160,7 @@ def _sniff(label: str, text: str) -> tuple[str, Outline | None, list[Record]]:
     said = declared(text.split("\n", 1)[0])
     found: list[tuple[tuple[float, int], str, Outline, list[Record]]] = []
     for delimiter in (said,) if said else (*_DELIMITERS, WHITESPACE):
-        records = _first_records(text, delimiter)
+        records, whole = _first_records(text, delimiter)
         outline = outline_of(label, records)
         if outline is None:
             continue
@@ -172,6 +172,8 @@ def _sniff(label: str, text: str) -> tuple[str, Outline | None, list[Record]]:
         score = (score[0] / 2, columns) if outline.row_names else score
         if delimiter == WHITESPACE and not outline.agreeing:
             score = (-1.0, 1)
+        # Quotation marks beside which there is no delimiter show that it is another one.
+        score = score if whole else (score[0] - 1.0, score[1])
         found.append((score, delimiter, outline, records))
     if not found:
         return ",", None, []
@@ -179,13 +181,15 @@ def _sniff(label: str, text: str) -> tuple[str, Outline | None, list[Record]]:
     return delimiter, outline, records
 
 
-def _first_records(text: str, delimiter: str) -> list[Record]:
-    """Return up to a hundred records, ending before any that cannot be split into cells."""
+def _first_records(text: str, delimiter: str) -> tuple[list[Record], bool]:
+    """Up to a hundred records, ending before any that cannot be split into cells, and whether there was none such."""
     records = []
-    with contextlib.suppress(DataError):
+    try:
         for record in itertools.islice(records_of("", text, delimiter), _SAMPLE_RECORDS):
             records.append(record)
-    return records
+    except DataError:
+        return records, False
+    return records, True
 
 
 class Rows(NamedTuple):

@@ -25,6 +25,8 @@ _SYMBOLS = frozenset(_WITHOUT_PREFIXES.split()) | {
     prefix + symbol for symbol in _WITH_PREFIXES.split() for prefix in _PREFIXES
 }
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
+# As units of the SI these are charge and capacitance, but who writes them means degrees.
+AMBIGUOUS = ("C", "F")
 _FACTOR = re.compile(
     r"(?P<name>[^\W\d_]+|[°%‰Å][^\W\d_]*)(?:(?:\^|\*\*)?[({]?(?P<power>[-+−]?\d{1,2}(?:[./]\d)?)[)}]?)?"
 )
@@ -47,7 +49,12 @@ def is_unit(text: str) -> bool:
     # A quotient of products in brackets has the same symbols without them.
     parts = _BETWEEN.split(re.sub(r"(?<![\^*])\(([^()]*)\)", r"\1", text))
     found = [_FACTOR.fullmatch(part) for part in parts if part != "1"]
-    return bool(found) and all(one is not None and one["name"] in _SYMBOLS for one in found)
+    return bool(found) and all(one is not None and _is_symbol(one["name"]) for one in found)
+
+
+def _is_symbol(name: str) -> bool:
+    # Whole words are written as names are; of symbols the case matters.
+    return name in _SYMBOLS or (len(name) > 3 and name.lower() in _SYMBOLS)
 
 
 def unit_below_header(text: str) -> str | None:
