@@ -119,6 +119,33 @@ def test_damaged_preparations_are_refused(
     assert is_one_sentence(str(caught.value)) and words in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        ({"unit": "fortnights"}, "'fortnights'"),
+        ({"order": "year"}, "'year'"),
+        ({"order": 1}, "should be text"),
+        ({"parts": ["minute"]}, "parts of dates"),
+        ({"origin": 1e20}, "no date"),
+        ({"origin": None}, "should be a number"),
+    ],
+)
+def test_damaged_columns_of_dates_are_refused(tmp_path: Path, entry: dict[str, Any], words: str) -> None:
+    raw = frame().assign(day=pandas.Timestamp("2024-01-31") + pandas.to_timedelta(numpy.arange(N), unit="D"))
+    data = superpose.Dataset.from_frame(raw, target="f", features=["day"], dates="day:month")
+    model = superpose.KAN([3, 1], feature_names=data.feature_names, seed=0)
+    model.preparation = data.preparation
+    superpose.save(model, tmp_path / "model")
+    assert superpose.load(tmp_path / "model").preparation == data.preparation
+    header, description, tensors = parts_of((tmp_path / "model").read_bytes())
+    description["preparation"]["columns"][0] |= entry
+    header["__metadata__"]["superpose"] = json.dumps(description)
+    (tmp_path / "model").write_bytes(joined(header, tensors))
+    with pytest.raises(FileError, match="is damaged") as caught:
+        superpose.load(tmp_path / "model")
+    assert is_one_sentence(str(caught.value)) and words in str(caught.value)
+
+
 def test_a_preparation_in_a_file_of_an_earlier_schema_is_refused(model: superpose.KAN, tmp_path: Path) -> None:
     superpose.save(model, tmp_path / "model")
     header, description, tensors = parts_of((tmp_path / "model").read_bytes())

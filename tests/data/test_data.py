@@ -186,8 +186,9 @@ def test_columns_that_teach_nothing_are_left_out_and_listed(tmp_path: Path) -> N
     text = "name,x,one,f,day\n" + "".join(f"K{row}a,{row},1,{row * row},2020-01-{row + 1:02}\n" for row in range(20))
     path = written(tmp_path, text)
     data = read_csv(path, target="f")
-    assert data.feature_names == ("x",)
-    assert data.left_out == ("name", "one", "day")
+    assert data.feature_names == ("x", "day (days since 2020-01-01)")
+    assert data.left_out == ("name", "one")
+    assert read_csv(path, target="f", dates="none").left_out == ("name", "one", "day")
     assert read_csv(path, target="f", features=["x"]).left_out == ()
 
 

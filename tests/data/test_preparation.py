@@ -142,7 +142,7 @@ def test_the_order_of_rows_and_columns_does_not_matter(rows: list[int], names: l
 
 
 def test_a_file_and_a_frame_give_the_same_data_set(tmp_path: Path) -> None:
-    raw = with_gaps().assign(flag=numpy.arange(N) % 3 == 0)
+    raw = with_gaps().assign(flag=numpy.arange(N) % 3 == 0, day=DAYS)
     raw.to_csv(tmp_path / "birds.csv", index=False, na_rep="NA")
     raw.to_parquet(tmp_path / "birds.parquet")
     data = Dataset.from_frame(raw, target="f", missing="indicator")
@@ -228,6 +228,89 @@ def test_ordered_levels_are_ranks() -> None:
     assert torch.equal(read_features(frame(size=cells), data.feature_names, data.preparation), data.x)
     with pytest.raises(DataError, match="holds 'XL', which is none of its levels 'S', 'M', 'L'"):
         read_features(frame(size="XL"), data.feature_names, data.preparation)
+
+
+# ---------------------------------------------------------------- dates
+
+
+def dated(written: Any, **more: Any) -> pandas.DataFrame:
+    return frame().assign(day=written, **more)
+
+
+DAYS = pandas.Timestamp("2024-01-31") + pandas.to_timedelta(numpy.arange(N) * 7 % 59, unit="D")
+
+
+@pytest.mark.parametrize(
+    "form",
+    [None, "%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d %b %Y", "%B %d, %Y", "%d-%b-%Y",
+     "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S+02:00", "%d.%m.%Y %H:%M", "%m/%d/%Y %I:%M %p"],
+)  # fmt: skip
+def test_dates_are_the_days_that_have_passed(form: str | None) -> None:
+    data = Dataset.from_frame(dated(DAYS if form is None else DAYS.strftime(form)), target="f")
+    (name,) = (one for one in data.feature_names if one.startswith("day"))
+    assert name == ("day (days since 2024-01-30)" if form and "+02" in form else "day (days since 2024-01-31)")
+    days = data.to_frame()[name].to_numpy()
+    assert numpy.allclose(days - days.min(), numpy.arange(N) * 7 % 59)
+    assert data.preparation is not None and "day" in data.preparation.raw_names
+
+
+def test_the_unit_of_time_follows_the_span() -> None:
+    for step, name in (("h", "hours since 2024-01-31 00:00"), ("min", "minutes since 2024-01-31 00:00"),
+                       ("s", "seconds since 2024-01-31 00:00:00")):  # fmt: skip
+        times = pandas.Timestamp("2024-01-31") + pandas.to_timedelta(numpy.arange(N), unit=step)
+        data = Dataset.from_frame(dated(times), target="f")
+        assert data.to_frame()[f"day ({name})"].tolist() == list(range(N))
+
+
+def test_day_and_month_that_cannot_be_told_apart() -> None:
+    raw = dated([f"{1 + n % 12:02}/{1 + n % 7:02}/2024" for n in range(N)])
+    data = Dataset.from_frame(raw, target="f")
+    assert "day" in data.left_out and is_one_sentence(data.notes[0]) and "--dates day:day-first" in data.notes[0]
+    with pytest.raises(DataError, match="of which day or month may come first") as caught:
+        Dataset.from_frame(raw, target="f", features=["mass", "day"])
+    assert is_one_sentence(str(caught.value))
+    first, second = (
+        Dataset.from_frame(raw, target="f", dates=f"day:{which}").to_frame() for which in ("day-first", "month-first")
+    )
+    assert first["day (days since 2024-01-01)"][7] == 7 and second["day (days since 2024-01-01)"][7] == 213
+    mixed = dated(["31/01/2024", "01/31/2024"] * (N // 2))
+    with pytest.raises(DataError, match=r"row 2 .*holds '01/31/2024', which is no date"):
+        Dataset.from_frame(mixed, target="f", dates="day")
+
+
+def test_parts_of_dates_that_return() -> None:
+    times = pandas.Timestamp("2023-12-25") + pandas.to_timedelta(numpy.arange(N) * 11.0, unit="h")
+    data = Dataset.from_frame(dated(times), target="f", dates=["day:hour,weekday,month"])
+    made = data.to_frame()
+    hours = numpy.asarray(times.hour)
+    assert numpy.allclose(made["day hour sine"], numpy.sin(2 * numpy.pi * hours / 24))
+    assert numpy.allclose(made["day hour cosine"], numpy.cos(2 * numpy.pi * hours / 24))
+    for number, day in enumerate(("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")):
+        assert (made[f"day = {day}"] == (times.day_of_week == number)).all()
+    year = (times.day_of_year - 1 + hours / 24) / 365.2425
+    assert numpy.allclose(made["day month sine"], numpy.sin(2 * numpy.pi * year))
+    assert torch.equal(read_features(dated(times), data.feature_names, data.preparation), data.x)
+
+
+def test_dates_with_gaps_and_wrong_cells() -> None:
+    written = list(DAYS.strftime("%Y-%m-%d"))
+    written[3] = "NA"
+    with pytest.raises(DataError, match=r"row 4 .*column 'day' holds 'NA' .1 row without a value"):
+        Dataset.from_frame(dated(written), target="f")
+    data = Dataset.from_frame(dated(written), target="f", missing="median")
+    days = data.to_frame()["day (days since 2024-01-31)"]
+    assert days[3] == days.drop(index=3).median()
+    written[5] = "tomorrow"
+    with pytest.raises(DataError, match=r"row 6 .*holds 'tomorrow', which is no date"):
+        read_features(dated(written), data.feature_names, data.preparation)
+    with pytest.raises(DataError, match=r"row 6 .*holds 'tomorrow', which is no date"):
+        Dataset.from_frame(dated(written), target="f", missing="median", dates="day")
+    for options in ({"dates": "day:hours"}, {"dates": 3}):
+        with pytest.raises(OptionError) as caught:
+            Dataset.from_frame(frame(), target="f", **options)  # type: ignore[arg-type]
+        assert is_one_sentence(str(caught.value))
+    with pytest.raises(DataError, match="column 'mass' holds numbers and no dates"):
+        Dataset.from_frame(frame(), target="f", dates="mass")
 
 
 def test_two_columns_of_one_name_are_refused() -> None:

@@ -15,6 +15,7 @@ from superpose.choices import COMPARED
 from superpose.cli import console, file_options, parsing, preparation_options
 from superpose.cli.declarations import (
     CategoriesOption,
+    DatesOption,
     FeaturesOption,
     JsonOption,
     MissingOption,
@@ -55,6 +56,7 @@ def command(
     encoding: EncodingOption = None,
     missing: MissingOption = None,
     categories: CategoriesOption = None,
+    dates: DatesOption = None,
     cv: Annotated[
         str | None,
         typer.Option("--cv", metavar="K", help="Folds; 5, or one for each row of fewer than 15, if left out."),
@@ -91,7 +93,7 @@ def command(
     columns = parsing.names("--features", features)
     folder = parsing.folder("--out", out, parsing.default_folder(table, f"{target}-compare"))
     chosen = file_options.given(where, exclude, sheet, query, decimal, encoding)
-    rows = preparation_options.columns(missing, categories)
+    rows = preparation_options.columns(missing, categories, dates)
     return _Run((table, chosen), target, columns, task, rows, options, folder, as_json, quiet).run
 
 

@@ -45,5 +45,14 @@ CategoriesOption = Annotated[
         help="Columns that are categories whatever they hold, beside text with few levels; none: text is left out.",
     ),
 ]
+DatesOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--dates",
+        metavar="A:hour,weekday|none",
+        help="Parts of a column of dates beside the time that has passed: hour, weekday, month; day-first or "
+        "month-first where that cannot be told; none: dates are left out. May be given often.",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]

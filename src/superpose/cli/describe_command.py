@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from superpose.cli import file_options, parsing, preparation_options
-from superpose.cli.declarations import CategoriesOption, FeaturesOption, JsonOption, MissingOption, TableArgument
+from superpose.cli.declarations import (
+    CategoriesOption,
+    DatesOption,
+    FeaturesOption,
+    JsonOption,
+    MissingOption,
+    TableArgument,
+)
 from superpose.cli.file_options import (
     DecimalOption,
     EncodingOption,
@@ -31,18 +38,19 @@ def command(
         str | None, typer.Option("--target", metavar="NAME", help="The column to be learnt, if that is known already.")
     ] = None,
     features: FeaturesOption = None,
-    missing: MissingOption = None,
-    categories: CategoriesOption = None,
     where: WhereOption = None,
     exclude: ExcludeOption = None,
     sheet: SheetOption = None,
     query: QueryOption = None,
     decimal: DecimalOption = None,
     encoding: EncodingOption = None,
+    missing: MissingOption = None,
+    categories: CategoriesOption = None,
+    dates: DatesOption = None,
     as_json: JsonOption = False,
 ) -> Callable[[], None]:
     """Say what each column of TABLE is, and what 'fit' would make of it; nothing is fitted."""
-    options = preparation_options.columns(missing, categories)
+    options = preparation_options.columns(missing, categories, dates)
     chosen = file_options.given(where, exclude, sheet, query, decimal, encoding)
     return functools.partial(
         _describe, (table, chosen), target, parsing.names("--features", features), options, as_json

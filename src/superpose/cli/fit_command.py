@@ -10,6 +10,7 @@ from superpose.cli import file_options, form_options, knowledge_options, parsing
 from superpose.cli.classification_job import ClassificationJob
 from superpose.cli.declarations import (
     CategoriesOption,
+    DatesOption,
     FeaturesOption,
     JsonOption,
     MissingOption,
@@ -89,6 +90,7 @@ def command(
     encoding: EncodingOption = None,
     missing: MissingOption = None,
     categories: CategoriesOption = None,
+    dates: DatesOption = None,
     out: OutOption = None,
     shape: ShapeOption = "auto",
     grid: GridOption = None,
@@ -152,5 +154,5 @@ def command(
     more = {"head": head, "parameters": parameters, "time_limit": time_limit, "cv": cv, "form": given}
     options = learner.parsed(options | more)
     folder = parsing.folder("--out", out, parsing.default_folder(table, target))
-    rows_given = row_options(rows) | chosen | preparation_options.columns(missing, categories)
+    rows_given = row_options(rows) | chosen | preparation_options.columns(missing, categories, dates)
     return learner(table, target, columns, rows_given, folder, options, as_json, quiet, resume).run

@@ -170,6 +170,9 @@ class Job(ABC):
         if reason := summary.get("screening", {}).get("reason"):
             print(reason)
         console.show_front(summary.get("front", []), summary.get("recommendation"), *self.error)
+        made = [column for column in result.data.raw_columns if column.role == "feature" and column.kind != "number"]
+        if made:
+            print(f"columns that were made: {'; '.join(column.made() for column in made)}")
         if summary["left_out"]:
             print(f"{console.LEFT_OUT}: {', '.join(summary['left_out'])}")
         if summary.get("interrupted"):

@@ -1,4 +1,4 @@
-"""The options ``--missing`` and ``--categories``, from text to options of a data set.
+"""The options ``--missing``, ``--categories`` and ``--dates``, from text to options of a data set.
 
 >>> columns("median", ["month,site"])
 {'missing': 'median', 'categories': ['month', 'site']}
@@ -18,7 +18,7 @@ from superpose.cli import parsing
 _NONE = ["none"]
 
 
-def columns(missing: str | None, categories: list[str] | None) -> Any:
+def columns(missing: str | None, categories: list[str] | None, dates: list[str] | None = None) -> Any:
     """What was typed on raw columns, as far as something was.
 
     Raises:
@@ -29,4 +29,11 @@ def columns(missing: str | None, categories: list[str] | None) -> Any:
         made["missing"] = parsing.one_of("--missing", missing, MISSING)
     if (names := parsing.names("--categories", categories)) is not None:
         made["categories"] = "none" if names == _NONE else names
+    if dates:
+        from superpose.data.preparation.options import read_dates
+
+        made["dates"] = "none" if dates == _NONE else dates
+        if dates != _NONE:
+            # A mistake is answered before the table is read.
+            read_dates(dates, "--dates")
     return made

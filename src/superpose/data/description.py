@@ -13,19 +13,22 @@ import numpy
 
 from superpose.data.arrays import chosen_names, is_frame
 from superpose.data.columns import Roles
-from superpose.data.options import RowOptions, check_names, dividing_columns, weighing_columns
+from superpose.data.options import RowOptions, dividing_columns, weighing_columns
 from superpose.data.preparation.cells import missing_mask
 from superpose.data.preparation.columns import RawColumn, raw_levels
+from superpose.data.preparation.date_column import DateColumn
+from superpose.data.preparation.dates import UNITS, stamp
 from superpose.data.preparation.options import PreparationOptions
 from superpose.data.preparation.preparation import Preparation
 from superpose.data.preparation.understanding import RawTable, kind_of
-from superpose.data.reading import read_table
+from superpose.data.reading.opening import opened
+from superpose.data.reading.options import check_options, file_options
 from superpose.data.tables import Table, table_from_frame
 from superpose.errors import DataError
 from superpose.messages import counted
 
 # Levels that are shown, the most frequent first; a round number.
-_SHOWN_LEVELS = 6
+SHOWN_LEVELS = 6
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,8 @@ class ColumnSummary:
             ``"empty"`` or, where it cannot be used, ``"mixed"``.
         unit: what stands in brackets at the end of the name; None if nothing does.
         missing: how many cells are missing.
-        low, high: of numbers and dates; None of others.
+        low, high: of numbers; None of others.
+        span: the first and the last date; None of others.
         levels: of categories, answers and text the most frequent ones, with their numbers of rows.
         distinct: how many levels there are; None of numbers.
         becomes: the columns that are learnt from.
@@ -54,6 +58,7 @@ class ColumnSummary:
     missing: int = 0
     low: float | None = None
     high: float | None = None
+    span: tuple[str, str] | None = None
     levels: tuple[tuple[str, int], ...] = ()
     distinct: int | None = None
     becomes: tuple[str, ...] = ()
@@ -65,11 +70,23 @@ class ColumnSummary:
         >>> ColumnSummary("x", "feature", "number", low=0.5, high=12.0).holds()
         '0.5 to 12'
         """
+        if self.kind == "text" and self.levels:
+            return f"{self.distinct} different values such as {self.levels[0][0]}"
         if self.levels:
             more = (self.distinct or 0) - len(self.levels)
             rest = f" and {more} more" if more > 0 else ""
             return ", ".join(f"{level} {count}" for level, count in self.levels) + rest
+        if self.span is not None:
+            return f"{self.span[0]} to {self.span[1]}"
         return "" if self.low is None else f"{self.low:.6g} to {self.high:.6g}"
+
+    def made(self) -> str:
+        """Its name, its kind and the number of columns made of it, in words.
+
+        >>> ColumnSummary("sex", "feature", "category", becomes=("sex = male",)).made()
+        'sex (category, 1 column)'
+        """
+        return f"{self.name} ({self.kind}, {counted(len(self.becomes), 'column')})"
 
     def result(self) -> str:
         """What becomes of the column, in words."""
@@ -77,8 +94,8 @@ class ColumnSummary:
             return self.problem
         if self.becomes == (self.name,):
             return {"boolean": "1 where true, else 0", "percent": "the number before %"}.get(self.kind, "")
-        more = len(self.becomes) - _SHOWN_LEVELS
-        return ", ".join(self.becomes[:_SHOWN_LEVELS]) + (f" and {more} more" if more > 0 else "")
+        more = len(self.becomes) - SHOWN_LEVELS
+        return ", ".join(self.becomes[:SHOWN_LEVELS]) + (f" and {more} more" if more > 0 else "")
 
 
 @dataclass(frozen=True)
@@ -96,6 +113,11 @@ class TableDescription:
     columns: tuple[ColumnSummary, ...] = field(repr=False)
 
     HEAD = ("column", "role", "kind", "missing", "holds", "becomes")
+
+    @property
+    def raw(self) -> bool:
+        """Whether some column is anything else than numbers without gaps."""
+        return any(column.kind != "number" or column.missing for column in self.columns)
 
     def to_dict(self) -> dict[str, Any]:
         """The same, ready for JSON."""
@@ -125,10 +147,10 @@ def describe(
     """Say what each column of a table is, and what becomes of it, without fitting anything.
 
     Args:
-        table: a path, or a data frame.
+        table: a path, a data frame, or what :func:`superpose.data.read_table` returned.
         target: the column to be learnt, or several; none if left out.
         features: the columns to learn from; all that can be learnt from if None.
-        options: see :class:`~superpose.data.RowOptions`.
+        options: see :class:`~superpose.data.RowOptions` and :class:`~superpose.data.FileOptions`.
 
     Raises:
         FileError: if the file cannot be read.
@@ -144,12 +166,10 @@ def describe(
     mass [kg]  feature  number             0 to 9
     f          target   number             0 to 9
     """
-    check_names("describe", options, ("target", "features"))
-    given: RowOptions = options  # type: ignore[assignment]
-    if isinstance(table, Table):
-        read = table
-    elif isinstance(table, str | os.PathLike):
-        read = read_table(table)
+    given: Any = options
+    check_options("describe", given, ("target", "features"))
+    if isinstance(table, str | os.PathLike | Table):
+        read, _ = opened(table, file_options(given))
     elif is_frame(table):
         read = table_from_frame(table, "the data frame")
     else:
@@ -211,6 +231,7 @@ def summary(raw: RawTable, name: str, column: RawColumn | None, role: str) -> Co
     if kind == "empty":
         return ColumnSummary(name, "left out" if role == "feature" else role, kind, unit_in(name), raw.table.n_rows)
     text = kind in ("category", "ordered", "text")
+    dates = column if isinstance(column, DateColumn) else None
     missing = missing_mask(cells, beside_values=not text)
     becomes: tuple[str, ...] = ()
     problem = ""
@@ -222,8 +243,10 @@ def summary(raw: RawTable, name: str, column: RawColumn | None, role: str) -> Co
         problem = "refused; say what is done with missing cells"
     elif role == "left out" and kind == "text":
         problem = "names or free text"
+    elif role == "left out" and kind == "date":
+        problem = "not used, or day and month cannot be told apart: --dates NAME:day-first"
     known = ColumnSummary(name, role, kind, unit_in(name), int(missing.sum()), becomes=becomes, problem=problem)
-    return _with_values(known, raw, cells, missing)
+    return _with_values(known, raw, cells, missing) if dates is None else _with_dates(known, raw, dates)
 
 
 def _with_values(known: ColumnSummary, raw: RawTable, cells: Any, missing: Any) -> ColumnSummary:
@@ -236,8 +259,15 @@ def _with_values(known: ColumnSummary, raw: RawTable, cells: Any, missing: Any) 
             return replace(known, levels=tuple(levels.most_common()), distinct=2)
         return replace(known, low=float(values.min()), high=float(values.max()))
     counts = raw_levels(raw.original.column(known.name))
-    common = sorted(counts.items(), key=lambda one: (-one[1], one[0]))[:_SHOWN_LEVELS]
+    common = sorted(counts.items(), key=lambda one: (-one[1], one[0]))[:SHOWN_LEVELS]
     return replace(known, levels=tuple(common), distinct=len(counts))
+
+
+def _with_dates(known: ColumnSummary, raw: RawTable, column: DateColumn) -> ColumnSummary:
+    """The summary with the first and the last date of a column."""
+    seconds = column.read(raw.table, [])
+    times = [stamp(float(end), UNITS[column.unit]) for end in (numpy.nanmin(seconds), numpy.nanmax(seconds))]
+    return replace(known, span=(times[0], times[1]))
 
 
 def unit_in(name: str) -> str | None:

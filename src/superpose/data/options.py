@@ -55,6 +55,10 @@ class RowOptions(TypedDict, total=False):
             NaN in such rows.
         categories: names of columns that are categories whatever they hold, such as numbers of months. Columns of text
             with few levels are by themselves, unless this is ``"none"``.
+        dates: parts of columns of dates that are columns too, beside the time that has passed: ``"sold:hour,weekday"``,
+            a list of such texts, or a mapping such as ``{"sold": ["hour", "weekday"]}``. There are ``hour`` and
+            ``month`` (sine and cosine), and ``weekday`` (a column of 0 and 1 for each day); ``day-first`` and
+            ``month-first`` say what 01/02/2024 means. ``"none"`` leaves columns of dates out.
     """
 
     validation: float | None
@@ -65,6 +69,7 @@ class RowOptions(TypedDict, total=False):
     seed: int
     missing: str
     categories: Any
+    dates: Any
 
 
 def check_names(function: str, options: Mapping[str, Any], more: tuple[str, ...] = ()) -> None:

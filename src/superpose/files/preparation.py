@@ -6,7 +6,8 @@ import dataclasses
 from typing import Any
 
 from superpose.choices import MISSING
-from superpose.data.preparation import KINDS, CategoryColumn, OrderedColumn, Preparation, RawColumn
+from superpose.data.preparation import KINDS, CategoryColumn, DateColumn, OrderedColumn, Preparation, RawColumn
+from superpose.data.preparation.dates import DAY_FIRST, MONTH_FIRST, PARTS, UNITS
 from superpose.files.values import as_array, as_object, check_finite, damaged
 from superpose.messages import quoted
 
@@ -56,11 +57,15 @@ def _column(made: Any) -> RawColumn:
         damaged(f"{what} has no name")
     if isinstance(column, CategoryColumn | OrderedColumn):
         _check_levels(column)
+    if isinstance(column, DateColumn):
+        _check_dates(column)
     return column
 
 
 def _checked(field: dataclasses.Field[Any], value: Any, what: str) -> Any:
     """A value of the kind that the field has: text, truth, a list of texts, or a number that may be missing."""
+    if field.type == "str | None" and value is not None and not isinstance(value, str):
+        damaged(f"the {field.name} of {what} is {quoted(value)} and should be text")
     if field.type == "str" and not isinstance(value, str):
         damaged(f"the {field.name} of {what} is {quoted(value)} and should be text")
     if field.type == "bool" and type(value) is not bool:
@@ -74,6 +79,19 @@ def _checked(field: dataclasses.Field[Any], value: Any, what: str) -> Any:
         check_finite(value, f"the {field.name} of {what}")
         return float(value)
     return value
+
+
+def _check_dates(column: DateColumn) -> None:
+    where = f"column {quoted(column.name)} of {_WHAT}"
+    if column.unit not in UNITS:
+        damaged(f"{where} counts time in {quoted(column.unit)}")
+    if column.order not in (None, DAY_FIRST, MONTH_FIRST):
+        damaged(f"{where} has dates in which {quoted(column.order)} comes first")
+    if not set(column.parts) <= set(PARTS):
+        damaged(f"{where} has {quoted(column.parts)} as parts of dates")
+    # Dates end with the year 9999.
+    if not all(abs(seconds) < 2.5e11 for seconds in (column.origin, column.fill or 0.0)):
+        damaged(f"{where} counts time from no date")
 
 
 def _check_levels(column: CategoryColumn | OrderedColumn) -> None:

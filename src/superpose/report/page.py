@@ -17,6 +17,7 @@ from superpose.deadline import Deadline
 from superpose.messages import counted
 from superpose.nn.model import KAN
 from superpose.plot import canvas
+from superpose.report.columns import columns_of
 from superpose.report.effects import effects_of
 from superpose.report.form import form_of
 from superpose.report.front_table import front_table
@@ -87,6 +88,7 @@ def page(
         staircase=steps,
         reason=result.history.reason,
         parities=scatter,
+        columns=attempt(f"{lost} the columns of the table", lambda: columns_of(result), None),
         effects=effects,
         residuals=left,
         form=attempt(f"{lost} the constants of the form", lambda: form_of(result), None),

@@ -8,6 +8,7 @@ from superpose.data.preparation.columns import (
     PercentColumn,
     RawColumn,
 )
+from superpose.data.preparation.date_column import DateColumn
 from superpose.data.preparation.options import PreparationOptions
 from superpose.data.preparation.preparation import Preparation
 
@@ -15,6 +16,7 @@ __all__ = [
     "KINDS",
     "BooleanColumn",
     "CategoryColumn",
+    "DateColumn",
     "NumberColumn",
     "OrderedColumn",
     "PercentColumn",
@@ -25,5 +27,5 @@ __all__ = [
 
 # Every kind of raw column, by the name that model files have for it.
 KINDS: dict[str, type[RawColumn]] = {
-    kind.kind: kind for kind in (NumberColumn, PercentColumn, BooleanColumn, CategoryColumn, OrderedColumn)
+    kind.kind: kind for kind in (NumberColumn, PercentColumn, BooleanColumn, CategoryColumn, OrderedColumn, DateColumn)
 }

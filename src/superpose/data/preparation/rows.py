@@ -54,6 +54,7 @@ def read_rows(table: Table, test: Table | None, roles: Roles, options: RowOption
             refuse_missing(table, name, missing_mask(numeric.column(name)), target=True)
         refuse_constant(table, _targets(numeric, roles), "target", "choose a column that varies")
     raw = RawTable.of(numeric, roles.features, settings, named=roles.named)
+    notes += raw.notes
     if settings.missing == "error":
         raw.refuse_missing()
     if dropping:

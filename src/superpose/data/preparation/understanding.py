@@ -29,7 +29,8 @@ from superpose.data.preparation.columns import (
     raw_levels,
     too_many,
 )
-from superpose.data.preparation.dates import looks_like_dates
+from superpose.data.preparation.date_column import DateColumn, seconds_of
+from superpose.data.preparation.dates import DateForm, date_form
 from superpose.data.preparation.options import PreparationOptions
 from superpose.data.tables import NOT_FINITE, PERCENT, Column, Table, is_numeric
 from superpose.errors import DataError
@@ -49,6 +50,7 @@ class RawTable:
         kinds: of the columns that can be learnt from.
         left_out: the columns that cannot.
         options: how the columns were to be understood.
+        notes: sentences on columns of dates that mean one of two.
     """
 
     original: Table
@@ -56,6 +58,7 @@ class RawTable:
     kinds: dict[str, str]
     left_out: tuple[str, ...]
     options: PreparationOptions
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, table: Table, names: Sequence[str], options: PreparationOptions, *, named: bool = False) -> RawTable:
@@ -74,15 +77,26 @@ class RawTable:
             table.require(name, "categories")
         kinds: dict[str, str] = {}
         left_out: list[str] = []
+        notes: list[str] = []
+        for name in options.dates:
+            table.require(name, "dates")
+            if kind_of(table, name, options) != "date":
+                raise _no_dates(table, name, options)
         for name in names:
             kind = kind_of(table, name, options)
-            if kind in ("text", "empty", "date"):
+            unclear = _ambiguous(table, name, options) if kind == "date" and options.use_dates else ""
+            if unclear and (named or name in options.dates):
+                raise DataError(unclear)
+            if kind in ("text", "empty") or (kind == "date" and not options.use_dates):
                 if named:
                     raise _unusable(table, name, kind)
                 left_out.append(name)
+            elif unclear:
+                left_out.append(name)
+                notes.append(f"{unclear}; it is left out")
             else:
                 kinds[name] = kind
-        return cls(table, as_numbers(table, kinds), kinds, tuple(left_out), options)
+        return cls(table, as_numbers(table, kinds), kinds, tuple(left_out), options, tuple(notes))
 
     def missing(self, table: Table | None = None) -> BoolArray:
         """``[N]``, the rows of this table, or of another that has its columns, in which a cell is missing."""
@@ -113,6 +127,10 @@ class RawTable:
             made = _OF_NUMBERS[kind](name)
         elif kind == "ordered":
             made = OrderedColumn(name, levels=tuple(as_text(list(table.declared[name]))))
+        elif kind == "date":
+            form = _form(table, name, self.options)
+            order = None if form is None else form.order
+            made = DateColumn.of(name, seconds_of(table, name, order)[rows], order, self.options.parts(name))
         else:
             cells = as_text(table.column(name))
             forced = forced or table.declared.get(name) == "category"
@@ -148,9 +166,39 @@ def kind_of(table: Table, name: str, options: PreparationOptions) -> str:
         return "percent"
     if answers(cells):
         return "boolean"
-    if looks_like_dates(cells):
+    if _form(table, name, options) is not None:
         return "date"
     return "category" if options.automatic and not too_many(raw_levels(column), len(column)) else "text"
+
+
+def _form(table: Table, name: str, options: PreparationOptions) -> DateForm | None:
+    """How the dates of a column are written; None if it holds others cells."""
+    column = table.column(name)
+    if isinstance(column, numpy.ndarray):
+        return None
+    return date_form(present(column, beside_values=True), options.order(name))
+
+
+def _ambiguous(table: Table, name: str, options: PreparationOptions) -> str:
+    """A sentence on a column whose dates mean one of two; empty for others."""
+    form = _form(table, name, options)
+    if form is None or form.ambiguous is None:
+        return ""
+    return (
+        f"{table.label}: column {quoted(name)} holds dates such as {quoted(form.ambiguous)}, of which day or month may "
+        f"come first; say which: --dates {name}:day-first or {name}:month-first (in Python dates=...)"
+    )
+
+
+def _no_dates(table: Table, name: str, options: PreparationOptions) -> DataError:
+    column = table.column(name)
+    if isinstance(column, numpy.ndarray):
+        return DataError(f"{table.label}: column {quoted(name)} holds numbers and no dates; leave it out of the dates")
+    try:
+        seconds_of(table, name, options.order(name))
+    except DataError as error:
+        return error
+    return DataError(f"{table.label}: column {quoted(name)} is named in categories and in dates; take it out of one")
 
 
 def as_numbers(table: Table, kinds: dict[str, str]) -> Table:
@@ -187,7 +235,7 @@ def _unusable(table: Table, name: str, kind: str) -> DataError:
     if kind == "empty":
         return DataError(f"{where} is empty in every row; leave it out of the features")
     if kind == "date":
-        return DataError(f"{where} holds dates, which are no numbers; leave it out of the features")
+        return DataError(f"{where} holds dates, which are not used; leave it out of the features, or leave out --dates")
     cells = raw_levels(table.column(name))
     return DataError(
         f"{where} holds text such as {quoted(next(iter(cells)))}, {counted(len(cells), 'value')} in {table.n_rows} "

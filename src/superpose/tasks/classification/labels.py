@@ -14,6 +14,7 @@ from torch import Tensor
 from superpose.data import Affine, Dataset, RowOptions
 from superpose.data.arrays import column_names, declared_of, feature_columns
 from superpose.data.dataset import _dataset
+from superpose.data.description import SHOWN_LEVELS, ColumnSummary
 from superpose.data.held_out_table import read_test
 from superpose.data.options import dividing_columns, weighing_columns
 from superpose.data.preparation import PreparationOptions
@@ -195,7 +196,11 @@ def _dataset_of_classes(
             notes += more
         options["test"] = _numbered(test, target, _known_indices(test, target, classes, numeric))
     data = _dataset(_numbered(table, target, index), target, features, options, source)
-    data = replace(data, notes=(*notes, *data.notes))
+    counts = np.bincount(index, minlength=len(classes)).tolist()
+    levels = tuple(sorted(zip(classes, counts, strict=True), key=lambda one: -one[1]))[:SHOWN_LEVELS]
+    of_target = ColumnSummary(target, "target", "classes", levels=levels, distinct=len(classes))
+    columns = tuple(of_target if one.name == target else one for one in data.raw_columns)
+    data = replace(data, notes=(*notes, *data.notes), raw_columns=columns)
     return ClassificationDataset(_each_in_training(data, table.n_rows), classes, numeric)
 
 

@@ -36,7 +36,8 @@ def read_column_units(units: Mapping[str, str] | str, data: Dataset) -> dict[str
         if not units:
             raise OptionError("no name of a column ends with a unit in brackets, as in 'mass [kg]'; give the units")
     for name in units:
-        if name not in names and name not in data.left_out:
+        raw = () if data.preparation is None else data.preparation.raw_names
+        if name not in names and name not in data.left_out and name not in raw:
             raise OptionError(f"there is no column {name!r} to have a unit{nearest(name, names)}")
     read = read_units(units)
     return {name: read[name] for name in names if name in read}
