@@ -41,7 +41,7 @@ nitpick_ignore_regex = [
     (
         r"py:class",
         r"(Split|RowOptions|TorchFunction|Kind|Listener|(constants\.)?Sensible|superpose\.nn\.layer\.(Layer|Tensor)Options|(superpose\.formulas\.expressions\.splines\.)?SplineEdge|"
-        r"(superpose\.data\.screening\.)?ScreeningRules|superpose\.deadline\.Deadline|superpose\.train\.anova\.average\.AnovaAverage|"
+        r"(superpose\.data\.preparation\.columns\.)?RawColumn|(superpose\.data\.screening\.)?ScreeningRules|superpose\.deadline\.Deadline|superpose\.train\.anova\.average\.AnovaAverage|"
         r"superpose\.nn\.(local_scale\.LocalScale|support\.Support))",
     ),
 ]

@@ -5,7 +5,7 @@
 >>> columns("mean", None)
 Traceback (most recent call last):
     ...
-superpose.errors.OptionError: --missing is 'mean' and must be one of error, drop, median, indicator
+superpose.errors.OptionError: --missing is 'mean' and must be one of error, drop, median, indicator; did you mean 'median'?
 """
 
 from __future__ import annotations

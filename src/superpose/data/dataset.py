@@ -97,7 +97,7 @@ class Dataset:
     weights: Tensor | None = None
     """How much each row counts, positive, float64 [N] with mean 1 over the training rows; None for equal rows."""
     notes: tuple[str, ...] = ()
-    """Sentences on what may be wrong with the rows: the split, missing cells."""
+    """Sentences on what may be wrong with the rows, their split and their missing cells."""
     preparation: Preparation | None = None
     """How the features were made of the table's columns; None where all of them are numbers, taken as they are."""
     raw_columns: tuple[ColumnSummary, ...] = field(default=(), repr=False)

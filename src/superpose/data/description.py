@@ -124,7 +124,7 @@ class TableDescription:
         return asdict(self)
 
     def lines(self) -> list[tuple[str, ...]]:
-        """A line for each column, under :attr:`HEAD`."""
+        """A line for each column, under ``HEAD``."""
         return [
             (column.name, column.role, column.kind, str(column.missing or ""), column.holds(), column.result())
             for column in self.columns

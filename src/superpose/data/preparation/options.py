@@ -40,8 +40,8 @@ class PreparationOptions:
         Raises:
             OptionError: for a value that makes no sense.
 
-        >>> PreparationOptions.read({"missing": "median", "categories": ["month"]})
-        PreparationOptions(missing='median', categories=('month',), automatic=True)
+        >>> PreparationOptions.read({"missing": "median", "categories": ["month"]}).categories
+        ('month',)
         """
         missing = given.get("missing")
         if missing is not None and missing not in MISSING:
