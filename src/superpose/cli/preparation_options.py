@@ -2,10 +2,10 @@
 
 >>> columns("median", ["month,site"])
 {'missing': 'median', 'categories': ['month', 'site']}
->>> columns("mean", None)
+>>> columns("keep", None)
 Traceback (most recent call last):
     ...
-superpose.errors.OptionError: --missing is 'mean' and must be one of error, drop, median, indicator; did you mean 'median'?
+superpose.errors.OptionError: --missing is 'keep' and must be one of error, drop, median, indicator
 """
 
 from __future__ import annotations
