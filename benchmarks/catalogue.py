@@ -94,6 +94,7 @@ SCRIPTS = {
             "benchmarks.random_tables",
         ),
         Script("recurrent", "a recurrent cell with a KANLayer beside one with an MLP", "benchmarks.recurrent"),
+        Script("onnx", "exported networks in onnxruntime beside an MLP of as many parameters", "benchmarks.onnx_speed"),
         Script("units", "formulas with units of the columns and without, of few noisy rows", "benchmarks.units"),
         Script("kills", "runs that are killed at random moments, and go on with --resume", "benchmarks.kills"),
         Script("robustness", "50 random starts, and networks too large for their data", "benchmarks.robustness"),

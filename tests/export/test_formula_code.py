@@ -140,6 +140,10 @@ def test_identifiers_are_different_words(names: list[str], language: str) -> Non
         assert text.isascii() and text.isprintable() and "*/" not in text and "%" not in text and text.endswith('"')
 
 
+def test_identifiers_differ_in_more_than_capital_letters() -> None:
+    assert identifiers(["flow", "Flow", "IF"], RESERVED["c"]) == ["flow", "Flow_2", "IF_2"]
+
+
 @given(st.data())
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_random_expressions(tmp_path: Path, data: st.DataObject) -> None:

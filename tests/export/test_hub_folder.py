@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from formula_cases import COLUMNS
 
 import superpose
 from superpose import KAN
+from superpose.data.preparation import Preparation
+from superpose.data.tables import Table
 from superpose.errors import FileError, OptionError
 from superpose.export import hub
 from superpose.nn import Head
@@ -53,6 +56,15 @@ def test_a_card_without_metrics_has_the_formula_of_a_symbolic_model(tmp_path: Pa
     card = (tmp_path / "README.md").read_text()
     assert "answer is yes where 3.0*x**2 + 0.5 > 0, else no" in card
     assert "pipeline_tag: tabular-classification" in card and "Classes: `no`, `yes`." in card
+
+
+def test_a_card_names_the_columns_before_the_preparation(tmp_path: Path) -> None:
+    table = Table("'t'", ("size", "species"), (np.array([1.0, 2, 3, 4]), ["cat", "dog", "cat", "dog"]))
+    preparation = Preparation.fit(table)
+    model = KAN([2, 1], feature_names=preparation.names)
+    model.preparation = preparation
+    hub(model, tmp_path)
+    assert "made from the columns `size`, `species` of a table" in (tmp_path / "README.md").read_text()
 
 
 def test_another_readme_is_not_replaced(tmp_path: Path) -> None:

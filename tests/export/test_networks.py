@@ -149,9 +149,11 @@ def test_c(precision: str, name: str, tmp_path: Path) -> None:
         (tmp_path / file).write_text(text, encoding="utf-8")
     (tmp_path / "main.c").write_text(MAIN)
     program = compiled([tmp_path / "network.c", tmp_path / "main.c"], tmp_path)
-    given = "\n".join(" ".join(map(repr, row)) for row in x.tolist())
+    given = "\n".join(" ".join(map(repr, row)) for row in [*x.tolist(), [float("nan")] * x.shape[1]])
     done = subprocess.run([str(program)], input=given.encode(), capture_output=True, check=True)
-    lines = done.stdout.decode().splitlines()
+    *lines, undefined = done.stdout.decode().splitlines()
+    assert undefined.split()[0].strip("-") == "nan" or name == "every function"
+    assert model.head is None or undefined.split()[-1] == "-1"
     if model.head is None:
         close(np.array([line.split() for line in lines], dtype=float), wanted, tolerance)
         return

@@ -92,6 +92,9 @@ def _card(model: KAN, metrics: Mapping[str, Any]) -> str:
         for name, low, high in zip(model.feature_names, lows, highs, strict=True)
     ]
     text += "## Columns\n\n" + _table(["column", "scaled from", "to"], ranges)
+    if model.preparation is not None:
+        raw = ", ".join(_span(name) for name in model.preparation.raw_names)
+        text += f"\nThey are made from the columns {raw} of a table by the preparation in the model file.\n"
     if model.head is not None:
         text += f"\nClasses: {', '.join(_span(name) for name in model.head.classes)}.\n"
     text += _errors(metrics) + _intervals(model)
