@@ -215,12 +215,14 @@ class KANLayer(product_nodes.NodeStructure, WideBuffers):
             ShapeError: if the last dimension is not ``in_features``.
             DataError: if the input has another dtype, such as that of whole numbers.
         """
-        if x.dim() == 0 or x.shape[-1] != self.in_features:
+        shape = x.shape
+        if not shape or shape[-1] != self.in_features:
             raise ShapeError(
                 f"the layer takes {self.in_features} features in the last dimension, but the input has shape "
-                f"{tuple(x.shape)}"
+                f"{tuple(shape)}"
             )
-        dtype = self.dtype
+        rows = self.rows()
+        dtype = rows.dtype
         if x.dtype is not dtype:
             if not (x.is_floating_point() and backend.under_autocast(x)):
                 raise DataError(
@@ -228,21 +230,20 @@ class KANLayer(product_nodes.NodeStructure, WideBuffers):
                     f"x.to({dtype}), or the layer with layer.to(...)"
                 )
             x = x.to(dtype)
-        flat = x if x.dim() == 2 else x.reshape(-1, self.in_features)
-        y = self.sums(flat)
+        is_matrix = len(shape) == 2
+        y = self._sums(x if is_matrix else x.reshape(-1, self.in_features), rows)
         if self.products:
             y = self.nodes(y)
-        return y if x.dim() == 2 else y.reshape(*x.shape[:-1], self.out_features)
+        return y if is_matrix else y.reshape(*shape[:-1], self.out_features)
 
     def sums(self, x: Tensor) -> Tensor:
         """The sums of the edges at ``x [B, I]``: ``[B, O]``, factors of products apart."""
-        rows = self.rows()
+        return self._sums(x, self.rows())
+
+    def _sums(self, x: Tensor, rows: Tensor) -> Tensor:
         if rows.dtype in HALF:
             # A basis function is made of differences of knots, which half precision does not have.
             return self._sums(x.float(), rows.float()).to(rows.dtype)
-        return self._sums(x, rows)
-
-    def _sums(self, x: Tensor, rows: Tensor) -> Tensor:
         y = ops.edge_sum(None, rows, x, buffer_of(self, "knots"), self.degree, self.base)
         return y if self.symbolic is None else y + self.symbolic(x, self.sum_count)
 
