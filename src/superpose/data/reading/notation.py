@@ -157,11 +157,16 @@ def settle(table: Table, decimal: str | None = None) -> Table:
     if not texts:
         return table
     readings: dict[str, _Reading] = {}
+    # Columns that are as computers write them, which are most of a large table.
+    plain: dict[str, list[str]] = {}
     faults = dict(table.faults)
     for name, column in texts.items():
         distinct = dict.fromkeys(column)
         with_digits = [cell for cell in distinct if cell and _DIGIT.search(cell)]
-        if not with_digits or not _mostly_numbers(with_digits):
+        if all(map(NUMBER.fullmatch, with_digits)):
+            plain[name] = with_digits
+            continue
+        if not _mostly_numbers(with_digits):
             if bars := next((cell for cell in with_digits if _ERROR_BAR.fullmatch(cell)), None):
                 faults[name] = _sentence(
                     table, name, bars, "is a value with its error; give the errors a column of their own (--sigma)"
@@ -172,6 +177,8 @@ def settle(table: Table, decimal: str | None = None) -> Table:
     comma = any("," in one.decimal for one in readings.values()) and not any(
         "," in one.thousands for one in readings.values()
     )
+    if comma or decimal == ",":
+        readings |= {name: _Reading.of(name, cells) for name, cells in plain.items()}
     columns, notes = dict(zip(table.names, table.columns, strict=True)), []
     for name, reading in readings.items():
         try:

@@ -14,6 +14,8 @@ from superpose.errors import DataError
 _REMARKS = ("#", "%")
 # A line that is drawn below a header, as in Markdown and in what psql prints.
 _RULE = re.compile(r"[\s|+:=-]*(?:---|===)[\s|+:=-]*")
+# What the lines begin with that are no rows; nothing but white space is one of them.
+_ODD = ("", *"#%-=|+:\x1a")
 _SPEC = re.compile(r"sep=(.)", re.IGNORECASE)
 _WORD = re.compile(r'"(?:[^"]|"")*"(?=\s|$)|\S+')
 
@@ -52,10 +54,10 @@ def records_of(label: str, text: str, delimiter: str) -> Iterator[Record]:
         if first is None:
             return
         line = lines.number + 1
-        # Old systems end a text by this character.
-        if _RULE.fullmatch(first) or first.strip() == "\x1a" or (line == 1 and declared(first) is not None):
+        odd = line == 1 or first.lstrip()[:1] in _ODD
+        if odd and _is_passed_over(first, line):
             next(lines)
-        elif first.lstrip().startswith(_REMARKS):
+        elif odd and first.lstrip().startswith(_REMARKS):
             next(lines)
             yield Record(line, _leniently(first, delimiter), remark=True)
         elif reader is None:
@@ -70,6 +72,11 @@ def records_of(label: str, text: str, delimiter: str) -> Iterator[Record]:
                 ) from None
             if len(cells) > 1 or any(cells):
                 yield Record(line, cells)
+
+
+def _is_passed_over(line: str, number: int) -> bool:
+    # Old systems end a text by this character.
+    return bool(_RULE.fullmatch(line)) or line.strip() == "\x1a" or (number == 1 and declared(line) is not None)
 
 
 def declared(line: str) -> str | None:
