@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from superpose.data.arrays import root_mean_square
-from superpose.deadline import Deadline
+from superpose.deadline import Deadline, charge, is_counted
 from superpose.nn.model import KAN
 from superpose.nn.rows import ScaledRows
 from superpose.optim.first_order import mean_loss
@@ -19,6 +19,7 @@ from superpose.train.budget import Budget
 from superpose.train.history import History, Record
 from superpose.train.progress import Listener
 from superpose.train.state import State
+from superpose.train.step_cost import StepCost
 from superpose.train.stepping import Stepping
 
 
@@ -103,6 +104,8 @@ class Tracker:
             limit = self.stepping.settings.time_limit
             reason = self.budget.end() if limit is None else f"the time limit of {limit:g} seconds was reached"
             raise StopFit(self.budget.stop(), f"{reason}; the best model so far was kept")
+        if is_counted():
+            charge(StepCost().of(self.model, len(self.train.x)))
 
     def nan_loss(self) -> StopFit:
         """The reason to stop where the loss is not a number."""

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from superpose.nn.likelihood import Head
 from superpose.train.anova.basis import ColumnBasis
-from superpose.train.anova.classes import ClassFit, ClassMixture, fit_anova_classes
+from superpose.train.anova.classes import ClassFit, ClassMixture, fit_anova_classes, leave_one_out
 from superpose.train.anova.fit import AnovaSettings, column_bases
 from superpose.train.anova.selection import (
     CONSTANT,
@@ -105,7 +105,7 @@ def choose_anova_classes(
     x: Tensor,
     y: Tensor,
     head: Head,
-    folds: Sequence[Fold],
+    folds: Sequence[Fold] | None,
     *,
     weights: Tensor | None = None,
     structures: Sequence[AnovaSettings] = STRUCTURES[:-1],
@@ -115,7 +115,8 @@ def choose_anova_classes(
 
     Args:
         head: as for :func:`fit_anova_classes`.
-        folds: training and test rows of each; of several repetitions where rows are few.
+        folds: training and test rows of each; of several repetitions where rows are few. If None, each row is
+            predicted by the others at the strengths of all: one fit instead of six, which knows the rows a little.
         weights: ``[N]``, how often each row counts, up to a factor.
         structures: which functions are tried, the simplest first.
         late: whether the time is over: then no further candidate is tried, beyond the first.
@@ -124,7 +125,9 @@ def choose_anova_classes(
         None if there are so many columns and classes that even straight lines would take minutes, or so many folds that
         the time was over before one candidate was judged.
     """
-    search = _Selection(x, y, head, folds, weights, late)
+    kind = _Selection if folds is not None else _LeaveOneOut
+    rows = torch.arange(len(x))
+    search = kind(x, y, head, [(rows[:0], rows)] if folds is None else folds, weights, late)
     logs = log_columns(x)
     variables: list[tuple[int, ...]] = [(), logs] if logs else [()]
     for structure in [one for one in structures if one in _FIRST] or structures[:1]:
@@ -186,15 +189,21 @@ class _Selection:
         whole = self._fitted(-1, self.all, settings, None, late)
         if self._known(whole):
             return None
+        predicted = self._predicted(settings, whole, late)
+        if predicted is None:
+            return None
+        self.fits[settings] = whole
+        return TriedClasses(settings, predicted, self.losses(predicted))
+
+    def _predicted(self, settings: AnovaSettings, whole: ClassFit, late: Callable[[], bool]) -> Tensor | None:
+        """Log-probabilities ``[M, K]`` by fits to other rows; None if the time ends before."""
         logs = []
         for number, (train, test) in enumerate(self.folds):
             if late():
                 return None
             fit = self._fitted(number, train, settings, whole, late)
             logs.append(log_probabilities(fit.head, fit.scores(self.x[test])))
-        self.fits[settings] = whole
-        predicted = torch.cat(logs)
-        return TriedClasses(settings, predicted, self.losses(predicted))
+        return torch.cat(logs)
 
     def _known(self, fit: ClassFit) -> bool:
         """Whether a simpler candidate is the same, as where the rows leave nothing of the curves."""
@@ -255,6 +264,13 @@ class _Selection:
         kept = [(w, one) for w, one in zip(weights, alike, strict=True) if w > RULES.weight]
         total = sum(w for w, _ in kept)
         return sorted(((w / total, one) for w, one in kept), key=lambda pair: -pair[0])
+
+
+class _LeaveOneOut(_Selection):
+    """As its base, with the leave-one-out scores of one fit to all rows in place of folds."""
+
+    def _predicted(self, settings: AnovaSettings, whole: ClassFit, late: Callable[[], bool]) -> Tensor:
+        return log_probabilities(whole.head, leave_one_out(whole, self.x, self.y, self.weights))
 
 
 def class_shares(head: Head, y: Tensor) -> Tensor:

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from superpose.deadline import charge
+
 
 @dataclass(frozen=True)
 class EvidenceRules:
@@ -191,6 +193,14 @@ class Strengths:
         return largest
 
 
+def step_seconds(size: int, width: int) -> float:
+    """Of a step with a matrix ``[size, size]`` whose triangular systems have ``width`` right-hand sides.
+
+    On a core of an AMD EPYC server: 1e10 multiplications a second, and what small matrices cost beside that.
+    """
+    return 3e-4 + (float(size) ** 3 / 3 + float(size) ** 2 * width) / 1e10
+
+
 # Squared error of a fit to a target that does not vary, in place of 0.
 _NOTHING = 1e-200
 
@@ -222,7 +232,12 @@ def most_probable(
     moment, total = rooted.T @ target, float(target @ target)
     strengths = Strengths(penalised, start)
     begin = RULES.begin if start is None else 1
+    # Of a step: the Cholesky factor and the diagonal of the inverse, of coefficients or of rows.
+    size, other = sorted((rows, len(penalised.roughness)))
+    work = step_seconds(size, other if normal is None else size)
+    charge(step_seconds(size, other))
     for number in range(RULES.steps):
+        charge(work)
         precision, known = strengths.precision, strengths.log
         system = System(rooted, normal, precision)
         theta = system.solve(moment)

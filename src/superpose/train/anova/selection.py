@@ -1,4 +1,4 @@
-"""choose_anova: which functions, of which variables and under which noise, by cross-validation."""
+"""choose_anova: which functions, of which variables and under which noise, by cross-validation or leave-one-out."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def single(fit: AnovaFit) -> AnovaAverage:
 def choose_anova(
     x: Tensor,
     y: Tensor,
-    folds: Sequence[Fold],
+    folds: Sequence[Fold] | None,
     *,
     weights: Tensor | None = None,
     log_target: bool | None = None,
@@ -133,7 +133,8 @@ def choose_anova(
     """Choose and fit a sum of functions for the rows of ``x [N, d]`` and ``y [N]`` that the folds hold.
 
     Args:
-        folds: training and test rows of each; of several repetitions where rows are few.
+        folds: training and test rows of each; of several repetitions where rows are few. If None, each row is
+            predicted by the others at the strengths of all: one fit instead of six, which knows the rows a little.
         weights: ``[N]``, as for :func:`fit_anova`.
         log_target: whether the target's logarithm is fitted; None tries it where all targets are positive.
         late: whether the time is over: then no further candidate is tried, beyond the first one, the constant and a
@@ -141,7 +142,7 @@ def choose_anova(
         plausible: whether a function from rows ``[N, d]`` to predictions ``[N]`` has plausible values beside the rows
             too. If the mean has not, it is made of the candidates that have.
     """
-    search = _Selection(x, y, folds, weights, late)
+    search = _LeaveOneOut(x, y, weights, late) if folds is None else _Selection(x, y, folds, weights, late)
     variables = search.variables(log_target)
     search.tour(variables, robust=False)
     search.judge(CONSTANT)
@@ -218,16 +219,23 @@ class _Selection:
         if ends():
             return
         whole = self._fitted(-1, self.all, settings, None, late)
+        found = self._predicted(settings, whole, late, ends)
+        if found is not None:
+            self.fits[settings] = whole
+            self.tried.append(Tried(settings, self.rows, *found, self._errors(found[0]).square()))
+
+    def _predicted(
+        self, settings: AnovaSettings, whole: AnovaFit, late: Callable[[], bool], ends: Callable[[], bool]
+    ) -> tuple[Tensor, Tensor] | None:
+        """Predictions ``[M]`` by fits to other rows, and their log densities; None if the time ends before."""
         predictions, density = [], []
         for number, (train, test) in enumerate(self.folds):
             fit = self._fitted(number, train, settings, whole, late)
             if ends():
-                return
+                return None
             predictions.append(fit.predict(self.x[test]))
             density.append(_density(fit, self.x[test], self.y[test], self._of(test)))
-        predicted = torch.cat(predictions)
-        self.fits[settings] = whole
-        self.tried.append(Tried(settings, self.rows, predicted, torch.cat(density), self._errors(predicted).square()))
+        return torch.cat(predictions), torch.cat(density)
 
     def _late(self, settings: AnovaSettings) -> tuple[Callable[[], bool], Callable[[], bool]]:
         """Whether a candidate's strengths are to stay as they are, and whether it is to be left out."""
@@ -379,6 +387,20 @@ class _Selection:
         return [[(w / total, one) for w, one in group] for group in (first, *others)]
 
 
+class _LeaveOneOut(_Selection):
+    """As its base, with the leave-one-out predictions of one fit to all rows in place of folds."""
+
+    def __init__(self, x: Tensor, y: Tensor, weights: Tensor | None, late: Callable[[], bool]) -> None:
+        rows = torch.arange(len(x))
+        super().__init__(x, y, [(rows[:0], rows)], weights, late)
+
+    def _predicted(
+        self, settings: AnovaSettings, whole: AnovaFit, late: Callable[[], bool], ends: Callable[[], bool]
+    ) -> tuple[Tensor, Tensor]:
+        scores = whole.loo.clamp(min=1e-300).log() if settings.log_target else whole.loo
+        return whole.loo, _density(whole, self.x, self.y, self.weights, scores)
+
+
 def shares(logs: Sequence[float]) -> list[float]:
     """Weights of sum 1 from their logarithms up to a constant.
 
@@ -404,11 +426,15 @@ def _deviation(error: Tensor) -> float:
     return 1.4826 * float(error.nanmedian())
 
 
-def _density(fit: AnovaFit, x: Tensor, y: Tensor, weights: Tensor | None) -> Tensor:
-    """Logarithms of the predictive densities ``[N]`` of rows, those of gross errors cut off."""
-    log = fit.settings.log_target
+def _density(fit: AnovaFit, x: Tensor, y: Tensor, weights: Tensor | None, known: Tensor | None = None) -> Tensor:
+    """Logarithms of the predictive densities ``[N]`` of rows, those of gross errors cut off.
+
+    Args:
+        known: scores ``[N]`` of the rows; those of the fit if left out.
+    """
+    log, predicted = fit.settings.log_target, fit.score(x) if known is None else known
     scores, deviation = (y.log() if log else y), fit.deviation(x)
     if weights is not None:
         deviation = (deviation.square() + fit.noise**2 * (1 / weights - 1)).sqrt()
-    density = -0.5 * ((scores - fit.score(x)) / deviation).square().clamp(max=RULES.gross**2) - deviation.log()
+    density = -0.5 * ((scores - predicted) / deviation).square().clamp(max=RULES.gross**2) - deviation.log()
     return density - y.log() if log else density
