@@ -1,7 +1,7 @@
 """Deadlines: public functions take ``time_limit`` in seconds, and pass on a :class:`Deadline` made from it.
 
-Under :func:`counted_time` the seconds of all deadlines are counted from the work done, not measured, so that a run takes
-the same decisions on every machine.
+Under :func:`counted_time` the seconds of all deadlines are counted from the work done, not measured, so that a run
+takes the same decisions on every machine.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ class Clock:
 
 # Counted for each question for the time: between two of them lies about so much work, as far as nothing charges for it.
 _QUESTION = 2e-4
-# Calls of Python functions between two questions for the time in :func:`until`, and what they count: a microsecond each,
-# as SymPy's took under a profiling function on a core of an AMD EPYC server.
+# Calls of Python functions between two questions for the time in :func:`until`, and what they count: about a
+# microsecond each. Round numbers.
 _CALLS, _SECONDS_OF_CALLS = 1024, 1e-3
 
 

@@ -38,6 +38,7 @@ factor for each edge that multiplies them (``spline_weight``), and the base weig
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import struct
@@ -53,7 +54,7 @@ from superpose.files import container, preparation, schema, uncertainty
 from superpose.files.values import Damage, Refusal, refused
 from superpose.nn import KAN, KANLayer
 
-__all__ = ["load", "save", "write_atomically"]
+__all__ = ["from_bytes", "load", "save", "to_bytes", "write_atomically"]
 
 
 def save(model: KAN, path: str | os.PathLike[str]) -> None:
@@ -80,14 +81,28 @@ folder 'no/such/folder' does not exist; create it first
     FileError
         If the file cannot be written.
     """
+    write_atomically(path, to_bytes(model))
+
+
+def to_bytes(model: KAN) -> bytes:
+    """The content of the file that :func:`save` writes.
+
+    >>> from_bytes(to_bytes(KAN([2, 3, 1], seed=0))).widths
+    [2, 3, 1]
+
+    Raises
+    ------
+    OptionError
+        As :func:`save`.
+    """
     from safetensors.torch import save as serialise
 
     description, tensors = model_parts(model)
     # One key only: the order of several would differ from run to run.
-    data = serialise(tensors, metadata={container.KEY: json.dumps(description, allow_nan=False)})
+    data: bytes = serialise(tensors, metadata={container.KEY: json.dumps(description, allow_nan=False)})
     if struct.unpack("<Q", data[:8])[0] > container.HEADER_LIMIT:
         raise OptionError("the model cannot be saved: its names are too long")
-    write_atomically(path, data)
+    return data
 
 
 def model_parts(model: KAN) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -143,7 +158,22 @@ def load(path: str | os.PathLike[str]) -> KAN:
         If the file is missing, damaged, of another kind, made by a later version, or uses a
         symbolic function that has to be registered first.
     """
-    label, header, body = container.read(path)
+    return _read(*container.read(path))
+
+
+def from_bytes(data: bytes) -> KAN:
+    """The model whose file holds these bytes, checked as in :func:`load`.
+
+    Raises
+    ------
+    FileError
+        As :func:`load`.
+    """
+    label = "the model"
+    return _read(label, *container.read_open(label, io.BytesIO(data), len(data)))
+
+
+def _read(label: str, header: dict[str, Any], body: bytearray) -> KAN:
     try:
         description = container.parse(container.description_of(header))
         expected = schema.expected_tensors(schema.checked(description))

@@ -38,7 +38,7 @@ def read(path: str | os.PathLike[str]) -> tuple[str, dict[str, Any], bytearray]:
         if not stat.S_ISREG(mode):
             raise FileError(f"{label} is not a file that holds anything; name a model")
         with open(path, "rb") as file:
-            return label, *_read_open(label, file)
+            return label, *read_open(label, file, os.fstat(file.fileno()).st_size)
     except FileError:
         raise
     except FileNotFoundError:
@@ -63,8 +63,8 @@ def _similar(path: Path) -> str:
     return hint or "; check the path"
 
 
-def _read_open(label: str, file: BinaryIO) -> tuple[dict[str, Any], bytearray]:
-    size = os.fstat(file.fileno()).st_size
+def read_open(label: str, file: BinaryIO, size: int) -> tuple[dict[str, Any], bytearray]:
+    """The header of an open file of so many bytes, and the bytes of its tensors."""
     if not size:
         raise FileError(f"{label} is empty; save the model again")
     start = file.read(9)

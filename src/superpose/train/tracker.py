@@ -105,7 +105,8 @@ class Tracker:
             reason = self.budget.end() if limit is None else f"the time limit of {limit:g} seconds was reached"
             raise StopFit(self.budget.stop(), f"{reason}; the best model so far was kept")
         if is_counted():
-            charge(StepCost().of(self.model, len(self.train.x)))
+            # The Jacobian has a row for each sample and output.
+            charge(StepCost().of(self.model, self.train.y.numel()))
 
     def nan_loss(self) -> StopFit:
         """The reason to stop where the loss is not a number."""

@@ -135,8 +135,8 @@ class Places:
         """``[2, d]``: relative growth of the variance beyond the limits, for the squared distance."""
         low, high = self.low[:-1], self.high[:-1]
         inside = x[evenly(len(x), RULES.anchors)].clamp(low, high)
-        before = deviation(inside)
-        found = x.new_zeros(2, x.shape[1])
+        places: list[tuple[int, int, float]] = []
+        rows = [inside]
         for column in self.used:
             if column == x.shape[1]:
                 continue
@@ -148,10 +148,20 @@ class Places:
             for end, value in enumerate((lower, float(high[column]) + RULES.step * extent)):
                 moved = inside.clone()
                 moved[:, column] = value
-                apart = (value - float((low, high)[end][column])) / extent
-                ratio = float(((deviation(moved) / before).square().mean() - 1) / apart**2)
-                found[end, column] = ratio if math.isfinite(ratio) and ratio > 0 else 0.0
+                rows.append(moved)
+                places.append((end, column, (value - float((low, high)[end][column])) / extent))
+        # Few calls: each makes designs of the columns.
+        blocks = [deviation(torch.cat(rows[k : k + _MOVED])) for k in range(0, len(rows), _MOVED)]
+        before, *after = torch.split(torch.cat(blocks), len(inside))
+        found = x.new_zeros(2, x.shape[1])
+        for (end, column, apart), beyond in zip(places, after, strict=True):
+            ratio = float(((beyond / before).square().mean() - 1) / apart**2)
+            found[end, column] = ratio if math.isfinite(ratio) and ratio > 0 else 0.0
         return found
+
+
+# Times the anchors that are moved at once, which limits memory. A round number.
+_MOVED = 20
 
 
 @dataclass(frozen=True)

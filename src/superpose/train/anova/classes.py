@@ -262,7 +262,7 @@ class PenalisedLoss(Protocol):
         """The gradient, in the shape of the coefficients, and the Hessian of the loss."""
 
 
-# Seconds that a step takes beside its linear algebra, on a core of an AMD EPYC server.
+# Seconds that a step takes beside its linear algebra. A round number.
 _NEWTON_STEP = 5e-4
 
 
@@ -365,7 +365,8 @@ def leave_one_out(fit: ClassFit, x: Tensor, y: Tensor, weights: Tensor | None = 
         share = likelihood.share[:, None]
         mean = ((share * y).sum(0) - share * y) / (1 - share)
         mean = mean if fit.head.kind == "ordinal" else mean.clamp(_RARE, 1 - _RARE)
-        return {"softmax": mean.log(), "sigmoid": mean.logit()}.get(fit.head.kind, mean)
+        alone: dict[str, Tensor] = {"softmax": mean.log(), "sigmoid": mean.logit()}
+        return alone.get(fit.head.kind, mean)
     theta, count = fit.inner, likelihood.count
     scores = likelihood.scores(theta)
     _, system = likelihood.linearised(theta, fit.precision)
@@ -387,7 +388,8 @@ def leave_one_out(fit: ClassFit, x: Tensor, y: Tensor, weights: Tensor | None = 
     left = (1 + _LEAST_FREE) * torch.eye(inner.shape[-1], dtype=x.dtype) - inner
     through = torch.linalg.solve(left, (root @ reach @ slopes[:, :, None]) * likelihood.share[:, None, None])
     moved = reach @ (slopes[:, :, None] + root.mT @ through)
-    return scores + moved[:, :, 0] @ likelihood.contrasts.T
+    found: Tensor = scores + moved[:, :, 0] @ likelihood.contrasts.T
+    return found
 
 
 def _with_intercepts(precision: Tensor, theta: Tensor) -> Tensor:

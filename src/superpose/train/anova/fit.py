@@ -107,8 +107,14 @@ class AnovaFit:
 
     def deviation(self, x: Tensor) -> Tensor:
         """Standard deviation ``[N]`` of a new row at ``x [N, d]`` from its score: noise and uncertainty of the fit."""
-        uncertain = self.solution.leverage(self.design(x)) / len(self.loo)
-        return self.noise * (1 + 1 / len(self.loo) + uncertain).sqrt()
+        return self.score_and_deviation(x)[1]
+
+    def score_and_deviation(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """:meth:`score` and :meth:`deviation` of one design."""
+        values = self.design(x)
+        uncertain = self.solution.leverage(values) / len(self.loo)
+        deviation = self.noise * (1 + 1 / len(self.loo) + uncertain).sqrt()
+        return self.center + self.scale * (values @ self.solution.theta), deviation
 
     def coefficients(self) -> Coefficients:
         """Of all functions, in the score's units."""
@@ -251,8 +257,9 @@ class AnovaMixture(Mixture[AnovaFit]):
 
     def deviation(self, x: Tensor) -> Tensor:
         """Standard deviation ``[N]`` of a new row from its score: noise, uncertainty, and what the parts differ by."""
-        mean = self.score(x)
-        squares = [weight * (fit.deviation(x).square() + (fit.score(x) - mean).square()) for weight, fit in self.parts]
+        found = [(weight, *fit.score_and_deviation(x)) for weight, fit in self.parts]
+        mean = torch.stack([weight * score for weight, score, _ in found]).sum(0)
+        squares = [weight * (own.square() + (score - mean).square()) for weight, score, own in found]
         return torch.stack(squares).sum(0).sqrt()
 
     def effect(self, column: int, x: Tensor) -> tuple[Tensor, Tensor]:
