@@ -41,6 +41,7 @@ PUBLIC = (
     "superpose.partial",
     "superpose.plot",
     "superpose.report",
+    "superpose.sklearn",
     "superpose.spline",
     "superpose.tasks",
     "superpose.tasks.classification",
@@ -133,6 +134,11 @@ def test_code_of_the_page_in_plain_words_draws_its_picture(tmp_path: Path) -> No
 
 def test_code_of_the_page_on_methods_names_what_it_says(tmp_path: Path) -> None:
     ((code, expected),) = blocks(ROOT / "docs/compare.md")
+    assert printed([code], tmp_path) == [expected]
+
+
+def test_code_of_the_page_on_scikit_learn_prints_what_it_says(tmp_path: Path) -> None:
+    ((code, expected),) = blocks(ROOT / "docs/scikit_learn.md")
     assert printed([code], tmp_path) == [expected]
 
 

@@ -15,6 +15,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from superpose.deadline import charge
 from superpose.optim.damping import Damping, DampingRule
 from superpose.optim.parameters import Parameters
 
@@ -127,6 +128,10 @@ class Stopping:
     late: Callable[[], bool] = lambda: False
 
 
+# Seconds that a step takes, derivatives of an expression at a thousand rows included. A round number.
+_STEP = 1e-3
+
+
 def minimise(
     loss: Callable[[Tensor], float],
     linearised: Callable[[Tensor], Linearisation | None],
@@ -154,6 +159,7 @@ def minimise(
     for _ in range(stopping.steps):
         if not math.isfinite(best) or best < stopping.loss or stopping.late():
             break
+        charge(_STEP)
         linear = linear or linearised(theta)
         if linear is None:
             break
