@@ -76,6 +76,9 @@ SCRIPTS = {
             "compare", "whether superpose compare names the best method, on 30 tables", "benchmarks.comparison.program"
         ),
         Script("tables", "the network beside other methods, table by table", "benchmarks.comparison.tables_program"),
+        Script(
+            "estimators", "the estimators for scikit-learn beside boosting and linear models", "benchmarks.estimators"
+        ),
         Script("lists", "the public lists of symbolic regression, from their own few rows", "benchmarks.lists"),
         Script("catalogue", "textbook laws from 15 rows, and tables without a law", "benchmarks.textbook_laws"),
         Script("classic", "24 classic tables beside what a scientist would write", "benchmarks.classic.program"),

@@ -21,7 +21,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import superpose
-from helpers import run_python
+from helpers import EXAMPLES, run_python
 from superpose.sklearn import FormulaClassifier, FormulaRegressor, KANClassifier, KANRegressor, KANTransformer
 from superpose.sklearn.rows import Rows
 
@@ -229,6 +229,12 @@ def test_tools_of_scikit_learn_take_them() -> None:
     assert len(display.pd_results) == 1
     calibrated = CalibratedClassifierCV(KANClassifier(effort=0.02), cv=2).fit(x, classes(x))
     assert calibrated.score(x, classes(x)) > 0.7
+
+
+def test_the_example_runs() -> None:
+    finished = run_python("-W", "error", str(EXAMPLES / "scikit_learn.py"))
+    assert finished.returncode == 0, finished.stderr
+    assert "best:" in finished.stdout
 
 
 def test_superpose_alone_does_not_load_scikit_learn_and_says_what_is_missing() -> None:
