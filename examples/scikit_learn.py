@@ -56,9 +56,9 @@ def main() -> None:
         verbose_feature_names_out=False,
     ).set_output(transform="pandas")
     columns.set_params(category__sparse_output=False)
-    pipeline = Pipeline([("columns", columns), ("network", KANRegressor(effort=0.3))])
+    pipeline = Pipeline([("columns", columns), ("network", KANRegressor(effort=0.1))])
 
-    search = GridSearchCV(pipeline, {"network__degree": [None, 2]}, cv=2, n_jobs=2).fit(table, rent)
+    search = GridSearchCV(pipeline, {"columns__gaps__strategy": ["mean", "median"]}, cv=2, n_jobs=2).fit(table, rent)
     best = search.best_estimator_
     print(f"best: {search.best_params_}, R² {search.best_score_:.3f}")
     print("5-fold R²:", cross_val_score(best, table, rent, cv=5).round(3))

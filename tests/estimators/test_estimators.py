@@ -90,10 +90,10 @@ def test_without_a_formula_the_network_predicts() -> None:
 
 
 def test_formulas_of_classes_are_found() -> None:
-    x = table(120, 2)
-    y = (x**2).sum(1) < 0.5
+    x = table(200, 2)
+    y = 3 * x[:, 0] + np.random.default_rng(1).logistic(size=200) > 0
     found = FormulaClassifier(effort=1.0).fit(x, y)
-    assert found.score(x, y) > 0.95 and found.sympy().free_symbols
+    assert found.score(x, y) > 0.75 and "x0" in str(found.sympy())
     again = pickle.loads(pickle.dumps(found))  # noqa: S301
     assert (again.predict_proba(x) == found.predict_proba(x)).all()
 
