@@ -85,7 +85,7 @@ folder 'no/such/folder' does not exist; create it first
 
 
 def to_bytes(model: KAN) -> bytes:
-    """The content of the file that :func:`save` writes.
+    """The content of the file that :func:`superpose.save` writes.
 
     >>> from_bytes(to_bytes(KAN([2, 3, 1], seed=0))).widths
     [2, 3, 1]
@@ -93,7 +93,7 @@ def to_bytes(model: KAN) -> bytes:
     Raises
     ------
     OptionError
-        As :func:`save`.
+        As :func:`superpose.save`.
     """
     from safetensors.torch import save as serialise
 
@@ -162,12 +162,12 @@ def load(path: str | os.PathLike[str]) -> KAN:
 
 
 def from_bytes(data: bytes) -> KAN:
-    """The model whose file holds these bytes, checked as in :func:`load`.
+    """The model whose file holds these bytes, checked as in :func:`superpose.load`.
 
     Raises
     ------
     FileError
-        As :func:`load`.
+        As :func:`superpose.load`.
     """
     label = "the model"
     return _read(label, *container.read_open(label, io.BytesIO(data), len(data)))
