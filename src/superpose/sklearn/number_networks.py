@@ -19,8 +19,9 @@ from superpose.nn import KAN
 from superpose.nn.products import Width
 from superpose.tasks.regression import DiscoverOptions, intervals
 from superpose.tasks.regression.context import BUDGET, Context
+from superpose.tasks.regression.judging import surpasses
 from superpose.tasks.regression.reference import RULES as REFERENCE
-from superpose.tasks.regression.reference import Reference, has_squares, is_plausible, surpasses
+from superpose.tasks.regression.reference import Reference, has_squares, is_plausible
 from superpose.train import fit
 from superpose.train.anova import choose_anova
 from superpose.train.architecture_search import prepared
