@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from superpose.checks import check_seed
 from superpose.deadline import Deadline
 from superpose.errors import OptionError
-from superpose.formulas import Formula
+from superpose.formulas.expressions.formula import Formula
 from superpose.nn import KAN
 from superpose.sklearn.base import KANEstimator, importances, mean_network
 from superpose.sklearn.class_networks import head_of, table_of

@@ -14,7 +14,7 @@ import numpy as np
 
 from superpose.checkpoint.values import SHARED, Packed, unpack
 from superpose.files import from_bytes, to_bytes
-from superpose.formulas import Formula
+from superpose.formulas.expressions.formula import Formula
 from superpose.nn import KAN
 
 # Keys of what stands in place of networks, formulas and arrays.
