@@ -35,7 +35,7 @@ def read_table(path: str | os.PathLike[str], **options: Unpack[FileOptions]) -> 
 
     >>> table = read_table("examples/data/knots.csv", where="cusp_volume > 3 and signature = 0", exclude="name")
     >>> table.n_rows, table.names[:2]
-    (2265, ('longitude', 'meridian_re'))
+    (3450, ('crossings', 'volume'))
 
     Parameters
     ----------
