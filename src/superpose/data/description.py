@@ -232,7 +232,8 @@ def summary(raw: RawTable, name: str, column: RawColumn | None, role: str) -> Co
         return ColumnSummary(name, "left out" if role == "feature" else role, kind, unit_in(name), raw.table.n_rows)
     text = kind in ("category", "ordered", "text")
     dates = column if isinstance(column, DateColumn) else None
-    missing = missing_mask(cells, beside_values=not text)
+    known_whole = name in raw.table.finite
+    missing = numpy.zeros(len(cells), dtype=bool) if known_whole else missing_mask(cells, beside_values=not text)
     becomes: tuple[str, ...] = ()
     problem = ""
     if role == "feature" and column is None:

@@ -41,6 +41,7 @@ class Table:
         faults: for columns whose numbers cannot be told, the sentence that is raised when they are wanted.
         declared: what the source says of columns beside their cells: ``"boolean"``, ``"category"``, or the levels of
             ordered ones from low to high.
+        finite: columns that are known to hold finite numbers only, so that nobody looks again.
     """
 
     label: str
@@ -51,6 +52,7 @@ class Table:
     notes: tuple[str, ...] = ()
     faults: Mapping[str, str] = field(default_factory=dict)
     declared: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
+    finite: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         for position, name in enumerate(self.names):
@@ -97,6 +99,7 @@ class Table:
             notes=self.notes,
             faults=self.faults,
             declared=self.declared,
+            finite=self.finite,
         )
 
     def require(self, name: str, role: str) -> None:
@@ -124,6 +127,8 @@ class Table:
         if name in self.faults:
             raise DataError(self.faults[name])
         column = self.columns[self.names.index(name)]
+        if name in self.finite and isinstance(column, numpy.ndarray):
+            return column
         if not isinstance(column, numpy.ndarray):
             for row, cell in enumerate(column):
                 if not NUMBER.fullmatch(cell):

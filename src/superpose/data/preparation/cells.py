@@ -42,10 +42,21 @@ def present(cells: Iterable[str], *, beside_values: bool = False) -> set[str]:
     return {cell for cell in set(cells) if not is_missing(cell, beside_values=beside_values)}
 
 
+def surely_finite(values: FloatArray) -> bool:
+    """Whether all numbers are finite, by their sum; False also where that overflows. Most columns need no more."""
+    with numpy.errstate(all="ignore"):
+        return bool(numpy.isfinite(values.sum()))
+
+
+def gaps(values: FloatArray) -> BoolArray:
+    """``[N]``, where numbers are NaN."""
+    return numpy.zeros(len(values), dtype=bool) if surely_finite(values) else numpy.isnan(values)
+
+
 def missing_mask(column: Column, *, beside_values: bool = False) -> BoolArray:
     """``[N]``, the cells of a column that are missing: NaN, or a mark of a missing value."""
     if isinstance(column, numpy.ndarray):
-        return numpy.isnan(column)
+        return gaps(column)
     known = {cell: is_missing(cell, beside_values=beside_values) for cell in set(column)}
     return numpy.fromiter((known[cell] for cell in column), dtype=bool, count=len(column))
 
@@ -132,8 +143,7 @@ def numbers_with_gaps(table: Table, name: str, *, percents: bool = False) -> Flo
         raise DataError(table.faults[name])
     column = table.column(name)
     if isinstance(column, numpy.ndarray):
-        infinite = numpy.isinf(column)
-        if infinite.any():
+        if name not in table.finite and not surely_finite(column) and (infinite := numpy.isinf(column)).any():
             row = int(infinite.argmax())
             raise table.wrong_cell(name, row, str(column[row]))
         return column

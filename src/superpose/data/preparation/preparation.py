@@ -12,7 +12,7 @@ from typing import Any
 import numpy
 import numpy.typing
 
-from superpose.data.preparation.cells import refuse_missing
+from superpose.data.preparation.cells import gaps, refuse_missing
 from superpose.data.preparation.columns import RawColumn
 from superpose.data.preparation.options import PreparationOptions
 from superpose.data.preparation.understanding import RawTable
@@ -146,12 +146,15 @@ class Preparation:
         else:
             for sentence in told:
                 warnings.warn(sentence, DataWarning, stacklevel=3)
-        return Table(table.label, wanted, tuple(found[name] for name in wanted), table.place, storage=table.storage)
+        finite = frozenset(name for name in wanted if name in table.finite and found[name] is table.column(name))
+        made = tuple(found[name] for name in wanted)
+        return Table(table.label, wanted, made, table.place, storage=table.storage, finite=finite)
 
     def _made(self, column: RawColumn, table: Table, notes: list[str]) -> list[FloatArray]:
         """The columns of numbers that one raw column becomes."""
         values = column.read(table, notes)
-        missing = numpy.isnan(values)
+        whole = column.name in table.finite and values is table.column(column.name)
+        missing = numpy.zeros(len(values), dtype=bool) if whole else gaps(values)
         if not missing.any():
             extra = [numpy.zeros(len(values))] if column.indicator else []
             return [*column.spread(values), *extra]

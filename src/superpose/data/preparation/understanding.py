@@ -16,6 +16,7 @@ from superpose.data.preparation.cells import (
     numbers_with_gaps,
     present,
     refuse_missing,
+    surely_finite,
 )
 from superpose.data.preparation.columns import (
     MAX_LEVELS,
@@ -112,6 +113,8 @@ class RawTable:
         return replace(self, original=self.original.rows(kept), table=self.table.rows(kept))
 
     def _missing(self, table: Table, name: str) -> BoolArray:
+        if name in table.finite:
+            return numpy.zeros(table.n_rows, dtype=bool)
         return missing_mask(table.column(name), beside_values=self.kinds[name] not in ("category", "ordered"))
 
     def refuse_missing(self) -> None:
@@ -207,7 +210,8 @@ def as_numbers(table: Table, kinds: dict[str, str]) -> Table:
     for name, kind in kinds.items():
         if kind in _OF_NUMBERS:
             columns[name] = _OF_NUMBERS[kind](name).read(table, [])
-    return with_columns(table, columns)
+    finite = [name for name, column in columns.items() if isinstance(column, numpy.ndarray) and surely_finite(column)]
+    return replace(with_columns(table, columns), finite=table.finite.union(finite))
 
 
 def with_columns(table: Table, columns: dict[str, Column]) -> Table:
