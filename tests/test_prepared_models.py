@@ -185,6 +185,22 @@ def test_rows_that_were_dropped_in_training_get_no_prediction(
     assert numpy.allclose(written["f_predicted"][5:], found[5:, 0])
 
 
+def test_a_table_is_described_before_anything_is_fitted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = str(tmp_path / "t.csv")
+    frame().assign(day="2024-01-31", name=[f"n{n}" for n in range(N)]).to_csv(table, index=False)
+    assert main(["describe", table, "--target", "f", "--missing", "median", "--json"]) == 0
+    columns = {one["name"]: one for one in json.loads(capsys.readouterr().out)["columns"]}
+    assert columns["kind"]["kind"] == "category" and columns["kind"]["distinct"] == 3
+    assert columns["kind"]["becomes"] == list(FEATURES[:3])
+    assert columns["size"]["missing"] == 2 and columns["size"]["role"] == "feature"
+    assert columns["ringed"]["kind"] == "boolean" and columns["f"]["role"] == "target"
+    assert columns["name"]["role"] == "left out" and columns["day"]["kind"] == "date"
+    assert main(["describe", table]) == 0
+    assert "refused; say what is done with missing cells" in capsys.readouterr().out
+    assert main(["describe", table, "--target", "g"]) == 2
+    assert is_one_sentence(capsys.readouterr().err)
+
+
 def test_networks_made_of_others_keep_it(model: superpose.KAN) -> None:
     from superpose.formulas import compile_formula
     from superpose.nn.parallel import weighted_sum

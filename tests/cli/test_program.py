@@ -20,6 +20,9 @@ from superpose.cli.program import app
 from superpose.files import save
 
 
+FILE_OPTIONS = "--where CONDITION --exclude A,B --sheet NAME --query --decimal --encoding NAME"
+
+
 def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--version") == 0
     assert capsys.readouterr().out == f"superpose {superpose.__version__}\n"
@@ -41,14 +44,17 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
             "--task --head --library --linear --combine --test FILE --test-share SHARE "
             "--increasing A,B --decreasing A,B --even A,B --odd A,B --at --lower VALUE --upper VALUE "
             "--units --form TEXT --bound K=0..1 --start K=0.1 --no-search "
-            "--cv K --split random|time:COLUMN|group:COLUMN --weights COLUMN --sigma COLUMN",
+            "--cv K --split random|time:COLUMN|group:COLUMN --weights COLUMN --sigma COLUMN "
+            "--missing error|drop|median|indicator --categories A,B|none --dates A:hour,weekday|none "
+            f"{FILE_OPTIONS}",
         ),
         (
             "compare",
             "TABLE --target NAME --features A,B --task --cv K --methods --time-limit SECONDS --seed N --out DIR --json "
-            "--quiet",
+            f"--quiet --missing --categories --dates {FILE_OPTIONS}",
         ),
-        ("predict", "MODEL TABLE --out FILE --probabilities --interval"),
+        ("describe", f"TABLE --target NAME --features A,B --missing --categories --dates --json {FILE_OPTIONS}"),
+        ("predict", f"MODEL TABLE --out FILE --probabilities --interval {FILE_OPTIONS}"),
         ("formula", "MODEL --format text|latex|python|sympy"),
         ("plot", "MODEL [TABLE] --out FILE"),
         ("info", "MODEL --json"),
