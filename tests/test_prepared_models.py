@@ -198,7 +198,7 @@ def test_a_table_is_described_before_anything_is_fitted(tmp_path: Path, capsys: 
     assert main(["describe", table]) == 0
     assert "refused; say what is done with missing cells" in capsys.readouterr().out
     assert main(["describe", table, "--target", "g"]) == 2
-    assert is_one_sentence(capsys.readouterr().err)
+    assert is_one_sentence(capsys.readouterr().err.strip())
 
 
 def test_networks_made_of_others_keep_it(model: superpose.KAN) -> None:
