@@ -147,8 +147,8 @@ class Preparation:
             for sentence in told:
                 warnings.warn(sentence, DataWarning, stacklevel=3)
         finite = frozenset(name for name in wanted if name in table.finite and found[name] is table.column(name))
-        made = tuple(found[name] for name in wanted)
-        return Table(table.label, wanted, made, table.place, storage=table.storage, finite=finite)
+        columns = tuple(found[name] for name in wanted)
+        return Table(table.label, wanted, columns, table.place, storage=table.storage, finite=finite)
 
     def _made(self, column: RawColumn, table: Table, notes: list[str]) -> list[FloatArray]:
         """The columns of numbers that one raw column becomes."""
