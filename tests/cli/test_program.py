@@ -53,7 +53,7 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
             f"--quiet --missing --categories --dates {FILE_OPTIONS}",
         ),
         ("describe", f"TABLE --target NAME --features A,B --missing --categories --dates --json {FILE_OPTIONS}"),
-        ("predict", f"MODEL TABLE --out FILE --probabilities --interval --features {FILE_OPTIONS}"),
+        ("predict", f"MODEL TABLE --out FILE --probabilities --interval {FILE_OPTIONS}"),
         ("formula", "MODEL --format text|latex|python|sympy"),
         ("plot", "MODEL [TABLE] --out FILE"),
         ("info", "MODEL --json"),

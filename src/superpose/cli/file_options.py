@@ -15,7 +15,7 @@ WhereOption = Annotated[
 ]
 ExcludeOption = Annotated[
     list[str] | None,
-    typer.Option("--exclude", metavar="A,B", help="Columns that are not used; named as those of --features."),
+    typer.Option("--exclude", metavar="A,B", help="Columns not to use; names that hold commas in double quotes."),
 ]
 SheetOption = Annotated[
     str | None,
