@@ -30,6 +30,19 @@ Allowed = Callable[["sympy.Expr", Mapping[str, SplineEdge]], bool]
 
 
 @dataclass(frozen=True)
+class Demands:
+    """What laws have to fulfil beside fitting.
+
+    Attributes:
+        allowed: which expressions may become laws; all if left out.
+        sensible: see :class:`~superpose.formulas.expressions.constants.ConstantFit`.
+    """
+
+    allowed: Allowed | None = None
+    sensible: constants.Sensible | None = None
+
+
+@dataclass(frozen=True)
 class _Judgement:
     """When a guess is worth fitting, and when a law leaves nothing to explain.
 
@@ -117,9 +130,8 @@ class LawPool:
         deadline: at which fits end; none by default.
         seed: of the order of rows.
         enough: the error at which a law leaves nothing to explain.
-        allowed: which expressions may become laws; all if left out.
+        demands: what laws have to fulfil; nothing if left out.
         listener: called with a short sentence for each fitted guess.
-        sensible: see :class:`~superpose.formulas.expressions.constants.ConstantFit`.
 
     Attributes:
         spread: standard deviation of the target.
@@ -138,14 +150,12 @@ class LawPool:
         deadline: Deadline | None = None,
         seed: int = 0,
         enough: float = selection.FLOORS.rounding,
-        allowed: Allowed | None = None,
+        demands: Demands | None = None,
         listener: Listener | None = None,
-        sensible: constants.Sensible | None = None,
     ) -> None:
-        self.sensible = sensible
         order = torch.randperm(len(y), generator=torch.Generator().manual_seed(seed))
         self.x, self.y, self.symbols = x[order], y[order], symbols
-        self.deadline, self.enough, self.allowed = deadline or Deadline(), enough, allowed
+        self.deadline, self.enough, self.demands = deadline or Deadline(), enough, demands or Demands()
         self.tell = listener or (lambda event: None)
         self.spread = float(y.std(correction=0)) or 1.0
         self.splines: dict[str, SplineEdge] = {}
@@ -187,7 +197,7 @@ class LawPool:
             surrogate_error: what the surrogate of that table leaves.
             deadline: after which no further guess is fitted, if there is a law.
         """
-        if self.allowed is not None:
+        if self.demands.allowed is not None:
             # Only here are all guesses written out: most never have to be.
             guesses = [guess for guess in guesses if self.is_allowed(guess.expression)]
         least = min((guess.error for guess in guesses), default=math.inf)
@@ -257,9 +267,10 @@ class LawPool:
 
     def is_allowed(self, expression: sympy.Expr) -> bool:
         """Whether an expression may become a law."""
-        return self.allowed is None or self.allowed(expression, self.splines)
+        allowed = self.demands.allowed
+        return allowed is None or allowed(expression, self.splines)
 
     def constant_fit(self, rows: int, deadline: Deadline) -> constants.ConstantFit:
         """Fits of constants to the first rows, which end at the deadline."""
         x, y = self.x[:rows], self.y[:rows]
-        return constants.ConstantFit(self.symbols, x, y, self.splines, deadline, sensible=self.sensible)
+        return constants.ConstantFit(self.symbols, x, y, self.splines, deadline, sensible=self.demands.sensible)

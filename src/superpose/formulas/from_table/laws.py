@@ -20,7 +20,7 @@ from superpose.formulas.expressions import rewrite
 from superpose.formulas.expressions.constants import Sensible
 from superpose.formulas.expressions.functions import linear_in, resolve_names, uses_only
 from superpose.formulas.expressions.splines import SplineEdge
-from superpose.formulas.from_table.law_pool import Law, LawPool, Listener
+from superpose.formulas.from_table.law_pool import Demands, Law, LawPool, Listener
 from superpose.formulas.from_table.law_ranking import Ranking
 from superpose.formulas.from_table.law_search import INTERRUPTED, NOTHING_LEFT, LawSearch
 from superpose.formulas.from_table.residual_search import search_residuals
@@ -139,7 +139,8 @@ def find_laws(
     allowed = None
     if functions is not None or linear:
         allowed = _Allowed(symbols, None if functions is None else resolve_names(functions), tuple(linear))
-    pool = LawPool(x, y, symbols, deadline=deadline, seed=seed, allowed=allowed, listener=listener, sensible=sensible)
+    demands = Demands(allowed, sensible)
+    pool = LawPool(x, y, symbols, deadline=deadline, seed=seed, demands=demands, listener=listener)
     search = LawSearch(pool, search_deadline)
     reason = search.run()
     if search.stop is not StopReason.INTERRUPTED:

@@ -125,9 +125,7 @@ def _ordered(x: Tensor, residual: Tensor) -> list[int]:
 def _search(pool: LawPool, best: Law, residual: Tensor, deadline: Deadline, failures: Failures) -> StopReason:
     """The law and one of several columns; why the search ended."""
     until = deadline.share(_SETTINGS.share)
-    rest = LawPool(
-        pool.x, residual, pool.symbols, deadline=until, allowed=pool.allowed, listener=pool.tell, sensible=pool.sensible
-    )
+    rest = LawPool(pool.x, residual, pool.symbols, deadline=until, demands=pool.demands, listener=pool.tell)
     search = LawSearch(rest, until)
     search.run()
     failures.extend(search.failures)
