@@ -84,7 +84,7 @@ TABLES = {
     "commas and points mixed": table(
         replaced("3,0.3,9", "3,0x3,9").replace(",", ";").replace("0x3", "0,3"), "mix decimal"
     ),
-    "a text file": table("This is no table.\nIt has lines.\n", "one column only"),
+    "a text file": table("This is no table.\nIt has lines.\n", "the row has 3 cells, but the header names 4 columns"),
     "a workbook": table(b"PK\x03\x04" + bytes(100), "damaged archive (zip) or workbook"),
     "a binary file": table(bytes(range(256)) * 8, "binary"),
     "damaged gzip": table(gzip.compress(GOOD.encode())[:-9], "damaged gzip"),

@@ -250,7 +250,7 @@ def test_what_cannot_be_exported_is_said_in_one_sentence(tmp_path: Path, monkeyp
     assert list(tmp_path.iterdir()) == []
 
 
-def test_registered_functions_without_code_are_named(tmp_path: Path) -> None:
+def test_registered_functions_without_code_are_named(tmp_path: Path, own_functions: None) -> None:
     import sympy
 
     z = sympy.Symbol("z", real=True)

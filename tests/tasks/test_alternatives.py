@@ -18,8 +18,9 @@ from superpose.cli.regression_job import RegressionJob
 from superpose.data import Dataset
 from superpose.deadline import Deadline
 from superpose.formulas import Finding, Formula, fit_formula
-from superpose.tasks.regression import DiscoverOptions, Result, alternatives, findings, search
+from superpose.tasks.regression import DiscoverOptions, Result, alternatives, findings
 from superpose.tasks.regression.alternatives import Alternative, Alternatives
+from superpose.tasks.regression.certainty import how_sure
 from superpose.tasks.regression.context import Context
 from superpose.tasks.regression.reference import Reference, fit_reference
 from superpose.tasks.regression.stability import Competitor
@@ -195,7 +196,7 @@ def test_a_run_says_what_comes_next(tmp_path: Path) -> None:
     run = context(table(0.3))
     log, root = found(run, LOG), found(run, ROOT)
     competitors = [Competitor(one, one.formula) for one in (log, root)]
-    facts, forms = search._sure(run, run.data, None, competitors, [], log, complete=True)
+    facts, forms = how_sure(run, run.data, None, competitors, [], log, complete=True)
     assert [str(one.formula) for one in forms] == [one["formula"] for one in facts["alternatives"]["forms"]]
     summary = {"network_rmse": 0.1, "formula_rmse": 0.1, "target_std": 1.0} | facts
     result = Result(log.model, log.model, log.formula, History(), run.data, summary, alternatives=forms)

@@ -11,7 +11,7 @@ import torch
 
 from superpose.data import Dataset
 from superpose.formulas.recommendation import Finding
-from superpose.tasks.regression import DiscoverOptions, final, findings, search
+from superpose.tasks.regression import DiscoverOptions, choice, final, findings, search
 from superpose.tasks.regression.context import Context
 from superpose.tasks.regression.final import choose_network
 from superpose.tasks.regression.judging import comes_near, judge, loo_predictions, nearly_exact
@@ -74,7 +74,7 @@ def test_forms_that_few_rows_do_not_determine_are_not_recommended() -> None:
     reference, (finding,) = made(run, [line])
     assert finding.error < 1e-9 and not search._gives_every_row(run, finding)
     assert not bool(loo_predictions(finding.formula, data, reference.rows).isfinite().any())
-    assert search._judged(run, reference, [finding], finding, [finding]) is None
+    assert choice._judged(run, reference, [finding], finding, [finding]) is None
     few = context(60)
     _, (law, _) = made(few, [sympy.sin(6 * A * B), A])
     assert not search._gives_every_row(few, law)
@@ -108,7 +108,7 @@ def test_a_steep_law_that_leaves_next_to_nothing_is_near(monkeypatch: pytest.Mon
     # Beyond the first level of b it is far beyond the target's range.
     assert not is_plausible(data, lambda x: law.formula.torch(x)[:, 0])
     assert comes_near(run, reference, judged)
-    monkeypatch.setattr("superpose.tasks.regression.reference.RULES", replace(RULES, believed=0.0))
+    monkeypatch.setattr("superpose.tasks.regression.judging.RULES", replace(RULES, believed=0.0))
     assert not comes_near(run, reference, judged)
 
 

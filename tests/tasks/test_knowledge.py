@@ -17,11 +17,12 @@ from superpose.cli import knowledge_options
 from superpose.data import Dataset
 from superpose.formulas import Finding, fit_formula
 from superpose.tasks.regression import FormOptions, findings, judge_forms
+from superpose.tasks.regression.choice import choose
 from superpose.tasks.regression.context import Context
 from superpose.tasks.regression.knowledge import KnowledgeFilter
 from superpose.tasks.regression.networks import Networks
 from superpose.tasks.regression.reference import fit_reference
-from superpose.tasks.regression.search import _choose, _searched
+from superpose.tasks.regression.search import _searched
 from superpose.tasks.regression.structure import Structure
 from superpose.tasks.regression.textbook import NamedLaws
 
@@ -154,12 +155,12 @@ def test_what_is_known_outweighs_the_network(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("superpose.tasks.regression.search.comes_near", lambda *run, **options: False)
     power = found(run, "p*x^q")
     for bound, place in ((True, None), (False, 0)):
-        choice = _choose(run, Structure(), Networks(found=[power]), reference, [], bound=bound)
+        choice = choose(run, Structure(), Networks(found=[power]), reference, [], bound=bound)
         assert choice.place == place
     # One that does not even predict better than the mean is no answer.
     far = findings.from_expressions(run, [sympy.Float(9.5) * run_symbol("x") ** 2], {})
     assert far is not None
-    assert _choose(run, Structure(), Networks(found=[far]), reference, [], bound=False).place is None
+    assert choose(run, Structure(), Networks(found=[far]), reference, [], bound=False).place is None
 
 
 def run_symbol(name: str) -> sympy.Symbol:

@@ -16,7 +16,8 @@ from superpose.cli.regression_job import RegressionJob
 from superpose.data import Dataset
 from superpose.deadline import Deadline
 from superpose.formulas.recommendation import Finding
-from superpose.tasks.regression import DiscoverOptions, Result, findings, search, stability
+from superpose.tasks.regression import DiscoverOptions, Result, findings, stability
+from superpose.tasks.regression.certainty import how_sure
 from superpose.tasks.regression.context import Context
 from superpose.tasks.regression.reference import Reference, fit_reference
 from superpose.tasks.regression.stability import STABILITY, Competitor, Stability
@@ -201,12 +202,12 @@ def test_a_run_says_how_stable_its_formula_is(tmp_path: Path) -> None:
     run = context(table(noise=0.5))
     law, line = fitted(run, a**2), fitted(run, a, 1 + 0 * a)
     competitors = [Competitor(line, line.formula, False), Competitor(law, law.formula)]
-    facts, _ = search._sure(run, run.data, None, competitors, [], law, complete=True)
+    facts, _ = how_sure(run, run.data, None, competitors, [], law, complete=True)
     first = facts["stability"]["forms"][0]
     assert first["formula"] == str(law.formula) and first["recommended"] and first["share"] > 0.5
     # Without any time left it takes a little more.
     late = replace(run, deadline=Deadline(0))
-    assert "stability" in search._sure(late, run.data, None, competitors, [], law, complete=True)[0]
+    assert "stability" in how_sure(late, run.data, None, competitors, [], law, complete=True)[0]
     summary = {"network_rmse": 0.1, "formula_rmse": 0.1, "target_std": 1.0} | facts
     result = Result(law.model, law.model, law.formula, History(), run.data, summary)
     job = RegressionJob("t.csv", "y", None, {}, tmp_path, {}, False, True)

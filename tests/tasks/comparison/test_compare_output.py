@@ -72,7 +72,7 @@ def path(tmp_path: Path) -> Path:
     generator = np.random.default_rng(0)
     frame = pandas.DataFrame(generator.normal(size=(30, 2)), columns=["a", "b"])
     frame["y"] = frame.a + 0.1 * generator.normal(size=30)
-    frame["kind"] = np.where(frame.a > 0, "up", "down")
+    frame["kind"] = [f"row {n}" for n in range(30)]
     frame.to_csv(tmp_path / "table.csv", index=False)
     return tmp_path / "table.csv"
 
