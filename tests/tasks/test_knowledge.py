@@ -152,7 +152,7 @@ def test_what_is_known_outweighs_the_network(monkeypatch: pytest.MonkeyPatch) ->
     run = run_of(Knowledge(values=(({"x": 0.0}, 0.0),)), data)
     reference = fit_reference(run)
     assert reference is not None
-    monkeypatch.setattr("superpose.tasks.regression.search.comes_near", lambda *run, **options: False)
+    monkeypatch.setattr("superpose.tasks.regression.choice.comes_near", lambda *run, **options: False)
     power = found(run, "p*x^q")
     for bound, place in ((True, None), (False, 0)):
         choice = choose(run, Structure(), Networks(found=[power]), reference, [], bound=bound)

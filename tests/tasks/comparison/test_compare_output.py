@@ -72,7 +72,8 @@ def path(tmp_path: Path) -> Path:
     generator = np.random.default_rng(0)
     frame = pandas.DataFrame(generator.normal(size=(30, 2)), columns=["a", "b"])
     frame["y"] = frame.a + 0.1 * generator.normal(size=30)
-    frame["kind"] = [f"row {n}" for n in range(30)]
+    frame["kind"] = np.where(frame.a > 0, "up", "down")
+    frame["name"] = [f"row {n}" for n in range(30)]
     frame.to_csv(tmp_path / "table.csv", index=False)
     return tmp_path / "table.csv"
 
@@ -82,7 +83,7 @@ def test_command_writes_its_files_and_prints_them(path: Path, capsys: pytest.Cap
     command = ["compare", str(path), "--target", "y", "--methods", "mean,line", "--cv", "3", "--out", str(out)]
     assert cli.main([*command, "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)
-    assert printed["named"] == "line" and printed["left_out"] == ["kind"] and printed["cv"] == 3
+    assert printed["named"] == "line" and printed["left_out"] == ["name"] and printed["cv"] == 3
     assert sorted(p.name for p in out.iterdir()) == sorted(files.FILES)
     assert json.loads((out / "comparison.json").read_text()) == {k: v for k, v in printed.items() if k != "out"}
     rows = list(csv.DictReader((out / "comparison.csv").read_text().splitlines()))
