@@ -101,6 +101,8 @@ def test_gaps_are_refused_filled_marked_or_dropped() -> None:
         assert (marked[f"{name} is missing"] == raw[name].isna()).all()
     assert "sex is missing" not in marked
     dropped = Dataset.from_frame(raw, target="f", missing="drop")
+    assert dropped.table_rows(torch.tensor([2, 3, 4])).tolist() == [2, 7, 8]
+    assert median.table_rows(torch.tensor([2, 3, 4])).tolist() == [2, 3, 4]
     assert dropped.notes == (
         "4 of 60 rows of the data frame have missing cells and are left out, the first in row 4 (counting from 1)",
     )

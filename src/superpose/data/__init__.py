@@ -9,8 +9,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from superpose.data.dataset import Affine, Dataset, RowOptions, Split, read_csv, read_features
+    from superpose.data.dataset import Affine, Dataset, RowOptions, Split, read_csv
     from superpose.data.description import ColumnSummary, TableDescription, describe
+    from superpose.data.model_features import read_features
     from superpose.data.preparation import Preparation
     from superpose.data.reading import read_table
     from superpose.data.reading.options import FileOptions, TableOptions
@@ -31,7 +32,7 @@ _HOME = {
     "TableOptions": "reading.options",
     "describe": "description",
     "read_csv": "dataset",
-    "read_features": "dataset",
+    "read_features": "model_features",
     "read_table": "reading",
     "screen": "screening",
     "with_features": "screening",

@@ -27,7 +27,6 @@ from superpose.data.arrays import (
     column_names,
     declared_of,
     feature_columns,
-    is_frame,
     refuse_different_rows,
     root_mean_square,
     target_matrix,
@@ -40,7 +39,6 @@ from superpose.data.options import RowOptions, SplitRule, check_names, dividing_
 from superpose.data.preparation import Preparation
 from superpose.data.preparation.preparation import fitted
 from superpose.data.preparation.rows import read_rows
-from superpose.data.reading import read_table
 from superpose.data.reading.opening import opened, opened_test
 from superpose.data.reading.options import TableOptions, check_options, file_options, row_options
 from superpose.data.scaling import Affine, mean_and_deviation, ranges, standard_scale
@@ -52,7 +50,7 @@ from superpose.messages import counted, listed, quoted
 if TYPE_CHECKING:
     import pandas
 
-__all__ = ["Affine", "Dataset", "RowOptions", "read_csv", "read_features"]
+__all__ = ["Affine", "Dataset", "RowOptions", "read_csv"]
 
 Split: TypeAlias = Literal["train", "validation", "test", "all"]
 
@@ -100,6 +98,8 @@ class Dataset:
     """Sentences on what may be wrong with the rows, their split and their missing cells."""
     preparation: Preparation | None = None
     """How the features were made of the table's columns; None where all of them are numbers, taken as they are."""
+    dropped: tuple[int, ...] = field(default=(), repr=False)
+    """Rows of the table, counted from 0, that are not among the rows here, since cells are missing."""
     raw_columns: tuple[ColumnSummary, ...] = field(default=(), repr=False)
     """What was understood of each column of the table."""
 
@@ -161,6 +161,14 @@ class Dataset:
             return self.x.to(torch.float64), self.y
         index = self.index(split)
         return self.features(index), self.y[index]
+
+    def table_rows(self, rows: Tensor) -> Tensor:
+        """The numbers in the table, from 0, of some rows, by their indices here."""
+        if not self.dropped:
+            return rows
+        kept = torch.ones(self.n_rows + len(self.dropped), dtype=torch.bool)
+        kept[list(self.dropped)] = False
+        return kept.nonzero()[rows, 0]
 
     def features(self, rows: Tensor) -> Tensor:
         """The features ``[S, n_features]`` of some rows, by their indices, as float64."""
@@ -360,65 +368,6 @@ def _refuse_excluded(target: str | Sequence[str], features: Sequence[str] | None
                 )
 
 
-def read_features(
-    table: Any, names: Sequence[str], preparation: Preparation | None = None, *, notes: list[str] | None = None
-) -> Tensor:
-    """Return the features that a model was trained on, from any table, as float64 [N, n].
-
-    Where columns have names (a path, a data frame, a :class:`~superpose.Dataset`) they are picked by name, in
-    the order of ``names``; further columns do not matter. An array or a tensor needs exactly as
-    many columns as there are names, or as many as the model's raw columns.
-
-    Args:
-        table: with the columns, or with the raw columns that these are made of.
-        names: of the features.
-        preparation: that of the model, by which features are made of raw columns.
-        notes: takes sentences on what may be wrong; without it they are given as warnings.
-
-    >>> import pandas
-    >>> read_features(pandas.DataFrame({"b": [1.0], "c": [5.0], "a": [2.0]}), ["a", "b"])
-    tensor([[2., 1.]], dtype=torch.float64)
-    >>> read_features([[1.0, 2.0, 3.0]], ["a", "b"])
-    Traceback (most recent call last):
-        ...
-    superpose.errors.DataError: the array has 3 columns, but the model was trained on 2: 'a', 'b'
-    """
-    if isinstance(table, Dataset):
-        columns = tuple(table.x.numpy().T) + tuple(table.y.numpy().T)
-        named = Table(table.source or "the data", table.feature_names + table.target_names, columns)
-    elif isinstance(table, Table):
-        named = table
-    elif isinstance(table, str | os.PathLike):
-        named = read_table(table)
-    elif is_frame(table):
-        named = table_from_frame(table, "the data frame")
-    else:
-        named = _array_table(table, tuple(names), preparation)
-    if preparation is not None:
-        prepared = preparation.apply(named, names, notes=notes)
-        return as_tensor(prepared.numbers_only())
-    for name in names:
-        named.require(name, "a feature of the model")
-    return as_tensor(named.numbers(name) for name in names)
-
-
-def _array_table(array: Any, names: tuple[str, ...], preparation: Preparation | None) -> Table:
-    """An array as a table with the columns of a model: those that it takes, or the raw ones."""
-    columns = feature_columns(array, "the array")
-    raw = () if preparation is None else preparation.raw_names
-    needed = () if preparation is None else preparation.only(names).raw_names
-    for known in (names, needed, raw):
-        # Text is never a feature that was made already.
-        if len(columns) == len(known) and (known is not names or not any(isinstance(one, list) for one in columns)):
-            return Table("the array", known, columns)
-    if len(columns) == len(names):
-        return Table("the array", names, columns)
-    trained = f"{len(names)}: {listed(names)}"
-    if needed and needed != names:
-        trained += f" (made of {len(needed)}: {listed(needed)})"
-    raise DataError(f"the array has {counted(len(columns), 'column')}, but the model was trained on {trained}")
-
-
 def _dataset(
     table: Table,
     target: str | Sequence[str],
@@ -472,6 +421,7 @@ def _dataset(
         notes=(*table.notes, *notes, *rows.notes),
         preparation=None if preparation.plain else preparation,
         raw_columns=raw_columns,
+        dropped=read.dropped,
     )
 
 

@@ -29,6 +29,7 @@ class RawRows:
         test: a table of its own for the test, or None; its targets are numbers.
         options: those that were given, with weights of the rows that are left.
         notes: sentences on rows that were left out, and on targets in percent.
+        dropped: the numbers of the rows that were left out, in ascending order.
     """
 
     raw: RawTable
@@ -36,6 +37,7 @@ class RawRows:
     test: Table | None
     options: RowOptions
     notes: tuple[str, ...]
+    dropped: tuple[int, ...] = ()
 
 
 def read_rows(table: Table, test: Table | None, roles: Roles, options: RowOptions) -> RawRows:
@@ -48,6 +50,7 @@ def read_rows(table: Table, test: Table | None, roles: Roles, options: RowOption
     """
     settings = PreparationOptions.read(options)
     dropping = settings.missing == "drop"
+    left_out: tuple[int, ...] = ()
     numeric, notes = target_numbers(table, roles.targets)
     if not dropping:
         for name in roles.targets:
@@ -60,6 +63,7 @@ def read_rows(table: Table, test: Table | None, roles: Roles, options: RowOption
     if dropping:
         missing = raw.missing() | _missing_targets(numeric, roles)
         raw = raw.rows(numpy.flatnonzero(~missing))
+        left_out = tuple(numpy.flatnonzero(missing).tolist())
         notes += dropped(table, missing)
         options = of_rows(options, missing)
         refuse_few_rows(raw.table, HOLD_OUT.min_rows)
@@ -67,7 +71,7 @@ def read_rows(table: Table, test: Table | None, roles: Roles, options: RowOption
     if test is not None:
         test, more = _test_rows(test, raw, roles, dropping=dropping)
         notes += more
-    return RawRows(raw, _targets(raw.table, roles), test, options, tuple(notes))
+    return RawRows(raw, _targets(raw.table, roles), test, options, tuple(notes), left_out)
 
 
 def _targets(table: Table, roles: Roles) -> dict[str, FloatArray]:

@@ -253,7 +253,7 @@ def _judged(
         models: dict[str, Callable[[Tensor], Tensor]] = {"formula": chosen.formula.torch, "network": found.network}
         with torch.no_grad():
             facts |= gross_rows.facts(data, gross, models)
-        data = replace(data, notes=(*context.data.notes, gross_rows.sentence(gross, facts)))
+        data = replace(data, notes=(*context.data.notes, gross_rows.sentence(data.table_rows(gross), facts)))
         # Its errors are those of all rows.
         smooth = None
     sentence = verdict(clean, fits[0], found.formula, smooth)

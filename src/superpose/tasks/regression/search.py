@@ -276,7 +276,7 @@ def _gross_rows_named(
         rows = gross_rows.found(data, next(iter(models.values()))) if len(context.gross) else torch.arange(0)
         numbers = numbers | gross_rows.facts(data, rows, models)
     if len(rows):
-        data = replace(data, notes=(*data.notes, gross_rows.sentence(rows, numbers)))
+        data = replace(data, notes=(*data.notes, gross_rows.sentence(data.table_rows(rows), numbers)))
     return data, numbers
 
 
