@@ -49,7 +49,10 @@ def methods(*, classes: bool) -> Mapping[str, Any]:
             "HistGradientBoosting": HistGradientBoostingClassifier(random_state=SEED),
             # 100 steps do not always converge.
             "LogisticRegressionCV": make_pipeline(
-                StandardScaler(), LogisticRegressionCV(max_iter=1000, use_legacy_attributes=False, l1_ratios=(0.0,))
+                StandardScaler(),
+                LogisticRegressionCV(
+                    max_iter=1000, use_legacy_attributes=False, l1_ratios=(0.0,), scoring="neg_log_loss"
+                ),
             ),
         }
     return {

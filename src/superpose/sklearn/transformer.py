@@ -53,7 +53,7 @@ class KANTransformer(TransformerMixin, NetworkParameters):  # type: ignore[misc]
         degree: int | None = None,
         sparsity: float = 0.0,
         max_steps: int | None = None,
-        effort: float = 5.0,
+        effort: float = 2.0,
         time_limit: float | None = None,
         random_state: Any = 0,
     ) -> None:
