@@ -134,12 +134,12 @@ LAWS = (
         ("Richardson emission with a fixed exponent",),
     ),
     TextbookLaw(
-        "Ohm",
+        "product of two columns",
         "k*x*z",
         "voltage",
         {"x": LawColumn("current", 0.1, 5), "z": LawColumn("resistance", 1, 50)},
         {"k": LawConstant("factor, one in equal units", 0.5, 2)},
         "G. S. Ohm, Die galvanische Kette (1827)",
-        ("product of two columns", "work"),
+        ("Ohm", "work"),
     ),
 )
