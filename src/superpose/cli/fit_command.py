@@ -123,16 +123,8 @@ def command(
     quiet: QuietOption = False,
 ) -> Callable[[], None]:
     """Learn a column of TABLE from others: network, formula, pictures, report."""
-    options: dict[str, Any] = {
-        "shape": parsing.shape(shape),
-        "grid_size": None if grid is None else parsing.whole("--grid", grid, 1, _MAX_INTERVALS),
-        "optimizer": parsing.one_of("--optimizer", optimizer, OPTIMIZERS),
-        "seed": parsing.whole("--seed", seed, 0, _MAX_SEED),
-        "formula": not no_formula,
-        "reduce": not all_columns,
-    }
-    if degree is not None:
-        options["degree"] = parsing.whole("--degree", degree, 1, 5)
+    options = _network_options(shape, grid, degree, optimizer, seed)
+    options |= {"formula": not no_formula, "reduce": not all_columns}
     if not target.strip():
         raise OptionError("--target is empty; name the column to be learnt")
     columns = parsing.names("--features", features)
@@ -156,3 +148,16 @@ def command(
     folder = parsing.folder("--out", out, parsing.default_folder(table, target))
     rows_given = row_options(rows) | chosen | preparation_options.columns(missing, categories, dates)
     return learner(table, target, columns, rows_given, folder, options, as_json, quiet, resume).run
+
+
+def _network_options(shape: str, grid: str | None, degree: str | None, optimizer: str, seed: str) -> dict[str, Any]:
+    """The options on the network as ``discover`` and ``classify`` take them."""
+    made: dict[str, Any] = {
+        "shape": parsing.shape(shape),
+        "grid_size": None if grid is None else parsing.whole("--grid", grid, 1, _MAX_INTERVALS),
+        "optimizer": parsing.one_of("--optimizer", optimizer, OPTIMIZERS),
+        "seed": parsing.whole("--seed", seed, 0, _MAX_SEED),
+    }
+    if degree is not None:
+        made["degree"] = parsing.whole("--degree", degree, 1, 5)
+    return made
