@@ -152,6 +152,14 @@ def test_code_of_the_page_on_laws_finds_what_it_says(tmp_path: Path) -> None:
     assert printed(list(codes), tmp_path) == list(expected)
 
 
+def test_code_of_the_page_for_users_of_other_packages_prints_what_it_says(tmp_path: Path) -> None:
+    pairs = blocks(ROOT / "docs/coming_from.md")
+    assert len(pairs) == 5
+    outputs = printed([code for code, _ in pairs], tmp_path)
+    for (code, expected), output in zip(pairs, outputs, strict=True):
+        assert CHECKER.check_output(expected or "", output, FLAGS), f"{code}\nprints\n{output}\ninstead of\n{expected}"
+
+
 def test_code_of_the_page_on_stepping_in_prints_what_it_says(tmp_path: Path) -> None:
     pairs = blocks(ROOT / "docs/stepping_in.md")
     outputs = printed([code for code, _ in pairs], tmp_path)
