@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import io
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 
@@ -17,7 +19,7 @@ class Case:
 
     Attributes:
         name: what is odd about it.
-        content: of the file.
+        content: of the file, or what makes it.
         columns: what it has to be read as; numbers or text. None where it is refused.
         words: in the refusal, or in the notes.
         options: of the reading.
@@ -25,11 +27,16 @@ class Case:
     """
 
     name: str
-    content: str | bytes
+    content: str | bytes | Callable[[], bytes]
     columns: dict[str, list[Any]] | None
     words: tuple[str, ...] = ()
     options: dict[str, Any] = field(default_factory=dict)
     faults: dict[str, str] = field(default_factory=dict)
+
+    def write(self, path: Path) -> None:
+        """Write the file."""
+        content = self.content() if callable(self.content) else self.content
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 X, Y = [0.5, 1.25, 2.0, 3.5], [10.0, 20.0, 15.0, 5.0]

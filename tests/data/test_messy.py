@@ -12,18 +12,19 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from data import messy
+from data import messy, messy_exports
 from helpers import is_one_sentence
+from superpose import read_csv
 from superpose.data.reading import read_table
 from superpose.errors import DataError, SuperposeError
 
-CASES = [*messy.FIRST, *messy.SECOND]
+CASES = [*messy.FIRST, *messy.SECOND, *messy_exports.TEXT, *messy_exports.FILES, *messy_exports.JSON]
 
 
 @pytest.mark.parametrize("case", [pytest.param(case, id=case.name) for case in CASES])
 def test_a_table_is_read_right_or_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: messy.Case) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("t").write_bytes(case.content.encode() if isinstance(case.content, str) else case.content)
+    case.write(Path("t"))
     try:
         table = read_table("t", **case.options)
     except SuperposeError as error:
@@ -45,6 +46,29 @@ def test_a_table_is_read_right_or_refused(tmp_path: Path, monkeypatch: pytest.Mo
     said = "\n".join([*table.notes, *table.faults.values()])
     assert all(word in said for word in case.words), said
     assert all(is_one_sentence(note) for note in table.notes), said
+
+
+def test_marks_of_missing_values_of_many_programs(tmp_path: Path) -> None:
+    marks = [
+        "NA",
+        "#N/A",
+        "\\N",
+        "(null)",
+        "..",
+        ":",
+        "n.a.",
+        "n.d.",
+        "k.A.",
+        "–",
+        "#DIV/0!",
+        "#WERT!",
+        "1.#QNAN",
+        "-nan(ind)",
+    ]
+    rows = [(k, k % 7) for k in range(60)] + [(k, mark) for k, mark in enumerate(marks, start=60)]
+    (tmp_path / "t").write_text("x,y,f\n" + "".join(f"{x},{y},{x + 1}\n" for x, y in rows))
+    dropped = read_csv(tmp_path / "t", target="f", missing="drop")
+    assert dropped.n_rows == 60 and dropped.feature_names == ("x", "y")
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,8 @@ class Table:
     finite: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
+        if all(self.names) and len(set(self.names)) == len(self.names):
+            return
         for position, name in enumerate(self.names):
             if not name and len(self.names) > 2 and sum(map(bool, self.names)) == 1:
                 title = next(filter(None, self.names))

@@ -18,7 +18,14 @@ BoolArray = numpy.typing.NDArray[numpy.bool_]
 # Stata and SAS (.).
 _MARKS = frozenset({"", "na", "n/a", "#n/a", "<na>", "nan", "+nan", "-nan", "null", "?", "."})
 # Marks beside numbers, dates, and yes and no only: in a column of text they may be a level of its own.
-_MARKS_BESIDE_VALUES = _MARKS | {"-", "--", "---", "none", "nil", "missing"}
+# The last lines: R and databases, statistical offices (World Bank, Eurostat), no data and not available as people write
+# them in English and German, results of spreadsheets and of Windows that are none.
+_MARKS_BESIDE_VALUES = _MARKS | {
+    "-", "--", "---", "–", "—", "none", "nil", "missing",
+    "\\n", "(null)", "<null>", "..", "...", ":", "n.a.", "n.d.", "nd", "k.a.", "#n/v",
+    "#div/0!", "#value!", "#ref!", "#name?", "#num!", "#null!", "#wert!", "#bezug!", "#zahl!",
+    "1.#qnan", "-1.#qnan", "1.#ind", "-1.#ind", "nan(ind)", "-nan(ind)",
+}  # fmt: skip
 # Each pair by itself is no and yes.
 _ANSWERS = (("false", "true"), ("no", "yes"), ("n", "y"), ("f", "t"), ("off", "on"))
 YES_OR_NO = {word: float(place) for pair in _ANSWERS for place, word in enumerate(pair)} | {"0": 0.0, "1": 1.0}

@@ -11,6 +11,7 @@ import numpy
 from superpose.data.reading.source import Source
 from superpose.data.tables import Column, FloatArray, Table, declared_by, frame_column
 from superpose.errors import DataError, FileError, SuperposeError
+from superpose.messages import quoted
 
 if TYPE_CHECKING:
     import pyarrow
@@ -89,6 +90,7 @@ def _read(label: str, schema: Any, rows: int, read_part: Callable[[list[str]], A
         return Table(label, tuple(names), tuple([] for _ in names))
     single = any(pyarrow.types.is_float32(schema.field(name).type) for name in names)
     numbers = [name for name in names if _is_number(schema.field(name).type)]
+    faults = {name.strip(): what for name in names if (what := _no_cells(label, name, schema.field(name).type))}
     # All in one array, of which memory is taken as it is filled.
     storage = numpy.empty((len(numbers), rows), numpy.float32 if single else numpy.float64)
     columns: dict[str, Column] = {}
@@ -112,6 +114,7 @@ def _read(label: str, schema: Any, rows: int, read_part: Callable[[list[str]], A
         tuple(name.strip() for name in names),
         tuple(columns[name] for name in names),
         storage=storage,
+        faults=faults,
         declared={name.strip(): said for name, said in declared.items() if said},
     )
 
@@ -121,6 +124,19 @@ def _is_number(kind: pyarrow.DataType) -> bool:
 
     types = pyarrow.types
     return bool(types.is_floating(kind) or types.is_integer(kind) or types.is_boolean(kind))
+
+
+def _no_cells(label: str, name: str, kind: pyarrow.DataType) -> str:
+    """What is wrong with a column whose cells are neither numbers nor text; nothing for others."""
+    import pyarrow
+
+    if not pyarrow.types.is_nested(kind) and not pyarrow.types.is_binary(kind):
+        return ""
+    what = "bytes" if pyarrow.types.is_binary(kind) else "lists or records"
+    return (
+        f"{label}: column {quoted(name)} holds {what} ({kind}); give each part a column of its own, or leave "
+        "the column out (exclude, --exclude)"
+    )
 
 
 def _filled(column: Any, room: Any, *, single: bool) -> FloatArray:

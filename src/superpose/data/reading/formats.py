@@ -18,6 +18,7 @@ from superpose.data.reading.encodings import known_encoding
 from superpose.data.reading.json_records import looks_like_json, read_json
 from superpose.data.reading.notation import settle
 from superpose.data.reading.options import FileOptions
+from superpose.data.reading.other_kinds import other_kind
 from superpose.data.reading.source import Source
 from superpose.data.reading.text import read_text
 from superpose.data.reading.trimming import without_columns, without_totals
@@ -81,6 +82,8 @@ def _read(source: Source, options: FileOptions) -> Table:
     first = source.head(_FIRST_BYTES)
     if not first or (first.isspace() and source.blank()):
         raise DataError(f"{source.label} is empty; a table has a header and rows")
+    if (kind := other_kind(first)) is not None:
+        raise FileError(f"{source.label} is {kind.name}, which is not read; {kind.remedy}")
     form = next((form for form in FORMATS if form.begins(first)), _TEXT)
     for option in ("sheet", "query"):
         if options.get(option) is not None and option not in form.options:

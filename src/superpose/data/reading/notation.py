@@ -9,6 +9,7 @@ numbers are wanted.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -37,6 +38,8 @@ _CELL = re.compile(
 # India writes 12,34,567.
 _LAKHS = re.compile(r"\d{1,2}(?:,\d{2})+,\d{3}")
 _DIGIT = re.compile(r"\d")
+# Signs beside digits as East Asian fonts have them.
+_FULL_WIDTH = str.maketrans("．，－＋％", ".,-+%")
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺−–", "0123456789-+--")
 # A value with its error, which no column of numbers can hold.
 _ERROR_BAR = re.compile(r"[+\-−]?[\d.,]+\s*(?:±|\+/-|\+-)\s*[\d.,]+.*|[+\-−]?\d+[.,]\d+\(\d{1,3}\).*")
@@ -213,7 +216,19 @@ def is_number(text: str) -> bool:
     return cell is not None and cell.shows() is not None
 
 
+def _plain_digits(text: str) -> str:
+    """A cell with the digits of other scripts and of full width as those of ASCII."""
+    return "".join(str(unicodedata.decimal(sign, sign)) for sign in text).translate(_FULL_WIDTH)
+
+
 def _parsed(text: str) -> _Cell | None:
+    if not text.isascii():
+        cell = _parsed_plain(_plain_digits(text))
+        return None if cell is None else cell._replace(text=text)
+    return _parsed_plain(text)
+
+
+def _parsed_plain(text: str) -> _Cell | None:
     if NUMBER.fullmatch(text):
         sign = text[0] if text[0] in "+-" else ""
         digits, e, exponent = text[len(sign) :].replace("E", "e").partition("e")

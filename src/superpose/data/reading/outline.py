@@ -22,6 +22,8 @@ from superpose.messages import listed, quoted
 _MOST_TITLES = 40
 # A line of titles fills no more than this share of the columns.
 _TITLE_SHARE = 0.5
+# Numbers with colons between them: features of LIBSVM, ratings of MovieLens.
+_PAIRS = re.compile(r"[\d.+-]+(?:::?[\d.+-]+)+")
 _YEAR = re.compile(r"(?:1[5-9]|20|21)\d\d")
 # Such a share of a column's first cells makes it one of numbers, which have units. A round number.
 _NUMBERS = 0.8
@@ -71,7 +73,7 @@ def outline_of(label: str, records: Sequence[Record]) -> Outline | None:
 
 def refuse_numbers(label: str, outline: Outline) -> None:
     """Raise if what was taken for a header holds nothing but numbers."""
-    if all(is_numeric(name) for name in outline.names):
+    if all(is_numeric(name) or _PAIRS.fullmatch(name) for name in outline.names):
         raise DataError(
             f"{label}, line {outline.header_line}: there is no header, only numbers; write the columns' names into a "
             "first line"
@@ -128,8 +130,10 @@ def _with_header(label: str, rows: Sequence[tuple[int, Record]], width: int) -> 
             titles = _on_titles(label, [row for _, row in rows[:position]])
             return Outline(tuple(record.cells), record.line, True, k + 1, _agreeing(rows, width), titles)
         if len(record.cells) == width and sum(map(bool, record.cells)) > max(1.0, _TITLE_SHARE * width):
-            # A record as full as this is no title, but a header with a mistake.
-            return None
+            # A record as full as this is no title, but a header with a mistake, or names of groups above the names.
+            below = [row for _, row in following]
+            if not (below and _names_all(below[0], below[1:], width) and _is_sure(below[0], below[1:])):
+                return None
     return None
 
 
@@ -162,7 +166,7 @@ def _on_titles(label: str, titles: Sequence[Record]) -> tuple[str, ...]:
 
 
 def _with_row_names(label: str, rows: Sequence[tuple[int, Record]], width: int) -> Outline | None:
-    """A header with one name less than rows have cells: what R writes."""
+    """A header with one name less than rows have cells: what R writes and pandas prints."""
     k, header = rows[0]
     body = [record.cells for _, record in rows[1:]]
     if (
@@ -174,7 +178,8 @@ def _with_row_names(label: str, rows: Sequence[tuple[int, Record]], width: int) 
     if not body or any(len(cells) != width for cells in body):
         return None
     first = [cells[0] for cells in body]
-    numbers = first == [str(row) for row in range(1, len(first) + 1)]
+    # R counts from 1, what pandas prints from 0.
+    numbers = first[0] in ("0", "1") and first == [str(row) for row in range(int(first[0]), int(first[0]) + len(first))]
     if len(set(first)) < len(first) or not (numbers or not any(is_numeric(cell) for cell in first)):
         return None
     return Outline(("", *header.cells), header.line, True, k + 1, 1.0, row_names=True)

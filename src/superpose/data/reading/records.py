@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from superpose.data.reading.text_blocks import WHITESPACE
+from superpose.data.reading.text_blocks import WHITESPACE, WIDE, bare
 from superpose.errors import DataError
 
 _REMARKS = ("#", "%")
@@ -17,6 +17,7 @@ _RULE = re.compile(r"[\s|+:=-]*(?:---|===)[\s|+:=-]*")
 # What the lines begin with that are no rows; nothing but white space is one of them.
 _ODD = ("", *"#%-=|+:\x1a")
 _SPEC = re.compile(r"sep=(.)", re.IGNORECASE)
+_WIDE = re.compile(r"\s{2,}|\t")
 _WORD = re.compile(r'"(?:[^"]|"")*"(?=\s|$)|\S+')
 
 
@@ -46,9 +47,8 @@ def records_of(label: str, text: str, delimiter: str) -> Iterator[Record]:
         DataError: if a row cannot be split into cells.
     """
     lines = _Lines(text)
-    reader = (
-        None if delimiter == WHITESPACE else csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=True)
-    )
+    blanks = delimiter in (WHITESPACE, WIDE)
+    reader = None if blanks else csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=True)
     while True:
         first = lines.peek()
         if first is None:
@@ -61,11 +61,11 @@ def records_of(label: str, text: str, delimiter: str) -> Iterator[Record]:
             next(lines)
             yield Record(line, _leniently(first, delimiter), remark=True)
         elif reader is None:
-            if cells := _words(next(lines)):
+            if cells := _words(next(lines), delimiter):
                 yield Record(line, cells)
         else:
             try:
-                cells = [cell.strip() for cell in next(reader)]
+                cells = [bare(cell) for cell in next(reader)]
             except csv.Error as error:
                 raise DataError(
                     f"{label}, line {line}: the row cannot be split into cells ({error}); check its quotation marks"
@@ -92,8 +92,8 @@ def declared(line: str) -> str | None:
 def _leniently(line: str, delimiter: str) -> list[str]:
     """The cells of a remark, whose quotation marks mean nothing."""
     text = line.strip()
-    if delimiter == WHITESPACE:
-        return text.split()
+    if delimiter in (WHITESPACE, WIDE):
+        return _words(text, delimiter)
     try:
         return [
             cell.strip() for cell in next(csv.reader([text], delimiter=delimiter, skipinitialspace=True, strict=True))
@@ -102,7 +102,10 @@ def _leniently(line: str, delimiter: str) -> list[str]:
         return [cell.strip() for cell in text.split(delimiter)]
 
 
-def _words(line: str) -> list[str]:
+def _words(line: str, delimiter: str) -> list[str]:
+    if delimiter == WIDE:
+        # What is right of an empty cell would move to its left: such a row is shorter, and so refused.
+        return [bare(cell) for cell in _WIDE.split(line.strip())] if line.strip() else []
     if '"' not in line:
         return line.split()
     return [
@@ -122,7 +125,8 @@ class _Lines(Iterator[str]):
     def peek(self) -> str | None:
         """The next line; None at the end."""
         if self._next is None:
-            self._next = self._lines.readline() or None
+            # Texts that were put one behind the other have the mark of byte order within.
+            self._next = self._lines.readline().removeprefix("\ufeff") or None
         return self._next
 
     def __next__(self) -> str:

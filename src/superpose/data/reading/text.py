@@ -16,7 +16,7 @@ from superpose.data.reading.encodings import as_utf8, decoded, guessed
 from superpose.data.reading.outline import Outline, outline_of, refuse_numbers, row_hint
 from superpose.data.reading.records import Record, declared, records_of
 from superpose.data.reading.source import BYTE_ORDER_MARK, Source
-from superpose.data.reading.text_blocks import WHITESPACE, Layout, read_blocks
+from superpose.data.reading.text_blocks import WHITESPACE, WIDE, Layout, read_blocks
 from superpose.data.reading.trimming import without_nameless
 from superpose.data.tables import COMMA_NUMBER, NUMBER, Column, Table
 from superpose.errors import DataError, FileError
@@ -155,18 +155,21 @@ def _sniff(label: str, text: str) -> tuple[str, Outline | None, list[Record]]:
     """The delimiter under which most records have as many cells as the header, with what it makes of the text.
 
     A tie goes to the delimiter that makes more columns. Without any other delimiter the columns are held apart by
-    white space, if that makes a header.
+    white space, if that makes a header; so they are where tabs hold only some of them apart.
     """
     said = declared(text.split("\n", 1)[0])
     found: list[tuple[tuple[float, int], str, Outline, list[Record]]] = []
-    for delimiter in (said,) if said else (*_DELIMITERS, WHITESPACE):
+    for delimiter in (said,) if said else (*_DELIMITERS, WHITESPACE, WIDE):
         records, whole = _first_records(text, delimiter)
         outline = outline_of(label, records)
         if outline is None:
             continue
         columns = len(outline.names)
-        if delimiter == WHITESPACE and any(score > (0.0, 1) for score, *_ in found):
-            continue
+        if delimiter in (WHITESPACE, WIDE) and any(score > (0.0, 1) for score, *_ in found):
+            tabs = [score for score, by, *_ in found if by == "\t"]
+            others = [score for score, by, *_ in found if by != "\t" and score > (0.0, 1)]
+            if others or not tabs or tabs[0][0] == 1.0 or outline.agreeing < 1.0 or not outline.found:
+                continue
         score = (outline.agreeing, columns) if outline.found and columns > 1 else (0.0, 1)
         # A header that names every column is more likely than one that leaves out the names of rows.
         score = (score[0] / 2, columns) if outline.row_names else score

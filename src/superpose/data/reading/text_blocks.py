@@ -13,6 +13,10 @@ from superpose.data.reading.source import Scan, Source
 from superpose.data.tables import Column, FloatArray
 
 WHITESPACE = " "
+# At least two blanks, beside which one belongs to the cells: columns of fixed width.
+WIDE = "  "
+# Letters without width that programs leave at the ends of cells: marks of byte order and of direction, spaces.
+_NO_WIDTH = "\ufeff\u200b\u200e\u200f\u2060"
 # Bytes of text that are parsed at once, and rows of mean length: a row must not be longer than a block. Arrow reads
 # some blocks ahead: 1,000,000 rows of 11 columns (88 MB) took 84 MB beside the columns with blocks of 2 MiB, and 13 MB
 # with these, in the same time.
@@ -42,6 +46,12 @@ class Layout:
     notes: tuple[str, ...] = ()
 
 
+def bare(cell: str) -> str:
+    """A cell without white space around it, and without letters that nobody sees."""
+    cell = cell.strip()
+    return cell if cell.isascii() else cell.strip(_NO_WIDTH).strip()
+
+
 def read_blocks(source: Source, layout: Layout) -> tuple[tuple[Column, ...], FloatArray] | None:
     """The columns of a table in order, and the array that those of numbers are rows of; None if anything is unusual.
 
@@ -49,7 +59,7 @@ def read_blocks(source: Source, layout: Layout) -> tuple[tuple[Column, ...], Flo
         FileError: if a compressed file is damaged.
     """
     # In a table without numbers a second header would be a row.
-    if len(layout.numeric) < len(layout.names) or not any(layout.numeric):
+    if len(layout.numeric) < len(layout.names) or not any(layout.numeric) or layout.delimiter == WIDE:
         return None
     scan = source.scan()
     if scan.quotes and layout.delimiter == WHITESPACE:
@@ -71,7 +81,7 @@ def read_blocks(source: Source, layout: Layout) -> tuple[tuple[Column, ...], Flo
                     next(number)[rows:end] = numpy.from_dlpack(column)
                 else:
                     # Equal cells are one object: a column of classes takes as much memory as one of numbers.
-                    cells = (cell.strip() for cell in column.to_pylist())
+                    cells = (bare(cell) for cell in column.to_pylist())
                     next(text).extend(known.setdefault(cell, cell) for cell in cells)
             rows = end
     except (pyarrow.ArrowException, ValueError):

@@ -15,7 +15,7 @@ from superpose.errors import DataError
 from superpose.messages import quoted
 
 # Names that programs give to the column of row numbers of a data frame, besides none.
-_INDEX = re.compile(r"(?:Unnamed: ?\d+)?")
+_INDEX = re.compile(r"(?:Unnamed: ?\d+(?:\.\d+)?)?")
 # What a first column of text without a name is called, as those that R and pandas write.
 ROW_NAMES = "row"
 # What rows at the end are called that sum up those above, and by which functions they may do so.
@@ -64,16 +64,21 @@ def _select(table: Table, kept: Sequence[bool]) -> Table:
 def without_nameless(
     label: str, names: Sequence[str], columns: Sequence[Column]
 ) -> tuple[tuple[str, ...], tuple[Column, ...], tuple[str, ...]]:
-    """Names and columns without those that number the rows, or have neither a name nor a cell, and sentences on it."""
+    """Names and columns without those that number the rows, or have neither a name nor a cell, and sentences on it.
+
+    A frame that was written and read with its index several times has as many such columns. Names are in one line.
+    """
+    names = [" ".join(name.split()) for name in names]
     kept, notes, called = [True] * len(names), [], list(names)
     for position, (name, column) in enumerate(zip(names, columns, strict=True)):
         if not _INDEX.fullmatch(name) or len(names) < 2:
             continue
         if not isinstance(column, numpy.ndarray) and not any(column):
             kept[position] = False
-        elif position == 0 and (first := _numbers_rows(column)) is not None:
+        elif not any(kept[:position]) and (first := _numbers_rows(column)) is not None:
             kept[position] = False
-            notes.append(f"{label}: the first column, which numbers the rows from {first}, was passed over")
+            which = "the first column" if position == 0 else f"column {position + 1}"
+            notes.append(f"{label}: {which}, which numbers the rows from {first}, was passed over")
         elif position == 0 and ROW_NAMES not in names and _is_text(column):
             called[0] = ROW_NAMES
             notes.append(f"{label}: the first column, which has no name, was called {ROW_NAMES!r}")

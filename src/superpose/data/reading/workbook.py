@@ -5,8 +5,9 @@ from __future__ import annotations
 import datetime
 import importlib.util
 import io
+import re
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from superpose.data.reading.outline import outline_of, refuse_numbers
@@ -26,6 +27,7 @@ _FREE, _RATIO = 1 << 28, 100
 _SAMPLE = 100
 # Rows without a cell after which a sheet is taken to end: programs write a million for a colour. A round number.
 _MOST_EMPTY = 1000
+_NO_VALUE = re.compile(rb"</f>\s*(?:<v\s*/>|<v>\s*</v>|</c>)")
 
 
 def read_workbook(source: Source, sheet: str | int | None) -> Table:
@@ -46,15 +48,19 @@ def read_workbook(source: Source, sheet: str | int | None) -> Table:
 
     try:
         book = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=True, keep_links=False)
-        name, notes = _chosen(source.label, [one.title for one in book.worksheets], sheet)
+        shown = [one.title for one in book.worksheets if one.sheet_state == "visible"]
+        name, notes = _chosen(source.label, [one.title for one in book.worksheets], shown, sheet)
         records = list(_records(book[name]))
         book.close()
+        label = f"{source.label}, sheet {quoted(name)}"
+        gaps = any("" in record.cells for record in records)
+        formulas = _formulas(content, name) if gaps and _lacks_values(content) else {}
     except (OptionError, DataError):
         raise
     except Exception:
         # openpyxl raises whatever its parsers raise.
         raise FileError(f"{source.label} is a damaged Excel workbook; {_REMEDY}") from None
-    return _table(f"{source.label}, sheet {quoted(name)}", records, notes)
+    return _table(label, records, notes, formulas)
 
 
 def _checked(source: Source) -> bytes:
@@ -66,6 +72,8 @@ def _checked(source: Source) -> bytes:
     except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError):
         raise FileError(f"{source.label} is a damaged archive (zip) or workbook; {_REMEDY}") from None
     names = [entry.filename for entry in entries]
+    if "mimetype" in names:
+        raise FileError(f"{source.label} is an OpenDocument file, as LibreOffice writes it; {_REMEDY}")
     if not any(name.startswith("xl/workbook") for name in names):
         raise FileError(f"{source.label} is an office document, but no Excel workbook (.xlsx); {_REMEDY}")
     if "xl/workbook.bin" in names:
@@ -76,13 +84,40 @@ def _checked(source: Source) -> bytes:
     return content
 
 
-def _chosen(label: str, names: Sequence[str], sheet: str | int | None) -> tuple[str, tuple[str, ...]]:
-    """The name of the sheet to read, and what there is to say on the choice."""
+def _lacks_values(content: bytes) -> bool:
+    """Whether a sheet holds a formula without the value that it had: programs that are no spreadsheets write such."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        sheets = [name for name in archive.namelist() if name.startswith("xl/worksheets/")]
+        return any(_NO_VALUE.search(archive.read(name)) for name in sheets)
+
+
+def _formulas(content: bytes, sheet: str) -> dict[tuple[int, int], str]:
+    """The formulas of a sheet, by row and column, both counted from 1."""
+    import openpyxl
+
+    book = openpyxl.load_workbook(io.BytesIO(content), read_only=True, keep_links=False)
+    book[sheet].reset_dimensions()
+    found = {
+        (cell.row, cell.column): str(cell.value)
+        for row in book[sheet].iter_rows()
+        for cell in row
+        if getattr(cell, "data_type", "") == "f"
+    }
+    book.close()
+    return found
+
+
+def _chosen(
+    label: str, names: Sequence[str], shown: Sequence[str], sheet: str | int | None
+) -> tuple[str, tuple[str, ...]]:
+    """The name of the sheet to read, by default the first that is not hidden, and a sentence on the choice."""
     if not names:
         raise DataError(f"{label} has no sheet of cells; {_REMEDY}")
     if sheet is None:
-        others = f"{label} has the sheets {listed(names)}; the first was read (--sheet reads another)"
-        return names[0], (others,) if len(names) > 1 else ()
+        first = next(iter(shown), names[0])
+        which = "the first was read" if first == names[0] else f"{quoted(first)} was read, the first that is not hidden"
+        others = f"{label} has the sheets {listed(names)}; {which} (--sheet reads another)"
+        return first, (others,) if len(names) > 1 else ()
     if sheet in names:
         return str(sheet), ()
     if str(sheet).strip().isdecimal() and 1 <= int(sheet) <= len(names):
@@ -120,7 +155,7 @@ def _text(value: Any) -> str:
     return str(value).strip()
 
 
-def _table(label: str, records: list[Record], notes: tuple[str, ...]) -> Table:
+def _table(label: str, records: list[Record], notes: tuple[str, ...], formulas: Mapping[tuple[int, int], str]) -> Table:
     # Sheets end where their last cell is, rows where theirs is.
     width = max((record.used for record in records), default=0)
     left = min((next(k for k, cell in enumerate(record.cells) if cell) for record in records), default=0)
@@ -134,8 +169,22 @@ def _table(label: str, records: list[Record], notes: tuple[str, ...]) -> Table:
     rows = _rows(label, records[outline.first :], list(outline.names))
     names, columns, more = without_nameless(label, outline.names, rows.columns)
     lines = rows.lines
+    places, faults = {line: place for place, line in enumerate(lines)}, {}
+    for (line, column), formula in reversed(list(formulas.items())):
+        position = column - 1 - left
+        if line in places and 0 <= position < len(rows.columns) and not rows.columns[position][places[line]]:
+            name = " ".join(outline.names[position].split())
+            faults[name] = (
+                f"{label}, row {line}: column {quoted(name)} holds {quoted(formula)}, a formula that was never "
+                "computed; open the workbook in a spreadsheet program and save it"
+            )
     return Table(
-        label, names, columns, lambda row: f"row {lines[row]}", notes=(*notes, *outline.notes, *rows.notes, *more)
+        label,
+        names,
+        columns,
+        lambda row: f"row {lines[row]}",
+        notes=(*notes, *outline.notes, *rows.notes, *more),
+        faults={name: fault for name, fault in faults.items() if name in names},
     )
 
 
