@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+import pandas
 import pytest
 import sympy
 import torch
@@ -113,6 +114,51 @@ def test_combinations_of_values_are_usual_ones() -> None:
     # A column that neither formula has is not named.
     alone = telling_row(*formulas(data, a, 2 * a), data, 0.01)
     assert alone is not None and list(alone.row) == ["a"]
+
+
+def raw_table() -> Dataset:
+    """A mass with missing cells, a species of three, and a sex."""
+    n = torch.arange(60)
+    frame = pandas.DataFrame(
+        {
+            "mass": torch.where(n % 7 == 3, torch.nan, 3.0 + n * 37 % 50 / 10).numpy(),
+            "species": [("Adelie", "Chinstrap", "Gentoo")[k] for k in (n % 3).tolist()],
+            "sex": [("female", "male")[k] for k in (n % 5 // 3).tolist()],
+            "y": torch.sin(n.double()).numpy(),
+        }
+    )
+    return Dataset.from_frame(frame, target="y", missing="indicator", validation=0.0, test=0.0)
+
+
+def test_a_row_to_be_measured_has_no_missing_cell_and_one_level_of_each_category() -> None:
+    data = raw_table()
+    symbols = {name: sympy.Symbol(name, real=True) for name in data.feature_names}
+    mass, missing = symbols["mass"], symbols["mass is missing"]
+    # They differ most where a cell is missing, or a bird is of two species.
+    pair = formulas(data, mass, 1.1 * mass + 50 * missing)
+    row = telling_row(*pair, data, NOISE)
+    assert row is not None and list(row.row) == ["mass"] and row.deviations < 50
+    assert "missing" not in row.place()
+    pair = formulas(data, mass, mass + symbols["species = Adelie"] * (1 + 50 * symbols["species = Gentoo"]))
+    row = telling_row(*pair, data, NOISE)
+    assert row is not None and row.levels == {"species": "Adelie"} and row.deviations < 50
+    assert row.place().endswith(" and species = Adelie") and json.loads(json.dumps(row.facts()))["levels"] == row.levels
+    # Two levels share a column, and the other one has a name too.
+    (male,) = (symbol for name, symbol in symbols.items() if name.startswith("sex"))
+    women, men = (telling_row(*formulas(data, mass, mass + sign), data, NOISE) for sign in (1 - male, male))
+    assert women is not None and men is not None
+    assert {women.levels["sex"], men.levels["sex"]} == {"female", "male"}
+    assert telling_row(*formulas(data, 1.0 + 0 * missing, 1.0 + missing), data, NOISE) is None
+
+
+def test_columns_of_one_date_have_values_together_as_in_a_row() -> None:
+    hours = pandas.date_range("2024-01-01", periods=60, freq="7h").astype(str)
+    frame = pandas.DataFrame({"when": hours, "y": torch.sin(torch.arange(60.0)).numpy()})
+    data = Dataset.from_frame(frame, target="y", dates="when:hour", validation=0.0, test=0.0)
+    sine, cosine = (sympy.Symbol(name, real=True) for name in data.feature_names[1:])
+    # They differ within the circle only, where no hour lies.
+    inside = sympy.sqrt(1 + 1e-9 - sine**2 - cosine**2)
+    assert telling_row(*formulas(data, sine, sine + 50 * inside), data, NOISE) is None
 
 
 def test_nothing_tells_a_formula_from_itself() -> None:

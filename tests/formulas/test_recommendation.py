@@ -48,11 +48,16 @@ def test_no_formula_of_the_front_is_surpassed_but_for_the_recommended_one() -> N
         ([(5, 0.3)], 0, False, ["only one"]),
         ([(5, 0.3)], 0, True, ["no structure"]),
         ([(5, 1e-14)], 0, False, [f"{EXACT:.0e}"]),
-        ([(3, 0.6), (5, 0.3)], 1, False, ["simpler one errs 2 times as much", "none that was found does better"]),
-        ([(3, 0.3), (5, 0.297)], 0, False, ["larger one errs 1% less with 2 more nodes"]),
-        ([(3, 0.3), (5, 0.2), (6, 0.2)], 1, True, ["no structure", "50% more", "larger one as much with 1 more"]),
-        ([(3, math.inf), (5, 0.2)], 1, False, ["without end"]),
-        ([(3, 0.5), (5, 0.0), (9, 0.0)], 1, False, ["every row", "without end"]),
+        ([(3, 0.6), (5, 0.3)], 1, False, ["simpler formula is 2 times as large", "none that was found does better"]),
+        ([(3, 0.3), (5, 0.297)], 0, False, ["of the next larger formula, with 2 more nodes, is 1% smaller"]),
+        (
+            [(3, 0.3), (5, 0.2), (6, 0.2)],
+            1,
+            True,
+            ["no structure", "50% larger", "larger one, with 1 more node, is as large"],
+        ),
+        ([(3, math.inf), (5, 0.2)], 1, False, ["infinite"]),
+        ([(3, 0.5), (5, 0.0), (9, 0.0)], 1, False, ["every row", "infinite"]),
     ],
 )
 def test_the_reason_compares_with_both_neighbours(
@@ -81,7 +86,7 @@ def test_the_words_of_a_run_follow_its_test_rows() -> None:
     metrics = discover(data, DiscoverOptions(time_limit=LIMIT, functions=("exp", "sin", "x^2"))).metrics
     assert metrics["formula_rmse"] == pytest.approx(3.0, rel=1e-6)
     words = metrics["recommendation"] + metrics["reason"]
-    assert "held out for the test it errs by" in words
+    assert "held out for the test its error is" in words
     assert "no structure" not in words and "gives every row to" not in words
 
 

@@ -11,8 +11,8 @@ wrong is not known, so the smaller distance counts.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
@@ -20,10 +20,12 @@ from torch import Tensor
 
 from superpose.checks import check_positive
 from superpose.data import Dataset
+from superpose.data.preparation import CategoryColumn
 from superpose.data.sampling import evenly
 from superpose.errors import OptionError
 from superpose.formulas.expressions.constants import ConstantFit, jacobian_of
 from superpose.formulas.expressions.formula import Formula
+from superpose.messages import listed
 from superpose.nn.support import Support
 
 
@@ -69,6 +71,7 @@ class TellingRow:
         first, second: what the formulas predict there.
         deviations: between them, in standard deviations of a new measurement.
         beyond: the columns whose value lies beyond the rows.
+        levels: likewise of categories, by the names of their raw columns. No cell of a row to be measured is missing.
     """
 
     row: dict[str, float]
@@ -76,13 +79,15 @@ class TellingRow:
     second: float
     deviations: float
     beyond: tuple[str, ...]
+    levels: dict[str, str] = field(default_factory=dict)
 
     def place(self) -> str:
         """Where to measure, in words."""
-        return " and ".join(
+        numbers = [
             f"{name} = {value:.6g}{' (beyond the rows)' if name in self.beyond else ''}"
             for name, value in self.row.items()
-        )
+        ]
+        return " and ".join([*numbers, *(f"{name} = {level}" for name, level in self.levels.items())])
 
     def values(self) -> str:
         """Both predictions and how far they are apart, in words."""
@@ -109,7 +114,8 @@ def telling_row(
 
     Values of the columns lie within their ranges, or a margin beyond where that tells much more; a column keeps its
     sign, whole numbers stay whole, and of a column with two values no other is taken. Combinations of values are no
-    farther from the rows than these are from each other. The result depends on nothing random.
+    farther from the rows than these are from each other; a category has one level, and no cell is missing. The result
+    depends on nothing random.
 
     Args:
         first, second: formulas of one target in the columns of the table, their constants fitted to it.
@@ -142,21 +148,72 @@ def telling_row(
     used = [n for n, name in enumerate(data.feature_names) if name in names]
     if not used:
         return None
+    raw = _RawColumns.of(data, used)
     search = _Search(
         x, used, tuple(_Prediction.of(one, data, rows, noise, relative=relative) for one in (first, second)), noise
     )
-    best = search.best([_grid(x[:, n], 0.0) for n in used])
+    best = search.best(raw.grids(x, used, 0.0))
     if best is None or best.deviations < RULES.enough:
-        wide = search.best([_grid(x[:, n], margin) for n in used])
+        wide = search.best(raw.grids(x, used, margin))
         if wide is not None and (best is None or best.deviations < RULES.nearly * wide.deviations):
             best = wide
     if best is None or best.deviations < RULES.least:
         return None
-    row = {data.feature_names[n]: float(best.row[n]) for n in used}
+    numbers = [n for n in used if n not in raw.indicators and n not in raw.levels]
+    if not numbers and not raw.levels:
+        return None
+    row = {data.feature_names[n]: float(best.row[n]) for n in numbers}
     beyond = tuple(
-        data.feature_names[n] for n in used if not float(x[:, n].min()) <= float(best.row[n]) <= float(x[:, n].max())
+        data.feature_names[n] for n in numbers if not float(x[:, n].min()) <= float(best.row[n]) <= float(x[:, n].max())
     )
-    return TellingRow(row, best.first, best.second, best.deviations, beyond)
+    return TellingRow(row, best.first, best.second, best.deviations, beyond, raw.described(best.row))
+
+
+@dataclass(frozen=True)
+class _RawColumns:
+    """What the columns of formulas were made of.
+
+    Attributes:
+        indicators: places of columns that say which cells were missing.
+        together: places of columns that were made of one raw column: levels, or parts of a date. Their values depend on
+            each other, and are those of a row.
+        levels: the raw column and the level of each place that says whether a row has this level.
+    """
+
+    indicators: frozenset[int]
+    together: tuple[tuple[int, ...], ...]
+    levels: dict[int, tuple[CategoryColumn, str]]
+
+    @classmethod
+    def of(cls, data: Dataset, used: Sequence[int]) -> _RawColumns:
+        """Those of the places ``used``."""
+        indicators, together, levels = set(), [], {}
+        places = {data.feature_names[n]: n for n in used}
+        for column in () if data.preparation is None else data.preparation.columns:
+            values = [name for name in column.value_names if name in places]
+            indicators |= {places[name] for name in column.names if name in places} - {places[name] for name in values}
+            if len(values) > 1:
+                together.append(tuple(places[name] for name in values))
+            if isinstance(column, CategoryColumn):
+                levels |= {places[name]: (column, name.removeprefix(f"{column.name} = ")) for name in values}
+        return cls(frozenset(indicators), tuple(together), levels)
+
+    def grids(self, x: Tensor, used: Sequence[int], margin: float) -> dict[int, Tensor]:
+        """By their places, the values that a person can set of columns which do not depend on others."""
+        bound = {place for group in self.together for place in group}
+        return {n: x.new_zeros(1) if n in self.indicators else _grid(x[:, n], margin) for n in used if n not in bound}
+
+    def described(self, row: Tensor) -> dict[str, str]:
+        """The level of each category in a row ``[d]``, by the name of its raw column."""
+        found: dict[str, str] = {}
+        for column in dict.fromkeys(column for column, _ in self.levels.values()):
+            own = [(place, level) for place, (other, level) in self.levels.items() if other is column]
+            there = [level for place, level in own if float(row[place]) == 1]
+            rest = [level for level in column.levels if level not in {level for _, level in own}]
+            # With two levels in all the other one has a name.
+            absent = rest[0] if len(rest) == 1 and not (column.rare or column.other) else None
+            found[column.name] = there[0] if there else absent or f"any but {listed([level for _, level in own])}"
+        return found
 
 
 @dataclass(frozen=True)
@@ -229,15 +286,15 @@ class _Search:
             found = torch.where(self.support.unusual(x[:, self.used]), -1.0, found)
         return found
 
-    def best(self, grids: Sequence[Tensor]) -> _Point | None:
+    def best(self, grids: Mapping[int, Tensor]) -> _Point | None:
         """The best row of a grid; None if the formulas have no values on it."""
         points = self.x[evenly(len(self.x), max(1, RULES.rows // len(self.used)))].clone()
-        for n, grid in zip(self.used, grids, strict=True):
+        for n, grid in grids.items():
             points[:, n] = grid[(points[:, n, None] - grid).abs().argmin(-1)]
         reached = -1.0
         for _ in range(RULES.rounds):
             moved = [points]
-            for n, grid in zip(self.used, grids, strict=True):
+            for n, grid in grids.items():
                 along = points.repeat_interleave(len(grid), 0)
                 along[:, n] = grid.repeat(len(points))
                 moved.append(along)

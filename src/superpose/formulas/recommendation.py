@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from superpose.formulas import selection
 from superpose.formulas.expressions.formula import Formula
+from superpose.messages import counted
 from superpose.nn.model import KAN
 from superpose.pareto import pareto_front
 from superpose.short_repr import brief
@@ -70,7 +71,7 @@ def reason(
     place: int,
     *,
     complete: bool = False,
-    error: str = "errs",
+    error: str = "error",
     test_error: float = 0.0,
     splines: Sequence[str] = (),
     law: str | None = None,
@@ -81,25 +82,26 @@ def reason(
         listed: nodes and error of each, from simple to accurate.
         place: which of them.
         complete: whether its residuals show no structure.
-        error: the verb, with what is compared.
+        error: what is compared, such as ``"cross-entropy"``.
         test_error: its error on the rows held out for the test, in the units of the others; said if it surprises.
         splines: names of the functions in it that are splines.
         law: the name of the textbook law that it is. Its form was not made for the rows, and so it is preferred to
             formulas that err a little less.
 
     >>> reason([(3, 0.5), (9, 0.01), (20, 0.0099)], 1)
-    'recommended because the next simpler one errs 50 times as much, and the next larger one 1% less with 11 more nodes'
+    'recommended because the error of the next simpler formula is 50 times as large, and that of the next larger one, \
+with 11 more nodes, is 1% smaller'
     >>> reason([(9, 1e-15)], 0)
     "recommended because it gives every row to 1e-09 of the target's spread"
     >>> reason([(3, 0.5), (9, 0.01)], 1, complete=True, test_error=0.12)
-    "recommended because the next simpler one errs 50 times as much, and none that was found does better; on the rows \
-held out for the test it errs by 0.12 of the target's spread, 12 times as much"
+    "recommended because the error of the next simpler formula is 50 times as large, and none that was found does \
+better; on the rows held out for the test its error is 0.12 of the target's spread, 12 times as large"
     >>> reason([(3, 0.0104), (9, 0.01), (12, 0.0099)], 1, law="Michaelis-Menten")
-    'recommended because it is a textbook law, Michaelis-Menten, whose form was not chosen by these rows, the next \
-simpler one errs 4% more, and the next larger one 1% less with 3 more nodes'
+    'recommended because it is a textbook law, Michaelis-Menten, whose form was not chosen by these rows, the error of \
+the next simpler formula is 4% larger, and that of the next larger one, with 3 more nodes, is 1% smaller'
     >>> reason([(3, 0.0095), (9, 0.01)], 1, law="Michaelis-Menten")
-    'recommended because it is a textbook law, Michaelis-Menten, whose form was not chosen by these rows; \
-the next simpler one errs 5% less'
+    'recommended because it is a textbook law, Michaelis-Menten, whose form was not chosen by these rows; the error of \
+the next simpler formula is 5% smaller'
     >>> reason([(9, 0.01)], 0, splines=["spline_0_0_0"])
     'recommended because it is the only one that was found; it is no closed formula, since spline_0_0_0 is a spline'
     """
@@ -116,21 +118,22 @@ the next simpler one errs 5% less'
     elif complete and not fails:
         parts.append("its residuals show no structure")
     better = known and place > 0 and listed[place - 1][1] < own
+    simpler = f"the {error} of the next simpler formula is {_compared(listed[place - 1][1], own)}" if place else ""
     if place and not better:
-        parts.append(f"the next simpler one {error} {_compared(listed[place - 1][1], own)}")
+        parts.append(simpler)
     if place + 1 < len(listed) and not exact:
         more, other = listed[place + 1]
-        verb = "" if place else f"{error} "
-        parts.append(f"the next larger one {verb}{_compared(other, own)} with {more - nodes} more nodes")
+        what = "that of the next larger one" if simpler in parts else f"the {error} of the next larger formula"
+        parts.append(f"{what}, with {counted(more - nodes, 'more node')}, is {_compared(other, own)}")
     elif place and not exact and not better:
         parts.append("none that was found does better")
     if not parts:
         parts.append("it is the only one that was found")
     text = f"recommended because {', and '.join([', '.join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)}"
     if better:
-        text += f"; the next simpler one {error} {_compared(listed[place - 1][1], own)}"
+        text += f"; {simpler}"
     if fails:
-        text += f"; on the rows held out for the test it {error} by {test_error:.2g} of the target's spread"
+        text += f"; on the rows held out for the test its {error} is {test_error:.2g} of the target's spread"
         text += "" if exact else f", {_compared(test_error, own)}"
     if splines:
         # Three names, so that the sentence stays short.
@@ -148,19 +151,19 @@ def _compared(other: float, own: float) -> str:
     """How an error compares with another one.
 
     >>> _compared(3.0, 1.0), _compared(1.2, 1.0), _compared(0.5, 1.0), _compared(float("inf"), 1.0), _compared(1.0, 1.0)
-    ('3 times as much', '20% more', '50% less', 'without end', 'as much')
+    ('3 times as large', '20% larger', '50% smaller', 'infinite', 'as large')
     >>> _compared(1.0014, 1.0)
-    '0.1% more'
+    '0.1% larger'
     """
     ratio = other / own if own > 0 else math.inf
     if not math.isfinite(ratio):
-        return "without end"
+        return "infinite"
     if ratio >= 2:
         # From a thousand on as a power of ten.
-        return f"{ratio:.2g} times as much" if ratio < 1e3 else f"{ratio:.0e} times as much"
+        return f"{ratio:.2g} times as large" if ratio < 1e3 else f"{ratio:.0e} times as large"
     change = 100 * abs(ratio - 1)  # percent
     # Less than 5 in a million is no difference to a reader. A round number.
     if change < 5e-4:
-        return "as much"
+        return "as large"
     text = f"{change:.0f}" if change >= 1 else f"{change:.1g}"
-    return f"{text}% {'more' if ratio > 1 else 'less'}"
+    return f"{text}% {'larger' if ratio > 1 else 'smaller'}"

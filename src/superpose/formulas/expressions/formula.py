@@ -188,6 +188,8 @@ class Formula:
         >>> pi, x = sympy.Symbol("pi", real=True), sympy.Symbol("a-b", real=True)
         >>> Formula((pi * sympy.sin(sympy.pi * x),), (pi, x), ("pi", "a-b"), ("y",)).texts(6)
         ['pi*sin(3.14159*`a-b`)']
+        >>> Formula((2.0 * x**0.49996,), (x,), ("x",), ("y",)).texts(3)
+        ['2.0*sqrt(x)']
         """
         names = {symbol: _quoted(name) for symbol, name in zip(self.symbols, self.feature_names, strict=True)}
         return [_text(_rounded(self._plain(expression), digits), names) for expression in self.expressions]
@@ -337,10 +339,16 @@ def _written_out(
 
 
 def _rounded(expression: sympy.Expr, digits: int = 12) -> sympy.Expr:  # as in :meth:`Formula.texts`
-    """The expression with floats of this many digits, for reading."""
+    """The expression with floats of this many digits, and powers of 0.5 as roots, for reading."""
     import sympy
 
-    return expression.xreplace({number: sympy.Float(float(number), digits) for number in expression.atoms(sympy.Float)})
+    rounded = expression.xreplace(
+        {number: sympy.Float(float(number), digits) for number in expression.atoms(sympy.Float)}
+    )
+    return rounded.replace(
+        lambda part: part.is_Pow and part.exp.is_Float and abs(part.exp) == 0.5,
+        lambda part: sympy.Pow(part.base, sympy.Rational(1, 2) if part.exp > 0 else -sympy.Rational(1, 2)),
+    )
 
 
 def _text(expression: sympy.Expr, names: Mapping[sympy.Symbol, str]) -> str:

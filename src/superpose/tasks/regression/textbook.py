@@ -212,7 +212,8 @@ def sentence(found: Recognised, others: Sequence[str], units: Mapping[str, str])
         return f"{one.name} = {one.value:.4g} ± {one.standard_error:.2g}{after}"
 
     constants = ", ".join(written(one) for one in found.fit.constants.values())
-    text = f"{found.law.name}, {found.law.form}: {constants}"
+    # Powers as in the formulas that stand beside it.
+    text = f"{found.law.name}, {found.law.form.replace('^', '**')}: {constants}"
     if not others:
         return text
     more = len(others) - _LISTED
