@@ -187,7 +187,9 @@ class _RawColumns:
     @classmethod
     def of(cls, data: Dataset, used: Sequence[int]) -> _RawColumns:
         """Those of the places ``used``."""
-        indicators, together, levels = set(), [], {}
+        indicators: set[int] = set()
+        together: list[tuple[int, ...]] = []
+        levels: dict[int, tuple[CategoryColumn, str]] = {}
         places = {data.feature_names[n]: n for n in used}
         for column in () if data.preparation is None else data.preparation.columns:
             values = [name for name in column.value_names if name in places]

@@ -346,7 +346,7 @@ def _rounded(expression: sympy.Expr, digits: int = 12) -> sympy.Expr:  # as in :
         {number: sympy.Float(float(number), digits) for number in expression.atoms(sympy.Float)}
     )
     return rounded.replace(
-        lambda part: part.is_Pow and part.exp.is_Float and abs(part.exp) == 0.5,
+        lambda part: part.is_Pow and part.exp.is_Float and f"{abs(float(part.exp)):.{digits}g}" == "0.5",
         lambda part: sympy.Pow(part.base, sympy.Rational(1, 2) if part.exp > 0 else -sympy.Rational(1, 2)),
     )
 
