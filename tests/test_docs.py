@@ -49,6 +49,7 @@ PUBLIC = (
     "superpose.tasks.pde",
     "superpose.tasks.regression",
     "superpose.tasks.relations",
+    "superpose.tasks.sweeps",
     "superpose.train",
 )
 MARK = "-- end of block --"

@@ -30,6 +30,7 @@ from superpose.tasks.comparison import MethodComparison, MethodResult
 from superpose.tasks.pde import Box, Solution, SolveRecord, SolveSettings
 from superpose.tasks.regression.search import Result
 from superpose.tasks.relations import InnerFunction, Relation, Relations
+from superpose.tasks.sweeps import SweepResult, SweptFit
 
 DOUBLE = torch.float64
 X = 2 * torch.rand(840, 2, generator=torch.Generator().manual_seed(0), dtype=DOUBLE) - 1
@@ -119,6 +120,8 @@ def examples() -> dict[str, Any]:
         "methods compared": MethodComparison(
             (method,) * 9, "regression", "y", ("a",), 40, 5, 1, 0, "gp", "gp", (), "use it"
         ),
+        "fit of a sweep": (swept := SweptFit("table 1", {"hidden": (5,)}, 0, [{"error": 0.1}], content=b"0" * 900)),
+        "sweep": SweepResult("fit", (swept,) * 40, 40),
         "problem": benchmarks.problems.feynman()["I.12.11"],
         "variable": benchmarks.problems.feynman()["I.12.11"].variables[0],
         "problem with a law": next(iter(benchmarks.problems.laws().values())),
@@ -133,10 +136,16 @@ def examples() -> dict[str, Any]:
 
 def test_every_public_class_has_an_example(examples: dict[str, Any]) -> None:
     seen = {type(one) for one in examples.values()}
-    for module in (superpose, superpose.tasks.classification, superpose.tasks.comparison, superpose.tasks.relations):
+    for module in (
+        superpose,
+        superpose.tasks.classification,
+        superpose.tasks.comparison,
+        superpose.tasks.relations,
+        superpose.tasks.sweeps,
+    ):
         for name in module.__all__:
             one = getattr(module, name)
-            if inspect.isclass(one) and not issubclass(one, Exception):
+            if inspect.isclass(one) and not issubclass(one, Exception | dict):
                 assert one in seen, f"give {name} an example, so that its printing and pickling are tested"
 
 

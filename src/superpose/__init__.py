@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from superpose.tasks.comparison import CompareOptions, MethodComparison, compare
     from superpose.tasks.regression import DiscoverOptions, Knowledge, Result, calibrate, discover
     from superpose.tasks.relations import Relations, relations
+    from superpose.tasks.sweeps import SweepResult, read_sweep, sweep
     from superpose.train import FitSettings, History, SearchResult, fit, search
 
 __version__ = "0.1.0"
@@ -104,6 +105,11 @@ _ROOMS = {
         "Relations",
         "relations",
     ),
+    "tasks.sweeps": (
+        "SweepResult",
+        "read_sweep",
+        "sweep",
+    ),
     "train": (
         "FitSettings",
         "History",
@@ -156,6 +162,7 @@ __all__ = [
     "SearchResult",
     "ShapeError",
     "SuperposeError",
+    "SweepResult",
     "backends",
     "calibrate",
     "checkpoint",
@@ -178,6 +185,7 @@ __all__ = [
     "plot",
     "prune",
     "read_csv",
+    "read_sweep",
     "register",
     "relations",
     "report",
@@ -185,6 +193,7 @@ __all__ = [
     "search",
     "sklearn",
     "spline",
+    "sweep",
     "symbolify",
     "tasks",
     "train",

@@ -1,4 +1,4 @@
-"""What a table is used for: numbers, classes, a comparison of methods, relations, differential equations."""
+"""What a table is used for: numbers, classes, a comparison of methods, relations, differential equations, sweeps."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from superpose.tasks import classification, comparison, pde, regression, relations
+    from superpose.tasks import classification, comparison, pde, regression, relations, sweeps
 
-__all__ = ["classification", "comparison", "pde", "regression", "relations"]
+__all__ = ["classification", "comparison", "pde", "regression", "relations", "sweeps"]
 
 
 def __getattr__(name: str) -> Any:

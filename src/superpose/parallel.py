@@ -1,0 +1,221 @@
+"""Many independent jobs, one after another or side by side: joblib is the engine, on any backend registered with it.
+
+>>> list(work_off(abs, [-1, 2]))
+[(0, 1), (1, 2)]
+
+Each job uses one thread, so that processes do not compete for cores and results do not depend on their number. A job
+that ends its process, or whose answer gets lost, costs its own answer only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib.util
+import sys
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from superpose.checks import is_whole
+from superpose.errors import OptionError
+from superpose.messages import quoted
+from superpose.partial import reason
+
+Job = TypeVar("Job")
+Answer = TypeVar("Answer")
+
+INSTALL = "pip install 'superpose[sweep]'"
+# Jobs for each process in a batch, on backends that give answers only when a whole batch is done (Ray). More of them
+# keep processes busy where jobs differ in length, and lose more when a run is killed. A round number.
+_BATCH = 2
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A job without an answer.
+
+    Attributes:
+        reason: why, as half a sentence.
+    """
+
+    reason: str
+
+
+def check_jobs(n_jobs: Any, backend: Any = None) -> None:
+    """Raise :class:`OptionError` unless these say how many jobs run at a time, and on what.
+
+    >>> check_jobs(0)
+    Traceback (most recent call last):
+        ...
+    superpose.errors.OptionError: n_jobs must be a whole number of at least 1, or -1 for one job on each core, not 0
+    """
+    if n_jobs is not None and not (is_whole(n_jobs) and (n_jobs >= 1 or n_jobs == -1)):
+        raise OptionError(
+            f"n_jobs must be a whole number of at least 1, or -1 for one job on each core, not {n_jobs!r}"
+        )
+    if backend is not None and not (isinstance(backend, str) and backend):
+        raise OptionError(f"backend is the name of a joblib backend such as 'loky' or 'dask', not {quoted(backend)}")
+    if not _alone(n_jobs, backend) and importlib.util.find_spec("joblib") is None:
+        raise OptionError(f"several jobs at a time need joblib, which is not installed; {INSTALL} adds it")
+
+
+def work_off(
+    function: Callable[[Job], Answer], jobs: Iterable[Job], *, n_jobs: int | None = None, backend: str | None = None
+) -> Iterator[tuple[int, Answer | Lost]]:
+    """Answers of independent jobs as they come, each with the number of its job.
+
+    Args:
+        function: found by its name in other processes; what it takes and returns is sent to and from them.
+        jobs: what it is called with.
+        n_jobs: how many at a time; -1 for one on each core. None for one, or for what ``joblib.parallel_config`` says.
+        backend: name of a backend registered with joblib, such as ``"loky"``, ``"threading"``, ``"dask"`` or ``"ray"``;
+            None for loky, or for what ``joblib.parallel_config`` says.
+
+    Raises:
+        OptionError: if joblib or the backend is missing.
+    """
+    check_jobs(n_jobs, backend)
+    waiting = deque(enumerate(jobs))
+    if _alone(n_jobs, backend):
+        for number, job in waiting:
+            yield number, _answered(function, job)
+        return
+    engine = _Engine(n_jobs, backend)
+    with _one_thread():
+        while waiting:
+            given: dict[int, Job] = {}
+            lost = ""
+            try:
+                for number, answer in engine.run(function, _fed(waiting, given)):
+                    del given[number]
+                    yield number, answer
+            except Exception as error:
+                # A process was killed, or an answer could not be sent: the job that caused it is one of these.
+                lost = _why(error)
+            for number, job in given.items():
+                yield number, engine.run_alone(function, job, lost)
+
+
+def _alone(n_jobs: int | None, backend: str | None) -> bool:
+    """Whether jobs run one after another in this process, without joblib."""
+    # Who has not imported joblib cannot have configured it.
+    return backend is None and (n_jobs == 1 or (n_jobs is None and "joblib" not in sys.modules))
+
+
+def _fed(waiting: deque[tuple[int, Job]], given: dict[int, Job]) -> Iterator[tuple[int, Job]]:
+    """The jobs that wait, each noted as given away."""
+    while waiting:
+        number, job = waiting.popleft()
+        given[number] = job
+        yield number, job
+
+
+class _Engine:
+    """joblib, set up for one run."""
+
+    def __init__(self, n_jobs: int | None, backend: str | None) -> None:
+        import joblib
+
+        _register(backend)
+        # One at a time, so that an answer does not wait for the others of its batch.
+        options: dict[str, Any] = {"n_jobs": n_jobs, "backend": backend, "batch_size": 1}
+        try:
+            joblib.Parallel(**options)
+            with joblib.parallel_config(**({} if backend is None else {"backend": backend})):
+                self.count = int(joblib.effective_n_jobs(n_jobs))
+        except (ImportError, ValueError) as error:
+            raise OptionError(
+                f"joblib cannot use the backend {quoted(backend)}: {reason(error)}; register it first, or choose loky"
+            ) from None
+        self._make = functools.partial(joblib.Parallel, **options)
+        self._call = joblib.delayed(_numbered)
+        try:
+            self._make(return_as="generator_unordered")
+            self.streams = True
+        except ValueError:
+            # Ray's backend gives no answers before all are there.
+            self.streams = False
+
+    def run(
+        self, function: Callable[[Job], Answer], jobs: Iterator[tuple[int, Job]]
+    ) -> Iterator[tuple[int, Answer | Lost]]:
+        """The answers of jobs, which are taken from the iterator as processes get free."""
+        if self.streams:
+            yield from self._make(return_as="generator_unordered")(
+                self._call(function, number, job) for number, job in jobs
+            )
+            return
+        while batch := [one for one, _ in zip(jobs, range(_BATCH * self.count), strict=False)]:
+            yield from self._make()(self._call(function, number, job) for number, job in batch)
+
+    def run_alone(self, function: Callable[[Job], Answer], job: Job, before: str) -> Answer | Lost:
+        """The answer of a job that was lost together with others, while nothing else runs."""
+        try:
+            [(_, answer)] = self.run(function, iter([(0, job)]))
+        except Exception as error:
+            text = _why(error)
+            return Lost(f"no answer came back ({text if text == before else f'{before}; again alone: {text}'})")
+        found: Answer | Lost = answer
+        return found
+
+
+def _register(backend: str | None) -> None:
+    """Make Ray's backend known to joblib, which knows Dask's by itself."""
+    if backend == "ray" and importlib.util.find_spec("ray") is not None:
+        from ray.util.joblib import register_ray
+
+        register_ray()
+
+
+def _numbered(function: Callable[[Job], Answer], number: int, job: Job) -> tuple[int, Answer | Lost]:
+    return number, _answered(function, job)
+
+
+def _answered(function: Callable[[Job], Answer], job: Job) -> Answer | Lost:
+    """What runs in a process: one job on one thread."""
+    with _one_thread():
+        try:
+            return function(job)
+        except Exception as error:
+            return Lost(reason(error))
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """One thread for torch and for the libraries of NumPy, as far as they are loaded; afterwards as many as before."""
+    torch: Any = sys.modules.get("torch")
+    before = torch.get_num_threads() if torch is not None else 1
+    with contextlib.ExitStack() as stack:
+        if importlib.util.find_spec("threadpoolctl") is not None:
+            from threadpoolctl import threadpool_limits
+
+            with warnings.catch_warnings():
+                # That two libraries of threads are loaded, which is nobody's choice here.
+                warnings.simplefilter("ignore")
+                stack.enter_context(threadpool_limits(1))
+        if torch is not None:
+            torch.set_num_threads(1)
+            stack.callback(torch.set_num_threads, before)
+        yield
+
+
+def close() -> None:
+    """End the processes of loky, which otherwise wait some minutes for further jobs."""
+    if "joblib" in sys.modules:
+        from joblib.externals.loky import get_reusable_executor
+
+        get_reusable_executor().shutdown(wait=True, kill_workers=True)
+
+
+def _why(error: Exception) -> str:
+    """Why an answer was lost, as half a sentence."""
+    if isinstance(error, BrokenExecutor):
+        return "a process was ended, as the system does where memory is full"
+    return reason(error)
+
+
+__all__: Sequence[str] = ("Lost", "check_jobs", "close", "work_off")
