@@ -19,6 +19,8 @@ COMPARED = {
         *("network", "formula"),
     ),
 }
+# What one fit of superpose.sweep is; see superpose.tasks.sweeps.kinds.
+SWEPT = ("fit", "search", "discover", "classify", "compare")
 # What superpose export writes, and the languages of formulas; see superpose.export.
 EXPORTS = ("onnx", "numpy", "c", "hub", "formula")
 LANGUAGES = ("text", "latex", "sympy", "numpy", "python", "c", "javascript", "julia", "matlab", "excel", "sql")

@@ -203,12 +203,54 @@ def _one_thread() -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def connected(backend: str | None, address: str | None, n_jobs: int) -> Iterator[None]:
+    """A connection to a cluster of Dask or Ray within the block; nothing for other backends.
+
+    Args:
+        backend: ``"dask"`` or ``"ray"``.
+        address: of the scheduler; None for workers on this machine.
+        n_jobs: how many of these; -1 for one on each core.
+
+    Raises:
+        OptionError: if the package is missing, or nothing answers there.
+    """
+    if backend not in ("dask", "ray"):
+        yield
+        return
+    module, package = ("distributed", "dask[distributed]") if backend == "dask" else ("ray", "ray[default]")
+    if importlib.util.find_spec(module) is None:
+        raise OptionError(f"the backend {backend} needs the package {module}; pip install '{package}' adds it")
+    count = None if n_jobs == -1 else n_jobs
+    with contextlib.ExitStack() as stack:
+        try:
+            if backend == "dask":
+                from distributed import Client
+
+                stack.enter_context(Client(address) if address else Client(n_workers=count, threads_per_worker=1))
+            else:
+                import ray
+
+                ray.init(address=address, num_cpus=None if address else count, log_to_driver=False)
+                stack.callback(ray.shutdown)
+        except (OSError, RuntimeError, ValueError) as error:
+            place = quoted(address) if address else "this machine"
+            raise OptionError(
+                f"no cluster of {backend} answers on {place}: {reason(error)}; check the address"
+            ) from None
+        yield
+
+
 def close() -> None:
     """End the processes of loky, which otherwise wait some minutes for further jobs."""
     if "joblib" in sys.modules:
         from joblib.externals.loky import get_reusable_executor
 
-        get_reusable_executor().shutdown(wait=True, kill_workers=True)
+        executor = get_reusable_executor(reuse=True)
+        executor.shutdown(wait=True, kill_workers=True)
+        if hasattr(executor, "terminate"):
+            # That of joblib also has a folder for large arrays, which a process that ends at once would leave behind.
+            executor.terminate(kill_workers=True)
 
 
 def _why(error: Exception) -> str:
@@ -218,4 +260,4 @@ def _why(error: Exception) -> str:
     return reason(error)
 
 
-__all__: Sequence[str] = ("Lost", "check_jobs", "close", "work_off")
+__all__: Sequence[str] = ("Lost", "check_jobs", "close", "connected", "work_off")

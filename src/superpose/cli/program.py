@@ -1,5 +1,5 @@
 """The command line: ``superpose fit | predict | formula | plot | info | export | relations |
-compare | describe``.
+compare | describe | sweep``.
 
 Commands hold no logic of their own. Each checks its options, then returns the work to be done as a
 function; :func:`main` runs it, and turns whatever goes wrong into one sentence and an exit code:
@@ -27,12 +27,13 @@ from superpose.cli import (
     fit_command,
     model_commands,
     relations_command,
+    sweep_command,
 )
 from superpose.cli.running import OneValueCommand, execute
 
 __all__ = ["main"]
 
-_COMMANDS = ("fit", "predict", "formula", "plot", "info", "export", "relations", "compare", "describe")
+_COMMANDS = ("fit", "predict", "formula", "plot", "info", "export", "relations", "compare", "describe", "sweep")
 
 app = typer.Typer(
     name="superpose",
@@ -86,6 +87,7 @@ _command("fit")(fit_command.command)
 _command("relations")(relations_command.command)
 _command("compare")(compare_command.command)
 _command("describe")(describe_command.command)
+_command("sweep")(sweep_command.command)
 _command("predict")(model_commands.predict)
 _command("formula")(model_commands.formula)
 _command("plot")(model_commands.plot)
