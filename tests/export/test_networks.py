@@ -17,7 +17,7 @@ from network_cases import networks, rows
 from torch import Tensor
 
 from superpose.errors import OptionError
-from superpose.export import c99, numpy_module, onnx
+from superpose.export import c99, numpy_module, onnx, onnx_curves
 from superpose.export.tables import network_table
 from superpose.nn import KAN, Head, register
 
@@ -198,6 +198,33 @@ def test_onnx(name: str, tmp_path: Path) -> None:
     assert np.mean(found["label"] == np.array(model.head.labels(wanted))) > 0.999
     undefined = session.run(["label"], {"x": np.full((1, 2), np.nan, dtype=np.float32)})
     assert undefined[0].tolist() == [""]
+
+
+@pytest.mark.parametrize("way", ["clipped", "curve", "input"])
+@pytest.mark.parametrize(
+    "name", ["small", "uneven grids", "coincident knots", "degree 5", "straight lines", "three classes", "fine grids"]
+)
+def test_every_way_of_computing_splines_in_onnx(
+    name: str, way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime = pytest.importorskip("onnxruntime")
+    dear = {"clipped": {"curves": 1e9, "row": 1e9}, "curve": {"interval": 1e9, "row": 1e6}, "input": {"interval": 1e9}}
+    monkeypatch.setattr(
+        onnx_curves, "RULES", onnx_curves.Rules(**dear[way] | ({"curves": 1e6} if way == "input" else {}))
+    )
+    model, (x, wanted) = NETWORKS[name], expected(name)
+    onnx(model, tmp_path / "model.onnx")
+    gathers = {"clipped": set(), "curve": {"GatherElements"}, "input": {"Gather"}}[way]
+    used = {node.op_type for node in pytest.importorskip("onnx").load(tmp_path / "model.onnx").graph.node}
+    assert gathers <= used and (gathers or "GatherElements" not in used)
+    session = runtime.InferenceSession(str(tmp_path / "model.onnx"), providers=["CPUExecutionProvider"])
+    x = torch.cat([x, torch.tensor([[1e20], [-1e20]], dtype=torch.float64).expand(-1, x.shape[1])]).float()
+    found = session.run(["y"], {"x": x.numpy()})[0].astype(float)
+    close(found[:-2], wanted, in_single_precision(name, 1e-6))
+    with torch.no_grad():
+        np.testing.assert_allclose(found[-2:], model.copy().double()(x[-2:].double()), rtol=1e-5)
+    x[0, 0] = np.nan
+    assert np.isnan(session.run(["y"], {"x": x[:1].numpy()})[0]).all()
 
 
 def test_onnx_goes_on_where_a_row_is_no_number_or_far_away(tmp_path: Path) -> None:

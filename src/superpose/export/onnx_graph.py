@@ -22,7 +22,7 @@ _OPERATORS = {
 }
 # Powers up to this one are products, which are faster and more exact than the general power. A round number.
 _LARGEST_PRODUCT = 8
-# Up to so many scales from 0 a center may lie that is subtracted after the division: it costs two bits of float32.
+# Up to so many ranges from 0 a center may lie that is subtracted after the division: it costs two bits of float32.
 _NEAR = 4.0
 
 
@@ -81,9 +81,13 @@ class Graph:
         inputs = [x, self.constant(weights)] + ([] if total is None else [total])
         return self.add("Gemm", *inputs)
 
-    def affine(self, x: str, center: np.ndarray, scale: np.ndarray) -> str:
-        """``(x - center) / scale`` for ``x [N, I]``."""
-        if np.all(np.abs(center) <= _NEAR * scale):
+    def affine(self, x: str, center: np.ndarray, scale: np.ndarray, near: float = 1.0) -> str:
+        """``(x - center) / scale`` for ``x [N, I]``.
+
+        Args:
+            near: the range of the values in units of ``scale``.
+        """
+        if np.all(np.abs(center) <= _NEAR * near * scale):
             # A product of matrices is several times as fast as operators that repeat a short row.
             return self.product(x, np.diag(1 / scale), self.constant(-center / scale))
         # The difference first, which is exact for values near the center, such as years.
