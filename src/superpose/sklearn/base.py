@@ -5,23 +5,26 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, check_X_y
 
 from superpose.checks import check_not_negative, check_positive, check_whole
-from superpose.data import Affine
+from superpose.data import Affine, Dataset
+from superpose.data.preparation import Preparation, PreparationOptions
 from superpose.deadline import Deadline, counted_time
 from superpose.edit import attribution_scores
 from superpose.errors import DataError
 from superpose.nn import KAN
 from superpose.nn.uncertainty import required
+from superpose.sklearn.columns import Prepared, checked, numbers_of, only_numbers, table_of
 from superpose.sklearn.number_networks import NetworkOptions
-from superpose.sklearn.rows import FloatArray, Rows, names_of
+from superpose.sklearn.rows import LEAST_ROWS, FloatArray, Rows, names_of
 from superpose.sklearn.state import SafeState
 
 
@@ -30,21 +33,34 @@ class KANEstimator(SafeState, BaseEstimator):  # type: ignore[misc]
 
     Attributes:
         model_: the network, a :class:`superpose.KAN` of the columns that it reads.
-        columns_: numbers of these columns.
+        preparation_: how these are made of the columns of ``X``.
+        left_out_: names of columns of ``X`` that hold nothing to learn from.
+        columns_: numbers of the columns of ``X`` that are read.
         reason_: how it was found.
     """
 
     model_: KAN
+    preparation_: Preparation
+    left_out_: list[str]
     columns_: list[int]
     reason_: str
     effort: float
     time_limit: float | None
     random_state: Any
+    missing: str
+    categories: Any
+    dates: Any
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = False
+        tags.input_tags.allow_nan = self._allow_nan
+        tags.input_tags.categorical = True
+        tags.input_tags.string = True
         return tags
+
+    @property
+    def _allow_nan(self) -> bool:
+        return self.missing in ("median", "indicator")
 
     @contextmanager
     def _deadline(self) -> Iterator[Deadline]:
@@ -58,27 +74,68 @@ class KANEstimator(SafeState, BaseEstimator):  # type: ignore[misc]
         return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
 
     def _names(self) -> tuple[str, ...]:
+        """Of the columns of ``X``."""
         return names_of(getattr(self, "feature_names_in_", None), self.n_features_in_)
 
+    def _learnt_from(
+        self, X: Any, y: Any, sample_weight: Any, **checks: Any
+    ) -> tuple[FloatArray, np.ndarray, FloatArray | None]:
+        """The columns of numbers ``[N, n]`` that ``X`` becomes, ``y`` and weights, all checked."""
+        options = self._preparation_options()
+        if y is None:
+            raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
+        cells, x = checked(self, X, reset=True, allow_nan=options.missing != "error")
+        # The numbers were checked, so that only the rows are compared.
+        _, y = check_X_y(np.zeros((len(x), 1)), y, estimator=self, ensure_min_samples=LEAST_ROWS, **checks)
+        weights, names = weights_of(sample_weight, y), self._names()
+        strange = [] if cells is None else [names[place] for place in sorted(cells.strange)]
+        made = Prepared.fit(table_of(cells, x, names), options, weights, strange)
+        self.preparation_, self.left_out_ = made.preparation, list(made.left_out)
+        return made.x, y[made.kept], None if weights is None else weights[made.kept]
+
+    def _preparation_options(self) -> PreparationOptions:
+        categories = self.categories
+        if categories is not None and not isinstance(categories, str):
+            # Columns of arrays have no names but their numbers.
+            categories = [one if isinstance(one, str) else f"x{one}" for one in categories]
+        return PreparationOptions.read({"missing": self.missing, "categories": categories, "dates": self.dates})
+
     def _inputs(self, X: Any) -> FloatArray:
-        """All columns ``[N, d]``."""
+        """All columns of numbers ``[N, n]``."""
         check_is_fitted(self)
-        x: FloatArray = validate_data(self, X, reset=False, dtype=np.float64)
-        return x
+        cells, x = checked(self, X, reset=False, allow_nan=self.preparation_.missing != "error")
+        return numbers_of(self.preparation_, cells, x, self._names())
 
     def _read(self, x: FloatArray, names: Sequence[str]) -> FloatArray:
-        """Some of the columns ``x [N, d]``, by their names."""
-        return np.ascontiguousarray(x[:, places_of(names, self._names())])
+        """Some of the columns ``x [N, n]``, by their names."""
+        return np.ascontiguousarray(x[:, places_of(names, self.preparation_.names)])
 
     def _predicted(self, model: KAN, x: FloatArray) -> FloatArray:
         """``[N, n_out]`` of a model."""
         return model.predict(self._read(x, model.feature_names))
 
-    def _keep(self, model: KAN, reason: str, rows: Rows, names: tuple[str, ...]) -> None:
+    def _dataset(self, rows: Rows, targets: Sequence[str], seed: int) -> Dataset:
+        """The rows as a data set, none of which are held out for a test; see :meth:`.rows.Rows.dataset`."""
+        made = rows.dataset(self.preparation_.names, targets, seed)
+        plain = only_numbers(self.preparation_)
+        return made if plain else replace(made, preparation=self.preparation_.only(made.feature_names))
+
+    def _keep(self, model: KAN, reason: str, rows: Rows) -> None:
         """Take over what was fitted."""
         self.model_, self.reason_ = model, reason
-        self.columns_ = places_of(model.feature_names, names)
-        self.feature_importances_ = importances(model, rows, names)
+        if not only_numbers(self.preparation_):
+            model.preparation = self.preparation_.only(model.feature_names)
+        names, raw = self._names(), self.preparation_.only(model.feature_names).raw_names
+        self.columns_ = sorted(places_of(raw, names))
+        self.feature_importances_ = self._importances(model, rows)
+
+    def _importances(self, model: KAN, rows: Rows) -> FloatArray:
+        """``[d]``, of sum 1: those of the columns of ``X``, each the sum over what it became."""
+        found, names = np.zeros(self.n_features_in_), self._names()
+        share = dict(zip(self.preparation_.names, importances(model, rows, self.preparation_.names), strict=True))
+        for column in self.preparation_.columns:
+            found[names.index(column.name)] = sum(share[name] for name in column.names)
+        return found
 
 
 def places_of(some: Sequence[str], names: Sequence[str]) -> list[int]:
@@ -123,6 +180,9 @@ class NetworkParameters(KANEstimator):
         effort: float = 2.0,
         time_limit: float | None = None,
         random_state: Any = 0,
+        missing: str = "indicator",
+        categories: Any = None,
+        dates: Any = None,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.grid_size = grid_size
@@ -132,6 +192,9 @@ class NetworkParameters(KANEstimator):
         self.effort = effort
         self.time_limit = time_limit
         self.random_state = random_state
+        self.missing = missing
+        self.categories = categories
+        self.dates = dates
 
     def _network_options(self, deadline: Deadline) -> NetworkOptions:
         hidden: tuple[Any, ...] | None = None

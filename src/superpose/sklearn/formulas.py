@@ -14,7 +14,7 @@ from superpose.deadline import Deadline
 from superpose.errors import OptionError
 from superpose.formulas.expressions.formula import Formula
 from superpose.nn import KAN
-from superpose.sklearn.base import KANEstimator, importances, mean_network
+from superpose.sklearn.base import KANEstimator, mean_network
 from superpose.sklearn.class_networks import head_of, table_of
 from superpose.sklearn.networks import NOTHING_VARIES, Classifier, Regressor, frequency_scores
 from superpose.sklearn.number_networks import LEAST_SECONDS
@@ -72,17 +72,17 @@ class FormulaEstimator(KANEstimator):
             values[undefined] = self._predicted(self.network_, x[undefined])
         return values
 
-    def _keep_found(self, result: TaskResult, rows: Rows, names: tuple[str, ...]) -> None:
+    def _keep_found(self, result: TaskResult, rows: Rows) -> None:
         """Take over what a run found."""
         self.formula_, self.network_ = result.formula, result.network
-        self._keep(result.model, str(result.metrics["reason"]), rows, names)
+        self._keep(result.model, str(result.metrics["reason"]), rows)
         if not self.feature_importances_.any():
-            self.feature_importances_ = importances(result.network, rows, names)
+            self.feature_importances_ = self._importances(result.network, rows)
 
-    def _keep_mean(self, model: KAN, rows: Rows, names: tuple[str, ...]) -> None:
+    def _keep_mean(self, model: KAN, rows: Rows) -> None:
         """Take over a constant."""
         self.formula_, self.network_ = None, model
-        self._keep(model, NOTHING_VARIES, rows, names)
+        self._keep(model, NOTHING_VARIES, rows)
 
 
 class FormulaRegressor(FormulaEstimator, Regressor):
@@ -96,12 +96,14 @@ class FormulaRegressor(FormulaEstimator, Regressor):
         effort: seconds of work, which is counted and not measured: the same formula on every machine.
         time_limit: seconds by the clock, in place of ``effort``; results may then depend on the machine's speed.
         random_state: of every random choice.
+        missing, categories, dates: as for :class:`~superpose.sklearn.KANRegressor`.
 
     Attributes:
         formula_: a :class:`superpose.Formula`, or None.
         model_: the formula as a network, a :class:`superpose.KAN`; ``network_`` where there is no formula.
         network_: the spline network.
-        columns_, reason_, feature_importances_: as of :class:`~superpose.sklearn.KANRegressor`.
+        preparation_, columns_, left_out_, reason_, feature_importances_: as of
+            :class:`~superpose.sklearn.KANRegressor`.
         n_features_in_, feature_names_in_: as of all estimators.
 
     >>> import numpy
@@ -117,18 +119,24 @@ class FormulaRegressor(FormulaEstimator, Regressor):
         effort: float = 10.0,
         time_limit: float | None = None,
         random_state: Any = 0,
+        missing: str = "indicator",
+        categories: Any = None,
+        dates: Any = None,
     ) -> None:
         self.functions = functions
         self.effort = effort
         self.time_limit = time_limit
         self.random_state = random_state
+        self.missing = missing
+        self.categories = categories
+        self.dates = dates
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> FormulaRegressor:
         """Search for a formula; the arguments are those of :meth:`superpose.sklearn.KANRegressor.fit`."""
         rows, targets = self._rows(X, y, sample_weight)
-        names, seed = self._names(), check_seed(self._seed())
+        names, seed = self.preparation_.names, check_seed(self._seed())
         if not rows.learnable:
-            self._keep_mean(mean_network(names, targets, rows.mean), rows, names)
+            self._keep_mean(mean_network(names, targets, rows.mean), rows)
             return self
         with self._deadline() as deadline:
             options = DiscoverOptions(
@@ -136,8 +144,8 @@ class FormulaRegressor(FormulaEstimator, Regressor):
                 seed=seed,
                 functions=None if self.functions is None else tuple(self.functions),
             )
-            found = discover(rows.dataset(names, targets, seed), options, deadline=deadline)
-        self._keep_found(found, rows, names)
+            found = discover(self._dataset(rows, targets, seed), options, deadline=deadline)
+        self._keep_found(found, rows)
         return self
 
 
@@ -148,6 +156,7 @@ class FormulaClassifier(FormulaEstimator, Classifier):
 
     Args:
         effort, time_limit, random_state: as for :class:`FormulaRegressor`.
+        missing, categories, dates: as for :class:`~superpose.sklearn.KANRegressor`.
 
     Attributes:
         classes_: ``[K]``.
@@ -155,7 +164,8 @@ class FormulaClassifier(FormulaEstimator, Classifier):
             more; None without one.
         model_: the formula as a network with its head, a :class:`superpose.KAN`; ``network_`` where there is none.
         network_: the spline network.
-        columns_, reason_, feature_importances_: as of :class:`~superpose.sklearn.KANRegressor`.
+        preparation_, columns_, left_out_, reason_, feature_importances_: as of
+            :class:`~superpose.sklearn.KANRegressor`.
         n_features_in_, feature_names_in_: as of all estimators.
 
     >>> import numpy
@@ -166,24 +176,36 @@ class FormulaClassifier(FormulaEstimator, Classifier):
     True
     """
 
-    def __init__(self, *, effort: float = 10.0, time_limit: float | None = None, random_state: Any = 0) -> None:
+    def __init__(
+        self,
+        *,
+        effort: float = 10.0,
+        time_limit: float | None = None,
+        random_state: Any = 0,
+        missing: str = "indicator",
+        categories: Any = None,
+        dates: Any = None,
+    ) -> None:
         self.effort = effort
         self.time_limit = time_limit
         self.random_state = random_state
+        self.missing = missing
+        self.categories = categories
+        self.dates = dates
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> FormulaClassifier:
         """Search for formulas; the arguments are those of :meth:`superpose.sklearn.KANClassifier.fit`."""
         rows, classes = self._rows(X, y, sample_weight)
-        names, seed, head = self._names(), check_seed(self._seed()), head_of(classes)
+        names, seed, head = self.preparation_.names, check_seed(self._seed()), head_of(classes)
         if not rows.learnable:
             model = mean_network(names, head.score_names, frequency_scores(rows))
             model.head = head
-            self._keep_mean(model, rows, names)
+            self._keep_mean(model, rows)
             return self
-        table = table_of(rows.dataset(names, ("class",), seed), classes)
+        table = table_of(self._dataset(rows, ("class",), seed), classes)
         with self._deadline() as deadline:
             found = classify(table, ClassifyOptions(time_limit=_limit(deadline), seed=seed), deadline=deadline)
-        self._keep_found(found, rows, names)
+        self._keep_found(found, rows)
         return self
 
 

@@ -8,13 +8,12 @@ import numpy as np
 import torch
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import validate_data
 
 from superpose.nn.likelihood import Head
-from superpose.sklearn.base import KANEstimator, NetworkParameters, deviation, mean_network, weights_of
+from superpose.sklearn.base import KANEstimator, NetworkParameters, deviation, mean_network
 from superpose.sklearn.class_networks import fit_classes, head_of
 from superpose.sklearn.number_networks import fit_numbers
-from superpose.sklearn.rows import LEAST_ROWS, FloatArray, Rows, target_names_of
+from superpose.sklearn.rows import FloatArray, Rows, target_names_of
 
 NOTHING_VARIES = "nothing varies that could be learnt: a constant"
 
@@ -69,14 +68,11 @@ class Regressor(RegressorMixin, KANEstimator):  # type: ignore[misc]
     def _rows(self, X: Any, y: Any, sample_weight: Any) -> tuple[Rows, tuple[str, ...]]:
         """The rows that are fitted, and names of the targets."""
         given = y
-        X, y = validate_data(
-            self, X, y, dtype=np.float64, multi_output=True, y_numeric=True, ensure_min_samples=LEAST_ROWS
-        )
-        weights = weights_of(sample_weight, X)
+        x, y, weights = self._learnt_from(X, y, sample_weight, multi_output=True, y_numeric=True)
         self._flat: bool = y.ndim == 1
-        y = np.asarray(y, dtype=np.float64).reshape(len(X), -1)
+        y = np.asarray(y, dtype=np.float64).reshape(len(x), -1)
         self.n_outputs_: int = y.shape[1]
-        return Rows.of(X, y, weights), target_names_of(given, y.shape[1], self._names())
+        return Rows.of(x, y, weights), target_names_of(given, y.shape[1], self.preparation_.names)
 
 
 class Classifier(ClassifierMixin, KANEstimator):  # type: ignore[misc]
@@ -118,11 +114,10 @@ class Classifier(ClassifierMixin, KANEstimator):  # type: ignore[misc]
 
     def _rows(self, X: Any, y: Any, sample_weight: Any) -> tuple[Rows, tuple[str, ...]]:
         """The rows that are fitted, classes by their numbers, and names of the classes."""
-        X, y = validate_data(self, X, y, dtype=np.float64, ensure_min_samples=LEAST_ROWS)
+        x, y, weights = self._learnt_from(X, y, sample_weight)
         check_classification_targets(y)
-        weights = weights_of(sample_weight, X)
         if weights is not None:
-            X, y, weights = X[weights > 0], y[weights > 0], weights[weights > 0]
+            x, y, weights = x[weights > 0], y[weights > 0], weights[weights > 0]
         self.classes_, numbers = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(
@@ -131,7 +126,7 @@ class Classifier(ClassifierMixin, KANEstimator):  # type: ignore[misc]
         names = tuple(str(one) for one in self.classes_.tolist())
         if len(set(names)) < len(names) or not all(names):
             names = tuple(f"class {n}" for n in range(len(names)))
-        return Rows.of(X, numbers.reshape(-1, 1).astype(np.float64), weights), names
+        return Rows.of(x, numbers.reshape(-1, 1).astype(np.float64), weights), names
 
 
 class KANRegressor(NetworkParameters, Regressor):
@@ -149,12 +144,22 @@ class KANRegressor(NetworkParameters, Regressor):
         effort: seconds of work, which is counted and not measured: the same fit on every machine.
         time_limit: seconds by the clock, in place of ``effort``; results may then depend on the machine's speed.
         random_state: of every random choice.
+        missing: what is done with gaps: ``"indicator"`` fills them with the median or the most frequent level of the
+            rows of the fit, and adds a column of 0 and 1 that says where; ``"median"`` only fills them; ``"drop"``
+            leaves such rows out of the fit, and refuses them in predictions; ``"error"`` refuses them.
+        categories: names of columns that are categories whatever they hold, or their numbers in arrays; ``"none"``
+            leaves columns of text out, of which those with few levels are categories otherwise.
+        dates: parts of columns of dates that are columns too, such as ``{"sold": ["weekday"]}``, or ``"none"``; as in
+            :class:`superpose.data.RowOptions`.
 
     Attributes:
         model_: the network, a :class:`superpose.KAN` of the columns that it reads.
-        columns_: the numbers of these columns; constant ones are left out, and of more than 30 those without influence.
+        preparation_: how these are made of the columns of ``X``, a :class:`superpose.data.Preparation`.
+        columns_: the numbers of the columns of ``X`` that are read; constant ones are left out, and of more than 30
+            those without influence.
+        left_out_: names of the columns of ``X`` that hold free text, a single level or nothing; a warning names them.
         reason_: what the network is.
-        feature_importances_: ``[d]`` attribution scores of the columns, of sum 1.
+        feature_importances_: ``[d]`` attribution scores of the columns of ``X``, of sum 1.
         n_outputs_: number of targets.
         n_features_in_, feature_names_in_: as of all estimators.
 
@@ -163,28 +168,34 @@ class KANRegressor(NetworkParameters, Regressor):
     >>> found = KANRegressor().fit(x, x[:, 0] ** 2)
     >>> bool(abs(found.predict([[0.5]])[0] - 0.25) < 1e-3)
     True
+    >>> import pandas
+    >>> table = pandas.DataFrame({"size": x[:, 0], "kind": ["cat", "dog"] * 40})
+    >>> KANRegressor(effort=0.1).fit(table, x[:, 0]).preparation_.names
+    ('size', 'kind = dog')
     """
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> KANRegressor:
         """Fit the network.
 
         Args:
-            X: ``[N, d]``, an array or a pandas or polars frame of numbers.
+            X: ``[N, d]``, an array, or a frame of pandas or polars with numbers, text, categories, truth values and
+                dates.
             y: ``[N]`` or ``[N, n_outputs]``.
             sample_weight: ``[N]``; a row of weight 2 counts as two equal rows, and one of weight 0 as none.
 
         Raises:
             OptionError: for a parameter that makes no sense.
+            DataError: for a cell that cannot be used, or if no column holds anything to learn from.
             ValueError: for tables that scikit-learn's estimators refuse.
         """
         rows, targets = self._rows(X, y, sample_weight)
-        names = self._names()
+        names = self.preparation_.names
         with self._deadline() as deadline:
             options = self._network_options(deadline)
             model, reason = mean_network(names, targets, rows.mean), NOTHING_VARIES
             if rows.learnable:
-                model, reason = fit_numbers(rows.dataset(names, targets, options.seed), options)
-        self._keep(model, reason, rows, names)
+                model, reason = fit_numbers(self._dataset(rows, targets, options.seed), options)
+        self._keep(model, reason, rows)
         return self
 
 
@@ -197,11 +208,12 @@ class KANClassifier(NetworkParameters, Classifier):
     Args:
         hidden_layer_sizes, grid_size, degree, sparsity, max_steps: as for :class:`KANRegressor`.
         effort, time_limit, random_state: as for :class:`KANRegressor`.
+        missing, categories, dates: as for :class:`KANRegressor`.
 
     Attributes:
         classes_: ``[K]``.
         model_: the network with its head, a :class:`superpose.KAN` of the columns that it reads.
-        columns_, reason_, feature_importances_: as of :class:`KANRegressor`.
+        preparation_, columns_, left_out_, reason_, feature_importances_: as of :class:`KANRegressor`.
         n_features_in_, feature_names_in_: as of all estimators.
 
     >>> import numpy
@@ -215,7 +227,7 @@ class KANClassifier(NetworkParameters, Classifier):
         """Fit the network.
 
         Args:
-            X: ``[N, d]``, an array or a pandas or polars frame of numbers.
+            X: ``[N, d]``; see :meth:`KANRegressor.fit`.
             y: ``[N]`` classes.
             sample_weight: ``[N]``; a row of weight 2 counts as two equal rows, and one of weight 0 as none.
 
@@ -224,16 +236,16 @@ class KANClassifier(NetworkParameters, Classifier):
             ValueError: for tables that scikit-learn's estimators refuse, or a single class.
         """
         rows, classes = self._rows(X, y, sample_weight)
-        names = self._names()
+        names = self.preparation_.names
         with self._deadline() as deadline:
             options = self._network_options(deadline)
             if rows.learnable:
-                model, reason = fit_classes(rows.dataset(names, ("class",), options.seed), classes, options)
+                model, reason = fit_classes(self._dataset(rows, ("class",), options.seed), classes, options)
             else:
                 head = head_of(classes)
                 model, reason = mean_network(names, head.score_names, frequency_scores(rows)), NOTHING_VARIES
                 model.head = head
-        self._keep(model, reason, rows, names)
+        self._keep(model, reason, rows)
         return self
 
 

@@ -13,12 +13,16 @@ from typing import Any
 import numpy as np
 
 from superpose.checkpoint.values import SHARED, Packed, unpack
+from superpose.data.preparation import Preparation
 from superpose.files import from_bytes, to_bytes
+from superpose.files.preparation import built, describe
+from superpose.files.values import Damage, refused
 from superpose.formulas.expressions.formula import Formula
 from superpose.nn import KAN
 
-# Keys of what stands in place of networks, formulas and arrays.
+# Keys of what stands in place of networks, formulas, preparations and arrays.
 _MODEL, _FORMULA, _ARRAY = "superpose model file", "superpose formula", "array"
+_PREPARATION = "superpose preparation"
 
 
 class SafeState:
@@ -37,6 +41,8 @@ def _plain(value: Any) -> Any:
         return {_MODEL: to_bytes(value)}
     if isinstance(value, Formula):
         return {_FORMULA: _serialised(value)}
+    if isinstance(value, Preparation):
+        return {_PREPARATION: describe(value)}
     if isinstance(value, np.ndarray):
         return {_ARRAY: value.tolist(), "dtype": value.dtype.str}
     return value
@@ -48,6 +54,11 @@ def _restored(value: Any) -> Any:
         return from_bytes(value[_MODEL])
     if keys == {_FORMULA}:
         return _formula(value[_FORMULA])
+    if keys == {_PREPARATION}:
+        try:
+            return built(value[_PREPARATION])
+        except Damage as damage:
+            raise refused("the estimator", damage) from None
     if keys == {_ARRAY, "dtype"}:
         return np.array(value[_ARRAY], dtype=value["dtype"])
     return value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,11 @@ from superpose.sklearn.networks import KANClassifier, KANRegressor
 from superpose.sklearn.rows import FloatArray
 
 _FEATURES = ("edges", "nodes")
+# What the fitted network's estimator knows.
+_TAKEN_OVER = (
+    *("n_features_in_", "feature_names_in_", "preparation_", "left_out_"),
+    *("model_", "columns_", "reason_", "feature_importances_"),
+)
 
 
 class KANTransformer(TransformerMixin, NetworkParameters):  # type: ignore[misc]
@@ -29,12 +35,13 @@ class KANTransformer(TransformerMixin, NetworkParameters):  # type: ignore[misc]
             edges too.
         grid_size, degree, sparsity, max_steps: as for :class:`KANRegressor`.
         effort, time_limit, random_state: as for :class:`KANRegressor`.
+        missing, categories, dates: as for :class:`KANRegressor`.
 
     Attributes:
         estimator_: the :class:`KANRegressor` of continuous targets or :class:`KANClassifier` of classes that was
             fitted; integers and text are classes.
         model_: its network.
-        columns_, reason_, feature_importances_: as of :class:`KANRegressor`.
+        preparation_, columns_, left_out_, reason_, feature_importances_: as of :class:`KANRegressor`.
         n_features_in_, feature_names_in_: as of all estimators.
 
     >>> import numpy
@@ -56,6 +63,9 @@ class KANTransformer(TransformerMixin, NetworkParameters):  # type: ignore[misc]
         effort: float = 2.0,
         time_limit: float | None = None,
         random_state: Any = 0,
+        missing: str = "indicator",
+        categories: Any = None,
+        dates: Any = None,
     ) -> None:
         self.features = features
         super().__init__(
@@ -67,6 +77,9 @@ class KANTransformer(TransformerMixin, NetworkParameters):  # type: ignore[misc]
             effort=effort,
             time_limit=time_limit,
             random_state=random_state,
+            missing=missing,
+            categories=categories,
+            dates=dates,
         )
 
     def __sklearn_tags__(self) -> Any:
@@ -84,7 +97,7 @@ class KANTransformer(TransformerMixin, NetworkParameters):  # type: ignore[misc]
         numbers = kind.startswith(("continuous", "multi", "unknown")) and kind != "multiclass"
         self.estimator_ = (KANRegressor if numbers else KANClassifier)(**options)
         self.estimator_.fit(X, y, sample_weight)
-        for name in ("n_features_in_", "feature_names_in_", "model_", "columns_", "reason_", "feature_importances_"):
+        for name in _TAKEN_OVER:
             if hasattr(self.estimator_, name):
                 setattr(self, name, getattr(self.estimator_, name))
         return self
@@ -105,13 +118,18 @@ class KANTransformer(TransformerMixin, NetworkParameters):  # type: ignore[misc]
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Names such as ``x0_edge2``, of the edge from the column to the sum 2, or ``layer1_node0``."""
         check_is_fitted(self)
-        given = _check_feature_names_in(self, input_features)
+        given = dict(zip(self._names(), _check_feature_names_in(self, input_features), strict=True))
         if self._nodes():
             widths = self.model_.widths[1:-1]
             names = [f"layer{n}_node{k}" for n, width in enumerate(widths, start=1) for k in range(width)]
         else:
-            edges = _edges(self.model_)
-            names = [f"{given[self.columns_[i]]}_edge{o}" for i, o in edges] or ["constant"]
+            made = {
+                name: new
+                for column in self.preparation_.columns
+                for name, new in zip(column.names, replace(column, name=given[column.name]).names, strict=True)
+            }
+            read = self.model_.feature_names
+            names = [f"{made[read[i]]}_edge{o}" for i, o in _edges(self.model_)] or ["constant"]
         return np.array(names, dtype=object)
 
     def _nodes(self) -> bool:

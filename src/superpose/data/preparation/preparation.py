@@ -108,7 +108,14 @@ class Preparation:
         """Whether all columns are taken as they are."""
         return self.missing == "error" and all(column.plain for column in self.columns)
 
-    def apply(self, table: Table, names: Sequence[str] | None = None, *, notes: list[str] | None = None) -> Table:
+    def apply(
+        self,
+        table: Table,
+        names: Sequence[str] | None = None,
+        *,
+        notes: list[str] | None = None,
+        fills: list[str] | None = None,
+    ) -> Table:
         """The columns of numbers of a table.
 
         A raw column that the table does not have is not needed where the columns that it becomes are there. So a table
@@ -119,6 +126,7 @@ class Preparation:
             names: of the columns of numbers that are wanted, all by default; others are taken from the table.
             notes: takes the sentences on what may be wrong, such as levels that were never seen; without it each is
                 given as a :class:`~superpose.errors.DataWarning`.
+            fills: takes those on missing cells that were filled; ``notes`` takes them without it.
 
         Returns:
             A table with these columns, float64 or as they were. With ``missing="drop"`` cells that are missing are NaN,
@@ -136,7 +144,7 @@ class Preparation:
             if not made or (not raw and all(name in table.names for name in made)):
                 continue
             table.require(column.name, "a feature of the model")
-            found |= dict(zip(column.names, self._made(column, table, told), strict=True))
+            found |= dict(zip(column.names, self._made(column, table, told, fills), strict=True))
         for name in wanted:
             if name not in found:
                 table.require(name, "a feature of the model")
@@ -150,7 +158,7 @@ class Preparation:
         columns = tuple(found[name] for name in wanted)
         return Table(table.label, wanted, columns, table.place, storage=table.storage, finite=finite)
 
-    def _made(self, column: RawColumn, table: Table, notes: list[str]) -> list[FloatArray]:
+    def _made(self, column: RawColumn, table: Table, notes: list[str], fills: list[str] | None) -> list[FloatArray]:
         """The columns of numbers that one raw column becomes."""
         values = column.read(table, notes)
         whole = column.name in table.finite and values is table.column(column.name)
@@ -163,7 +171,7 @@ class Preparation:
         if column.fill is not None:
             values = numpy.where(missing, column.fill, values)
             if not column.indicator:
-                notes.append(
+                (notes if fills is None else fills).append(
                     f"{table.label}: column {quoted(column.name)} has {counted(int(missing.sum()), 'row')} without a "
                     f"value, filled with {column.filling}"
                 )
