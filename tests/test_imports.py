@@ -68,6 +68,11 @@ LATE_EVERYWHERE = {
     "duckdb",
     "joblib",
     "tqdm",
+    "plotly",
+    "polars",
+    "interpret",
+    "tabpfn",
+    "threadpoolctl",
 }
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__", "sympify", "parse_expr", "parse_latex"}
 FORBIDDEN_MODULES = {"pickle", "marshal", "shelve", "dill", "joblib", "cloudpickle"}
