@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas
 import pytest
 import torch
 from formula_cases import compiled, imported
 from network_cases import networks, rows
 from torch import Tensor
 
+from superpose import Dataset, fit, load
 from superpose.errors import OptionError
-from superpose.export import c99, numpy_module, onnx, onnx_curves
+from superpose.export import c99, hub, numpy_module, onnx, onnx_curves
 from superpose.export.tables import network_table
 from superpose.nn import KAN, Head, register
 
@@ -294,3 +296,34 @@ def test_names_of_classes_are_data_in_c() -> None:
     model.head = Head("softmax", ('"; abort(); "', "??/\n"))
     text = c99(model)["network.c"]
     assert '{"\\042; abort(); \\042", "\\077\\077/\\012"}' in text
+
+
+def test_a_network_of_categories_and_gaps_is_exported_behind_its_preparation(tmp_path: Path) -> None:
+    """Every exporter takes the columns of ``model.feature_names``, which a data set of the raw table has."""
+    row = np.arange(60)
+    raw = pandas.DataFrame(
+        {"kind": np.array(["a", "b", "größe"])[row % 7 % 3], "size": row * 5 % 16 / 16, "y": np.cos(row)}
+    )
+    raw.loc[::9, "size"] = np.nan
+    data = Dataset.from_frame(raw, target="y", missing="indicator")
+    model = KAN([data.n_features, [2, [2]], 1], grid_size=2, seed=1)
+    fit(model, data, steps=2)
+    assert model.feature_names == ("kind = a", "kind = b", "kind = größe", "size", "size is missing")
+    x, wanted = data.x.numpy(), model.predict(raw.drop(columns="y"))
+    module = imported(numpy_module(model), tmp_path, {"numpy"})
+    assert model.feature_names == module.COLUMNS
+    close(module.predict(x), wanted, 1e-12)
+    if shutil.which("gcc") is not None:
+        for file, text in c99(model).items():
+            (tmp_path / file).write_text(text, encoding="utf-8")
+        (tmp_path / "main.c").write_text(MAIN)
+        program = compiled([tmp_path / "network.c", tmp_path / "main.c"], tmp_path)
+        given = "\n".join(" ".join(map(repr, values)) for values in x.tolist())
+        done = subprocess.run([str(program)], input=given.encode(), capture_output=True, check=True)
+        close(np.array(done.stdout.split(), dtype=float)[:, None], wanted, 1e-12)
+    runtime = pytest.importorskip("onnxruntime")
+    onnx(model, tmp_path / "model.onnx")
+    session = runtime.InferenceSession(str(tmp_path / "model.onnx"), providers=["CPUExecutionProvider"])
+    close(session.run(["y"], {"x": x.astype(np.float32)})[0].astype(float), wanted, 5e-6)
+    hub(model, tmp_path / "hub")
+    np.testing.assert_array_equal(load(tmp_path / "hub" / "model.safetensors").predict(raw), wanted)
