@@ -82,6 +82,9 @@ SCRIPTS = {
         Script("lists", "the public lists of symbolic regression, from their own few rows", "benchmarks.lists"),
         Script("catalogue", "textbook laws from 15 rows, and tables without a law", "benchmarks.textbook_laws"),
         Script("classic", "24 classic tables beside what a scientist would write", "benchmarks.classic.program"),
+        Script(
+            "gallery", "ten tables, what superpose says of each, and the page of them", "benchmarks.gallery.program"
+        ),
         Script("odds", "whether odds between forms are honest, and the telling row decides", "benchmarks.odds"),
         Script("rows", "what can be known from how many rows", "benchmarks.rows"),
         Script("large", "tables of many rows or columns beside gradient boosting", "benchmarks.large.program"),

@@ -9,6 +9,7 @@ import pkgutil
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -143,6 +144,19 @@ def test_code_of_the_page_on_scikit_learn_prints_what_it_says(tmp_path: Path) ->
     assert printed([code], tmp_path) == [expected]
 
 
+def test_code_of_the_page_on_installing_prints_what_it_says(tmp_path: Path) -> None:
+    ((code, expected),) = blocks(ROOT / "docs/install.md")
+    assert printed([code], tmp_path) == [expected]
+
+
+def test_the_page_on_installing_names_every_extra() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    text = (ROOT / "docs/install.md").read_text(encoding="utf-8")
+    rows = "\n".join(line.partition(" | ")[0] for line in text.splitlines() if line.startswith("| `"))
+    assert set(project["optional-dependencies"]) <= set(re.findall(r"`(\w+)`", rows))
+    assert f"Python {project['requires-python'].removeprefix('>=')} or later" in text
+
+
 def test_code_of_the_page_on_relations_finds_what_it_says(tmp_path: Path) -> None:
     codes, expected = zip(*blocks(ROOT / "docs/relations.md"), strict=True)
     assert printed(list(codes), tmp_path) == list(expected)
@@ -161,8 +175,9 @@ def test_code_of_the_page_for_users_of_other_packages_prints_what_it_says(tmp_pa
         assert CHECKER.check_output(expected or "", output, FLAGS), f"{code}\nprints\n{output}\ninstead of\n{expected}"
 
 
-def test_code_of_the_page_on_stepping_in_prints_what_it_says(tmp_path: Path) -> None:
-    pairs = blocks(ROOT / "docs/stepping_in.md")
+@pytest.mark.parametrize("page", ["docs/own_law.md", "docs/stepping_in.md"])
+def test_code_of_the_page_prints_what_it_says(page: str, tmp_path: Path) -> None:
+    pairs = blocks(ROOT / page)
     outputs = printed([code for code, _ in pairs], tmp_path)
     for (code, expected), output in zip(pairs, outputs, strict=True):
         assert CHECKER.check_output(expected or "", output, FLAGS), f"{code}\nprints\n{output}\ninstead of\n{expected}"
@@ -179,6 +194,17 @@ def test_code_of_the_first_page_finds_the_formula_it_shows(tmp_path: Path) -> No
     # On a busy machine the search may end before the formula is written in its shortest way: its error decides.
     check = "assert result.formula.rmse(data, 'test') < 1e-9\n"
     assert len(printed([code + check], tmp_path)[0].split("\n")) == 3
+
+
+def test_the_page_on_the_output_names_the_keys_and_the_files_of_a_run() -> None:
+    text = (ROOT / "docs/reading_output.md").read_text(encoding="utf-8")
+    x = [[n / 4] for n in range(12)]
+    y = [3 * row[0] + 0.3 * (-1) ** n for n, row in enumerate(x)]
+    metrics = superpose.discover(superpose.Dataset.from_arrays(x, y), superpose.DiscoverOptions(time_limit=2)).metrics
+    assert {"law", "stability", "alternatives", "cross_validation"} & set(metrics)
+    named = set(re.findall(r"`([\w.]+)`", text))
+    assert set(metrics) <= named
+    assert set(superpose.report.FILES) <= named
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -40,6 +40,12 @@ def test_no_formula_of_the_front_is_surpassed_but_for_the_recommended_one() -> N
     assert [f.error for f in recommendation.front(found, None)] == [0.5, 0.01, 0.009]
     assert [f.error for f in recommendation.front(found, found[1])] == [0.5, 0.6, 0.01, 0.009]
     assert recommendation.front([], None) == []
+    # The recommended form, found once more, is not listed twice.
+    found = [finding(5, 0.3), finding(9, 0.0099999), finding(9, 0.01), finding(9, 0.009)]
+    assert [f.error for f in recommendation.front(found, found[2])] == [0.3, 0.009, 0.01]
+    assert "error of another formula of the same size is 10% smaller" in recommendation.reason(
+        [(5, 0.3), (9, 0.009), (9, 0.01)], 2, law="Michaelis-Menten"
+    )
 
 
 @pytest.mark.parametrize(

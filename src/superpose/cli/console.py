@@ -179,7 +179,8 @@ def error(summary: Mapping[str, Any], what: str) -> str:
 def r2(value: float | None) -> str:
     """A coefficient of determination of four digits, and a dash for one that is missing or not finite.
 
-    >>> r2(0.99987), r2(None)
-    ('0.9999', '-')
+    >>> r2(0.99987), r2(None), r2(-4e-16)
+    ('0.9999', '-', '0')
     """
-    return "-" if value is None or not math.isfinite(value) else f"{value:.4g}"
+    # What rounding leaves of the mean's.
+    return "-" if value is None or not math.isfinite(value) else f"{0.0 if abs(value) < 1e-9 else value:.4g}"

@@ -15,6 +15,10 @@ from superpose.short_repr import brief
 
 # Errors are root mean squares in units of the target's standard deviation; below this a smaller one is not better.
 EXACT = selection.FLOORS.exact
+# Errors that differ by a smaller share are one number to a reader. A round number.
+_SAME = 1e-3
+# An error that is smaller than this share of another is no reason for the other. A round number.
+_MUCH = 0.9
 # An error on the rows held out for the test that is more than so many times that on the others is no chance: of the
 # ratio of two estimates of one variance, one from two rows and one from twenty, the 99.9% quantile is 9.95.
 SURPRISE = 3.2
@@ -62,8 +66,17 @@ class Finding:
 
 
 def front(findings: Sequence[Finding], chosen: Finding | None) -> list[Finding]:
-    """The findings that no simpler one surpasses, from simple to accurate, and the recommended one."""
-    return pareto_front(findings, size=lambda f: f.formula.complexity, error=lambda f: f.error, keep=chosen)
+    """The findings that no simpler one surpasses, from simple to accurate, and the recommended one.
+
+    Others of its size with the same error say nothing more: they are the same form, found in another way.
+    """
+    listed = [one for one in findings if one is chosen or chosen is None or not _alike(one, chosen)]
+    return pareto_front(listed, size=lambda f: f.formula.complexity, error=lambda f: f.error, keep=chosen)
+
+
+def _alike(one: Finding, other: Finding) -> bool:
+    same = math.isclose(one.error, other.error, rel_tol=_SAME) or max(one.error, other.error) < EXACT
+    return same and one.formula.complexity == other.formula.complexity
 
 
 def reason(
@@ -102,10 +115,13 @@ the next simpler formula is 4% larger, and that of the next larger one, with 3 m
     >>> reason([(3, 0.0095), (9, 0.01)], 1, law="Michaelis-Menten")
     'recommended because it is a textbook law, Michaelis-Menten, whose form was not chosen by these rows; the error of \
 the next simpler formula is 5% smaller'
+    >>> reason([(9, 0.01), (14, 0.006)], 0)
+    'recommended because its error and its size weigh least together; the error of the next larger formula, with 5 \
+more nodes, is 40% smaller'
     >>> reason([(9, 0.01)], 0, splines=["spline_0_0_0"])
     'recommended because it is the only one that was found; it is no closed formula, since spline_0_0_0 is a spline'
     """
-    nodes, own = listed[place]
+    own = listed[place][1]
     parts = []
     exact, fails = own < EXACT, surprises(test_error, own)
     known = law is not None and not exact
@@ -117,21 +133,17 @@ the next simpler formula is 5% smaller'
         parts.append(f"it gives every row to {EXACT:.0e} of the target's spread")
     elif complete and not fails:
         parts.append("its residuals show no structure")
-    better = known and place > 0 and listed[place - 1][1] < own
-    simpler = f"the {error} of the next simpler formula is {_compared(listed[place - 1][1], own)}" if place else ""
-    if place and not better:
-        parts.append(simpler)
-    if place + 1 < len(listed) and not exact:
-        more, other = listed[place + 1]
-        what = "that of the next larger one" if simpler in parts else f"the {error} of the next larger formula"
-        parts.append(f"{what}, with {counted(more - nodes, 'more node')}, is {_compared(other, own)}")
-    elif place and not exact and not better:
+    reasons, others = _beside(listed, place, error, known=known)
+    parts += reasons
+    if place and place + 1 == len(listed) and not exact and not others:
         parts.append("none that was found does better")
     if not parts:
-        parts.append("it is the only one that was found")
+        parts.append(
+            f"its {error} and its size weigh least together" if others else "it is the only one that was found"
+        )
     text = f"recommended because {', and '.join([', '.join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)}"
-    if better:
-        text += f"; {simpler}"
+    if others:
+        text += f"; {', and '.join(others)}"
     if fails:
         text += f"; on the rows held out for the test its {error} is {test_error:.2g} of the target's spread"
         text += "" if exact else f", {_compared(test_error, own)}"
@@ -140,6 +152,28 @@ the next simpler formula is 5% smaller'
         names = ", ".join(splines[:3]) + (f" and {len(splines) - 3} more" if len(splines) > 3 else "")
         text += f"; it is no closed formula, since {names} {'is a spline' if len(splines) == 1 else 'are splines'}"
     return text
+
+
+def _beside(listed: Sequence[tuple[int, float]], place: int, error: str, *, known: bool) -> tuple[list[str], list[str]]:
+    """How the neighbours of a formula on the front compare: what speaks for it, and what for another one.
+
+    Args:
+        listed, place, error: as of :func:`reason`.
+        known: whether it is a textbook law.
+    """
+    nodes, own = listed[place]
+    reasons: list[str] = []
+    others: list[str] = []
+    if place:
+        before, theirs = listed[place - 1]
+        which = "the next simpler formula" if before < nodes else "another formula of the same size"
+        (others if known and theirs < own else reasons).append(f"the {error} of {which} is {_compared(theirs, own)}")
+    if place + 1 < len(listed) and own >= EXACT:
+        more, theirs = listed[place + 1]
+        side = others if theirs < _MUCH * own else reasons
+        what = "that of the next larger one" if side else f"the {error} of the next larger formula"
+        side.append(f"{what}, with {counted(more - nodes, 'more node')}, is {_compared(theirs, own)}")
+    return reasons, others
 
 
 def surprises(test_error: float, error: float) -> bool:

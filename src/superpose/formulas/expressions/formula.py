@@ -190,6 +190,8 @@ class Formula:
         ['pi*sin(3.14159*`a-b`)']
         >>> Formula((2.0 * x**0.49996,), (x,), ("x",), ("y",)).texts(3)
         ['2.0*sqrt(x)']
+        >>> Formula((sympy.Float(67.01),), (x,), ("x",), ("y",)).texts()
+        ['67.01']
         """
         names = {symbol: _quoted(name) for symbol, name in zip(self.symbols, self.feature_names, strict=True)}
         return [_text(_rounded(self._plain(expression), digits), names) for expression in self.expressions]
@@ -359,7 +361,7 @@ def _text(expression: sympy.Expr, names: Mapping[sympy.Symbol, str]) -> str:
         def _print_Symbol(self, symbol: sympy.Symbol) -> str:
             return names.get(symbol, symbol.name)
 
-    text: str = Printer().doprint(expression)
+    text: str = Printer({"full_prec": False}).doprint(expression)
     return text
 
 
