@@ -39,8 +39,8 @@ PICTURES = ROOT / "docs/images/gallery"
 # The page that explains the output of one of the runs line by line, and which.
 EXPLAINED, EXPLAINED_RUN = ROOT / "docs/reading_output.md", "puromycin"
 BEGIN, END = "<!-- written by python -m benchmarks gallery: -->", "<!-- end -->"
-# Letters of a line on a page.
-_WIDTH = 112
+# Letters of a line that a page shows without a bar to scroll.
+_WIDTH = 84
 
 
 def measure(entry: Entry) -> tuple[dict[str, Any], bytes]:
