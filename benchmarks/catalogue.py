@@ -103,6 +103,9 @@ SCRIPTS = {
         Script("onnx", "exported networks in onnxruntime beside an MLP of as many parameters", "benchmarks.onnx_speed"),
         Script("units", "formulas with units of the columns and without, of few noisy rows", "benchmarks.units"),
         Script("kills", "runs that are killed at random moments, and go on with --resume", "benchmarks.kills"),
+        Script(
+            "sweep", "a sweep on one process, on two, on Dask and Ray, and killed at random moments", "benchmarks.sweep"
+        ),
         Script("robustness", "50 random starts, and networks too large for their data", "benchmarks.robustness"),
     )
 }

@@ -10,9 +10,12 @@ that ends its process, or whose answer gets lost, costs its own answer only.
 from __future__ import annotations
 
 import contextlib
-import functools
 import importlib.util
+import itertools
+import os
 import sys
+import threading
+import time
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -32,6 +35,10 @@ INSTALL = "pip install 'superpose[sweep]'"
 # Jobs for each process in a batch, on backends that give answers only when a whole batch is done (Ray). More of them
 # keep processes busy where jobs differ in length, and lose more when a run is killed. A round number.
 _BATCH = 2
+# Seconds between two looks at whether the caller is alive; a round number.
+_LOOK = 1.0
+# The thread of this process that looks.
+_WATCHING: list[threading.Thread] = []
 
 
 @dataclass(frozen=True)
@@ -71,7 +78,8 @@ def work_off(
     Args:
         function: found by its name in other processes; what it takes and returns is sent to and from them.
         jobs: what it is called with.
-        n_jobs: how many at a time; -1 for one on each core. None for one, or for what ``joblib.parallel_config`` says.
+        n_jobs: how many at a time; -1 for one on each core. None for one, or for what ``joblib.parallel_config`` says;
+            with a backend, for as many as that has.
         backend: name of a backend registered with joblib, such as ``"loky"``, ``"threading"``, ``"dask"`` or ``"ray"``;
             None for loky, or for what ``joblib.parallel_config`` says.
 
@@ -121,36 +129,44 @@ class _Engine:
         import joblib
 
         _register(backend)
+        # Only this way joblib finds Dask's backend, which it does not register before it is asked for it.
+        self._config = {} if backend is None else {"backend": backend, "n_jobs": -1 if n_jobs is None else n_jobs}
         # One at a time, so that an answer does not wait for the others of its batch.
-        options: dict[str, Any] = {"n_jobs": n_jobs, "backend": backend, "batch_size": 1}
+        self._options: dict[str, Any] = {"batch_size": 1} | ({} if n_jobs is None else {"n_jobs": n_jobs})
         try:
-            joblib.Parallel(**options)
-            with joblib.parallel_config(**({} if backend is None else {"backend": backend})):
+            self._made()
+            with joblib.parallel_config(**self._config):
                 self.count = int(joblib.effective_n_jobs(n_jobs))
         except (ImportError, ValueError) as error:
             raise OptionError(
                 f"joblib cannot use the backend {quoted(backend)}: {reason(error)}; register it first, or choose loky"
             ) from None
-        self._make = functools.partial(joblib.Parallel, **options)
         self._call = joblib.delayed(_numbered)
         try:
-            self._make(return_as="generator_unordered")
+            self._made(return_as="generator_unordered")
             self.streams = True
         except ValueError:
             # Ray's backend gives no answers before all are there.
             self.streams = False
+
+    def _made(self, **more: Any) -> Any:
+        """What runs jobs."""
+        import joblib
+
+        with joblib.parallel_config(**self._config):
+            return joblib.Parallel(**self._options, **more)
 
     def run(
         self, function: Callable[[Job], Answer], jobs: Iterator[tuple[int, Job]]
     ) -> Iterator[tuple[int, Answer | Lost]]:
         """The answers of jobs, which are taken from the iterator as processes get free."""
         if self.streams:
-            yield from self._make(return_as="generator_unordered")(
-                self._call(function, number, job) for number, job in jobs
+            yield from self._made(return_as="generator_unordered")(
+                self._call(function, number, job, os.getpid()) for number, job in jobs
             )
             return
-        while batch := [one for one, _ in zip(jobs, range(_BATCH * self.count), strict=False)]:
-            yield from self._make()(self._call(function, number, job) for number, job in batch)
+        while batch := list(itertools.islice(jobs, _BATCH * self.count)):
+            yield from self._made()(self._call(function, number, job, os.getpid()) for number, job in batch)
 
     def run_alone(self, function: Callable[[Job], Answer], job: Job, before: str) -> Answer | Lost:
         """The answer of a job that was lost together with others, while nothing else runs."""
@@ -171,12 +187,23 @@ def _register(backend: str | None) -> None:
         register_ray()
 
 
-def _numbered(function: Callable[[Job], Answer], number: int, job: Job) -> tuple[int, Answer | Lost]:
+def _numbered(function: Callable[[Job], Answer], number: int, job: Job, caller: int) -> tuple[int, Answer | Lost]:
+    """What runs in a process; ``caller`` is the process that asks."""
+    if os.getppid() == caller and not _WATCHING:
+        _WATCHING.append(threading.Thread(target=_end_after, args=(caller,), daemon=True))
+        _WATCHING[0].start()
     return number, _answered(function, job)
 
 
+def _end_after(caller: int) -> None:
+    """End this process when that which started it was killed: otherwise it would go on for minutes, for nobody."""
+    while os.getppid() == caller:
+        time.sleep(_LOOK)
+    os._exit(1)
+
+
 def _answered(function: Callable[[Job], Answer], job: Job) -> Answer | Lost:
-    """What runs in a process: one job on one thread."""
+    """One job on one thread."""
     with _one_thread():
         try:
             return function(job)

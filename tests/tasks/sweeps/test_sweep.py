@@ -72,6 +72,17 @@ def test_threads_are_a_backend_too_and_keep_their_number(kept: tuple[SweepResult
     assert torch.get_num_threads() == before
 
 
+def test_a_backend_without_answers_in_between_gets_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray's is one; here threads behave like it."""
+    engine = parallel._Engine(2, "threading")
+    engine.streams = False
+    asked: list[int] = []
+    monkeypatch.setattr(parallel, "_Engine", lambda *options: engine)
+    monkeypatch.setattr(engine, "run_alone", lambda *arguments: asked.append(1))
+    assert dict(parallel.work_off(abs, range(7), n_jobs=2, backend="threading")) == {n: n for n in range(7)}
+    assert not asked, "no job was taken without being run"
+
+
 class Counted:
     """A task that counts its fits, and that a user interrupts after some of them."""
 

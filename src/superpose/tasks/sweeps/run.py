@@ -51,7 +51,8 @@ def sweep(
             options of :class:`~superpose.FitSettings`), ``"search"`` (:func:`superpose.search`), ``"discover"``
             (:class:`~superpose.DiscoverOptions`), ``"classify"`` (:class:`~superpose.ClassifyOptions`) or ``"compare"``
             (:class:`~superpose.CompareOptions`).
-        n_jobs: fits at a time, each in a process of its own; -1 for one on each core.
+        n_jobs: fits at a time, each in a process of its own; -1 for one on each core. If left out, one, and with
+            ``backend`` as many as that has.
         **more: see :class:`~superpose.tasks.sweeps.SweepOptions`, such as ``folder`` and ``backend``.
 
     Returns:
