@@ -18,7 +18,7 @@ import threading
 import time
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -70,9 +70,22 @@ def check_jobs(n_jobs: Any, backend: Any = None) -> None:
         raise OptionError(f"several jobs at a time need joblib, which is not installed; {INSTALL} adds it")
 
 
+def processes(n_jobs: int) -> int:
+    """How many jobs run at a time; the cores are counted for -1.
+
+    >>> processes(3)
+    3
+    """
+    if n_jobs != -1:
+        return n_jobs
+    import joblib
+
+    return int(joblib.cpu_count())
+
+
 def work_off(
     function: Callable[[Job], Answer], jobs: Iterable[Job], *, n_jobs: int | None = None, backend: str | None = None
-) -> Iterator[tuple[int, Answer | Lost]]:
+) -> Generator[tuple[int, Answer | Lost], None, None]:
     """Answers of independent jobs as they come, each with the number of its job.
 
     Args:
@@ -287,4 +300,4 @@ def _why(error: Exception) -> str:
     return reason(error)
 
 
-__all__: Sequence[str] = ("Lost", "check_jobs", "close", "connected", "work_off")
+__all__: Sequence[str] = ("Lost", "check_jobs", "close", "connected", "processes", "work_off")

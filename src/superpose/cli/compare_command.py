@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from collections.abc import Callable
@@ -74,6 +75,9 @@ def command(
         str, typer.Option("--time-limit", metavar="SECONDS", help="For everything, shared by folds and methods.")
     ] = "300",
     seed: Annotated[str, typer.Option("--seed", metavar="N", help="Of the folds and every random choice.")] = "0",
+    jobs: Annotated[
+        str, typer.Option("--jobs", metavar="N", help="Fits at a time, each in a process of its own; -1: all cores.")
+    ] = "1",
     out: Annotated[
         str | None, typer.Option("--out", metavar="DIR", help="Where to write; out/TABLE-TARGET-compare if left out.")
     ] = None,
@@ -89,6 +93,7 @@ def command(
         "methods": None if methods is None else parsing.words("--methods", methods, COMPARED[task]),
         "time_limit": parsing.seconds("--time-limit", time_limit),
         "seed": parsing.whole("--seed", seed, 0, _MAX_SEED),
+        "n_jobs": parsing.jobs(jobs),
     }
     columns = parsing.names("--features", features)
     folder = parsing.folder("--out", out, parsing.default_folder(table, f"{target}-compare"))
@@ -113,6 +118,7 @@ class _Run:
 
     def run(self) -> None:
         console.one_thread()
+        from superpose import parallel
         from superpose.data.reading import read_table
         from superpose.files.json_numbers import json_ready
         from superpose.report.comparison import write
@@ -121,15 +127,18 @@ class _Run:
         with console.progress(self.quiet, "reading the table") as progress:
             path, chosen = self.table
             table = read_table(path, **chosen)
-            found = compare(
-                table,
-                self.target,
-                features=self.features,
-                task=self.task,
-                row_options=self.rows,
-                options=CompareOptions(**self.options),
-                listener=progress.listener,
-            )
+            with contextlib.ExitStack() as stack:
+                if self.options["n_jobs"] != 1:
+                    stack.callback(parallel.close)
+                found = compare(
+                    table,
+                    self.target,
+                    features=self.features,
+                    task=self.task,
+                    row_options=self.rows,
+                    options=CompareOptions(**self.options),
+                    listener=progress.listener,
+                )
             write(found, self.folder)
         if self.as_json:
             print(json.dumps(json_ready(found.to_dict() | {"out": str(self.folder)}), allow_nan=False))

@@ -23,6 +23,7 @@ from superpose.messages import nearest
 
 _MAX_NODES = 1000
 _MAX_LAYERS = 20
+_MAX_JOBS = 1000
 
 
 def quoted(text: str) -> str:
@@ -38,6 +39,15 @@ def whole(option: str, text: str, least: int, most: int) -> int:
     if not re.fullmatch(r"[+-]?[0-9]{1,30}", text.strip()) or not least <= int(text) <= most:
         raise OptionError(f"{option} is {quoted(text)} and must be a whole number from {least} to {most}")
     return int(text)
+
+
+def jobs(text: str) -> int:
+    """How many jobs run at a time, -1 for one on each core.
+
+    >>> jobs("2"), jobs("-1")
+    (2, -1)
+    """
+    return -1 if text.strip() == "-1" else whole("--jobs", text, 1, _MAX_JOBS)
 
 
 def seconds(option: str, text: str) -> float:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from superpose.tasks.sweeps import SweepResult
 
 # Generous limits that keep a slip of the finger from asking for all of the memory.
-_MAX_SEED, _MAX_SEEDS, _MAX_JOBS = 2**63 - 1, 1_000_000, 1000
+_MAX_SEED, _MAX_SEEDS = 2**63 - 1, 1_000_000
 # Of the fits with the least errors, on a terminal. A round number.
 _SHOWN = 5
 # What one value of --vary may be: layers such as 5x2, a number, or text.
@@ -117,7 +117,7 @@ def command(
         "row_options": rows,
         "resume": resume,
         "backend": backend,
-        "n_jobs": -1 if jobs.strip() == "-1" else parsing.whole("--jobs", jobs, 1, _MAX_JOBS),
+        "n_jobs": parsing.jobs(jobs),
     }
     folder = parsing.folder("--out", out, parsing.default_folder(table[0], f"{target}-sweep"))
     return _Run(tuple(table), target, options, cluster, folder, as_json, quiet).run
@@ -214,7 +214,8 @@ class _Run:
             with connected(self.options["backend"], self.cluster, self.options["n_jobs"]):
                 found = sweep(list(self.tables), self.target, folder=self.folder, progress=shown, **self.options)
         finally:
-            close()
+            if self.options["n_jobs"] != 1:
+                close()
         if found.fits and len(found.failed) == len(found):
             first = found.failed[0]
             raise OptionError(

@@ -210,6 +210,27 @@ def test_an_interruption_keeps_whole_folds() -> None:
         evaluated(table(30), [METHODS["mean"], stub("last", interrupt)])
 
 
+def test_side_by_side_gives_what_one_after_another_gives() -> None:
+    """With threads in the place of processes, which a test of sweeps has."""
+    import joblib
+
+    def fails_once(rows: TrainingRows) -> Fits:
+        if rows.x[0, 0] != data.x[0, 0]:
+            raise ValueError("the first row is missing")
+        return constant("last", 0.0)(rows)
+
+    data = read(table(30), "y", None, None)
+    methods = [METHODS["mean"], stub("last", fails_once), METHODS["line"]]
+    one, other = (
+        Evaluation(data, plan(data.y, 5, 0), methods, 0, Deadline(), lambda event: None, count) for count in (1, 2)
+    )
+    with joblib.parallel_config(backend="threading"):
+        pairs = list(zip(one.run(), other.run(), strict=True))
+    for first, second in pairs:
+        assert (first.losses, first.failure, first.sizes) == (second.losses, second.failure, second.sizes)
+    assert "the first row is missing (in fold" in pairs[1][0].failure and len(pairs[0][0].losses) > 5
+
+
 # -- the choice
 
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import math
+import contextlib
 import statistics
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
-from superpose.data.tables import FloatArray
 from superpose.deadline import Deadline
-from superpose.errors import SuperposeError
 from superpose.messages import counted
-from superpose.tasks.comparison.fitted import Fit, TrainingRows
+from superpose.parallel import Lost, work_off
+from superpose.tasks.comparison.fitted import Fit
+from superpose.tasks.comparison.fold_fits import FoldAnswer, FoldJob, Judged, judge
 from superpose.tasks.comparison.folds import Fold, FoldPlan
 from superpose.tasks.comparison.methods import Method
 from superpose.tasks.comparison.table import ComparisonTable
@@ -26,8 +23,6 @@ Place = tuple[int, int]
 _QUICK = 5.0
 # With fewer folds there is no standard error.
 _LEAST_FOLDS = 2
-# Of a reason: a line of a terminal or two.
-_LONGEST = 160
 
 
 @dataclass
@@ -91,7 +86,8 @@ class Evaluation:
         methods: in the order in which they are fitted.
         seed: of every random choice of a method.
         deadline: of everything.
-        tell: called with a short sentence before each fit.
+        tell: called with a short sentence before each fit; where several run, after it.
+        processes: fits at a time.
     """
 
     def __init__(
@@ -102,11 +98,11 @@ class Evaluation:
         seed: int,
         deadline: Deadline,
         tell: Listener,
+        processes: int = 1,
     ) -> None:
         self.table, self.plan, self.seed, self.deadline, self.tell = table, plan, seed, deadline, tell
         self.records = [Record(method) for method in methods]
-        self.interrupted = False
-        self._unit = table.deviation
+        self.interrupted, self.processes = False, processes
         by_fit: dict[Fit, list[Record]] = {}
         for record in self.records:
             by_fit.setdefault(record.method.fit, []).append(record)
@@ -135,10 +131,13 @@ class Evaluation:
         if folds[0].repetition == 0:
             return self._groups
         quick = [group for group in self._groups if group.seconds and group.expected <= _QUICK]
-        enough = len(folds) * sum(group.expected for group in quick) <= self.deadline.left()
+        enough = len(folds) * sum(group.expected for group in quick) <= self.deadline.left() * self.processes
         return quick if enough else []
 
     def _draw(self, folds: tuple[Fold, ...], groups: list[Group]) -> None:
+        if self.processes > 1:
+            self._draw_side_by_side(folds, groups)
+            return
         for group in groups:
             group.waiting = len(folds)
         for fold in folds:
@@ -146,9 +145,8 @@ class Evaluation:
                 if self.deadline.passed():
                     return
                 if group.judged:
-                    clock = Deadline()
-                    self._fold(group.records, fold, Deadline(self._allowance(group, groups)))
-                    group.seconds.append(clock.elapsed())
+                    self.tell(self._said(group, fold))
+                    self._note(group, fold, judge(self._job(group, fold, self._allowance(group, groups))))
                 group.waiting -= 1
 
     def _allowance(self, group: Group, groups: list[Group]) -> float:
@@ -163,63 +161,61 @@ class Evaluation:
                 others += one.waiting * (min(one.expected, even) if one.seconds else even)
         return max(share, (left - others) / group.waiting)
 
-    def _fold(self, group: list[Record], fold: Fold, deadline: Deadline) -> None:
-        names = ", ".join(record.method.label for record in group if not record.failure)
-        again = f", drawn again ({fold.repetition})" if fold.repetition else ""
-        self.tell(f"{names}: fold {fold.number + 1} of {self.plan.count}{again}")
-        table, clock = self.table, Deadline()
-        rows = TrainingRows(
-            table.x,
-            table.y,
-            table.feature_names,
-            table.target,
-            table.classes,
-            table.numeric,
-            self.seed,
-            deadline,
-            table.groups,
-            table.order,
-        ).chosen(fold.train)
-        where = f"in fold {fold.number + 1} of {self.plan.count}"
-        try:
-            # Warnings of packages about constants at their bounds and steps that were not enough.
-            with warnings.catch_warnings(), np.errstate(all="ignore"):
-                warnings.simplefilter("ignore")
-                fits = group[0].method.fit(rows)
-        except Exception as error:
-            _fail(group, f"{_reason(error)} ({where})")
-            return
-        fitting = clock.elapsed()
-        for record in group:
-            fit = fits[record.method.name]
-            if record.failure or isinstance(fit, str):
-                record.failure = record.failure or f"{fit} ({where})"
-                continue
-            clock = Deadline()
-            loss, record.failure = self._loss(fit.predict, fold)
-            if record.failure:
-                record.failure += f" ({where})"
-                continue
-            record.losses[fold.repetition, fold.number] = loss
-            record.seconds.append(fitting + clock.elapsed())
-            record.sizes += [] if fit.size is None else [fit.size]
-            record.notes += [fit.note] if fit.note else []
+    def _job(self, group: Group, fold: Fold, seconds: float) -> FoldJob:
+        names = tuple(record.method.name for record in group.records if not record.failure)
+        return FoldJob(self.table, fold, group.records[0].method.fit, names, self.seed, seconds)
 
-    def _loss(self, predict: Callable[[FloatArray], FloatArray], fold: Fold) -> tuple[float, str]:
-        """The mean loss on the test rows of a fold, or why there is none."""
-        x, y = self.table.x[fold.test], self.table.y[fold.test]
+    def _said(self, group: Group, fold: Fold) -> str:
+        names = ", ".join(record.method.label for record in group.records if not record.failure)
+        again = f", drawn again ({fold.repetition})" if fold.repetition else ""
+        return f"{names}: fold {fold.number + 1} of {self.plan.count}{again}"
+
+    def _note(self, group: Group, fold: Fold, answer: FoldAnswer) -> None:
+        """Record what a fit gave on a fold."""
+        group.seconds.append(answer.seconds)
+        for record in group.records:
+            if record.failure:
+                continue
+            found = answer.methods[record.method.name]
+            if found.failure:
+                record.failure = f"{found.failure} (in fold {fold.number + 1} of {self.plan.count})"
+                continue
+            record.losses[fold.repetition, fold.number] = found.loss
+            record.seconds.append(found.seconds)
+            record.sizes += [] if found.size is None else [found.size]
+            record.notes += [found.note] if found.note else []
+
+    def _draw_side_by_side(self, folds: tuple[Fold, ...], groups: list[Group]) -> None:
+        """The folds of a drawing in several processes, each fit within an even share of their time.
+
+        What is found is recorded in the order of the folds, as if they had been fitted one after another.
+        """
+        places = [(fold, group) for fold in folds for group in groups if group.judged]
+        if not places:
+            return
+        even = self.deadline.left() * self.processes / sum(len(group.records) for _, group in places)
+
+        def jobs() -> Iterator[FoldJob]:
+            for fold, group in places:
+                if self.deadline.passed():
+                    return
+                yield self._job(group, fold, even * len(group.records))
+
+        answers: dict[int, FoldAnswer] = {}
         try:
-            with warnings.catch_warnings(), np.errstate(all="ignore"):
-                warnings.simplefilter("ignore")
-                found = np.asarray(predict(x), dtype=np.float64).reshape(-1)
-                errors = found != y if self.table.classes else np.square((found - y) / self._unit)
-        except Exception as error:
-            return math.nan, _reason(error)
-        lost = int((~np.isfinite(found)).sum())
-        if lost:
-            return math.nan, f"no finite prediction for {lost} of {counted(len(y), 'row')}"
-        loss = float(errors.mean())
-        return loss, "" if math.isfinite(loss) else "predictions too large to be squared"
+            with contextlib.closing(work_off(judge, jobs(), n_jobs=self.processes)) as found:
+                for number, answer in found:
+                    fold, group = places[number]
+                    self.tell(self._said(group, fold))
+                    lost = answer.reason if isinstance(answer, Lost) else ""
+                    names = [record.method.name for record in group.records]
+                    failed = FoldAnswer(dict.fromkeys(names, Judged(failure=lost)), 0.0)
+                    answers[number] = failed if isinstance(answer, Lost) else answer
+        finally:
+            for number in sorted(answers):
+                fold, group = places[number]
+                if group.judged:
+                    self._note(group, fold, answers[number])
 
     def _keep_whole_folds(self, reason: str) -> None:
         """When the time was over, or after an interruption, folds count that all methods were judged on."""
@@ -243,16 +239,3 @@ class Evaluation:
             for folds in self.plan.repetitions[1:]
             if all((fold.repetition, fold.number) in record.losses for fold in folds)
         }
-
-
-def _fail(group: list[Record], reason: str) -> None:
-    for record in group:
-        record.failure = record.failure or reason
-
-
-def _reason(error: Exception) -> str:
-    """A failure on one line: a sentence of superpose's as it is, others with their kind."""
-    text = " ".join(str(error).split())
-    if not isinstance(error, SuperposeError):
-        text = f"{type(error).__name__}: {text}" if text else type(error).__name__
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."

@@ -9,6 +9,7 @@ from typing import Any
 
 from superpose.data import RowOptions
 from superpose.deadline import Deadline
+from superpose.parallel import processes
 from superpose.tasks.comparison.choice import Losses, choose
 from superpose.tasks.comparison.evaluation import Evaluation, Record
 from superpose.tasks.comparison.folds import plan
@@ -66,7 +67,8 @@ def compare(
     deadline = Deadline(options.time_limit)
     load(methods)
     folds = plan(table.y, options.cv, options.seed, groups=table.groups, order=table.order)
-    evaluation = Evaluation(table, folds, methods, options.seed, deadline, listener or (lambda event: None))
+    tell = listener or (lambda event: None)
+    evaluation = Evaluation(table, folds, methods, options.seed, deadline, tell, processes(options.n_jobs))
     records = evaluation.run()
     judged = [record for record in records if not record.failure]
     losses = Losses(judged, folds) if judged else None

@@ -159,7 +159,7 @@ KINDS = {
     "search": Kind(_search, ("parameters", "time_limit", "steps", "shapes", "degree")),
     "discover": Kind(_discover, _names(DiscoverOptions)),
     "classify": Kind(_classify, _names(ClassifyOptions), classes=True),
-    "compare": Kind(_compare, _names(CompareOptions), classes=None),
+    "compare": Kind(_compare, _names(CompareOptions, "n_jobs"), classes=None),
 }
 
 

@@ -173,7 +173,7 @@ class _Sweep:
         tell, keep = self.options.get("listener"), self.options.get("keep_models", True)
         jobs = (self._job(self.fits[number], keep) for number in missing)
         with contextlib.closing(
-            work_off(answer, jobs, n_jobs=self.n_jobs, backend=self.options.get("backend"))  # type: ignore[type-var]
+            work_off(answer, jobs, n_jobs=self.n_jobs, backend=self.options.get("backend"))
         ) as answers:
             for place, found in answers:
                 first = missing[place]
