@@ -20,15 +20,17 @@ from torch import Tensor
 from superpose.deadline import Deadline
 from superpose.formulas import selection
 from superpose.formulas.from_table.additive import additive
+from superpose.formulas.from_table.backfitting import Backfitting
 from superpose.formulas.from_table.composition_search import composition_guesses
 from superpose.formulas.from_table.curve import stages
 from superpose.formulas.from_table.expansions import expansions
 from superpose.formulas.from_table.inner_constants import inner_constants
+from superpose.formulas.from_table.interaction_groups import group_splits
 from superpose.formulas.from_table.latent_sums import latent_sums
 from superpose.formulas.from_table.law_pool import LawPool
 from superpose.formulas.from_table.ridges import ridges
 from superpose.formulas.from_table.simplification import floats
-from superpose.formulas.from_table.splits import splits, without
+from superpose.formulas.from_table.splits import part_of, splits, taken_away, without
 from superpose.formulas.from_table.subproblem import Guess, Subproblem, best_guesses
 from superpose.formulas.from_table.surrogate import Surrogate
 from superpose.formulas.from_table.symmetries import Reduction, reductions
@@ -86,6 +88,7 @@ class _Order:
         factor: for a reduction with a factor.
         rough: a violation is taken to be no less than this share of the surrogate's error.
         first: no later stage of a table comes before this.
+        groups: of groups of columns that stand in different terms, where a surrogate errs.
         few_rows, compositions: of the search among compositions, if rows are few, and else.
         other_compositions: of those behind the first ones, if rows are few: after forms with constants inside.
         doubtful: of the search among compositions, if no reduction comes before this.
@@ -99,6 +102,7 @@ class _Order:
     factor: float = 0.1
     rough: float = 0.1
     first: float = -9.0
+    groups: float = -9.0
     few_rows: float = -10.0
     compositions: float = 0.9
     other_compositions: float = 0.97
@@ -119,6 +123,8 @@ class _Limits:
             clearest may all be chance.
         depth: reductions after one another.
         splits, split_share: splits that are followed, and the share of the time left that one of them may take.
+        groups, group_share: tables of which groups of columns are taken away, and the share of the time left that
+            the functions of these may take.
         many: among more columns than this some are likely to be idle.
         again: seconds that a search goes on at least after a law that leaves noise; if it took longer, as long again.
         few_rows: up to so many rows show little structure, and compositions are tried first.
@@ -137,6 +143,8 @@ class _Limits:
     depth: int = 8
     splits: int = 2
     split_share: float = 0.25
+    groups: int = 4
+    group_share: float = 0.3
     many: int = 3
     again: float = 10.0
     few_rows: int = 500
@@ -157,6 +165,7 @@ class Stage(enum.Enum):
     """How thoroughly a table is searched, from what is quick and likely to what is slow."""
 
     FIRST = "surrogate, simplest terms, symmetries"
+    GROUPS = "groups of columns"
     COMPOSITIONS = "compositions by their values"
     CONSTANTS = "constants inside of terms"
     PARTS = "compositions and parts"
@@ -204,6 +213,8 @@ class LawSearch:
         self._patience = Deadline()
         # Tables whose forms have been fitted.
         self._with_constants = 0
+        # Tables of which groups of columns were taken away.
+        self._grouped = 0
         # Of compositions, once they were begun.
         self._expressions: Iterator[list[Guess]] | None = None
 
@@ -264,6 +275,8 @@ class LawSearch:
         if task.stage is Stage.CONSTANTS:
             self._constants(problem)
             return []
+        if task.stage is Stage.GROUPS and surrogate is not None:
+            return self._children(problem, surrogate, self._groups(problem, surrogate))
         if surrogate is None:
             following = self._first_stage(task)
             if following and problem.x.shape[1] <= _LIMITS.many:
@@ -316,7 +329,10 @@ class LawSearch:
         elif surrogate.error > _SURROGATES.smooth and not any(one.violation < _LIMITS.sure for one in found):
             # Derivatives say little yet. A column that scales the target is the most common of what they miss.
             found += verified_reductions(problem, surrogate.error, self.deadline, pairs=False)
-        return [(first, later), *self._children(problem, surrogate, found)]
+        following = [(first, later), *self._children(problem, surrogate, found)]
+        if count > 2 and surrogate.error > _SURROGATES.smooth:
+            following.append((_ORDER.groups, replace(task, surrogate=surrogate, stage=Stage.GROUPS)))
+        return following
 
     def _constants(self, problem: Subproblem) -> None:
         """Guesses with constants inside their terms, for the first tables that come to it."""
@@ -385,6 +401,25 @@ class LawSearch:
                 more = _ORDER.column * one.columns.shape[1] + _ORDER.factor * (one.factor is not None)
                 following.append((math.log10(violation) + more, _Task(child, max(surrogate.error, one.rough))))
         return following
+
+    def _groups(self, problem: Subproblem, surrogate: Surrogate) -> list[Reduction]:
+        """Sums of terms of groups of columns, and the tables that are left without the terms, or factors, found."""
+        made: list[Reduction | None] = []
+        one_sided = bool((problem.y > 0).all()) or bool((problem.y < 0).all())
+        for product in (False, True) if one_sided else (False,):
+            found = [] if self._grouped == _LIMITS.groups else group_splits(problem, surrogate.error, product=product)
+            self._grouped += bool(found)
+            share = self.deadline.share(_LIMITS.group_share)
+            if found and not product:
+                terms = Backfitting(problem, found, _part_found, share)
+                whole = terms.run()
+                self._consider([] if whole is None else [whole], surrogate.error)
+                made += [taken_away(problem, terms.found, found[0])] if whole is None and terms.found else []
+            elif found:
+                parts = {one.places: part_of(problem, one, _part_found, share) for one in found[:-1]}
+                known = {places: part for places, part in parts.items() if part is not None}
+                made += [taken_away(problem, known, found[0])] if known else []
+        return [one for one in made if one is not None]
 
     def _split(self, problem: Subproblem, surrogate: Surrogate) -> Iterator[Reduction]:
         """Reductions by a term or a factor of some of the columns, found by a search of its own."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -78,10 +78,10 @@ def splits(problem: Subproblem, surrogate: Surrogate) -> Iterator[Split]:
     for split in _candidates(problem, surrogate, one_sided)[: _APART.tried]:
         rest = [k for k in range(problem.x.shape[1]) if k not in split.places]
         groups = list(split.places), rest
-        error, values = separate(problem.x, problem.y, problem.weight, problem.spread, groups, product=split.product)
+        error, parts = separate(problem.x, problem.y, problem.weight, problem.spread, groups, product=split.product)
         # Below 1e-9 surrogates err by rounding. A round number.
         if error <= max(_APART.equal * surrogate.error, 1e-9):
-            yield split._replace(error=error, values=values)
+            yield split._replace(error=error, values=parts[0])
 
 
 def _candidates(problem: Subproblem, surrogate: Surrogate, one_sided: bool) -> list[Split]:
@@ -123,18 +123,60 @@ def _change(slopes: Tensor, others: Tensor) -> float:
     return math.sqrt(float(change[usable].quantile(0.8)) / float(size[usable].median()))
 
 
+class Part(NamedTuple):
+    """The function of a split, found.
+
+    Attributes:
+        values: ``[N]``.
+        rough: its error, in units of the spread of the whole table.
+    """
+
+    expression: sympy.Expr
+    values: Tensor
+    rough: float
+
+
 def without(problem: Subproblem, split: Split, solve: Solver, deadline: Deadline) -> Reduction | None:
     """The table that is left when the function of a split is found and taken away; None if it is not found.
 
     Args:
         solve: finds an expression for a table, and its error in units of the spread of that.
-        deadline: of the search for the first function.
+        deadline: of the search for the function.
+    """
+    part = part_of(problem, split, solve, deadline)
+    return None if part is None else taken_away(problem, {split.places: part}, split)
+
+
+def taken_away(problem: Subproblem, parts: Mapping[tuple[int, ...], Part], split: Split) -> Reduction | None:
+    """The table that is left without some terms, or factors, of different columns; None if a factor is next to 0.
+
+    Args:
+        parts: by their columns.
+        split: one of them.
     """
     import sympy
 
-    places = list(split.places)
-    rest = [k for k in range(problem.x.shape[1]) if k not in split.places]
-    values = split.values
+    gone = sorted(place for places in parts for place in places)
+    rest = [k for k in range(problem.x.shape[1]) if k not in gone]
+    columns, left = problem.x[:, rest], [problem.symbols[k] for k in rest]
+    names = ", ".join(str(problem.symbols[k]) for k in gone)
+    rough = max(part.rough for part in parts.values())
+    expressions, values = [one.expression for one in parts.values()], [one.values for one in parts.values()]
+    if split.product:
+        factor = torch.stack(values).prod(0)
+        # Division by a factor next to 0 spoils rows. A round number.
+        if bool((factor.abs() < 1e-3 * factor.abs().median()).any()):
+            return None
+        note = f"without a factor of {names}"
+        return Reduction(split.violation, columns, left, factor, sympy.Mul(*expressions), note, rough)
+    term, note = torch.stack(values).sum(0), f"without a term of {names}"
+    one = sympy.Integer(1)
+    return Reduction(split.violation, columns, left, None, one, note, rough, term, sympy.Add(*expressions))
+
+
+def part_of(problem: Subproblem, split: Split, solve: Solver, deadline: Deadline) -> Part | None:
+    """The function of a split, from the values of its part; None if it is not found."""
+    places, values = list(split.places), split.values
     spread = float(values.std(correction=0))
     if not spread > 0 or not bool(torch.isfinite(values).all()):
         return None
@@ -149,18 +191,7 @@ def without(problem: Subproblem, split: Split, solve: Solver, deadline: Deadline
         return None
     expression, error = solved
     part = torch_function(expression, symbols)(*problem.x[:, places].unbind(-1)).expand_as(problem.y)
-    columns, left = problem.x[:, rest], [problem.symbols[k] for k in rest]
-    rough = 10 * error * weight
-    names = ", ".join(map(str, symbols))
-    if split.product:
-        # Division by a factor next to 0 spoils rows. A round number.
-        small = bool((part.abs() < 1e-3 * part.abs().median()).any())
-        if small:
-            return None
-        note = f"without a factor of {names}"
-        return Reduction(split.violation, columns, left, part, expression, note, rough)
-    note = f"without a term of {names}"
-    return Reduction(split.violation, columns, left, None, sympy.Integer(1), note, rough, part, expression)
+    return Part(expression, part, 10 * error * weight)
 
 
-__all__ = ["Solver", "Split", "splits", "without"]
+__all__ = ["Part", "Solver", "Split", "part_of", "splits", "taken_away", "without"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -177,42 +178,62 @@ def fit_surrogate(
 
 
 def separate(
-    x: Tensor, y: Tensor, weight: Tensor, spread: float, groups: tuple[list[int], list[int]], *, product: bool
-) -> tuple[float, Tensor]:
-    """The best sum, or product, of two polynomials of different columns.
+    x: Tensor,
+    y: Tensor,
+    weight: Tensor,
+    spread: float,
+    groups: Sequence[Sequence[int]],
+    *,
+    product: bool = False,
+    beside: Tensor | None = None,
+) -> tuple[float, list[Tensor]]:
+    """The best sum, or product, of polynomials of different columns.
 
     Args:
         x, y, weight, spread: as for :func:`fit_surrogate`.
         groups: the columns of each.
         product: of exponentials of the polynomials; the target must have one sign.
+        beside: ``[N, k]`` further terms, whose coefficients are fitted too.
 
     Returns:
-        Its error as that of :class:`Surrogate`, and the first part's values ``[N]`` up to a constant.
+        Its error as that of :class:`Surrogate`, and the values ``[N]`` of each part, up to a constant; last those of
+        the further terms, if there are some.
     """
     some, goal, rows = x[: _POLYNOMIALS.rows], y[: _POLYNOMIALS.rows], weight[: _POLYNOMIALS.rows]
     held = held_out(len(some))
     low, high = some.amin(0), some.amax(0)
     center, scale = (low + high) / 2, ((high - low) / 2).clamp(min=1e-300)  # no division by zero
-    # Three rows for each monomial, half of them in each part.
-    budget = min(_POLYNOMIALS.monomials, (len(some) - held) // 3) // 2
-    powers = [_powers(len(group), budget) for group in groups]
+    # Three rows for each monomial.
+    powers = _shared([len(group) for group in groups], min(_POLYNOMIALS.monomials, (len(some) - held) // 3))
 
     def matrix(points: Tensor, part: int) -> Tensor:
         inner = (points - center) / scale
         # The constant stands in the first.
-        return _columns(_bases(inner[:, groups[part]], powers[part]), powers[part])[:, part:]
+        return _columns(_bases(inner[:, list(groups[part])], powers[part]), powers[part])[:, int(part > 0) :]
 
-    both = torch.cat([matrix(some, 0), matrix(some, 1)], -1)
+    blocks = [matrix(x, part) for part in range(len(groups))] + ([] if beside is None else [beside])
+    every = torch.cat(blocks, -1)[: len(some)]
     kind, sign = ("log" if product else "x"), (1.0 if float(goal.mean()) > 0 else -1.0)
     factor = rows / _steepness(kind, goal).abs()
     # Limits as in ``fit_surrogate``.
     factor = (factor / factor.median().clamp(min=1e-300)).clamp(min=1e-3, max=30)
-    found = solved(both[held:] * factor[held:, None], (_forth(kind, goal) * factor)[held:])
-    predicted = _back(kind, sign, both[:held] @ found)
+    found = solved(every[held:] * factor[held:, None], (_forth(kind, goal) * factor)[held:])
+    predicted = _back(kind, sign, every[:held] @ found)
     error = float(((predicted - goal[:held]) * rows[:held]).square().mean().sqrt()) / spread
-    part = matrix(x, 0) @ found[: len(powers[0])]
+    each = torch.split(found, [block.shape[1] for block in blocks])
+    parts = [block @ coefficients for block, coefficients in zip(blocks, each, strict=True)]
     # exp(709.8) overflows.
-    return (error if math.isfinite(error) else math.inf), part.clamp(max=700).exp() if product else part
+    return (error if math.isfinite(error) else math.inf), [p.clamp(max=700).exp() if product else p for p in parts]
+
+
+def _shared(counts: Sequence[int], most: int) -> list[Tensor]:
+    """Exponents for groups of so many columns, ``most`` together: two groups have half each, more have one degree."""
+    if len(counts) <= 2:
+        return [_powers(count, most // len(counts)) for count in counts]
+    degree = 1
+    while degree < _POLYNOMIALS.degree and sum(math.comb(count + degree + 1, count) for count in counts) <= most:
+        degree += 1
+    return [_powers(count, math.comb(count + degree, count)) for count in counts]
 
 
 def held_out(rows: int) -> int:
