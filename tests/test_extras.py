@@ -90,6 +90,12 @@ def sweep_bar(folder: Path) -> None:
     bar("tqdm", 1, 0)
 
 
+def plotly(folder: Path) -> None:
+    from superpose import plot
+
+    plot.interactive(plot.parity([1.0, 2.0], [1.0, 2.0]))
+
+
 # What asks for each package of each extra.
 PROVOKED: dict[tuple[str, str], Callable[[Path], None]] = {
     ("compare", "sklearn"): compare,
@@ -98,6 +104,7 @@ PROVOKED: dict[tuple[str, str], Callable[[Path], None]] = {
     ("duckdb", "duckdb"): duckdb,
     ("sklearn", "sklearn"): sklearn,
     ("units", "pint"): units,
+    ("plotly", "plotly"): plotly,
     ("sweep", "joblib"): sweep,
     ("sweep", "tqdm"): sweep_bar,
 }

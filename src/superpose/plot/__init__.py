@@ -18,6 +18,7 @@ from superpose.plot.canvas import render, save_figure
 from superpose.plot.charts import parity, staircase
 from superpose.plot.column_pictures import importance, interaction, partial_dependence, residuals
 from superpose.plot.edge_closeup import edge
+from superpose.plot.interactive import interactive
 from superpose.plot.network_diagram import network
 from superpose.plot.numbers import data
 from superpose.plot.pareto_front import front
@@ -28,6 +29,7 @@ __all__ = [
     "front",
     "importance",
     "interaction",
+    "interactive",
     "network",
     "parity",
     "partial_dependence",

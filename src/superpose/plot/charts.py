@@ -16,7 +16,7 @@ from superpose.data.scaling import mean_and_deviation
 from superpose.errors import OptionError
 from superpose.messages import counted
 from superpose.plot import canvas, style
-from superpose.plot.numbers import attach
+from superpose.plot.numbers import View, attach
 from superpose.train import History, Record
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 # More points are drawn as one image: as vectors they would make an SVG of megabytes. A round number.
 _MAX_VECTOR_POINTS = 2_000
+_VIEW = View("lines", "step", ("train_loss", "validation_loss"), log=True)
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def staircase(history: History) -> Figure:
             axes.text(0.5, 0.5, "no steps were taken", transform=axes.transAxes, ha="center", color=style.QUIET_TEXT)
             axes.set(xticks=[], yticks=[])
             canvas.heading(axes, "Training")
-            return attach(figure, _columns(history))
+            return attach(figure, _columns(history), _VIEW)
         axes.set_yscale("log")
         steps = _steps(records)
         for (name, color, _), values in zip(curves, drawable, strict=True):
@@ -85,7 +86,7 @@ def staircase(history: History) -> Figure:
         if history.validated:
             kept += f", {history.validation_rmse:.3g} on validation rows"
         canvas.heading(axes, "Training", kept)
-        return attach(figure, _columns(history))
+        return attach(figure, _columns(history), _VIEW)
 
 
 def _columns(history: History) -> dict[str, list[float]]:
@@ -197,7 +198,7 @@ def parity(
         axes.set_ylabel(f"predicted {label}", size=10, color=style.TEXT, parse_math=False)
         missing = f", {lost} not finite left out" if lost else ""
         canvas.heading(axes, f"RMSE {rmse:.3g}{r2}", f"{model}, {counted(x.size, 'row')}{missing}")
-        return attach(figure, {"measured": x, "predicted": y})
+        return attach(figure, {"measured": x, "predicted": y}, View("points", "measured", ("predicted",)))
 
 
 def _errors(measured: np.ndarray, predicted: np.ndarray, weights: np.ndarray | None) -> tuple[float, str]:

@@ -13,7 +13,7 @@ from superpose.data.sampling import evenly
 from superpose.errors import DataError, OptionError
 from superpose.plot import canvas, column_charts, predictors
 from superpose.plot.dependence import centred, mean_predictions, places_of, running_mean
-from superpose.plot.numbers import attach
+from superpose.plot.numbers import View, attach
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -100,7 +100,7 @@ def partial_dependence(model: Any, table: Any, column: str) -> Figure:
         "prediction": means.T.flatten().numpy(),
         "effect": values.T.flatten().numpy(),
     }
-    return attach(picture, numbers)
+    return attach(picture, numbers, View("lines", "place", ("effect",), ("output",)))
 
 
 @torch.no_grad()
@@ -147,9 +147,8 @@ def importance(model: Any, table: Any, y: Any = None) -> Figure:
         "Importance", f"{what} if the column is permuted{more}", [predictor.names[i] for i in shown], values[shown]
     )
     names = np.array(predictor.names)[falling]
-    return attach(
-        picture, {"column": names, "change": np.array(changes)[falling], "increase": np.array(increases)[falling]}
-    )
+    numbers = {"column": names, "change": np.array(changes)[falling], "increase": np.array(increases)[falling]}
+    return attach(picture, numbers, View("bars", "change" if targets is None else "increase", ("column",)))
 
 
 @torch.no_grad()
@@ -192,7 +191,9 @@ def residuals(model: Any, table: Any, column: str, y: Any = None, *, target: str
         f"residuals against {canvas.clean(column)}", places.numpy(), left.numpy(), running_mean(places, left)
     )
     numbers = {"place": places, "measured": values, "predicted": predicted, "residual": left}
-    return attach(picture, {name: value.numpy() for name, value in numbers.items()})
+    return attach(
+        picture, {name: value.numpy() for name, value in numbers.items()}, View("points", "place", ("residual",))
+    )
 
 
 @torch.no_grad()
@@ -251,4 +252,4 @@ def interaction(model: Any, table: Any, first: str, second: str, *, output: str 
         "prediction": joint.flatten().numpy(),
         "interaction": rest.flatten().numpy(),
     }
-    return attach(picture, numbers)
+    return attach(picture, numbers, View("cells", "first", ("second",), z="interaction"))

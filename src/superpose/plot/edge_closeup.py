@@ -15,7 +15,7 @@ from superpose.nn.model import Edge
 from superpose.nn.trace import Trace
 from superpose.plot import canvas, style
 from superpose.plot.canvas import typeset
-from superpose.plot.numbers import attach
+from superpose.plot.numbers import View, attach
 from superpose.plot.samples import input_ranges, traced
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def close_up(model: KAN, trace: Trace, which: Edge) -> Figure:
         strip.set_xlabel(canvas.shortened(from_name, 40), size=10, color=style.TEXT, parse_math=False)
         title = f"{canvas.shortened(from_name)} → {canvas.shortened(to_name)}"
         canvas.heading(axes, title, *described(model, which))
-        return attach(figure, {"x": into(places), "y": out(curve)})
+        return attach(figure, {"x": into(places), "y": out(curve)}, View("lines", "x", ("y",)))
 
 
 def described(model: KAN, which: Edge) -> list[str]:

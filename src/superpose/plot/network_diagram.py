@@ -20,7 +20,7 @@ from superpose.nn.trace import Trace
 from superpose.plot import canvas, node_labels, style
 from superpose.plot.edge_closeup import units
 from superpose.plot.network_layout import Layout, arrange
-from superpose.plot.numbers import attach
+from superpose.plot.numbers import View, attach
 from superpose.plot.samples import input_ranges, magnitudes, traced
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def network(
             min_width=node_labels.preferred_width(model, levels),
         )
         picture = _draw(model, layout, drawn, title, _remarks(drawn, hidden_edges, hidden_inputs))
-        return attach(picture, _columns(drawn))
+        return attach(picture, _columns(drawn), View("lines", "x", ("y",), ("layer", "input", "output")))
 
 
 def _strengths(model: KAN, scores: Sequence[Tensor], beta: float) -> list[np.ndarray]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from superpose.errors import OptionError
 from superpose.messages import counted, nearest
 from superpose.plot import canvas, style
-from superpose.plot.numbers import attach
+from superpose.plot.numbers import View, attach
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -72,7 +72,7 @@ def front(formulas: Sequence[Mapping[str, Any]], *, error: str = "rmse", target_
             axes.text(0.5, 0.5, "no formula was found", transform=axes.transAxes, ha="center", color=style.QUIET_TEXT)
             axes.set(xticks=[], yticks=[])
             canvas.heading(axes, "Formulas from simple to accurate", *more)
-            return attach(figure, _columns(formulas, error))
+            return attach(figure, _columns(formulas, error), View("points", "complexity", (error,), log=True))
         axes.set_xlabel("nodes of the formula", size=10, color=style.TEXT)
         axes.set_ylabel(_ERRORS[error], size=10, color=style.TEXT)
         _points(axes, seen, error, target_std)
@@ -80,7 +80,7 @@ def front(formulas: Sequence[Mapping[str, Any]], *, error: str = "rmse", target_
         if any(row.get("recommended") for row in seen):
             more.insert(0, "filled: the recommended formula")
         canvas.heading(axes, "Formulas from simple to accurate", *more)
-        return attach(figure, _columns(formulas, error))
+        return attach(figure, _columns(formulas, error), View("points", "complexity", (error,), log=True))
 
 
 def _columns(formulas: Sequence[Mapping[str, Any]], error: str) -> dict[str, list[Any]]:
