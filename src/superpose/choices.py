@@ -8,6 +8,8 @@ OPTIMIZERS = ("lm", "lbfgs", "adamw")
 HEADS = ("sigmoid", "gaussian", "softmax", "ordinal")
 # What is done with missing cells of a table; see superpose.data.RowOptions.
 MISSING = ("error", "drop", "median", "indicator")
+# Whether the logarithm of a target is fitted; see superpose.DiscoverOptions.log_target.
+LOG_TARGET = {"auto": None, "yes": True, "no": False}
 # What superpose.compare judges, in the order in which it fits them; see superpose.tasks.comparison.methods.
 COMPARED = {
     "regression": (

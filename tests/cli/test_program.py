@@ -39,7 +39,7 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
             "fit",
             "TABLE --target NAME --features A,B --out DIR --shape auto|5,1 --grid N --degree K "
             "--optimizer lm|lbfgs|adamw --time-limit SECONDS --seed N --no-formula --parameters N --json --quiet "
-            "--resume --all-columns "
+            "--resume --all-columns --log-target auto|yes|no "
             "--task --head --library --linear --combine --test FILE --test-share SHARE "
             "--increasing A,B --decreasing A,B --even A,B --odd A,B --at --lower VALUE --upper VALUE "
             "--units --form TEXT --bound K=0..1 --start K=0.1 --no-search "

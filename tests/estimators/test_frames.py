@@ -163,7 +163,9 @@ def test_levels_and_gaps_that_were_never_seen_are_told(fitted: KANRegressor) -> 
 
 
 def test_columns_without_use_are_left_out_with_a_warning() -> None:
-    table = frame(60)[["size", "kind"]].assign(name=[f"n{row}" for row in range(60)], empty=np.nan, odd=[{}] * 60)
+    table = frame(60)[["size", "kind"]].assign(
+        name=[f"n{row}" for row in range(60)], empty=np.nan, odd=[{}, *range(59)]
+    )
     with pytest.warns(superpose.DataWarning, match="the columns 'odd', 'name', 'empty' hold names"):
         found = KANRegressor(effort=QUICK).fit(table, target(frame(60)))
     assert sorted(found.left_out_) == ["empty", "name", "odd"] and found.columns_ == [0, 1]

@@ -31,8 +31,10 @@ class ClassificationJob(Job):
             made["cv"] = parsing.whole("--cv", options["cv"], 2, MAX_FOLDS)
         if options["optimizer"] != "lm":
             raise OptionError("--optimizer is for numbers; a classifier is trained by Fisher scoring, so leave it out")
-        if {"functions", "linear", "combine", "units"} & options.keys():
-            raise OptionError("--library, --linear, --combine and --units are for numbers; leave them out with classes")
+        if {"functions", "linear", "combine", "units", "log_target"} & options.keys():
+            raise OptionError(
+                "--library, --linear, --combine, --units and --log-target are for numbers; leave them out with classes"
+            )
         if "knowledge" in options:
             raise OptionError(
                 "--increasing, --decreasing, --even, --odd, --at, --lower and --upper are for numbers; leave them out "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from superpose.choices import OPTIMIZERS
+from superpose.choices import LOG_TARGET, OPTIMIZERS
 from superpose.cli import file_options, form_options, knowledge_options, parsing, preparation_options, unit_options
 from superpose.cli.classification_job import ClassificationJob
 from superpose.cli.declarations import (
@@ -42,6 +42,7 @@ from superpose.cli.fit_options import (
     IncreasingOption,
     LibraryOption,
     LinearOption,
+    LogTargetOption,
     LowerOption,
     NoFormulaOption,
     NoSearchOption,
@@ -102,6 +103,7 @@ def command(
     parameters: ParametersOption = None,
     all_columns: AllColumnsOption = False,
     library: LibraryOption = None,
+    log_target: LogTargetOption = "auto",
     linear: LinearOption = None,
     combine: CombineOption = None,
     units: UnitsOption = None,
@@ -134,6 +136,9 @@ def command(
         "combine": parsing.names("--combine", combine),
     }
     options |= {name: tuple(value) for name, value in forms.items() if value is not None}
+    logarithm = LOG_TARGET[parsing.one_of("--log-target", log_target, tuple(LOG_TARGET))]
+    if logarithm is not None:
+        options["log_target"] = logarithm
     if (given_units := unit_options.units(units)) is not None:
         options["units"] = given_units
     chosen = file_options.given(where, exclude, sheet, query, decimal, encoding)

@@ -78,6 +78,10 @@ LibraryOption = Annotated[
     list[str] | None,
     typer.Option("--library", metavar="sin,x^2", help="The functions that a formula may hold; any if left out."),
 ]
+LogTargetOption = Annotated[
+    str,
+    typer.Option("--log-target", metavar="auto|yes|no", help="Whether the logarithm of a positive target is fitted."),
+]
 LinearOption = Annotated[
     list[str] | None,
     typer.Option("--linear", metavar="A,B", help="Columns that enter linearly."),

@@ -97,6 +97,8 @@ class FormulaRegressor(FormulaEstimator, Regressor):
         time_limit: seconds by the clock, in place of ``effort``; results may then depend on the machine's speed.
         random_state: of every random choice.
         missing, categories, dates: as for :class:`~superpose.sklearn.KANRegressor`.
+        log_target: whether the logarithm of a single positive target is fitted, so that errors count in proportion;
+            None decides by the rows.
 
     Attributes:
         formula_: a :class:`superpose.Formula`, or None.
@@ -122,7 +124,9 @@ class FormulaRegressor(FormulaEstimator, Regressor):
         missing: str = "indicator",
         categories: Any = None,
         dates: Any = None,
+        log_target: bool | None = None,
     ) -> None:
+        self.log_target = log_target
         self.functions = functions
         self.effort = effort
         self.time_limit = time_limit
@@ -143,6 +147,7 @@ class FormulaRegressor(FormulaEstimator, Regressor):
                 time_limit=_limit(deadline),
                 seed=seed,
                 functions=None if self.functions is None else tuple(self.functions),
+                log_target=self.log_target,
             )
             found = discover(self._dataset(rows, targets, seed), options, deadline=deadline)
         self._keep_found(found, rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -151,6 +152,8 @@ class KANRegressor(NetworkParameters, Regressor):
             leaves columns of text out, of which those with few levels are categories otherwise.
         dates: parts of columns of dates that are columns too, such as ``{"sold": ["weekday"]}``, or ``"none"``; as in
             :class:`superpose.data.RowOptions`.
+        log_target: whether the logarithm of a single positive target is fitted, so that errors count in proportion;
+            None decides by the rows. Not with a given form.
 
     Attributes:
         model_: the network, a :class:`superpose.KAN` of the columns that it reads.
@@ -174,6 +177,37 @@ class KANRegressor(NetworkParameters, Regressor):
     ('size', 'kind = dog')
     """
 
+    def __init__(
+        self,
+        hidden_layer_sizes: tuple[int, ...] | None = None,
+        *,
+        grid_size: int | None = None,
+        degree: int | None = None,
+        sparsity: float = 0.0,
+        max_steps: int | None = None,
+        effort: float = 2.0,
+        time_limit: float | None = None,
+        random_state: Any = 0,
+        missing: str = "indicator",
+        categories: Any = None,
+        dates: Any = None,
+        log_target: bool | None = None,
+    ) -> None:
+        super().__init__(
+            hidden_layer_sizes,
+            grid_size=grid_size,
+            degree=degree,
+            sparsity=sparsity,
+            max_steps=max_steps,
+            effort=effort,
+            time_limit=time_limit,
+            random_state=random_state,
+            missing=missing,
+            categories=categories,
+            dates=dates,
+        )
+        self.log_target = log_target
+
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> KANRegressor:
         """Fit the network.
 
@@ -191,7 +225,7 @@ class KANRegressor(NetworkParameters, Regressor):
         rows, targets = self._rows(X, y, sample_weight)
         names = self.preparation_.names
         with self._deadline() as deadline:
-            options = self._network_options(deadline)
+            options = replace(self._network_options(deadline), log_target=self.log_target)
             model, reason = mean_network(names, targets, rows.mean), NOTHING_VARIES
             if rows.learnable:
                 model, reason = fit_numbers(self._dataset(rows, targets, options.seed), options)

@@ -20,6 +20,7 @@ from superpose.nn.products import Width
 from superpose.tasks.regression import DiscoverOptions, intervals
 from superpose.tasks.regression.context import BUDGET, Context
 from superpose.tasks.regression.judging import surpasses
+from superpose.tasks.regression.options import check_log_target
 from superpose.tasks.regression.reference import RULES as REFERENCE
 from superpose.tasks.regression.reference import Reference, has_squares, is_plausible
 from superpose.train import fit
@@ -41,6 +42,7 @@ class NetworkOptions:
         max_steps: of the optimiser on each grid of a network whose shape is given.
         seed: of every random choice.
         deadline: of the fit.
+        log_target: whether the logarithm of the target is fitted; None decides by the rows.
     """
 
     hidden: tuple[Width, ...] | None
@@ -50,6 +52,7 @@ class NetworkOptions:
     max_steps: int | None
     seed: int
     deadline: Deadline
+    log_target: bool | None = None
 
     @property
     def free(self) -> bool:
@@ -91,13 +94,14 @@ RULES = FitRules()
 
 def fit_numbers(data: Dataset, options: NetworkOptions) -> tuple[KAN, str]:
     """A network of numeric targets, with prediction intervals where rows allow them, and how it was found."""
+    check_log_target(options.log_target, data, free=options.free)
     if data.n_features > RULES.columns and options.hidden is None:
         data = screen(data, time_limit=options.seconds(), seed=options.seed).applied(data)
     if not options.free:
         return _of_shape(data, options)
     context = Context.start(
         data,
-        DiscoverOptions(formula=False, seed=options.seed, time_limit=options.seconds()),
+        DiscoverOptions(formula=False, seed=options.seed, time_limit=options.seconds(), log_target=options.log_target),
         lambda event: None,
         options.deadline,
     )
@@ -123,7 +127,9 @@ def smooth_sum(context: Context) -> Reference | None:
     weights = None if data.weights is None else data.weights[rows]
     x, y = data.features(rows), data.y[rows, 0]
     late, plausible = context.deadline.share(RULES.smooth).passed, functools.partial(is_plausible, data)
-    choice = choose_anova(x, y, None, weights=weights, late=late, plausible=plausible)
+    choice = choose_anova(
+        x, y, None, weights=weights, log_target=context.options.log_target, late=late, plausible=plausible
+    )
     choice = replace(choice, rows=rows, suspicious=rows[choice.suspicious])
     model = choice.fit.network(data.feature_names, data.target_names)
     settings, cut = choice.fit.settings, math.inf

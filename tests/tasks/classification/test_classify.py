@@ -226,6 +226,8 @@ def test_the_program_writes_labels_and_a_module_that_names_them(
         (["--head", "sigmoid"], "add --task classification"),
         (["--task", "classification", "--head", "soft"], "--head"),
         (["--task", "classification", "--optimizer", "adamw"], "--optimizer is for numbers"),
+        (["--task", "classification", "--log-target", "no"], "--log-target are for numbers"),
+        (["--log-target", "maybe"], "--log-target is 'maybe' and must be one of auto, yes, no"),
     ],
 )
 def test_a_slip_on_the_command_line_is_one_sentence(

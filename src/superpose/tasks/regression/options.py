@@ -10,9 +10,9 @@ from superpose.checks import check_positive, check_seed, check_whole
 from superpose.choices import OPTIMIZERS
 from superpose.data import Dataset
 from superpose.edit.combining import Pair
-from superpose.errors import OptionError
+from superpose.errors import DataError, OptionError
 from superpose.formulas.expressions import functions
-from superpose.messages import nearest
+from superpose.messages import counted, nearest
 from superpose.nn.products import Width, read_width
 from superpose.tasks.regression.column_units import read_column_units
 from superpose.tasks.regression.knowledge import Knowledge
@@ -47,6 +47,8 @@ class DiscoverOptions:
             See :func:`superpose.formulas.check_units`.
         combine: pairs of columns that enter together, such as ``("x/y", "u-v")``; see :func:`superpose.edit.combine`.
         knowledge: what is known of the target beforehand; formulas that contradict it are left out.
+        log_target: whether the logarithm of the target is fitted, which has to be positive, so that errors count in
+            proportion; None decides by the rows. Of one target, where the shape is searched for.
     """
 
     shape: Literal["auto"] | tuple[Width, ...] = "auto"
@@ -64,6 +66,7 @@ class DiscoverOptions:
     cv: int | None = None
     knowledge: Knowledge = field(default_factory=Knowledge)
     units: Mapping[str, str] | Literal["names"] | None = None
+    log_target: bool | None = None
 
     @property
     def spline_degree(self) -> int:
@@ -97,6 +100,8 @@ class DiscoverOptions:
             if self.combine:
                 raise OptionError("units and combine exclude each other; give the units alone, or the pairs")
             read_column_units(self.units, data)
+        free = self.shape == "auto" and self.optimizer == "lm" and not self.linear
+        check_log_target(self.log_target, data, free=free)
         check_seed(self.seed)
         check_positive("time_limit", self.time_limit, unit="seconds")
         if not isinstance(self.knowledge, Knowledge):
@@ -127,6 +132,34 @@ class DiscoverOptions:
         """Whether only a network is wanted, its shape and grid searched for."""
         given = self.formula or self.shape != "auto" or self.grid_size is not None or bool(self.linear)
         return not given and self.optimizer == "lm"
+
+
+def check_log_target(log_target: bool | None, data: Dataset, *, free: bool) -> None:
+    """Raise unless the logarithm of the target can be fitted or left, as is wanted; None is always right.
+
+    Args:
+        log_target: what is wanted.
+        data: the table.
+        free: whether the form of the network is free; one of a given form is fitted to the target itself.
+    """
+    if log_target is None:
+        return
+    if not isinstance(log_target, bool):
+        raise OptionError(f"log_target must be True, False or None, which decides by the rows, not {log_target!r}")
+    if data.n_targets > 1 or not free:
+        raise OptionError(
+            "log_target is of one target, with a network whose form is searched for; leave it out (--log-target), or "
+            "the form of the network and all targets but one"
+        )
+    wrong = ~(data.y[:, 0] > 0)
+    if log_target and bool(wrong.any()):
+        first = wrong.nonzero()[:1, 0]
+        row = int(data.table_rows(first)) + 1
+        raise DataError(
+            f"the target {data.target_names[0]!r} has no logarithm in {counted(int(wrong.sum()), 'row')}: it is "
+            f"{float(data.y[first, 0]):g} in row {row} (counting from 1); leave out such rows, or log_target "
+            "(--log-target)"
+        )
 
 
 def _node_counts(shape: object) -> list[int]:

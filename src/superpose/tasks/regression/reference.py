@@ -212,7 +212,7 @@ def fit_reference(context: Context) -> Reference | None:
     weights = None if data.weights is None else data.weights[rows]
     plausible = functools.partial(is_plausible, data)
     x, y = data.features(rows), data.y[rows, 0]
-    choice = choose_anova(x, y, parts, weights=weights, late=late, plausible=plausible)
+    choice = choose_anova(x, y, parts, weights=weights, log_target=options.log_target, late=late, plausible=plausible)
     choice = replace(choice, rows=rows[choice.rows], suspicious=rows[choice.suspicious])
     places = torch.unique(choice.rows)
     mean = _mean_of_rounds(places, choice.rows, choice.predictions)

@@ -145,7 +145,7 @@ def choose_anova(
     search = _LeaveOneOut(x, y, weights, late) if folds is None else _Selection(x, y, folds, weights, late)
     variables = search.variables(log_target)
     search.tour(variables, robust=False)
-    search.judge(CONSTANT)
+    search.judge(replace(CONSTANT, log_target=bool(log_target)))
     if bool(search.gross()[0].any()):
         # Gross errors mislead the choice of structure and variables too.
         search.tour(variables, robust=True)
