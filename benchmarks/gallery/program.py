@@ -86,7 +86,11 @@ def shown(lines: Sequence[str]) -> list[str]:
     found = []
     for line in lines:
         row = re.match(r"^\*? +\d+  |^  nodes", line)
-        parts = [line] if row else textwrap.wrap(line, _WIDTH, subsequent_indent="    ", break_long_words=False)
+        parts = (
+            [line]
+            if row
+            else textwrap.wrap(line, _WIDTH, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+        )
         found += [f"    {part}".rstrip() for part in parts]
     return found
 
