@@ -1,21 +1,17 @@
-"""The documentation does what it says: its code runs and prints what stands below it, what it links to is there."""
+"""What the documentation links to and names is there; what its code prints is tested by test_code_of_pages.py."""
 
 from __future__ import annotations
 
-import doctest
 import importlib
-import os
 import pkgutil
 import re
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 
 import superpose
-from helpers import EXAMPLES, ROOT, SOURCE
+from helpers import ROOT, SOURCE
 
 PLACES = ("*.md", "docs/*.md", "docs/lab/*.md", "docs/results/*.md", "examples/**/*.md")
 PAGES = sorted(page for place in PLACES for page in ROOT.glob(place))
@@ -25,8 +21,6 @@ LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 FILE = re.compile(r"`((?:benchmarks|csrc|docs|examples|src|tests)/[\w./-]*\w)`")
 # Source files that are named by the end of their path: `optim/damping.py`.
 SOURCE_FILE = re.compile(r"`([\w./]+\.(?:py|hpp|cpp))`")
-CHECKER = doctest.OutputChecker()
-FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 # The modules whose `__all__` is the interface.
 PUBLIC = (
     "superpose",
@@ -53,100 +47,6 @@ PUBLIC = (
     "superpose.tasks.sweeps",
     "superpose.train",
 )
-MARK = "-- end of block --"
-
-
-def blocks(page: Path) -> list[tuple[str, str | None]]:
-    """Return each block of Python with what it prints, if that stands right below it."""
-    found: list[tuple[str, str | None]] = []
-    end = 0
-    text = page.read_text(encoding="utf-8")
-    for match in FENCE.finditer(text):
-        language, body = match.groups()
-        if language == "python":
-            found.append((body, None))
-        elif language == "text" and found and not text[end : match.start()].strip():
-            found[-1] = found[-1][0], body
-        end = match.end()
-    return found
-
-
-def printed(codes: list[str], folder: Path) -> list[str]:
-    """Run blocks one after another in one process of its own, and return what each printed.
-
-    A process of its own, since what a page registers is known to the whole process.
-    """
-    (folder / "examples").symlink_to(EXAMPLES)
-    script = folder / "page.py"
-    script.write_text("\n".join(f"{code}\nprint({MARK!r})" for code in codes), encoding="utf-8")
-    finished = subprocess.run(
-        # torch warns of its own deprecated parts when it first differentiates forward.
-        [sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning", script.name],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=400,
-        env=os.environ | {"PYTHONPATH": str(SOURCE), "OMP_NUM_THREADS": "1"},
-        check=False,
-    )
-    assert finished.returncode == 0, finished.stderr
-    return finished.stdout.split(f"{MARK}\n")[:-1]
-
-
-@pytest.mark.parametrize("page", ["docs/first_steps.md"])
-def test_code_of_the_page_runs_and_prints_what_it_says(page: str, tmp_path: Path) -> None:
-    pairs = blocks(ROOT / page)
-    assert len(pairs) > 5
-    outputs = printed([code for code, _ in pairs], tmp_path)
-    assert len(outputs) == len(pairs)
-    for (code, expected), output in zip(pairs, outputs, strict=True):
-        wanted = expected or ""
-        assert CHECKER.check_output(wanted, output, FLAGS), f"{code}\nprints\n{output}\ninstead of\n{wanted}"
-    for name in ("network.svg", "edge.png", "training.png", "formula.py", "model.safetensors"):
-        assert (tmp_path / name).stat().st_size > 100
-
-
-def test_code_of_the_page_on_phases_keeps_all_peaks(tmp_path: Path) -> None:
-    ((code, expected),) = blocks(ROOT / "docs/continual.md")
-    assert printed([code], tmp_path) == [expected]
-
-
-def test_code_of_the_page_on_equations_prints_what_it_says(tmp_path: Path) -> None:
-    codes, expected = zip(*blocks(ROOT / "docs/pde.md"), strict=True)
-    assert printed(list(codes), tmp_path) == list(expected)
-
-
-def test_code_of_the_page_on_classes_prints_what_it_says(tmp_path: Path) -> None:
-    codes, expected = zip(*blocks(ROOT / "docs/classification.md"), strict=True)
-    assert printed(list(codes), tmp_path) == list(expected)
-
-
-def test_code_of_the_page_on_torch_prints_what_it_says(tmp_path: Path) -> None:
-    pairs = blocks(ROOT / "docs/torch.md")
-    outputs = printed([code for code, _ in pairs], tmp_path)
-    for (code, expected), output in zip(pairs, outputs, strict=True):
-        assert CHECKER.check_output(expected or "", output, FLAGS), f"{code}\nprints\n{output}\ninstead of\n{expected}"
-
-
-def test_code_of_the_page_in_plain_words_draws_its_picture(tmp_path: Path) -> None:
-    ((code, _),) = blocks(ROOT / "docs/plain_words.md")
-    printed([code], tmp_path)
-    assert (tmp_path / "network.png").stat().st_size > 5000
-
-
-def test_code_of_the_page_on_methods_names_what_it_says(tmp_path: Path) -> None:
-    ((code, expected),) = blocks(ROOT / "docs/compare.md")
-    assert printed([code], tmp_path) == [expected]
-
-
-def test_code_of_the_page_on_scikit_learn_prints_what_it_says(tmp_path: Path) -> None:
-    ((code, expected),) = blocks(ROOT / "docs/scikit_learn.md")
-    assert printed([code], tmp_path) == [expected]
-
-
-def test_code_of_the_page_on_installing_prints_what_it_says(tmp_path: Path) -> None:
-    ((code, expected),) = blocks(ROOT / "docs/install.md")
-    assert printed([code], tmp_path) == [expected]
 
 
 def test_the_page_on_installing_names_every_extra() -> None:
@@ -155,45 +55,6 @@ def test_the_page_on_installing_names_every_extra() -> None:
     rows = "\n".join(line.partition(" | ")[0] for line in text.splitlines() if line.startswith("| `"))
     assert set(project["optional-dependencies"]) <= set(re.findall(r"`(\w+)`", rows))
     assert f"Python {project['requires-python'].removeprefix('>=')} or later" in text
-
-
-def test_code_of_the_page_on_relations_finds_what_it_says(tmp_path: Path) -> None:
-    codes, expected = zip(*blocks(ROOT / "docs/relations.md"), strict=True)
-    assert printed(list(codes), tmp_path) == list(expected)
-
-
-def test_code_of_the_page_on_laws_finds_what_it_says(tmp_path: Path) -> None:
-    codes, expected = zip(*blocks(ROOT / "docs/discovery.md"), strict=True)
-    assert printed(list(codes), tmp_path) == list(expected)
-
-
-def test_code_of_the_page_for_users_of_other_packages_prints_what_it_says(tmp_path: Path) -> None:
-    pairs = blocks(ROOT / "docs/coming_from.md")
-    assert len(pairs) == 5
-    outputs = printed([code for code, _ in pairs], tmp_path)
-    for (code, expected), output in zip(pairs, outputs, strict=True):
-        assert CHECKER.check_output(expected or "", output, FLAGS), f"{code}\nprints\n{output}\ninstead of\n{expected}"
-
-
-@pytest.mark.parametrize("page", ["docs/own_law.md", "docs/stepping_in.md"])
-def test_code_of_the_page_prints_what_it_says(page: str, tmp_path: Path) -> None:
-    pairs = blocks(ROOT / page)
-    outputs = printed([code for code, _ in pairs], tmp_path)
-    for (code, expected), output in zip(pairs, outputs, strict=True):
-        assert CHECKER.check_output(expected or "", output, FLAGS), f"{code}\nprints\n{output}\ninstead of\n{expected}"
-
-
-@pytest.mark.parametrize("page", ["docs/api.md", "docs/export.md", "docs/tables.md", "docs/training.md"])
-def test_code_of_a_page_without_output_runs(page: str, tmp_path: Path) -> None:
-    codes = [code for code, _ in blocks(ROOT / page)]
-    assert len(printed(codes, tmp_path)) == len(codes) > 0
-
-
-def test_code_of_the_first_page_finds_the_formula_it_shows(tmp_path: Path) -> None:
-    ((code, _),) = blocks(ROOT / "README.md")
-    # On a busy machine the search may end before the formula is written in its shortest way: its error decides.
-    check = "assert result.formula.rmse(data, 'test') < 1e-9\n"
-    assert len(printed([code + check], tmp_path)[0].split("\n")) == 3
 
 
 def test_the_page_on_the_output_names_the_keys_and_the_files_of_a_run() -> None:

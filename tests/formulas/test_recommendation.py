@@ -98,7 +98,7 @@ def test_the_words_of_a_run_follow_its_test_rows() -> None:
 
 def test_a_run_has_its_front_with_errors_on_held_out_rows_and_a_reason() -> None:
     data = table(hello, noise=1e-3)
-    found = discover(data, DiscoverOptions(time_limit=LIMIT))
+    found = discover(data, DiscoverOptions(time_limit=LIMIT, functions=("exp", "sin", "x^2"), shape=(1, 1)))
     front, metrics = found.front, found.metrics
     assert [one["complexity"] for one in metrics["front"]] == [one.complexity for one in front]
     assert [one["rmse"] for one in metrics["front"]] == [one.rmse(data) for one in front]

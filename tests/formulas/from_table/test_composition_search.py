@@ -59,7 +59,7 @@ def test_a_composition_is_found_from_few_rows(name: str) -> None:
 
 
 @pytest.mark.parametrize("noise", [1.0, 1e-4])
-def test_nothing_is_claimed_where_noise_is_left(noise: float) -> None:
+def test_nothing_is_claimed_where_noise_is_left(noise: float, few_compositions: None) -> None:
     table = problem(sympy.sin(X**2) * sympy.cos(X), -1.0, 1.0, 60)
     errors = torch.randn(60, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
     assert guesses(replace(table, y=table.y + noise * table.spread * errors)) == []

@@ -11,6 +11,8 @@ from superpose.formulas.from_table.law_pool import LawPool
 from superpose.formulas.from_table.residual_search import search_residuals
 from superpose.formulas.from_table.subproblem import Guess
 
+pytestmark = pytest.mark.usefixtures("few_compositions")
+
 DOUBLE = torch.float64
 SYMBOLS = A, B, C = sympy.symbols("a b c", real=True)
 
