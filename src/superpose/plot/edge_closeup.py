@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from superpose.data import Dataset
 from superpose.errors import OptionError
 from superpose.messages import counted
 from superpose.nn import KAN
@@ -15,6 +16,7 @@ from superpose.nn.model import Edge
 from superpose.nn.trace import Trace
 from superpose.plot import canvas, style
 from superpose.plot.canvas import typeset
+from superpose.plot.curve_errors import CurveErrors, curve_errors
 from superpose.plot.numbers import View, attach
 from superpose.plot.samples import input_ranges, traced
 
@@ -33,19 +35,27 @@ def edge(model: KAN, x: Tensor | Any, layer: int, i: int, o: int) -> Figure:
     The inputs of the first layer and the outputs of the last layer are in the user's units; all other values are in
     the network's scaled units.
 
+    Of a data set, whose targets are known, a band shows two standard errors of a spline to either side: of the noise in
+    the targets, with all other layers held fixed and the curve's mean taken as known. Classifiers and networks of more
+    than 800 constants have none.
+
     Args:
         model: any model.
         x: samples in the user's units, as for :func:`network`.
         layer, i, o: layer, input and output of the edge, from zero.
 
+    Returns:
+        The picture; its numbers are ``x``, ``y`` and the ``standard_error``, NaN where it is not known.
+
     Raises:
         OptionError: if the model has no such edge, or the edge was pruned.
     """
-    return close_up(model, traced(model, x), (layer, i, o))
+    trace = traced(model, x)
+    return close_up(model, trace, (layer, i, o), curve_errors(model, x) if isinstance(x, Dataset) else None)
 
 
-def close_up(model: KAN, trace: Trace, which: Edge) -> Figure:
-    """:func:`edge` for activations that are known already."""
+def close_up(model: KAN, trace: Trace, which: Edge, errors: CurveErrors | None = None) -> Figure:
+    """:func:`edge` for activations and errors that are known already."""
     n, i, o = which
     if which not in set(model.active_edges()):
         raise OptionError(f"there is no edge {i} -> {o} in layer {n} to draw; model.active_edges() lists the edges")
@@ -57,6 +67,7 @@ def close_up(model: KAN, trace: Trace, which: Edge) -> Figure:
     places = torch.linspace(low - around, high + around, _CURVE_POINTS, dtype=torch.float64)
     with torch.no_grad():
         curve = layer.edge_function(i, o, places.to(layer.knots)).cpu()
+    error = None if errors is None else errors.at(which, places)
     symbol = None if layer.symbolic is None else layer.symbolic.names.get((i, o))
     color = style.SYMBOLIC_EDGE if symbol else style.SPLINE_EDGE
     with canvas.default_style():
@@ -66,6 +77,13 @@ def close_up(model: KAN, trace: Trace, which: Edge) -> Figure:
         for part in (axes, strip):
             canvas.plain_axes(part)
         axes.plot(into(places), _without_poles(out(curve)), color=color, linewidth=2, zorder=3, gid="curve")
+        if error is not None:
+            low, high = (out(curve.double() + sign * error) for sign in (-2, 2))
+            axes.fill_between(into(places), low, high, color=color, alpha=0.2, linewidth=0, zorder=2, gid="band")
+            height = float(np.ptp(out(curve))) or 1.0
+            if float((high - low).max()) > 4 * height:
+                # A band that is far wider than the curve must not flatten it.
+                axes.set_ylim(float(out(curve).min()) - height, float(out(curve).max()) + height)
         _draw_histogram(strip, into(inputs[:, i]))
         strip.set(yticks=[])
         strip.spines["left"].set_visible(False)
@@ -76,8 +94,16 @@ def close_up(model: KAN, trace: Trace, which: Edge) -> Figure:
         from_name, to_name = node_names(model, which)
         strip.set_xlabel(canvas.shortened(from_name, 40), size=10, color=style.TEXT, parse_math=False)
         title = f"{canvas.shortened(from_name)} → {canvas.shortened(to_name)}"
-        canvas.heading(axes, title, *described(model, which))
-        return attach(figure, {"x": into(places), "y": out(curve)}, View("lines", "x", ("y",)))
+        band = [] if error is None else ["band: two standard errors"]
+        canvas.heading(axes, title, *described(model, which), *band)
+        unknown = np.full(len(places), np.nan)
+        # As lengths: the units of the axis have no offset.
+        numbers = {
+            "x": into(places),
+            "y": out(curve),
+            "standard_error": unknown if error is None else out(error),
+        }
+        return attach(figure, numbers, View("lines", "x", ("y",)))
 
 
 def described(model: KAN, which: Edge) -> list[str]:

@@ -16,6 +16,7 @@ from superpose.errors import DataError
 from superpose.formulas.expressions.formula import Formula
 from superpose.nn.model import KAN, Edge
 from superpose.plot import canvas, style
+from superpose.plot.curve_errors import curve_errors
 from superpose.plot.edge_closeup import close_up, described, node_names
 from superpose.plot.samples import magnitudes, traced
 from superpose.report.models import predictor, shows_network
@@ -133,6 +134,9 @@ def edge_cards(result: TaskResult, deadline: Deadline) -> tuple[list[EdgeCard], 
     except DataError:
         # There are no samples to draw; the picture of the network says so.
         return [], len(active)
+    errors = result.failures.attempt(
+        "standard errors of curves could not be computed", lambda: curve_errors(model, result.data), None
+    )
     scores = magnitudes(trace)
 
     def strength(edge: Edge) -> float:
@@ -144,7 +148,7 @@ def edge_cards(result: TaskResult, deadline: Deadline) -> tuple[list[EdgeCard], 
         if deadline.passed():
             break
         title = " → ".join(map(canvas.clean, node_names(model, edge)))
-        draw = functools.partial(close_up, model, trace, edge)
+        draw = functools.partial(close_up, model, trace, edge, errors)
         picture = as_picture(drawn(result, draw, title, what="of an edge"), f"The function from {title}")
         cards[edge] = EdgeCard(title, described(model, edge), picture)
     return [cards[edge] for edge in sorted(cards)], len(active) - len(cards)
