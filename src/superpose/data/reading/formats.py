@@ -18,7 +18,7 @@ from superpose.data.reading.encodings import known_encoding
 from superpose.data.reading.json_records import looks_like_json, read_json
 from superpose.data.reading.notation import settle
 from superpose.data.reading.options import FileOptions
-from superpose.data.reading.other_kinds import other_kind
+from superpose.data.reading.refused_kinds import other_kind
 from superpose.data.reading.source import Source
 from superpose.data.reading.text import read_text
 from superpose.data.reading.trimming import without_columns, without_totals
