@@ -22,7 +22,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,9 @@ PARTS = ("times", "dask", "ray", "kills")
 VARY: dict[str, Any] = {"hidden": [(4,), (5, 2)], "grid_size": [8, 16]}
 SEEDS = range(5)
 PROCESSES = 2
+
+
+Measure = Callable[["Case", argparse.Namespace], Iterator[dict[str, Any]]]
 
 
 @dataclass(frozen=True)
@@ -85,35 +88,33 @@ def write_tables(folder: Path, rows: int) -> list[str]:
     return paths
 
 
-def times(case: Case, options: argparse.Namespace) -> list[dict[str, Any]]:
+def times(case: Case, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """The sweep on one process and on two, in turn."""
-    rows = []
     for pair in range(options.pairs):
         for jobs in (1, PROCESSES):
             parallel.close()
             seconds, same = case.seconds(n_jobs=jobs)
-            rows.append({"part": "times", "pair": pair, "jobs": jobs, "seconds": seconds, "same": same})
+            yield {"part": "times", "pair": pair, "jobs": jobs, "seconds": seconds, "same": same}
     parallel.close()
-    return rows
 
 
-def cluster(backend: str) -> Callable[[Case, argparse.Namespace], list[dict[str, Any]]]:
+def cluster(backend: str) -> Measure:
     """The sweep on a cluster of this machine."""
 
-    def measure(case: Case, options: argparse.Namespace) -> list[dict[str, Any]]:
+    def measure(case: Case, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
         package = {"dask": "distributed"}.get(backend, backend)
         if importlib.util.find_spec(package) is None:
-            return [{"part": backend, "same": None, "said": f"{package} is not installed"}]
+            yield {"part": backend, "same": None, "said": f"{package} is not installed"}
+            return
         with parallel.connected(backend, None, PROCESSES):
             seconds, same = case.seconds(n_jobs=PROCESSES, backend=backend)
-        return [{"part": backend, "jobs": PROCESSES, "seconds": seconds, "same": same}]
+        yield {"part": backend, "jobs": PROCESSES, "seconds": seconds, "same": same}
 
     return measure
 
 
-def kills(case: Case, options: argparse.Namespace) -> list[dict[str, Any]]:
+def kills(case: Case, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """The command, killed at random moments and given once more."""
-    rows = []
     with tempfile.TemporaryDirectory() as scratch:
         out = Path(scratch) / "sweep"
         clock = Deadline()
@@ -131,8 +132,7 @@ def kills(case: Case, options: argparse.Namespace) -> list[dict[str, Any]]:
             done = subprocess.run(undisturbed, check=False, capture_output=True, text=True)
             row = {"part": "kills", "took": took, "moment": moment, "kept": kept, "code": done.returncode}
             same = done.returncode == 0 and parts_of(read_sweep(out)) == case.expected
-            rows.append(row | {"same": same} | ({"said": done.stderr[-300:]} if done.returncode else {}))
-    return rows
+            yield row | {"same": same} | ({"said": done.stderr[-300:]} if done.returncode else {})
 
 
 def _command(case: Case, out: Path) -> list[str]:
@@ -147,7 +147,7 @@ def _typed(value: Any) -> str:
     return "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
-MEASURES: dict[str, Callable[[Case, argparse.Namespace], list[dict[str, Any]]]] = {
+MEASURES: dict[str, Measure] = {
     "times": times,
     "dask": cluster("dask"),
     "ray": cluster("ray"),
@@ -174,7 +174,10 @@ def _run(options: argparse.Namespace) -> int:
         raise OptionError(f"--parts must be some of {','.join(PARTS)}, not {options.parts!r}")
     settings = {"rows": options.rows, "starts": options.starts, "pairs": options.pairs, "kills": options.kills}
     results = Results.of(options.out, settings, resume=options.resume)
-    known = {row["part"] for row in results.rows}
+    # A part that was not finished is measured anew.
+    counts = {"times": 2 * options.pairs, "dask": 1, "ray": 1, "kills": options.kills}
+    known = {part for part, count in counts.items() if sum(row["part"] == part for row in results.rows) >= count}
+    results.rows = [row for row in results.rows if row["part"] in known]
     with tempfile.TemporaryDirectory() as scratch:
         tables = write_tables(Path(scratch), options.rows)
         folder = Path(scratch) / "expected"
@@ -183,7 +186,8 @@ def _run(options: argparse.Namespace) -> int:
         print(f"{len(found)} fits, {sum(one.seconds for one in found) / len(found):.2f} s each", flush=True)
         case = Case(tables, vary, parts_of(found))
         for part in parts:
-            for row in () if part in known else results.add(MEASURES[part](case, options)):
+            for row in () if part in known else MEASURES[part](case, options):
+                results.add([row])
                 print(", ".join(f"{name} {value}" for name, value in row.items()), flush=True)
     for line in summary(results.rows):
         print(line)

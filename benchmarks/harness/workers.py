@@ -9,15 +9,17 @@ import contextlib
 import importlib
 import json
 import os
-import selectors
+import select
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
 import benchmarks
+from superpose import parallel
 
 Task = dict[str, Any]
 
@@ -38,6 +40,9 @@ def work_off(
 ) -> None:
     """Let processes work off tasks, as many at a time as there are jobs.
 
+    :func:`superpose.parallel.work_off` distributes the tasks among threads; each thread waits for a process of its own,
+    which it can end, as joblib could not: a peer that hangs is ended at its limit.
+
     Args:
         tasks: ready for JSON.
         module: its function ``answer(task)``, which runs in the processes, gives the answer, ready for JSON.
@@ -46,49 +51,57 @@ def work_off(
         started: called with each task as a process gets it.
         done: called with the task and its answer and an empty text, or None and a sentence on why there is none.
     """
-    waiting = iter(tasks)
-    with contextlib.ExitStack() as stack, selectors.DefaultSelector() as selector:
-        workers: dict[int, _Worker] = {}
+    processes = _Processes(tasks, module, limit, started)
+    found = parallel.work_off(processes.work, range(len(tasks)), n_jobs=jobs, backend="threading" if jobs > 1 else None)
+    try:
+        for _, answer in found:
+            if isinstance(answer, parallel.Lost):
+                raise RuntimeError(answer.reason)
+            done(*answer)
+    finally:
+        # First the processes: threads wait for them.
+        processes.end()
+        found.close()
 
-        def give(worker: _Worker | None) -> None:
-            """The next task to a process, a new one if there is none; an end to the process if there is no task."""
-            task = next(waiting, None)
-            if task is None:
-                if worker is not None:
-                    worker.end()
-                return
-            if worker is None:
-                worker = _Worker(module)
-                stack.callback(worker.end)
-                workers[worker.output] = worker
-                selector.register(worker.output, selectors.EVENT_READ)
-            started(task)
-            worker.give(task, limit)
 
-        def take(worker: _Worker, answer: Any, reason: str) -> None:
-            task = worker.task
+class _Processes:
+    """The processes, and the tasks that wait for one."""
+
+    def __init__(self, tasks: Sequence[Task], module: str, limit: float, started: Callable[[Task], None]) -> None:
+        self.waiting, self.module, self.limit, self.started = iter(tasks), module, limit, started
+        self.all: list[_Worker] = []
+        self.idle: list[_Worker] = []
+        self.over = False
+        self._lock = threading.Lock()
+
+    def work(self, number: int) -> tuple[Task, Any, str]:
+        """The next task, its answer, and why there is none; called by several threads."""
+        with self._lock:
+            # Tasks begin in their order, whichever thread comes first.
+            task = next(self.waiting)
+            if self.over:
+                return task, None, "the run is over"
+            worker = self.idle.pop() if self.idle else self._new()
+            self.started(task)
+        answer, reason = worker.answer(task, self.limit)
+        with self._lock:
             if reason:
-                selector.unregister(worker.output)
-                del workers[worker.output]
                 worker.end()
-            assert task is not None
-            worker.task = None
-            done(task, answer, reason)
-            give(None if reason else worker)
+            else:
+                self.idle.append(worker)
+        return task, answer, reason
 
-        for _ in range(min(jobs, len(tasks))):
-            give(None)
-        while busy := [worker for worker in workers.values() if worker.task is not None]:
-            nearest = min(worker.deadline for worker in busy)
-            for key, _ in selector.select(max(0.0, nearest - time.monotonic())):
-                worker = workers[key.fd]
-                answers = worker.read(limit)
-                if worker.ended:
-                    take(worker, None, worker.last_words())
-                for answer in answers:
-                    take(worker, answer, "")
-            for worker in [one for one in workers.values() if one.task and time.monotonic() > one.deadline]:
-                take(worker, None, f"it was ended after {worker.seconds:.0f} s")
+    def end(self) -> None:
+        """End all processes; no further one begins."""
+        with self._lock:
+            self.over = True
+            for worker in self.all:
+                worker.end()
+
+    def _new(self) -> _Worker:
+        worker = _Worker(self.module)
+        self.all.append(worker)
+        return worker
 
 
 class _Worker:
@@ -109,32 +122,42 @@ class _Worker:
         )
         assert self.process.stdin and self.process.stdout
         self.input, self.output = self.process.stdin, self.process.stdout.fileno()
-        self.task: Task | None = None
-        self.ready, self.ended, self._pending = False, False, b""
-        self.began = self.deadline = time.monotonic()
+        self.ready, self._pending = False, b""
 
-    @property
-    def seconds(self) -> float:
-        return time.monotonic() - self.began
+    def answer(self, task: Task, limit: float) -> tuple[Any, str]:
+        """The answer to a task and an empty text, or None and a sentence on why there is none.
 
-    def give(self, task: Task, limit: float) -> None:
-        self.task, self.began = task, time.monotonic()
-        self.deadline = self.began + (limit if self.ready else _LOADING)
-        with contextlib.suppress(BrokenPipeError):
+        A process says first that it is ready, and from then on its time counts.
+        """
+        with contextlib.suppress(BrokenPipeError, ValueError):
             self.input.write((json.dumps(task) + "\n").encode())
             self.input.flush()
+        if not self.ready:
+            _, reason = self._line(_LOADING)
+            if reason:
+                return None, reason
+            self.ready = True
+        return self._line(limit)
 
-    def read(self, limit: float) -> list[Any]:
-        """Answers that have come. A process says first that it is ready, and from then on its time counts."""
-        data = os.read(self.output, 1 << 16)
-        self.ended = not data
-        *lines, self._pending = (self._pending + data).split(b"\n")
-        answers = [json.loads(line) for line in lines]
-        if answers and not self.ready:
-            self.ready, self.began = True, time.monotonic()
-            self.deadline = self.began + limit
-            del answers[0]
-        return answers
+    def _line(self, seconds: float) -> tuple[Any, str]:
+        """The next line of the process as JSON, or why none came in time."""
+        began = time.monotonic()
+        while b"\n" not in self._pending:
+            left = began + seconds - time.monotonic()
+            if left <= 0:
+                return None, f"it was ended after {time.monotonic() - began:.0f} s"
+            try:
+                if not select.select([self.output], [], [], left)[0]:
+                    continue
+                data = os.read(self.output, 1 << 16)
+            except (OSError, ValueError):
+                # It was ended meanwhile.
+                data = b""
+            if not data:
+                return None, self.last_words()
+            self._pending += data
+        line, _, self._pending = self._pending.partition(b"\n")
+        return json.loads(line), ""
 
     def last_words(self) -> str:
         status = self.process.wait()

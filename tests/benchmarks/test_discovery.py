@@ -292,7 +292,8 @@ def test_processes_work_at_the_same_time_and_are_used_again(tmp_path: Path, monk
     assert len(seen) == 6 and len(set(seen)) == 2
 
 
-def test_no_process_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_no_process_is_left_behind(jobs: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program(tmp_path, monkeypatch)
     seen: list[int] = []
 
@@ -302,7 +303,7 @@ def test_no_process_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     tasks = [{"name": 0, "do": "ok"}, {"name": 1, "do": "hang"}]
     with pytest.raises(KeyboardInterrupt):
-        workers.work_off(tasks, "unused", jobs=1, limit=60, started=lambda task: None, done=stop)
+        workers.work_off(tasks, "unused", jobs=jobs, limit=60, started=lambda task: None, done=stop)
     with pytest.raises(ProcessLookupError):
         os.kill(seen[0], 0)
 
