@@ -111,9 +111,10 @@ def work_off(
             given: dict[int, Job] = {}
             lost = ""
             try:
-                for number, answer in engine.run(function, _fed(waiting, given)):
-                    del given[number]
-                    yield number, answer
+                with contextlib.closing(engine.run(function, _fed(waiting, given))) as answers:
+                    for number, answer in answers:
+                        del given[number]
+                        yield number, answer
             except Exception as error:
                 # A process was killed, or an answer could not be sent: the job that caused it is one of these.
                 lost = _why(error)
@@ -171,12 +172,20 @@ class _Engine:
 
     def run(
         self, function: Callable[[Job], Answer], jobs: Iterator[tuple[int, Job]]
-    ) -> Iterator[tuple[int, Answer | Lost]]:
+    ) -> Generator[tuple[int, Answer | Lost], None, None]:
         """The answers of jobs, which are taken from the iterator as processes get free."""
         if self.streams:
-            yield from self._made(return_as="generator_unordered")(
-                self._call(function, number, job, os.getpid()) for number, job in jobs
-            )
+            made = self._made(return_as="generator_unordered")
+            answers = made(self._call(function, number, job, os.getpid()) for number, job in jobs)
+            try:
+                # Not "yield from", by which whoever closes this generator closes that of joblib.
+                for answer in answers:  # noqa: UP028
+                    yield answer
+            finally:
+                with warnings.catch_warnings():
+                    # That jobs are given up.
+                    warnings.simplefilter("ignore")
+                    answers.close()
             return
         while batch := list(itertools.islice(jobs, _BATCH * self.count)):
             yield from self._made()(self._call(function, number, job, os.getpid()) for number, job in batch)
