@@ -77,12 +77,25 @@ def test_more_rows_make_the_errors_smaller_and_places_without_rows_larger() -> N
     assert mean_error(100) > 2 * mean_error(1600)
 
 
-def test_what_has_no_errors() -> None:
+def test_symbolic_edges_have_the_errors_of_their_constants() -> None:
+    """Of a straight line through rows, those of the textbook."""
     data, _ = problem(50, 0)
     model = KAN([2, 1], seed=0)
-    model.layer(0).set_symbolic({(0, 0): ("sin", (1.0, 0.0, 1.0, 0.0))})
+    model.layer(0).set_symbolic({(0, 0): ("x", (1.0, 0.0, 1.0, 0.0)), (1, 0): ("0", (1.0, 0.0, 1.0, 0.0))})
+    fit(model, data, steps=5)
     errors = curve_errors(model, data)
-    assert errors is not None and errors.at((0, 0, 0), torch.zeros(1)) is None
+    assert errors is not None
+    x = data.x[:, 0]
+    rest = data.y[:, 0] - model(data.x).detach()[:, 0]
+    slope_error = (rest.square().sum() / (50 - 2) / (x - x.mean()).square().sum()).sqrt()
+    found = errors.at((0, 0, 0), model.scale_inputs(data.x)[:, 0])
+    assert found is not None
+    expected = (x - x.mean()).abs() * slope_error
+    np.testing.assert_allclose(found * model.output_scale[0], expected, rtol=0.03)
+
+
+def test_what_has_no_errors() -> None:
+    data, _ = problem(50, 0)
     assert curve_errors(KAN([2, 30, 30, 1]), data) is None
     classifier = KAN([2, 1])
     classifier.head = Head("sigmoid", ("a", "b"))

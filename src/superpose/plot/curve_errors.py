@@ -2,8 +2,9 @@
 
 The errors are those of a linear model about the fit, with the strengths of the roughness penalty under which the data
 are most probable (:mod:`superpose.optim.smoothness`): ``variance * (J^T J + Q)^-1`` (D. MacKay, *Bayesian
-interpolation*, 1992). Other layers are held fixed, and the mean of a curve over the rows is taken as known, since
-another curve can take up what it loses.
+interpolation*, 1992). Curves that end at other sums are held fixed, since a scale can pass from one layer, or
+factor of a product, to another; and the mean of a curve over the rows is taken as known, since another curve of the sum
+can take up what it loses.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ class CurveErrors:
 
     Attributes:
         model: in float64.
-        covariances: of the coefficients of each layer's splines, the layer's block alone.
-        places: where the coefficients of each spline edge stand in that block.
+        covariances: of the constants of each layer, the layer's block alone.
+        places: where the constants of each edge stand in that block.
         inputs: of each layer, ``[B, I]``.
     """
 
@@ -48,16 +49,26 @@ class CurveErrors:
 
     @torch.no_grad()
     def at(self, edge: Edge, x: Tensor) -> Tensor | None:
-        """The standard error ``[G]`` of a curve at scaled inputs ``x [G]``; None of a symbolic one."""
+        """The standard error ``[G]`` of a curve at scaled inputs ``x [G]``; None of a removed one."""
         if edge not in self.places:
             return None
         n, i, _ = edge
-        layer = self.model.layer(n)
-        joint = torch.cat([x.double(), self.inputs[n][:, i]])
-        basis = reference.dense_basis(layer.knots[i : i + 1], layer.degree, layer.base, joint[:, None])[:, 0]
-        moved = basis[: len(x)] - basis[len(x) :].mean(0)
+        moves = self._moves(edge, torch.cat([x.double(), self.inputs[n][:, i]]))
+        moved = moves[: len(x)] - moves[len(x) :].mean(0)
         covariance = self.covariances[n][self.places[edge], self.places[edge]]
         return ((moved @ covariance) * moved).sum(1).clamp(min=0).sqrt()
+
+    def _moves(self, edge: Edge, x: Tensor) -> Tensor:
+        """How a curve moves with its constants, ``[G, constants]``."""
+        n, i, o = edge
+        layer = self.model.layer(n)
+        if layer.symbolic is None or (i, o) not in layer.symbolic.edges:
+            return reference.dense_basis(layer.knots[i : i + 1], layer.degree, layer.base, x[:, None])[:, 0]
+        index = layer.symbolic.edges.index((i, o))
+        a, b, c, _ = layer.symbolic.constants[index]
+        function, inner = layer.symbolic.functions[index], a * x + b
+        value, slope = function.evaluate(inner), c * function.derivative(inner)
+        return torch.stack([slope * x, slope, value, torch.ones_like(value)], 1)
 
 
 @torch.no_grad()
@@ -87,17 +98,26 @@ def curve_errors(model: KAN, data: Dataset) -> CurveErrors | None:
     stepper.set_penalties(smoothness.terms())
     # As many constants as residuals leave no errors to learn from; see ``Smoothness.update``.
     free = max(y.numel() - stepper.effective_parameters(), 0.1 * y.numel())
-    covariances = []
-    for start, plan in zip(parameters.starts, parameters.plans, strict=True):
-        block = stepper.normal_matrix()[start : start + plan.splines, start : start + plan.splines]
+    covariances, places = [], {}
+    for n, (start, plan) in enumerate(zip(parameters.starts, parameters.plans, strict=True)):
+        own = torch.arange(start, start + plan.size)
+        own = own[~torch.isin(own, parameters.frozen)]
+        # Of each constant the sum that its curve ends at.
+        ends = torch.cat([plan.outputs.repeat_interleave(plan.rows), *(torch.full((4,), o) for _, o in plan.symbolic)])
+        ends = ends[own - start]
+        block = stepper.normal_matrix()[own][:, own] * (ends[:, None] == ends)
         diagonal = block.diagonal()
-        ridge = _RIDGE * (diagonal + diagonal.max() if plan.splines else diagonal)
+        ridge = _RIDGE * (diagonal + diagonal.max()) if len(own) else diagonal
         factor, failed = torch.linalg.cholesky_ex(block + torch.diag(ridge))
         if int(failed):
             return None
-        covariances.append(torch.cholesky_inverse(factor) * (stepper.loss / free))
-    places = {
-        (n, i, o): slice(where.start - parameters.starts[n], where.stop - parameters.starts[n])
-        for n, _, i, o, where in penalty.edges(parameters)
-    }
+        # Constants that are frozen have no errors.
+        covariance = torch.zeros(plan.size, plan.size, dtype=torch.float64)
+        covariance[(own - start)[:, None], own - start] = torch.cholesky_inverse(factor) * (stepper.loss / free)
+        covariances.append(covariance)
+        for index, (i, o) in enumerate(plan.symbolic):
+            first = plan.splines + 4 * index
+            places[n, i, o] = slice(first, first + 4)
+    for n, _, i, o, where in penalty.edges(parameters):
+        places[n, i, o] = slice(where.start - parameters.starts[n], where.stop - parameters.starts[n])
     return CurveErrors(model, tuple(covariances), places, penalty.layer_inputs(parameters, x))

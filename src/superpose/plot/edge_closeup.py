@@ -35,9 +35,9 @@ def edge(model: KAN, x: Tensor | Any, layer: int, i: int, o: int) -> Figure:
     The inputs of the first layer and the outputs of the last layer are in the user's units; all other values are in
     the network's scaled units.
 
-    Of a data set, whose targets are known, a band shows two standard errors of a spline to either side: of the noise in
-    the targets, with all other layers held fixed and the curve's mean taken as known. Classifiers and networks of more
-    than 800 constants have none.
+    Of a data set, whose targets are known, a band shows two standard errors to either side: of the noise in the
+    targets, with curves that end elsewhere held fixed and the curve's mean taken as known. Classifiers and networks of
+    more than 800 constants have none.
 
     Args:
         model: any model.
