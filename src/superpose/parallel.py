@@ -187,8 +187,10 @@ class _Engine:
                     warnings.simplefilter("ignore")
                     answers.close()
             return
-        while batch := list(itertools.islice(jobs, _BATCH * self.count)):
-            yield from self._made()(self._call(function, number, job, os.getpid()) for number, job in batch)
+        # Within the block processes stay; each would otherwise load its packages anew for every batch.
+        with self._made() as made:
+            while batch := list(itertools.islice(jobs, _BATCH * self.count)):
+                yield from made(self._call(function, number, job, os.getpid()) for number, job in batch)
 
     def run_alone(self, function: Callable[[Job], Answer], job: Job, before: str) -> Answer | Lost:
         """The answer of a job that was lost together with others, while nothing else runs."""
