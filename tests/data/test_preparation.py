@@ -108,6 +108,12 @@ def test_gaps_are_refused_filled_marked_or_dropped() -> None:
     )
 
 
+def test_gaps_in_categories_get_the_most_frequent_level() -> None:
+    table = Table("'t'", ("kind",), (["a", "a", "b", "b", "b", "c", "c", ""],))
+    made = Preparation.fit(table, missing="median").apply(table, notes=[])
+    assert [float(column[-1]) for column in made.numbers_only()] == [0.0, 1.0, 0.0]
+
+
 def test_the_median_is_that_of_the_training_rows() -> None:
     raw = pandas.DataFrame({"x": numpy.arange(20.0), "t": numpy.arange(20), "f": numpy.arange(20.0) ** 2})
     raw.loc[0, "x"] = numpy.nan
