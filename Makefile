@@ -12,7 +12,7 @@ KERNELS := CMakeLists.txt $(wildcard csrc/*.cpp csrc/*.hpp)
 PROJECT := pyproject.toml constraints.txt $(KERNELS)
 DEMO_OUT := out/knots
 
-.PHONY: demo test sanitize check-install clean
+.PHONY: demo test check-types check-docs sanitize check-install clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -26,13 +26,19 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/python -m sphinx --builder html --fail-on-warning --nitpicky --quiet docs docs/_build/html
+	$(MAKE) --no-print-directory --jobs 2 check-types check-docs
 	@rm -rf build/demo
 	$(MAKE) --no-print-directory demo DEMO_OUT=build/demo
 	@grep --quiet --line-regexp --fixed-strings "    cusp_volume = $$(cat build/demo/formula.txt)" README.md || \
 		{ echo "README.md shows another formula than the demo finds" >&2; exit 1; }
 	$(BIN)/python -m pytest --numprocesses 2
+
+# Each keeps one core busy.
+check-types:
+	$(BIN)/mypy
+
+check-docs:
+	$(BIN)/python -m sphinx --builder html --fail-on-warning --nitpicky --quiet docs docs/_build/html
 
 # Two stamps, so that nothing is installed twice: the package with what it runs on, and with what
 # tests it. The install is editable: a change under src/ needs no new one, a change of the kernels does.

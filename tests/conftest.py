@@ -23,6 +23,7 @@ import pytest
 import torch
 
 from helpers import CountingClock
+from superpose import deadline
 
 torch.set_num_threads(1)
 
@@ -63,6 +64,13 @@ def counted_time(monkeypatch: pytest.MonkeyPatch, few_compositions: None) -> Cou
     clock = CountingClock()
     monkeypatch.setattr(time, "monotonic", clock)
     return clock
+
+
+@pytest.fixture
+def counted_work(few_compositions: None) -> Iterator[None]:
+    """Time limits in seconds of work, as estimators count it: for runs that end at a limit of some seconds."""
+    with deadline.counted_time():
+        yield
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ def test_a_fit_that_a_person_stops_is_no_result(monkeypatch: pytest.MonkeyPatch)
         superpose_network.fit(problem, *problem.sample(50, 0), time_limit=5.0, seed=0)
 
 
-def test_discover_predicts_with_the_laws_own_network() -> None:
+def test_discover_predicts_with_the_laws_own_network(counted_work: None) -> None:
     problem = problems.feynman()["I.16.6"]
     x, y = problem.sample(200, (0, 0))
     trained = regression.fit("discover", problem, x, y, time_limit=20.0, seed=0)

@@ -346,7 +346,7 @@ def test_an_empty_folder_is_no_folder(
 
 @pytest.mark.parametrize(("first", "second"), [(1e300, 1.0), (1e-160, 1e-60)])
 def test_numbers_whose_squares_are_no_doubles_are_learnt(
-    folder: Path, capsys: pytest.CaptureFixture[str], first: float, second: float
+    folder: Path, counted_work: None, capsys: pytest.CaptureFixture[str], first: float, second: float
 ) -> None:
     generator = random.Random(0)
     rows = [(first * generator.random(), second * generator.random()) for _ in range(200)]

@@ -126,6 +126,7 @@ SINGLE = replace(Dataset.from_arrays(X, X[:, 0].double() / X[:, 1].double()), x=
 DOUBLE = replace(SINGLE, x=X.double())
 
 
+@pytest.mark.usefixtures("counted_work")
 def test_a_table_of_single_precision_is_learnt_like_one_of_double() -> None:
     networks = [superpose.KAN([2, 1], seed=0) for _ in range(2)]
     histories = [

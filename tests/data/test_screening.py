@@ -136,6 +136,7 @@ def test_equal_entries_share_a_rank() -> None:
 QUICK = {"shape": (1,), "grid_size": 3, "formula": False, "time_limit": 5.0}
 
 
+@pytest.mark.usefixtures("counted_work")
 @pytest.mark.parametrize("reduce", [True, False])
 def test_a_search_uses_the_columns_that_were_kept(reduce: bool) -> None:
     data = Dataset.from_arrays(X[:300, :20], X[:300, 3] + X[:300, 7])
@@ -147,6 +148,7 @@ def test_a_search_uses_the_columns_that_were_kept(reduce: bool) -> None:
     assert (facts["reason"] in said) is reduce
 
 
+@pytest.mark.usefixtures("counted_work")
 def test_columns_that_enter_together_or_linearly_are_kept() -> None:
     data = Dataset.from_arrays(X[:300, :20], X[:300, 3] + X[:300, 7])
     options = DiscoverOptions(**QUICK, linear=("x11",), combine=("x13-x14",))
@@ -155,6 +157,7 @@ def test_columns_that_enter_together_or_linearly_are_kept() -> None:
     assert result.network.feature_names == result.data.feature_names
 
 
+@pytest.mark.usefixtures("counted_work")
 def test_classes_are_screened_by_their_indicators() -> None:
     x = X[:600, :20]
     labels = ["a" if u * v > 0.1 else "b" if u * v < -0.1 else "c" for u, v in x[:, [2, 9]].tolist()]

@@ -162,6 +162,7 @@ def test_discover_with_combined_columns_says_its_formula_in_the_original_ones() 
             assert torch.allclose(model(ratio), model(data.x), rtol=1e-9)
 
 
+@pytest.mark.usefixtures("counted_time")
 def test_a_network_alone_may_have_combined_columns_too() -> None:
     data = table()
     result = discover(data, DiscoverOptions(combine=("x/y",), formula=False, time_limit=2.0))
@@ -180,6 +181,7 @@ def test_columns_that_enter_linearly_do_so_in_the_law_and_in_the_network() -> No
     assert lines and set(lines) == {"x"}
 
 
+@pytest.mark.usefixtures("counted_time")
 def test_laws_are_made_of_the_functions_that_are_allowed() -> None:
     data = table(lambda x, m, y, t: torch.exp(x) * m + 0 * y, noise=0.0)
     assert sympy.exp in {f.func for f in find_laws(data, time_limit=LIMIT).best.expression.atoms(sympy.Function)}  # type: ignore[union-attr]
@@ -191,6 +193,7 @@ def test_laws_are_made_of_the_functions_that_are_allowed() -> None:
         assert powers <= {2, 3}
 
 
+@pytest.mark.usefixtures("counted_time")
 @pytest.mark.parametrize("asked", [{"linear": ("m",)}, {"functions": ("x^2", "sin")}])
 def test_formulas_that_are_read_from_networks_keep_to_what_is_asked_for_too(asked: dict[str, Any]) -> None:
     data = table(lambda x, m, y, t: torch.exp(x + m) + 0 * y)
@@ -200,6 +203,7 @@ def test_formulas_that_are_read_from_networks_keep_to_what_is_asked_for_too(aske
     assert all(not one.formula.expression.has(sympy.exp) for one in held.findings)
 
 
+@pytest.mark.usefixtures("counted_time")
 def test_discover_keeps_to_the_functions_that_are_allowed() -> None:
     data = table(lambda x, m, y, t: torch.exp(0.5 * x) + m**2, noise=0.02)
     result = discover(data, DiscoverOptions(functions=("x^2",), time_limit=4.0))

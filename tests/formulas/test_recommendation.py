@@ -85,7 +85,7 @@ def test_the_reason_follows_what_the_test_rows_show(own: float, test: float) -> 
     assert "held out" not in usual and ("no structure" in usual or "gives every row to" in usual)
 
 
-def test_the_words_of_a_run_follow_its_test_rows() -> None:
+def test_the_words_of_a_run_follow_its_test_rows(counted_work: None) -> None:
     # The law of the rows that are fitted is another one than that of the rows held out for the test.
     data = table(hello, count=300)
     data.y[data.test] += 3.0

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from helpers import CountingClock
 from superpose import DiscoverOptions, discover
 from superpose.data import Dataset
 from superpose.formulas import recognise
@@ -20,9 +21,8 @@ CONC = [0.02, 0.06, 0.11, 0.22, 0.56, 1.1, 0.02, 0.06, 0.11, 0.22, 0.56, 1.1]
 RATE = [76.0, 97.0, 123.0, 159.0, 191.0, 207.0, 47.0, 107.0, 139.0, 152.0, 201.0, 200.0]
 
 
-def test_michaelis_menten_is_named_with_its_constants() -> None:
+def test_michaelis_menten_is_named_with_its_constants(counted_work: None) -> None:
     data = Dataset.from_arrays([[c] for c in CONC], RATE, feature_names=["conc"], target_names=["rate"], test=0.0)
-    # Some seconds are taken; a slow machine may take more.
     result = discover(data, DiscoverOptions(time_limit=60))
     law = result.metrics["law"]
     assert law["name"] == "Michaelis-Menten"
@@ -69,7 +69,7 @@ def test_an_exact_law_is_named_and_other_functions_are_not_tried() -> None:
     assert result.metrics["formula_rmse"] < 1e-8
 
 
-def test_no_law_is_named_in_noise() -> None:
+def test_no_law_is_named_in_noise(counted_time: CountingClock) -> None:
     random = np.random.default_rng(0)
     data = Dataset.from_arrays(random.uniform(1, 5, (20, 1)), random.normal(size=20), test=0.0)
     assert "law" not in discover(data, DiscoverOptions(time_limit=4)).metrics

@@ -281,7 +281,9 @@ def test_folds_of_a_given_network_are_refused() -> None:
         classify(data, ClassifyOptions(cv=1))
 
 
-def test_the_program_says_how_sure_accuracies_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_program_says_how_sure_accuracies_are(
+    tmp_path: Path, counted_work: None, capsys: pytest.CaptureFixture[str]
+) -> None:
     x = points(60, 1)
     labels = drawn(torch.cat([0 * x, 5 * x], 1), "ab")
     rows = [f"{a},{label}" for (a,), label in zip(x.tolist(), labels, strict=True)]

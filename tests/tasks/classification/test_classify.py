@@ -23,6 +23,8 @@ from superpose.tasks.classification import ClassificationDataset, networks
 
 # Far more than a search needs: it ends by itself, so that nothing here depends on the speed of the machine.
 PATIENT = ClassifyOptions(time_limit=600.0)
+# Where the formula is what is asked, one network beside the sums of smooth functions is enough.
+ONE_SHAPE = replace(PATIENT, shape=(1, 1))
 
 
 def points(count: int, columns: int, seed: int = 0) -> Tensor:
@@ -53,7 +55,7 @@ def test_a_circle_is_found_without_the_useless_column(circle: Classification) ->
 
 def test_the_phase_boundary_of_a_mobility_edge_is_exact() -> None:
     x = 0.2 + 0.9 * (points(1500, 4) + 1)
-    result = found(x, [int(alpha * energy > 2 * (t - shift)) for alpha, energy, t, shift in x.tolist()])
+    result = found(x, [int(alpha * energy > 2 * (t - shift)) for alpha, energy, t, shift in x.tolist()], ONE_SHAPE)
     assert result.accuracy(of="formula") == 1.0
     assert result.metrics["boundaries"][0]["equation"].replace(" ", "") in (
         "-x1*x2/2+x3-x4=0",
@@ -84,14 +86,14 @@ def test_a_gaussian_head_finds_what_the_second_class_lies_about() -> None:
     x = points(1200, 2)
     g = 3 * (x[:, 1] - x[:, 0].square())
     on = torch.rand(1200, generator=torch.Generator().manual_seed(1), dtype=torch.float64) < torch.exp(-g.square())
-    result = found(x, on.long().tolist(), ClassifyOptions(head="gaussian", time_limit=600.0))
+    result = found(x, on.long().tolist(), replace(PATIENT, head="gaussian"))
     assert result.metrics["boundaries"][0]["equation"] in ("x1**2 - x2 = 0", "-x1**2 + x2 = 0")
     assert result.accuracy(of="formula") > 0.75
 
 
 def test_the_front_holds_formulas_of_the_columns_that_are_left() -> None:
     x = points(400, 3)
-    whole = found(x, [f"{a > b}" for a, b, _ in x.tolist()])
+    whole = found(x, [f"{a > b}" for a, b, _ in x.tolist()], ONE_SHAPE)
     a, b, c = (sympy.Symbol(name, real=True) for name in ("x1", "x2", "x3"))
     first = whole.formulas[0][0]
     others = [
@@ -106,7 +108,9 @@ def test_wrong_labels_do_not_move_the_boundary() -> None:
     x = points(1500, 2)
     inside = x.square().sum(1) < 0.6
     wrong = torch.rand(1500, generator=torch.Generator().manual_seed(1)) < 0.15
-    result = found(x, ["in" if a or b else "out" for a, b in zip(inside.tolist(), wrong.tolist(), strict=True)])
+    result = found(
+        x, ["in" if a or b else "out" for a, b in zip(inside.tolist(), wrong.tolist(), strict=True)], ONE_SHAPE
+    )
     assert result.formula is not None
     named = result.head.indices(result.formula.torch(x[:, : result.data.n_features]))
     truth = torch.where(inside, result.head.classes.index("in"), result.head.classes.index("out"))
@@ -241,7 +245,7 @@ def test_columns_may_be_in_any_units_and_far_from_zero() -> None:
     x = points(500, 2)
     labels = ["in" if a * a + b * b < 0.6 else "out" for a, b in x.tolist()]
     moved = x * torch.tensor([3e-30, 2e8]) + torch.tensor([0.0, 1e12])
-    assert found(moved, labels).accuracy(of="formula") > 0.95
+    assert found(moved, labels, ONE_SHAPE).accuracy(of="formula") > 0.95
 
 
 def test_classes_that_depend_on_nothing_have_no_formula() -> None:
@@ -256,13 +260,13 @@ def test_classes_that_depend_on_nothing_have_no_formula() -> None:
 def test_shares_are_learnt_as_they_stand() -> None:
     x = points(600, 2)
     data = ClassificationDataset.from_arrays(x, torch.sigmoid(5 * (x[:, 0] - x[:, 1].square())), soft=True)
-    result = classify(data, ClassifyOptions(head="sigmoid", time_limit=600.0))
+    result = classify(data, replace(ONE_SHAPE, head="sigmoid"))
     assert result.formula is not None
     assert torch.allclose(result.formula.torch(x)[:, 0], 5 * (x[:, 0] - x[:, 1].square()), atol=1e-3)
 
 
 def test_a_rare_class_behind_a_line_is_found() -> None:
     x = points(1000, 2, seed=4)
-    result = found(x, ["rare" if a + b > 1.6 else "usual" for a, b in x.tolist()])
+    result = found(x, ["rare" if a + b > 1.6 else "usual" for a, b in x.tolist()], ONE_SHAPE)
     assert result.accuracy("all", of="formula") > 0.99
     assert result.metrics["majority_accuracy"] < result.accuracy(of="formula")
