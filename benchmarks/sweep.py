@@ -163,7 +163,7 @@ def main(arguments: Sequence[str]) -> int:
 def _declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pairs", type=int, default=3, help="of sweeps on one process and on two")
     parser.add_argument("--kills", type=int, default=5)
-    parser.add_argument("--rows", type=int, default=1000, help="of each table")
+    parser.add_argument("--rows", type=int, default=4000, help="of each table; 4000 make fits of seconds")
     parser.add_argument("--starts", type=int, default=4, help="of each fit, which make it longer")
     parser.add_argument("--parts", default=",".join(PARTS), help="which parts to measure")
 
