@@ -114,6 +114,13 @@ def test_gaps_in_categories_get_the_most_frequent_level() -> None:
     assert [float(column[-1]) for column in made.numbers_only()] == [0.0, 1.0, 0.0]
 
 
+def test_a_gap_in_a_later_table_is_refused_where_nothing_is_said_of_gaps() -> None:
+    preparation = Preparation.fit(Table("'t'", ("size", "kind"), (numpy.arange(4.0), ["a", "b", "a", "b"])))
+    for columns in ((numpy.array([1.0, numpy.nan]), ["a", "b"]), (numpy.arange(2.0), ["", "b"])):
+        with pytest.raises(DataError, match="1 row without a value"):
+            preparation.apply(Table("'later'", ("size", "kind"), columns))
+
+
 def test_the_median_is_that_of_the_training_rows() -> None:
     raw = pandas.DataFrame({"x": numpy.arange(20.0), "t": numpy.arange(20), "f": numpy.arange(20.0) ** 2})
     raw.loc[0, "x"] = numpy.nan
