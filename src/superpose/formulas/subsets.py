@@ -20,6 +20,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from superpose.deadline import charge
+
 Set = TypeVar("Set")
 State = TypeVar("State")
 
@@ -28,6 +30,8 @@ State = TypeVar("State")
 _DEPENDENT = 1e-9
 # Sets of three are compared for some first columns at once, with about as many numbers: 2 MB, which a cache holds.
 _BLOCK = 1 << 18
+# Seconds on one core of a server: of a search, of each set of three, and of each first column of sets of four.
+_SEARCH, _THREE, _FOUR = 2e-2, 5e-9, 2e-3
 
 
 def forward_selection(
@@ -143,6 +147,7 @@ def best_subsets(
     goal = target / size
     gram, pull = unit.T @ unit, unit.T @ goal
     count = len(usable)
+    charge(_SEARCH + _THREE * min(triples, count) ** 3 + _FOUR * min(fours, count))
     sets: list[Tensor] = [pull.square().topk(min(keep, count)).indices[:, None]]
     if count > 1:
         explained, possible = _pairs_explained(gram, pull)

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from superpose.data.rounding import step_of
-from superpose.deadline import Deadline
+from superpose.deadline import Deadline, charge
 from superpose.errors import OptionError
 from superpose.formulas import selection
 from superpose.formulas.from_table.outer_functions import OuterFunction, outer_functions
@@ -66,6 +66,8 @@ class _Settings:
 
 
 _SETTINGS = _Settings()
+# Seconds of an expression on one core of a server.
+_EXPRESSION = 1e-5
 # The operations of csrc/enumeration.hpp in their order: the name of each with one argument, the sign of each with two.
 _UNARY = (
     *("column", "shift", "scale", "square", "cube", "sqrt", "exp", "log"),
@@ -105,6 +107,7 @@ def composition_guesses(problem: Subproblem, deadline: Deadline, share: float) -
         reader = _Reader(problem, outers, search, own)
         while tried < most and not exhausted and not own.passed():
             step = search.advance(_SETTINGS.stride)
+            charge(_EXPRESSION * step)
             tried, exhausted = tried + step, step == 0
             if search.level > level:
                 # What a level found is looked at before the next one, which takes ten times as long.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from superpose.deadline import Deadline
+from superpose.deadline import Deadline, charge
 from superpose.formulas import selection
 from superpose.formulas.candidates import fit_curve
 from superpose.formulas.expressions.functions import candidate_functions
@@ -75,6 +75,8 @@ class _Curves:
 
 
 _CURVES = _Curves()
+# Seconds of all sums of a few terms for one rate, on one core of a server.
+_RATE = 2e-4
 _EXACT = selection.FLOORS.rounding
 
 
@@ -243,6 +245,7 @@ def _errors(x: Tensor, goal: Tensor, weight: Tensor, kind: str, rates: Tensor, c
 
     All choices are solved at once by their normal equations: good enough to choose a rate.
     """
+    charge(_RATE * len(rates))
     matrix = _values(x, kind, rates) * weight[:, None]
     usable = torch.isfinite(matrix).all(-1).all(-1)
     matrix = torch.where(usable[:, None, None], matrix, 1.0)

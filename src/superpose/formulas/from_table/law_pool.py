@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from superpose.deadline import Deadline
+from superpose.deadline import Deadline, charge
 from superpose.errors import OptionError
 from superpose.formulas import selection
 from superpose.formulas.expressions import constants, rewrite
@@ -75,9 +76,11 @@ class _Judgement:
 
 
 _JUDGEMENT = _Judgement()
+# Seconds of writing and compiling a guess on one core of a server, beside the steps of its fit.
+_WRITING = 2e-2
 
 
-@dataclass
+@dataclass(frozen=True)
 class Law:
     """An expression that was found, its constants fitted.
 
@@ -93,7 +96,7 @@ class Law:
     note: str
     errors: Mapping[float, float] = field(default_factory=dict)
 
-    @property
+    @functools.cached_property
     def score(self) -> float:
         """Error and complexity together; less is better. See :mod:`superpose.formulas.selection`."""
         nodes = selection.size(rewrite.complexity(self.expression), splines=len(self.splines))
@@ -112,7 +115,7 @@ class Law:
         deviance = selection.gaussian(self.error, rows)
         return selection.description_length(deviance, nodes, floats(self.expression), rows)
 
-    @property
+    @functools.cached_property
     def splines(self) -> set[str]:
         """Names of the functions in it that are splines."""
         from sympy.core.function import AppliedUndef
@@ -249,6 +252,7 @@ class LawPool:
     def fitted(self, guess: Guess, deadline: Deadline | None = None) -> Law | None:
         """The guess with all of its constants fitted to the table; None without values, or if it is not allowed."""
         self.splines |= guess.splines
+        charge(_WRITING)
         fit = self.constant_fit(_JUDGEMENT.rows, deadline or self.deadline)
         try:
             fitted = fit.fit(guess.expression, steps=_JUDGEMENT.steps)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from superpose.deadline import charge
 from superpose.formulas.from_table.symmetries import Reduction
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ class _Sorting:
 
 
 _SORTING = _Sorting()
+# Seconds of sorting some rows by one product or sum, on one core of a server.
+_LOOK = 3e-5
 
 
 def ridges(x: Tensor, y: Tensor, symbols: list[sympy.Expr]) -> Iterator[Reduction]:
@@ -56,6 +59,7 @@ def ridges(x: Tensor, y: Tensor, symbols: list[sympy.Expr]) -> Iterator[Reductio
     for signs in itertools.product((1, -1), repeat=x.shape[1] - 1):
         for power in (1, 2):
             found.append((_roughness(_sum(some, (1, *signs), power), goal) / variance, (1, *signs, power), "sum"))
+    charge(_LOOK * len(found))
     found.sort(key=lambda item: item[0])
     for ratio, numbers, kind in found[:3]:  # each is a table to search; a round number
         if ratio > _SORTING.good:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from superpose.deadline import charge
 from superpose.formulas.from_table import chebyshev
 
 
@@ -34,6 +35,8 @@ class _Polynomials:
 
 
 _POLYNOMIALS = _Polynomials()
+# Seconds of a least-squares problem on one core of a server, and of each product of two entries in a row of it.
+_PROBLEM, _PRODUCT = 1e-3, 3e-10
 
 
 @dataclass(frozen=True)
@@ -161,6 +164,7 @@ def fit_surrogate(
         powers = _powers(x.shape[1], budget)
         matrix = _columns(_bases((inside - center) / scale, powers), powers)
         for kind in kinds:
+            charge(_PROBLEM + _PRODUCT * len(x) * len(powers) ** 2)
             # Errors count in the target's own units, but no row may outweigh all others.
             rows = weight / _steepness(kind, y).abs()
             # From 1/1000 to 30 times the median weight: chosen on the AI Feynman equations, not compared.
@@ -213,6 +217,7 @@ def separate(
 
     blocks = [matrix(x, part) for part in range(len(groups))] + ([] if beside is None else [beside])
     every = torch.cat(blocks, -1)[: len(some)]
+    charge(_PROBLEM + _PRODUCT * len(some) * every.shape[1] ** 2)
     kind, sign = ("log" if product else "x"), (1.0 if float(goal.mean()) > 0 else -1.0)
     factor = rows / _steepness(kind, goal).abs()
     # Limits as in ``fit_surrogate``.
