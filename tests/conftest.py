@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib.util
 import os
 import time
 from collections.abc import Iterator
+from typing import Any
 
 # Read when torch is first imported: two test processes share the machine's cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -71,6 +73,37 @@ def counted_work(few_compositions: None) -> Iterator[None]:
     """Time limits in seconds of work, as estimators count it: for runs that end at a limit of some seconds."""
     with deadline.counted_time():
         yield
+
+
+@pytest.fixture
+def trained(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, int]]:
+    """Stands in for training in the benchmarks on functions; remembers who was trained on what."""
+    from bench_cases import SMALL
+
+    from benchmarks.methods import regression
+    from benchmarks.methods.fitted import Fitted
+
+    seen: list[tuple[str, str, int]] = []
+
+    def train(name: str, problem: Any, x: Any, y: Any, *, time_limit: float, seed: int, parameters: Any) -> Fitted:
+        seen.append((problem.name, name, seed))
+        assert x.shape == (SMALL.points, len(problem.variables)) and y.shape == (SMALL.points,)
+        assert parameters == (None if name == "superpose" else 17)
+        off = 10.0 ** -(len(name) + seed)
+        return Fitted(lambda points: problem(points) + off, 17, (2, 2, 1), (5, 10))
+
+    monkeypatch.setattr(regression, "fit", train)
+    monkeypatch.setattr("benchmarks.harness.suite.methods.load", lambda names, known: None)
+    return seen
+
+
+@pytest.fixture
+def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Searches for networks in the benchmarks end after a few steps, at the same place on every machine."""
+    from benchmarks.methods import superpose_network
+
+    search = functools.partial(superpose_network.train.search, steps=60)
+    monkeypatch.setattr(superpose_network.train, "search", search)
 
 
 @pytest.fixture

@@ -48,8 +48,10 @@ def test_samples_of_any_natural_kind_are_drawn(kind: str, tmp_path: Path, monkey
     monkeypatch.chdir(tmp_path)
     model = KAN([2, 2, 1], seed=0, feature_names=["a", "b"])
     given = natural_samples()[kind]()
-    for draw in (plot.network, lambda model, x: plot.edge(model, x, 0, 1, 0)):
-        assert plot.render(draw(model, given), "svg") == plot.render(draw(model, samples()), "svg")
+    assert plot.render(plot.network(model, given), "svg") == plot.render(plot.network(model, samples()), "svg")
+    if kind != "data set":  # its target gives the curve a band of errors
+        edges = [plot.edge(model, x, 0, 1, 0) for x in (given, samples())]
+        assert plot.render(edges[0], "svg") == plot.render(edges[1], "svg")
 
 
 def awkward_calls() -> dict[str, Callable[[KAN, Any, Any], Any]]:

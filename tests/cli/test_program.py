@@ -50,7 +50,7 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
         (
             "compare",
             "TABLE --target NAME --features A,B --task --cv K --methods --time-limit SECONDS --seed N --out DIR --json "
-            f"--quiet --missing --categories --dates {FILE_OPTIONS}",
+            f"--quiet --jobs N --missing --categories --dates {FILE_OPTIONS}",
         ),
         ("describe", f"TABLE --target NAME --features A,B --missing --categories --dates --json {FILE_OPTIONS}"),
         ("predict", f"MODEL TABLE --out FILE --probabilities --interval {FILE_OPTIONS}"),

@@ -221,7 +221,7 @@ def test_classes_of_frames_and_their_pickles() -> None:
 def test_formulas_of_frames() -> None:
     table = frame(40)[["size", "kind"]].assign(size=np.random.default_rng(1).uniform(1, 2, 40))
     y = 3.0 / table["size"] + 2.0 * (table["kind"] == "dog")
-    found = FormulaRegressor(effort=0.1).fit(table, y)
+    found = FormulaRegressor(effort=2.0).fit(table, y)
     assert {str(one) for one in found.sympy().free_symbols} >= {"size", "kind = dog"} and "dog" in found.latex()
     again = pickle.loads(pickle.dumps(found))  # noqa: S301
     for values in (found.predict(table), again.predict(table), found.formula_.predict(table)[:, 0]):
