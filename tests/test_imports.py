@@ -42,6 +42,7 @@ FLOORS = [
     {"sklearn", "tasks.comparison", "tasks.relations"},
     {"export", "plot", "tasks.sweeps"},
     {"report"},
+    {"studio"},
     {"cli"},
     {"__main__"},
 ]

@@ -21,7 +21,7 @@ from superpose import plot
 from superpose.data import Affine, Dataset
 from superpose.errors import DataError, FileError, OptionError, ShapeError
 from superpose.nn import KAN
-from superpose.plot import edge_closeup, network_diagram
+from superpose.plot import diagram_numbers, edge_numbers
 from superpose.plot.network_layout import Layout, arrange
 from superpose.plot.samples import traced
 from superpose.train import History, Record
@@ -221,7 +221,7 @@ def test_an_edge_that_varies_little_is_fainter_by_itself() -> None:
 def test_a_layer_of_very_many_edges_shows_the_strongest_and_says_so(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(network_diagram, "MAX_EDGES", 5)
+    monkeypatch.setattr(diagram_numbers, "MAX_EDGES", 5)
     scores = (torch.arange(12.0).reshape(12, 1) / 12,)
     figure = plot.network(KAN([12, 1]), samples(12), scores=scores)
     assert ids(figure, "edge") == {(0, i, 0) for i in range(7, 12)}
@@ -334,11 +334,7 @@ def staircase_history(grids: list[int], validation: float = 2.0) -> History:
     ],
 )
 def test_the_samples_under_an_edge_are_drawn_wherever_they_lie(values: list[float]) -> None:
-    canvas = Figure()
-    axes = canvas.add_subplot()
-    edge_closeup._draw_histogram(axes, numpy.array(values))
-    (bars,) = axes.patches
-    counts, edges, _ = bars.get_data()  # type: ignore[attr-defined]
+    counts, edges = edge_numbers.histogram(numpy.array(values))
     assert counts.sum() == len(values) and bool(numpy.isfinite(edges).all())
     assert edges[0] <= min(values) and edges[-1] >= max(values)
     # Each bar has a width, so that it is seen.

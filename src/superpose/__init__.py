@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         report,
         sklearn,
         spline,
+        studio,
         tasks,
         train,
     )
@@ -134,6 +135,7 @@ _SUBMODULES = (
     "report",
     "sklearn",
     "spline",
+    "studio",
     "tasks",
     "train",
 )
@@ -193,6 +195,7 @@ __all__ = [
     "search",
     "sklearn",
     "spline",
+    "studio",
     "sweep",
     "symbolify",
     "tasks",

@@ -3,6 +3,7 @@
 from superpose.edit.attribution import AttributionScores, attribution_scores
 from superpose.edit.combining import Combined, combine
 from superpose.edit.comparison import Comparison, ComparisonRow, compare
+from superpose.edit.dragging import drag
 from superpose.edit.edge_curves import suggest
 from superpose.edit.merging import merge
 from superpose.edit.pruning import prune, remove
@@ -19,6 +20,7 @@ __all__ = [
     "attribution_scores",
     "combine",
     "compare",
+    "drag",
     "fix",
     "linear",
     "merge",

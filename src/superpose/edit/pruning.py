@@ -62,7 +62,27 @@ def prune(
         ...
     superpose.errors.OptionError: the model has no input 'nose'; did you mean 'noise'?
     """
-    named = _named_edges(model, edges, nodes, inputs)
+    return _without(model, *_surviving(model, data, threshold, _named_edges(model, edges, nodes, inputs)))
+
+
+def surviving_edges(
+    model: KAN,
+    data: Tensor | Dataset,
+    *,
+    threshold: float | None = None,
+    edges: Iterable[Edge] = (),
+    nodes: Iterable[tuple[int, int]] = (),
+    inputs: Iterable[str | int] = (),
+) -> set[Edge]:
+    """The edges that :func:`prune` would keep, as the model counts them; arguments and errors are those of it."""
+    alive, _ = _surviving(model, data, threshold, _named_edges(model, edges, nodes, inputs))
+    return {(n, i, o) for n, mask in enumerate(alive) for i, o in torch.nonzero(mask).tolist()}
+
+
+def _surviving(
+    model: KAN, data: Tensor | Dataset, threshold: float | None, named: set[Edge]
+) -> tuple[list[Tensor], AttributionScores]:
+    """Masks of the edges that stay, and the scores by which they do."""
     if threshold is None:
         threshold = 0.0 if named else THRESHOLD
     if not threshold >= 0:
@@ -78,7 +98,7 @@ def prune(
     for mask, score, path in zip(alive, found.edges, essential, strict=True):
         mask &= (score >= threshold) | path
     _drop_dead_ends(layers, alive, essential)
-    return _without(model, alive, found)
+    return alive, found
 
 
 def remove(model: KAN, data: Tensor | Dataset, edge: Sequence[int]) -> KAN:

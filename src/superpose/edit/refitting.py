@@ -6,9 +6,11 @@ from torch import Tensor
 
 from superpose.data import Dataset
 from superpose.deadline import Deadline
+from superpose.nn.likelihood import Head
 from superpose.nn.model import KAN, Edge
 from superpose.nn.rows import scaled_rows
-from superpose.optim.levenberg_marquardt import LevenbergMarquardt
+from superpose.optim.gauss_newton import DampedGaussNewton
+from superpose.optim.levenberg_marquardt import FisherScoring, LevenbergMarquardt
 
 # Damping of the first step, relative to the diagonal of the normal matrix. Smaller than in training: constants come
 # from fitted curves, so the start is near. A round number; nothing was measured.
@@ -20,7 +22,8 @@ _ROUNDING = 1e-28
 def refit(model: KAN, data: Dataset, *, steps: int = 50, tolerance: float = 1e-3) -> KAN:
     """A new model whose free constants, symbolic and spline, are fitted again to the training rows.
 
-    Levenberg-Marquardt steps through the whole network. Frozen constants stay as they are.
+    Levenberg-Marquardt steps through the whole network; of a classifier on the likelihood of its head. Frozen constants
+    stay as they are.
 
     Args:
         model: it is not changed.
@@ -39,7 +42,7 @@ def refit(model: KAN, data: Dataset, *, steps: int = 50, tolerance: float = 1e-3
     """
     fitted = model.copy()
     x, y = scaled_rows(fitted, data)
-    polish(fitted, x, y, steps=steps, tolerance=tolerance)
+    polish(fitted, x, y, steps=steps, tolerance=tolerance, head=model.head)
     return fitted
 
 
@@ -52,8 +55,11 @@ def polish(
     tolerance: float = 1e-3,
     only: Edge | None = None,
     deadline: Deadline | None = None,
+    head: Head | None = None,
 ) -> float:
     """Fit a model's free constants in place by Levenberg-Marquardt; returns the mean squared error.
+
+    With a head it is twice its mean loss, which Fisher scoring lowers.
 
     Args:
         model: changed in place.
@@ -61,8 +67,13 @@ def polish(
         steps, tolerance: as for :func:`refit`.
         only: a symbolic edge; all of its constants are fitted, and nothing else.
         deadline: when no further step is taken.
+        head: of a classifier.
     """
-    stepper = LevenbergMarquardt(model, x, y, damping=_DAMPING)
+    stepper: DampedGaussNewton
+    if head is None:
+        stepper = LevenbergMarquardt(model, x, y, damping=_DAMPING)
+    else:
+        stepper = FisherScoring(model, x, y, head, damping=_DAMPING)
     if only is not None:
         stepper.parameters.hold_all_but(only)
     losses = [stepper.loss]

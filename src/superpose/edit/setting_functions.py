@@ -133,9 +133,9 @@ def replace(
     n, i, o = where
     symbolic = (i, o) in model.layer(n).symbolic_table()
     freed = release(model, data, where) if symbolic else model.copy()
-    polish(freed, x[pick], y[pick], steps=_REPLACING.spline_steps, only=where)
+    polish(freed, x[pick], y[pick], steps=_REPLACING.spline_steps, only=where, head=model.head)
     made = fix(freed, data, where, known)
-    polish(made, x[pick], y[pick], steps=_REPLACING.symbol_steps, only=where)
+    polish(made, x[pick], y[pick], steps=_REPLACING.symbol_steps, only=where, head=model.head)
     constants = made.layer(n).symbolic_table()[i, o][1]
     return fix(model, data, where, known, constants, frozen=letters)
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
+
 from superpose.data import Dataset
 from superpose.data.sampling import evenly
 from superpose.deadline import Deadline
@@ -54,7 +56,7 @@ def straighten(model: KAN, data: Dataset, *, min_strength: float = 1e-4, time_li
 
     Args:
         model: a fitted network; it is not changed.
-        data: its training rows are used, at most 2048 of them.
+        data: its training rows are used, at most 2048 of them; for a classifier, whose scores it keeps, only features.
         min_strength: the last and weakest strength of the penalty, in units of the targets' variance. With noise it
             should be about the variance of the noise.
         time_limit: seconds after which the network so far is returned; no limit by default.
@@ -71,6 +73,10 @@ def straighten(model: KAN, data: Dataset, *, min_strength: float = 1e-4, time_li
     x, y = scaled_rows(straight, data)
     pick = evenly(len(x), _SCHEDULE.rows)
     x, y = x[pick], y[pick]
+    if model.head is not None:
+        # Labels are no values of scores, and the function is to stay.
+        with torch.no_grad():
+            y = straight.scale_targets(straight(data.features(data.train[pick]).to(straight.input_center.device)))
     damping = _SCHEDULE.damping
     for strength in [s for s in _SCHEDULE.strengths if s > min_strength] + [min_strength]:
         for _ in range(_SCHEDULE.cycles):

@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from superpose.data import Dataset
-from superpose.errors import OptionError
 from superpose.messages import counted
 from superpose.nn import KAN
 from superpose.nn.model import Edge
@@ -17,16 +15,13 @@ from superpose.nn.trace import Trace
 from superpose.plot import canvas, style
 from superpose.plot.canvas import typeset
 from superpose.plot.curve_errors import CurveErrors, curve_errors
+from superpose.plot.edge_numbers import edge_numbers, without_poles
 from superpose.plot.numbers import View, attach
-from superpose.plot.samples import input_ranges, traced
+from superpose.plot.samples import traced
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-_BINS = 40
-# Enough for a smooth line on 3.6 inches at 160 dots per inch.
-_CURVE_POINTS = 401
 
 
 def edge(model: KAN, x: Tensor | Any, layer: int, i: int, o: int) -> Figure:
@@ -56,53 +51,38 @@ def edge(model: KAN, x: Tensor | Any, layer: int, i: int, o: int) -> Figure:
 
 def close_up(model: KAN, trace: Trace, which: Edge, errors: CurveErrors | None = None) -> Figure:
     """:func:`edge` for activations and errors that are known already."""
-    n, i, o = which
-    if which not in set(model.active_edges()):
-        raise OptionError(f"there is no edge {i} -> {o} in layer {n} to draw; model.active_edges() lists the edges")
-    layer = model.layer(n)
-    into, out = units(model, which)
-    inputs = trace.layers[n].inputs
-    low, high = (bound[i].item() for bound in input_ranges(inputs))
-    around = 0.03 * (high - low)
-    places = torch.linspace(low - around, high + around, _CURVE_POINTS, dtype=torch.float64)
-    with torch.no_grad():
-        curve = layer.edge_function(i, o, places.to(layer.knots)).cpu()
-    error = None if errors is None else errors.at(which, places)
-    symbol = None if layer.symbolic is None else layer.symbolic.names.get((i, o))
-    color = style.SYMBOLIC_EDGE if symbol else style.SPLINE_EDGE
+    found = edge_numbers(model, trace, which, errors)
+    color = style.SYMBOLIC_EDGE if found.symbol else style.SPLINE_EDGE
     with canvas.default_style():
         figure = canvas.figure(4.4, 3.7)
         axes = figure.add_axes((0.15, 0.325, 0.815, 0.48))
         strip = figure.add_axes((0.15, 0.16, 0.815, 0.13), sharex=axes)
         for part in (axes, strip):
             canvas.plain_axes(part)
-        axes.plot(into(places), _without_poles(out(curve)), color=color, linewidth=2, zorder=3, gid="curve")
-        if error is not None:
-            low, high = (out(curve.double() + sign * error) for sign in (-2, 2))
-            axes.fill_between(into(places), low, high, color=color, alpha=0.2, linewidth=0, zorder=2, gid="band")
-            height = float(np.ptp(out(curve))) or 1.0
+        axes.plot(found.x, without_poles(found.y), color=color, linewidth=2, zorder=3, gid="curve")
+        if found.standard_error is not None:
+            low, high = (found.y + sign * found.standard_error for sign in (-2, 2))
+            axes.fill_between(found.x, low, high, color=color, alpha=0.2, linewidth=0, zorder=2, gid="band")
+            height = float(np.ptp(found.y)) or 1.0
             if float((high - low).max()) > 4 * height:
                 # A band that is far wider than the curve must not flatten it.
-                axes.set_ylim(float(out(curve).min()) - height, float(out(curve).max()) + height)
-        _draw_histogram(strip, into(inputs[:, i]))
+                axes.set_ylim(float(found.y.min()) - height, float(found.y.max()) + height)
+        strip.stairs(found.counts, found.bins, fill=True, color=style.HISTOGRAM, gid="histogram")
+        strip.set_ylim(bottom=0)
         strip.set(yticks=[])
         strip.spines["left"].set_visible(False)
         axes.tick_params(labelbottom=False)
-        axes.set_xlim(*into(places[[0, -1]]))
-        if symbol is None:
-            _draw_knots(axes, into(layer.knots[i, layer.degree : layer.knots.shape[1] - layer.degree].cpu()))
+        axes.set_xlim(*found.x[[0, -1]])
+        if found.symbol is None:
+            _draw_knots(axes, found.knots)
         from_name, to_name = node_names(model, which)
         strip.set_xlabel(canvas.shortened(from_name, 40), size=10, color=style.TEXT, parse_math=False)
         title = f"{canvas.shortened(from_name)} → {canvas.shortened(to_name)}"
-        band = [] if error is None else ["band: two standard errors"]
+        band = [] if found.standard_error is None else ["band: two standard errors"]
         canvas.heading(axes, title, *described(model, which), *band)
-        unknown = np.full(len(places), np.nan)
-        # As lengths: the units of the axis have no offset.
-        numbers = {
-            "x": into(places),
-            "y": out(curve),
-            "standard_error": unknown if error is None else out(error),
-        }
+        unknown = np.full(len(found.x), np.nan)
+        error = unknown if found.standard_error is None else found.standard_error
+        numbers = {"x": found.x, "y": found.y, "standard_error": error}
         return attach(figure, numbers, View("lines", "x", ("y",)))
 
 
@@ -147,52 +127,6 @@ def node_names(model: KAN, which: Edge) -> tuple[str, str]:
     # Edges end at sums, and several sums may be factors of one product node.
     node = model.layer(n).owners[o]
     return start, model.target_names[node] if last else f"node {node + 1} of layer {n + 1}"
-
-
-def units(model: KAN, which: Edge) -> tuple[Any, Any]:
-    """Maps from an edge's scaled inputs and outputs to the units of the axes.
-
-    In float64: float32 has too few digits for a small range about a large offset.
-    """
-    n, i, o = which
-
-    def into(values: Tensor) -> np.ndarray:
-        values = values.double()
-        if n == 0:
-            values = values * model.input_scale[i].item() + model.input_center[i].item()
-        return values.detach().numpy()
-
-    def out(values: Tensor) -> np.ndarray:
-        if n == len(model.layers) - 1:
-            values = values * model.output_scale[model.layer(n).owners[o]].item()
-        return values.detach().numpy()
-
-    return into, out
-
-
-def _without_poles(values: np.ndarray) -> np.ndarray:
-    """The curve with NaN where it leaves the range of its central 96% by more than half that range, as at a pole.
-
-    A design choice; otherwise the pole of 1/x would flatten the rest of the curve.
-    """
-    finite = values[np.isfinite(values)]
-    if not finite.size:
-        return values
-    low, high = np.quantile(finite, [0.02, 0.98])
-    around = 0.5 * (high - low)
-    return np.where((values >= low - around) & (values <= high + around), values, np.nan)
-
-
-def _draw_histogram(axes: Axes, values: np.ndarray) -> None:
-    """How many samples lie where; a single bar where they are too near one another to be told apart in bins."""
-    low, high = float(values.min()), float(values.max())
-    edges = np.linspace(low, high, _BINS + 1)
-    if not (np.diff(edges) > 0).all():
-        around = 0.5 * max(abs(low), abs(high)) or 0.5
-        edges = np.array([low - 0.02 * around, high + 0.02 * around])
-    counts, _ = np.histogram(values, edges)
-    axes.stairs(counts, edges, fill=True, color=style.HISTOGRAM, gid="histogram")
-    axes.set_ylim(bottom=0)
 
 
 def _draw_knots(axes: Axes, knots: np.ndarray) -> None:

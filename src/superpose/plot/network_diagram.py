@@ -7,32 +7,23 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from superpose.checks import check_positive
 from superpose.edit.attribution import AttributionScores
-from superpose.errors import OptionError
 from superpose.messages import counted
 from superpose.nn import KAN
 from superpose.nn.model import Edge
-from superpose.nn.trace import Trace
 from superpose.plot import canvas, node_labels, style
-from superpose.plot.edge_closeup import units
+from superpose.plot.diagram_numbers import CURVE_POINTS, DrawnEdge, drawn_edges, edge_strengths, levels_of, strongest
 from superpose.plot.network_layout import Layout, arrange
 from superpose.plot.numbers import View, attach
-from superpose.plot.samples import input_ranges, magnitudes, traced
+from superpose.plot.samples import magnitudes, traced
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Boxes in one layer: 300 fill ten rows of the smallest boxes. Of more edges the strongest are drawn, with a remark.
-MAX_EDGES = 300
-# Inputs without edges: more of them are left out, with a remark. A round number.
-_MAX_IDLE_INPUTS = 40
-# Enough for a smooth curve in a box of at most 0.95 inches at 160 dots per inch.
-_CURVE_POINTS = 101
 _PADDING = 0.18
 
 
@@ -51,25 +42,6 @@ class _Faintest:
 
 
 _FAINTEST = _Faintest()
-
-
-@dataclass(frozen=True)
-class _DrawnEdge:
-    """One edge of the diagram.
-
-    Attributes:
-        x, y: the curve, scaled to -1 ... 1 both ways.
-        inputs, outputs: the curve in the units of :func:`superpose.plot.edge`.
-        strength: of the colour, from 0 to 1.
-        symbol: the name of a symbolic function; None for a spline.
-    """
-
-    x: np.ndarray
-    y: np.ndarray
-    inputs: np.ndarray
-    outputs: np.ndarray
-    strength: float
-    symbol: str | None
 
 
 def network(
@@ -109,10 +81,10 @@ def network(
     trace = traced(model, x)
     if scores is None:
         scores = magnitudes(trace)
-    strengths = _strengths(model, scores.edges if isinstance(scores, AttributionScores) else scores, beta)
-    edges, hidden_edges = _strongest(model, strengths)
-    levels, hidden_inputs = _levels(model, edges)
-    drawn = _curves(model, trace, edges, strengths)
+    strengths = edge_strengths(model, scores.edges if isinstance(scores, AttributionScores) else scores, beta)
+    edges, hidden_edges = strongest(model, strengths)
+    levels, hidden_inputs = levels_of(model, edges)
+    drawn = drawn_edges(model, trace, edges, strengths)
     with canvas.default_style():
         layout = arrange(
             levels,
@@ -125,67 +97,9 @@ def network(
         return attach(picture, _columns(drawn), View("lines", "x", ("y",), ("layer", "input", "output")))
 
 
-def _strengths(model: KAN, scores: Sequence[Tensor], beta: float) -> list[np.ndarray]:
-    shapes = [tuple(layer.mask.shape) for layer in model.kan_layers()]
-    listed = isinstance(scores, Sequence) and all(isinstance(score, Tensor) for score in scores)
-    given = [tuple(score.shape) for score in scores] if listed else type(scores).__name__
-    if given != shapes:
-        raise OptionError(
-            f"scores need one tensor for each layer, of shapes {shapes}, and are {given}; "
-            "superpose.edit.attribution_scores(model, x).edges are such"
-        )
-    return [np.nan_to_num(torch.tanh(beta * score.detach().cpu()).numpy()) for score in scores]
-
-
-def _strongest(model: KAN, strengths: Sequence[np.ndarray]) -> tuple[list[Edge], int]:
-    """The edges to draw, and the number of edges that are left out."""
-    active, kept = model.active_edges(), []
-    for n in range(len(strengths)):
-        layer = [edge for edge in active if edge[0] == n]
-        if len(layer) > MAX_EDGES:
-            layer.sort(key=lambda edge: -strengths[edge[0]][edge[1:]])
-        kept += layer[:MAX_EDGES]
-    return sorted(kept), len(active) - len(kept)
-
-
-def _levels(model: KAN, edges: Sequence[Edge]) -> tuple[list[list[int]], int]:
-    """The nodes to draw on each level, and the number of inputs that are left out."""
-    widths = model.widths
-    used: list[set[int]] = [set() for _ in widths]
-    for n, i, o in edges:
-        used[n].add(i)
-        used[n + 1].add(model.layer(n).owners[o])
-    idle = widths[0] - len(used[0])
-    if idle <= _MAX_IDLE_INPUTS:
-        used[0], idle = set(range(widths[0])), 0
-    used[-1] = set(range(widths[-1]))
-    return [sorted(level) or [0] for level in used], idle
-
-
-@torch.no_grad()
-def _curves(model: KAN, trace: Trace, edges: Sequence[Edge], strengths: Sequence[np.ndarray]) -> dict[Edge, _DrawnEdge]:
-    """Each edge's curve, scaled to -1 ... 1 both ways."""
-    drawn = {}
-    places = np.linspace(-1, 1, _CURVE_POINTS)
-    for n, layer in enumerate(model.kan_layers()):
-        low, high = input_ranges(trace.layers[n].inputs)
-        share = torch.linspace(0, 1, _CURVE_POINTS, dtype=low.dtype)[:, None]
-        inputs = low + share * (high - low)
-        outputs = layer.edges(inputs.to(layer.knots)).cpu()
-        values = outputs.numpy()
-        node = trace.layers[n].sums.std(0, correction=0).numpy()
-        names = {} if layer.symbolic is None else layer.symbolic.names
-        for _, i, o in (edge for edge in edges if edge[0] == n):
-            curve = _scaled(values[:, i, o], node[o])
-            into, out = units(model, (n, i, o))
-            raw = into(inputs[:, i]), out(outputs[:, i, o])
-            drawn[n, i, o] = _DrawnEdge(places, curve, *raw, float(strengths[n][i, o]), names.get((i, o)))
-    return drawn
-
-
-def _columns(drawn: Mapping[Edge, _DrawnEdge]) -> dict[str, np.ndarray]:
+def _columns(drawn: Mapping[Edge, DrawnEdge]) -> dict[str, np.ndarray]:
     """Of each edge its curve, point by point."""
-    edges = np.repeat(np.array(list(drawn), dtype=int).reshape(-1, 3), _CURVE_POINTS, 0)
+    edges = np.repeat(np.array(list(drawn), dtype=int).reshape(-1, 3), CURVE_POINTS, 0)
     listed = list(drawn.values())
     empty = [np.empty(0)]
     return {
@@ -194,29 +108,12 @@ def _columns(drawn: Mapping[Edge, _DrawnEdge]) -> dict[str, np.ndarray]:
         "output": edges[:, 2],
         "x": np.concatenate([one.inputs for one in listed] or empty),
         "y": np.concatenate([one.outputs for one in listed] or empty),
-        "strength": np.repeat([one.strength for one in listed], _CURVE_POINTS),
-        "function": np.repeat(np.array([one.symbol or "spline" for one in listed], dtype=object), _CURVE_POINTS),
+        "strength": np.repeat([one.strength for one in listed], CURVE_POINTS),
+        "function": np.repeat(np.array([one.symbol or "spline" for one in listed], dtype=object), CURVE_POINTS),
     }
 
 
-def _scaled(values: np.ndarray, node: float) -> np.ndarray:
-    """A curve between -1 and 1, with NaN near poles; a constant function becomes zero.
-
-    Poles are values outside the range of the central 94%, widened by 40% on both sides. A design choice.
-    """
-    finite = values[np.isfinite(values)]
-    if not finite.size:
-        return np.full_like(values, np.nan)
-    low, high = np.quantile(finite, [0.03, 0.97])
-    around = 0.4 * (high - low)
-    low, high = max(low - around, finite.min()), min(high + around, finite.max())
-    if high - low <= 1e-9 * (np.abs(finite).max() + node):
-        return np.where(np.isfinite(values), 0.0, np.nan)
-    scaled = (2 * values - low - high) / (high - low)
-    return np.where(np.abs(scaled) <= 1 + 1e-9, scaled, np.nan)
-
-
-def _remarks(drawn: Mapping[Edge, _DrawnEdge], edges: int, inputs: int) -> list[str]:
+def _remarks(drawn: Mapping[Edge, DrawnEdge], edges: int, inputs: int) -> list[str]:
     remarks = []
     if edges:
         remarks.append(f"{counted(edges, 'weaker edge')} not drawn")
@@ -225,9 +122,7 @@ def _remarks(drawn: Mapping[Edge, _DrawnEdge], edges: int, inputs: int) -> list[
     return remarks
 
 
-def _draw(
-    model: KAN, layout: Layout, drawn: Mapping[Edge, _DrawnEdge], title: str | None, remarks: list[str]
-) -> Figure:
+def _draw(model: KAN, layout: Layout, drawn: Mapping[Edge, DrawnEdge], title: str | None, remarks: list[str]) -> Figure:
     owners = [layer.owners for layer in model.kan_layers()]
     labels = node_labels.arrange(
         model, layout, {(n, i) for n, i, _ in drawn} | {(n + 1, owners[n][o]) for n, _, o in drawn}
@@ -269,7 +164,7 @@ def _faded(color: str, strength: float, least: float) -> tuple[float, float, flo
     return red, green, blue
 
 
-def _draw_edge(axes: Axes, layout: Layout, edge: Edge, drawn: _DrawnEdge) -> None:
+def _draw_edge(axes: Axes, layout: Layout, edge: Edge, drawn: DrawnEdge) -> None:
     from matplotlib.patches import Rectangle
 
     n, i, o = edge
@@ -331,7 +226,7 @@ def _draw_symbol(axes: Axes, x: float, y: float, layout: Layout, symbol: str) ->
     canvas.write_text(axes, x, y, text, size=size, color="white", ha="center", va="center_baseline", zorder=4)
 
 
-def _draw_nodes(axes: Axes, layout: Layout, drawn: Mapping[Edge, _DrawnEdge], owners: Sequence[Sequence[int]]) -> None:
+def _draw_nodes(axes: Axes, layout: Layout, drawn: Mapping[Edge, DrawnEdge], owners: Sequence[Sequence[int]]) -> None:
     strongest: dict[tuple[int, int], float] = {}
     factors: dict[tuple[int, int], float] = {}
     for (n, i, o), edge in drawn.items():
@@ -360,7 +255,7 @@ def _draw_dot(axes: Axes, x: float, y: float, size: float, color: tuple[float, f
     axes.plot([x], [y], "o", markersize=size, color=color, markeredgecolor="white", zorder=5, gid=gid)
 
 
-def _draw_legend(axes: Axes, x: float, y: float, drawn: Mapping[Edge, _DrawnEdge], remarks: Sequence[str]) -> None:
+def _draw_legend(axes: Axes, x: float, y: float, drawn: Mapping[Edge, DrawnEdge], remarks: Sequence[str]) -> None:
     entries: list[tuple[str | None, str]] = [(None, remark) for remark in remarks]
     if {d.symbol is None for d in drawn.values()} == {True, False}:
         entries = [(style.SPLINE_EDGE, "spline"), (style.SYMBOLIC_EDGE, "symbolic"), *entries]

@@ -16,7 +16,7 @@ from superpose.data.arrays import root_mean_square
 from superpose.data.preparation import Preparation
 from superpose.data.sampling import evenly
 from superpose.deadline import Deadline
-from superpose.formulas.expressions import constants, numpy_code, rewrite
+from superpose.formulas.expressions import constants, mathml, numpy_code, rewrite
 from superpose.formulas.expressions.splines import SplineEdge, absorb_constants, used_splines
 from superpose.nn.model import KAN
 from superpose.nn.rows import values_at
@@ -221,6 +221,25 @@ class Formula:
             right = printer.doprint(_rounded(self._plain(expression), 6))  # six digits, as in ``short``
             lines.append(f"{_latex_name(name)} = {right}")
         return " \\\\\n".join(lines)
+
+    def mathml_trees(self) -> list[mathml.Tree]:
+        """MathML of each target's formula as a tree of elements, ``[name, attributes, children...]``."""
+        names = dict(zip(self.symbols, self.feature_names, strict=True))
+        trees = []
+        for name, expression in zip(self.target_names, self.expressions, strict=True):
+            right = mathml.mathml_tree(_rounded(self._plain(expression), 6), names)  # six digits, as in ``short``
+            trees.append(mathml.equation(name, right))
+        return trees
+
+    def mathml(self) -> str:
+        """MathML of each target's formula, on its own line.
+
+        >>> import sympy
+        >>> x = sympy.Symbol("x", real=True)
+        >>> Formula((x / 2,), (x,), ("x",), ("y",)).mathml()
+        '<math display="block"><mrow><mi>y</mi><mo>=</mo><mrow><mfrac><mi>x</mi><mn>2</mn></mfrac></mrow></mrow></math>'
+        """
+        return "\n".join(mathml.markup(tree) for tree in self.mathml_trees())
 
     def python(self) -> str:
         """Text of a standalone module with ``predict(**columns)`` that needs NumPy only."""

@@ -1,0 +1,73 @@
+"""One edge close up as numbers that JSON can hold: its curve, slope, errors and knots, and functions like it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from superpose.data import Dataset
+from superpose.edit import suggest
+from superpose.edit.edge_curves import check_edge
+from superpose.nn.model import KAN, Edge
+from superpose.nn.symbolic_functions import library
+from superpose.plot.curve_errors import curve_errors
+from superpose.plot.edge_closeup import described, node_names
+from superpose.plot.edge_numbers import edge_numbers, units, without_poles
+from superpose.plot.samples import traced
+from superpose.studio.network_numbers import rounded
+
+# Candidates that are shown, and points of each curve. Round numbers.
+_CANDIDATES, _POINTS = 8, 201
+
+
+def edge_panel(model: KAN, data: Dataset, edge: Sequence[int], *, candidates: bool) -> dict[str, Any]:
+    """All that is shown of one edge, in the units of :func:`superpose.plot.edge`.
+
+    Args:
+        candidates: whether the functions that are closest to it are sought, which takes about a second.
+
+    Raises:
+        OptionError: for an edge that is not there.
+    """
+    where = check_edge(model, tuple(edge))
+    trace = traced(model, data.features(data.train))
+    found = edge_numbers(model, trace, where, curve_errors(model, data), _POINTS)
+    start, end = node_names(model, where)
+    error = found.standard_error
+    return rounded(
+        {
+            "edge": list(where),
+            "start": start,
+            "end": end,
+            "described": described(model, where),
+            "function": found.symbol,
+            "frozen": model.layer(where[0]).frozen_table().get(where[1:], ""),
+            "curve": {"x": found.x, "y": without_poles(found.y)},
+            "slope": without_poles(found.slope),
+            "band": None if error is None else {"low": found.y - 2 * error, "high": found.y + 2 * error},
+            "knots": found.knots if found.symbol is None else [],
+            "density": {"bins": found.bins, "counts": found.counts},
+            "candidates": _candidates(model, data, where, found.places) if candidates else None,
+            "functions": sorted(library()),
+        }
+    )
+
+
+@torch.no_grad()
+def _candidates(model: KAN, data: Dataset, edge: Edge, places: torch.Tensor) -> list[dict[str, Any]]:
+    _, out = units(model, edge)
+    functions = library()
+    listed = []
+    # One more, since an edge that is nearly nothing is removed and not set to zero.
+    found = [one for one in suggest(model, data, edge, top=_CANDIDATES + 1) if one.name != "0"]
+    for one in found[:_CANDIDATES]:
+        a, b, c, d = one.constants
+        curve = c * functions[one.name].evaluate(a * places + b) + d
+        values: np.ndarray = without_poles(out(curve))
+        listed.append(
+            {"function": one.name, "r2": one.r2, "complexity": one.complexity, "score": one.score, "y": values}
+        )
+    return listed

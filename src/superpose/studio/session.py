@@ -1,0 +1,265 @@
+"""Session: a network taken in hand, step by step, with its history."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from superpose.data import Dataset
+from superpose.edit.pruning import surviving_edges
+from superpose.errors import DataError, OptionError
+from superpose.export import code
+from superpose.formulas.expressions.formula import Formula
+from superpose.nn.model import KAN
+from superpose.studio.edge_panel import edge_panel
+from superpose.studio.formula_panel import formula_of, formula_panel
+from superpose.studio.history import State, Tree
+from superpose.studio.network_numbers import network_numbers
+from superpose.studio.state_errors import errors_of
+from superpose.studio.steps import Step
+from superpose.studio.training import Listener
+from superpose.studio.verbs import Done, described, perform
+from superpose.tasks.classification import ClassificationDataset
+
+AnyStep = Step | Mapping[str, Any]
+
+
+class Session:
+    """A network and its table, changed step by step by functions of :mod:`superpose.edit` and :func:`superpose.fit`.
+
+    Each step makes a new state; earlier states stay, so that every step can be undone, and several ways can be tried
+    from one state. What the methods return holds numbers, texts and lists only, ready for JSON.
+
+    Args:
+        model: the first state; it is copied.
+        data: its table. For a classifier, a model with a head, either a table of scores or a
+            :class:`~superpose.tasks.classification.ClassificationDataset`.
+
+    Raises:
+        DataError: if the model does not take and give the columns of the table.
+
+    >>> import torch
+    >>> x = torch.linspace(-1, 1, 60, dtype=torch.float64)[:, None]
+    >>> session = Session(KAN([1, 1], seed=0), Dataset.from_arrays(x, x**2))
+    >>> entry = session.do({"verb": "replace", "arguments": {"edge": [0, 0, 0], "function": "x^2"}})
+    >>> entry["id"], entry["text"], entry["error_train"] < 1e-10
+    (1, 'set x1 → y to x^2, fitted to the targets', True)
+    >>> [state["current"] for state in (session.undo(), *session.history())]
+    [True, True, False]
+    """
+
+    def __init__(self, model: KAN, data: Dataset | ClassificationDataset) -> None:
+        if not isinstance(model, KAN):
+            raise OptionError(f"a session begins with a superpose.KAN, not a {type(model).__name__}")
+        if isinstance(data, ClassificationDataset):
+            if model.head is None:
+                raise OptionError("the table has classes, and the model has no head that reads them; set model.head")
+            data = data.scored(model.head)
+        if not isinstance(data, Dataset):
+            raise DataError(f"a session takes a Dataset, not a {type(data).__name__}")
+        if [model.widths[0], model.widths[-1]] != [data.n_features, data.n_targets]:
+            raise DataError(
+                f"the model takes {model.widths[0]} features and gives {model.widths[-1]} targets, but the data have "
+                f"{data.n_features} features and {data.n_targets} targets; they must be those of one table"
+            )
+        self.data = data
+        self.tree = Tree()
+        model = model.copy()
+        if not bool(model.scaled):
+            model.feature_names, model.target_names = data.feature_names, data.target_names
+        self.tree.add(State(0, None, None, model, "the network at the start", errors_of(model, data)))
+        self._in_training: KAN | None = None
+        # By state: what takes long to compute.
+        self._formulas: dict[int, Formula] = {}
+        self._edges: dict[tuple[int, str, bool], dict[str, Any]] = {}
+        # The last step that was tried, from which state, and what it made.
+        self._tried: tuple[Step, int, Done] | None = None
+
+    @classmethod
+    def start(cls, data: Dataset | ClassificationDataset, widths: Sequence[Any], **options: Any) -> Session:
+        """A session that begins with a new network, as yet untrained.
+
+        Args:
+            data: the table.
+            widths: see :class:`~superpose.KAN`, and so are the ``options`` ``grid_size``, ``degree``, ``base`` and
+                ``seed``.
+
+        Raises:
+            OptionError: for widths or options that are not allowed.
+        """
+        return cls(KAN(list(widths), **options), data)
+
+    # -- the history
+
+    @property
+    def model(self) -> KAN:
+        """The network of the present state; a copy."""
+        return self.tree.state.model.copy()
+
+    def history(self) -> list[dict[str, Any]]:
+        """All states in the order in which they were made.
+
+        Each has ``id``, ``parent``, ``text``, ``verb``, ``arguments``, ``measure`` with ``error_train`` and
+        ``error_validation`` (``"RMSE"`` in the target's units; of classifiers ``"share of wrong classes"``, and the
+        cross-entropies ``loss_train`` and ``loss_validation``), ``shape``, numbers of ``edges``, of ``symbolic`` ones
+        and of ``parameters``, ``note``, ``name``, and whether it is the ``current`` one. Errors are None without rows.
+        """
+        return [state.json(state.id == self.tree.current) for state in self.tree.states]
+
+    @property
+    def entry(self) -> dict[str, Any]:
+        """The entry of the present state in the history."""
+        return self.tree.state.json(True)
+
+    def do(self, step: AnyStep, *, listener: Listener | None = None) -> dict[str, Any]:
+        """Do a step to the present state; returns the entry of the new one.
+
+        Args:
+            step: a :class:`Step`, or ``{"verb": ..., "arguments": {...}}``.
+            listener: called with every :class:`~superpose.train.Record` of a training; while it waits, the training
+                does, and where it raises :class:`Stopped`, the training ends with the best state so far.
+
+        Raises:
+            SuperposeError: if the step cannot be done; the session stays as it was.
+        """
+        step = Step.of(step)
+        before = self.tree.state
+        text = described(step, before.model)
+        done = self._done(step, listener)
+        made = done.model
+        self.tree.add(
+            State(len(self.tree.states), before.id, done.step, made, text, errors_of(made, self.data), done.note)
+        )
+        return self.entry
+
+    def preview(self, step: AnyStep) -> dict[str, Any]:
+        """What a step would do: the errors after it, the numbers of edges and constants, and the ``removed`` edges.
+
+        Nothing is done. Trainings have no preview.
+
+        Raises:
+            SuperposeError: if the step cannot be done.
+        """
+        step = Step.of(step)
+        if step.verb == "train":
+            raise OptionError("a training has no preview; do it, and undo it if it does not help")
+        before = self.tree.state
+        done = self._done(step, None)
+        self._tried = step, before.id, done
+        made = State(-1, before.id, step, done.model, described(step, before.model), errors_of(done.model, self.data))
+        return {**made.json(False), "before": before.json(True), "removed": _removed(before.model, self.data, step)}
+
+    def _done(self, step: Step, listener: Listener | None) -> Done:
+        state = self.tree.state
+        if self._tried is not None and self._tried[:2] == (step, state.id):
+            return self._tried[2]
+
+        def training(model: KAN) -> None:
+            self._in_training = model
+
+        try:
+            return perform(step, state.model, self.data, listener, training)
+        finally:
+            self._in_training = None
+
+    def undo(self) -> dict[str, Any]:
+        """Go to the state before; returns its entry.
+
+        Raises:
+            OptionError: at the first state.
+        """
+        self.tree.undo()
+        return self.entry
+
+    def redo(self) -> dict[str, Any]:
+        """Go to the state that was undone last; returns its entry.
+
+        Raises:
+            OptionError: if nothing was undone here.
+        """
+        self.tree.redo()
+        return self.entry
+
+    def go(self, id: int) -> dict[str, Any]:
+        """Go to any state; a step from there begins a branch. Returns its entry.
+
+        Raises:
+            OptionError: if there is no such state.
+        """
+        self.tree.go(id)
+        return self.entry
+
+    def name(self, id: int, text: str) -> dict[str, Any]:
+        """Give a state a name; returns its entry.
+
+        Raises:
+            OptionError: if there is no such state, or the name is no text of at most 200 letters.
+        """
+        state = self.tree.find(id)
+        if not isinstance(text, str) or len(text) > _LONGEST_NAME:
+            raise OptionError(f"the name of a state is a text of at most {_LONGEST_NAME} letters")
+        state.name = text.strip()
+        return state.json(state.id == self.tree.current)
+
+    # -- what is shown of the present state
+
+    def network(self) -> dict[str, Any]:
+        """The diagram: nodes and edges with their places, curves, functions and scores.
+
+        Within a listener of :meth:`do` it is that of the network in training.
+        """
+        return network_numbers(self._in_training or self.tree.state.model, self.data)
+
+    def edge(self, edge: Sequence[int], *, candidates: bool = True) -> dict[str, Any]:
+        """One edge close up: its curve, slope, band of two standard errors, knots, density of the rows, candidates.
+
+        Args:
+            edge: ``(layer, input, output)``.
+            candidates: whether the functions that are closest to the curve are sought, which takes about a second.
+
+        Raises:
+            OptionError: for an edge that is not there.
+        """
+        key = self.tree.current, str(edge), candidates
+        if key not in self._edges:
+            self._edges[key] = edge_panel(self.tree.state.model, self.data, edge, candidates=candidates)
+        return self._edges[key]
+
+    def formula(self) -> dict[str, Any]:
+        """The formula: ``texts``, ``short`` (six digits), ``latex`` and ``mathml`` of each target, ``constants`` with
+        standard errors, and ``errors`` on each split.
+
+        It is simplified if all edges are symbolic; curves that are splines are named functions in it. ``mathml`` is a
+        tree of elements, ``[name, attributes, children...]``.
+        """
+        return formula_panel(self.tree.state.model, self.data, self._formula())
+
+    def code(self, language: str) -> str:
+        """The formula as code; see :func:`superpose.export.code`.
+
+        Raises:
+            OptionError: for a language that does not exist or cannot hold the formula.
+        """
+        return code(self._formula(), language)
+
+    def _formula(self) -> Formula:
+        """The formula of the present state, computed once."""
+        state = self.tree.state
+        if state.id not in self._formulas:
+            self._formulas[state.id] = formula_of(state.model, self.data)
+        return self._formulas[state.id]
+
+
+# Of the name of a state. A round number.
+_LONGEST_NAME = 200
+
+
+def _removed(model: KAN, data: Dataset, step: Step) -> list[list[int]]:
+    """The edges that a step removes, as the model counts them; none for steps that are not there to remove any."""
+    if step.verb == "remove":
+        stay = surviving_edges(model, data, edges=[step.arguments["edge"]])
+    elif step.verb == "prune":
+        stay = surviving_edges(model, data, **step.arguments)
+    else:
+        return []
+    return [list(edge) for edge in model.active_edges() if edge not in stay]
