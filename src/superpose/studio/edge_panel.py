@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -61,8 +62,10 @@ def _candidates(model: KAN, data: Dataset, edge: Edge, places: torch.Tensor) -> 
     _, out = units(model, edge)
     functions = library()
     listed = []
-    # One more, since an edge that is nearly nothing is removed and not set to zero.
-    found = [one for one in suggest(model, data, edge, top=_CANDIDATES + 1) if one.name != "0"]
+    # An edge that is nearly nothing is removed, and not set to zero.
+    found = [one for one in suggest(model, data, edge, top=len(functions)) if one.name != "0"]
+    # Who looks for a function looks at the curves first: by half decades of what they leave unexplained.
+    found.sort(key=lambda one: (round(2 * math.log10(max(1 - one.r2, 1e-16))), one.complexity, one.score))
     for one in found[:_CANDIDATES]:
         a, b, c, d = one.constants
         curve = c * functions[one.name].evaluate(a * places + b) + d

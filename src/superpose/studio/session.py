@@ -225,14 +225,20 @@ class Session:
             self._edges[key] = edge_panel(self.tree.state.model, self.data, edge, candidates=candidates)
         return self._edges[key]
 
-    def formula(self) -> dict[str, Any]:
-        """The formula: ``texts``, ``short`` (six digits), ``latex`` and ``mathml`` of each target, ``constants`` with
-        standard errors, and ``errors`` on each split.
+    def formula(self, id: int | None = None) -> dict[str, Any]:
+        """The formula of a state, by default the present one.
+
+        It has ``texts``, ``short`` (six digits), ``latex`` and ``mathml`` of each target, ``constants`` with standard
+        errors, and ``errors`` on each split.
 
         It is simplified if all edges are symbolic; curves that are splines are named functions in it. ``mathml`` is a
         tree of elements, ``[name, attributes, children...]``.
+
+        Raises:
+            OptionError: if there is no such state.
         """
-        return formula_panel(self.tree.state.model, self.data, self._formula())
+        state = self.tree.state if id is None else self.tree.find(id)
+        return formula_panel(state.model, self.data, self._formula(state))
 
     def code(self, language: str) -> str:
         """The formula as code; see :func:`superpose.export.code`.
@@ -240,11 +246,10 @@ class Session:
         Raises:
             OptionError: for a language that does not exist or cannot hold the formula.
         """
-        return code(self._formula(), language)
+        return code(self._formula(self.tree.state), language)
 
-    def _formula(self) -> Formula:
-        """The formula of the present state, computed once."""
-        state = self.tree.state
+    def _formula(self, state: State) -> Formula:
+        """The formula of a state, computed once."""
         if state.id not in self._formulas:
             self._formulas[state.id] = formula_of(state.model, self.data)
         return self._formulas[state.id]
