@@ -18,6 +18,7 @@ from benchmarks import methods
 from benchmarks.catalogue import BENCHMARKS, SCRIPTS, Benchmark
 from benchmarks.harness.settings import Settings
 from benchmarks.methods import FORMULA_PEERS, REGRESSION_PEERS
+from superpose import parallel
 from superpose.cli import console, parsing
 from superpose.cli.running import OneValueCommand, execute
 from superpose.errors import OptionError
@@ -163,7 +164,7 @@ class _Bench:
     quiet: bool
 
     def run(self) -> None:
-        console.one_thread()
+        parallel.one_thread()
         from benchmarks.harness import suite
         from superpose.files.json_numbers import json_ready
 

@@ -20,9 +20,9 @@ from benchmarks.classic.judge import judge
 from benchmarks.classic.tables import ClassicTable, tables
 from benchmarks.harness import program
 from benchmarks.harness.resumable import Results
-from superpose import DiscoverOptions, discover
+from superpose import DiscoverOptions, discover, parallel
 from superpose.atomic_write import write_atomically
-from superpose.cli import console, parsing
+from superpose.cli import parsing
 
 # Characters of a formula in the page. A round number.
 _SHOWN = 100
@@ -134,7 +134,7 @@ def _declare(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    console.one_thread()
+    parallel.one_thread()
     known = tables()
     wanted = tuple(known) if options.only is None else parsing.words("--only", options.only, tuple(known))
     seeds = [parsing.whole("--seeds", text, 0, 2**32 - 1) for text in options.seeds.split(",")]

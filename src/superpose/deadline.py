@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import math
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextvars import ContextVar
@@ -58,8 +59,63 @@ class CountedClock(Clock):
         return self._ahead
 
 
+class HeldClock(Clock):
+    """A clock that can be held: it stands still, and whoever asks it for the time waits until it is released.
+
+    A run pauses by it, wherever it is: every loop of this package asks for the time.
+
+    >>> clock = HeldClock()
+    >>> with running_on(clock):
+    ...     deadline = Deadline(60)
+    >>> clock.hold()
+    >>> threading.Timer(0.05, clock.release).start()
+    >>> clock.held, deadline.passed(), clock.held
+    (True, False, False)
+    """
+
+    __slots__ = ("_going",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._going = threading.Event()
+        self._going.set()
+
+    @property
+    def held(self) -> bool:
+        """Whether it stands still."""
+        return not self._going.is_set()
+
+    def hold(self) -> None:
+        """Stand still from the next question for the time on."""
+        self._going.clear()
+
+    def release(self) -> None:
+        """Go on."""
+        self._going.set()
+
+    def now(self) -> float:
+        """Seconds since an unknown moment, without those for which it was held."""
+        if not self._going.is_set():
+            began = time.monotonic()
+            try:
+                self._going.wait()
+            finally:
+                self._ahead -= time.monotonic() - began
+        return super().now()
+
+
 # A context variable, since time limits are made from seconds in many places: threads and tasks each have their own.
-_counted: ContextVar[CountedClock | None] = ContextVar("counted", default=None)
+_clock: ContextVar[Clock | None] = ContextVar("clock", default=None)
+
+
+@contextlib.contextmanager
+def running_on(clock: Clock) -> Iterator[None]:
+    """Within the block all new deadlines of this thread read this clock."""
+    token = _clock.set(clock)
+    try:
+        yield
+    finally:
+        _clock.reset(token)
 
 
 @contextlib.contextmanager
@@ -80,22 +136,22 @@ def counted_time(counted: bool = True) -> Iterator[None]:
     ...     before, deadline.passed()
     (False, True)
     """
-    token = _counted.set(CountedClock() if counted else None)
+    token = _clock.set(CountedClock() if counted else None)
     try:
         yield
     finally:
-        _counted.reset(token)
+        _clock.reset(token)
 
 
 def is_counted() -> bool:
     """Whether deadlines count work here."""
-    return _counted.get() is not None
+    return isinstance(_clock.get(), CountedClock)
 
 
 def charge(seconds: float) -> None:
     """Count work that takes about so many seconds on one core of a server; nothing unless time is counted."""
-    clock = _counted.get()
-    if clock is not None:
+    clock = _clock.get()
+    if isinstance(clock, CountedClock):
         clock.advance(seconds)
 
 
@@ -105,7 +161,7 @@ class Deadline:
     Args:
         time_limit: seconds from now; None or infinity for no limit.
         clock: that of the run, which parts of this deadline share; one of its own if None, or that of
-            :func:`counted_time`.
+            :func:`counted_time` or :func:`running_on`.
 
     >>> search = Deadline(60)
     >>> search.passed(), search.share(0.5).left() < 30.1, search.sub(3).left() <= 3, Deadline(None).left()
@@ -115,7 +171,7 @@ class Deadline:
     __slots__ = ("_at", "_began", "clock")
 
     def __init__(self, time_limit: float | None = None, clock: Clock | None = None) -> None:
-        self.clock = clock or _counted.get() or Clock()
+        self.clock = clock or _clock.get() or Clock()
         self._began = self.clock.now()
         self._at = math.inf if time_limit is None else self._began + time_limit
 

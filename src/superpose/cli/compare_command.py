@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from superpose import parallel
 from superpose.choices import COMPARED
 from superpose.cli import console, file_options, parsing, preparation_options
 from superpose.cli.declarations import (
@@ -117,8 +118,7 @@ class _Run:
     quiet: bool
 
     def run(self) -> None:
-        console.one_thread()
-        from superpose import parallel
+        parallel.one_thread()
         from superpose.data.reading import read_table
         from superpose.files.json_numbers import json_ready
         from superpose.report.comparison import write

@@ -1,10 +1,9 @@
-"""What commands share: progress on the terminal, one thread unless told otherwise."""
+"""What commands share: progress on the terminal, lines of output."""
 
 from __future__ import annotations
 
 import contextlib
 import math
-import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,15 +15,6 @@ NOT_NUMBERS = (
     "columns left out, since they hold text (true and false, yes and no, 12% are text too; write 1 and 0, 0.12 to use "
     "them) or one value only"
 )
-
-
-def one_thread() -> None:
-    """Use one thread unless the person has said how many; torch reads this when it is first imported.
-
-    The matrices of small networks are so small that handing them between threads costs more than it saves: on a
-    busy machine with two cores the hello example took 45 s with two threads and 11 s with one.
-    """
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @dataclass(frozen=True)

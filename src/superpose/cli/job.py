@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from superpose import parallel
 from superpose.cli import console, parsing
 from superpose.cli.time_plan import TimePlan
 from superpose.data.options import SplitRule
@@ -110,7 +111,7 @@ class Job(ABC):
     def run(self) -> None:
         """Read and search, print what was found as soon as it is known, then draw the pictures and write the files."""
         plan = TimePlan()
-        console.one_thread()
+        parallel.one_thread()
         from superpose.checkpoint import Checkpoint
 
         checkpoint = Checkpoint(self.folder / CHECKPOINT, resume=self.resume)

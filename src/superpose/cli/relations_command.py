@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from superpose import parallel
 from superpose.cli import console, file_options, parsing
 from superpose.cli.declarations import JsonOption, QuietOption, TableArgument
 from superpose.cli.file_options import (
@@ -103,7 +104,7 @@ class _Run:
     quiet: bool
 
     def run(self) -> None:
-        console.one_thread()
+        parallel.one_thread()
         from superpose.data.reading import read_table
         from superpose.files.json_numbers import json_ready
         from superpose.report.relations import write

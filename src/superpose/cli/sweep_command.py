@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from superpose import parallel
 from superpose.choices import SWEPT
 from superpose.cli import console, file_options, parsing, preparation_options
 from superpose.cli.declarations import (
@@ -205,7 +206,7 @@ class _Run:
     quiet: bool
 
     def run(self) -> None:
-        console.one_thread()
+        parallel.one_thread()
         from superpose.parallel import close, connected
         from superpose.tasks.sweeps import sweep
 

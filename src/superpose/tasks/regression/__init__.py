@@ -1,6 +1,7 @@
 """From a table to a network and a formula for a numeric target."""
 
 from superpose.tasks.regression.alternatives import Alternative
+from superpose.tasks.regression.context import Observer
 from superpose.tasks.regression.forms import FormOptions, judge_forms
 from superpose.tasks.regression.intervals import calibrate
 from superpose.tasks.regression.knowledge import Knowledge
@@ -14,6 +15,7 @@ __all__ = [
     "FormOptions",
     "FormResult",
     "Knowledge",
+    "Observer",
     "Result",
     "calibrate",
     "discover",

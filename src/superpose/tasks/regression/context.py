@@ -14,13 +14,33 @@ from superpose.data.arrays import root_mean_square
 from superpose.data.sampling import evenly
 from superpose.data.splitting import folds
 from superpose.deadline import Deadline
+from superpose.formulas.recommendation import Finding
 from superpose.formulas.units.unit import Unit
+from superpose.nn.model import KAN
 from superpose.partial import Failures
 from superpose.tasks.regression.column_units import read_column_units
 from superpose.tasks.regression.options import DiscoverOptions
+from superpose.train.history import Record
 from superpose.train.step_cost import StepCost
 
 Listener = Callable[[str], None]
+
+
+def _nothing(*seen: object) -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Observer:
+    """Who sees a run while it goes on.
+
+    Attributes:
+        finding: called with every formula that may be recommended, when it was found.
+        step: called with a network and the record of each of its training steps; the network goes on changing.
+    """
+
+    finding: Callable[[Finding], None] = _nothing
+    step: Callable[[KAN, Record], None] = _nothing
 
 
 @dataclass(frozen=True)
@@ -87,6 +107,7 @@ class Context:
         cost: of optimiser steps, by what the networks so far took.
         units: of columns and targets, by name, as far as they are known.
         stages: of the run, which it does not compute again when it goes on from a checkpoint.
+        observer: who sees formulas and training steps.
     """
 
     data: Dataset
@@ -101,6 +122,7 @@ class Context:
     units: Mapping[str, Unit] = field(default_factory=dict)
     gross: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.long))
     cost: StepCost = field(default_factory=StepCost)
+    observer: Observer = field(default_factory=Observer)
 
     @classmethod
     def start(
@@ -110,6 +132,7 @@ class Context:
         tell: Listener,
         deadline: Deadline | None = None,
         stages: Stages | None = None,
+        observer: Observer | None = None,
     ) -> Context:
         """The context of a run that ends at the deadline; by default the clock starts now."""
         deadline = deadline or Deadline(options.time_limit)
@@ -118,7 +141,8 @@ class Context:
         late = (1 - BUDGET.search) * deadline.left()
         search = Deadline(deadline.left() - late, deadline.clock)
         units = {} if options.units is None else read_column_units(options.units, data)
-        return cls(data, few, sample, options, tell, deadline, search, stages.failures, stages, units)
+        seen = observer or Observer()
+        return cls(data, few, sample, options, tell, deadline, search, stages.failures, stages, units, observer=seen)
 
     def relative(self, rmse: float) -> float:
         """A root mean squared error in units of the target's spread."""

@@ -90,9 +90,10 @@ def admitted(context: Context, formula: Formula, model: KAN) -> Finding | None:
 
 
 def announce(context: Context, finding: Finding) -> None:
-    """Tell the listener of a formula."""
+    """Tell the listener of a formula, and show it to the observer."""
     nodes = finding.formula.complexity
     context.tell(f"formula with {nodes} nodes, error {finding.error:.1e} of the target's spread")
+    context.observer.finding(finding)
 
 
 def matched(context: Context, finding: Finding) -> Finding:

@@ -206,6 +206,7 @@ def _trained(context: Context, hidden: Hidden, seed: int, *, needed: bool) -> Ne
         seed=seed,
         time_limit=left,
         progress=False,
+        listener=functools.partial(context.observer.step, model),
     )
     if lm:
         context.cost.measured(model, rows, history, starts)
@@ -337,7 +338,8 @@ def _refined(context: Context, best: Network, time_limit: float) -> tuple[KAN, H
     model = new_model(context, best.hidden, sizes[0], seed)
     grids = None if wanted is None else tuple(sizes)
     data = context.sample if len(context.data.validation) else context.few
-    history = fit(model, data, grids=grids, starts=6, seed=seed, time_limit=time_limit, progress=False)
+    watch = functools.partial(context.observer.step, model)
+    history = fit(model, data, grids=grids, starts=6, seed=seed, time_limit=time_limit, progress=False, listener=watch)
     if grids is None and context.relative(history.validation_rmse) > best.error:
         return best.model, best.history
     return model, history

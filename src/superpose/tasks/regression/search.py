@@ -40,7 +40,7 @@ from superpose.tasks.regression import findings, gross_rows, metrics
 from superpose.tasks.regression.certainty import competitors_of, how_sure, only_compared
 from superpose.tasks.regression.choice import NEARLY_EXACT, NOT_NEAR, choose
 from superpose.tasks.regression.column_units import unit_facts
-from superpose.tasks.regression.context import BUDGET, Context, Listener
+from superpose.tasks.regression.context import BUDGET, Context, Listener, Observer
 from superpose.tasks.regression.final import choose_network, far_from, smooth_error
 from superpose.tasks.regression.intervals import Found, attach
 from superpose.tasks.regression.knowledge import KnowledgeFilter
@@ -53,7 +53,7 @@ from superpose.tasks.regression.structure import Structure, search_structure
 from superpose.tasks.regression.textbook import NamedLaws, exact_laws, law_facts, law_of, textbook_laws
 from superpose.train.state import RunState, State
 
-__all__ = ["DiscoverOptions", "Finding", "Result", "discover"]
+__all__ = ["DiscoverOptions", "Finding", "Observer", "Result", "discover"]
 
 # Of the values of stages.
 _KINDS = (Finding, Law, LawSearchResult, Network, RunState, Screening, State)
@@ -67,6 +67,7 @@ def discover(
     on_formula: Callable[[Formula], None] | None = None,
     deadline: Deadline | None = None,
     checkpoint: Checkpoint | None = None,
+    observer: Observer | None = None,
 ) -> Result:
     """Find a network and a formula for a table.
 
@@ -77,6 +78,7 @@ def discover(
         on_formula: called with the recommended formula, if there is one, before the final network is trained.
         deadline: when the search ends; after ``options.time_limit`` seconds if left out.
         checkpoint: where finished stages are written, and read if the run goes on.
+        observer: who sees every formula and every training step of a network.
 
     Returns:
         A :class:`Result`. If a user interrupts, the best found so far, with ``metrics["interrupted"]`` true.
@@ -96,7 +98,7 @@ def discover(
         )
     data = screening.applied(data)
     combined = combine(data, options.combine) if options.combine else None
-    context = Context.start(data if combined is None else combined.data, options, tell, deadline, stages)
+    context = Context.start(data if combined is None else combined.data, options, tell, deadline, stages, observer)
     alone = options.searches_for_a_network()
     result = network_alone(context, data, combined) if alone else _found(context, data, combined, on_formula)
     result.metrics["screening"] = screening.facts()
