@@ -96,6 +96,12 @@ def plotly(folder: Path) -> None:
     plot.interactive(plot.parity([1.0, 2.0], [1.0, 2.0]))
 
 
+def studio(folder: Path) -> None:
+    from superpose.studio.server import serve
+
+    serve(folder / "missing.csv", browser=False)
+
+
 # What asks for each package of each extra.
 PROVOKED: dict[tuple[str, str], Callable[[Path], None]] = {
     ("compare", "sklearn"): compare,
@@ -107,6 +113,8 @@ PROVOKED: dict[tuple[str, str], Callable[[Path], None]] = {
     ("plotly", "plotly"): plotly,
     ("sweep", "joblib"): sweep,
     ("sweep", "tqdm"): sweep_bar,
+    ("studio", "starlette"): studio,
+    ("studio", "uvicorn"): studio,
 }
 
 

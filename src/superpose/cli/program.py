@@ -1,5 +1,5 @@
 """The command line: ``superpose fit | predict | formula | plot | info | export | relations |
-compare | describe | sweep``.
+compare | describe | sweep | studio``.
 
 Commands hold no logic of their own. Each checks its options, then returns the work to be done as a
 function; :func:`main` runs it, and turns whatever goes wrong into one sentence and an exit code:
@@ -27,13 +27,17 @@ from superpose.cli import (
     fit_command,
     model_commands,
     relations_command,
+    studio_command,
     sweep_command,
 )
 from superpose.cli.running import OneValueCommand, execute
 
 __all__ = ["main"]
 
-_COMMANDS = ("fit", "predict", "formula", "plot", "info", "export", "relations", "compare", "describe", "sweep")
+_COMMANDS = (
+    *("fit", "predict", "formula", "plot", "info", "export", "relations", "compare", "describe", "sweep"),
+    "studio",
+)
 
 app = typer.Typer(
     name="superpose",
@@ -93,3 +97,4 @@ _command("formula")(model_commands.formula)
 _command("plot")(model_commands.plot)
 _command("info")(model_commands.info)
 _command("export")(export_command.command)
+_command("studio")(studio_command.command)

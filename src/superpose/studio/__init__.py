@@ -13,8 +13,29 @@
 'train with lm on grids of 5 intervals, 20 steps on each'
 """
 
-from superpose.studio.session import Session
-from superpose.studio.steps import Step
-from superpose.studio.training import Stopped, stop_after
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from superpose.studio.session import Session
+    from superpose.studio.steps import Step
+    from superpose.studio.training import Stopped, stop_after
+
+# Imported when they are asked for: the server of the page does without torch, which its engines load.
+_HOMES = {"Session": "session", "Step": "steps", "Stopped": "training", "stop_after": "training"}
 
 __all__ = ["Session", "Step", "Stopped", "stop_after"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'superpose.studio' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"superpose.studio.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,122 @@
+"""The main loop of an engine's process. Requests are done one after another; hold, release and stop at once.
+
+Nothing heavy is imported before the process runs: the server imports this module for its name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import signal
+import threading
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from superpose import parallel
+from superpose.deadline import HeldClock, running_on
+from superpose.errors import SuperposeError
+
+Json = dict[str, Any]
+Pipe = Connection[bytes, bytes] if hasattr(Connection, "__class_getitem__") else Connection
+
+
+def main(pipe: Any, folder: str) -> None:
+    """Serve requests from the pipe until its other end closes.
+
+    Args:
+        pipe: of JSON messages; see :mod:`superpose.studio.server.engine`.
+        folder: of the run, in which files are written.
+    """
+    # Ctrl-C on the terminal is for the server, which then ends this process.
+    with contextlib.suppress(OSError, AttributeError):
+        os.setsid()
+    parallel.one_thread()
+    Worker(pipe, Path(folder)).run()
+
+
+class Worker:
+    """Requests, one at a time, and events on the way.
+
+    Attributes:
+        folder: of the run.
+        clock: of all its deadlines; a run pauses by it.
+        memory: what requests leave for later ones, by name.
+    """
+
+    def __init__(self, pipe: Any, folder: Path) -> None:
+        self.folder, self.clock = folder, HeldClock()
+        self.memory: dict[str, Any] = {}
+        self._pipe, self._writing = pipe, threading.Lock()
+        self._requests: queue.Queue[Json] = queue.Queue()
+        self._busy = False
+
+    def run(self) -> None:
+        """Answer requests for ever; the process ends when the server does."""
+        from superpose.studio.engine.actions import ACTIONS
+
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        threading.Thread(target=self._listen, daemon=True).start()
+        with running_on(self.clock):
+            while True:
+                # An interruption that came too late is no reason to end.
+                with contextlib.suppress(KeyboardInterrupt):
+                    self._answer(self._requests.get(), ACTIONS)
+
+    def emit(self, event: str, **content: Any) -> None:
+        """Send an event to the server."""
+        self._send({"event": event, **content})
+
+    def _answer(self, request: Json, actions: dict[str, Callable[[Worker, Json], Json]]) -> None:
+        number = request.get("id")
+        self._busy = True
+        try:
+            reply: Json = {"answer": actions[request["action"]](self, request)}
+        except SuperposeError as error:
+            from superpose.studio.engine.places import place_of
+
+            reply = {"error": str(error), "place": place_of(str(error), request)}
+        except KeyboardInterrupt:
+            reply = {"error": "stopped before anything was found"}
+        except Exception as error:
+            if os.environ.get("SUPERPOSE_DEBUG", "0") not in ("", "0"):
+                import traceback
+
+                traceback.print_exc()
+            reply = {"error": f"superpose itself failed ({type(error).__name__}), which is no fault of yours"}
+        finally:
+            self._busy = False
+        if number is not None:
+            self._send({"id": number, **reply})
+
+    def _send(self, message: Json) -> None:
+        from superpose.files.json_numbers import json_ready
+
+        data = json.dumps(json_ready(message), allow_nan=False).encode()
+        with self._writing, contextlib.suppress(OSError):
+            self._pipe.send_bytes(data)
+
+    def _listen(self) -> None:
+        """Sort what arrives, in a thread of its own."""
+        with contextlib.suppress(EOFError, OSError):
+            while True:
+                request = json.loads(self._pipe.recv_bytes())
+                if request["action"] == "hold":
+                    self.clock.hold()
+                elif request["action"] == "release":
+                    self.clock.release()
+                elif request["action"] == "stop":
+                    self.stop()
+                else:
+                    self._requests.put(request)
+        # The server is gone, and nobody can use what is computed here.
+        os._exit(0)
+
+    def stop(self) -> None:
+        """End the work in hand, which keeps the best so far, as Ctrl-C does on the command line."""
+        self.clock.release()
+        if self._busy:
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)

@@ -1,0 +1,82 @@
+"""The server: a port of the loopback address, the application behind its guard, and an end that leaves nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import webbrowser
+from collections.abc import Iterator
+from pathlib import Path
+
+import uvicorn
+
+from superpose.errors import FileError, OptionError
+from superpose.studio.server.app import Studio
+from superpose.studio.server.files import PrivateFolder
+from superpose.studio.server.security import LIMITS, Guard
+
+HOST = "127.0.0.1"
+# Connections that may wait to be accepted, and seconds for which pages have time to end; round numbers.
+_BACKLOG, _FAREWELL = 128, 2
+
+
+@contextlib.contextmanager
+def made(given: Path | None = None, port: int | None = None) -> Iterator[tuple[uvicorn.Server, socket.socket, Guard]]:
+    """A server that is ready to run, its socket, and its guard; its private folder is gone at the end.
+
+    Raises:
+        FileError: if the table that is given is not there.
+        OptionError: if the port is taken.
+    """
+    if given is not None and not given.is_file():
+        raise FileError(f"{str(given)!r} is not there; name a table or a model file")
+    folder = PrivateFolder()
+    listening = _socket(port)
+    try:
+        stored = None if given is None else folder.linked(given)
+        studio = Studio(folder, stored)
+        guard = Guard(studio.application(), listening.getsockname()[1])
+        config = uvicorn.Config(
+            guard,
+            http="h11",
+            ws="none",
+            lifespan="on",
+            loop="asyncio",
+            log_level="critical",
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            h11_max_incomplete_event_size=LIMITS.header,
+            timeout_graceful_shutdown=_FAREWELL,
+        )
+        yield uvicorn.Server(config), listening, guard
+    finally:
+        listening.close()
+        folder.close()
+
+
+def serve_forever(given: Path | None, *, port: int | None, browser: bool) -> None:
+    """Serve until interrupted; see :func:`superpose.studio.server.serve`."""
+    with made(given, port) as (server, listening, guard):
+        address = f"http://{HOST}:{guard.port}/?token={guard.token}"
+        print(f"the studio is at {address}\nit answers this machine only; Ctrl-C ends it", flush=True)
+        if browser:
+            webbrowser.open(address)
+        with contextlib.suppress(KeyboardInterrupt):
+            server.run(sockets=[listening])
+
+
+def _socket(port: int | None) -> socket.socket:
+    """A socket on the loopback address, on a free port unless one is named."""
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((HOST, port or 0))
+        listening.listen(_BACKLOG)
+    except OSError as error:
+        listening.close()
+        reason = error.strerror or str(error)
+        raise OptionError(
+            f"port {port} cannot be used ({reason}); choose another with --port, or leave it out"
+        ) from None
+    return listening

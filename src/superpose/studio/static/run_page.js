@@ -1,0 +1,115 @@
+// The run: what it finds and when, its errors step by step, its network as it bends, and the means to hold it.
+
+import { LiveNetwork, Staircase } from "./charts.js";
+import { figure, h, math, replace, seconds, sentence } from "./dom.js";
+import { term } from "./words.js";
+
+const SAYS = {
+  running: "Searching", paused: "Paused", done: "Done", failed: "Failed", dead: "The engine's process ended",
+};
+
+export class RunPage {
+  constructor(studio) {
+    this.studio = studio;
+    this.status = h("p", { class: "status", role: "status" });
+    this.time = h("span", { class: "quiet time" });
+    this.buttons = h("div", { class: "buttons", role: "group", "aria-label": "Run" });
+    this.note = h("div", {});
+    this.formula = h("section", { class: "found", "aria-label": "Formula" });
+    this.staircase = new Staircase();
+    this.network = new LiveNetwork();
+    this.front = h("section", { "aria-label": "Formulas found so far" });
+    this.log = h("ol", { class: "log" });
+    this.element = h("section", { class: "page", "aria-label": "Run" },
+      h("header", { class: "run-head" }, h("div", {}, this.status, this.time), this.buttons), this.note, this.formula,
+      h("div", { class: "two" }, this.staircase.element, this.network.element), this.front,
+      h("section", {}, h("h2", {}, "What was found when"),
+        h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Log" }, this.log)));
+  }
+
+  opened(run) {
+    replace(this.log);
+    replace(this.front);
+    replace(this.formula);
+    replace(this.note);
+    this.staircase.draw([]);
+    this.network.frame.replaceChildren();
+    this.network.structure = "";
+    this.run = run;
+  }
+
+  happened(news, run) {
+    if (news.status || "sentence" in news) this.drawStatus(run);
+    if (news.seconds !== undefined || news.status) this.time.textContent = seconds(run.parts.seconds);
+    if (news.formula || news.result) this.drawFormula(run);
+    if (news.front || news.result) this.drawFront(run);
+    if (news.picture) this.network.show(news.picture);
+    if (news.points || news.anew) this.staircase.draw(run.points);
+    if (news.log || news.anew) this.drawLog(news.anew ? run.log : news.log, Boolean(news.anew));
+  }
+
+  drawStatus(run) {
+    const { status, sentence: says } = run.parts;
+    this.status.textContent = SAYS[status] ?? "";
+    this.status.className = `status ${status}`;
+    replace(this.note, says ? h("p", { class: "mistake", role: "alert" }, sentence(says)) : null);
+    const button = (action, text, kind = "") => h("button", {
+      type: "button", class: kind, id: `run-${action}`, onclick: () => this.control(action),
+    }, text);
+    const focused = document.activeElement?.id;
+    replace(this.buttons,
+      status === "running" ? button("pause", "Pause") : null,
+      status === "paused" ? button("resume", "Resume", "primary") : null,
+      ["running", "paused"].includes(status) ? button("stop", "Stop") : null,
+      status === "dead" ? button("reopen", "Open again", "primary") : null,
+      button("close", "Close"));
+    if (focused?.startsWith("run-")) (document.getElementById(focused) ?? this.buttons.querySelector("button")).focus();
+  }
+
+  async control(action) {
+    try {
+      await this.studio.control(action);
+    } catch (error) {
+      replace(this.note, h("p", { class: "mistake", role: "alert" }, sentence(error.message)));
+    }
+  }
+
+  drawFormula(run) {
+    const { result, formula } = run.parts;
+    const text = result?.formula ?? formula?.text;
+    const tree = result?.mathml ?? formula?.mathml;
+    const errors = result?.errors ?? {};
+    const rate = (name) => (errors[`${name}_rmse`] === undefined ? null : `${name} ${figure(errors[`${name}_rmse`])}`);
+    const right = (name) => (errors[`${name}_accuracy`] === undefined ? null : `${name} right in ${(100 * errors[`${name}_accuracy`]).toFixed(1)}%`);
+    const said = [rate("formula"), rate("network"), right("formula"), right("network")].filter(Boolean);
+    replace(this.formula,
+      text ? [math(tree, text), h("p", { class: "formula-text" }, text)] : null,
+      result && !text ? h("p", {}, "No formula stands for this table; the network stands by itself.") : null,
+      said.length ? h("p", {}, term("RMSE", errors.formula_accuracy === undefined ? "RMSE" : "Rows"), ` ${said.join(", ")}`,
+        errors.target_std ? ` (the target's standard deviation is ${figure(errors.target_std)})` : "") : null,
+      result?.recommendation ? h("p", { class: "quiet" }, sentence(result.recommendation)) : null,
+      (result?.warnings ?? []).map((text) => h("p", { class: "note" }, sentence(text))));
+  }
+
+  drawFront(run) {
+    const rows = run.parts.front ?? [];
+    if (!rows.length) return;
+    const heads = [["", ""], ["complexity", "nodes"], ["RMSE", rows[0].accuracy ? "cross-entropy" : "error"], ["", "formula"]];
+    replace(this.front, h("h2", {}, "Formulas on their ", term("front", "front")),
+      h("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "Front" }, h("table", { class: "front" },
+        h("thead", {}, h("tr", {}, heads.map(([word, text]) => h("th", { scope: "col" }, word ? term(word, text) : text || h("span", { class: "unseen" }, "recommended"))))),
+        h("tbody", {}, rows.map((row) => h("tr", { class: row.recommended ? "recommended" : "" },
+          h("td", {}, row.recommended ? h("span", { role: "img", "aria-label": "recommended" }, "★") : ""),
+          h("td", { class: "number" }, String(row.complexity)), h("td", { class: "number" }, figure(row.error)),
+          h("td", {}, row.complexity <= 80 ? math(row.mathml, row.formula) : h("code", {}, row.formula))))))));
+  }
+
+  drawLog(entries, anew) {
+    if (anew) replace(this.log);
+    for (const entry of entries) {
+      this.log.append(h("li", {}, h("time", {}, seconds(entry.seconds)), " ", entry.text));
+    }
+    const area = this.log.parentElement;
+    area.scrollTop = area.scrollHeight;
+  }
+}

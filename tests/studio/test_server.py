@@ -1,0 +1,170 @@
+"""Tables, runs and engines, as the page's requests meet them."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from helpers import is_one_sentence
+from studio.conftest import Running
+from superpose.studio.server.files import PrivateFolder, safe_name
+
+
+def test_a_table_is_shown_with_ranges_histograms_and_first_rows(studio: Running, hello: bytes) -> None:
+    key = studio.dropped("hello.csv", hello)
+    status, found = studio.post(f"/api/tables/{key}", {"options": {"target": "f"}})
+    assert status == 200 and found["error"] is None and found["guess"] == "f"
+    assert [column["name"] for column in found["columns"]] == ["x", "y", "f"]
+    assert [column["role"] for column in found["columns"]] == ["feature", "feature", "target"]
+    assert all(sum(column["histogram"]["counts"]) == 1000 for column in found["columns"])
+    assert found["head"][0] == ["0.273923", "-0.973985", "5.51158"]
+    assert found["facts"]["rows"] == "700 rows for training, 150 rows for validation, 150 rows for the test"
+
+
+BROKEN = {
+    "empty": (b"", "file", {}),
+    "an image": (b"\x89PNG\r\n\x1a\n" + bytes(20), "file", {}),
+    "ragged": (b"x,f\n1,2,3\n4,5\n", "file", {}),
+    "a name twice": (b"a,a,f\n1,2,3\n1,2,3\n", "file", {}),
+    "a gap": (b"x,f\n1,2\n,3\n4,5\n6,7\n", "missing", {"target": "f"}),
+    "text as a target": (b"x,f\n1,a\n2,b\n3,c\n4,d\n", "task", {"target": "f"}),
+    "a condition on nothing": (b"x,f\n1,2\n2,3\n3,4\n", "where", {"where": "q > 1"}),
+    "an encoding that there is not": (b"x,f\n1,2\n2,3\n", "encoding", {"encoding": "cp9"}),
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_a_mistake_of_a_table_is_a_sentence_at_its_place(studio: Running, what: str) -> None:
+    content, place, options = BROKEN[what]
+    key = studio.dropped("table.csv", content)
+    status, found = studio.post(f"/api/tables/{key}", {"options": options})
+    mistake = found["mistake"] if "mistake" in found else found["error"]
+    assert status == 200
+    assert is_one_sentence(mistake["sentence"]) and mistake["place"]["option"] == place
+    # A person knows the table by its name, and no path of the server is anyone's business.
+    assert "/" not in mistake["sentence"]
+
+
+def test_names_of_tables_and_columns_are_text(studio: Running) -> None:
+    name = "<img src=x onerror=alert(1)>"
+    key = studio.dropped(quote(f"../../{name}.csv"), f'"{name}",f\n1,2\n2,3\n3,4\n'.encode())
+    found = studio.post(f"/api/tables/{key}", {"options": {}})[1]
+    assert found["columns"][0]["name"] == name
+    assert found["label"] == "_img src_x onerror_alert(1)_.csv"
+
+
+def test_no_name_leaves_its_folder() -> None:
+    folder = PrivateFolder()
+    try:
+        for name in (
+            "../../etc/passwd",
+            "/etc/passwd",
+            "..",
+            ".",
+            "",
+            "-",
+            "a/..",
+            "..\\..\\x",
+            "\0",
+            "con\n.csv",
+            "é" * 300,
+        ):
+            safe = safe_name(name)
+            assert (folder.path / safe).resolve().parent == folder.path.resolve(), name
+            assert 0 < len(safe.encode()) <= 255 and safe not in (".", "..", "-")
+        assert folder.path.stat().st_mode & 0o077 == 0
+    finally:
+        folder.close()
+    assert not folder.path.exists()
+
+
+HOSTILE = (
+    ("GET", "/static/../../../../etc/passwd", 404),
+    ("GET", "/static/..%2f..%2fetc%2fpasswd", 404),
+    ("GET", "/static/%2fetc%2fpasswd", 404),
+    ("GET", "/etc/passwd", 404),
+    ("GET", "/static/session.py", 404),
+    ("GET", "/api/tables/../../etc", 404),
+    ("GET", "/api/runs", 405),
+    ("POST", "/api/state", 405),
+)
+
+
+@pytest.mark.parametrize(("method", "path", "status"), HOSTILE)
+def test_no_path_of_the_browser_reaches_the_file_system(studio: Running, method: str, path: str, status: int) -> None:
+    headers = studio.headers | {"Content-Type": "application/json"}
+    found, _, body = studio.request(method, path, b"{}" if method == "POST" else None, headers)
+    assert found == status and b"root:" not in body and b"error" in body
+
+
+WRONG = (
+    ("/api/tables/nowhere", {"options": {}}),
+    ("/api/tables/%2e%2e", {"options": {}}),
+    ("/api/examples", {"name": "../../pyproject.toml"}),
+    ("/api/examples", {}),
+    ("/api/runs", {"table": "nowhere"}),
+    ("/api/runs/nowhere", {"action": "stop"}),
+)
+
+
+@pytest.mark.parametrize(("path", "content"), WRONG)
+def test_what_is_not_there_is_a_sentence(studio: Running, path: str, content: object) -> None:
+    status, found = studio.post(path, content)
+    assert status == 422 and is_one_sentence(found["error"])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        *({"target": 3}, {"target": None}, {"shell": "x"}, {"test": "/etc/passwd"}, {"hidden": [10**9]}),
+        *({"time_limit": "1"}, {"features": "f"}, [], {"target": "x" * 20_000}, {"where": "__import__('os')"}),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(studio: Running, hello: bytes, options: object) -> None:
+    key = studio.dropped("hello.csv", hello)
+    found = studio.post("/api/runs", {"table": key, "options": options})[1]
+    if "id" in found:
+        sentence = studio.until(found["id"], "sentence")
+        studio.post(f"/api/runs/{found['id']}", {"action": "close"})
+    else:
+        sentence = found["error"]
+    assert is_one_sentence(sentence)
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'"x"', b"\xff", b"[" * 100_000])
+def test_bodies_that_are_no_json_are_refused(studio: Running, body: bytes) -> None:
+    headers = studio.headers | {"Content-Type": "application/json"}
+    status, _, answer = studio.request("POST", "/api/runs", body, headers)
+    assert status == 422 and b"JSON" in answer
+    headers = studio.headers | {"Content-Type": "text/plain"}
+    assert studio.request("POST", "/api/runs", b"{}", headers)[0] == 422
+
+
+def test_a_run_is_held_goes_on_and_survives_the_end_of_its_process(studio: Running, hello: bytes) -> None:
+    key = studio.dropped("hello.csv", hello)
+    options = {"target": "f", "time_limit": 60, "hidden": [3], "sparsity": 0.001}
+    run = studio.post("/api/runs", {"table": key, "kind": "train", "options": options})[1]["id"]
+    pid = studio.until(run, "process")
+    studio.until(run, "points")
+    assert studio.post(f"/api/runs/{run}", {"action": "pause"})[1] == {"status": "paused"}
+    assert studio.post(f"/api/runs/{run}", {"action": "pause"})[0] == 422
+    assert studio.post(f"/api/runs/{run}", {"action": "resume"})[1] == {"status": "running"}
+    os.kill(pid, signal.SIGKILL)
+    assert studio.until(run, "status", "dead") == "dead"
+    sentence = studio.until(run, "sentence")
+    assert "killed by signal 9" in sentence and is_one_sentence(sentence)
+    # What it had shown is still there, and it can be opened again.
+    assert studio.until(run, "points") and studio.until(run, "picture")
+    assert studio.post(f"/api/runs/{run}", {"action": "reopen"})[1] == {"status": "running"}
+    assert studio.until(run, "process") != pid
+    # The points of before, and then new ones.
+    assert len([news for news, _ in zip((n for n in studio.events(run) if "points" in n), range(2), strict=False)]) == 2
+    studio.post(f"/api/runs/{run}", {"action": "stop"})
+    assert studio.until(run, "status", "done", "failed") == "done"
+    assert Path(f"/proc/{pid}").exists() is False
+    studio.post(f"/api/runs/{run}", {"action": "close"})
+    assert run not in [one["id"] for one in studio.get("/api/state")["runs"]]
