@@ -1,4 +1,5 @@
 # make demo           installs superpose into .venv and finds a formula in a real table
+# make studio         opens the page of superpose studio in the browser
 # make test           everything that a change must pass
 # make sanitize       runs the compiled kernels under AddressSanitizer and UndefinedBehaviorSanitizer
 # make check-install  installs the last commit in fresh environments, with a compiler and without
@@ -12,7 +13,7 @@ KERNELS := CMakeLists.txt $(wildcard csrc/*.cpp csrc/*.hpp)
 PROJECT := pyproject.toml constraints.txt $(KERNELS)
 DEMO_OUT := out/knots
 
-.PHONY: demo test check-types check-docs sanitize check-install clean
+.PHONY: demo studio test check-types check-docs sanitize check-install clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -20,6 +21,9 @@ demo: $(VENV)/.installed
 		--features meridian_re,meridian_im,longitude,volume,chern_simons --out $(DEMO_OUT)
 	@formula=$$(cat $(DEMO_OUT)/formula.txt) && test -s $(DEMO_OUT)/report.html && \
 		printf '\nformula: cusp_volume = %s\nreport:  %s\n' "$$formula" $(DEMO_OUT)/report.html
+
+studio: $(VENV)/.installed-studio
+	$(BIN)/superpose studio
 
 # The documentation is built before the tests run, so that the last line is the tests' own count. The demo runs as the
 # first page tells people to run it, and finds the formula that stands there.
@@ -40,13 +44,17 @@ check-types:
 check-docs:
 	$(BIN)/python -m sphinx --builder html --fail-on-warning --nitpicky --quiet docs docs/_build/html
 
-# Two stamps, so that nothing is installed twice: the package with what it runs on, and with what
-# tests it. The install is editable: a change under src/ needs no new one, a change of the kernels does.
+# Stamps, so that nothing is installed twice: the package with what it runs on, and with what
+# tests it or serves its page. The install is editable: a change under src/ needs no new one, a change of the kernels does.
 # The tools of the build stay in .venv, and so does what they compiled, in build: without that every
 # install would compile everything.
 $(VENV)/.installed: $(PROJECT) $(VENV)/.tools
 	$(PIP) --no-build-isolation --editable .
 	@touch $@
+
+$(VENV)/.installed-studio: $(PROJECT) $(VENV)/.tools
+	$(PIP) --no-build-isolation --editable '.[studio]'
+	@touch $@ $(VENV)/.installed
 
 $(VENV)/.installed-test: $(PROJECT) $(VENV)/.tools
 	$(PIP) --no-build-isolation --editable '.[test]'

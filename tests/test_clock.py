@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import sys
+import threading
 
 import pytest
 
-from superpose.deadline import Deadline, OutOfTime, until
+from superpose.deadline import Deadline, HeldClock, OutOfTime, running_on, until
 
 
 def endless() -> int:
@@ -59,3 +60,20 @@ def test_deadlines_nest() -> None:
     assert 29 < whole.share(0.5).left() <= 30 and whole.sub(5).left() <= 5
     assert whole.sub(100).left() <= 60 and Deadline(0).passed() and Deadline(-1).left() == 0
     assert Deadline(None).left() == Deadline(math.inf).share(0.5).left() == math.inf
+
+
+def test_a_held_clock_stands_still_and_whoever_asks_waits() -> None:
+    clock = HeldClock()
+    with running_on(clock):
+        deadline = Deadline(60)
+    assert Deadline().clock is not clock
+    before = deadline.elapsed()
+    clock.hold()
+    asked = threading.Thread(target=deadline.elapsed)
+    asked.start()
+    asked.join(0.2)
+    assert asked.is_alive()
+    clock.release()
+    asked.join()
+    # It waited for a fifth of a second, and the clock counts none of it.
+    assert deadline.elapsed() - before < 0.15

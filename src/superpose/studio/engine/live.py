@@ -11,7 +11,6 @@ from superpose.deadline import Clock, Deadline
 from superpose.formulas.recommendation import Finding, front
 from superpose.nn.model import KAN
 from superpose.studio.engine.pictures import curves
-from superpose.studio.mathml import equation
 from superpose.train.history import Record
 
 Json = dict[str, Any]
@@ -67,18 +66,12 @@ class Live:
                 "complexity": one.formula.complexity,
                 "error": one.error * self._spread,
                 "formula": str(one.formula),
-                "mathml": typeset(one.formula),
+                "mathml": one.formula.mathml_trees(),
                 "recommended": False,
             }
             for one in front(self.findings, None)
         ]
         self._emit("front", rows=rows, seconds=self._time.elapsed())
-
-
-def typeset(formula: Any) -> list[Any]:
-    """The formulas of all targets as MathML, one below the other."""
-    pairs = zip(formula.target_names, formula.expressions, strict=True)
-    return [equation(name, expression) for name, expression in pairs]
 
 
 def front_rows(metrics: Mapping[str, Any], formulas: list[Any]) -> list[Json]:
@@ -91,7 +84,7 @@ def front_rows(metrics: Mapping[str, Any], formulas: list[Any]) -> list[Json]:
             "r2": row.get("r2"),
             "accuracy": row.get("accuracy"),
             "formula": row["formula"],
-            "mathml": typeset(formula),
+            "mathml": formula.mathml_trees(),
             "recommended": row["recommended"],
         }
         for row, formula in zip(rows, formulas, strict=False)

@@ -12,7 +12,7 @@ from superpose.deadline import Deadline
 from superpose.files import save
 from superpose.nn.model import KAN
 from superpose.studio.engine import tables
-from superpose.studio.engine.live import Live, front_rows, typeset
+from superpose.studio.engine.live import Live, front_rows
 from superpose.tasks.classification import ClassifyOptions, classify
 from superpose.tasks.regression import DiscoverOptions, Observer, discover
 from superpose.tasks.result import TaskResult, warnings_of
@@ -52,7 +52,7 @@ def search(worker: Any, request: Json) -> Json:
             data,
             asked,
             listener=live.sentence,
-            on_formula=lambda formula: worker.emit("formula", text=str(formula), mathml=typeset(formula)),
+            on_formula=lambda formula: worker.emit("formula", text=str(formula), mathml=formula.mathml_trees()),
             deadline=Deadline(asked.time_limit, worker.clock),
             checkpoint=checkpoint,
             observer=Observer(live.finding, live.step),
@@ -69,7 +69,7 @@ def finished(result: TaskResult) -> Json:
     rows = front_rows(metrics, list(result.front)) if result.formula is not None else []
     return {
         "formula": None if result.formula is None else str(result.formula),
-        "mathml": None if result.formula is None else typeset(result.formula),
+        "mathml": None if result.formula is None else result.formula.mathml_trees(),
         "front": rows,
         "recommendation": metrics.get("recommendation"),
         "reason": metrics.get("reason"),

@@ -4,9 +4,9 @@ const SVG = "http://www.w3.org/2000/svg";
 const MATHML = "http://www.w3.org/1998/Math/MathML";
 // What a formula may be made of; anything else in a message is left out.
 const MATH_TAGS = new Set(
-  "mrow mi mn mo ms msup msub msubsup mfrac msqrt mroot mtext mspace mover munder munderover mtable mtr mtd mstyle"
+  "math mrow mi mn mo ms msup msub msubsup mfrac msqrt mroot mtext mspace mover munder munderover mtable mtr mtd mstyle"
     .split(" "));
-const MATH_ATTRIBUTES = new Set(["mathvariant", "stretchy", "fence", "linethickness", "displaystyle"]);
+const MATH_ATTRIBUTES = new Set(["display", "mathvariant", "stretchy", "fence", "linethickness", "displaystyle"]);
 
 function fill(element, properties, children) {
   for (const [name, value] of Object.entries(properties ?? {})) {
@@ -43,12 +43,7 @@ function mathNode(node) {
 
 // Formulas, one for each target, as the engine sends them: lists of tag, attributes and children.
 export function math(formulas, label) {
-  return h("div", { class: "math", role: "group", "aria-label": label }, formulas.map((formula) => {
-    const element = document.createElementNS(MATHML, "math");
-    element.setAttribute("display", "block");
-    element.append(mathNode(formula));
-    return element;
-  }));
+  return h("div", { class: "math", role: "group", "aria-label": label }, formulas.map((formula) => mathNode(formula)));
 }
 
 export function replace(element, ...children) {
