@@ -210,7 +210,7 @@ def test_every_way_of_computing_splines_in_onnx(
     name: str, way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runtime = pytest.importorskip("onnxruntime")
-    dear = {"clipped": {"curves": 1e9, "row": 1e9}, "curve": {"interval": 1e9, "row": 1e6}, "input": {"interval": 1e9}}
+    dear = {"clipped": {"curves": 1e9, "row": 1e9}, "curve": {"span": 1e9, "row": 1e6}, "input": {"span": 1e9}}
     monkeypatch.setattr(
         onnx_curves, "RULES", onnx_curves.Rules(**dear[way] | ({"curves": 1e6} if way == "input" else {}))
     )
@@ -219,6 +219,9 @@ def test_every_way_of_computing_splines_in_onnx(
     gathers = {"clipped": set(), "curve": {"GatherElements"}, "input": {"Gather"}}[way]
     used = {node.op_type for node in pytest.importorskip("onnx").load(tmp_path / "model.onnx").graph.node}
     assert gathers <= used and (gathers or "GatherElements" not in used)
+    # Neighbours of equal width share a variable where the degree is odd and the spline smooth between them.
+    shared = {"small", "degree 5", "three classes", "fine grids"}
+    assert ("Abs" in used) == (way == "clipped" and name in shared)
     session = runtime.InferenceSession(str(tmp_path / "model.onnx"), providers=["CPUExecutionProvider"])
     x = torch.cat([x, torch.tensor([[1e20], [-1e20]], dtype=torch.float64).expand(-1, x.shape[1])]).float()
     found = session.run(["y"], {"x": x.numpy()})[0].astype(float)
@@ -227,6 +230,19 @@ def test_every_way_of_computing_splines_in_onnx(
         np.testing.assert_allclose(found[-2:], model.copy().double()(x[-2:].double()), rtol=1e-5)
     x[0, 0] = np.nan
     assert np.isnan(session.run(["y"], {"x": x[:1].numpy()})[0]).all()
+
+
+def test_the_units_of_the_target_are_those_of_the_last_layer_in_onnx(tmp_path: Path) -> None:
+    package = pytest.importorskip("onnx")
+    counts = {}
+    for center, scale in ((0.0, 1.0), (3.0, 2.0), (1e6, 2.0)):
+        model = NETWORKS["small"].copy()
+        model.output_center.fill_(center)
+        model.output_scale.fill_(scale)
+        onnx(model, tmp_path / "model.onnx")
+        counts[center] = len(package.load(tmp_path / "model.onnx").graph.node)
+    # A value far from zero, against its range, is added last, where it takes no digits from sums.
+    assert counts[0.0] == counts[3.0] == counts[1e6] - 1
 
 
 def test_onnx_goes_on_where_a_row_is_no_number_or_far_away(tmp_path: Path) -> None:

@@ -22,8 +22,9 @@ _OPERATORS = {
 }
 # Powers up to this one are products, which are faster and more exact than the general power. A round number.
 _LARGEST_PRODUCT = 8
-# Up to so many ranges from 0 a center may lie that is subtracted after the division: it costs two bits of float32.
-_NEAR = 4.0
+# Up to so many ranges from 0 a center may lie that is subtracted after the division, or added to by a sum: it costs two
+# bits of float32.
+FAR = 4.0
 
 
 def required_onnx() -> Any:
@@ -87,7 +88,7 @@ class Graph:
         Args:
             near: the range of the values in units of ``scale``.
         """
-        if np.all(np.abs(center) <= _NEAR * near * scale):
+        if np.all(np.abs(center) <= FAR * near * scale):
             # A product of matrices is several times as fast as operators that repeat a short row.
             return self.product(x, np.diag(1 / scale), self.constant(-center / scale))
         # The difference first, which is exact for values near the center, such as years.

@@ -6,14 +6,15 @@ import itertools
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from superpose.atomic_write import write_atomically
 from superpose.export.onnx_curves import curve_sums
-from superpose.export.onnx_graph import IR_VERSION, OPSET, Graph, required_onnx
-from superpose.export.tables import LayerTable, NetworkTable, cut_points, network_table
+from superpose.export.onnx_graph import FAR, IR_VERSION, OPSET, Graph, required_onnx
+from superpose.export.tables import LayerTable, NetworkTable, PolynomialTable, cut_points, network_table
 from superpose.nn.likelihood import GAUSSIAN_EDGE, Head
 from superpose.nn.model import KAN
 from superpose.nn.symbolic_functions import argument
@@ -41,14 +42,16 @@ def onnx(model: KAN, path: str | os.PathLike[str]) -> None:
     ['model.onnx']
     """
     package = required_onnx()
-    table = network_table(model)
+    table = _in_units_of_the_target(network_table(model))
     graph = Graph()
     x = "x"
     if np.any(table.input_center != 0) or np.any(table.input_scale != 1):
         x = graph.affine(x, table.input_center, table.input_scale)
     for layer in table.layers:
         x = _layer(graph, layer, x)
-    if len(table.target_names) == 1:
+    if not np.any(table.output_center != 0) and not np.any(table.output_scale != 1):
+        graph.nodes[-1].output[0] = "y"
+    elif len(table.target_names) == 1:
         # A product of matrices, which is faster than a sum with a single number for each row.
         graph.add("Gemm", x, graph.constant(table.output_scale[None]), graph.constant(table.output_center), output="y")
     else:
@@ -58,6 +61,33 @@ def onnx(model: KAN, path: str | os.PathLike[str]) -> None:
     if table.head is not None:
         _classes(graph, table.head, "y")
     write_atomically(path, _finished(package, graph, table).SerializeToString())
+
+
+def _in_units_of_the_target(table: NetworkTable) -> NetworkTable:
+    """The same network without scaling of its outputs, which the last layer does instead if it can do it exactly."""
+    last = table.layers[-1]
+    center, scale = table.output_center, table.output_scale
+    led = [next((i for i, curve in enumerate(last.curves) if curve and o in curve[0]), None) for o in range(last.sums)]
+    # Sums that grow upon a large number would lose digits.
+    exact = all(arity == 1 for arity in last.arities) and np.all(np.abs(center) <= FAR * np.abs(scale))
+    if not exact or any(i is None and c != 0 for i, c in zip(led, center, strict=True)):
+        return table
+    curves: list[tuple[tuple[int, ...], PolynomialTable] | None] = []
+    for i, curve in enumerate(last.curves):
+        if curve is not None:
+            sums = list(curve[0])
+            coefficients = curve[1].coefficients * scale[sums, None]
+            coefficients[:, :, 0] += np.where([led[o] == i for o in sums], center[sums], 0.0)
+            curve = curve[0], replace(curve[1], coefficients=coefficients)
+        curves.append(curve)
+    symbolic = []
+    for entry in last.symbolic:
+        a, b, c, d = entry.constants
+        symbolic.append(replace(entry, constants=(a, b, c * scale[entry.sum], d * scale[entry.sum])))
+    silu = None if last.silu is None else last.silu * scale
+    layer = replace(last, curves=tuple(curves), silu=silu, symbolic=tuple(symbolic))
+    layers = (*table.layers[:-1], layer)
+    return replace(table, layers=layers, output_center=np.zeros_like(center), output_scale=np.ones_like(scale))
 
 
 def _finished(package: Any, graph: Graph, table: NetworkTable) -> Any:
