@@ -40,7 +40,7 @@ def _formula() -> KAN:
     names = [
         *("x", "x^2", "x^3", "x^4", "x^5", "1/x", "1/x^2", "1/x^3", "sqrt", "1/sqrt", "x^1.5", "exp", "log", "sin"),
         *("cos", "tan", "tanh", "arcsin", "arccos", "arctan", "arctanh", "cosh", "sinh", "abs", "sign", "gaussian"),
-        *("sigmoid", "sqrt|x|", "x^-6", "x^9", "x^0.123"),
+        *("sigmoid", "sqrt|x|", "log|line", "x^-6", "x^9", "x^0.123"),
     ]
     model = KAN([1, len(names)])
     # Within the domain of each for x from -1 to 1.

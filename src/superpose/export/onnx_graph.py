@@ -113,6 +113,8 @@ class Graph:
         if node.is_Pow:
             return self._power(node.base, node.exp, argument, x)
         name = node.func.__name__
+        if name in ("Max", "Min"):
+            return self.add(name, *(self.expression(part, argument, x) for part in node.args))
         if len(node.args) == 1 and name in (*_OPERATORS, "sign"):
             inner = self.expression(node.args[0], argument, x)
             if name != "sign":

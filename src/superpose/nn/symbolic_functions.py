@@ -8,6 +8,7 @@ NumPy code all derive from that expression; a SymPy function that torch cannot e
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from fractions import Fraction
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 # Name of the square root of the argument's absolute value, which is defined everywhere; see _unlisted_functions.
 ROOT = "sqrt|x|"
+# Name of the logarithm that is a straight line below 1/e, and so has a value everywhere; see _unlisted_functions.
+LOG = "log|line"
 
 
 @dataclass(frozen=True)
@@ -173,8 +176,14 @@ def _unlisted_functions() -> dict[str, SymbolicFunction]:
     """Functions that :func:`find` knows and :func:`library` does not list, so no edge is recognised as one of them."""
     import sympy
 
-    root = sympy.sqrt(sympy.Abs(argument()))
-    return {ROOT: _make(ROOT, root, 3, _root_of_size, _slope_of_root)}
+    x = argument()
+    root = sympy.sqrt(sympy.Abs(x))
+    # Its slope is continuous.
+    log = sympy.log(sympy.Max(x, sympy.exp(-1))) + sympy.E * sympy.Min(x, sympy.exp(-1)) - 1
+    return {
+        ROOT: _make(ROOT, root, 3, _root_of_size, _slope_of_root),
+        LOG: _make(LOG, log, 3, log_or_line, _slope_of_log),
+    }
 
 
 def _root_of_size(x: Tensor) -> Tensor:
@@ -186,6 +195,16 @@ def _root_of_size(x: Tensor) -> Tensor:
 def _slope_of_root(x: Tensor) -> Tensor:
     zero = x == 0
     return torch.where(zero, 0, 0.5 * x.sign() / torch.where(zero, 1, x).abs().sqrt())
+
+
+def log_or_line(x: Tensor) -> Tensor:
+    """``log(x)`` down to 1/e, and its tangent ``e x - 2`` below."""
+    least = 1 / math.e
+    return x.clamp(min=least).log() + math.e * x.clamp(max=least) - 1
+
+
+def _slope_of_log(x: Tensor) -> Tensor:
+    return 1 / x.clamp(min=1 / math.e)
 
 
 # One registry for the process, like that of codecs: loading a model finds its functions by name.

@@ -82,6 +82,13 @@ def test_the_law_is_found_and_holds_beyond_the_table(name: str) -> None:
     assert misses(table(function, ranges, count=3000), function, ranges) < 1e-6
 
 
+def test_a_cubed_determinant_of_few_rows_is_found() -> None:
+    data = table(lambda a, b, c, d: (a * d - b * c) ** 3, [(0.0, 1.0)] * 4, count=300, seed=1)
+    # Some five times what it takes.
+    best = find_laws(data, time_limit=20.0, seed=1).best
+    assert best is not None and best.error < 1e-12
+
+
 @pytest.mark.parametrize(("name", "count", "idle"), [("a*b", 600, 2), ("velocities", 600, 1), ("saturation", 2000, 1)])
 def test_noise_and_idle_columns_do_not_change_the_law(
     name: str, count: int, idle: int, monkeypatch: pytest.MonkeyPatch

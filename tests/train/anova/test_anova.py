@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -234,6 +235,26 @@ def test_logarithms_are_no_variables_of_columns_that_come_near_zero_unless_they_
     assert log_columns(columns) == (1, 2)
     # Of four rows nobody knows whether the next one is positive, unless they span decades.
     assert log_columns(columns[[3, 20, 30, 49]]) == (2,)
+    # Below 1, 2, 3, ... of hundreds of rows comes 0; below 7, 8, 9, ... it does not.
+    counts = torch.arange(600, dtype=DOUBLE)[:, None] % 20 + torch.tensor([[1.0, 7.0]], dtype=DOUBLE)
+    assert log_columns(counts) == (1,)
+
+
+def test_later_rows_at_zero_and_below_have_values_where_logarithms_are_the_variables() -> None:
+    x = torch.rand(80, 2, generator=generator(), dtype=DOUBLE)
+    x[:, 0] = 10 ** (4 * x[:, 0])
+    y = x[:, 0].log() * (1 + x[:, 1]) + 0.1 * torch.randn(80, generator=generator(1), dtype=DOUBLE)
+    fit = fit_anova(x, y, AnovaSettings(log_columns=(0,), interactions=True))
+    least = float(x[:, 0].min())
+    at = torch.tensor([[0.5 * least, 0.3], [0.1 * least, 0.3], [0.0, 0.3], [-3 * least, 0.3]], dtype=DOUBLE)
+    wanted = fit.predict(at)
+    assert bool(wanted.isfinite().all())
+    # The logarithm goes on down to 1/e of the least value, a straight line below.
+    z = fit.bases[0].variable(at[:, 0]) * fit.bases[0].scale + fit.bases[0].scale
+    assert torch.allclose(z, torch.tensor([math.log(0.5), 0.1 * math.e - 2, -2.0, -3 * math.e - 2], dtype=DOUBLE))
+    with torch.no_grad():
+        made = network_of(fit, ["a", "b"], ["y"])(at)[:, 0]
+    assert float((made - wanted).abs().max()) < 0.2 * fit.noise
 
 
 def test_the_largest_values_of_a_skewed_target_are_no_gross_errors() -> None:

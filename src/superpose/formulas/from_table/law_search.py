@@ -327,8 +327,9 @@ class LawSearch:
             found += verified_reductions(problem, surrogate.error, self.deadline)
             found += ridges(problem.x, problem.y, problem.symbols)
         elif surrogate.error > _SURROGATES.smooth and not any(one.violation < _LIMITS.sure for one in found):
-            # Derivatives say little yet. A column that scales the target is the most common of what they miss.
-            found += verified_reductions(problem, surrogate.error, self.deadline, pairs=False)
+            # Derivatives say little yet. A column that scales the target is the most common of what they miss; of few
+            # columns pairs are few too, and products such as those of (a d - b c)^3 show in no ratio of slopes.
+            found += verified_reductions(problem, surrogate.error, self.deadline, pairs=count <= _LIMITS.many)
         following = [(first, later), *self._children(problem, surrogate, found)]
         if count > 2 and surrogate.error > _SURROGATES.smooth:
             following.append((_ORDER.groups, replace(task, surrogate=surrogate, stage=Stage.GROUPS)))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from superpose.nn.symbolic_functions import log_or_line
 from superpose.spline import grid, reference
 
 DEGREE = 3
@@ -53,8 +54,15 @@ class ColumnBasis:
         return slope, float(rows[0]) - slope * float(identity[0])
 
     def variable(self, x: Tensor) -> Tensor:
-        """``z [N]`` for values of the column."""
-        return ((x.log() if self.log else x) - self.center) / self.scale
+        """``z [N]`` for values of the column; a logarithm goes on as a straight line below 1/e of ``least``."""
+        if self.log:
+            return log_or_line(x / self.least) / self.scale - 1
+        return (x - self.center) / self.scale
+
+    @property
+    def least(self) -> float:
+        """The least value of the rows of a column whose logarithm is the variable: there ``z`` is -1."""
+        return math.exp(self.center - self.scale)
 
     def __call__(self, x: Tensor) -> Tensor:
         """The basis functions ``[N, K]`` at values ``x [N]`` of the column; straight lines outside the knots."""

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from superpose.data.scaling import Affine
 from superpose.nn.model import KAN
+from superpose.nn.symbolic_functions import LOG
 from superpose.spline import grid, reference
 from superpose.train.anova.basis import DEGREE, greville
 from superpose.train.anova.classes import ClassMixture
@@ -114,7 +115,7 @@ def _set_scaling(model: KAN, fit: AnovaFit | AnovaMixture | ClassMixture, logs: 
     table = {}
     for i, basis in enumerate(fit.bases):
         if basis.log:
-            table[i, i] = ("log", (1.0, 0.0, 1 / basis.scale, -basis.center / basis.scale))
+            table[i, i] = (LOG, (1 / basis.least, 0.0, 1 / basis.scale, -1.0))
             center[i], scale[i] = 0.0, 1.0
         else:
             table[i, i] = ("x", (1.0, 0.0, 1.0, 0.0))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor
 
 from superpose.train.anova.fit import AnovaSettings
@@ -16,8 +17,8 @@ class VariableRules:
     Attributes:
         decade: a column is tried in logarithms where its largest value is more than this many times its smallest. Of 3
             and 10, 3 predicted far better on 2 of 11 tables, and no worse on the others.
-        apart, skewed: zero is far from a column that is this many mean distances of its rows away from it; a skewed
-            column varies by the second factor at least. Round numbers.
+        apart, skewed: zero is far from a column that is this many mean distances of its different values away from
+            it; a skewed column varies by the second factor at least. Round numbers.
     """
 
     decade: float = 3.0
@@ -32,14 +33,15 @@ def log_columns(x: Tensor) -> tuple[int, ...]:
     """The columns of ``x [N, d]`` of which logarithms may be the better variables.
 
     They are positive and vary by a factor. Zero is many times further away than neighbouring values are from each
-    other, or else the column is skewed and its logarithm is less so: otherwise new values may be zero or less.
+    other (from a count of 1 it is not), or else the column is skewed and its logarithm is less so: otherwise new values
+    may be zero or less.
     """
     found = []
     for i, column in enumerate(x.unbind(1)):
         least, most = float(column.min()), float(column.max())
         if least <= 0 or most <= RULES.decade * least:
             continue
-        far = least > RULES.apart * (most - least) / max(1, len(column) - 1)
+        far = least > RULES.apart * (most - least) / max(1, len(torch.unique(column)) - 1)
         if far or (most > RULES.skewed * least and _skewness(column.log()) < _skewness(column)):
             found.append(i)
     return tuple(found)
