@@ -16,8 +16,8 @@ EXAMPLES = ROOT / "examples"
 HELD_OUT = {"validation": 0.15, "test": 0.15}
 
 
-def run_python(*arguments: str, timeout: float = 120.0) -> subprocess.CompletedProcess[str]:
-    """Run this interpreter on this checkout in a process of its own, with one thread."""
+def run_python(*arguments: str, timeout: float = 120.0, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run this interpreter on this checkout in a process of its own, with one thread; by default where tests run."""
     environment = os.environ | {"PYTHONPATH": os.pathsep.join((str(SOURCE), str(ROOT))), "OMP_NUM_THREADS": "1"}
     return subprocess.run(
         [sys.executable, *arguments],
@@ -26,6 +26,7 @@ def run_python(*arguments: str, timeout: float = 120.0) -> subprocess.CompletedP
         timeout=timeout,
         env=environment,
         check=False,
+        cwd=cwd,
     )
 
 

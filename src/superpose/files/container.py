@@ -95,8 +95,8 @@ def _foreign(label: str, start: bytes) -> NoReturn:
     raise FileError(f"{label} is not a safetensors file; a model is a file that superpose.save wrote")
 
 
-def parse(text: str | bytes) -> Any:
-    """JSON without what JSON does not have (NaN, endless numbers) or should not (double keys)."""
+def parse(text: str | bytes, deepest: int = _DEEPEST) -> Any:
+    """JSON without what JSON does not have (NaN, endless numbers) or should not (double keys), nested no deeper."""
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         made = dict(pairs)
@@ -111,7 +111,7 @@ def parse(text: str | bytes) -> Any:
         # Decoded here, since json would also take bytes for UTF-16.
         text = text if isinstance(text, str) else text.decode("utf-8")
         parsed = json.loads(text, object_pairs_hook=unique, parse_constant=no_constant)
-        _check_depth(parsed)
+        _check_depth(parsed, deepest)
     except RecursionError:
         damaged("its header is nested too deep")
     except ValueError:
@@ -119,9 +119,9 @@ def parse(text: str | bytes) -> Any:
     return parsed
 
 
-def _check_depth(parsed: Any) -> None:
+def _check_depth(parsed: Any, deepest: int) -> None:
     level = [parsed]
-    for _ in range(_DEEPEST + 1):
+    for _ in range(deepest + 1):
         level = [
             inner
             for outer in level

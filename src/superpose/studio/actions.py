@@ -65,9 +65,22 @@ def _answered(session: Session, request: Mapping[str, Any], listener: Listener |
         return session.formula(given.get("node"))
     if action == "code":
         return {"code": session.code(need("language"))}
+    if action == "predict":
+        return session.predict(given.get("inputs"))
+    if action == "script":
+        return {"script": session.script(given.get("table"), given.get("target"), **_options(given.get("options")))}
     if action == "network":
         return {"network": session.network()}
     if action == "history":
         return {"history": session.history()}
     known = sorted(CHANGES | READS)
     raise OptionError(f"there is no action {action!r}{nearest(str(action), known)}; one of {', '.join(known)}")
+
+
+def _options(given: Any) -> dict[str, Any]:
+    """The options by which a table was read."""
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping) or "table" in given or "target" in given:
+        raise OptionError("options of a script are those of superpose.read_csv by their names, without the target")
+    return dict(given)

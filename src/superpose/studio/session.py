@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,12 +10,17 @@ from superpose.data import Dataset
 from superpose.edit.pruning import surviving_edges
 from superpose.errors import DataError, OptionError
 from superpose.export import code
+from superpose.files import to_bytes
 from superpose.formulas.expressions.formula import Formula
+from superpose.nn.likelihood import Head
 from superpose.nn.model import KAN
 from superpose.studio.edge_panel import edge_panel
 from superpose.studio.formula_panel import formula_of, formula_panel
 from superpose.studio.history import State, Tree
 from superpose.studio.network_numbers import network_numbers
+from superpose.studio.prediction import calibrated, prediction
+from superpose.studio.saved import restore_session, save_session
+from superpose.studio.script import Origin, script_of
 from superpose.studio.state_errors import errors_of
 from superpose.studio.steps import Step
 from superpose.studio.training import Listener
@@ -63,6 +69,7 @@ class Session:
                 f"{data.n_features} features and {data.n_targets} targets; they must be those of one table"
             )
         self.data = data
+        self.origin: Origin | None = None
         self.tree = Tree()
         model = model.copy()
         if not bool(model.scaled):
@@ -71,23 +78,34 @@ class Session:
         self._in_training: KAN | None = None
         # By state: what takes long to compute.
         self._formulas: dict[int, Formula] = {}
+        self._calibrated: dict[int, tuple[KAN, str]] = {}
         self._edges: dict[tuple[int, str, bool], dict[str, Any]] = {}
         # The last step that was tried, from which state, and what it made.
         self._tried: tuple[Step, int, Done] | None = None
 
     @classmethod
-    def start(cls, data: Dataset | ClassificationDataset, widths: Sequence[Any], **options: Any) -> Session:
-        """A session that begins with a new network, as yet untrained.
+    def start(
+        cls, data: Dataset | ClassificationDataset, widths: Sequence[Any], *, head: str | None = None, **options: Any
+    ) -> Session:
+        """A session that begins with a new network, as yet untrained; its script makes it without a file.
 
         Args:
             data: the table.
             widths: see :class:`~superpose.KAN`, and so are the ``options`` ``grid_size``, ``degree``, ``base`` and
                 ``seed``.
+            head: of a classifier, see :class:`~superpose.nn.Head`; by default sigmoid for two classes, else softmax.
 
         Raises:
             OptionError: for widths or options that are not allowed.
         """
-        return cls(KAN(list(widths), **options), data)
+        origin = Origin(tuple(widths), options)
+        model = KAN(list(widths), **options)
+        if isinstance(data, ClassificationDataset):
+            kind = head or ("sigmoid" if len(data.classes) == 2 else "softmax")
+            model.head = Head(kind, data.classes, name=data.target)
+        session = cls(model, data)
+        session.origin = origin
+        return session
 
     # -- the history
 
@@ -247,6 +265,68 @@ class Session:
             OptionError: for a language that does not exist or cannot hold the formula.
         """
         return code(self._formula(self.tree.state), language)
+
+    def predict(self, inputs: Mapping[str, float] | None = None) -> dict[str, Any]:
+        """The prediction for values of the inputs, and how each input moves it.
+
+        Args:
+            inputs: values by the names of the columns; of inputs that are left out the median of the training rows.
+
+        Returns:
+            ``outputs`` with ``value`` and an interval of 90% (``low``, ``high``; None with a ``note`` why), probabilities
+            of ``classes``; of each of the ``inputs`` its range, whether the value is ``outside``, and a ``curve``:
+            places ``x``, outputs ``y`` with all other inputs as given, and their ``mean`` over the table (partial
+            dependence); ``warnings`` where the prediction is an extrapolation.
+
+        Raises:
+            OptionError: for a column that is not there, or a value that is no number.
+        """
+        state = self.tree.state
+        if state.id not in self._calibrated:
+            self._calibrated[state.id] = calibrated(state.model, self.data)
+        model, without = self._calibrated[state.id]
+        return prediction(model, self.data, inputs or {}, without)
+
+    # -- taken away
+
+    def script(self, table: str | None = None, target: Any = None, **options: Any) -> str:
+        """A Python script that makes the present network, step by step, by public functions.
+
+        Without :meth:`start` it loads the first network from ``start.safetensors``; see :meth:`start_file`.
+
+        Args:
+            table: the path of the table; by default where the data came from.
+            target: the column to be learnt; by default that of the data.
+            options: by which :func:`superpose.read_csv` read the table.
+
+        Raises:
+            OptionError: for a table without a path, and for options that no script can hold.
+        """
+        return script_of(list(self.tree.path()), self.data, self.origin, table, target, options)
+
+    def start_file(self) -> bytes | None:
+        """The model file that the script loads; None if it needs none."""
+        return None if self.origin is not None else to_bytes(self.tree.states[0].model)
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Write the session to a folder: a JSON text, and safetensors files for the table and each network.
+
+        Raises:
+            FileError: if it cannot be written.
+        """
+        save_session(folder, self.data, self.tree, self.origin)
+
+    @classmethod
+    def restore(cls, folder: str | os.PathLike[str]) -> Session:
+        """The session that :meth:`save` wrote.
+
+        Raises:
+            FileError: if the folder holds no session, or a damaged one.
+        """
+        data, tree, origin = restore_session(folder)
+        session = cls(tree.states[0].model, data)
+        session.tree, session.origin = tree, origin
+        return session
 
     def _formula(self, state: State) -> Formula:
         """The formula of a state, computed once."""

@@ -201,7 +201,7 @@ def _training(arguments: Mapping[str, Any]) -> str:
 # -- and as code
 
 
-def code(step: Step) -> list[str]:
+def code(step: Step, *, classifier: bool = False) -> list[str]:
     """The lines of Python that do a step, with ``model``, ``data`` and the name ``superpose``.
 
     >>> code(Step("fix", {"edge": [0, 0, 0], "function": "sin"}))
@@ -213,8 +213,8 @@ def code(step: Step) -> list[str]:
         options = _keywords({**arguments, "progress": False})
         if records is not None:
             options += f", listener=superpose.studio.stop_after({records})"
-        # The loss of a classifier is its head; None is squared errors.
-        return [f"superpose.fit(model, data, loss=model.head, {options})"]
+        loss = "loss=model.head, " if classifier else ""
+        return [f"superpose.fit(model, data, {loss}{options})"]
     if step.verb == "refine":
         return [f"model = model.refine({arguments['grid_size']!r}, data.features(data.train))"]
     positions = [repr(arguments.pop(name)) for name in _POSITIONS if name in arguments]
