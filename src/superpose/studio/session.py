@@ -38,8 +38,7 @@ class Session:
 
     Args:
         model: the first state; it is copied.
-        data: its table. For a classifier, a model with a head, either a table of scores or a
-            :class:`~superpose.tasks.classification.ClassificationDataset`.
+        data: its table; of a classifier one of scores or of classes.
 
     Raises:
         DataError: if the model does not take and give the columns of the table.
@@ -118,9 +117,9 @@ class Session:
         """All states in the order in which they were made.
 
         Each has ``id``, ``parent``, ``text``, ``verb``, ``arguments``, ``measure`` with ``error_train`` and
-        ``error_validation`` (``"RMSE"`` in the target's units; of classifiers ``"share of wrong classes"``, and the
-        cross-entropies ``loss_train`` and ``loss_validation``), ``shape``, numbers of ``edges``, of ``symbolic`` ones
-        and of ``parameters``, ``note``, ``name``, and whether it is the ``current`` one. Errors are None without rows.
+        ``error_validation`` (``"RMSE"``; of classifiers ``"share of wrong classes"``, and the cross-entropies
+        ``loss_train`` and ``loss_validation``), ``shape``, ``edges``, ``symbolic``, ``parameters``, ``note``, ``name``,
+        and whether it is the ``current`` one.
         """
         return [state.json(state.id == self.tree.current) for state in self.tree.states]
 
@@ -153,7 +152,7 @@ class Session:
     def preview(self, step: AnyStep) -> dict[str, Any]:
         """What a step would do: the errors after it, the numbers of edges and constants, and the ``removed`` edges.
 
-        Nothing is done. Trainings have no preview.
+        Trainings have no preview.
 
         Raises:
             SuperposeError: if the step cannot be done.
@@ -255,7 +254,7 @@ class Session:
         Raises:
             OptionError: if there is no such state.
         """
-        state = self.tree.state if id is None else self.tree.find(id)
+        state = self.tree.find(self.tree.current if id is None else id)
         return formula_panel(state.model, self.data, self._formula(state))
 
     def code(self, language: str) -> str:
@@ -267,16 +266,16 @@ class Session:
         return code(self._formula(self.tree.state), language)
 
     def predict(self, inputs: Mapping[str, float] | None = None) -> dict[str, Any]:
-        """The prediction for values of the inputs, and how each input moves it.
+        """The prediction for values of the inputs, and how each moves it.
 
         Args:
             inputs: values by the names of the columns; of inputs that are left out the median of the training rows.
 
         Returns:
-            ``outputs`` with ``value`` and an interval of 90% (``low``, ``high``; None with a ``note`` why), probabilities
-            of ``classes``; of each of the ``inputs`` its range, whether the value is ``outside``, and a ``curve``:
-            places ``x``, outputs ``y`` with all other inputs as given, and their ``mean`` over the table (partial
-            dependence); ``warnings`` where the prediction is an extrapolation.
+            ``outputs`` with ``value`` and an interval of 90% (``low``, ``high``; None with a ``note`` why); the
+            probabilities of ``classes``; of each of the ``inputs`` its range, whether the value is ``outside``, and a
+            ``curve``: places ``x``, outputs ``y`` with all other inputs as given, and their ``mean`` over the table;
+            ``warnings`` where the prediction is an extrapolation.
 
         Raises:
             OptionError: for a column that is not there, or a value that is no number.
