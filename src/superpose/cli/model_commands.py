@@ -85,43 +85,30 @@ def predict(
 def _predict(
     model_path: str, given: tuple[str, dict[str, Any]], out: str | None, probabilities: bool, level: float | None
 ) -> None:
-    import pandas
-
     from superpose.atomic_write import write_atomically
     from superpose.data.reading import read_table
     from superpose.files import load
+    from superpose.nn.predicted_table import predicted_table
 
     model = load(model_path)
-    path, chosen = given
-    read = read_table(path, **chosen)
-    notes: list[str] = []
-    x = model.features(read, notes=notes)
-    intervals = None if level is None else model.intervals(x, level)
-    predictions = model.values(x) if intervals is None else intervals.prediction
-    columns: dict[str, Any] = dict(zip(read.names, map(_as_written, read.columns), strict=True))
     if model.head is None and probabilities:
         raise OptionError(f"--probabilities is for classifiers, and {parsing.quoted(model_path)} predicts numbers")
-    found = _classes(model, predictions, probabilities) if model.head is not None else {}
-    for name, values in (found or dict(zip(model.target_names, predictions.T, strict=True))).items():
-        columns[_free_name(name, columns)] = values
-    if intervals is not None:
-        for name, low, high in zip(model.target_names, intervals.low.T, intervals.high.T, strict=True):
-            columns |= {_free_name(f"{name}_low", columns): low, _free_name(f"{name}_high", columns): high}
-        columns[_free_name("outside", columns)] = intervals.outside.astype(int)
-    frame = pandas.DataFrame(columns)
+    path, chosen = given
+    read = read_table(path, **chosen)
+    made = predicted_table(model, read, level=level, probabilities=probabilities)
     if out is None:
         # Bytes, because a table is UTF-8 whatever the terminal is set to.
         sys.stdout.flush()
-        sys.stdout.buffer.write(_table_bytes(frame, ".csv"))
+        sys.stdout.buffer.write(made.to_bytes(".csv"))
     else:
-        write_atomically(out, _table_bytes(frame, out.lower()))
+        write_atomically(out, made.to_bytes(out.lower()))
     for note in read.notes:
         print(f"note: {note}", file=sys.stderr)
-    for note in notes:
+    for note in made.notes:
         print(f"warning: {note}", file=sys.stderr)
-    _warn_of_undefined(model, x, predictions, read)
-    if intervals is not None:
-        _warn_of_intervals(model, intervals, read)
+    _warn_of_undefined(model, made.x, made.predictions, read)
+    if made.intervals is not None:
+        _warn_of_intervals(model, made.intervals, read)
 
 
 def _warn_of_intervals(model: KAN, intervals: Intervals, table: Table) -> None:
@@ -177,54 +164,6 @@ def _warn_of_undefined(model: KAN, x: Tensor, predictions: Any, table: Table) ->
         f"where its cell is {written}; the features there lie outside of where the formula holds",
         file=sys.stderr,
     )
-
-
-def _classes(model: KAN, scores: Any, probabilities: bool) -> dict[str, Any]:
-    """What ``predict`` adds to a table for a classifier: labels, and the probability of each class if wanted."""
-    import torch
-
-    head = model.head
-    assert head is not None
-    found: dict[str, Any] = {head.name: head.labels(scores)}
-    if probabilities:
-        shares = head.probabilities(torch.from_numpy(scores)).numpy()
-        found |= {f"P({head.name} = {name})": shares[:, k] for k, name in enumerate(head.classes)}
-    return found
-
-
-def _as_written(column: Any) -> Any:
-    """A column as a person would write it: whole numbers without a decimal point."""
-    import numpy
-
-    if isinstance(column, numpy.ndarray) and bool((abs(column) < 2**53).all()):
-        whole = column.astype(numpy.int64)
-        return whole if bool((whole == column).all()) else column
-    return column
-
-
-def _free_name(name: str, taken: dict[str, Any]) -> str:
-    candidate, count = name, 1
-    while candidate in taken:
-        candidate = f"{name}_predicted" if count == 1 else f"{name}_predicted_{count}"
-        count += 1
-    return candidate
-
-
-def _table_bytes(frame: Any, name: str) -> bytes:
-    """A data frame as the bytes of a file of that name."""
-    import gzip
-    import io
-
-    if name.endswith(".parquet"):
-        buffer = io.BytesIO()
-        frame.to_parquet(buffer, index=False)
-        return buffer.getvalue()
-    plain = name.removesuffix(".gz")
-    text = frame.to_csv(index=False, sep="\t" if plain.endswith(".tsv") else ",", lineterminator="\n").encode(
-        "utf-8", errors="surrogateescape"
-    )
-    # Without a time inside, the same table gives the same bytes.
-    return gzip.compress(text, mtime=0) if plain != name else text
 
 
 def formula(
