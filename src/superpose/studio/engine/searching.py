@@ -2,44 +2,43 @@
 
 from __future__ import annotations
 
-import math
-from pathlib import Path
 from typing import Any
 
 from superpose.checkpoint import Checkpoint
 from superpose.data import Dataset
 from superpose.deadline import Deadline
-from superpose.files import save
-from superpose.nn.model import KAN
-from superpose.studio.engine import tables
+from superpose.studio.engine import by_hand, tables
 from superpose.studio.engine.live import Live, front_rows
+from superpose.studio.engine.pictures import curves
+from superpose.studio.session import Session
 from superpose.tasks.classification import ClassifyOptions, classify
 from superpose.tasks.regression import DiscoverOptions, Observer, discover
 from superpose.tasks.result import TaskResult, warnings_of
-from superpose.train import fit
 
 Json = dict[str, Any]
 
 # The options of a search, and of the training of a network, as the page sends them; others are of the table.
 SEARCH = ("time_limit", "seed", "formula", "functions", "linear", "combine")
 CLASSES = ("time_limit", "seed", "formula")
-MODEL = "model.safetensors"
 
 
 def search(worker: Any, request: Json) -> Json:
     """Search for a formula and a network as ``superpose fit`` does.
+
+    A run that is opened again after it was done is a session.
 
     Raises:
         SuperposeError: if the table or the options make no sense.
     """
     options = request["options"]
     data = tables.dataset(tables.read(request, worker.memory), options)
+    if request.get("resume") and by_hand.has_session(worker.folder):
+        by_hand.restored(worker)
+        return {"restored": True}
     rows: Dataset = getattr(data, "data", data)
     live = Live(worker.emit, rows, worker.clock)
     checkpoint = Checkpoint(worker.folder / "checkpoint", resume=bool(request.get("resume")))
     worker.emit("reading", features=list(rows.feature_names), targets=list(rows.target_names), notes=list(rows.notes))
-    deadline = Deadline(options.get("time_limit"), worker.clock)
-    worker.memory["deadline"] = deadline
     result: TaskResult
     if options.get("task") == "classification":
         chosen = ClassifyOptions(**{name: options[name] for name in CLASSES if name in options})
@@ -57,9 +56,10 @@ def search(worker: Any, request: Json) -> Json:
             checkpoint=checkpoint,
             observer=Observer(live.finding, live.step),
         )
-    worker.memory |= {"result": result, "data": rows}
-    save(result.model, worker.folder / MODEL)
+    worker.memory["result"] = result
     live.picture(result.model)
+    # Of columns that the search left out the network knows nothing.
+    by_hand.begin(worker, Session(result.model, result.data))
     return finished(result)
 
 
@@ -93,43 +93,32 @@ def train(worker: Any, request: Json) -> Json:
     """
     options = request["options"]
     data = tables.dataset(tables.read(request, worker.memory), options)
+    session = by_hand.restored(worker) if request.get("resume") and by_hand.has_session(worker.folder) else None
+    if session is None:
+        session = new_session(data, options)
+        by_hand.begin(worker, session)
+    if len(session.history()) == 1:
+        # A training that was lost is done again.
+        step = {"verb": "train", "arguments": training(options)}
+        session.do(step, listener=by_hand.training_listener(worker, session))
+        by_hand.keep(worker)
+    worker.emit("picture", picture=curves(session.model))
+    by_hand.show(worker)
+    entry = session.entry
+    error = entry["error_validation"] if entry["error_validation"] is not None else entry["error_train"]
+    what = "network_rmse" if session.model.head is None else "network_wrong"
+    return {"formula": None, "front": [], "reason": entry["text"], "errors": {what: error}, "warnings": []}
+
+
+def new_session(data: Any, options: Json) -> Session:
+    """A session with a new network of the widths that were chosen."""
     rows: Dataset = getattr(data, "data", data)
-    worker.emit("reading", features=list(rows.feature_names), targets=list(rows.target_names), notes=list(rows.notes))
     widths = [rows.n_features, *options.get("hidden", [5]), rows.n_targets]
-    seed = options.get("seed", 0)
-    model = KAN(
-        widths,
-        grid_size=options.get("grid", 5),
-        seed=seed,
-        feature_names=rows.feature_names,
-        target_names=rows.target_names,
-    )
-    model.preparation = rows.preparation
-    live = Live(worker.emit, rows, worker.clock)
-    more: Json = {"sparsity": options["sparsity"]} if options.get("sparsity") else {}
-    history = fit(
-        model,
-        rows,
-        optimizer=options.get("optimizer", "lm"),
-        time_limit=options.get("time_limit", 60.0),
-        seed=seed,
-        progress=False,
-        listener=lambda record: live.step(model, record),
-        **more,
-    )
-    worker.memory |= {"model": model, "data": rows}
-    save(model, worker.folder / MODEL)
-    live.picture(model)
-    errors = {"network_rmse": history.validation_rmse} if math.isfinite(history.validation_rmse) else {}
-    return {"formula": None, "front": [], "reason": history.reason, "errors": errors, "warnings": history.notes}
+    return Session.start(data, widths, grid_size=options.get("grid", 5), seed=options.get("seed", 0))
 
 
-def saved(folder: Path) -> Path | None:
-    """The model that a run left in its folder, if it came so far."""
-    path = folder / MODEL
-    return path if path.exists() else None
-
-
-def _fixed(value: Any) -> Any:
-    """A value of JSON as options are given: tuples for lists."""
-    return tuple(value) if isinstance(value, list) else value
+def training(options: Json) -> Json:
+    """The arguments of the first training, as the page chose them."""
+    given = {name: options[name] for name in ("sparsity", "time_limit", "seed") if options.get(name)}
+    # Idle edges are pressed to zero on the grid that the network has; without that, finer grids follow.
+    return given | ({"grids": [options.get("grid", 5)]} if options.get("sparsity") else {})

@@ -53,26 +53,40 @@ class Worker:
         self._pipe, self._writing = pipe, threading.Lock()
         self._requests: queue.Queue[Json] = queue.Queue()
         self._busy = False
+        self._aside: queue.Queue[Json] = queue.Queue()
 
     def run(self) -> None:
         """Answer requests for ever; the process ends when the server does."""
-        from superpose.studio.engine.actions import ACTIONS
-
         signal.signal(signal.SIGINT, signal.default_int_handler)
         threading.Thread(target=self._listen, daemon=True).start()
+        # After the thread, so that a process that is not needed any more ends at once.
+        from superpose.studio.engine.actions import ACTIONS
+
+        threading.Thread(target=self._beside, args=(ACTIONS,), daemon=True).start()
         with running_on(self.clock):
             while True:
                 # An interruption that came too late is no reason to end.
                 with contextlib.suppress(KeyboardInterrupt):
                     self._answer(self._requests.get(), ACTIONS)
 
+    def _beside(self, actions: dict[str, Callable[[Worker, Json], Json]]) -> None:
+        """Answer requests that need not wait for the one that is worked on."""
+        while True:
+            self._reply(self._aside.get(), actions)
+
     def emit(self, event: str, **content: Any) -> None:
         """Send an event to the server."""
         self._send({"event": event, **content})
 
     def _answer(self, request: Json, actions: dict[str, Callable[[Worker, Json], Json]]) -> None:
-        number = request.get("id")
         self._busy = True
+        try:
+            self._reply(request, actions)
+        finally:
+            self._busy = False
+
+    def _reply(self, request: Json, actions: dict[str, Callable[[Worker, Json], Json]]) -> None:
+        number = request.get("id")
         try:
             reply: Json = {"answer": actions[request["action"]](self, request)}
         except SuperposeError as error:
@@ -87,8 +101,6 @@ class Worker:
 
                 traceback.print_exc()
             reply = {"error": f"superpose itself failed ({type(error).__name__}), which is no fault of yours"}
-        finally:
-            self._busy = False
         if number is not None:
             self._send({"id": number, **reply})
 
@@ -111,7 +123,7 @@ class Worker:
                 elif request["action"] == "stop":
                     self.stop()
                 else:
-                    self._requests.put(request)
+                    (self._aside if _is_aside(request) else self._requests).put(request)
         # The server is gone, and nobody can use what is computed here.
         os._exit(0)
 
@@ -120,3 +132,9 @@ class Worker:
         self.clock.release()
         if self._busy:
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+
+def _is_aside(request: Json) -> bool:
+    from superpose.studio.engine.actions import is_aside
+
+    return is_aside(request)

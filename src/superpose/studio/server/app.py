@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -25,6 +25,15 @@ from superpose.studio.server.security import Refused
 
 Json = dict[str, Any]
 
+# What can be taken away, with its media type; pages among it are not opened here, but saved.
+FILES = {
+    "model.safetensors": "application/octet-stream",
+    "start.safetensors": "application/octet-stream",
+    "formula.py": "text/x-python; charset=utf-8",
+    "script.py": "text/x-python; charset=utf-8",
+    "predictions.csv": "text/csv; charset=utf-8",
+    "report.html": "application/octet-stream",
+}
 _STREAM_HEADERS = {"X-Accel-Buffering": "no"}
 
 
@@ -63,6 +72,9 @@ class Studio:
             Route("/api/tables/{key}", self.look, methods=["POST"]),
             Route("/api/runs", self.start, methods=["POST"]),
             Route("/api/runs/{key}", self.control, methods=["POST"]),
+            Route("/api/runs/{key}/network", self.network, methods=["POST"]),
+            Route("/api/runs/{key}/residuals", self.residuals),
+            Route("/api/runs/{key}/files/{name}", self.take),
         ]
         handlers: dict[Any, Callable[[Request, Any], Awaitable[Response]]] = {
             SuperposeError: _mistake,
@@ -151,6 +163,27 @@ class Studio:
         else:
             self.runs.control(run, str(action))
         return JSONResponse({"status": run.status})
+
+    async def network(self, request: Request) -> Response:
+        """A request of the network view."""
+        run = self.runs.get(request.path_params["key"])
+        return JSONResponse(await self.runs.step(run, await _json(request)))
+
+    async def residuals(self, request: Request) -> Response:
+        """Measured and predicted values of rows that were held out."""
+        run = self.runs.get(request.path_params["key"])
+        return JSONResponse(await self.runs.ask(run, "residuals"))
+
+    async def take(self, request: Request) -> Response:
+        """A file of the run, made when it is asked for."""
+        run, name = self.runs.get(request.path_params["key"]), request.path_params["name"]
+        if name not in FILES:
+            raise HTTPException(404)
+        await self.runs.ask(run, "take", file=name)
+        stem = run.table.name.rpartition(".")[0] or run.table.name
+        shown = name if name == "start.safetensors" else f"{stem}_{name}"
+        headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(shown, safe='')}"}
+        return Response((run.folder / name).read_bytes(), media_type=FILES[name], headers=headers)
 
     def _table(self, key: str) -> StoredFile:
         if key not in self.folder.files:

@@ -163,8 +163,33 @@ class Runs:
             return
         if result.get("front"):
             run.show("front", result["front"])
-        run.show("result", result)
+        if not result.get("restored"):
+            run.show("result", result)
         self._set_status(run, DONE)
+
+    async def ask(self, run: Run, action: str, **request: Any) -> Json:
+        """The answer of a run's engine about the network in hand.
+
+        Raises:
+            OptionError: if its process has ended.
+            EngineError: with the engine's sentence.
+        """
+        engine = run.engine
+        if engine is None or not engine.alive:
+            raise OptionError("the engine of this run has ended; open the run again first")
+        place = {"folder": str(run.table.folder), "name": run.table.name, "options": run.options}
+        return await engine.ask(action, **place, **request)
+
+    async def step(self, run: Run, request: Json) -> Json:
+        """Pass on a request of the network view; while a step is done the run can be held and stopped."""
+        working = request.get("action") == "do" and run.status == DONE
+        if working:
+            self._set_status(run, RUNNING)
+        try:
+            return await self.ask(run, "network", request=request)
+        finally:
+            if working and run.status in (RUNNING, PAUSED):
+                self._set_status(run, DONE)
 
     def control(self, run: Run, action: str) -> None:
         """Hold a run, let it go on, or end it with the best so far.
@@ -229,6 +254,8 @@ class Runs:
             run.show("front", event["rows"])
         elif kind == "picture":
             run.show("picture", event["picture"])
+        elif kind == "busy":
+            run.show("busy", event["record"])
         else:
             run.show(kind, {name: value for name, value in event.items() if name != "event"})
             self.version += kind == "formula"

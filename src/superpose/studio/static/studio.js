@@ -2,8 +2,12 @@
 
 import { Events, get, post } from "./api.js";
 import { h, replace } from "./dom.js";
+import { FormulaPage } from "./formula_page.js";
+import { Hand, HistoryPage, NetworkPage } from "./network_page.js";
+import { PredictPage } from "./predict_page.js";
 import { RunPage } from "./run_page.js";
 import { TablePage } from "./table_page.js";
+import { TakePage } from "./take_page.js";
 
 const STATUS = { running: "running", paused: "paused", done: "done", failed: "failed", dead: "ended" };
 
@@ -15,8 +19,14 @@ class Studio {
     this.runs = [];
     this.run = null;
     this.page = "table";
-    this.pages = { table: new TablePage(this), run: new RunPage(this) };
-    this.names = { table: "Table", run: "Run" };
+    this.hand = new Hand(this);
+    this.pages = {
+      table: new TablePage(this), run: new RunPage(this), network: new NetworkPage(this), history: new HistoryPage(this),
+      formula: new FormulaPage(this), predict: new PredictPage(this), take: new TakePage(this),
+    };
+    this.names = {
+      table: "Table", run: "Run", network: "Network", history: "History", formula: "Formula", predict: "Predict", take: "Take away",
+    };
     this.events = new Events(
       { runs: (runs) => this.listed(runs), run: (news) => this.happened(news) }, (text) => this.trouble(text));
   }

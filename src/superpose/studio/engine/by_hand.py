@@ -1,0 +1,129 @@
+"""The network of a run, taken in hand: a session, kept in the run's folder after every step."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from superpose.data.sampling import evenly
+from superpose.deadline import Deadline
+from superpose.errors import OptionError
+from superpose.messages import counted
+from superpose.studio.actions import CHANGES, answer
+from superpose.studio.engine.live import Live
+from superpose.studio.session import Session
+from superpose.train.history import Record
+
+Json = dict[str, Any]
+
+SESSION = "session"
+# Seconds between two diagrams of a network in training: each has curves and scores, and takes some hundredths of one.
+_DIAGRAM = 0.3
+# Rows of the pictures of residuals; a round number, more of which are a cloud.
+_ROWS = 600
+
+
+def begin(worker: Any, session: Session) -> None:
+    """Take a session in hand: keep it, and show it."""
+    worker.memory[SESSION] = session
+    keep(worker)
+    show(worker)
+
+
+def keep(worker: Any) -> None:
+    """Write the session to the run's folder."""
+    worker.memory[SESSION].save(worker.folder / SESSION)
+
+
+def show(worker: Any) -> None:
+    """Send the diagram and the history to the page."""
+    session: Session = worker.memory[SESSION]
+    worker.emit("session", network=session.network(), history=session.history())
+
+
+def has_session(folder: Path) -> bool:
+    """Whether a session was kept in a run's folder."""
+    return (folder / SESSION / "session.json").exists()
+
+
+def restored(worker: Any) -> Session:
+    """The session that was kept, taken in hand again."""
+    session = Session.restore(worker.folder / SESSION)
+    worker.memory[SESSION] = session
+    show(worker)
+    return session
+
+
+def in_hand(worker: Any) -> Session:
+    """The session of the run.
+
+    Raises:
+        OptionError: while there is none.
+    """
+    if SESSION not in worker.memory:
+        raise OptionError("there is no network yet; wait until the run has found one, or stop it")
+    session: Session = worker.memory[SESSION]
+    return session
+
+
+def request(worker: Any, message: Json) -> Json:
+    """The answer to a request of the network view, ``{"id": ...}`` as :func:`superpose.studio.actions.answer` gives it.
+
+    A step that is stopped is no step, unless it is a training, which keeps the best so far.
+    """
+    session, asked = in_hand(worker), message["request"]
+    change = asked.get("action") in CHANGES
+    listener = training_listener(worker, session) if change else None
+    try:
+        found = answer(session, asked, listener)
+    except KeyboardInterrupt:
+        found = {"id": asked.get("id"), "error": "the step was stopped, and nothing was changed"}
+    if change:
+        worker.emit("busy", record=None)
+        if "error" not in found:
+            keep(worker)
+            show(worker)
+    return found
+
+
+def training_listener(worker: Any, session: Session) -> Any:
+    """Shows each step of a training, and the network as often as it can be seen."""
+    live = Live(worker.emit, session.data, worker.clock)
+    frame = Deadline(0.0, worker.clock)
+
+    def listener(record: Record) -> None:
+        nonlocal frame
+        if session.in_training is not None:
+            live.step(session.in_training, record)
+        numbers = {"step": record.step, "grid_size": record.grid_size}
+        losses = {"train_loss": record.train_loss, "validation_loss": record.validation_loss}
+        worker.emit("busy", record=numbers | losses)
+        if frame.passed():
+            worker.emit("training", network=session.network())
+            frame = Deadline(_DIAGRAM, worker.clock)
+
+    return listener
+
+
+def residuals(worker: Any, message: Json) -> Json:
+    """Measured and predicted values of rows that were held out, with all columns.
+
+    Raises:
+        OptionError: while there is no network, or if it tells classes apart.
+    """
+    session = in_hand(worker)
+    data, model = session.data, session.model
+    if model.head is not None:
+        raise OptionError("classes have no residuals")
+    parts = (("the test", data.test), ("validation", data.validation), ("training", data.train))
+    name, rows = next((name, rows) for name, rows in parts if len(rows))
+    some = rows[evenly(len(rows), _ROWS)]
+    x = data.features(some)
+    return {
+        "rows": f"{counted(len(some), 'row')} for {name}",
+        "targets": list(data.target_names),
+        "measured": data.y[some].T.tolist(),
+        "predicted": model.values(x).T.tolist(),
+        "columns": {name: column.tolist() for name, column in zip(data.feature_names, x.T, strict=True)},
+    }
+
