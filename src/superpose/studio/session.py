@@ -109,6 +109,11 @@ class Session:
     # -- the history
 
     @property
+    def in_training(self) -> KAN | None:
+        """Within a listener of :meth:`do` the network in training, which goes on changing; else None."""
+        return self._in_training
+
+    @property
     def model(self) -> KAN:
         """The network of the present state; a copy."""
         return self.tree.state.model.copy()

@@ -126,4 +126,3 @@ def residuals(worker: Any, message: Json) -> Json:
         "predicted": model.values(x).T.tolist(),
         "columns": {name: column.tolist() for name, column in zip(data.feature_names, x.T, strict=True)},
     }
-

@@ -85,6 +85,11 @@ ERRORS = (
 )
 
 
+# Intervals and steps of the first training of a network whose shape was chosen, as in ``Session.start``'s example: the
+# steps are enough for idle edges to become small on the tables of ``examples/data``.
+GRID, STEPS = 5, 40
+
+
 def train(worker: Any, request: Json) -> Json:
     """Train a network of a shape that was chosen by hand.
 
@@ -103,6 +108,7 @@ def train(worker: Any, request: Json) -> Json:
         session.do(step, listener=by_hand.training_listener(worker, session))
         by_hand.keep(worker)
     worker.emit("picture", picture=curves(session.model))
+    worker.emit("busy", record=None)
     by_hand.show(worker)
     entry = session.entry
     error = entry["error_validation"] if entry["error_validation"] is not None else entry["error_train"]
@@ -112,13 +118,23 @@ def train(worker: Any, request: Json) -> Json:
 
 def new_session(data: Any, options: Json) -> Session:
     """A session with a new network of the widths that were chosen."""
-    rows: Dataset = getattr(data, "data", data)
-    widths = [rows.n_features, *options.get("hidden", [5]), rows.n_targets]
-    return Session.start(data, widths, grid_size=options.get("grid", 5), seed=options.get("seed", 0))
+    hidden, more = options.get("hidden", [5]), {"grid_size": options.get("grid", GRID), "seed": options.get("seed", 0)}
+    if isinstance(data, Dataset):
+        return Session.start(data, [data.n_features, *hidden, data.n_targets], **more)
+    # One score tells classes in an order, where there is one.
+    kinds = ClassifyOptions().kinds(data)
+    kind = "ordinal" if "ordinal" in kinds else kinds[0]
+    scores = len(data.classes) if kind == "softmax" else 1
+    return Session.start(data, [data.data.n_features, *hidden, scores], head=kind, **more)
 
 
 def training(options: Json) -> Json:
     """The arguments of the first training, as the page chose them."""
     given = {name: options[name] for name in ("sparsity", "time_limit", "seed") if options.get(name)}
-    # Idle edges are pressed to zero on the grid that the network has; without that, finer grids follow.
-    return given | ({"grids": [options.get("grid", 5)]} if options.get("sparsity") else {})
+    # On one grid idle edges are pressed to zero, and a person sees soon what comes of it; finer grids are a next step.
+    return given | {"grids": [options.get("grid", GRID)], "steps": STEPS, "starts": 1}
+
+
+def _fixed(value: Any) -> Any:
+    """A value of JSON as options are given: tuples for lists."""
+    return tuple(value) if isinstance(value, list) else value

@@ -48,14 +48,18 @@ def _formula(worker: Any, request: Json) -> str:
 
 def _predictions(worker: Any, request: Json) -> bytes:
     model = in_hand(worker).model
-    level = _LEVEL if model.head is None and model.uncertainty is not None and model.uncertainty.describes(model) else None
+    level = (
+        _LEVEL if model.head is None and model.uncertainty is not None and model.uncertainty.describes(model) else None
+    )
     table = tables.read(request, worker.memory)
     return predicted_table(model, table, level=level, probabilities=model.head is not None).to_bytes("predictions.csv")
 
 
 def _script(worker: Any, request: Json) -> str:
     options = request["options"]
-    given = tables.row_options(options) | {name: options[name] for name in FileOptions.__annotations__ if name in options}
+    given = tables.row_options(options) | {
+        name: options[name] for name in FileOptions.__annotations__ if name in options
+    }
     if options.get("features") is not None:
         given["features"] = options["features"]
     return in_hand(worker).script(request["name"], options["target"], **given)
@@ -67,7 +71,9 @@ def _start(worker: Any, request: Json) -> bytes | None:
 
 def _report(worker: Any, request: Json) -> bytes:
     if "result" not in worker.memory:
-        raise OptionError("a report is written of a search; this network was trained by hand, or its run was opened again")
+        raise OptionError(
+            "a report is written of a search; this network was trained by hand, or its run was opened again"
+        )
     folder: Path = worker.folder / "report"
     settings = {name: value for name, value in request["options"].items() if name != "target"}
     report.write(worker.memory["result"], folder, settings=settings, deadline=Deadline(_PICTURES, worker.clock))

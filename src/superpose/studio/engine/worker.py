@@ -16,7 +16,6 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from superpose import parallel
 from superpose.deadline import HeldClock, running_on
 from superpose.errors import SuperposeError
 
@@ -34,7 +33,6 @@ def main(pipe: Any, folder: str) -> None:
     # Ctrl-C on the terminal is for the server, which then ends this process.
     with contextlib.suppress(OSError, AttributeError):
         os.setsid()
-    parallel.one_thread()
     Worker(pipe, Path(folder)).run()
 
 

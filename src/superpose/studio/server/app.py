@@ -136,7 +136,6 @@ class Studio:
         stored = self._table(request.path_params["key"])
         options = settings.checked((await _json(request)).get("options", {}))
         found = await self.table_engine().ask("look", folder=str(stored.folder), name=stored.name, options=options)
-        self.runs.warm()
         return JSONResponse(found)
 
     async def start(self, request: Request) -> Response:

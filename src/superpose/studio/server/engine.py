@@ -25,6 +25,17 @@ Json = dict[str, Any]
 _PATIENCE = 3.0
 
 
+def method() -> str:
+    """How processes begin: as copies of one that has loaded the packages, where the system can; else each loads them.
+
+    The copied process has no other threads, and never computes itself.
+    """
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return "spawn"
+    multiprocessing.get_context("forkserver").set_forkserver_preload(["superpose.studio.engine.actions"])
+    return "forkserver"
+
+
 class EngineError(SuperposeError):
     """What an engine could not do, in a sentence; ``place`` says where on the page it can be put right."""
 
@@ -48,18 +59,17 @@ class Engine:
         self._waiting: dict[int, asyncio.Future[Json]] = {}
         self._ids = itertools.count(1)
         self._closing = False
-        context = multiprocessing.get_context("spawn")
-        self._pipe, far = context.Pipe()
-        self.process = context.Process(target=worker.main, args=(far, str(folder)), daemon=True)
-        self.process.start()
-        far.close()
+        context: Any = multiprocessing.get_context(method())
+        self._pipe, self._far = context.Pipe()
+        self.process = context.Process(target=worker.main, args=(self._far, str(folder)), daemon=True)
         self._out = _Sender(self._pipe)
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._started = threading.Event()
+        threading.Thread(target=self._live, daemon=True).start()
 
     @property
     def alive(self) -> bool:
-        """Whether the process answers."""
-        return not self._closing and self.process.is_alive()
+        """Whether the process answers, or will when it has started."""
+        return not self._closing
 
     async def ask(self, action: str, **request: Any) -> Json:
         """The answer to a request.
@@ -91,6 +101,7 @@ class Engine:
         threading.Thread(target=self._bury, daemon=True).start()
 
     def _bury(self) -> None:
+        self._started.wait()
         with contextlib.suppress(OSError, ValueError):
             self.process.terminate()
             self.process.join(_PATIENCE)
@@ -99,8 +110,16 @@ class Engine:
                 self.process.join(_PATIENCE)
             self._pipe.close()
 
-    def _listen(self) -> None:
-        """Pass on what the process says, in a thread of its own, until it ends."""
+    def _live(self) -> None:
+        """Start the process and pass on what it says, in a thread of its own, until it ends."""
+        try:
+            self.process.start()
+        finally:
+            self._far.close()
+            self._started.set()
+        with contextlib.suppress(RuntimeError):
+            started = {"event": "process", "pid": self.process.pid}
+            self._loop.call_soon_threadsafe(self._received, started)
         with contextlib.suppress(EOFError, OSError):
             while True:
                 message = json.loads(self._pipe.recv_bytes())

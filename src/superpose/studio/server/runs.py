@@ -84,7 +84,6 @@ class Runs:
         self.found: dict[str, Run] = {}
         self.version = 0
         self._changed: set[asyncio.Event] = set()
-        self._spare: Engine | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     def get(self, key: str) -> Run:
@@ -108,11 +107,6 @@ class Runs:
         for event in self._changed:
             event.set()
 
-    def warm(self) -> None:
-        """Start a process for the next run, so that it need not wait for its packages."""
-        if self._spare is None or not self._spare.alive:
-            self._spare = Engine(self._folder_for(), lambda event: None, lambda sentence: None)
-
     def start(self, kind: str, table: StoredFile, options: Json) -> Run:
         """A new run.
 
@@ -121,10 +115,9 @@ class Runs:
         """
         if len(self.found) >= MOST_RUNS:
             raise OptionError(f"there are {MOST_RUNS} runs already; close one of them first")
-        self.warm()
-        engine, self._spare = self._spare, None
-        assert engine is not None
-        run = Run(secrets.token_hex(8), kind, table, options, engine.folder, engine)
+        folder = self._folder_for()
+        engine = Engine(folder, lambda event: None, lambda sentence: None)
+        run = Run(secrets.token_hex(8), kind, table, options, folder, engine)
         self.found[run.key] = run
         self._follow(run, engine)
         return run
@@ -143,7 +136,6 @@ class Runs:
 
     def _follow(self, run: Run, engine: Engine, *, resume: bool = False) -> None:
         engine.watch(lambda event: self._happened(run, event), lambda sentence: self._died(run, sentence))
-        run.show("process", engine.process.pid)
         self._set_status(run, RUNNING)
         task = asyncio.get_running_loop().create_task(self._wait(run, engine, resume))
         # The loop holds tasks by weak references only.
@@ -219,8 +211,6 @@ class Runs:
         """End all processes."""
         for run in list(self.found.values()):
             self.close(run)
-        if self._spare is not None:
-            self._spare.close()
 
     def _set_status(self, run: Run, status: str) -> None:
         run.status = status
@@ -254,6 +244,8 @@ class Runs:
             run.show("front", event["rows"])
         elif kind == "picture":
             run.show("picture", event["picture"])
+        elif kind == "process":
+            run.show("process", event["pid"])
         elif kind == "busy":
             run.show("busy", event["record"])
         else:

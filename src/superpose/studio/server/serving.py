@@ -10,6 +10,7 @@ from pathlib import Path
 
 import uvicorn
 
+from superpose import parallel
 from superpose.errors import FileError, OptionError
 from superpose.studio.server.app import Studio
 from superpose.studio.server.files import PrivateFolder
@@ -30,6 +31,8 @@ def made(given: Path | None = None, port: int | None = None) -> Iterator[tuple[u
     """
     if given is not None and not given.is_file():
         raise FileError(f"{str(given)!r} is not there; name a table or a model file")
+    # Engines read it when they load torch.
+    parallel.one_thread()
     folder = PrivateFolder()
     listening = _socket(port)
     try:

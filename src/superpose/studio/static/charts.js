@@ -189,17 +189,17 @@ function scale(values, low, high) {
 function frame(x, y, names, label, ...drawn) {
   return svg("svg", { class: "plot", viewBox: "0 0 300 210", role: "img", "aria-label": label },
     svg("g", { class: "axes" },
-      svg("line", { x1: 44, x2: 292, y1: 170, y2: 170 }), svg("line", { x1: 44, x2: 44, y1: 8, y2: 170 }),
-      svg("text", { x: 44, y: 186 }, figure(x.least)), svg("text", { x: 292, y: 186, "text-anchor": "end" }, figure(x.most)),
-      svg("text", { x: 168, y: 203, "text-anchor": "middle", class: "name" }, names[0]),
-      svg("text", { x: 40, y: 18, "text-anchor": "end" }, figure(y.most, 2)),
-      svg("text", { x: 40, y: 172, "text-anchor": "end" }, figure(y.least, 2))), drawn);
+      svg("line", { x1: 58, x2: 292, y1: 170, y2: 170 }), svg("line", { x1: 58, x2: 58, y1: 8, y2: 170 }),
+      svg("text", { x: 58, y: 186 }, figure(x.least)), svg("text", { x: 292, y: 186, "text-anchor": "end" }, figure(x.most)),
+      svg("text", { x: 175, y: 203, "text-anchor": "middle", class: "name" }, names[0]),
+      svg("text", { x: 54, y: 18, "text-anchor": "end" }, figure(y.most, 2)),
+      svg("text", { x: 54, y: 172, "text-anchor": "end" }, figure(y.least, 2))), drawn);
 }
 
 // Points, and where they should lie: on the diagonal, or at zero.
 export function scatter(xs, ys, across, up, diagonal = false) {
   const both = diagonal ? [...xs, ...ys] : null;
-  const x = scale(both ?? xs, 52, 286);
+  const x = scale(both ?? xs, 66, 286);
   const y = scale(both ?? [...ys, 0], 164, 14);
   const ends = diagonal ? [y.least, y.most] : [0, 0];
   const line = svg("line", { class: "ideal", x1: x.at(x.least), x2: x.at(x.most), y1: y.at(ends[0]), y2: y.at(ends[1]) });
@@ -211,7 +211,7 @@ export function scatter(xs, ys, across, up, diagonal = false) {
 
 // The output along one input: with the others as they are, and in the mean over the table.
 export function curve(xs, ys, means, now, name) {
-  const x = scale([...xs, now], 52, 286);
+  const x = scale([...xs, now], 66, 286);
   const y = scale([...ys, ...means], 164, 14);
   const path = (values) => `M${values.map((value, place) => (Number.isFinite(value) ? `${x.at(xs[place]).toFixed(1)} ${y.at(value).toFixed(1)}` : "")).filter(Boolean).join("L")}`;
   return frame(x, y, [name], `The output as ${name} moves`,

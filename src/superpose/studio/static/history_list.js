@@ -65,7 +65,9 @@ export class HistoryList {
     const compare = html("input", { type: "checkbox", "aria-label": `Compare step ${one.id}: ${label}`, title: "Compare", onchange: () => this.#compare(one.id, compare.checked) });
     compare.checked = this.compared.has(one.id);
     const name = html("button", { type: "button", class: "sp-icon", "aria-label": `Name step ${one.id}`, title: "Give it a name", onclick: () => this.#rename(line, one) }, "✎");
-    const line = html("li", { class: one.current ? "sp-current" : "", style: `--depth: ${Math.min(depth, 6)}` }, compare, go, name);
+    const line = html("li", { class: one.current ? "sp-current" : "" }, compare, go, name);
+    // Not as an attribute, which the policy of the page refuses.
+    line.style.setProperty("--depth", String(Math.min(depth, 6)));
     return line;
   }
 

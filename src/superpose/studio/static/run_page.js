@@ -50,7 +50,9 @@ export class RunPage {
 
   drawStatus(run) {
     const { status, sentence: says } = run.parts;
-    this.status.textContent = SAYS[status] ?? "";
+    const kind = this.studio.runs.find((one) => one.id === run.id)?.kind;
+    const training = kind === "train" || run.parts.session;
+    this.status.textContent = status === "running" && training ? "Training" : SAYS[status] ?? "";
     this.status.className = `status ${status}`;
     replace(this.note, says ? h("p", { class: "mistake", role: "alert" }, sentence(says)) : null);
     const button = (action, text, kind = "") => h("button", {

@@ -230,13 +230,13 @@ export class TablePage {
     const widths = h("input", {
       type: "text", id: "option-hidden", value: this.options.hidden, onchange: () => (this.options.hidden = widths.value),
     });
-    const shown = h("output", { for: "option-sparsity" }, String(SPARSITIES[this.options.sparsity]));
+    const shown = h("output", { for: "option-sparsity" }, sparsityText(this.options.sparsity));
     const slider = h("input", {
       type: "range", id: "option-sparsity", min: "0", max: String(SPARSITIES.length - 1), step: "1",
       value: String(this.options.sparsity),
       oninput: () => {
         this.options.sparsity = Number(slider.value);
-        shown.textContent = String(SPARSITIES[this.options.sparsity]);
+        shown.textContent = sparsityText(this.options.sparsity);
       },
     });
     return h("details", { id: "by-hand" }, h("summary", {}, "Train a network of my own shape"),
@@ -320,5 +320,9 @@ export class TablePage {
 // Options with a field of their own; those of them on how the file is read.
 const READING = ["where", "decimal", "encoding", "sheet", "query"];
 const FIELDS = ["target", "task", "missing", "time_limit", "combine", "shape", ...READING];
-// Round numbers: idle edges of the first example go with the third of them.
-const SPARSITIES = [0, 0.0001, 0.001, 0.01, 0.1];
+// Round numbers, those of the tool of the network too; with 0.01 the idle edges of the first example go.
+const SPARSITIES = [0, 1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1];
+
+function sparsityText(place) {
+  return place === 0 ? "off" : String(SPARSITIES[place]);
+}
