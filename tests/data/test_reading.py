@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from table_cases import changed, finite, table_text, written
 
 from helpers import EXAMPLES, is_one_sentence
-from superpose.data import read_csv
+from superpose.data import read_csv, read_table
+from superpose.data.preparation.cells import numbers_with_gaps
 from superpose.data.reading import notation
 from superpose.data.reading.source import Source
 from superpose.data.reading.text import layout_of, read_slowly
@@ -151,7 +152,33 @@ def test_the_fast_reader_never_contradicts_the_slow_one(rows: list[list[str]], d
         if isinstance(column, list):
             assert slow.columns[slow.names.index(name)] == column
         else:
-            assert numpy.array_equal(slow.numbers(name), column)
+            assert numpy.array_equal(numbers_with_gaps(slow, name), column, equal_nan=True)
+
+
+def test_gaps_between_numbers_are_read_fast_however_they_are_marked(tmp_path: Path) -> None:
+    marks = ["", "NA", "n/a", "NaN", "?", "#N/A", "NULL", '""']
+    text = "".join(f"{mark},{n}.5,{'red' if n % 2 else 'NA'}\n{n},{mark},blue\n" for n, mark in enumerate(marks))
+    path = written(tmp_path, "x,f,colour\n" + text)
+    table = read_table(path)
+    assert table.storage is not None and not table.notes
+    x, f = table.numbers_only()
+    assert numpy.isnan(x[::2]).all() and numpy.isnan(f[1::2]).all()
+    assert x[1::2].tolist() == [0, 1, 2, 3, 4, 5, 6, 7] and f[::2].tolist() == [n + 0.5 for n in range(8)]
+    # The text of a gap is read again where a sentence wants it.
+    assert [table.cell(row, "x") for row in (0, 2, 6, 10, 14, 15)] == ["", "NA", "NaN", "#N/A", "", "7.0"]
+    few = table.rows(numpy.array([2, 3, 4]))
+    assert few.cell(2, "x") == "n/a" and few.place(2) == "line 6"
+    with pytest.raises(DataError, match=r"line 3: column 'f' is empty \(8 rows without a value\)"):
+        read_csv(path, target="f")
+    with pytest.raises(DataError, match=r"line 4: column 'x' holds 'NA', so the row has no group"):
+        read_csv(written(tmp_path, "f,x\n1,2\n2,3\n3,NA\n4,5\n"), target="f", split="group:x")
+
+
+def test_a_decimal_comma_in_a_single_column_is_a_row_of_two_cells(tmp_path: Path) -> None:
+    path = written(tmp_path, "total0\n-20,4\n.\n-12,7\n5,19\n8,58\n-8,12\n")
+    with pytest.raises(DataError, match="line 2: the row has 2 cells, but the header names 1 column") as error:
+        read_table(path)
+    assert is_one_sentence(str(error.value))
 
 
 def test_a_number_outside_double_precision_is_named_with_its_line(tmp_path: Path) -> None:

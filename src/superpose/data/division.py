@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from superpose.data.options import RowOptions, SplitRule
+from superpose.data.preparation.cells import gaps
 from superpose.data.splitting import Parts, split_rows
 from superpose.data.tables import NUMBER, FloatArray, Table
 from superpose.data.weighting import row_weights
@@ -117,14 +118,16 @@ def _groups(table: Table, name: str) -> FloatArray | list[str]:
     """
     table.require(name, "the split")
     column = table.columns[table.names.index(name)]
+    missing = gaps(column) if isinstance(column, numpy.ndarray) else numpy.array([not cell for cell in column])
+    if missing.any():
+        row = int(missing.argmax())
+        what = f"holds {quoted(cell)}" if (cell := table.cell(row, name)) else "is empty"
+        raise DataError(
+            f"{table.label}, {table.place(row)}: column {quoted(name)} {what}, so the row has no group; fill the "
+            "cell, or leave out the row"
+        )
     if isinstance(column, numpy.ndarray) or all(NUMBER.fullmatch(cell) for cell in column):
         return table.numbers(name)
-    for row, cell in enumerate(column):
-        if not cell:
-            raise DataError(
-                f"{table.label}, {table.place(row)}: column {quoted(name)} is empty, so the row has no group; fill the "
-                "cell, or leave out the row"
-            )
     return column
 
 

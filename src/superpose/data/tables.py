@@ -42,6 +42,7 @@ class Table:
         declared: what the source says of columns beside their cells: ``"boolean"``, ``"category"``, or the levels of
             ordered ones from low to high.
         finite: columns that are known to hold finite numbers only, so that nobody looks again.
+        missing_text: the text of a missing cell in a column of numbers, by its row and the name of the column.
     """
 
     label: str
@@ -53,6 +54,7 @@ class Table:
     faults: Mapping[str, str] = field(default_factory=dict)
     declared: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
     finite: frozenset[str] = frozenset()
+    missing_text: Callable[[int, str], str] | None = None
 
     def __post_init__(self) -> None:
         if all(self.names) and len(set(self.names)) == len(self.names):
@@ -83,6 +85,13 @@ class Table:
         """The cells of a column."""
         return self.columns[self.names.index(name)]
 
+    def cell(self, row: int, name: str) -> str:
+        """The text of a cell: as it stands in the table, or a number as Python writes it."""
+        found = self.column(name)[row]
+        if self.missing_text is not None and found != found:
+            return self.missing_text(row, name)
+        return str(found)
+
     def numbers_only(self) -> tuple[FloatArray, ...]:
         """The columns, of which none holds text."""
         return tuple(column for column in self.columns if isinstance(column, numpy.ndarray))
@@ -93,6 +102,7 @@ class Table:
             column[kept] if isinstance(column, numpy.ndarray) else [column[row] for row in kept]
             for column in self.columns
         )
+        text = self.missing_text
         return Table(
             self.label,
             self.names,
@@ -102,6 +112,7 @@ class Table:
             faults=self.faults,
             declared=self.declared,
             finite=self.finite,
+            missing_text=None if text is None else lambda row, name: text(int(kept[row]), name),
         )
 
     def require(self, name: str, role: str) -> None:
@@ -139,7 +150,7 @@ class Table:
         finite = numpy.isfinite(column)
         if not finite.all():
             row = int(numpy.argmin(finite))
-            raise self.wrong_cell(name, row, str(column[row]))
+            raise self.wrong_cell(name, row, self.cell(row, name))
         return column
 
     def wrong_cell(self, name: str, row: int, cell: str) -> DataError:

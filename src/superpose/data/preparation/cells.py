@@ -44,6 +44,16 @@ def is_missing(cell: str, *, beside_values: bool = False) -> bool:
     return cell.lower() in (_MARKS_BESIDE_VALUES if beside_values else _MARKS)
 
 
+def marks_beside_numbers() -> list[str]:
+    """How missing cells between numbers are marked, in the cases that programs write them in.
+
+    >>> {"", "NA", "N/A", "NaN", "None", "null", "-"} <= set(marks_beside_numbers())
+    True
+    """
+    written = {case(mark) for mark in _MARKS_BESIDE_VALUES for case in (str.lower, str.upper, str.capitalize)}
+    return sorted(written | {"NaN", "+NaN", "-NaN", "NaN(ind)", "-NaN(ind)"})
+
+
 def present(cells: Iterable[str], *, beside_values: bool = False) -> set[str]:
     """The different cells that are not missing."""
     return {cell for cell in set(cells) if not is_missing(cell, beside_values=beside_values)}
@@ -94,9 +104,11 @@ def refuse_missing(table: Table, name: str, missing: BoolArray, *, target: bool 
     """Raise a sentence with the first missing cell of a column, their number, and the options, if there is one."""
     if not missing.any():
         return
-    row, column = int(missing.argmax()), table.columns[table.names.index(name)]
-    cell = str(column[row])
-    what = f"holds {cell}, not a finite number" if isinstance(column, numpy.ndarray) else f"holds {quoted(cell)}"
+    row, column = int(missing.argmax()), table.column(name)
+    cell = table.cell(row, name)
+    what = f"holds {cell}, not a finite number" if isinstance(column, numpy.ndarray) and cell == str(column[row]) else (
+        f"holds {quoted(cell)}"
+    )  # fmt: skip
     if "nan" in cell.lower():
         what = f"holds {cell}, not a finite number"
     if not cell:

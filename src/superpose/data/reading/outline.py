@@ -138,7 +138,7 @@ def _with_header(label: str, rows: Sequence[tuple[int, Record]], width: int) -> 
 
 
 def _names_all(record: Record, following: Sequence[Record], width: int) -> bool:
-    if all(is_numeric(cell) for cell in record.cells if cell):
+    if len(record.cells) < width or all(is_numeric(cell) for cell in record.cells if cell):
         return False
     rows = [row.cells for row in following if len(row.cells) == width]
     in_use = [2 * sum(bool(cells[k]) for cells in rows) >= len(rows) for k in range(width)] if rows else [True] * width

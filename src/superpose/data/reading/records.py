@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from superpose.data.preparation.cells import is_missing
 from superpose.data.reading.text_blocks import WHITESPACE, WIDE, bare
 from superpose.errors import DataError
 
@@ -27,7 +28,7 @@ class Record(NamedTuple):
     Attributes:
         line: the first, counted from 1.
         cells: their text without white space around it.
-        remark: whether the line begins with # or %.
+        remark: whether the line begins with # or %, and not with a mark of a missing value such as #N/A.
     """
 
     line: int
@@ -57,9 +58,13 @@ def records_of(label: str, text: str, delimiter: str) -> Iterator[Record]:
         odd = line == 1 or first.lstrip()[:1] in _ODD
         if odd and _is_passed_over(first, line):
             next(lines)
-        elif odd and first.lstrip().startswith(_REMARKS):
+        elif (
+            odd
+            and first.lstrip().startswith(_REMARKS)
+            and not is_missing((cells := _leniently(first, delimiter))[0], beside_values=True)
+        ):
             next(lines)
-            yield Record(line, _leniently(first, delimiter), remark=True)
+            yield Record(line, cells, remark=True)
         elif reader is None:
             if cells := _words(next(lines), delimiter):
                 yield Record(line, cells)

@@ -10,8 +10,10 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
+from superpose.data.preparation.cells import is_missing
 from superpose.data.reading.encodings import as_utf8, decoded, guessed
 from superpose.data.reading.outline import Outline, outline_of, refuse_numbers, row_hint
 from superpose.data.reading.records import Record, declared, records_of
@@ -51,9 +53,7 @@ def read_text(source: Source, encoding: str | None = None, decimal: str | None =
         notes += text.notes
         table = _read(text.source, decimal)
     assert table is not None
-    return Table(
-        table.label, table.names, table.columns, table.place, storage=table.storage, notes=(*notes, *table.notes)
-    )
+    return replace(table, notes=(*notes, *table.notes))
 
 
 def _is_utf8(sample: bytes) -> bool:
@@ -88,11 +88,23 @@ def _read(source: Source, decimal: str | None) -> Table | None:
             label, names, columns, lambda row: f"line {lines[row]}", notes=(*layout.notes, *rows.notes, *notes)
         )
 
-    def place(row: int) -> str:
-        return f"line {read_slowly(label, as_utf8(label, source.whole()), layout).lines[row]}"
+    def again() -> Rows:
+        return read_slowly(label, as_utf8(label, source.whole()), layout)
+
+    def missing_text(row: int, name: str) -> str:
+        names, columns, _ = without_nameless(label, layout.names, again().columns)
+        return str(columns[names.index(name)][row])
 
     names, columns, notes = without_nameless(label, layout.names, found[0])
-    return Table(label, names, columns, place, storage=found[1], notes=(*layout.notes, *notes))
+    return Table(
+        label,
+        names,
+        columns,
+        lambda row: f"line {again().lines[row]}",
+        storage=found[1],
+        notes=(*layout.notes, *notes),
+        missing_text=missing_text,
+    )
 
 
 def layout_of(source: Source, decimal: str | None = None) -> Layout:
@@ -125,6 +137,11 @@ def _layout(label: str, text: str, decimal: str | None) -> Layout:
     comma = decimal == "," or (decimal is None and any(map(_shows_decimal_comma, cells)))
     comma = comma and delimiter != ","
     first = list(rows[0].cells) if rows else []
+    for k, cell in enumerate(first):
+        # Where a cell is missing, those below it show what the column holds.
+        if is_missing(cell, beside_values=True):
+            below = (row.cells[k] for row in rows[1:] if len(row.cells) > k)
+            first[k] = next((one for one in below if not is_missing(one, beside_values=True)), cell)
     names = outline.names
 
     def is_number(k: int, cell: str) -> bool:

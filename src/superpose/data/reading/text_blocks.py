@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 
 import numpy
 
+from superpose.data.preparation.cells import marks_beside_numbers
 from superpose.data.reading.source import Scan, Source
 from superpose.data.tables import Column, FloatArray
 
@@ -55,6 +56,8 @@ def bare(cell: str) -> str:
 def read_blocks(source: Source, layout: Layout) -> tuple[tuple[Column, ...], FloatArray] | None:
     """The columns of a table in order, and the array that those of numbers are rows of; None if anything is unusual.
 
+    Missing cells between numbers are NaN, however they are marked.
+
     Raises:
         FileError: if a compressed file is damaged.
     """
@@ -66,6 +69,7 @@ def read_blocks(source: Source, layout: Layout) -> tuple[tuple[Column, ...], Flo
         return None
     # Memory that is never written to is never taken from the system.
     storage = numpy.empty((sum(layout.numeric), scan.lines))
+    missing = numpy.zeros(len(storage), dtype=int)
     texts: list[list[str]] = [[] for numeric in layout.numeric if not numeric]
     known: dict[str, str] = {}
     rows = 0
@@ -74,11 +78,15 @@ def read_blocks(source: Source, layout: Layout) -> tuple[tuple[Column, ...], Flo
     try:
         for batch in _batches(source, layout, scan):
             end = rows + len(batch)
-            number, text = iter(storage), iter(texts)
+            places, text = iter(range(len(storage))), iter(texts)
             for column, numeric in zip(batch.columns, layout.numeric, strict=True):
                 if numeric:
+                    k = next(places)
+                    if column.null_count:
+                        missing[k] += column.null_count
+                        column = column.fill_null(numpy.nan)
                     # Not pyarrow's to_numpy, which imports pandas: a third of a second.
-                    next(number)[rows:end] = numpy.from_dlpack(column)
+                    storage[k, rows:end] = numpy.from_dlpack(column)
                 else:
                     # Equal cells are one object: a column of classes takes as much memory as one of numbers.
                     cells = (bare(cell) for cell in column.to_pylist())
@@ -87,13 +95,23 @@ def read_blocks(source: Source, layout: Layout) -> tuple[tuple[Column, ...], Flo
     except (pyarrow.ArrowException, ValueError):
         return None
     storage = storage[:, :rows]
-    if not rows or not all(numpy.isfinite(column).all() for column in storage):
+    if not rows or any(_unusual(column, count) for column, count in zip(storage, missing, strict=True)):
+        return None
+    if (missing.any() and len(layout.names) == 1) or (
+        numpy.isnan(storage[:, -1]).all() and not any(column[-1] for column in texts)
+    ):
+        # Rows without a cell are none in a single column, and at the end of any table.
         return None
     number, text = iter(storage), iter(texts)
     columns = tuple(next(number) if numeric else next(text) for numeric in layout.numeric)
     if any(isinstance(column, numpy.ndarray) or any(column) for column in columns[len(layout.names) :]):
         return None
     return columns[: len(layout.names)], storage
+
+
+def _unusual(column: FloatArray, missing: int) -> bool:
+    """Whether a column holds infinite numbers, or nothing but missing cells, of which so many were counted."""
+    return missing == len(column) or len(column) - int(numpy.isfinite(column).sum()) != missing
 
 
 def _batches(source: Source, layout: Layout, scan: Scan) -> Iterator[Any]:
@@ -114,7 +132,10 @@ def _batches(source: Source, layout: Layout, scan: Scan) -> Iterator[Any]:
                 delimiter=layout.delimiter, quote_char=False if spaces else '"', newlines_in_values=scan.quotes
             ),
             convert_options=pyarrow.csv.ConvertOptions(
-                column_types=types, null_values=[], decimal_point="," if layout.decimal_comma else "."
+                column_types=types,
+                # Of numbers only: a column of text may have such a level.
+                null_values=marks_beside_numbers(),
+                decimal_point="," if layout.decimal_comma else ".",
             ),
             # Others keep what they once had.
             memory_pool=pyarrow.system_memory_pool(),

@@ -161,15 +161,16 @@ def _sums_up(table: Table, row: int, end: int, functions: Sequence[Callable[[Any
     fitting = list(functions)
     for column in table.columns:
         if isinstance(column, numpy.ndarray):
-            value, above = float(column[row]), column[:end]
+            value, above = float(column[row]), column[:end][~numpy.isnan(column[:end])]
+            if value != value:
+                continue
         else:
             if not NUMBER.fullmatch(column[row]):
                 continue
             value = float(column[row])
-            numbers = [float(cell) for cell in column[:end] if NUMBER.fullmatch(cell)]
-            if len(numbers) < 2:
-                continue
-            above = numpy.array(numbers)
+            above = numpy.array([float(cell) for cell in column[:end] if NUMBER.fullmatch(cell)])
+        if len(above) < 2:
+            continue
         limit = _ROUNDED * max(abs(value), 1e-300)
         fitting = [function for function in fitting if abs(float(function(above)) - value) <= limit]
     return bool(fitting)
