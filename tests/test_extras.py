@@ -102,6 +102,12 @@ def studio(folder: Path) -> None:
     serve(folder / "missing.csv", browser=False)
 
 
+def notebook(folder: Path) -> None:
+    from superpose import KAN, Dataset, widget
+
+    widget(KAN([1, 1]), Dataset.from_arrays([[0.0], [1.0], [2.0]], [0.0, 1.0, 2.0]))
+
+
 # What asks for each package of each extra.
 PROVOKED: dict[tuple[str, str], Callable[[Path], None]] = {
     ("compare", "sklearn"): compare,
@@ -115,6 +121,8 @@ PROVOKED: dict[tuple[str, str], Callable[[Path], None]] = {
     ("sweep", "tqdm"): sweep_bar,
     ("studio", "starlette"): studio,
     ("studio", "uvicorn"): studio,
+    ("notebook", "anywidget"): notebook,
+    ("notebook", "traitlets"): notebook,
 }
 
 

@@ -51,6 +51,8 @@ FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 DOORS = {"superpose", "superpose.formulas", "superpose.tasks"}
 LIGHT = {"torch", "numpy", "superpose"}
 LATE_EVERYWHERE = {
+    "anywidget",
+    "traitlets",
     "pandas",
     "pyarrow",
     "matplotlib",

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from superpose.formulas import Formula, FormulaFit, fit_formula, symbolify
     from superpose.nn import KAN, KANLayer, library, register
     from superpose.spline import backends
+    from superpose.studio.widget import widget
     from superpose.tasks.classification import Classification, ClassifyOptions, classify
     from superpose.tasks.comparison import CompareOptions, MethodComparison, compare
     from superpose.tasks.regression import DiscoverOptions, Knowledge, Result, calibrate, discover
@@ -85,6 +86,7 @@ _ROOMS = {
         "register",
     ),
     "spline": ("backends",),
+    "studio.widget": ("widget",),
     "tasks.classification": (
         "Classification",
         "ClassifyOptions",
@@ -200,6 +202,7 @@ __all__ = [
     "symbolify",
     "tasks",
     "train",
+    "widget",
 ]
 
 

@@ -32,7 +32,7 @@ def answer(session: Session, request: Mapping[str, Any], listener: Listener | No
     """
     id = request.get("id")
     try:
-        return {"id": id, **_answered(session, request, listener)}
+        return {**_answered(session, request, listener), "id": id}
     except SuperposeError as error:
         return {"id": id, "error": str(error)}
 

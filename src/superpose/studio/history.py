@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -65,11 +65,18 @@ class Tree:
         states: by their ids.
         current: the id of the state that is shown.
         later: by id, the child that was left last; redo goes there.
+        watchers: called after every change.
     """
 
     states: list[State] = field(default_factory=list)
     current: int = 0
     later: dict[int, int] = field(default_factory=dict)
+    watchers: list[Callable[[], None]] = field(default_factory=list, repr=False)
+
+    def changed(self) -> None:
+        """Tell those who watch."""
+        for watcher in self.watchers:
+            watcher()
 
     @property
     def state(self) -> State:
@@ -98,6 +105,7 @@ class Tree:
         while state.parent is not None:
             self.later[state.parent] = state.id
             state = self.states[state.parent]
+        self.changed()
 
     def undo(self) -> None:
         """Show the state before.
@@ -108,6 +116,7 @@ class Tree:
         if self.state.parent is None:
             raise OptionError("there is nothing to undo: this is the first state of the network")
         self.current = self.state.parent
+        self.changed()
 
     def redo(self) -> None:
         """Show the state that was undone last.
@@ -118,6 +127,7 @@ class Tree:
         if self.current not in self.later:
             raise OptionError("there is nothing to redo: no step was undone here")
         self.current = self.later[self.current]
+        self.changed()
 
     def path(self) -> Iterator[State]:
         """The states from the first to the present one."""
@@ -125,3 +135,8 @@ class Tree:
         while found[-1].parent is not None:
             found.append(self.states[found[-1].parent])
         return reversed(found)
+
+    def since_made(self) -> list[State]:
+        """The states to the present one, from the last that no step has made: the first, or one changed elsewhere."""
+        path = list(self.path())
+        return path[max(n for n, state in enumerate(path) if state.step is None) :]

@@ -9,18 +9,13 @@ from typing import Any
 from superpose.data import Dataset
 from superpose.edit.pruning import surviving_edges
 from superpose.errors import DataError, OptionError
-from superpose.export import code
 from superpose.files import to_bytes
-from superpose.formulas.expressions.formula import Formula
 from superpose.nn.likelihood import Head
 from superpose.nn.model import KAN
-from superpose.studio.edge_panel import edge_panel
-from superpose.studio.formula_panel import formula_of, formula_panel
-from superpose.studio.history import State, Tree
-from superpose.studio.network_numbers import network_numbers
-from superpose.studio.prediction import calibrated, prediction
+from superpose.studio.history import State
 from superpose.studio.saved import restore_session, save_session
 from superpose.studio.script import Origin, script_of
+from superpose.studio.shown import Shown
 from superpose.studio.state_errors import errors_of
 from superpose.studio.steps import Step
 from superpose.studio.training import Listener
@@ -30,7 +25,7 @@ from superpose.tasks.classification import ClassificationDataset
 AnyStep = Step | Mapping[str, Any]
 
 
-class Session:
+class Session(Shown):
     """A network and its table, changed step by step by functions of :mod:`superpose.edit` and :func:`superpose.fit`.
 
     Each step makes a new state; earlier states stay, so that every step can be undone, and several ways can be tried
@@ -62,23 +57,13 @@ class Session:
             data = data.scored(model.head)
         if not isinstance(data, Dataset):
             raise DataError(f"a session takes a Dataset, not a {type(data).__name__}")
-        if [model.widths[0], model.widths[-1]] != [data.n_features, data.n_targets]:
-            raise DataError(
-                f"the model takes {model.widths[0]} features and gives {model.widths[-1]} targets, but the data have "
-                f"{data.n_features} features and {data.n_targets} targets; they must be those of one table"
-            )
-        self.data = data
+        _check_columns(model, data)
+        super().__init__(data)
         self.origin: Origin | None = None
-        self.tree = Tree()
         model = model.copy()
         if not bool(model.scaled):
             model.feature_names, model.target_names = data.feature_names, data.target_names
         self.tree.add(State(0, None, None, model, "the network at the start", errors_of(model, data)))
-        self._in_training: KAN | None = None
-        # By state: what takes long to compute.
-        self._formulas: dict[int, Formula] = {}
-        self._calibrated: dict[int, tuple[KAN, str]] = {}
-        self._edges: dict[tuple[int, str, bool], dict[str, Any]] = {}
         # The last step that was tried, from which state, and what it made.
         self._tried: tuple[Step, int, Done] | None = None
 
@@ -154,6 +139,17 @@ class Session:
         )
         return self.entry
 
+    def put(self, model: KAN, text: str = "changed in Python") -> dict[str, Any]:
+        """Make a state of a network that was changed elsewhere; the script will load it from a file. Returns its entry.
+
+        Raises:
+            DataError: if the network has other columns.
+        """
+        _check_columns(model, self.data)
+        parent, made = self.tree.current, model.copy()
+        self.tree.add(State(len(self.tree.states), parent, None, made, text, errors_of(made, self.data)))
+        return self.entry
+
     def preview(self, step: AnyStep) -> dict[str, Any]:
         """What a step would do: the errors after it, the numbers of edges and constants, and the ``removed`` edges.
 
@@ -221,75 +217,8 @@ class Session:
         if not isinstance(text, str) or len(text) > _LONGEST_NAME:
             raise OptionError(f"the name of a state is a text of at most {_LONGEST_NAME} letters")
         state.name = text.strip()
+        self.tree.changed()
         return state.json(state.id == self.tree.current)
-
-    # -- what is shown of the present state
-
-    def network(self) -> dict[str, Any]:
-        """The diagram: nodes and edges with their places, curves, functions and scores.
-
-        Within a listener of :meth:`do` it is that of the network in training.
-        """
-        return network_numbers(self._in_training or self.tree.state.model, self.data)
-
-    def edge(self, edge: Sequence[int], *, candidates: bool = True) -> dict[str, Any]:
-        """One edge close up: its curve, slope, band of two standard errors, knots, density of the rows, candidates.
-
-        Args:
-            edge: ``(layer, input, output)``.
-            candidates: whether the functions that are closest to the curve are sought, which takes about a second.
-
-        Raises:
-            OptionError: for an edge that is not there.
-        """
-        key = self.tree.current, str(edge), candidates
-        if key not in self._edges:
-            self._edges[key] = edge_panel(self.tree.state.model, self.data, edge, candidates=candidates)
-        return self._edges[key]
-
-    def formula(self, id: int | None = None) -> dict[str, Any]:
-        """The formula of a state, by default the present one.
-
-        It has ``texts``, ``short`` (six digits), ``latex`` and ``mathml`` of each target, ``constants`` with standard
-        errors, and ``errors`` on each split.
-
-        It is simplified if all edges are symbolic; curves that are splines are named functions in it. ``mathml`` is a
-        tree of elements, ``[name, attributes, children...]``.
-
-        Raises:
-            OptionError: if there is no such state.
-        """
-        state = self.tree.find(self.tree.current if id is None else id)
-        return formula_panel(state.model, self.data, self._formula(state))
-
-    def code(self, language: str) -> str:
-        """The formula as code; see :func:`superpose.export.code`.
-
-        Raises:
-            OptionError: for a language that does not exist or cannot hold the formula.
-        """
-        return code(self._formula(self.tree.state), language)
-
-    def predict(self, inputs: Mapping[str, float] | None = None) -> dict[str, Any]:
-        """The prediction for values of the inputs, and how each moves it.
-
-        Args:
-            inputs: values by the names of the columns; of inputs that are left out the median of the training rows.
-
-        Returns:
-            ``outputs`` with ``value`` and an interval of 90% (``low``, ``high``; None with a ``note`` why); the
-            probabilities of ``classes``; of each of the ``inputs`` its range, whether the value is ``outside``, and a
-            ``curve``: places ``x``, outputs ``y`` with all other inputs as given, and their ``mean`` over the table;
-            ``warnings`` where the prediction is an extrapolation.
-
-        Raises:
-            OptionError: for a column that is not there, or a value that is no number.
-        """
-        state = self.tree.state
-        if state.id not in self._calibrated:
-            self._calibrated[state.id] = calibrated(state.model, self.data)
-        model, without = self._calibrated[state.id]
-        return prediction(model, self.data, inputs or {}, without)
 
     # -- taken away
 
@@ -306,11 +235,15 @@ class Session:
         Raises:
             OptionError: for a table without a path, and for options that no script can hold.
         """
-        return script_of(list(self.tree.path()), self.data, self.origin, table, target, options)
+        return script_of(self.tree.since_made(), self.data, self._made(), table, target, options)
+
+    def _made(self) -> Origin | None:
+        """How the first of them was made, if not elsewhere."""
+        return self.origin if self.tree.since_made()[0].id == 0 else None
 
     def start_file(self) -> bytes | None:
         """The model file that the script loads; None if it needs none."""
-        return None if self.origin is not None else to_bytes(self.tree.states[0].model)
+        return None if self._made() is not None else to_bytes(self.tree.since_made()[0].model)
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write the session to a folder: a JSON text, and safetensors files for the table and each network.
@@ -332,15 +265,17 @@ class Session:
         session.tree, session.origin = tree, origin
         return session
 
-    def _formula(self, state: State) -> Formula:
-        """The formula of a state, computed once."""
-        if state.id not in self._formulas:
-            self._formulas[state.id] = formula_of(state.model, self.data)
-        return self._formulas[state.id]
-
 
 # Of the name of a state. A round number.
 _LONGEST_NAME = 200
+
+
+def _check_columns(model: KAN, data: Dataset) -> None:
+    if [model.widths[0], model.widths[-1]] != [data.n_features, data.n_targets]:
+        raise DataError(
+            f"the model takes {model.widths[0]} features and gives {model.widths[-1]} targets, but the data have "
+            f"{data.n_features} features and {data.n_targets} targets; they must be those of one table"
+        )
 
 
 def _removed(model: KAN, data: Dataset, step: Step) -> list[list[int]]:

@@ -1,0 +1,101 @@
+"""What is shown of the present state of a session, as numbers and texts that JSON can hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from superpose.data import Dataset
+from superpose.export import code
+from superpose.formulas.expressions.formula import Formula
+from superpose.nn.model import KAN
+from superpose.studio.edge_panel import edge_panel
+from superpose.studio.formula_panel import formula_of, formula_panel
+from superpose.studio.history import State, Tree
+from superpose.studio.network_numbers import network_numbers
+from superpose.studio.prediction import calibrated, prediction
+
+
+class Shown:
+    """The reading half of a session; :class:`superpose.studio.Session` adds what changes it."""
+
+    def __init__(self, data: Dataset) -> None:
+        self.data = data
+        self.tree = Tree()
+        self._in_training: KAN | None = None
+        # By state: what takes long to compute.
+        self._formulas: dict[int, Formula] = {}
+        self._calibrated: dict[int, tuple[KAN, str]] = {}
+        self._edges: dict[tuple[int, str, bool], dict[str, Any]] = {}
+
+    def network(self) -> dict[str, Any]:
+        """The diagram: nodes and edges with their places, curves, functions and scores.
+
+        Within a listener of :meth:`do` it is that of the network in training.
+        """
+        return network_numbers(self._in_training or self.tree.state.model, self.data)
+
+    def edge(self, edge: Sequence[int], *, candidates: bool = True) -> dict[str, Any]:
+        """One edge close up: its curve, slope, band of two standard errors, knots, density of the rows, candidates.
+
+        Args:
+            edge: ``(layer, input, output)``.
+            candidates: whether the functions that are closest to the curve are sought, which takes about a second.
+
+        Raises:
+            OptionError: for an edge that is not there.
+        """
+        key = self.tree.current, str(edge), candidates
+        if key not in self._edges:
+            self._edges[key] = edge_panel(self.tree.state.model, self.data, edge, candidates=candidates)
+        return self._edges[key]
+
+    def formula(self, id: int | None = None) -> dict[str, Any]:
+        """The formula of a state, by default the present one.
+
+        It has ``texts``, ``short`` (six digits), ``latex`` and ``mathml`` of each target, ``constants`` with standard
+        errors, and ``errors`` on each split.
+
+        It is simplified if all edges are symbolic; curves that are splines are named functions in it. ``mathml`` is a
+        tree of elements, ``[name, attributes, children...]``.
+
+        Raises:
+            OptionError: if there is no such state.
+        """
+        state = self.tree.find(self.tree.current if id is None else id)
+        return formula_panel(state.model, self.data, self._formula(state))
+
+    def code(self, language: str) -> str:
+        """The formula as code; see :func:`superpose.export.code`.
+
+        Raises:
+            OptionError: for a language that does not exist or cannot hold the formula.
+        """
+        return code(self._formula(self.tree.state), language)
+
+    def predict(self, inputs: Mapping[str, float] | None = None) -> dict[str, Any]:
+        """The prediction for values of the inputs, and how each moves it.
+
+        Args:
+            inputs: values by the names of the columns; of inputs that are left out the median of the training rows.
+
+        Returns:
+            ``outputs`` with ``value`` and an interval of 90% (``low``, ``high``; None with a ``note`` why); the
+            probabilities of ``classes``; of each of the ``inputs`` its range, whether the value is ``outside``, and a
+            ``curve``: places ``x``, outputs ``y`` with all other inputs as given, and their ``mean`` over the table;
+            ``warnings`` where the prediction is an extrapolation.
+
+        Raises:
+            OptionError: for a column that is not there, or a value that is no number.
+        """
+        state = self.tree.state
+        if state.id not in self._calibrated:
+            self._calibrated[state.id] = calibrated(state.model, self.data)
+        model, without = self._calibrated[state.id]
+        return prediction(model, self.data, inputs or {}, without)
+
+    def _formula(self, state: State) -> Formula:
+        """The formula of a state, computed once."""
+        if state.id not in self._formulas:
+            self._formulas[state.id] = formula_of(state.model, self.data)
+        return self._formulas[state.id]
