@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from helpers import run_python
 from studio.conftest import Running
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -121,3 +124,59 @@ def test_everything_is_reached_by_the_keyboard(page: Any) -> None:
     page.focus("#search")
     page.keyboard.press("Shift+Tab")
     assert page.evaluate("document.activeElement.id") == "option-time_limit"
+
+
+def test_a_network_is_trained_pruned_and_read_by_hand(page: Any, tmp_path: Path) -> None:
+    dropped(page, "hello.csv", HELLO.read_bytes())
+    page.wait_for_selector("#search")
+    page.click("text=Train a network of my own shape")
+    page.locator("#option-sparsity").evaluate("s => { s.value = 6; s.dispatchEvent(new Event('input')); }")
+    page.click("#train")
+    page.wait_for_selector(".status.done")
+    tab(page, "Network")
+    assert page.locator(".sp-edge").count() == 15
+    step = functools.partial(done, page)
+    page.click("role=tab[name=Tools]")
+    step(lambda: page.click("role=button[name=Straighten]"), 3)
+    slider = page.get_by_label("Score below")
+    slider.evaluate("s => { s.value = 0.67; s.dispatchEvent(new Event('input', {bubbles: true})); }")
+    # The effect is shown before anything is done.
+    page.get_by_text("12 of 15 edges go, [2, 1, 1] stays").wait_for()
+    assert page.locator(".sp-edge").count() == 15
+    step(lambda: page.click("role=button[name=Prune]"), 4)
+    assert page.locator(".sp-edge").count() == 3
+    for number, (edge, function) in enumerate((("x to", "sin"), ("y to", "x\\^2"), ("to f", "exp")), start=5):
+        page.locator(f".sp-edge[aria-label*='{edge}']").click()
+        row = page.get_by_role("button", name=re.compile(f"^Set to {function}:"))
+        row.wait_for()
+        step(row.click, number)
+    page.click("role=tab[name=Tools]")
+    step(lambda: page.click("role=button[name=Refit]"), 8)
+    assert "e-" in page.locator(".sp-history li.sp-current .sp-state-numbers").inner_text().replace("× 10⁻", "e-")
+    ways = [("Undo (Ctrl+Z)", number) for number in range(7, 0, -1)]
+    for name, number in [*ways, *(("Redo (Ctrl+Shift+Z)", number) for number in range(2, 9))]:
+        page.click(f"role=button[name='{name}']")
+        page.locator(f".sp-history li:nth-child({number}).sp-current").wait_for(state="attached")
+    tab(page, "Formula")
+    page.wait_for_selector(".sp-formula math")
+    text = page.locator(".sp-formula").text_content()
+    assert text.replace("\u2062", "") == "f=ey2+sin(πx)"
+    tab(page, "Take away")
+    with page.expect_download() as download:
+        page.click("role=button[name='Python script']")
+    shutil.copy(download.value.path(), tmp_path / "script.py")
+    (tmp_path / "hello.csv").write_bytes(HELLO.read_bytes())
+    finished = run_python("script.py", cwd=tmp_path)
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stdout.strip() == "exp(y**2 + sin(pi*x))"
+
+
+def tab(page: Any, name: str) -> None:
+    """Go to one of the pages."""
+    page.locator("nav").get_by_role("button", name=name, exact=True).click()
+
+
+def done(page: Any, act: Any, states: int) -> None:
+    """Do a step, and wait until the history has so many states."""
+    act()
+    page.locator(".sp-history li").nth(states - 1).wait_for(state="attached")

@@ -132,7 +132,7 @@ def training(options: Json) -> Json:
     """The arguments of the first training, as the page chose them."""
     given = {name: options[name] for name in ("sparsity", "time_limit", "seed") if options.get(name)}
     # On one grid idle edges are pressed to zero, and a person sees soon what comes of it; finer grids are a next step.
-    return given | {"grids": [options.get("grid", GRID)], "steps": STEPS, "starts": 1}
+    return given | {"grids": [options.get("grid", GRID)], "steps": STEPS}
 
 
 def _fixed(value: Any) -> Any:

@@ -72,6 +72,8 @@ export class CurvePlot {
 
   /** @param {(number | null)[] | null} y a candidate over the curve, on the curve's places; null takes it away */
   over(y) {
+    // A row that loses the focus while the panel is built anew speaks to a plot that is not drawn yet.
+    if (!this.panel) return;
     const x = this.panel.curve.x.map((/** @type {number} */ one) => this.across(one));
     this.overlay.setAttribute("d", y === null ? "" : linePath(x, y.map((one) => (one === null ? null : this.up(one)))));
   }
