@@ -39,16 +39,60 @@ def mathml_tree(expression: sympy.Expr, names: Mapping[sympy.Symbol, str] | None
     class Printer(MathMLPresentationPrinter):  # type: ignore[misc]
         def _print_Symbol(self, symbol: sympy.Symbol, style: str = "plain") -> Any:
             # SymPy would read indices and Greek letters into a name, which is that of a column.
-            element = self.dom.createElement("mi")
-            element.appendChild(self.dom.createTextNode(known.get(symbol, symbol.name)))
+            return self._leaf("mi", known.get(symbol, symbol.name))
+
+        def _print_Function(self, function: sympy.Expr) -> Any:
+            # The curve of an edge, ``spline_0_1_2``, as a letter with its place for indices.
+            name = str(function.func)
+            if not name.startswith("spline_"):
+                return super()._print_Function(function)
+            letter = self.dom.createElement("msub")
+            letter.appendChild(self._leaf("mi", "φ"))
+            letter.appendChild(self._leaf("mn", name.removeprefix("spline_").replace("_", ",")))
+            made = self.dom.createElement("mrow")
+            argument = self._print(function.args[0])
+            for part in (letter, self._leaf("mo", "("), argument, self._leaf("mo", ")")):
+                made.appendChild(part)
+            return made
+
+        def _leaf(self, tag: str, text: str) -> Any:
+            element = self.dom.createElement(tag)
+            element.appendChild(self.dom.createTextNode(text))
             return element
 
     return _tree(Printer()._print(expression))
 
 
 def equation(name: str, right: Tree) -> Tree:
-    """The tree of ``name = right`` as a whole formula."""
-    return ["math", {"display": "block"}, ["mrow", {}, ["mi", {}, name], ["mo", {}, "="], right]]
+    """The tree of ``name = right`` as a whole formula; a long sum has a line for each of its terms."""
+    left = [["mi", {}, name], ["mo", {}, "="]]
+    lines = _terms(right) if _leaves(right) > _LONG else [right]
+    if len(lines) == 1:
+        return ["math", {"display": "block"}, ["mrow", {}, *left, right]]
+    first, *others = lines
+    rows = [["mtr", {}, ["mtd", {}, ["mrow", {}, *left]], ["mtd", {}, first]]]
+    rows += [["mtr", {}, ["mtd", {}], ["mtd", {}, line]] for line in others]
+    return ["math", {"display": "block"}, ["mtable", {}, *rows]]
+
+
+# Signs of a formula that stands on one line of a page. A round number.
+_LONG = 40
+
+
+def _leaves(tree: Tree) -> int:
+    return sum(1 if isinstance(child, str) else _leaves(child) for child in tree[2:])
+
+
+def _terms(tree: Tree) -> list[Tree]:
+    """The terms of a sum, each with its sign; the tree itself if it is none."""
+    lines: list[Tree] = []
+    for child in tree[2:] if tree[0] == "mrow" else ():
+        sign = child[0] == "mo" and child[2:] in (["+"], ["-"])
+        if sign or not lines:
+            lines.append(["mrow", {}, child])
+        else:
+            lines[-1].append(child)
+    return lines or [tree]
 
 
 def markup(tree: Tree) -> str:

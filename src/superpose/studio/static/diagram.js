@@ -12,9 +12,10 @@ import { linePath, number, shortened, svg } from "./elements.js";
  *   hidden_edges: number, hidden_inputs: number}} NetworkNumbers
  */
 
-// Units of the drawing for each inch of the layout, and its margins for names.
+// Units of the drawing for each inch of the layout, its least margins, and letters of names: their size and mean width.
 const SCALE = 100;
 const MARGIN = { x: 40, y: 46 };
+const LETTER = { size: 18, width: 9.4, most: 22, slope: 40 };
 const ZOOM = { least: 0.4, most: 12, step: 1.3 };
 
 /** @param {number[]} edge */
@@ -32,6 +33,7 @@ export class Diagram {
     place.append(this.root);
     this.view = { x: 0, y: 0, zoom: 1 };
     this.size = { width: 100, height: 100 };
+    this.margin = { x: MARGIN.x, bottom: MARGIN.y, top: MARGIN.y };
     /** @type {Map<string, {group: any, curve: any, numbers: EdgeNumbers}>} */
     this.edges = new Map();
     this.fade = 0.15;
@@ -85,9 +87,14 @@ export class Diagram {
   #build(network) {
     const { width, height } = network.layout;
     const before = this.size;
-    this.size = { width: width * SCALE + 2 * MARGIN.x, height: height * SCALE + 2 * MARGIN.y };
+    const bottom = namesOf(network, "input");
+    const top = namesOf(network, "output");
+    const aside = Math.max(MARGIN.x, bottom.aside, top.aside);
+    this.margin = { x: aside, bottom: MARGIN.y + bottom.away, top: MARGIN.y + top.away };
+    this.size = { width: width * SCALE + 2 * aside, height: height * SCALE + this.margin.bottom + this.margin.top };
     this.root.setAttribute("viewBox", `0 0 ${this.size.width} ${this.size.height}`);
     if (before.width !== this.size.width || before.height !== this.size.height) this.reset();
+    const had = this.scene.contains(document.activeElement);
     this.scene.replaceChildren();
     this.edges.clear();
     const lines = svg("g", { class: "sp-lines", "aria-hidden": "true" });
@@ -95,11 +102,12 @@ export class Diagram {
     this.scene.append(lines, boxes, this.#nodes(network));
     for (const one of network.edges) this.#edge(one, network, lines, boxes);
     if (!this.edges.has(this.focused)) this.focused = this.edges.keys().next().value ?? "";
+    if (had) this.focus(this.focused);
   }
 
   /** @param {number} x @param {number} y in inches, y upwards */
   #at(x, y) {
-    return [MARGIN.x + x * SCALE, this.size.height - MARGIN.y - y * SCALE];
+    return [this.margin.x + x * SCALE, this.size.height - this.margin.bottom - y * SCALE];
   }
 
   /** @param {EdgeNumbers} one @param {NetworkNumbers} network @param {any} lines @param {any} boxes */
@@ -149,8 +157,7 @@ export class Diagram {
   /** @param {NetworkNumbers} network */
   #nodes(network) {
     const group = svg("g", { class: "sp-nodes" });
-    const counts = new Map();
-    for (const { node } of network.nodes) counts.set(node[0], (counts.get(node[0]) ?? 0) + 1);
+    const names = { input: namesOf(network, "input"), output: namesOf(network, "output"), hidden: null };
     for (const { level, sum, x, y } of network.factors) {
       const [a, b] = this.#at(x, y);
       group.append(svg("circle", { class: "sp-node", cx: a, cy: b, r: 4, "data-factor": `${level},${sum}` }));
@@ -160,15 +167,13 @@ export class Diagram {
       group.append(svg("circle", { class: product ? "sp-node sp-product" : "sp-node", cx: a, cy: b, r: product ? 9 : 5.5 }));
       if (product) group.append(svg("path", { class: "sp-cross", d: `M${a - 4} ${b - 4}l8 8m0-8l-8 8` }));
       if (!name) continue;
-      const room = (network.layout.width * SCALE) / counts.get(node[0]);
-      const most = Math.max(3, Math.floor(room / 8.5));
-      const slanted = name.length > most && most < 8;
+      const { slanted, most } = names[/** @type {"input" | "output"} */ (kind)];
       const below = kind === "input";
-      const away = below ? 22 : -14;
-      const turn = slanted ? `rotate(-40 ${a} ${b + away})` : null;
+      const at = b + (below ? (slanted ? 18 : 27) : -14);
       const anchor = slanted ? (below ? "end" : "start") : "middle";
-      const text = svg("text", { class: "sp-name", x: a, y: b + away, "text-anchor": anchor, transform: turn });
-      text.append(shortened(name, slanted ? 12 : Math.min(most, 24)), svg("title", {}, name));
+      const turn = slanted ? `rotate(-${LETTER.slope} ${a} ${at})` : null;
+      const text = svg("text", { class: "sp-name", x: a, y: at, "font-size": LETTER.size, "text-anchor": anchor, transform: turn });
+      text.append(shortened(name, most), svg("title", {}, name));
       group.append(text);
     }
     return group;
@@ -339,6 +344,23 @@ export class Diagram {
     }
     if (best !== "") this.focus(best);
   }
+}
+
+/**
+ * How the names of inputs or outputs stand: horizontally where all fit, else slanted, with room for them.
+ * @param {NetworkNumbers} network
+ * @param {string} kind
+ */
+function namesOf(network, kind) {
+  const names = network.nodes.filter((one) => one.kind === kind).map((one) => one.name);
+  const longest = Math.max(0, ...names.map((name) => name.length));
+  const fits = Math.floor((0.95 * network.layout.width * SCALE) / Math.max(1, names.length) / LETTER.width);
+  if (longest <= fits || names.length === 1) return { slanted: false, most: Math.max(fits, 12), away: 0, aside: 0 };
+  const length = Math.min(longest, LETTER.most) * LETTER.width;
+  const angle = (LETTER.slope * Math.PI) / 180;
+  const away = Math.sin(angle) * length;
+  const first = (0.5 * network.layout.width * SCALE) / names.length;
+  return { slanted: true, most: LETTER.most, away, aside: Math.cos(angle) * length - first };
 }
 
 /**

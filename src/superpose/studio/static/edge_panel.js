@@ -22,6 +22,8 @@ export class EdgePanel {
     this.toTargets = false;
     this.dragging = false;
     this.asked = 0;
+    /** @type {{where: HTMLInputElement, width: HTMLInputElement, by: HTMLInputElement} | null} */
+    this.handles = null;
     this.effect = debounced(() => this.#dragEffect());
   }
 
@@ -29,6 +31,8 @@ export class EdgePanel {
   async open(edge, focus = false) {
     this.edge = edge;
     this.dragging = false;
+    this.handles = null;
+    this.place.classList.remove("sp-is-dragging");
     if (edge === null) {
       this.place.replaceChildren(html("p", { class: "sp-quiet" }, "Choose an edge of the diagram: a click, or the arrow keys and Enter."));
       return;
@@ -94,7 +98,10 @@ export class EdgePanel {
       html("span", { class: "sp-key-density" }, "rows of the table"),
       panel.band === null ? null : html("span", { class: "sp-key-band" }, "two standard errors"),
     );
+    // What was clicked is gone with the old panel; the focus stays in the panel, so that the keyboard goes on.
+    const had = this.place.contains(document.activeElement);
     this.place.replaceChildren(head, ...plain, plotPlace, key, options, this.dragPlace, actions, this.list);
+    if (had) title.focus({ preventScroll: true });
     this.#draw();
     this.list.append(html("p", { class: "sp-quiet" }, "Looking for functions like this curve …"));
   }
@@ -113,7 +120,7 @@ export class EdgePanel {
       `${this.slope ? "Derivative" : "Curve"} of ${panel.start} to ${panel.end} from ${number(x[0])} to ${number(x[x.length - 1])}, ` +
       `values ${number(Math.min(...values))} to ${number(Math.max(...values))}`;
     this.plot?.draw(panel, { slope: this.slope, label });
-    if (this.dragging) this.#showDrag();
+    if (this.dragging && this.handles) this.#showDrag();
   }
 
   // -- candidates
@@ -187,6 +194,7 @@ export class EdgePanel {
     this.dragPlace.hidden = !on;
     this.place.classList.toggle("sp-is-dragging", on);
     if (!this.plot) return;
+    this.handles = null;
     if (!on) {
       this.plot.ondrag = null;
       this.plot.showDrag(null);

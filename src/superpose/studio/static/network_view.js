@@ -8,6 +8,8 @@ import { FormulaView } from "./formula_view.js";
 import { HistoryList } from "./history_list.js";
 import { Tools } from "./tools.js";
 
+// Strength below which edges fade at first, in networks of few and of many edges.
+const FADE = { few: 0.15, many: 0.6, edges: 120 };
 const TABS = ["Edge", "Tools", "History", "Formula"];
 
 export class NetworkView {
@@ -31,6 +33,8 @@ export class NetworkView {
     this.state = { network: null, history: [], busy: null, message: "", ...this.state, ...state };
     const { network, history, busy, message } = this.state;
     if (network !== null && (state.network !== undefined || !this.diagram.network)) {
+      if (!this.diagram.network && network.edges.length > FADE.edges) this.fade.value = String(FADE.many);
+      this.diagram.fade = Number(this.fade.value);
       this.diagram.draw(network);
       this.tools?.update(network);
       this.remark.textContent = remarks(network);
@@ -145,7 +149,8 @@ export class NetworkView {
     this.redoButton = button("↷", "Redo (Ctrl+Shift+Z)", () => this.change("redo"));
     this.undoButton.disabled = true;
     this.redoButton.disabled = true;
-    const fade = html("input", { type: "range", min: 0, max: 0.95, step: 0.01, value: 0.15, oninput: () => this.diagram.setFade(Number(fade.value)) });
+    const fade = html("input", { type: "range", min: 0, max: 0.95, step: 0.01, value: FADE.few, oninput: () => this.diagram.setFade(Number(fade.value)) });
+    this.fade = fade;
     this.stopButton = this.stop === null ? null : html("button", { type: "button", class: "sp-stop", hidden: true, onclick: () => this.stop?.() }, "Stop");
     return html(
       "div",
