@@ -24,6 +24,7 @@ FLOORS = [
         "errors",
         "formulas.selection",
         "messages",
+        "notebook_html",
         "pareto",
         "short_repr",
         "stopping",

@@ -14,6 +14,7 @@ from superpose.errors import DataError
 from superpose.nn.model import KAN
 from superpose.nn.rows import samples
 from superpose.nn.trace import Trace
+from superpose.notebook_html import html_bar, html_table
 from superpose.short_repr import brief
 
 # Activations of one layer, [B, I, O], are held for this many elements at a time (in float64: 64 MiB).
@@ -21,6 +22,9 @@ _BLOCK_ELEMENTS = 1 << 23
 # A node whose standard deviation is below this many rounding errors of the terms in it is constant. A round number
 # above the few rounding errors of a sum.
 _ROUNDING_ERRORS = 16
+
+# Edges that a notebook shows. A round number.
+_SHOWN = 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +42,20 @@ class AttributionScores:
     """
 
     __repr__ = brief
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the scores of the inputs and of the strongest edges."""
+        most = max(1.0, float(self.inputs.max()))
+        inputs = [(f"input {i + 1}", html_bar(score, most)) for i, score in enumerate(self.inputs.tolist())]
+        edges = [
+            (f"({n}, {i}, {o})", score)
+            for n, layer in enumerate(self.edges)
+            for i, row in enumerate(layer.tolist())
+            for o, score in enumerate(row)
+        ]
+        edges.sort(key=lambda one: -one[1])
+        strongest = [(name, html_bar(score, most)) for name, score in edges[:_SHOWN]]
+        return html_table(("input", "score"), inputs) + html_table(("edge (layer, input, output)", "score"), strongest)
 
     edges: tuple[Tensor, ...]
     """For each layer ``[I, O]``; zero where an edge was removed or is constant."""

@@ -13,6 +13,7 @@ from superpose.data import Dataset, Split
 from superpose.errors import DataError, OptionError
 from superpose.formulas.expressions.formula import Formula
 from superpose.nn.model import KAN
+from superpose.notebook_html import html_table
 from superpose.short_repr import brief
 
 if TYPE_CHECKING:
@@ -73,6 +74,11 @@ class Comparison:
         import pandas
 
         return pandas.DataFrame([asdict(row) for row in self.rows]).set_index("name")
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        head = ("", "shape", "parameters", "edges", "symbolic", "train", "validation", "test", "nodes")
+        return html_table(head, [tuple(vars(row).values()) for row in self.rows])
 
     def __str__(self) -> str:
         head = ("", "shape", "parameters", "edges", "symbolic", "train", "validation", "test", "nodes")

@@ -13,12 +13,14 @@ from superpose.checks import check_seed
 from superpose.data import Affine
 from superpose.errors import OptionError, ShapeError
 from superpose.nn import new_grids
+from superpose.nn.curves_html import layers_html
 from superpose.nn.fused import FusedForward
 from superpose.nn.layer import KANLayer, TensorOptions
 from superpose.nn.new_grids import per_layer
 from superpose.nn.products import Width, read_widths
 from superpose.nn.table_model import TableModel
 from superpose.nn.trace import LayerTrace, Trace
+from superpose.notebook_html import html_paragraph
 from superpose.spline import ops
 
 Edge = tuple[int, int, int]
@@ -269,6 +271,11 @@ class KAN(TableModel):
             if not alive and table.pop((i, o), None) is not None:
                 layer.set_symbolic(table)
         return model
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the curve of each edge, layer by layer."""
+        title = html_paragraph(f"KAN of shape {self.shape}, {self.parameter_count()} free constants")
+        return title + layers_html(self.kan_layers(), self.feature_names, self.target_names)
 
     def extra_repr(self) -> str:
         return f"widths={self.shape}"

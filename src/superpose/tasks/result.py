@@ -11,6 +11,7 @@ from superpose.data import Dataset
 from superpose.formulas.expressions.formula import Formula
 from superpose.messages import counted
 from superpose.nn.model import KAN
+from superpose.notebook_html import html_paragraph, html_table
 from superpose.partial import Failures
 from superpose.short_repr import brief
 from superpose.stopping import StopReason
@@ -77,6 +78,19 @@ class TaskResult(ABC):
         for model in (self.network, self.symbolic):
             if model is not None and model.preparation is None:
                 model.preparation = self.data.preparation
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the formula, the errors of both models, and how the run ended."""
+        names = {"rmse": "RMSE", "accuracy": "accuracy", "r2": "R²"}
+        models = [name for name in ("formula", "network") if any(f"{name}_{one}" in self.metrics for one in names)]
+        columns = [one for one in names if any(f"{name}_{one}" in self.metrics for name in models)]
+        rows = [(name, *(self.metrics.get(f"{name}_{one}") for one in columns)) for name in models]
+        caption = f"on {evaluation_rows(self.data, self.metrics)}"
+        shown = "" if self.formula is None else self.formula.mathml()
+        errors = html_table(("", *(names[one] for one in columns)), rows, caption) if rows else ""
+        last = html_paragraph(str(self.metrics.get("reason", "")))
+        warnings = "".join(html_paragraph(one) for one in warnings_of(self))
+        return f"{shown}{errors}{last}{warnings}" or html_paragraph(repr(self))
 
     @property
     def model(self) -> KAN:

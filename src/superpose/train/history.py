@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import os
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING
 
 from superpose.atomic_write import write_atomically
+from superpose.notebook_html import html_curve, html_paragraph, html_table
 from superpose.short_repr import brief
 from superpose.stopping import StopReason
 
@@ -69,6 +71,18 @@ class History:
     validated: bool = True
     estimated_rmse: float = float("nan")
     seconds: float = 0.0
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: how it ended, and the staircase of the errors."""
+        judged = "validation" if self.validated else "training"
+        losses = [math.log10(one.validation_loss) if one.validation_loss > 0 else math.nan for one in self.records]
+        label = f"logarithm of the {judged} loss, step by step"
+        head = ("optimiser", "steps", "grids", "training RMSE", f"{judged} RMSE", "seconds", "loss")
+        row = (
+            *(self.optimizer, len(self.records), ", ".join(map(str, self.grids)), self.train_rmse),
+            *(self.validation_rmse, self.seconds, html_curve(losses, label, width=140)),
+        )
+        return html_table(head, [row]) + html_paragraph(self.reason)
 
     @property
     def interrupted(self) -> bool:

@@ -222,6 +222,13 @@ class Formula:
             lines.append(f"{_latex_name(name)} = {right}")
         return " \\\\\n".join(lines)
 
+    def _repr_latex_(self) -> str:
+        """What a notebook shows."""
+        text = self.latex()
+        if len(self.expressions) > 1:
+            text = f"\\begin{{gathered}}\n{text}\n\\end{{gathered}}"
+        return f"$\\displaystyle {text}$"
+
     def mathml_trees(self) -> list[mathml.Tree]:
         """MathML of each target's formula as a tree of elements, ``[name, attributes, children...]``."""
         names = dict(zip(self.symbols, self.feature_names, strict=True))

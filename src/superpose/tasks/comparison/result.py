@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from superpose.messages import counted
+from superpose.notebook_html import html_paragraph, html_table
 from superpose.short_repr import brief
 
 if TYPE_CHECKING:
@@ -149,6 +150,16 @@ class MethodComparison:
         if self.not_installed:
             lines.append(f"not installed, and left out: {', '.join(self.not_installed)}")
         return lines
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        error = "share of wrong rows" if self.task == "classification" else "RMSE"
+        head = ("method", error, "from", "to", "size", "seconds", "")
+        rows = [
+            (one.label, one.error, one.error_low, one.error_high, one.size, one.seconds, one.failure or one.note)
+            for one in self.methods
+        ]
+        return html_table(head, rows) + html_paragraph(self.sentence)
 
     def to_frame(self) -> pandas.DataFrame:
         """One row for each method, without the losses of the folds."""

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from superpose.formulas.expressions.formula import Formula
 from superpose.messages import counted
+from superpose.notebook_html import html_paragraph, html_table
 from superpose.partial import Failures
 from superpose.short_repr import brief
 from superpose.stopping import StopReason
@@ -186,6 +187,15 @@ class Relations:
             groups = [g for g in groups if not g & joined] + [joined]
         ordered = [tuple(name for name in self.columns if name in group) for group in groups]
         return sorted(ordered, key=lambda group: -len(group))
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        if not self.found:
+            return html_paragraph(str(self))
+        rows = [(str(one).rsplit("  (", 1)[0], one.strength_text(), one.error) for one in self.found]
+        unrelated = f"In no relation: {', '.join(self.unrelated)}." if self.unrelated else ""
+        head = ("relation", "strength", "error of the formula")
+        return html_table(head, rows) + html_paragraph(unrelated)
 
     def __str__(self) -> str:
         if not self.found:
