@@ -101,6 +101,7 @@ SCRIPTS = {
         ),
         Script("recurrent", "a recurrent cell with a KANLayer beside one with an MLP", "benchmarks.recurrent"),
         Script("onnx", "exported networks in onnxruntime beside an MLP of as many parameters", "benchmarks.onnx_speed"),
+        Script("half", "training under autocast in bfloat16, of KAN layers and an MLP", "benchmarks.half_precision"),
         Script("units", "formulas with units of the columns and without, of few noisy rows", "benchmarks.units"),
         Script("kills", "runs that are killed at random moments, and go on with --resume", "benchmarks.kills"),
         Script(

@@ -108,6 +108,17 @@ def test_gaps_are_refused_filled_marked_or_dropped() -> None:
     )
 
 
+def test_a_column_whose_gaps_cost_many_rows_is_named_where_rows_are_dropped() -> None:
+    count = numpy.arange(40.0)
+    gaps = numpy.where(count % 3 == 0, numpy.nan, count**2)
+    few = numpy.where(count == 3, numpy.nan, numpy.cos(count))
+    raw = pandas.DataFrame({"a": count, "sparse": gaps, "few": few, "f": count**0.5})
+    rows, costly = Dataset.from_frame(raw, target="f", missing="drop").notes
+    assert rows.startswith("14 of 40 rows") and is_one_sentence(costly)
+    assert costly.startswith("13 of the rows left out miss only the cell of column 'sparse'; without that column")
+    assert not Dataset.from_frame(raw[["a", "f"]], target="f", missing="drop").notes
+
+
 def test_gaps_in_categories_get_the_most_frequent_level() -> None:
     table = Table("'t'", ("kind",), (["a", "a", "b", "b", "b", "c", "c", ""],))
     made = Preparation.fit(table, missing="median").apply(table, notes=[])

@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 import sympy
+import torch
 
+import superpose
 from helpers import is_one_sentence
 from superpose import plot, report
 from superpose.cli import console
@@ -46,6 +48,24 @@ def test_no_formula_of_the_front_is_surpassed_but_for_the_recommended_one() -> N
     assert "error of another formula of the same size is 10% smaller" in recommendation.reason(
         [(5, 0.3), (9, 0.009), (9, 0.01)], 2, law="Michaelis-Menten"
     )
+
+
+def test_a_form_that_is_written_in_two_ways_is_listed_once() -> None:
+    a, b = sympy.symbols("a b", positive=True)
+    x = torch.rand(50, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64) + 1
+    y = 2 * (x[:, 0] / x[:, 1]).sqrt()
+    y += 0.01 * torch.randn(50, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    data = superpose.Dataset.from_arrays(x, y, feature_names=["a", "b"])
+
+    def found(expression: sympy.Expr, nodes: int, error: float) -> Finding:
+        formula: Any = SimpleNamespace(complexity=nodes, torch=Formula((expression,), (a, b), ("a", "b"), ("y",)).torch)
+        return Finding(formula, None, error, error)  # type: ignore[arg-type]
+
+    line, one = found(a / b + 1, 5, 0.2), found(2.0001 * sympy.sqrt(a / b), 6, 0.01)
+    two, more = found(2 * sympy.sqrt(a) / sympy.sqrt(b), 8, 0.00999), found(2 * sympy.sqrt(a / b) + 0.01 * a, 9, 0.005)
+    # The recommended writing is kept, else the simplest; a form that differs by more than the noise shows stays.
+    assert recommendation.front([line, one, two, more], two, data) == [line, two, more]
+    assert recommendation.front([line, one, two, more], None, data) == [line, one, more]
 
 
 @pytest.mark.parametrize(

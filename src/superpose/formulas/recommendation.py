@@ -6,6 +6,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
+from torch import Tensor
+
+from superpose.data import Dataset
+from superpose.data.sampling import evenly
 from superpose.formulas import selection
 from superpose.formulas.expressions.formula import Formula
 from superpose.messages import counted
@@ -17,6 +22,11 @@ from superpose.short_repr import brief
 EXACT = selection.FLOORS.exact
 # Errors that differ by a smaller share are one number to a reader. A round number.
 _SAME = 1e-3
+# Two formulas are one form where their values differ by less than this share of the noise: fitted to the same rows, the
+# better one then errs 2% less at most. A round number.
+SAME_FORM = 0.2
+# Rows on which they are compared, at most. A round number.
+_ROWS = 400
 # An error that is smaller than this share of another is no reason for the other. A round number.
 _MUCH = 0.9
 # An error on the rows held out for the test that is more than so many times that on the others is no chance: of the
@@ -65,13 +75,50 @@ class Finding:
         return selection.score(self.error, self.size, floor=EXACT)
 
 
-def front(findings: Sequence[Finding], chosen: Finding | None) -> list[Finding]:
+def same_form(values: Tensor, others: Tensor, noise: float) -> bool:
+    """Whether two formulas are one form, written in two ways: their values differ by less than the noise can show.
+
+    >>> a, b = torch.tensor([1.0, 4.0]), torch.tensor([9.0, 2.0])
+    >>> same_form((a / b).sqrt(), a.sqrt() / b.sqrt(), 1e-3), same_form(a, a + 1e-3, 1e-3)
+    (True, False)
+    """
+    return bool(((values - others).abs() <= SAME_FORM * noise).all())
+
+
+def front(findings: Sequence[Finding], chosen: Finding | None, data: Dataset | None = None) -> list[Finding]:
     """The findings that no simpler one surpasses, from simple to accurate, and the recommended one.
 
     Others of its size with the same error say nothing more: they are the same form, found in another way.
+
+    Args:
+        findings: of one run.
+        chosen: the recommended one.
+        data: the table, on whose rows formulas are compared, so that of a form that is written in several ways the
+            recommended one or else the simplest is listed.
     """
     listed = [one for one in findings if one is chosen or chosen is None or not _alike(one, chosen)]
-    return pareto_front(listed, size=lambda f: f.formula.complexity, error=lambda f: f.error, keep=chosen)
+    while True:
+        found = pareto_front(listed, size=lambda f: f.formula.complexity, error=lambda f: f.error, keep=chosen)
+        again = [] if data is None else _repeated(found, chosen, data)
+        if not again:
+            return found
+        listed = [one for one in listed if all(one is not other for other in again)]
+
+
+def _repeated(found: Sequence[Finding], chosen: Finding | None, data: Dataset) -> list[Finding]:
+    """Those of a front that are one form with the recommended one, or with a simpler one."""
+    x = data.features(torch.arange(data.n_rows)[evenly(data.n_rows, _ROWS)])
+    kept: list[tuple[Finding, Tensor]] = []
+    again = []
+    for one in sorted(found, key=lambda one: one is not chosen):
+        with torch.no_grad():
+            values = one.formula.torch(x)
+        noises = [max(min(one.error, other.error), EXACT) * data.target_std for other, _ in kept]
+        if any(same_form(values, theirs, noise) for (_, theirs), noise in zip(kept, noises, strict=True)):
+            again.append(one)
+        else:
+            kept.append((one, values))
+    return again
 
 
 def _alike(one: Finding, other: Finding) -> bool:

@@ -16,7 +16,10 @@ from superpose.data.preparation.understanding import RawTable, target_numbers
 from superpose.data.splitting import HOLD_OUT
 from superpose.data.tables import FloatArray, Table
 from superpose.errors import DataError
-from superpose.messages import counted
+from superpose.messages import counted, quoted
+
+# A column whose gaps alone cost this share of the rows is named. A round number.
+_MANY = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,9 +65,10 @@ def read_rows(table: Table, test: Table | None, roles: Roles, options: RowOption
         raw.refuse_missing()
     if dropping:
         missing = raw.missing() | _missing_targets(numeric, roles)
+        costly = _costly_column(raw, _missing_targets(numeric, roles))
         raw = raw.rows(numpy.flatnonzero(~missing))
         left_out = tuple(numpy.flatnonzero(missing).tolist())
-        notes += dropped(table, missing)
+        notes += [*dropped(table, missing), *costly]
         options = of_rows(options, missing)
         refuse_few_rows(raw.table, HOLD_OUT.min_rows)
         refuse_constant(table, _targets(raw.table, roles), "target", "choose a column that varies")
@@ -107,6 +111,22 @@ def dropped(table: Table, missing: BoolArray) -> list[str]:
     return [
         f"{int(missing.sum())} of {counted(table.n_rows, 'row')} of {table.label} have missing cells and are left out, "
         f"the first in {table.place(int(missing.argmax()))}"
+    ]
+
+
+def _costly_column(raw: RawTable, missing_targets: BoolArray) -> list[str]:
+    """A sentence on the feature whose gaps alone cost the most rows, if these are many."""
+    gaps = {name: raw.missing_in(name) for name in raw.kinds if name in raw.table.names}
+    count = missing_targets.astype(int)
+    for gone in gaps.values():
+        count += gone
+    alone = {name: int((gone & (count == 1)).sum()) for name, gone in gaps.items()}
+    worst = max(alone, key=lambda name: alone[name], default="")
+    if len(alone) < 2 or alone[worst] < _MANY * raw.table.n_rows:
+        return []
+    return [
+        f"{alone[worst]} of the rows left out miss only the cell of column {quoted(worst)}; without that column "
+        "(exclude, --exclude) they stay"
     ]
 
 

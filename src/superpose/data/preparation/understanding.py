@@ -105,14 +105,16 @@ class RawTable:
         found = numpy.zeros(table.n_rows, dtype=bool)
         for name in self.kinds:
             if name in table.names:
-                found |= self._missing(table, name)
+                found |= self.missing_in(name, table)
         return found
 
     def rows(self, kept: numpy.typing.NDArray[numpy.int64]) -> RawTable:
         """Some rows, by their numbers in ascending order."""
         return replace(self, original=self.original.rows(kept), table=self.table.rows(kept))
 
-    def _missing(self, table: Table, name: str) -> BoolArray:
+    def missing_in(self, name: str, table: Table | None = None) -> BoolArray:
+        """``[N]``, the missing cells of one column of this table, or of another that has it."""
+        table = table or self.table
         if name in table.finite:
             return numpy.zeros(table.n_rows, dtype=bool)
         return missing_mask(table.column(name), beside_values=self.kinds[name] not in ("category", "ordered"))
@@ -120,7 +122,7 @@ class RawTable:
     def refuse_missing(self) -> None:
         """Raise a sentence on the first column with missing cells, if there is one."""
         for name in self.kinds:
-            refuse_missing(self.original, name, self._missing(self.table, name))
+            refuse_missing(self.original, name, self.missing_in(name))
 
     def fitted(self, name: str, rows: numpy.typing.NDArray[numpy.int64]) -> RawColumn | None:
         """How a column becomes numbers, from some rows; None if it holds nothing to learn from in them."""

@@ -27,7 +27,7 @@ from superpose.formulas import selection
 from superpose.formulas.discrimination import TellingRow, telling_row
 from superpose.formulas.expressions.constants import ConstantFit, jacobian_of
 from superpose.formulas.expressions.formula import Formula
-from superpose.formulas.recommendation import EXACT, Finding
+from superpose.formulas.recommendation import EXACT, Finding, same_form
 from superpose.tasks.regression.context import Context
 from superpose.tasks.regression.judging import comes_near, judge
 from superpose.tasks.regression.reference import Reference
@@ -44,7 +44,6 @@ class AlternativeRules:
         beyond: odds against a form from which on it is not shown.
         close: odds below which the rows do not tell two forms apart.
         tells: standard deviations from which on one measurement tells two forms apart.
-        same: two forms are one where their predictions differ by less than this share of the noise.
         nodes: forms of so few nodes are equally probable beforehand: ``a + b*sqrt(x)`` has seven.
         rows: that forms are compared on at most.
         pairs: points between rows at which predictions are compared.
@@ -56,7 +55,6 @@ class AlternativeRules:
     beyond: float = 1000.0
     close: float = 10.0
     tells: float = 2.0
-    same: float = 0.2
     nodes: int = 7
     rows: int = 4000
     pairs: int = 400
@@ -205,7 +203,7 @@ def alternatives(
         if made is None:
             continue
         values = made.values(points)
-        same = [group for group in groups if group.agrees(values, RULES.same * best.noise)]
+        same = [group for group in groups if same_form(values, group.values, best.noise)]
         if not same:
             groups.append(_Group(made, values))
         elif made.length < same[0].length:
@@ -277,10 +275,6 @@ class _Group:
 
     def __post_init__(self) -> None:
         self.length = min(self.length, self.best.length)
-
-    def agrees(self, values: Tensor, apart: float) -> bool:
-        """Whether other values differ by no more."""
-        return bool(((values - self.values).abs() <= apart).all())
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,7 @@ def of_formulas(
     """
     failures = failures or Failures()
     formula = None if chosen is None else chosen.formula
-    front = recommendation.front(found, chosen)
+    front = recommendation.front(found, chosen, data)
     split = data.evaluation_split
     why = None
     if chosen is not None:

@@ -40,7 +40,7 @@ class Result(TaskResult):
     def front(self) -> list[Formula]:
         """The formulas that no simpler one surpasses, from simple to accurate, and the recommended one."""
         recommended = next((one for one in self.findings if one.formula is self.formula), None)
-        return [one.formula for one in recommendation.front(self.findings, recommended)]
+        return [one.formula for one in recommendation.front(self.findings, recommended, self.data)]
 
 
 @dataclass
