@@ -76,7 +76,7 @@ def trained(make: Callable[[], nn.Module], seed: int, *, half: bool, order: int,
         optimizer.zero_grad()
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=half):
             loss = nn.functional.mse_loss(model(x[rows]).float(), y[rows])
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         if schedule is not None:
             schedule.step()
