@@ -29,6 +29,18 @@ def is_aside(request: Json) -> bool:
     return request["action"] in ASIDE
 
 
+def is_superseded(request: Json, later: Json) -> bool:
+    """Whether nobody waits for a request any more, after a later one: an edge that was opened before another one.
+
+    >>> first, second = ({"action": "network", "request": {"action": "edge", "edge": [0, 0, o]}} for o in (0, 1))
+    >>> is_superseded(first, second), is_superseded(first, first)
+    (True, False)
+    """
+    asked, new = request.get("request", {}), later.get("request", {})
+    edges = asked.get("action") == "edge" and new.get("action") == "edge"
+    return bool(edges and asked.get("edge") != new.get("edge"))
+
+
 ACTIONS: dict[str, Callable[[Any, Json], Json]] = {
     "look": look,
     "search": searching.search,

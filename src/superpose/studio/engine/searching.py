@@ -88,6 +88,8 @@ ERRORS = (
 # Intervals and steps of the first training of a network whose shape was chosen, as in ``Session.start``'s example: the
 # steps are enough for idle edges to become small on the tables of ``examples/data``.
 GRID, STEPS = 5, 40
+# Training rows above which one start is enough, since a person waits for the first picture. A round number.
+MANY = 5000
 
 
 def train(worker: Any, request: Json) -> Json:
@@ -104,7 +106,7 @@ def train(worker: Any, request: Json) -> Json:
         by_hand.begin(worker, session)
     if len(session.history()) == 1:
         # A training that was lost is done again.
-        step = {"verb": "train", "arguments": training(options)}
+        step = {"verb": "train", "arguments": training(options, session.data)}
         session.do(step, listener=by_hand.training_listener(worker, session))
         by_hand.keep(worker)
     worker.emit("picture", picture=curves(session.model))
@@ -128,11 +130,15 @@ def new_session(data: Any, options: Json) -> Session:
     return Session.start(data, [data.data.n_features, *hidden, scores], head=kind, **more)
 
 
-def training(options: Json) -> Json:
+def training(options: Json, data: Dataset) -> Json:
     """The arguments of the first training, as the page chose them."""
     given = {name: options[name] for name in ("sparsity", "time_limit", "seed") if options.get(name)}
     # On one grid idle edges are pressed to zero, and a person sees soon what comes of it; finer grids are a next step.
-    return given | {"grids": [options.get("grid", GRID)], "steps": STEPS}
+    return (
+        given
+        | {"grids": [options.get("grid", GRID)], "steps": STEPS}
+        | ({"starts": 1} if len(data.train) > MANY else {})
+    )
 
 
 def _fixed(value: Any) -> Any:

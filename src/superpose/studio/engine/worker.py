@@ -51,7 +51,8 @@ class Worker:
         self._pipe, self._writing = pipe, threading.Lock()
         self._requests: queue.Queue[Json] = queue.Queue()
         self._busy = False
-        self._aside: queue.Queue[Json] = queue.Queue()
+        self._aside: list[Json] = []
+        self._asking = threading.Condition()
 
     def run(self) -> None:
         """Answer requests for ever; the process ends when the server does."""
@@ -70,7 +71,23 @@ class Worker:
     def _beside(self, actions: dict[str, Callable[[Worker, Json], Json]]) -> None:
         """Answer requests that need not wait for the one that is worked on."""
         while True:
-            self._reply(self._aside.get(), actions)
+            with self._asking:
+                self._asking.wait_for(lambda: bool(self._aside))
+                request = self._aside.pop(0)
+            self._reply(request, actions)
+
+    def _ask_aside(self, request: Json) -> None:
+        """Let a request be answered beside; those that nobody waits for any more are answered at once."""
+        from superpose.studio.engine.actions import is_superseded
+
+        with self._asking:
+            old = [one for one in self._aside if is_superseded(one, request)]
+            self._aside = [one for one in self._aside if one not in old]
+            self._aside.append(request)
+            self._asking.notify()
+        for one in old:
+            answer = {"id": one["request"].get("id"), "error": "another edge was opened"}
+            self._send({"id": one["id"], "answer": answer})
 
     def emit(self, event: str, **content: Any) -> None:
         """Send an event to the server."""
@@ -120,8 +137,10 @@ class Worker:
                     self.clock.release()
                 elif request["action"] == "stop":
                     self.stop()
+                elif _is_aside(request):
+                    self._ask_aside(request)
                 else:
-                    (self._aside if _is_aside(request) else self._requests).put(request)
+                    self._requests.put(request)
         # The server is gone, and nobody can use what is computed here.
         os._exit(0)
 

@@ -19,6 +19,8 @@ from superpose.studio.server.security import LIMITS, Guard
 HOST = "127.0.0.1"
 # Connections that may wait to be accepted, and seconds for which pages have time to end; round numbers.
 _BACKLOG, _FAREWELL = 128, 2
+# Open files that are asked for; a round number.
+_CONNECTIONS = 8192
 
 
 @contextlib.contextmanager
@@ -33,6 +35,7 @@ def made(given: Path | None = None, port: int | None = None) -> Iterator[tuple[u
         raise FileError(f"{str(given)!r} is not there; name a table or a model file")
     # Engines read it when they load torch.
     parallel.one_thread()
+    _many_connections()
     folder = PrivateFolder()
     listening = _socket(port)
     try:
@@ -67,6 +70,17 @@ def serve_forever(given: Path | None, *, port: int | None, browser: bool) -> Non
             webbrowser.open(address)
         with contextlib.suppress(KeyboardInterrupt):
             server.run(sockets=[listening])
+
+
+def _many_connections() -> None:
+    """Let the process have as many open connections as the system grants, so that idle ones keep nobody out."""
+    try:
+        import resource
+    except ImportError:
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, _CONNECTIONS)), hard))
 
 
 def _socket(port: int | None) -> socket.socket:
