@@ -145,9 +145,10 @@ def test_a_network_is_trained_pruned_and_read_by_hand(page: Any, tmp_path: Path)
     assert page.locator(".sp-edge").count() == 15
     step(lambda: page.click("role=button[name=Prune]"), 4)
     assert page.locator(".sp-edge").count() == 3
-    for number, (edge, function) in enumerate((("x to", "sin"), ("y to", "x\\^2"), ("to f", "exp")), start=5):
+    for number, (edge, function) in enumerate((("x to", "sin"), ("y to", "x²"), ("to f", "exp")), start=5):
         page.locator(f".sp-edge[aria-label*='{edge}']").click()
-        row = page.get_by_role("button", name=re.compile(f"^Set to {function}:"))
+        name = page.locator(".sp-function", has_text=re.compile(f"(^|Set to ){function}$"))
+        row = page.locator(".sp-candidate-row", has=name)
         row.wait_for()
         step(row.click, number)
     page.click("role=tab[name=Tools]")

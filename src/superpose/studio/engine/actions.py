@@ -45,6 +45,7 @@ ACTIONS: dict[str, Callable[[Any, Json], Json]] = {
     "look": look,
     "search": searching.search,
     "train": searching.train,
+    "open": searching.open_model,
     "network": by_hand.request,
     "residuals": by_hand.residuals,
     "take": take_away.taken,

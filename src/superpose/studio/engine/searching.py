@@ -7,6 +7,7 @@ from typing import Any
 from superpose.checkpoint import Checkpoint
 from superpose.data import Dataset
 from superpose.deadline import Deadline
+from superpose.files import load
 from superpose.studio.engine import by_hand, tables
 from superpose.studio.engine.live import Live, front_rows
 from superpose.studio.engine.pictures import curves
@@ -116,6 +117,29 @@ def train(worker: Any, request: Json) -> Json:
     error = entry["error_validation"] if entry["error_validation"] is not None else entry["error_train"]
     what = "network_rmse" if session.model.head is None else "network_wrong"
     return {"formula": None, "front": [], "reason": entry["text"], "errors": {what: error}, "warnings": []}
+
+
+def open_model(worker: Any, request: Json) -> Json:
+    """Take a model in hand that was saved, with a table that has its columns.
+
+    Raises:
+        SuperposeError: if the model cannot be read, or the table lacks one of its columns.
+    """
+    if request.get("resume") and by_hand.has_session(worker.folder):
+        by_hand.restored(worker)
+        return {"restored": True}
+    model = load(request["model"])
+    options, table = request["options"], tables.read(request, worker.memory)
+    own = {"task": "regression", "target": list(model.target_names)}
+    if model.head is not None:
+        own = {"task": "classification", "target": model.head.name}
+    if set(model.feature_names) <= set(table.names):
+        own["features"] = list(model.feature_names)
+    data = tables.dataset(table, {name: value for name, value in options.items() if name != "features"} | own)
+    session = Session(model, data)
+    by_hand.begin(worker, session)
+    worker.emit("picture", picture=curves(session.model))
+    return {"formula": None, "front": [], "reason": "the model was opened", "errors": {}, "warnings": []}
 
 
 def new_session(data: Any, options: Json) -> Session:

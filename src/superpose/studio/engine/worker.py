@@ -135,6 +135,9 @@ class Worker:
                     self.clock.hold()
                 elif request["action"] == "release":
                     self.clock.release()
+                elif request["action"] == "extend":
+                    # Deadlines are moments of this clock.
+                    self.clock.advance(-request["seconds"])
                 elif request["action"] == "stop":
                     self.stop()
                 elif _is_aside(request):

@@ -143,19 +143,25 @@ class Studio:
         body = await _json(request)
         stored = self._table(str(body.get("table")))
         kind = body.get("kind", "search")
-        if kind not in ("search", "train"):
-            raise OptionError("a run is a search or the training of a network")
+        if kind not in ("search", "train", "open"):
+            raise OptionError("a run is a search, the training of a network, or a model that is opened")
         options = settings.checked(body.get("options", {}))
-        if not options.get("target"):
+        model = self._table(str(body.get("model"))) if kind == "open" else None
+        if model is not None and not model.is_model:
+            raise OptionError("a model is a file that superpose fit or the studio wrote, such as model.safetensors")
+        if kind != "open" and not options.get("target"):
             raise OptionError("choose the target, the column to be learnt")
-        run = self.runs.start(kind, stored, options)
+        run = self.runs.start(kind, stored, options, model)
         return JSONResponse({"id": run.key})
 
     async def control(self, request: Request) -> Response:
         """Pause, resume, stop, close or open again a run."""
         run = self.runs.get(request.path_params["key"])
-        action = (await _json(request)).get("action")
-        if action == "close":
+        body = await _json(request)
+        action = body.get("action")
+        if action == "extend":
+            self.runs.extend(run, body.get("seconds"))
+        elif action == "close":
             self.runs.close(run)
         elif action == "reopen":
             self.runs.reopen(run)

@@ -18,6 +18,7 @@ Json = dict[str, Any]
 
 # What one page can show, and one machine can run; round numbers.
 MOST_RUNS, _MOST_SENTENCES, _MOST_POINTS = 12, 1000, 2000
+_MOST_SECONDS = 86_400
 RUNNING, PAUSED, DONE, FAILED, DEAD = "running", "paused", "done", "failed", "dead"
 
 
@@ -27,7 +28,7 @@ class Run:
 
     Attributes:
         key: by which the browser knows it.
-        kind: ``"search"`` or ``"train"``.
+        kind: ``"search"``, ``"train"``, or ``"open"`` for a model that is there already.
         table: what it learns from.
         options: as the page sent them.
         folder: of its files.
@@ -42,6 +43,7 @@ class Run:
     options: Json
     folder: Path
     engine: Engine | None = None
+    model: StoredFile | None = None
     status: str = RUNNING
     parts: Json = field(default_factory=dict)
     versions: dict[str, int] = field(default_factory=dict)
@@ -107,8 +109,8 @@ class Runs:
         for event in self._changed:
             event.set()
 
-    def start(self, kind: str, table: StoredFile, options: Json) -> Run:
-        """A new run.
+    def start(self, kind: str, table: StoredFile, options: Json, model: StoredFile | None = None) -> Run:
+        """A new run; a model that is opened comes with it.
 
         Raises:
             OptionError: if there are too many.
@@ -117,7 +119,7 @@ class Runs:
             raise OptionError(f"there are {MOST_RUNS} runs already; close one of them first")
         folder = self._folder_for()
         engine = Engine(folder, lambda event: None, lambda sentence: None)
-        run = Run(secrets.token_hex(8), kind, table, options, folder, engine)
+        run = Run(secrets.token_hex(8), kind, table, options, folder, engine, model=model)
         self.found[run.key] = run
         self._follow(run, engine)
         return run
@@ -145,6 +147,8 @@ class Runs:
     async def _wait(self, run: Run, engine: Engine, resume: bool) -> None:
         """Wait for what a run comes to."""
         place = {"folder": str(run.table.folder), "name": run.table.name}
+        if run.model is not None:
+            place["model"] = str(run.model.folder / run.model.name)
         try:
             result = await engine.ask(run.kind, options=run.options, resume=resume, **place)
         except EngineError as error:
@@ -198,6 +202,17 @@ class Runs:
         engine.tell({"pause": "hold", "resume": "release", "stop": "stop"}[action])
         if action != "stop":
             self._set_status(run, PAUSED if action == "pause" else RUNNING)
+
+    def extend(self, run: Run, seconds: Any) -> None:
+        """Give a run that is paused more time.
+
+        Raises:
+            OptionError: if it is not paused, or this is no number of seconds.
+        """
+        fits = isinstance(seconds, int | float) and not isinstance(seconds, bool) and 0 < seconds <= _MOST_SECONDS
+        if run.engine is None or run.status != PAUSED or not fits:
+            raise OptionError(f"a run that is paused can be given 1 to {_MOST_SECONDS} more seconds")
+        run.engine.tell("extend", seconds=float(seconds))
 
     def close(self, run: Run) -> None:
         """End a run and forget it."""

@@ -40,7 +40,7 @@ export class Staircase {
   draw(points) {
     const finite = points.flatMap(([, one, other]) => [one, other]).filter((value) => value > 0 && Number.isFinite(value));
     if (!finite.length) {
-      this.axes.replaceChildren(svg("text", { x: 280, y: 115, "text-anchor": "middle" }, "No network has been trained yet"));
+      this.axes.replaceChildren(svg("text", { x: 280, y: 115, "text-anchor": "middle" }, "No training steps yet"));
       this.training.setAttribute("d", "");
       this.validation.setAttribute("d", "");
       return;

@@ -36,7 +36,7 @@ export class NetworkPage {
     this.studio = studio;
     this.empty = h("p", { class: "quiet" }, WAITING);
     this.place = h("div", { class: "hand" });
-    this.element = h("section", { class: "page wide-page", "aria-label": "Network" });
+    this.element = h("section", { class: "page" });
   }
 
   opened() {
@@ -48,7 +48,7 @@ export class NetworkPage {
   happened(news, run) {
     if (!run.parts.session) return;
     if (!this.view) {
-      replace(this.element, this.place);
+      replace(this.element, h("h2", { class: "unseen" }, "Network in hand"), this.place);
       const send = (request) => this.studio.hand.send(request).catch((error) => ({ id: request.id, error: error.message }));
       this.view = new NetworkView(this.place, {
         send, stop: () => this.studio.control("stop").catch(() => null), tabs: ["Edge", "Tools", "History"],

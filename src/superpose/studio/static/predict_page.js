@@ -53,7 +53,7 @@ export class PredictPage {
     if (names !== this.inputs) this.build(found);
     this.inputs = names;
     replace(this.output, found.classes
-      ? found.classes.map((one) => h("p", { class: "big" }, `${one.name}: ${(100 * one.probability).toFixed(1)}%`))
+      ? classes(found.classes)
       : found.outputs.map((one) => h("p", { class: "big" }, `${one.name} = ${figure(one.value, 5)}`,
         one.low === null ? null : h("span", { class: "quiet" }, "  ", term("interval", `${Math.round(100 * found.level)}%`),
           `: ${figure(one.low, 4)} to ${figure(one.high, 4)}`))),
@@ -91,4 +91,12 @@ export class PredictPage {
       term("partial dependence"), ", orange)."),
     h("div", { class: "inputs" }, this.rows.map((row) => row.element)));
   }
+}
+
+// The most probable class, and how probable each is.
+function classes(found) {
+  const best = found.reduce((one, other) => (other.probability > one.probability ? other : one));
+  const percent = (one) => `${(100 * one.probability).toFixed(1)}%`;
+  return [h("p", { class: "big" }, best.name, h("span", { class: "quiet" }, `  with a probability of ${percent(best)}`)),
+    h("p", { class: "quiet" }, found.map((one) => `${one.name}: ${percent(one)}`).join(" · "))];
 }

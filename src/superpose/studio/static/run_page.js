@@ -61,6 +61,7 @@ export class RunPage {
     const focused = document.activeElement?.id;
     replace(this.buttons,
       status === "running" ? button("pause", "Pause") : null,
+      status === "paused" ? this.more() : null,
       status === "paused" ? button("resume", "Resume", "primary") : null,
       ["running", "paused"].includes(status) ? button("stop", "Stop") : null,
       status === "dead" ? button("reopen", "Open again", "primary") : null,
@@ -68,9 +69,21 @@ export class RunPage {
     if (focused?.startsWith("run-")) (document.getElementById(focused) ?? this.buttons.querySelector("button")).focus();
   }
 
-  async control(action) {
+  // More time for a run that is paused.
+  more() {
+    const seconds = h("input", { type: "number", id: "run-seconds", min: "1", value: "60", "aria-label": "More seconds" });
+    const add = h("button", {
+      type: "button", id: "run-extend", onclick: async () => {
+        await this.control("extend", { seconds: Number(seconds.value) });
+        add.textContent = `${seconds.value} s added`;
+      },
+    }, "Add seconds");
+    return [seconds, add];
+  }
+
+  async control(action, more) {
     try {
-      await this.studio.control(action);
+      await this.studio.control(action, more);
     } catch (error) {
       replace(this.note, h("p", { class: "mistake", role: "alert" }, sentence(error.message)));
     }
@@ -81,14 +94,20 @@ export class RunPage {
     const text = result?.formula ?? formula?.text;
     const tree = result?.mathml ?? formula?.mathml;
     const errors = result?.errors ?? {};
-    const rate = (name) => (errors[`${name}_rmse`] === undefined ? null : `${name} ${figure(errors[`${name}_rmse`])}`);
-    const right = (name) => (errors[`${name}_accuracy`] === undefined ? null : `${name} right in ${(100 * errors[`${name}_accuracy`]).toFixed(1)}%`);
-    const said = [rate("formula"), rate("network"), right("formula"), right("network")].filter(Boolean);
+    const percent = (value) => `${(100 * value).toFixed(1)}%`;
+    const shares = ["formula", "network"].filter((name) => errors[`${name}_accuracy`] !== undefined)
+      .map((name) => `${name} ${percent(errors[`${name}_accuracy`])}`);
+    const rates = ["formula", "network"].filter((name) => errors[`${name}_rmse`] !== undefined)
+      .map((name) => `${name} ${figure(errors[`${name}_rmse`])}`);
+    if (errors.network_wrong !== undefined) shares.push(`network ${percent(1 - errors.network_wrong)}`);
     replace(this.formula,
       text ? [math(tree, text), h("p", { class: "formula-text" }, text)] : null,
-      result && !text ? h("p", {}, "No formula stands for this table; the network stands by itself.") : null,
-      said.length ? h("p", {}, term("RMSE", errors.formula_accuracy === undefined ? "RMSE" : "Rows"), ` ${said.join(", ")}`,
+      result && !text && run.parts.front ? h("p", {}, "No formula is recommended; the network stands by itself.") : null,
+      result && !text && result.reason ? h("p", { class: "quiet" }, sentence(result.reason)) : null,
+      rates.length ? h("p", {}, term("RMSE"), `: ${rates.join(", ")}`,
         errors.target_std ? ` (the target's standard deviation is ${figure(errors.target_std)})` : "") : null,
+      shares.length ? h("p", {}, `Right: ${shares.join(", ")}`,
+        errors.majority_accuracy ? ` (always the most frequent class: ${percent(errors.majority_accuracy)})` : "") : null,
       result?.recommendation ? h("p", { class: "quiet" }, sentence(result.recommendation)) : null,
       (result?.warnings ?? []).map((text) => h("p", { class: "note" }, sentence(text))));
   }

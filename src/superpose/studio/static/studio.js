@@ -119,8 +119,8 @@ class Studio {
     for (const page of Object.values(this.pages)) page.happened?.(news, run);
   }
 
-  async control(action) {
-    return post(`/api/runs/${this.run.id}`, { action });
+  async control(action, more = {}) {
+    return post(`/api/runs/${this.run.id}`, { action, ...more });
   }
 }
 

@@ -20,7 +20,8 @@ export class TablePage {
   begin(state) {
     this.examples = state.examples;
     this.draw();
-    if (state.given && !state.given.model && !state.runs.length) this.load(Promise.resolve(state.given));
+    if (state.given?.model) this.model = state.given;
+    if (state.given && !state.runs.length) this.load(Promise.resolve(state.given));
   }
 
   clear() {
@@ -57,7 +58,9 @@ export class TablePage {
     h("p", {}, "Text such as CSV, Excel, JSON, Parquet, Arrow, SQLite or DuckDB. It stays on this machine."),
     input, h("label", { for: "file", class: "button" }, "Choose a file"));
     const busy = h("p", { id: "reading", class: "quiet", role: "status" });
-    return h("div", { class: "welcome" }, zone, busy, this.place("file"),
+    return h("div", { class: "welcome" },
+      this.model ? h("p", { class: "note", role: "status" }, `The model ${this.model.name} is here. Drop a table that has its columns.`) : null,
+      zone, busy, this.place("file"),
       this.table && this.mistake ? this.reading(true) : null,
       h("h2", {}, "Or begin with an example"),
       h("ul", { class: "examples" }, (this.examples ?? []).map((example) => h("li", {}, h("button", {
@@ -74,7 +77,12 @@ export class TablePage {
     if (busy) busy.textContent = "Reading the table …";
     try {
       this.table = await stored;
-      if (this.table.model) throw new Error("This is a model; drop the table that goes with it, and open the model there.");
+      if (this.table.model) {
+        this.model = this.table;
+        this.table = null;
+        this.draw();
+        return;
+      }
       this.found = await post(`/api/tables/${this.table.id}`, { options: {} });
       if (this.found.guess) this.roles.set(this.found.guess, "target");
       await this.look();
@@ -220,7 +228,9 @@ export class TablePage {
           ["indicator", "are filled, and a column says where"],
         ]),
         this.field("time_limit", "Seconds", limit),
-        h("div", { class: "go" }, h("button", {
+        h("div", { class: "go" }, this.model ? h("button", {
+          type: "button", id: "open", onclick: () => this.start("open"),
+        }, `Open ${this.model.name}`) : null, h("button", {
           type: "button", class: "primary", id: "search", disabled: !target, onclick: () => this.start("search"),
         }, "Find the law"))),
       this.network(target), this.reading(false));
@@ -300,8 +310,9 @@ export class TablePage {
       options.sparsity = SPARSITIES[this.options.sparsity];
     }
     try {
-      const { id } = await post("/api/runs", { table: this.table.id, kind, options });
+      const { id } = await post("/api/runs", { table: this.table.id, kind, options, model: this.model?.id });
       this.pending = id;
+      if (kind === "open") this.model = null;
       this.studio.open(id, "run");
     } catch (error) {
       this.fail(error);
