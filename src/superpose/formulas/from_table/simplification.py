@@ -6,6 +6,7 @@ columns and parts of the law have on the table.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -268,9 +269,11 @@ def _forms(expression: sympy.Expr, problem: constants.ConstantFit) -> list[sympy
     rules: list[Callable[[sympy.Expr], sympy.Expr]] = [
         lambda e: _everywhere(e, factored),
         lambda e: _everywhere(e, lambda node: sympy.cancel(sympy.together(node))),
+        lambda e: _everywhere(e, _partial_fractions),
         sympy.expand,
         lambda e: _everywhere(sympy.expand(e), factored),
         _binomials,
+        _joined_logarithms,
         sympy.powsimp,
         lambda e: sympy.powdenest(e, force=False),
         lambda e: _halved(e),
@@ -293,6 +296,41 @@ def _forms(expression: sympy.Expr, problem: constants.ConstantFit) -> list[sympy
             continue
         forms.append(rewrite.without_signs(made, problem.sign))
     return [form for form in dict.fromkeys(forms) if _is_usable(form, problem)]
+
+
+def _joined_logarithms(expression: sympy.Expr) -> sympy.Expr:
+    """``c log(u) - c log(v) = c log(u / v)``, the quotient cancelled, wherever these stand in a sum."""
+    import sympy
+
+    def rule(total: sympy.Expr) -> sympy.Expr:
+        inside: dict[sympy.Expr, list[sympy.Expr]] = {}
+        rest = []
+        for core, factor in _coefficients(total).items():
+            if isinstance(core, sympy.log):
+                inside.setdefault(abs(factor), []).append(core.args[0] ** sympy.sign(factor))
+            else:
+                rest.append(factor * core)
+        joined = (size * sympy.log(sympy.cancel(sympy.together(sympy.Mul(*parts)))) for size, parts in inside.items())
+        return sympy.Add(*rest, *joined)
+
+    return expression.replace(lambda part: part.is_Add, rule)
+
+
+def _partial_fractions(node: sympy.Expr) -> sympy.Expr:
+    """The simplest sum of fractions with plain denominators that a quotient is, in one of its variables; or itself."""
+    import sympy
+
+    fraction = sympy.factor(sympy.together(node))
+    _, below = fraction.as_numer_denom()
+    # Of one factor there is nothing to take apart.
+    if len([factor for factor in sympy.Mul.make_args(below) if factor.free_symbols]) < 2:
+        return node
+    forms = [node]
+    for symbol in sorted(below.free_symbols, key=str):
+        # SymPy raises TypeError for some coefficients with decimals.
+        with contextlib.suppress(sympy.PolynomialError, NotImplementedError, TypeError):
+            forms += [form := sympy.apart(fraction, symbol), sympy.factor_terms(form)]
+    return min(forms, key=rewrite.complexity)
 
 
 def _is_usable(form: sympy.Expr, problem: constants.ConstantFit) -> bool:
