@@ -436,12 +436,12 @@ def test_the_way_back_from_a_smaller_table() -> None:
 def test_reductions_are_found_by_trying() -> None:
     problem = table(random(1200, 3), lambda a, b, c: c**2 * torch.cos(3 * (a - b)))
     surrogate = fit_surrogate(problem.x, problem.y, problem.weight, problem.spread)
-    found = checked(verified_reductions(problem, surrogate.error, soon()), problem)
+    found = checked(verified_reductions(problem, surrogate, soon()), problem)
     assert any(one.factor_expression == c**2 and one.expressions == [a, b] for one in found)
     assert any(one.expressions == [a - b, c] for one in found)
     assert all(left(one, problem) < 1.2 * surrogate.error for one in found)
     assert not any(one.expressions == [a + b, c] for one in found)
-    assert verified_reductions(problem, surrogate.error, Deadline(0)) == []
+    assert verified_reductions(problem, surrogate, Deadline(0)) == []
 
 
 def test_the_few_columns_that_matter_are_found_among_many() -> None:

@@ -324,12 +324,12 @@ class LawSearch:
         if surrogate.error < _SURROGATES.smooth and all(one.violation > _LIMITS.sure for one in found):
             later = replace(later, stage=Stage.PARTS)
         if surrogate.error > _SURROGATES.oscillating:
-            found += verified_reductions(problem, surrogate.error, self.deadline)
+            found += verified_reductions(problem, surrogate, self.deadline)
             found += ridges(problem.x, problem.y, problem.symbols)
         elif surrogate.error > _SURROGATES.smooth and not any(one.violation < _LIMITS.sure for one in found):
             # Derivatives say little yet. A column that scales the target is the most common of what they miss; of few
             # columns pairs are few too, and products such as those of (a d - b c)^3 show in no ratio of slopes.
-            found += verified_reductions(problem, surrogate.error, self.deadline, pairs=count <= _LIMITS.many)
+            found += verified_reductions(problem, surrogate, self.deadline, pairs=count <= _LIMITS.many)
         following = [(first, later), *self._children(problem, surrogate, found)]
         if count > 2 and surrogate.error > _SURROGATES.smooth:
             following.append((_ORDER.groups, replace(task, surrogate=surrogate, stage=Stage.GROUPS)))

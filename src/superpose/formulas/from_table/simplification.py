@@ -6,7 +6,6 @@ columns and parts of the law have on the table.
 
 from __future__ import annotations
 
-import contextlib
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 from superpose.deadline import OutOfTime, until
 from superpose.errors import OptionError
 from superpose.formulas.expressions import constants, rewrite
+from superpose.formulas.from_table import algebra
 
 if TYPE_CHECKING:
     import sympy
@@ -107,11 +107,11 @@ def _by_ratios(expression: sympy.Expr) -> sympy.Expr:
 
     def unit(total: sympy.Expr) -> sympy.Expr:
         """The largest of the floats in a sum."""
-        floats = [factor for factor in _coefficients(total).values() if factor.is_Float]
+        floats = [factor for factor in algebra.coefficients(total).values() if factor.is_Float]
         return max(floats, key=abs, default=sympy.Integer(1))
 
     def by(total: sympy.Expr, size: sympy.Expr) -> sympy.Expr:
-        coefficients = _coefficients(total).items()
+        coefficients = algebra.coefficients(total).items()
         return sympy.Add(*(core if factor == size else factor / size * core for core, factor in coefficients))
 
     def power(node: sympy.Expr) -> sympy.Expr:
@@ -149,29 +149,9 @@ def _squares(expression: sympy.Expr) -> sympy.Expr:
             b = _ratio(linear, s)
             if b is not None:
                 q = p + b / (2 * a)
-                unit = next(iter(_coefficients(s).values()))
+                unit = next(iter(algebra.coefficients(s).values()))
                 base = sympy.Add(*(part / unit for part in (*s.args, q))) if s.is_Add else s / unit + q / unit
                 return a * unit**2 * base**2 + (c + a * p**2 - a * q**2)
-        return total
-
-    return expression.replace(lambda part: part.is_Add, rule)
-
-
-def _binomials(expression: sympy.Expr) -> sympy.Expr:
-    """``a u^2 + 2 a u v + a v^2 = a (u + v)^2`` wherever these three stand in a sum, and the same with a minus."""
-    import sympy
-
-    def rule(total: sympy.Expr) -> sympy.Expr:
-        terms = _coefficients(total)
-        for core, factor in terms.items():
-            if not (core.is_Mul and len(core.args) == 2):
-                continue
-            u, v = core.args
-            size = terms.get(u**2)
-            if size is not None and terms.get(v**2) == size and factor in (2 * size, -2 * size):
-                rest = {other: number for other, number in terms.items() if other not in (core, u**2, v**2)}
-                made = size * (u + v if factor == 2 * size else u - v) ** 2
-                return rule(sympy.Add(made, *(number * other for other, number in rest.items())))
         return total
 
     return expression.replace(lambda part: part.is_Add, rule)
@@ -183,19 +163,13 @@ def _ratio(linear: sympy.Expr, s: sympy.Expr) -> sympy.Expr | None:
 
     if not s.free_symbols:
         return None
-    over, under = (_coefficients(part) for part in (linear, s))
+    over, under = (algebra.coefficients(part) for part in (linear, s))
     if set(over) != set(under):
         return None
     ratios = [over[core] / under[core] for core in over]
     # Four digits: fitted numbers differ by noise; a round number.
     same = all(abs(ratio - ratios[0]) < 1e-4 * abs(ratios[0]) for ratio in ratios)
     return sympy.Add(*ratios) / len(ratios) if same else None
-
-
-def _coefficients(total: sympy.Expr) -> dict[sympy.Expr, sympy.Expr]:
-    import sympy
-
-    return {core: factor for factor, core in (term.as_coeff_Mul() for term in sympy.Add.make_args(total))}
 
 
 def _plainness(expression: sympy.Expr) -> int:
@@ -267,20 +241,23 @@ def _forms(expression: sympy.Expr, problem: constants.ConstantFit) -> list[sympy
         return sympy.factor_terms(sympy.factor(sympy.together(node)))
 
     rules: list[Callable[[sympy.Expr], sympy.Expr]] = [
-        lambda e: _everywhere(e, factored),
-        lambda e: _everywhere(e, lambda node: sympy.cancel(sympy.together(node))),
-        lambda e: _everywhere(e, _partial_fractions),
+        lambda e: algebra.everywhere(e, factored),
+        lambda e: algebra.everywhere(e, lambda node: sympy.cancel(sympy.together(node))),
+        lambda e: algebra.everywhere(e, algebra.partial_fractions),
         sympy.expand,
-        lambda e: _everywhere(sympy.expand(e), factored),
-        _binomials,
-        _joined_logarithms,
+        lambda e: algebra.everywhere(sympy.expand(e), factored),
+        algebra.binomials,
+        lambda e: algebra.everywhere(algebra.binomials(e), factored),
+        algebra.joined_logarithms,
         sympy.powsimp,
         lambda e: sympy.powdenest(e, force=False),
-        lambda e: _halved(e),
-        lambda e: _everywhere(_halved(e), factored),
-        lambda e: _everywhere(_unrooted(_everywhere(e, factored), back, problem), factored),
+        lambda e: algebra.halved(e),
+        lambda e: algebra.everywhere(algebra.halved(e), factored),
+        lambda e: algebra.everywhere(algebra.unrooted(algebra.everywhere(e, factored), back, problem), factored),
         # SymPy takes roots of positive factors apart again.
-        lambda e: _one_root(e.xreplace(back)),
+        lambda e: algebra.one_root(e.xreplace(back)),
+        algebra.into_roots,
+        lambda e: algebra.one_root(algebra.plain_roots(e.xreplace(back))),
     ]
     forms = []
     for rule in rules:
@@ -298,111 +275,9 @@ def _forms(expression: sympy.Expr, problem: constants.ConstantFit) -> list[sympy
     return [form for form in dict.fromkeys(forms) if _is_usable(form, problem)]
 
 
-def _joined_logarithms(expression: sympy.Expr) -> sympy.Expr:
-    """``c log(u) - c log(v) = c log(u / v)``, the quotient cancelled, wherever these stand in a sum."""
-    import sympy
-
-    def rule(total: sympy.Expr) -> sympy.Expr:
-        inside: dict[sympy.Expr, list[sympy.Expr]] = {}
-        rest = []
-        for core, factor in _coefficients(total).items():
-            if isinstance(core, sympy.log):
-                inside.setdefault(abs(factor), []).append(core.args[0] ** sympy.sign(factor))
-            else:
-                rest.append(factor * core)
-        joined = (size * sympy.log(sympy.cancel(sympy.together(sympy.Mul(*parts)))) for size, parts in inside.items())
-        return sympy.Add(*rest, *joined)
-
-    return expression.replace(lambda part: part.is_Add, rule)
-
-
-def _partial_fractions(node: sympy.Expr) -> sympy.Expr:
-    """The simplest sum of fractions with plain denominators that a quotient is, in one of its variables; or itself."""
-    import sympy
-
-    fraction = sympy.factor(sympy.together(node))
-    _, below = fraction.as_numer_denom()
-    # Of one factor there is nothing to take apart.
-    if len([factor for factor in sympy.Mul.make_args(below) if factor.free_symbols]) < 2:
-        return node
-    forms = [node]
-    for symbol in sorted(below.free_symbols, key=str):
-        # SymPy raises TypeError for some coefficients with decimals.
-        with contextlib.suppress(sympy.PolynomialError, NotImplementedError, TypeError):
-            forms += [form := sympy.apart(fraction, symbol), sympy.factor_terms(form)]
-    return min(forms, key=rewrite.complexity)
-
-
 def _is_usable(form: sympy.Expr, problem: constants.ConstantFit) -> bool:
     """Whether a form has values: algebra may write functions that torch does not have, or numbers that are not real."""
     try:
         return math.isfinite(problem.error(form))
     except OptionError:
         return False
-
-
-def _everywhere(expression: sympy.Expr, rule: Callable[[sympy.Expr], sympy.Expr]) -> sympy.Expr:
-    """A rule for rational expressions applied to every sum, product and power, the innermost first."""
-    import sympy
-
-    if not expression.args:
-        return expression
-    made = expression.func(*(_everywhere(part, rule) for part in expression.args))
-    if isinstance(made, sympy.Add | sympy.Mul) or (isinstance(made, sympy.Pow) and made.exp.is_Integer):
-        simple = rule(made)
-        return simple if rewrite.complexity(simple) <= rewrite.complexity(made) else made
-    return made
-
-
-def _unrooted(
-    expression: sympy.Expr, back: dict[sympy.Dummy, sympy.Symbol], problem: constants.ConstantFit
-) -> sympy.Expr:
-    """``sqrt(a b^2) = b sqrt(a)``, with the sign that ``b`` has on most rows: the error on all of them judges."""
-    import sympy
-
-    def rule(node: sympy.Expr) -> sympy.Expr:
-        outside, inside = sympy.Integer(1), []
-        for part in sympy.Mul.make_args(node.base):
-            if part.is_Pow and part.exp.is_Integer and part.exp % 2 == 0 and not part.base.is_positive:
-                majority = problem.majority_sign(part.base.xreplace(back))
-                outside *= (majority * part.base) ** (part.exp * node.exp)
-            else:
-                inside.append(part)
-        return outside * sympy.Mul(*inside) ** node.exp
-
-    return expression.replace(lambda e: e.is_Pow and e.exp in (sympy.S.Half, -sympy.S.Half), rule)
-
-
-def _one_root(expression: sympy.Expr) -> sympy.Expr:
-    """``sqrt(a) / sqrt(b) = sqrt(a / b)``, and the same for products, where all of them are real."""
-    import sympy
-
-    def rule(node: sympy.Expr) -> sympy.Expr:
-        roots = [part for part in node.args if part.is_Pow and part.exp in (sympy.S.Half, -sympy.S.Half)]
-        if len(roots) < 2:
-            return node
-        rest = sympy.Mul(*(part for part in node.args if part not in roots))
-        inside = sympy.Mul(*(part.base ** (2 * part.exp) for part in roots))
-        over, under = (
-            min((part, sympy.expand(part)), key=lambda form: (rewrite.complexity(form), form.is_Mul))
-            for part in sympy.fraction(sympy.together(inside))
-        )
-        return rest * sympy.sqrt(over / under) if over != 1 else rest / sympy.sqrt(under)
-
-    return expression.replace(lambda part: part.is_Mul, rule)
-
-
-def _halved(expression: sympy.Expr) -> sympy.Expr:
-    """``1 - cos(u) = 2 sin(u/2)^2`` and ``1 + cos(u) = 2 cos(u/2)^2``, and what can be read off sums of angles."""
-    import sympy
-
-    def halves(node: sympy.Expr) -> sympy.Expr:
-        constant, rest = node.as_coeff_Add()
-        factor, wave = rest.as_coeff_Mul()
-        if isinstance(wave, sympy.cos) and constant != 0 and abs(factor) == abs(constant):
-            half = wave.args[0] / 2
-            function = sympy.sin if factor == -constant else sympy.cos
-            return 2 * constant * function(half) ** 2
-        return node
-
-    return sympy.trigsimp(expression.replace(lambda e: e.is_Add, halves)) if expression.has(sympy.cos) else expression

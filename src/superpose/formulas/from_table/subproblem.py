@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from superpose.formulas import selection
 from superpose.formulas.expressions.splines import SplineEdge
-from superpose.formulas.from_table.surrogate import Surrogate, fit_surrogate
+from superpose.formulas.from_table.surrogate import KINDS, Surrogate, fit_surrogate
 from superpose.formulas.from_table.symmetries import Reduction
 
 if TYPE_CHECKING:
@@ -80,9 +80,9 @@ class Subproblem:
     lift: Callable[[sympy.Expr], sympy.Expr]
     notes: tuple[str, ...] = ()
 
-    def surrogate(self) -> Surrogate:
-        """A surrogate for the table."""
-        return fit_surrogate(self.x, self.y, self.weight, self.spread)
+    def surrogate(self, kinds: Collection[str] = KINDS) -> Surrogate:
+        """A surrogate for the table, a polynomial of one of some functions of the target."""
+        return fit_surrogate(self.x, self.y, self.weight, self.spread, kinds=kinds)
 
     def reduced(self, reduction: Reduction) -> Subproblem:
         """The smaller table of a reduction."""

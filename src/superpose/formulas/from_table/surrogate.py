@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -37,6 +37,10 @@ class _Polynomials:
 _POLYNOMIALS = _Polynomials()
 # Seconds of a least-squares problem on one core of a server, and of each product of two entries in a row of it.
 _PROBLEM, _PRODUCT = 1e-3, 3e-10
+
+
+# Functions of the target.
+KINDS = ("x", "log", "square", "inverse")
 
 
 @dataclass(frozen=True)
@@ -135,7 +139,13 @@ def _columns(bases: list[Tensor], powers: Tensor) -> Tensor:
 
 
 def fit_surrogate(
-    x: Tensor, y: Tensor, weight: Tensor, spread: float, *, most: int = _POLYNOMIALS.monomials
+    x: Tensor,
+    y: Tensor,
+    weight: Tensor,
+    spread: float,
+    *,
+    most: int = _POLYNOMIALS.monomials,
+    kinds: Collection[str] = KINDS,
 ) -> Surrogate:
     """The best surrogate for a table whose rows are in random order.
 
@@ -145,6 +155,7 @@ def fit_surrogate(
         weight: ``[N]`` what an error of a row counts.
         spread: what errors are measured by.
         most: columns of the least-squares problem.
+        kinds: which functions of the target may be the polynomial.
     """
     x, y, weight = x[: _POLYNOMIALS.rows], y[: _POLYNOMIALS.rows], weight[: _POLYNOMIALS.rows]
     held = held_out(len(x))
@@ -154,7 +165,7 @@ def fit_surrogate(
     one_sided = bool((sign * y > 0).all())
     # Three rows for each column at least, and a second, coarse surrogate in case the fine one swings. Round numbers.
     budgets = dict.fromkeys(min(limit, (len(x) - held) // 3) for limit in (most, most // 4))
-    kinds = ("x", "log", "square", "inverse") if one_sided else ("x",)
+    tried = [kind for kind in KINDS if kind in kinds] if one_sided else ["x"]
     for budget, log_x in itertools.product(budgets, (False, True)):
         if (log_x and not positive) or budget < x.shape[1] + 1:
             continue
@@ -163,7 +174,7 @@ def fit_surrogate(
         center, scale = (low + high) / 2, ((high - low) / 2).clamp(min=1e-300)  # no division by zero
         powers = _powers(x.shape[1], budget)
         matrix = _columns(_bases((inside - center) / scale, powers), powers)
-        for kind in kinds:
+        for kind in tried:
             charge(_PROBLEM + _PRODUCT * len(x) * len(powers) ** 2)
             # Errors count in the target's own units, but no row may outweigh all others.
             rows = weight / _steepness(kind, y).abs()

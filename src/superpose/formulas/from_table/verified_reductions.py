@@ -14,6 +14,7 @@ import torch
 
 from superpose.deadline import Deadline
 from superpose.formulas.from_table.subproblem import Subproblem
+from superpose.formulas.from_table.surrogate import Surrogate
 from superpose.formulas.from_table.symmetries import Reduction
 
 if TYPE_CHECKING:
@@ -44,15 +45,17 @@ _TESTS = _Tests()
 
 
 def verified_reductions(
-    problem: Subproblem, error: float, deadline: Deadline, *, pairs: bool = True
+    problem: Subproblem, surrogate: Surrogate, deadline: Deadline, *, pairs: bool = True
 ) -> list[Reduction]:
     """Columns that scale the target or do not matter, and pairs that enter as one, the best first.
 
     Args:
-        error: of the surrogate for the problem itself.
+        surrogate: for the problem itself.
         pairs: whether pairs are tried.
     """
-    found = []
+    found, error = [], surrogate.error
+    # Smaller tables have the same target; all functions of it would take two to four times as long.
+    kinds = {"x", surrogate.kind}
     tried = itertools.chain(_without(problem), _pairs(problem)) if pairs else _without(problem)
     for reduction in itertools.islice(tried, _TESTS.tested):
         if deadline.passed():
@@ -62,7 +65,7 @@ def verified_reductions(
         child = problem.reduced(reduction)
         if not bool(torch.isfinite(child.y).all()):
             continue
-        reached = child.surrogate().error
+        reached = child.surrogate(kinds).error
         if reached < _TESTS.equal * error:
             found.append((reached, reduction))
     found.sort(key=lambda item: item[0])
