@@ -231,6 +231,17 @@ def test_an_edge_is_shown_with_its_candidates(session: Session, data: Dataset) -
         session.edge([0, 5, 0])
 
 
+def test_constants_are_shown_as_they_can_be_set(session: Session) -> None:
+    session.do(step("fix", edge=[1, 0, 0], function="exp"))
+    session.do(step("fix", edge=[0, 0, 0], function="sin"))
+    for edge, function in (([0, 0, 0], "sin"), ([1, 0, 0], "exp")):
+        constants = session.edge(edge, candidates=False)["constants"]
+        before = session.entry["error_train"]
+        again = session.do(step("fix", edge=edge, function=function, constants=constants, units="table", frozen="ab"))
+        assert again["error_train"] == pytest.approx(before, rel=1e-11)
+        assert session.edge(edge, candidates=False)["frozen"] == "ab"
+
+
 def test_the_formula_of_a_symbolic_network(session: Session) -> None:
     assert session.formula()["splines"] == ["spline_0_0_0", "spline_0_1_0", "spline_1_0_0"]
     for edge, function in (([0, 0, 0], "sin"), ([0, 1, 0], "x^2"), ([1, 0, 0], "exp")):

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import torch
 from torch import Tensor
 
 from superpose.data import Dataset
@@ -87,7 +88,7 @@ def fix(
             raise OptionError(
                 f"{known.name!r} has no finite values on the activations of edge {where}; choose another function"
             )
-        constants = found[0].constants
+        constants = _unit_scale(known, found[0].constants)
     else:
         constants = _in_scaled_units(model, where, constants, units)
     a, b, c, d = (float(value) for value in constants)
@@ -172,6 +173,31 @@ def linear(model: KAN, data: Dataset, column: str | int, *, steps: int = 50) -> 
     return refit(set_functions(model, lines), data, steps=steps)
 
 
+def _unit_scale(function: SymbolicFunction, constants: Constants) -> Constants:
+    """The same curve with ``a`` of 1 or -1 where ``f`` is homogeneous, such as a power: its fit leaves ``a`` open.
+
+    ``f(s u) = s**p f(u)`` for positive ``s`` makes ``c f(a x + b)`` and ``c s**p f((a x + b) / s)`` one curve.
+
+    >>> from superpose.nn.symbolic_functions import find
+    >>> _unit_scale(find("x^2"), (-1e-6, 0.0, 3e12, 0.5))
+    (-1.0, 0.0, 3.0, 0.5)
+    """
+    a, b, c, d = constants
+    scale = abs(a)
+    u = torch.tensor([-1.3, -0.7, 0.6, 1.1], dtype=torch.float64)
+    one, two, four = (function.evaluate(s * u) for s in (1.0, 2.0, 4.0))
+    there = one.isfinite() & (one != 0)
+    ratios = (two / one)[there]
+    alike = bool(there.any()) and bool(torch.isclose(ratios, ratios[:1], rtol=1e-12).all())
+    if not (alike and scale > 0 and bool(torch.isclose(four / one, (two / one) ** 2, rtol=1e-12)[there].all())):
+        return constants
+    power = math.log2(float(ratios[0])) if float(ratios[0]) > 0 else 0.0
+    # Rounded where it is whole but for rounding, so that powers of 10 stay such.
+    power = float(round(power)) if abs(power - round(power)) < 1e-9 else power
+    made = a / scale, b / scale, c * scale**power, d
+    return made if all(math.isfinite(value) for value in made) else constants
+
+
 def _frozen_letters(frozen: bool | str) -> str:
     if isinstance(frozen, bool):
         return CONSTANTS if frozen else ""
@@ -200,6 +226,28 @@ def _in_scaled_units(model: KAN, edge: Edge, constants: Sequence[float], units: 
             # The target is center + scale * sum of edges: an edge takes its share of the scale, none of the center.
             scale = float(model.output_scale[node])
             c, d = c / scale, d / scale
+    return a, b, c, d
+
+
+def table_constants(model: KAN, edge: Edge) -> Constants:
+    """The constants of a symbolic edge as :func:`fix` takes them with ``units="table"``.
+
+    >>> x = torch.linspace(0, 4, 60, dtype=torch.float64)[:, None]
+    >>> model = KAN([1, 1], seed=0)
+    >>> model.set_scaling(Dataset.from_arrays(x, x).x_scale, Dataset.from_arrays(x, 3 * x).y_scale)
+    >>> made = fix(model, x, (0, 0, 0), "sin", (2.0, 1.0, 5.0, 0.0), units="table")
+    >>> [round(value, 9) for value in table_constants(made, (0, 0, 0))]
+    [2.0, 1.0, 5.0, 0.0]
+    """
+    n, i, o = edge
+    layer = model.layer(n)
+    a, b, c, d = layer.symbolic_table()[i, o][1]
+    if n == 0:
+        a, b = a / float(model.input_scale[i]), b - a * float(model.input_center[i]) / float(model.input_scale[i])
+    node = layer.owners[o]
+    if n == len(model.layers) - 1 and len(layer.sums_of(node)) == 1:
+        scale = float(model.output_scale[node])
+        c, d = c * scale, d * scale
     return a, b, c, d
 
 

@@ -12,6 +12,8 @@ import torch
 from superpose.data import Dataset
 from superpose.edit import suggest
 from superpose.edit.edge_curves import check_edge
+from superpose.edit.setting_functions import table_constants
+from superpose.files.json_numbers import json_ready
 from superpose.nn.model import KAN, Edge
 from superpose.nn.symbolic_functions import library
 from superpose.plot.curve_errors import curve_errors
@@ -38,7 +40,7 @@ def edge_panel(model: KAN, data: Dataset, edge: Sequence[int], *, candidates: bo
     found = edge_numbers(model, trace, where, curve_errors(model, data), _POINTS)
     start, end = node_names(model, where)
     error = found.standard_error
-    return rounded(
+    panel = rounded(
         {
             "edge": list(where),
             "start": start,
@@ -55,6 +57,8 @@ def edge_panel(model: KAN, data: Dataset, edge: Sequence[int], *, candidates: bo
             "functions": sorted(library()),
         }
     )
+    # In full, since they can be set again as they are.
+    return {**panel, "constants": None if found.symbol is None else json_ready(table_constants(model, where))}
 
 
 @torch.no_grad()

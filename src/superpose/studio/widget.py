@@ -107,7 +107,7 @@ def _widget_class() -> type[Any]:
             self.state = {**self.state, "network": network, "message": message}
 
         def __repr__(self) -> str:
-            return f"superpose.widget of {self.session.tree.state.model!r}"
+            return f"superpose.widget of a KAN of shape {self.session.tree.state.model.shape}"
 
         # -- for the view
 

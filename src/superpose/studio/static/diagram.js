@@ -1,6 +1,6 @@
 // The diagram of a network: boxes with curves, zoom and pan, one edge after another by the keyboard.
 
-import { linePath, number, shortened, svg } from "./elements.js";
+import { linePath, number, readable, shortened, svg } from "./elements.js";
 
 /**
  * @typedef {{edge: number[], from: number[], to: number[], start: string, end: string, status: string,
@@ -133,7 +133,7 @@ export class Diagram {
       const size = Math.min(tag * 0.72, (1.5 * side) / Math.max(3, one.function.length));
       group.append(
         svg("rect", { class: "sp-tag", x: -side / 2, y: side / 2, width: side, height: tag, rx: 2 }),
-        svg("text", { class: "sp-tag-text", y: side / 2 + tag / 2, "font-size": size.toFixed(1) }, shortened(one.function, 14)),
+        svg("text", { class: "sp-tag-text", y: side / 2 + tag / 2, "font-size": size.toFixed(1) }, shortened(readable(one.function), 14)),
       );
     }
     boxes.append(group);
@@ -368,6 +368,6 @@ function namesOf(network, kind) {
  * @param {EdgeNumbers} one
  */
 export function spoken(one) {
-  const kind = one.function === null ? "spline" : `function ${one.function}`;
+  const kind = one.function === null ? "spline" : `function ${readable(one.function)}`;
   return `${one.start} to ${one.end}, ${kind}, score ${number(one.score)}`;
 }

@@ -1,7 +1,7 @@
 // The panel of one edge: its plot, candidates to set, other verbs, and a stretch of its curve that is dragged.
 
 import { CurvePlot } from "./curve_plot.js";
-import { debounced, errorText, html, number, uniqueId } from "./elements.js";
+import { debounced, errorText, html, number, readable, uniqueId } from "./elements.js";
 
 // Points of a dragged stretch, and its width at first as a share of the curve's.
 const POINTS = 13;
@@ -89,7 +89,7 @@ export class EdgePanel {
     if (panel.function !== null) actions.append(this.#button("Free", "release", { edge }, "A spline again, close to the same curve"));
     actions.append(this.#button("Remove", "remove", { edge }, "Without this edge; its mean goes to another one"));
     if (edge[0] === 0) {
-      actions.append(this.#button("Linear", "linear", { column: panel.start }, "Every edge from this column a straight line, refitted"));
+      actions.append(this.#button("Make linear", "linear", { column: panel.start }, "Every edge from this column a straight line, refitted"));
     }
     const key = html(
       "p",
@@ -100,7 +100,7 @@ export class EdgePanel {
     );
     // What was clicked is gone with the old panel; the focus stays in the panel, so that the keyboard goes on.
     const had = this.place.contains(document.activeElement);
-    this.place.replaceChildren(head, ...plain, plotPlace, key, options, this.dragPlace, actions, this.list);
+    this.place.replaceChildren(head, ...plain, plotPlace, key, options, this.dragPlace, actions, ...this.#constants(), this.list);
     if (had) title.focus({ preventScroll: true });
     this.#draw();
     this.list.append(html("p", { class: "sp-quiet" }, "Looking for functions like this curve …"));
@@ -121,6 +121,41 @@ export class EdgePanel {
       `values ${number(Math.min(...values))} to ${number(Math.max(...values))}`;
     this.plot?.draw(panel, { slope: this.slope, label });
     if (this.dragging && this.handles) this.#showDrag();
+  }
+
+  /** The constants of a symbolic edge, to be set and frozen. @returns {Node[]} */
+  #constants() {
+    const { panel } = this;
+    if (panel.function === null || panel.constants === null) return [];
+    const fields = [..."abcd"].map((letter, k) => {
+      const text = String(Number(panel.constants[k].toPrecision(6)));
+      const value = html("input", { type: "text", size: 9, value: text, "aria-label": letter, autocomplete: "off" });
+      const frozen = html("input", { type: "checkbox", "aria-label": `Freeze ${letter}`, title: "Frozen: training and refitting leave it as it is" });
+      frozen.checked = panel.frozen.includes(letter);
+      // A number that was not touched keeps its digits.
+      const read = () => (value.value === text ? panel.constants[k] : Number(value.value));
+      return { letter, read, frozen, row: html("div", { class: "sp-constant" }, html("span", {}, letter), value, frozen) };
+    });
+    const form = html(
+      "form",
+      {
+        onsubmit: (/** @type {Event} */ event) => {
+          event.preventDefault();
+          const letters = fields.filter((one) => one.frozen.checked).map((one) => one.letter);
+          this.calls.step("fix", {
+            edge: this.edge,
+            function: panel.function,
+            constants: fields.map((one) => one.read()),
+            frozen: letters.join(""),
+            units: "table",
+          });
+        },
+      },
+      html("div", { class: "sp-constant sp-quiet", "aria-hidden": "true" }, html("span"), html("span", {}, "value"), html("span", {}, "frozen")),
+      ...fields.map((one) => one.row),
+      html("div", { class: "sp-row" }, html("button", { type: "submit" }, "Set constants")),
+    );
+    return [html("details", {}, html("summary", {}, "Constants of c·f(a·x + b) + d"), form)];
   }
 
   // -- candidates
@@ -293,9 +328,4 @@ export function effectText(found) {
 function share(r2) {
   if (r2 > 0.9999995) return "1.000000";
   return r2 > 0.999 ? r2.toFixed(6) : r2.toFixed(3).replace("-", "−");
-}
-
-/** @param {string} text the name of a function; its last power is raised */
-export function readable(text) {
-  return text.replace(/\^(\d)$/, (_, digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[Number(digit)]);
 }

@@ -129,6 +129,11 @@ export function linePath(x, y) {
   return path;
 }
 
+/** @param {string} text the name of a function; its last power is raised */
+export function readable(text) {
+  return text.replace(/\^(\d)$/, (_, digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[Number(digit)]);
+}
+
 /** A function that runs once a while has passed since its last call. */
 export function debounced(/** @type {Function} */ run, milliseconds = 180) {
   let timer = 0;

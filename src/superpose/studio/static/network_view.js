@@ -3,7 +3,7 @@
 
 import { Diagram, keyOf } from "./diagram.js";
 import { EdgePanel } from "./edge_panel.js";
-import { html, number, uniqueId } from "./elements.js";
+import { html, number, readable, uniqueId } from "./elements.js";
 import { FormulaView } from "./formula_view.js";
 import { HistoryList } from "./history_list.js";
 import { Tools } from "./tools.js";
@@ -228,7 +228,7 @@ export class NetworkView {
     if (numbers === null || box === null) return;
     const rows = [
       html("strong", {}, `${numbers.start} → ${numbers.end}`),
-      html("div", {}, numbers.function === null ? "spline" : `function ${numbers.function}`),
+      html("div", {}, numbers.function === null ? "spline" : `function ${readable(numbers.function)}`),
       html("div", {}, `score ${number(numbers.score)}`),
       html("div", {}, `from ${number(numbers.range[0])} to ${number(numbers.range[1])}`),
       html("div", {}, `values ${number(numbers.values[0])} to ${number(numbers.values[1])}`),

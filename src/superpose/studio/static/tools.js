@@ -1,7 +1,7 @@
 // What is done to the whole network: pruning by a slider, straighten, merge, refit, refine, train.
 
 import { effectText } from "./edge_panel.js";
-import { debounced, html, number } from "./elements.js";
+import { debounced, html, number, shortened } from "./elements.js";
 
 // The pruning slider is logarithmic between these scores; 0.01 is where `prune` cuts by itself.
 const SCORES = { least: 1e-3, most: 1, first: 1e-2 };
@@ -25,7 +25,7 @@ export class Tools {
     this.network = null;
     this.asked = 0;
     this.ask = debounced(() => this.#effect());
-    place.append(this.#pruning(), this.#verbs(), this.#refining(), this.#training());
+    place.append(this.#pruning(), this.#verbs(), this.#columns(), this.#refining(), this.#training());
   }
 
   /** @param {any} network */
@@ -34,6 +34,12 @@ export class Tools {
     this.told.textContent = "";
     this.pruneButton.disabled = true;
     if (this.active) this.#slide();
+    const used = new Set(network.edges.filter((/** @type {any} */ one) => one.edge[0] === 0).map((/** @type {any} */ one) => one.start));
+    const names = network.features.filter((/** @type {string} */ name) => used.has(name));
+    if (names.join("\n") !== this.names) {
+      this.names = names.join("\n");
+      this.column.replaceChildren(...names.map((/** @type {string} */ name) => html("option", { value: name }, shortened(name, 28))));
+    }
   }
 
   get threshold() {
@@ -124,6 +130,23 @@ export class Tools {
         one("Refit", "refit", "Fit all free constants again, symbolic and spline"),
         one("Straighten", "straighten", "The same function with as few and as straight curves as the data allow"),
         one("Merge", "merge", "Hidden nodes with the same function become one"),
+      ),
+    );
+  }
+
+  #columns() {
+    this.column = html("select", {});
+    const act = (/** @type {string} */ text, /** @type {string} */ title, /** @type {() => any} */ run) => html("button", { type: "button", title, onclick: run }, text);
+    return html(
+      "section",
+      { "aria-label": "One column" },
+      html("h3", {}, "One column"),
+      html(
+        "div",
+        { class: "sp-row" },
+        field("Column", this.column),
+        act("Remove", "Without all edges of this column", () => this.calls.step("prune", { inputs: [this.column.value] })),
+        act("Make linear", "Every edge from this column a straight line, refitted", () => this.calls.step("linear", { column: this.column.value })),
       ),
     );
   }
