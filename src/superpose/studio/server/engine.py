@@ -109,6 +109,8 @@ class Engine:
                 self.process.kill()
                 self.process.join(_PATIENCE)
             self._pipe.close()
+            # What the system keeps of a process that ended.
+            self.process.close()
 
     def _live(self) -> None:
         """Start the process and pass on what it says, in a thread of its own, until it ends."""
