@@ -168,3 +168,38 @@ def test_a_run_is_held_goes_on_and_survives_the_end_of_its_process(studio: Runni
     assert Path(f"/proc/{pid}").exists() is False
     studio.post(f"/api/runs/{run}", {"action": "close"})
     assert run not in [one["id"] for one in studio.get("/api/state")["runs"]]
+
+
+def stepped(studio: Running, run: str, action: str, **more: object) -> dict[str, object]:
+    """The answer of the network view's request."""
+    status, found = studio.post(f"/api/runs/{run}/network", {"id": 1, "action": action, **more})
+    assert status == 200 and "error" not in found, found
+    return found
+
+
+def test_steps_survive_the_end_of_the_process_and_files_are_taken_away(studio: Running, hello: bytes) -> None:
+    key = studio.dropped("hello.csv", b"\n".join(hello.splitlines()[:201]) + b"\n")
+    options = {"target": "f", "hidden": [1], "sparsity": 0.01}
+    run = studio.post("/api/runs", {"table": key, "kind": "train", "options": options})[1]["id"]
+    assert studio.until(run, "status", "done", "failed") == "done"
+    stepped(studio, run, "do", step={"verb": "fix", "arguments": {"edge": [0, 0, 0], "function": "sin"}})
+    wrong = studio.post(f"/api/runs/{run}/network", {"id": 2, "action": "do", "step": {"verb": "drop"}})[1]
+    assert wrong["id"] == 2 and is_one_sentence(wrong["error"])
+    os.kill(studio.until(run, "process"), signal.SIGKILL)
+    studio.until(run, "status", "dead")
+    assert studio.post(f"/api/runs/{run}/network", {"action": "undo"})[0] == 422
+    assert studio.get(f"/api/runs/{run}/files/script.py")["error"]
+    studio.post(f"/api/runs/{run}", {"action": "reopen"})
+    studio.until(run, "status", "done", "failed")
+    history = stepped(studio, run, "history")["history"]
+    assert isinstance(history, list) and [one["verb"] for one in history] == [None, "train", "fix"]
+    # Each file is made when it is asked for.
+    for name in ("model.safetensors", "formula.py", "predictions.csv", "script.py"):
+        status, headers, content = studio.request("GET", f"/api/runs/{run}/files/{name}")
+        assert status == 200 and content and headers["content-disposition"].endswith(f"hello_{name}"), name
+    for name in ("report.html", "start.safetensors"):
+        assert is_one_sentence(studio.get(f"/api/runs/{run}/files/{name}")["mistake"]["sentence"])
+    assert studio.request("GET", f"/api/runs/{run}/files/session.json")[0] == 404
+    found = studio.get(f"/api/runs/{run}/residuals")
+    assert len(found["measured"][0]) == len(found["columns"]["x"]) > 0
+    studio.post(f"/api/runs/{run}", {"action": "close"})

@@ -20,9 +20,9 @@ from superpose.errors import OptionError
 from superpose.formulas import Formula
 from superpose.nn import KAN
 from superpose.stopping import StopReason
-from superpose.tasks.regression import DiscoverOptions, Result, discover, findings, metrics
+from superpose.tasks.regression import DiscoverOptions, Observer, Result, discover, findings, metrics
 from superpose.tasks.regression.context import Context
-from superpose.train import fit
+from superpose.train import Record, fit
 
 pytestmark = pytest.mark.usefixtures("few_compositions")
 
@@ -366,3 +366,16 @@ def test_a_shape_that_cannot_be_is_one_sentence(shape: Any) -> None:
     with pytest.raises(OptionError, match="must end with 1") as caught:
         discover(table(hello), DiscoverOptions(shape=shape))
     assert is_one_sentence(str(caught.value))
+
+
+def test_an_observer_sees_the_formulas_and_the_training_steps() -> None:
+    formulas, widths, losses = [], set(), []
+
+    def step(model: KAN, record: Record) -> None:
+        widths.add(tuple(model.widths))
+        losses.append(record.train_loss)
+
+    seen = Observer(finding=lambda one: formulas.append(str(one.formula)), step=step)
+    data = table(hello, count=400)
+    result = discover(data, DiscoverOptions(shape=(1, 1), time_limit=LIMIT), observer=seen)
+    assert str(result.formula) in formulas and (2, 1, 1) in widths and min(losses) < losses[0]
