@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import superpose
+from helpers import EXAMPLES
 from superpose import KAN, Dataset
 from superpose.errors import OptionError
 from superpose.studio import Session
@@ -104,3 +105,15 @@ def test_states_made_elsewhere_are_loaded_by_the_script(model: KAN, data: Datase
 def test_what_is_no_widget(model: KAN) -> None:
     with pytest.raises(OptionError, match=r"superpose\.widget\(model, data\)"):
         superpose.widget(model)
+
+
+def test_the_notebook_of_the_examples_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    notebook = json.loads((EXAMPLES / "network_in_hand.ipynb").read_text(encoding="utf-8"))
+    assert all(not cell.get("outputs") for cell in notebook["cells"])
+    monkeypatch.chdir(EXAMPLES)
+    names: dict[str, Any] = {}
+    for number, cell in enumerate(notebook["cells"]):
+        if cell["cell_type"] == "code":
+            exec(compile(cell["source"], f"cell {number}", "exec"), names)  # noqa: S102
+    assert str(names["formula"]) == "exp(y**2 + sin(pi*x))"
+    assert names["entry"]["error_validation"] < 1e-10

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 
 from superpose.data import Dataset
+from superpose.data.sampling import evenly
 from superpose.edit import suggest
 from superpose.edit.edge_curves import check_edge
 from superpose.edit.setting_functions import table_constants
@@ -22,8 +24,8 @@ from superpose.plot.edge_numbers import edge_numbers, units, without_poles
 from superpose.plot.samples import traced
 from superpose.studio.network_numbers import rounded
 
-# Candidates that are shown, and points of each curve. Round numbers.
-_CANDIDATES, _POINTS = 8, 201
+# Candidates that are shown, points of each curve, and rows at most, since someone waits. Round numbers.
+_CANDIDATES, _POINTS, _ROWS = 8, 201, 4000
 
 
 def edge_panel(model: KAN, data: Dataset, edge: Sequence[int], *, candidates: bool) -> dict[str, Any]:
@@ -36,10 +38,14 @@ def edge_panel(model: KAN, data: Dataset, edge: Sequence[int], *, candidates: bo
         OptionError: for an edge that is not there.
     """
     where = check_edge(model, tuple(edge))
-    trace = traced(model, data.features(data.train))
-    found = edge_numbers(model, trace, where, curve_errors(model, data), _POINTS)
+    few = replace(data, train=data.train[evenly(len(data.train), _ROWS)])
+    trace = traced(model, few.features(few.train))
+    found = edge_numbers(model, trace, where, curve_errors(model, few), _POINTS)
     start, end = node_names(model, where)
+    # Standard errors fall with the root of the number of rows.
     error = found.standard_error
+    if error is not None:
+        error = error * math.sqrt(len(few.train) / len(data.train))
     panel = rounded(
         {
             "edge": list(where),

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
+
+from torch import Tensor
 
 from superpose.data import Dataset, Split
 from superpose.files.json_numbers import json_ready
 from superpose.formulas.expressions.formula import Formula
 from superpose.nn.model import KAN
+from superpose.nn.rows import values_at
 
 # Seconds for the simplification of a formula; someone waits. A round number.
 _PATIENCE = 5.0
@@ -26,6 +30,8 @@ def formula_of(model: KAN, data: Dataset) -> Formula:
 def formula_panel(model: KAN, data: Dataset, formula: Formula) -> dict[str, Any]:
     """All that is shown of a formula, ready for JSON."""
     exact = not formula.splines and model.head is None
+    # With curves as they are the formula is the network, which is computed faster.
+    judged = model if formula.splines else formula.torch
     found: dict[str, Any] = json_ready(
         {
             "texts": formula.texts(),
@@ -37,7 +43,7 @@ def formula_panel(model: KAN, data: Dataset, formula: Formula) -> dict[str, Any]
             "splines": sorted(formula.splines),
             "rule": None if model.head is None else model.head.describe(formula.short()),
             "constants": formula.constants(data) if exact else [],
-            "errors": {} if model.head is not None else {split: _error(formula, data, split) for split in _SPLITS},
+            "errors": {} if model.head is not None else {split: _error(judged, data, split) for split in _SPLITS},
         }
     )
     return found
@@ -46,6 +52,6 @@ def formula_panel(model: KAN, data: Dataset, formula: Formula) -> dict[str, Any]
 _SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 
-def _error(formula: Formula, data: Dataset, split: Split) -> float | None:
-    found = formula.rmse(data, split) if len(data.index(split)) else math.nan
+def _error(judged: Callable[[Tensor], Tensor], data: Dataset, split: Split) -> float | None:
+    found = data.rmse(values_at(judged, data, data.index(split)).double().cpu(), split)
     return found if math.isfinite(found) else None

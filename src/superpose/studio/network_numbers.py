@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +25,8 @@ class NetworkRules:
     """Sizes of what is sent; round numbers.
 
     Attributes:
-        rows: of the table, on which ranges and scores are taken; a network that is drawn while it trains needs no more.
+        rows: of the table, on which ranges and scores are taken.
+        live_rows: the same while a network trains, several times a second.
         points: of each curve in the diagram.
         beta: strength of a colour is tanh(beta * score), as in :func:`superpose.plot.network`.
         decimals: of the curves in the diagram, a pixel of which is a hundredth.
@@ -34,6 +36,7 @@ class NetworkRules:
     """
 
     rows: int = 2000
+    live_rows: int = 256
     points: int = 49
     beta: float = 3.0
     decimals: int = 3
@@ -45,16 +48,20 @@ class NetworkRules:
 RULES = NetworkRules()
 
 
-def network_numbers(model: KAN, data: Dataset) -> dict[str, Any]:
-    """The diagram of a network and its edges; lengths in inches, y upwards, as in :func:`superpose.plot.network`."""
-    rows = data.features(data.train[evenly(len(data.train), RULES.rows)])
+def network_numbers(model: KAN, data: Dataset, *, live: bool = False) -> dict[str, Any]:
+    """The diagram of a network and its edges; lengths in inches, y upwards, as in :func:`superpose.plot.network`.
+
+    Args:
+        model: the network.
+        data: its table.
+        live: whether it is in training: from fewer rows, with the sizes of edges in place of their scores.
+    """
+    rows = data.features(data.train[evenly(len(data.train), RULES.live_rows if live else RULES.rows)])
     trace = traced(model, rows)
-    magnitude = magnitudes(trace)
-    try:
-        scores = attribution_scores(model, rows).edges
-    except DataError:
-        # A network that is not finite everywhere has no scores, and is shown all the same.
-        scores = magnitude
+    scores = magnitude = magnitudes(trace)
+    # A network that is not finite everywhere has no scores, and is shown all the same.
+    with contextlib.suppress(DataError):
+        scores = magnitude if live else attribution_scores(model, rows).edges
     strengths = edge_strengths(model, magnitude, RULES.beta)
     edges, hidden_edges = strongest(model, strengths)
     levels, hidden_inputs = levels_of(model, edges)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from superpose.data import Dataset
@@ -15,6 +15,9 @@ from superpose.studio.history import State, Tree
 from superpose.studio.network_numbers import network_numbers
 from superpose.studio.prediction import calibrated, prediction
 
+# Values that are kept: an edge close up is some 30 kB, so that all of them are a few megabytes. A round number.
+_MOST_KEPT = 100
+
 
 class Shown:
     """The reading half of a session; :class:`superpose.studio.Session` adds what changes it."""
@@ -23,17 +26,20 @@ class Shown:
         self.data = data
         self.tree = Tree()
         self._in_training: KAN | None = None
-        # By state: what takes long to compute.
-        self._formulas: dict[int, Formula] = {}
-        self._calibrated: dict[int, tuple[KAN, str]] = {}
-        self._edges: dict[tuple[int, str, bool], dict[str, Any]] = {}
+        # What takes long to compute, by what it is and its state.
+        self._kept: dict[tuple[Any, ...], Any] = {}
 
     def network(self) -> dict[str, Any]:
         """The diagram: nodes and edges with their places, curves, functions and scores.
 
         Within a listener of :meth:`do` it is that of the network in training.
         """
-        return network_numbers(self._in_training or self.tree.state.model, self.data)
+        if self._in_training is not None:
+            return network_numbers(self._in_training, self.data, live=True)
+        found: dict[str, Any] = self._once(
+            ("network", self.tree.current), lambda: network_numbers(self.tree.state.model, self.data)
+        )
+        return found
 
     def edge(self, edge: Sequence[int], *, candidates: bool = True) -> dict[str, Any]:
         """One edge close up: its curve, slope, band of two standard errors, knots, density of the rows, candidates.
@@ -45,10 +51,12 @@ class Shown:
         Raises:
             OptionError: for an edge that is not there.
         """
-        key = self.tree.current, str(edge), candidates
-        if key not in self._edges:
-            self._edges[key] = edge_panel(self.tree.state.model, self.data, edge, candidates=candidates)
-        return self._edges[key]
+        state = self.tree.state
+        found: dict[str, Any] = self._once(
+            ("edge", state.id, str(edge), candidates),
+            lambda: edge_panel(state.model, self.data, edge, candidates=candidates),
+        )
+        return found
 
     def formula(self, id: int | None = None) -> dict[str, Any]:
         """The formula of a state, by default the present one.
@@ -89,13 +97,17 @@ class Shown:
             OptionError: for a column that is not there, or a value that is no number.
         """
         state = self.tree.state
-        if state.id not in self._calibrated:
-            self._calibrated[state.id] = calibrated(state.model, self.data)
-        model, without = self._calibrated[state.id]
+        model, without = self._once(("calibrated", state.id), lambda: calibrated(state.model, self.data))
         return prediction(model, self.data, inputs or {}, without)
 
     def _formula(self, state: State) -> Formula:
-        """The formula of a state, computed once."""
-        if state.id not in self._formulas:
-            self._formulas[state.id] = formula_of(state.model, self.data)
-        return self._formulas[state.id]
+        found: Formula = self._once(("formula", state.id), lambda: formula_of(state.model, self.data))
+        return found
+
+    def _once(self, key: tuple[Any, ...], compute: Callable[[], Any]) -> Any:
+        """A value that was computed before, or now; of many values the oldest is forgotten."""
+        if key not in self._kept:
+            self._kept[key] = compute()
+            if len(self._kept) > _MOST_KEPT:
+                del self._kept[next(iter(self._kept))]
+        return self._kept[key]

@@ -102,7 +102,7 @@ def _widget_class() -> type[Any]:
             if self._watched is None or not self._pause.passed():
                 return
             self._pause = Deadline(_PAUSE)
-            network = network_numbers(self._watched, self.session.data)
+            network = network_numbers(self._watched, self.session.data, live=True)
             message = f"training: step {record.step}, grid {record.grid_size}, loss {record.train_loss:.3g}"
             self.state = {**self.state, "network": network, "message": message}
 
