@@ -146,7 +146,12 @@ TEXT = [
         {"t": list(numpy.arange(1.0, 11))},
         faults={"v": "line 2: column 'v' holds '1.5*'"},
     ),
-    Case("footnotes below", "a,b,c\n1,2,3\n4,5,6\n\n* p < 0.05\nNote: preliminary\n", None, ("line 5", "remark")),
+    Case(
+        "footnotes below",
+        "a,b,c\n1,2,3\n4,5,6\n\n* p < 0.05\nNote: preliminary\n",
+        {"a": [1.0, 4.0], "b": [2.0, 5.0], "c": [3.0, 6.0]},
+        ("2 lines from line 5 on",),
+    ),
     Case("two rows of names", "Site A,,Site B,\ntemp,hum,temp,hum\n1,2,3,4\n5,6,7,8\n", None, ("'temp'", "rename")),
     Case(
         "names above names",

@@ -18,6 +18,7 @@ from helpers import is_one_sentence
 from superpose.data import Dataset, read_csv, read_features
 from superpose.data.preparation import CategoryColumn, Preparation
 from superpose.data.preparation.cells import as_text
+from superpose.data.preparation.dates import moment
 from superpose.data.tables import Table, table_from_frame
 from superpose.errors import DataError, DataWarning, OptionError
 from superpose.tasks.classification import ClassificationDataset
@@ -106,6 +107,24 @@ def test_gaps_are_refused_filled_marked_or_dropped() -> None:
     assert dropped.notes == (
         "4 of 60 rows of the data frame have missing cells and are left out, the first in row 4 (counting from 1)",
     )
+
+
+def test_answers_dates_and_gaps_in_other_languages() -> None:
+    days = ["31. März 2024", "1. Mai 2024", "3 août 2024", "24 Dez 2024", "2 de"]
+    raw = pandas.DataFrame(
+        {
+            "aktiv": ["ja", "nein", "JA", "k. A.", "nein"],
+            "ok": ["WAHR", "FALSCH", "WAHR", "WAHR", "FALSCH"],
+            "day": [*days[:4], "1 enero 2025"],
+            "word": ["on", "no", "oui", "ja", "si"],
+            "f": [1.0, 2.0, 3.0, 4.0, 5.0],
+        }
+    )
+    data = Dataset.from_frame(raw, target="f", missing="drop")
+    assert data.feature_names[:3] == ("aktiv", "ok", "day (days since 2024-03-31)")
+    assert data.x[:, :3].tolist() == [[1, 1, 0], [0, 0, 31], [1, 1, 125], [0, 0, 276]]
+    assert "word" not in data.feature_names
+    assert moment(days[4], None) is None
 
 
 def test_a_column_whose_gaps_cost_many_rows_is_named_where_rows_are_dropped() -> None:

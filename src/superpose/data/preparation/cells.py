@@ -22,12 +22,17 @@ _MARKS = frozenset({"", "na", "n/a", "#n/a", "<na>", "nan", "+nan", "-nan", "nul
 # them in English and German, results of spreadsheets and of Windows that are none.
 _MARKS_BESIDE_VALUES = _MARKS | {
     "-", "--", "---", "–", "—", "none", "nil", "missing",
-    "\\n", "(null)", "<null>", "..", "...", ":", "n.a.", "n.d.", "nd", "k.a.", "#n/v",
+    "\\n", "(null)", "<null>", "..", "...", ":", "n.a.", "n. a.", "n.d.", "n. d.", "nd", "k.a.", "k. a.", "#n/v",
     "#div/0!", "#value!", "#ref!", "#name?", "#num!", "#null!", "#wert!", "#bezug!", "#zahl!",
     "1.#qnan", "-1.#qnan", "1.#ind", "-1.#ind", "nan(ind)", "-nan(ind)",
 }  # fmt: skip
 # Each pair by itself is no and yes.
-_ANSWERS = (("false", "true"), ("no", "yes"), ("n", "y"), ("f", "t"), ("off", "on"))
+# In German, French, Spanish and Italian too.
+_ANSWERS = (
+    *(("false", "true"), ("no", "yes"), ("n", "y"), ("f", "t"), ("off", "on")),
+    *(("falsch", "wahr"), ("nein", "ja"), ("n", "j"), ("aus", "an"), ("faux", "vrai"), ("non", "oui")),
+    *(("falso", "verdadero"), ("no", "sí"), ("no", "si"), ("falso", "vero"), ("no", "sì")),
+)
 YES_OR_NO = {word: float(place) for pair in _ANSWERS for place, word in enumerate(pair)} | {"0": 0.0, "1": 1.0}
 
 

@@ -11,13 +11,25 @@ import numpy
 
 from superpose.data.tables import FloatArray
 
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+# Months by the first letters of their names in English, German, French, Spanish and Italian.
+_MONTHS = {
+    name: month
+    for month, names in enumerate(
+        (
+            *("jan jän ene gen", "feb fév fev", "mar mär mrz maer", "apr avr abr", "may mai mag", "jun juin giu"),
+            *("jul juil lug", "aug aoû aou ago", "sep set", "oct okt ott", "nov", "dec dez déc dic"),
+        ),
+        start=1,
+    )
+    for name in names.split()
+}
 _CLOCK = r"(?:[T ,]+(?P<clock>\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d{1,9})?)?)\s*(?P<half>[AaPp]\.?[Mm]\.?)?)?"
 # Three numbers with one sign between them, the year first or last.
 _NUMERIC = re.compile(rf"(?P<one>\d{{1,4}})(?P<sign>[/.\-])(?P<two>\d{{1,2}})(?P=sign)(?P<three>\d{{1,4}}){_CLOCK}")
 # 31 Jan 2024, 31-Jan-2024, and Jan 31, 2024.
+_WORD = r"[^\W\d_]{3,10}"
 _NAMED = re.compile(
-    rf"(?:(?P<day>\d{{1,2}})[ \-./]*(?P<month>[A-Za-z]{{3,9}})\.?|(?P<month2>[A-Za-z]{{3,9}})\.?\s+(?P<day2>\d{{1,2}}))"
+    rf"(?:(?P<day>\d{{1,2}})[ \-./]*(?P<month>{_WORD})\.?|(?P<month2>{_WORD})\.?\s+(?P<day2>\d{{1,2}}))"
     rf"[ \-,./]+(?P<year>\d{{4}}){_CLOCK}"
 )
 _MONTH_ONLY = re.compile(r"\d{4}-\d{2}")
@@ -107,9 +119,10 @@ def moment(cell: str, order: str | None) -> float | None:
             return None
     else:
         name = (parts["month"] or parts["month2"]).lower()
-        if name[:3] not in _MONTHS:
+        named = _MONTHS.get(name[:4]) or _MONTHS.get(name[:3])
+        if named is None:
             return None
-        year, month, day = int(parts["year"]), 1 + _MONTHS.index(name[:3]), int(parts["day"] or parts["day2"])
+        year, month, day = int(parts["year"]), named, int(parts["day"] or parts["day2"])
     try:
         date = datetime.datetime(year, month, day)
     except ValueError:

@@ -78,6 +78,12 @@ def guessed(source: Source) -> Text:
     if error is None:
         return Text(source)
     byte, line = body[error], _line(body, error)
+    if (mixed := _line_by_line(body)) is not None:
+        note = (
+            f"{source.label} is UTF-8 on some lines and was read as Windows-1252 on the others, on which the byte "
+            f"0x{byte:02x} on line {line} is {bytes([byte]).decode(_GUESS)!r}; if that is wrong, give its encoding"
+        )
+        return Text(Source.of_plain(mixed, source.label), (note,))
     wrong = _first_error(body, _GUESS)
     if wrong is not None:
         raise FileError(
@@ -89,6 +95,22 @@ def guessed(source: Source) -> Text:
         f"{bytes([byte]).decode(_GUESS)!r}; if that is wrong, give its encoding"
     )
     return Text(Source.of_plain(body.decode(_GUESS).encode(), source.label), (note,))
+
+
+def _line_by_line(body: bytes) -> bytes | None:
+    """A text whose lines are in two encodings, as files that were put together are; None if it is in one."""
+    lines, found, letters = body.split(b"\n"), [], False
+    for line in lines:
+        if line.isascii():
+            found.append(line)
+        elif _first_error(line, "utf-8") is None:
+            letters = True
+            found.append(line)
+        elif _first_error(line, _GUESS) is None:
+            found.append(line.decode(_GUESS).encode())
+        else:
+            return None
+    return b"\n".join(found) if letters else None
 
 
 def as_utf8(label: str, body: bytes) -> str:

@@ -19,7 +19,7 @@ from superpose.data.reading.outline import Outline, outline_of, refuse_numbers, 
 from superpose.data.reading.records import Record, declared, records_of
 from superpose.data.reading.source import BYTE_ORDER_MARK, Source
 from superpose.data.reading.text_blocks import WHITESPACE, WIDE, Layout, read_blocks
-from superpose.data.reading.trimming import without_nameless
+from superpose.data.reading.trimming import footer, passed_over_below, without_nameless
 from superpose.data.tables import COMMA_NUMBER, NUMBER, Column, Table
 from superpose.errors import DataError, FileError
 from superpose.messages import counted
@@ -232,9 +232,12 @@ def read_slowly(label: str, text: str, layout: Layout) -> Rows:
     remarks: list[int] = []
     width, names = len(layout.names), list(layout.names)
     words_first = bool(layout.numeric) and not layout.numeric[0]
-    for line, cells, remark in records_of(label, text, layout.delimiter):
-        if line <= layout.skip:
-            continue
+    records = [record for record in records_of(label, text, layout.delimiter) if record.line > layout.skip]
+    below = footer([record for record in records if not record.remark], width)
+    first_below = [record for record in records if not record.remark][-below].line if below else 0
+    for line, cells, remark in records:
+        if below and line >= first_below:
+            break
         if remark and not (words_first and len(cells) == width):
             remarks += [line] if len(cells) == width else []
             continue
@@ -257,6 +260,8 @@ def read_slowly(label: str, text: str, layout: Layout) -> Rows:
     notes = _passed_over(label, headers, "a second header") + _passed_over(
         label, remarks, "a row that begins with # or %"
     )
+    if below:
+        notes += passed_over_below(label, "line", next(one for one in records if one.line == first_below), below)
     return Rows(lines, tuple(list(column) for column in zip(*rows, strict=True)), notes)
 
 

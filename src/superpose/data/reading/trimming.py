@@ -10,6 +10,8 @@ from typing import Any
 import numpy
 import numpy.typing
 
+from superpose.data.reading.notation import is_number
+from superpose.data.reading.records import Record
 from superpose.data.tables import NUMBER, Column, Table
 from superpose.errors import DataError
 from superpose.messages import quoted
@@ -38,8 +40,48 @@ _SUMMARIES: tuple[tuple[re.Pattern[str], tuple[Callable[[Any], Any], ...]], ...]
 _SURE = 2
 # Rows at the end that may be summaries: a sum, a mean, a spread, the extremes. A round number.
 _MOST_TOTALS = 8
+# Remarks below a table, at most. A round number.
+_MOST_REMARKS = 8
+# How they begin.
+_REMARK = re.compile(
+    r"(?:sources?|notes?|remarks?|quellen?|anmerkung(?:en)?|hinweise?|stand|©|\(c\)|[*†‡])(?!\w)", re.IGNORECASE
+)
 # A sum that was printed with few digits differs from ours by less than this share of it.
 _ROUNDED = 1e-3
+
+
+def footer(records: Sequence[Record], width: int) -> int:
+    """How many records at the end are remarks below a table, such as its source: text in one cell, or in sentences.
+
+    They follow an empty line, begin as remarks do, or stand below a first column of numbers. A row that was cut off is
+    none of these.
+
+    Args:
+        records: the rows of a table and what follows them.
+        width: cells of a row.
+    """
+    count = 0
+    while count < min(_MOST_REMARKS, len(records) - 1) and _is_remark(records[-1 - count], width):
+        count += 1
+    if not count or width < 2:
+        return 0
+    first, above = records[-count], records[:-count]
+    numbers = sum(bool(NUMBER.fullmatch(record.cells[0])) for record in above if record.cells)
+    apart = first.line > above[-1].line + 1
+    return count if apart or _REMARK.match(first.cells[0]) or 2 * numbers > len(above) else 0
+
+
+def passed_over_below(label: str, what: str, first: Record, count: int) -> tuple[str, ...]:
+    """A sentence on the remarks below a table, of which the first is given."""
+    many = f"{count} {what}s from {what} {first.line} on" if count > 1 else f"{what} {first.line}"
+    return (f"{label}: what stands below the table was passed over ({many}: {quoted(first.cells[0])})",)
+
+
+def _is_remark(record: Record, width: int) -> bool:
+    cells = record.cells
+    if not cells or (len(cells) == width and record.used > 1):
+        return False
+    return any(map(str.isalpha, cells[0])) and not is_number(cells[0])
 
 
 def without_columns(table: Table, names: Sequence[str]) -> Table:

@@ -14,7 +14,7 @@ from superpose.data.reading.outline import outline_of, refuse_numbers
 from superpose.data.reading.records import Record
 from superpose.data.reading.source import Source
 from superpose.data.reading.text import Rows
-from superpose.data.reading.trimming import without_nameless
+from superpose.data.reading.trimming import footer, passed_over_below, without_nameless
 from superpose.data.tables import Table
 from superpose.errors import DataError, FileError, OptionError
 from superpose.messages import counted, listed, nearest, quoted
@@ -166,7 +166,11 @@ def _table(label: str, records: list[Record], notes: tuple[str, ...], formulas: 
     if outline is None:
         raise DataError(f"{label} is empty; a table has a header and rows")
     refuse_numbers(label, outline)
-    rows = _rows(label, records[outline.first :], list(outline.names))
+    records = records[outline.first :]
+    if below := footer(records, len(outline.names)):
+        notes += passed_over_below(label, "row", records[-below], below)
+        records = records[:-below]
+    rows = _rows(label, records, list(outline.names))
     names, columns, more = without_nameless(label, outline.names, rows.columns)
     lines = rows.lines
     places, faults = {line: place for place, line in enumerate(lines)}, {}
@@ -202,6 +206,6 @@ def _rows(label: str, records: Sequence[Record], names: list[str]) -> Rows:
         lines.append(line)
         rows.append(cells[:width])
     if not rows:
-        raise DataError(f"{label} has a header but no rows; a table needs both")
+        raise DataError(f"{label} has a header but no rows; a table needs both (--sheet reads another sheet)")
     said = (f"{label}: the header in row {headers[0]} again was passed over",) if headers else ()
     return Rows(lines, tuple(list(column) for column in zip(*rows, strict=True)), said)
