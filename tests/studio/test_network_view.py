@@ -129,9 +129,9 @@ def opened(browser: Any, session: Session) -> Iterator[Any]:
 def test_functions_are_set_by_clicks(opened: Any, session: Session) -> None:
     page = opened()
     assert page.locator(".sp-edge").count() == 3
-    for edge, function in (("0,0,0", "sin"), ("0,1,0", "x²"), ("1,0,0", "exp")):
+    for edge, function in (("0,0,0", "sin"), ("0,1,0", "x^2"), ("1,0,0", "exp")):
         page.click(f'[data-edge="{edge}"]')
-        row = page.locator(".sp-candidate-row", has=page.get_by_text(function, exact=True))
+        row = page.locator(f'[data-function="{function}"]')
         row.hover()
         assert page.locator(".sp-candidate").get_attribute("d") != ""
         row.click()

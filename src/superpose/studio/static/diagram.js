@@ -158,9 +158,16 @@ export class Diagram {
   #nodes(network) {
     const group = svg("g", { class: "sp-nodes" });
     const names = { input: namesOf(network, "input"), output: namesOf(network, "output"), hidden: null };
+    // Edges end at sums; of several sums that are factors of one product, the edges know the node.
+    const owners = new Map(network.edges.map(({ edge, to }) => [`${to[0]},${edge[2]}`, to[1]]));
     for (const { level, sum, x, y } of network.factors) {
       const [a, b] = this.#at(x, y);
-      group.append(svg("circle", { class: "sp-node", cx: a, cy: b, r: 4, "data-factor": `${level},${sum}` }));
+      const product = network.nodes.find(({ node }) => node[0] === level && node[1] === owners.get(`${level},${sum}`));
+      if (product !== undefined) {
+        const [c, d] = this.#at(product.x, product.y);
+        group.append(svg("line", { class: "sp-factor", x1: a, y1: b, x2: c, y2: d }));
+      }
+      group.append(svg("circle", { class: "sp-node", cx: a, cy: b, r: 4 }));
     }
     for (const { node, kind, product, name, x, y } of network.nodes) {
       const [a, b] = this.#at(x, y);

@@ -174,7 +174,7 @@ export class EdgePanel {
         {
           type: "button",
           class: "sp-candidate-row",
-          "aria-label": `Set to ${one.function}: R² ${share(one.r2)}, complexity ${one.complexity}`,
+          "data-function": one.function,
           "aria-current": current ? "true" : null,
           onclick: () => set(one.function),
           onpointerenter: show,
@@ -182,9 +182,9 @@ export class EdgePanel {
           onfocus: show,
           onblur: hide,
         },
-        html("span", { class: "sp-function" }, readable(one.function)),
-        html("span", { class: "sp-r2" }, share(one.r2)),
-        html("span", { class: "sp-complexity" }, String(one.complexity)),
+        html("span", { class: "sp-function" }, unseen("Set to "), readable(one.function)),
+        html("span", { class: "sp-r2" }, unseen(", R² "), share(one.r2)),
+        html("span", { class: "sp-complexity" }, unseen(", complexity "), String(one.complexity)),
       );
       return html("li", {}, button);
     });
@@ -322,6 +322,11 @@ export function effectText(found) {
     parts.push(`validation ${errorText(before.error_validation, found.measure)} → ${errorText(found.error_validation, found.measure)}`);
   }
   return `${found.measure === "RMSE" ? "Error (RMSE)" : "Wrong classes"}: ${parts.join(", ")}.`;
+}
+
+/** @param {string} text for screen readers only: sighted people see the head of the table */
+function unseen(text) {
+  return html("span", { class: "sp-unseen" }, text);
 }
 
 /** @param {number} r2 a share with as many nines as it has, up to six */

@@ -59,6 +59,7 @@ export class HistoryList {
         { class: "sp-state-numbers" },
         before === null ? null : html("span", {}, `${errorText(before, one.measure)} → `),
         html("span", { class: change, title: `${one.measure} on ${rows}` }, `${sign}${errorText(now, one.measure)}`),
+        one.loss_train === null ? null : html("span", { class: "sp-quiet" }, ` · cross-entropy ${number(one.loss_validation ?? one.loss_train)}`),
         html("span", { class: "sp-quiet" }, ` · ${shapeText(one.shape)}, ${one.edges} edges, ${one.symbolic} symbolic`),
       ),
     );
