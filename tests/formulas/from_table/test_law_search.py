@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import sympy
@@ -21,7 +22,8 @@ from superpose.formulas.from_table.law_ranking import front
 from superpose.formulas.from_table.law_search import LawSearch
 from superpose.formulas.from_table.laws import _measured
 from superpose.formulas.from_table.simplification import simplified
-from superpose.formulas.from_table.subproblem import Guess
+from superpose.formulas.from_table.subproblem import Guess, Subproblem
+from superpose.formulas.from_table.symmetries import Reduction
 from superpose.nn.symbolic_functions import torch_function
 from superpose.stopping import StopReason
 
@@ -155,6 +157,26 @@ def test_a_table_without_a_column_left_is_a_constant() -> None:
     assert found.best is not None and found.complete
     factor = found.best.expression * b**2 / a**3
     assert float(factor) == pytest.approx(1.7, rel=1e-12)
+
+
+# -- which reductions it follows
+
+
+def test_a_reduction_to_one_column_is_followed_though_larger_ones_seem_clearer(noisy: LawPool) -> None:
+    x = random(300, 5)
+    symbols = list(sympy.symbols("c:5", real=True))
+    problem = Subproblem(x, x.prod(1), torch.ones(300, dtype=DOUBLE), symbols, 1.0, lambda inner: inner)
+
+    def reduction(columns: int, violation: float) -> Reduction:
+        kept = symbols[:columns]
+        return Reduction(violation, x[:, :columns], kept, None, sympy.Integer(1), f"{columns} columns")
+
+    found = [*(reduction(4, 1e-5 * n) for n in range(1, 7)), reduction(1, 1e-4)]
+    # Violations below a tenth of the surrogate's error are equal, and each column counts a fifth of a decade.
+    surrogate = SimpleNamespace(error=1e-4)
+    following = LawSearch(noisy, Deadline())._children(problem, surrogate, found)  # type: ignore[arg-type]
+    assert len(following) == law_search._LIMITS.children
+    assert "1 columns" in [task.problem.notes[-1] for _, task in following]
 
 
 # -- what it sees

@@ -391,16 +391,19 @@ class LawSearch:
     def _children(self, problem: Subproblem, surrogate: Surrogate, found: list[Reduction]) -> Following:
         """The tables of the clearest reductions."""
         following: Following = []
-        found = sorted(found, key=lambda one: (max(one.violation, _SURROGATES.rounding), one.columns.shape[1]))
-        sure = bool(found) and found[0].violation < _LIMITS.sure
-        for one in found[: _LIMITS.children if sure else _LIMITS.noisy_children]:
+        least = max(_ORDER.rough * surrogate.error, _SURROGATES.rounding)
+
+        def priority(one: Reduction) -> float:
+            more = _ORDER.column * one.columns.shape[1] + _ORDER.factor * (one.factor is not None)
+            return math.log10(max(one.violation, least)) + more
+
+        sure = any(one.violation < _LIMITS.sure for one in found)
+        for one in sorted(found, key=priority)[: _LIMITS.children if sure else _LIMITS.noisy_children]:
             if not (one.violation < _LIMITS.violation and bool(torch.isfinite(one.columns).all())):
                 continue
             child = problem.reduced(one)
             if bool(torch.isfinite(child.y).all()) and len(child.notes) <= _LIMITS.depth:
-                violation = max(one.violation, _ORDER.rough * surrogate.error, _SURROGATES.rounding)
-                more = _ORDER.column * one.columns.shape[1] + _ORDER.factor * (one.factor is not None)
-                following.append((math.log10(violation) + more, _Task(child, max(surrogate.error, one.rough))))
+                following.append((priority(one), _Task(child, max(surrogate.error, one.rough))))
         return following
 
     def _groups(self, problem: Subproblem, surrogate: Surrogate) -> list[Reduction]:
