@@ -1,4 +1,4 @@
-"""Formulas as MathML: trees in which names are texts."""
+"""Formulas as MathML, trees in which names are texts, and curves of edges in LaTeX."""
 
 from __future__ import annotations
 
@@ -50,3 +50,11 @@ def test_a_long_sum_has_a_line_for_each_term() -> None:
     assert "<mtr>" not in markup(equation("f", mathml_tree(X + Y)))
     whole = texts(markup(equation("f", mathml_tree(long))))
     assert whole.count("φ") == 5 and whole.count("=") == 1
+
+
+def test_curves_of_edges_have_indices_in_latex_too() -> None:
+    import superpose
+
+    written = superpose.Formula.of(superpose.KAN([1, 12, 1], seed=0)).latex()
+    assert r"\varphi_{0,0,11}\left(x_{1} \right)".replace("x_{1}", r"\mathrm{x1}") in written
+    assert "spline" not in written

@@ -406,6 +406,17 @@ def _latex_printer(names: Mapping[sympy.Symbol, str], *, spelt_out: bool) -> Any
     from sympy.printing.latex import LatexPrinter
 
     class Printer(LatexPrinter):  # type: ignore[misc]
+        def _print_Function(self, expression: Any, exp: Any = None) -> str:
+            # The curve of an edge; SymPy would write its indices without commas.
+            name = str(expression.func)
+            text: str
+            if not name.startswith("spline_"):
+                text = super()._print_Function(expression, exp)
+                return text
+            index = name.removeprefix("spline_").replace("_", ",")
+            text = rf"\varphi_{{{index}}}\left({self._print(expression.args[0])} \right)"
+            return text if exp is None else rf"{text}^{{{exp}}}"
+
         def _print_ExpBase(self, expression: Any, exp: Any = None) -> str:
             text: str
             if not spelt_out:

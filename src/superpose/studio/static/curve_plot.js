@@ -20,6 +20,11 @@ export class CurvePlot {
     this.clip = uniqueId("clip");
     this.root = svg("svg", { class: "sp-plot", viewBox: `0 0 ${SIZE.width} ${SIZE.height}`, role: "img" });
     place.append(this.root);
+    /** @type {any} */
+    this.panel = undefined;
+    // Ranges of the axes.
+    this.x = { low: 0, high: 1 };
+    this.y = { low: 0, high: 1 };
     /** @type {((x: number, dy: number, ended: boolean) => void) | null} */
     this.ondrag = null;
     this.#listen();

@@ -34,7 +34,7 @@ export class Diagram {
     this.view = { x: 0, y: 0, zoom: 1 };
     this.size = { width: 100, height: 100 };
     this.margin = { x: MARGIN.x, bottom: MARGIN.y, top: MARGIN.y };
-    /** @type {Map<string, {group: any, curve: any, numbers: EdgeNumbers}>} */
+    /** @type {Map<string, {group: any, curve: any, lines: any, side: number, numbers: EdgeNumbers}>} */
     this.edges = new Map();
     this.fade = 0.15;
     this.structure = "";

@@ -11,6 +11,9 @@ export class HistoryList {
    */
   constructor(place, calls) {
     this.calls = calls;
+    this.text = "";
+    /** @type {any[]} */
+    this.history = [];
     /** @type {Set<number>} */
     this.compared = new Set();
     this.list = html("ol", { class: "sp-history", "aria-label": "Steps" });

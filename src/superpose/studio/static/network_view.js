@@ -23,8 +23,17 @@ export class NetworkView {
     this.stop = options.stop ?? null;
     this.tabs = (options.tabs ?? TABS).filter((name) => TABS.includes(name));
     this.id = 0;
+    this.tab = this.tabs[0];
+    this.followed = "";
     /** @type {{network: any, history: any[], busy: any, message: string} | null} */
     this.state = null;
+    /** @type {Record<string, {button: any, panel: any}>} */
+    this.panels = {};
+    this.stage = html("div", { class: "sp-stage" });
+    this.diagram = new Diagram(this.stage, {
+      open: (edge) => this.open(edge, true),
+      hover: (numbers, box) => this.#hover(numbers, box),
+    });
     this.#build(element);
   }
 
@@ -126,17 +135,12 @@ export class NetworkView {
 
   /** @param {HTMLElement} element */
   #build(element) {
-    const stage = html("div", { class: "sp-stage" });
     this.tip = html("div", { class: "sp-tip", role: "tooltip", hidden: true });
     this.message = html("div", { class: "sp-message", role: "status", "aria-live": "polite" });
     this.busyLine = html("span", { class: "sp-busy-line", role: "status" });
     this.remark = html("p", { class: "sp-quiet sp-remark" });
     const side = html("div", { class: "sp-side" });
-    this.root = html("div", { class: "sp-view", role: "region", "aria-label": "Network" }, this.#toolbar(), html("div", { class: "sp-main" }, html("div", { class: "sp-left" }, stage, this.remark), side), this.message, this.tip);
-    this.diagram = new Diagram(stage, {
-      open: (edge) => this.open(edge, true),
-      hover: (numbers, box) => this.#hover(numbers, box),
-    });
+    this.root = html("div", { class: "sp-view", role: "region", "aria-label": "Network" }, this.#toolbar(), html("div", { class: "sp-main" }, html("div", { class: "sp-left" }, this.stage, this.remark), side), this.message, this.tip);
     this.#sidePanels(side);
     this.root.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => this.#key(event));
     element.replaceChildren(this.root);
@@ -171,8 +175,6 @@ export class NetworkView {
   /** @param {HTMLElement} side */
   #sidePanels(side) {
     const list = html("div", { class: "sp-tabs", role: "tablist", "aria-label": "Panels" });
-    /** @type {Record<string, {button: any, panel: any}>} */
-    this.panels = {};
     side.append(list);
     for (const name of this.tabs) {
       const id = uniqueId("panel");
@@ -190,9 +192,9 @@ export class NetworkView {
       this.show(next);
       this.panels[next].button.focus();
     });
-    const ask = (/** @type {string} */ action, /** @type {object} */ more) => this.ask(action, more);
-    const step = (/** @type {string} */ verb, /** @type {object} */ given) => this.step(verb, given);
-    const change = (/** @type {string} */ action, /** @type {object} */ more) => this.change(action, more);
+    const ask = (/** @type {string} */ action, /** @type {object | undefined} */ more) => this.ask(action, more);
+    const step = (/** @type {string} */ verb, /** @type {object | undefined} */ given) => this.step(verb, given);
+    const change = (/** @type {string} */ action, /** @type {object | undefined} */ more) => this.change(action, more);
     const doomed = (/** @type {number[][]} */ edges) => this.diagram.setDoomed(edges);
     const close = () => {
       const key = this.edgePanel?.edge ? keyOf(this.edgePanel.edge) : "";
