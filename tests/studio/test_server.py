@@ -152,7 +152,10 @@ def test_a_run_is_held_goes_on_and_survives_the_end_of_its_process(studio: Runni
     studio.until(run, "points")
     assert studio.post(f"/api/runs/{run}", {"action": "pause"})[1] == {"status": "paused"}
     assert studio.post(f"/api/runs/{run}", {"action": "pause"})[0] == 422
+    assert studio.post(f"/api/runs/{run}", {"action": "extend", "seconds": 30})[0] == 200
+    assert studio.post(f"/api/runs/{run}", {"action": "extend", "seconds": -1})[0] == 422
     assert studio.post(f"/api/runs/{run}", {"action": "resume"})[1] == {"status": "running"}
+    assert studio.until(run, "seconds") >= 0
     os.kill(pid, signal.SIGKILL)
     assert studio.until(run, "status", "dead") == "dead"
     sentence = studio.until(run, "sentence")

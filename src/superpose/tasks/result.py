@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +16,7 @@ from superpose.partial import Failures
 from superpose.short_repr import brief
 from superpose.stopping import StopReason
 from superpose.train.anova import AnovaAverage
-from superpose.train.history import History
+from superpose.train.history import History, Record
 
 
 def evaluation_rows(data: Dataset, metrics: Mapping[str, Any] | None = None) -> str:
@@ -44,6 +44,24 @@ def evaluation_rows(data: Dataset, metrics: Mapping[str, Any] | None = None) -> 
 def warnings_of(result: TaskResult) -> list[str]:
     """Sentences on what may be wrong with the rows, and on the parts of the run that failed."""
     return [*result.data.notes, *result.failures.sentences]
+
+
+def _nothing(*seen: object) -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Observer:
+    """Who sees a run while it goes on.
+
+    Attributes:
+        finding: called with every formula that may be recommended, a :class:`~superpose.formulas.Finding` of a search
+            for numbers, when it was found.
+        step: called with a network and the record of each of its training steps; the network goes on changing.
+    """
+
+    finding: Callable[[Any], None] = _nothing
+    step: Callable[[KAN, Record], None] = _nothing
 
 
 @dataclass

@@ -41,6 +41,13 @@ def show(worker: Any) -> None:
     worker.emit("session", network=session.network(), history=session.history())
 
 
+def say(worker: Any) -> None:
+    """A line in the run's log on the present state."""
+    entry = worker.memory[SESSION].entry
+    judged = entry["error_validation"] if entry["error_validation"] is not None else entry["error_train"]
+    worker.emit("log", text=f"{entry['text']}: {entry['measure']} {judged:.3g}", seconds=worker.taken.elapsed())
+
+
 def has_session(folder: Path) -> bool:
     """Whether a session was kept in a run's folder."""
     return (folder / SESSION / "session.json").exists()
@@ -83,12 +90,13 @@ def request(worker: Any, message: Json) -> Json:
         if "error" not in found:
             keep(worker)
             show(worker)
+            say(worker)
     return found
 
 
 def training_listener(worker: Any, session: Session) -> Any:
     """Shows each step of a training, and the network as often as it can be seen."""
-    live = Live(worker.emit, session.data, worker.clock)
+    live = Live(worker.emit, session.data, worker.clock, classes=session.model.head is not None)
     frame = Deadline(0.0, worker.clock)
 
     def listener(record: Record) -> None:

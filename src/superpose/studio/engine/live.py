@@ -27,13 +27,15 @@ class Live:
         emit: sends an event.
         data: of the run.
         clock: of the run, whose seconds do not pass while it is held.
+        classes: whether the target is one of some classes.
     """
 
-    def __init__(self, emit: Emit, data: Dataset, clock: Clock) -> None:
+    def __init__(self, emit: Emit, data: Dataset, clock: Clock, *, classes: bool = False) -> None:
         self._emit, self._data = emit, data
         self._time, self._frame = Deadline(None, clock), Deadline(0.0, clock)
         self._clock = clock
-        self._spread = root_mean_square(data.y_scale.scale)
+        # Losses of classes are cross-entropies already.
+        self._spread = 1.0 if classes else root_mean_square(data.y_scale.scale)
         self._network: int | None = None
         self._steps = 0
         self.findings: list[Finding] = []

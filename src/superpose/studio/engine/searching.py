@@ -37,14 +37,18 @@ def search(worker: Any, request: Json) -> Json:
         by_hand.restored(worker)
         return {"restored": True}
     rows: Dataset = getattr(data, "data", data)
-    live = Live(worker.emit, rows, worker.clock)
+    live = Live(worker.emit, rows, worker.clock, classes=options.get("task") == "classification")
+    observer = Observer(live.finding, live.step)
     checkpoint = Checkpoint(worker.folder / "checkpoint", resume=bool(request.get("resume")))
-    worker.emit("reading", features=list(rows.feature_names), targets=list(rows.target_names), notes=list(rows.notes))
+    classes = options.get("task") == "classification"
+    worker.emit("reading", measure="cross-entropy" if classes else "RMSE", notes=list(rows.notes))
     result: TaskResult
     if options.get("task") == "classification":
         chosen = ClassifyOptions(**{name: options[name] for name in CLASSES if name in options})
         deadline = Deadline(chosen.time_limit, worker.clock)
-        result = classify(data, chosen, listener=live.sentence, deadline=deadline, checkpoint=checkpoint)
+        result = classify(
+            data, chosen, listener=live.sentence, deadline=deadline, checkpoint=checkpoint, observer=observer
+        )
     else:
         given = {name: _fixed(options[name]) for name in SEARCH if name in options}
         asked = DiscoverOptions(**given)
@@ -55,7 +59,7 @@ def search(worker: Any, request: Json) -> Json:
             on_formula=lambda formula: worker.emit("formula", text=str(formula), mathml=formula.mathml_trees()),
             deadline=Deadline(asked.time_limit, worker.clock),
             checkpoint=checkpoint,
-            observer=Observer(live.finding, live.step),
+            observer=observer,
         )
     worker.memory["result"] = result
     live.picture(result.model)
@@ -104,12 +108,14 @@ def train(worker: Any, request: Json) -> Json:
     session = by_hand.restored(worker) if request.get("resume") and by_hand.has_session(worker.folder) else None
     if session is None:
         session = new_session(data, options)
+        worker.emit("reading", measure="RMSE" if session.model.head is None else "cross-entropy", notes=[])
         by_hand.begin(worker, session)
     if len(session.history()) == 1:
         # A training that was lost is done again.
         step = {"verb": "train", "arguments": training(options, session.data)}
         session.do(step, listener=by_hand.training_listener(worker, session))
         by_hand.keep(worker)
+        by_hand.say(worker)
     worker.emit("picture", picture=curves(session.model))
     worker.emit("busy", record=None)
     by_hand.show(worker)

@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from superpose.deadline import HeldClock, running_on
+from superpose.deadline import Deadline, HeldClock, running_on
 from superpose.errors import SuperposeError
 
 Json = dict[str, Any]
@@ -42,15 +42,18 @@ class Worker:
     Attributes:
         folder: of the run.
         clock: of all its deadlines; a run pauses by it.
+        taken: the time since the process began, pauses left out.
         memory: what requests leave for later ones, by name.
     """
 
     def __init__(self, pipe: Any, folder: Path) -> None:
         self.folder, self.clock = folder, HeldClock()
+        self.taken = Deadline(None, self.clock)
         self.memory: dict[str, Any] = {}
         self._pipe, self._writing = pipe, threading.Lock()
         self._requests: queue.Queue[Json] = queue.Queue()
         self._busy = False
+        self._extended = 0.0
         self._aside: list[Json] = []
         self._asking = threading.Condition()
 
@@ -90,7 +93,9 @@ class Worker:
             self._send({"id": one["id"], "answer": answer})
 
     def emit(self, event: str, **content: Any) -> None:
-        """Send an event to the server."""
+        """Send an event to the server. Seconds that were added to the run are no seconds that it took less."""
+        if "seconds" in content:
+            content["seconds"] += self._extended
         self._send({"event": event, **content})
 
     def _answer(self, request: Json, actions: dict[str, Callable[[Worker, Json], Json]]) -> None:
@@ -138,6 +143,7 @@ class Worker:
                 elif request["action"] == "extend":
                     # Deadlines are moments of this clock.
                     self.clock.advance(-request["seconds"])
+                    self._extended += request["seconds"]
                 elif request["action"] == "stop":
                     self.stop()
                 elif _is_aside(request):

@@ -30,11 +30,12 @@ export class Staircase {
     this.training = svg("path", { class: "training" });
     this.validation = svg("path", { class: "validation" });
     this.axes = svg("g", { class: "axes" });
+    this.measure = h("span", { class: "quiet" }, "RMSE by step");
     this.frame = svg("svg", { class: "staircase", viewBox: "0 0 560 230", role: "img", "aria-label": "Errors of the training steps" },
       this.axes, this.training, this.validation);
     this.element = h("figure", { class: "chart" }, this.frame, h("figcaption", {},
       h("span", { class: "key training" }, "training"), h("span", { class: "key validation" }, "validation"),
-      h("span", { class: "quiet" }, "RMSE by step")));
+      this.measure));
   }
 
   draw(points) {
@@ -79,6 +80,7 @@ const MORPH = 0.25;
 const [SIZE, GAP] = [30, 10];
 // More edges than this are drawn as lines without a box.
 const MOST_BOXES = 160;
+const MOST_NAMES = 12;
 
 // The network as it learns: inputs below, outputs above, a small box with its curve on each edge.
 export class LiveNetwork {
@@ -144,7 +146,9 @@ export class LiveNetwork {
     for (const [layer, count] of widths.entries()) {
       for (let index = 0; index < count; index += 1) {
         const [x, y] = node(layer, index);
-        const name = layer === 0 ? features[index] : layer === layers ? targets[index] : "";
+        // Names that would lie over one another are left to the page of the network.
+        const ends = layer === 0 ? features : layer === layers ? targets : [];
+        const name = ends.length <= MOST_NAMES ? ends[index] : "";
         nodes.append(svg("circle", { cx: x, cy: y, r: 4 }));
         if (name) {
           nodes.append(svg("text", { x, y: layer === 0 ? y + 20 : y - 10, "text-anchor": "middle" },

@@ -28,6 +28,10 @@ export class RunPage {
   }
 
   opened(run) {
+    this.status.textContent = "";
+    this.status.className = "status";
+    this.time.textContent = "";
+    replace(this.buttons);
     replace(this.log);
     replace(this.front);
     replace(this.formula);
@@ -41,6 +45,7 @@ export class RunPage {
   happened(news, run) {
     if (news.status || "sentence" in news) this.drawStatus(run);
     if (news.seconds !== undefined || news.status) this.time.textContent = seconds(run.parts.seconds);
+    if (news.reading) this.staircase.measure.textContent = `${news.reading.measure} by step`;
     if (news.formula || news.result) this.drawFormula(run);
     if (news.front || news.result) this.drawFront(run);
     if (news.picture) this.network.show(news.picture);

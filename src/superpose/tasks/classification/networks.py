@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,6 +20,7 @@ from superpose.nn.likelihood import Head
 from superpose.nn.model import KAN
 from superpose.partial import Failures
 from superpose.tasks.classification.labels import ClassificationDataset
+from superpose.tasks.result import Observer
 from superpose.train.candidate_shapes import in_order, smallest_near_best
 from superpose.train.fit import fit
 from superpose.train.history import History
@@ -123,6 +125,7 @@ class NetworkSettings:
     tell: Callable[[str], None]
     failures: Failures = field(default_factory=Failures)
     stages: Stages = field(default_factory=Stages)
+    observer: Observer = field(default_factory=Observer)
 
 
 def comparison_split(data: Dataset) -> Split:
@@ -231,6 +234,7 @@ def _trained(data: Dataset, head: Head, hidden: tuple[int, ...], settings: Netwo
             seed=settings.seed,
             time_limit=left,
             progress=False,
+            listener=functools.partial(settings.observer.step, model),
         )
         history = step if history is None else _joined(history, step)
         trained = _judged(model.copy(), data, head, history)

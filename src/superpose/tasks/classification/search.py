@@ -30,6 +30,7 @@ from superpose.tasks.classification.networks import NetworkSettings, TrainedClas
 from superpose.tasks.classification.options import ClassifyOptions
 from superpose.tasks.classification.reference import Reference
 from superpose.tasks.classification.result import Classification
+from superpose.tasks.result import Observer
 from superpose.train.candidate_shapes import SHAPES
 
 Listener = Callable[[str], None]
@@ -84,6 +85,7 @@ def classify(
     listener: Listener | None = None,
     deadline: Deadline | None = None,
     checkpoint: Checkpoint | None = None,
+    observer: Observer | None = None,
 ) -> Classification:
     """Find a network and a formula that predict classes.
 
@@ -94,6 +96,7 @@ def classify(
         listener: called with a short sentence whenever something was found.
         deadline: when the search ends; after ``options.time_limit`` seconds if left out.
         checkpoint: where finished stages are written, and read if the run goes on.
+        observer: who sees every training step of a network.
 
     Returns:
         A :class:`Classification`. If the user interrupts, the best found so far, with ``metrics["interrupted"]`` true.
@@ -110,7 +113,8 @@ def classify(
     """
     options = (options or ClassifyOptions()).checked(data)
     deadline = deadline or Deadline(options.time_limit)
-    return ClassificationSearch(data, options, listener or (lambda text: None), deadline, checkpoint).run()
+    tell = listener or (lambda text: None)
+    return ClassificationSearch(data, options, tell, deadline, checkpoint, observer).run()
 
 
 def _symbolic(formula: Formula, chosen: TrainedClassifier) -> KAN | None:
@@ -165,9 +169,11 @@ class ClassificationSearch:
         tell: Listener,
         deadline: Deadline,
         checkpoint: Checkpoint | None = None,
+        observer: Observer | None = None,
     ) -> None:
         self.given, self.options, self.tell = table, options, tell
         self.deadline, self.limit = deadline, deadline.left()
+        self.observer = observer or Observer()
         self.failures = Failures()
         self.stages = Stages(checkpoint, deadline, self.failures, (ScoreFormula, Screening))
         self.stages.begin("classification", table, asdict(options))
@@ -193,7 +199,8 @@ class ClassificationSearch:
         most = networks.budget(options.parameters, self.table.data.n_features, head, options.degree)
         ends = Deadline(self.deadline.left() - (1 - share) * self.limit, self.deadline.clock)
         return NetworkSettings(
-            *(most, options.degree, options.grid_size, options.seed, ends, self.tell, self.failures, self.stages)
+            *(most, options.degree, options.grid_size, options.seed, ends, self.tell, self.failures, self.stages),
+            observer=self.observer,
         )
 
     def run(self) -> Classification:

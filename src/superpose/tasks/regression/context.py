@@ -14,33 +14,14 @@ from superpose.data.arrays import root_mean_square
 from superpose.data.sampling import evenly
 from superpose.data.splitting import folds
 from superpose.deadline import Deadline
-from superpose.formulas.recommendation import Finding
 from superpose.formulas.units.unit import Unit
-from superpose.nn.model import KAN
 from superpose.partial import Failures
 from superpose.tasks.regression.column_units import read_column_units
 from superpose.tasks.regression.options import DiscoverOptions
-from superpose.train.history import Record
+from superpose.tasks.result import Observer
 from superpose.train.step_cost import StepCost
 
 Listener = Callable[[str], None]
-
-
-def _nothing(*seen: object) -> None:
-    pass
-
-
-@dataclass(frozen=True)
-class Observer:
-    """Who sees a run while it goes on.
-
-    Attributes:
-        finding: called with every formula that may be recommended, when it was found.
-        step: called with a network and the record of each of its training steps; the network goes on changing.
-    """
-
-    finding: Callable[[Finding], None] = _nothing
-    step: Callable[[KAN, Record], None] = _nothing
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ from superpose.tasks.regression import findings, gross_rows, metrics
 from superpose.tasks.regression.certainty import competitors_of, how_sure, only_compared
 from superpose.tasks.regression.choice import NEARLY_EXACT, NOT_NEAR, choose
 from superpose.tasks.regression.column_units import unit_facts
-from superpose.tasks.regression.context import BUDGET, Context, Listener, Observer
+from superpose.tasks.regression.context import BUDGET, Context, Listener
 from superpose.tasks.regression.final import choose_network, far_from, smooth_error
 from superpose.tasks.regression.intervals import Found, attach
 from superpose.tasks.regression.knowledge import KnowledgeFilter
@@ -51,6 +51,7 @@ from superpose.tasks.regression.reference import Reference, fit_reference, lines
 from superpose.tasks.regression.result import Result
 from superpose.tasks.regression.structure import Structure, search_structure
 from superpose.tasks.regression.textbook import NamedLaws, exact_laws, law_facts, law_of, textbook_laws
+from superpose.tasks.result import Observer
 from superpose.train.state import RunState, State
 
 __all__ = ["DiscoverOptions", "Finding", "Observer", "Result", "discover"]
