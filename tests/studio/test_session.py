@@ -180,9 +180,12 @@ def test_a_preview_says_what_the_step_does_and_does_nothing(session: Session) ->
     entry = session.do(what)
     for name in ("error_train", "error_validation", "edges", "shape", "text"):
         assert entry[name] == found[name]
+    # What was tried in one state is not taken in another.
     session.undo()
+    sine = step("fix", edge=[0, 0, 0], function="sin")
+    assert session.preview(sine)["symbolic"] == 1
     session.do(step("fix", edge=[0, 1, 0], function="x^2"))
-    assert session.preview(what)["symbolic"] == 0
+    assert session.do(sine)["symbolic"] == 2
 
 
 def test_trainings_are_stopped_and_shown_while_they_run(data: Dataset) -> None:
