@@ -119,8 +119,13 @@ def page(rows: Sequence[dict[str, Any]]) -> str:
     for row in rows:
         shares = [f"{100 * row[name]:.1f}" for name in ("coverage", "below", "above", "least_third", "outside")]
         cells = [row["table"], row["model"], *(str(row[name]) for name in ("rows", "features", "splits")), *shares]
-        lines.append(f"| {' | '.join(cells)} | {row['width']:.2f} |")
+        lines.append(f"| {' | '.join(cells)} | {wide(row)} |")
     return "\n".join(lines) + "\n"
+
+
+def wide(row: dict[str, Any]) -> str:
+    """The mean width; JSON has no infinite one."""
+    return "infinite" if row["width"] is None else f"{row['width']:.2f}"
 
 
 def summary(rows: Sequence[dict[str, Any]], level: float) -> str:
@@ -155,7 +160,7 @@ def _run(options: argparse.Namespace) -> int:
         for row in made:
             print(
                 f"{row['table']:12} {row['model']:8} {row['rows']:4} rows  within {row['coverage']:.1%}  "
-                f"outside {row['outside']:.1%}  width {row['width']:.2f}",
+                f"outside {row['outside']:.1%}  width {wide(row)}",
                 flush=True,
             )
         write_atomically(options.out / "results.md", page(results.rows).encode())

@@ -130,12 +130,21 @@ class Uncertainty:
     def _block(self, predict: Callable[[Tensor], Tensor], x: Tensor, low: Tensor, high: Tensor) -> tuple[Tensor, ...]:
         with torch.no_grad():
             prediction = predict(x).cpu().double()
-        score = torch.where(prediction > 0, prediction, math.nan).log() if self.log else prediction
+        score = prediction.clamp(min=self.least).log() if self.log else prediction
         scale = self.scale_at(x, score)
         ends = (score + low * scale, score + high * scale)
         ends = (ends[0].exp(), ends[1].exp()) if self.log else ends
         beyond = self.support.beyond(x)
         return prediction, *ends, beyond.any(1) | self.support.unusual(x), beyond
+
+    @property
+    def least(self) -> float:
+        """The least positive value at the support's points.
+
+        A mean of curves may fall below zero, where there is no logarithm that an interval could lie about.
+        """
+        positive = self.values[self.values > 0]
+        return float(positive.min()) if len(positive) else math.nan
 
     def scale_at(self, x: Tensor, score: Tensor) -> Tensor:
         """``[N, n_out]``: the local scale at rows ``x [N, d]`` with scores ``[N, n_out]``."""
