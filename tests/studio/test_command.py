@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
+import signal
 import socket
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
-from helpers import run_python
+from helpers import SOURCE, run_python
 from superpose.cli import main
 from superpose.studio.server.pages import static_files
 
@@ -77,3 +82,16 @@ def test_every_module_of_the_page_is_there_and_none_reads_markup() -> None:
             f"{name} loads from elsewhere"
         )
         assert "<script>" not in text and "<style" not in text and " style=" not in text, name
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="signals of POSIX")
+def test_a_server_that_is_told_to_end_leaves_nothing_behind(tmp_path: Path) -> None:
+    environment = os.environ | {"TMPDIR": str(tmp_path), "PYTHONPATH": str(SOURCE)}
+    command = [sys.executable, "-m", "superpose", "studio", "--no-browser"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as server:
+        assert server.stdout is not None
+        assert "token=" in server.stdout.readline()
+        assert [path.name for path in tmp_path.iterdir() if path.name.startswith("superpose-studio-")]
+        server.terminate()
+        server.wait(60)
+    assert not [path.name for path in tmp_path.iterdir() if path.name.startswith("superpose-studio-")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import socket
 import webbrowser
 from collections.abc import Iterator
@@ -63,13 +64,17 @@ def made(given: Path | None = None, port: int | None = None) -> Iterator[tuple[u
 
 def serve_forever(given: Path | None, *, port: int | None, browser: bool) -> None:
     """Serve until interrupted; see :func:`superpose.studio.server.serve`."""
-    with made(given, port) as (server, listening, guard):
+    # uvicorn ends in order, and then gives the signal to whoever had it before: the default would end the process at
+    # once, with the private folder still there. A terminal that is closed is a signal of its own.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with contextlib.suppress(KeyboardInterrupt), made(given, port) as (server, listening, guard):
+        if hasattr(signal, "SIGHUP"):
+            signal.signal(signal.SIGHUP, server.handle_exit)
         address = f"http://{HOST}:{guard.port}/?token={guard.token}"
         print(f"the studio is at {address}\nit answers this machine only; Ctrl-C ends it", flush=True)
         if browser:
             webbrowser.open(address)
-        with contextlib.suppress(KeyboardInterrupt):
-            server.run(sockets=[listening])
+        server.run(sockets=[listening])
 
 
 def _many_connections() -> None:
