@@ -1,4 +1,4 @@
-"""Whether prediction intervals of 90% hold 90% of the targets of rows held out, on 28 tables.
+"""Whether prediction intervals of 90% hold 90% of the targets of rows held out, on 29 tables.
 
     OMP_NUM_THREADS=1 python -m benchmarks intervals --out out/intervals
 
