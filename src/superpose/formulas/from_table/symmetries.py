@@ -214,7 +214,7 @@ def _scalings(
     singular = singular / math.sqrt(count + 1)
     for dimension in range(min(count, len(singular) - 1), 0, -1):
         violation = float(singular[-dimension])
-        # The limit ``violation`` of law_search.py.
+        # The limit ``violation`` of search_rules.py.
         if violation > 0.2:
             continue
         usable = (found for found in _pivoted(rows[-dimension:], norms, x, count) if _divides(x, *found))
