@@ -85,7 +85,8 @@ class Running:
         raise AssertionError(f"the stream ended without {part}")
 
 
-@pytest.fixture(scope="session")
+# Not for the whole session: tests of other rooms replace the clock of the process, on which the server's loop waits.
+@pytest.fixture(scope="package")
 def studio() -> Iterator[Running]:
     with made() as (server, listening, guard):
         thread = threading.Thread(target=server.run, args=([listening],))

@@ -73,6 +73,7 @@ def network(
         OptionError: if ``beta`` is not positive, or the scores do not belong to the model.
         DataError, ShapeError: if the samples do not belong to the model.
 
+    >>> import torch
     >>> picture = network(KAN([2, 5, 1]), torch.zeros(1, 2))
     >>> type(picture).__mro__[1].__name__
     'Figure'
