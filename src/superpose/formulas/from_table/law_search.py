@@ -28,6 +28,7 @@ from superpose.formulas.from_table.inner_constants import inner_constants
 from superpose.formulas.from_table.interaction_groups import group_splits
 from superpose.formulas.from_table.latent_sums import latent_sums
 from superpose.formulas.from_table.law_pool import LawPool
+from superpose.formulas.from_table.relations import relations
 from superpose.formulas.from_table.ridges import ridges
 from superpose.formulas.from_table.search_rules import LIMITS as _LIMITS
 from superpose.formulas.from_table.search_rules import ORDER as _ORDER
@@ -38,6 +39,7 @@ from superpose.formulas.from_table.subproblem import Guess, Subproblem, best_gue
 from superpose.formulas.from_table.surrogate import Surrogate
 from superpose.formulas.from_table.symmetries import Reduction, reductions
 from superpose.formulas.from_table.verified_reductions import leading_columns, verified_reductions
+from superpose.formulas.from_table.wave_surrogate import WaveSurrogate, fit_wave_surrogate, one_phase
 from superpose.partial import Failures
 from superpose.stopping import StopReason
 
@@ -70,12 +72,14 @@ class _Task:
         parent_error: error of the surrogate of the table that it was made of.
         surrogate: None before the first stage.
         stage: what is to be done with it.
+        waves: whether the surrogate of the table that it was made of has a wave.
     """
 
     problem: Subproblem
     parent_error: float
-    surrogate: Surrogate | None = None
+    surrogate: Surrogate | WaveSurrogate | None = None
     stage: Stage = Stage.FIRST
+    waves: bool = False
 
 
 # Tasks to be done next, with their priorities.
@@ -104,6 +108,11 @@ class LawSearch:
         self._with_constants = 0
         # Tables of which groups of columns were taken away.
         self._grouped = 0
+        # The table of fewest columns, but more than one, on the way to which nothing was lost.
+        self._smallest: Subproblem | None = None
+        self._smallest_columns, self._root_error = math.inf, math.inf
+        # Tables of which relations were looked for.
+        self._related = 0
         # Of compositions, once they were begun.
         self._expressions: Iterator[list[Guess]] | None = None
 
@@ -194,15 +203,25 @@ class LawSearch:
         if count == 0:
             self._consider([_constant(problem)], 1.0)
             return []
-        surrogate = problem.surrogate()
         loss = _SURROGATES.loss if task.parent_error > _SURROGATES.smooth else _SURROGATES.smooth_loss
-        if surrogate.error > max(loss * task.parent_error, _SURROGATES.least_loss):
+        most = max(loss * task.parent_error, _SURROGATES.least_loss)
+        surrogate = self._surrogate(task, most)
+        if surrogate.error > most:
             # It holds less than the table that it was made of: no symmetry after all.
             return []
+        if not problem.notes:
+            self._root_error = surrogate.error
+        elif 1 < count < self._smallest_columns and surrogate.error <= max(self._root_error, _SURROGATES.least_loss):
+            self._smallest, self._smallest_columns = problem, count
         self.pool.floor = min(self.pool.floor, max(surrogate.error, _EXACT))
         note = " -> ".join(problem.notes) or "the table"
         self.pool.tell(f"{note}: {count} columns, a surrogate errs by {surrogate.error:.1e}")
         self._consider(expansions(problem, self.deadline, quick=True), surrogate.error)
+        if not self._done() and self._related < _LIMITS.relations and not self.pool.found():
+            # Of one column they take no time.
+            self._related += count > 1
+            phase = surrogate.phase if isinstance(surrogate, WaveSurrogate) else None
+            self._consider(relations(problem, phase), math.inf)
         # Nothing was lost on the way to a table that can be explained as well as any: it comes before doubtful ones.
         explained = surrogate.error <= max(_SURROGATES.as_good * self.pool.floor, _SURROGATES.rounding)
         first = _ORDER.sure_first if problem.notes and explained and count == 1 else _ORDER.later
@@ -212,7 +231,10 @@ class LawSearch:
         found = self._symmetries(problem, surrogate)
         if surrogate.error < _SURROGATES.smooth and all(one.violation > _LIMITS.sure for one in found):
             later = replace(later, stage=Stage.PARTS)
-        if surrogate.error > _SURROGATES.oscillating:
+        if isinstance(surrogate, WaveSurrogate):
+            # What polynomials say of smaller tables is no measure here.
+            pass
+        elif surrogate.error > _SURROGATES.oscillating:
             found += verified_reductions(problem, surrogate, self.deadline)
             found += ridges(problem.x, problem.y, problem.symbols)
         elif surrogate.error > _SURROGATES.smooth and not any(one.violation < _LIMITS.sure for one in found):
@@ -223,6 +245,15 @@ class LawSearch:
         if count > 2 and surrogate.error > _SURROGATES.smooth:
             following.append((_ORDER.groups, replace(task, surrogate=surrogate, stage=Stage.GROUPS)))
         return following
+
+    def _surrogate(self, task: _Task, most: float) -> Surrogate | WaveSurrogate:
+        """A polynomial, or one with a wave where polynomials fail."""
+        problem, surrogate = task.problem, task.problem.surrogate()
+        missed = surrogate.error > _SURROGATES.oscillating
+        if not missed or (problem.notes and not (task.waves and surrogate.error > most)):
+            return surrogate
+        waves = fit_wave_surrogate(problem.x, problem.y, problem.weight, problem.spread, self.deadline)
+        return surrogate if waves is None or waves.error > _SURROGATES.waves * surrogate.error else waves
 
     def _constants(self, problem: Subproblem) -> None:
         """Guesses with constants inside their terms, for the first tables that come to it."""
@@ -236,9 +267,11 @@ class LawSearch:
 
     def _composed(self, task: _Task) -> Following:
         """Compositions: of few rows the first, and all others behind the reductions; of many all at once."""
-        if self._expressions is None:
-            self._expressions = composition_guesses(task.problem, self.deadline, _LIMITS.compositions)
         few = len(self.pool.y) <= _LIMITS.few_rows
+        if self._expressions is None:
+            # Of fewer columns the expressions of the same size are far fewer.
+            problem = task.problem if few or self._smallest is None else self._smallest
+            self._expressions = composition_guesses(problem, self.deadline, _LIMITS.compositions)
         for guesses in self._expressions:
             self._consider(guesses, math.inf)
             if few and not self.pool.exact():
@@ -252,38 +285,43 @@ class LawSearch:
         priority = _ORDER.few_rows if few else _ORDER.compositions if clear else _ORDER.doubtful
         return priority, replace(task, stage=Stage.COMPOSITIONS)
 
-    def _symmetries(self, problem: Subproblem, surrogate: Surrogate) -> list[Reduction]:
+    def _symmetries(self, problem: Subproblem, surrogate: Surrogate | WaveSurrogate) -> list[Reduction]:
         """The reductions that a surrogate's derivatives suggest."""
         if surrogate.error >= _SURROGATES.rough:
             return []
         points, value, gradient, weight = self._derivatives(problem, surrogate)
         value, gradient = value * weight, gradient * weight[:, None]
         found: list[Reduction] = []
-        if problem.x.shape[1] > _LIMITS.many:
+        if problem.x.shape[1] > _LIMITS.many and isinstance(surrogate, Surrogate):
             reach = points.std(0) * gradient.square().mean(0).sqrt()
             found += leading_columns(problem, surrogate.error, reach, self.deadline)
+        if isinstance(surrogate, WaveSurrogate):
+            found += one_phase(problem.x, problem.symbols, points, gradient, surrogate.phase)
         return [*found, *reductions(problem.x, problem.symbols, points, value, gradient)]
 
-    def _derivatives(self, problem: Subproblem, surrogate: Surrogate) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def _derivatives(
+        self, problem: Subproblem, surrogate: Surrogate | WaveSurrogate
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Rows ``[S, n]``, and the surrogate's values, its derivatives by every column, and the weights there."""
         points = problem.x[: _LIMITS.points]
         value, gradient = surrogate.gradient(points)
         usable = torch.isfinite(value) & torch.isfinite(gradient).all(-1)
         return points[usable], value[usable], gradient[usable], problem.weight[: _LIMITS.points][usable]
 
-    def _parts(self, problem: Subproblem, surrogate: Surrogate) -> Following:
+    def _parts(self, problem: Subproblem, surrogate: Surrogate | WaveSurrogate) -> Following:
         """Smaller tables for which curves, or laws of some of the columns, have to be found first."""
         points, _, gradient, _ = self._derivatives(problem, surrogate)
         found = latent_sums(problem, points, gradient, self.deadline)
         return self._children(problem, surrogate, [*found, *self._split(problem, surrogate)])
 
-    def _children(self, problem: Subproblem, surrogate: Surrogate, found: list[Reduction]) -> Following:
+    def _children(self, problem: Subproblem, surrogate: Surrogate | WaveSurrogate, found: list[Reduction]) -> Following:
         """The tables of the clearest reductions."""
         following: Following = []
         least = max(_ORDER.rough * surrogate.error, _SURROGATES.rounding)
 
         def priority(one: Reduction) -> float:
             more = _ORDER.column * one.columns.shape[1] + _ORDER.factor * (one.factor is not None)
+            more += _ORDER.alternative * one.alternative
             return math.log10(max(one.violation, least)) + more
 
         sure = any(one.violation < _LIMITS.sure for one in found)
@@ -292,10 +330,11 @@ class LawSearch:
                 continue
             child = problem.reduced(one)
             if bool(torch.isfinite(child.y).all()) and len(child.notes) <= _LIMITS.depth:
-                following.append((priority(one), _Task(child, max(surrogate.error, one.rough))))
+                waves = isinstance(surrogate, WaveSurrogate)
+                following.append((priority(one), _Task(child, max(surrogate.error, one.rough), waves=waves)))
         return following
 
-    def _groups(self, problem: Subproblem, surrogate: Surrogate) -> list[Reduction]:
+    def _groups(self, problem: Subproblem, surrogate: Surrogate | WaveSurrogate) -> list[Reduction]:
         """Sums of terms of groups of columns, and the tables that are left without the terms, or factors, found."""
         made: list[Reduction | None] = []
         one_sided = bool((problem.y > 0).all()) or bool((problem.y < 0).all())
@@ -314,7 +353,7 @@ class LawSearch:
                 made += [taken_away(problem, known, found[0])] if known else []
         return [one for one in made if one is not None]
 
-    def _split(self, problem: Subproblem, surrogate: Surrogate) -> Iterator[Reduction]:
+    def _split(self, problem: Subproblem, surrogate: Surrogate | WaveSurrogate) -> Iterator[Reduction]:
         """Reductions by a term or a factor of some of the columns, found by a search of its own."""
         for split in itertools.islice(splits(problem, surrogate), _LIMITS.splits):
             made = without(problem, split, _part_found, self.deadline.share(_LIMITS.split_share))

@@ -14,6 +14,7 @@ class SurrogateRules:
     Attributes:
         rough: beyond this error, derivatives show nothing.
         oscillating: beyond this error, the function may oscillate too fast for polynomials, and reductions are tried.
+        waves: a surrogate with a wave must err less than this share of a polynomial.
         smooth: below this error, ratios of derivatives can be trusted.
         loss, smooth_loss: a smaller table whose surrogate errs more than this times that of its parent lost something.
             The second holds for parents below ``smooth``, whose errors fall with the number of columns.
@@ -26,6 +27,7 @@ class SurrogateRules:
 
     rough: float = 0.3
     oscillating: float = 0.015
+    waves: float = 0.3
     smooth: float = 1e-3
     loss: float = 1.3
     smooth_loss: float = 3.0
@@ -49,6 +51,7 @@ class OrderRules:
         sure_first: how far before a table of one column comes, if nothing was lost on the way to it.
         column: for each column that is left.
         factor: for a reduction with a factor.
+        alternative: for each equivalent choice of units that comes before.
         rough: a violation is taken to be no less than this share of the surrogate's error.
         first: no later stage of a table comes before this.
         groups: of groups of columns that stand in different terms, where a surrogate errs.
@@ -63,6 +66,7 @@ class OrderRules:
     sure_first: float = -3.0
     column: float = 0.2
     factor: float = 0.1
+    alternative: float = 0.4
     rough: float = 0.1
     first: float = -9.0
     groups: float = -9.0
@@ -94,6 +98,7 @@ class LimitRules:
         compositions: share of the time left that compositions may take.
         constants: tables whose forms have constants inside their terms fitted,
         constants_share: and the share of the time left that one of them may take.
+        relations: tables that are searched for algebraic relations, which take a second or two of each.
         patience, floats: this many times longer after a law with more decimal numbers, which may be an expansion.
     """
 
@@ -114,6 +119,7 @@ class LimitRules:
     compositions: float = 0.5
     constants: int = 2
     constants_share: float = 0.5
+    relations: int = 8
     patience: float = 3.0
     floats: int = 4
 

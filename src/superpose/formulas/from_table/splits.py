@@ -21,6 +21,7 @@ from superpose.deadline import Deadline
 from superpose.formulas.from_table.subproblem import Subproblem
 from superpose.formulas.from_table.surrogate import Surrogate, separate
 from superpose.formulas.from_table.symmetries import Reduction
+from superpose.formulas.from_table.wave_surrogate import WaveSurrogate
 from superpose.nn.symbolic_functions import torch_function
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class Split(NamedTuple):
     values: Tensor
 
 
-def splits(problem: Subproblem, surrogate: Surrogate) -> Iterator[Split]:
+def splits(problem: Subproblem, surrogate: Surrogate | WaveSurrogate) -> Iterator[Split]:
     """The sets of columns that stand apart, the clearest first; of each pair of sets that with fewer columns."""
     one_sided = bool((problem.y > 0).all()) or bool((problem.y < 0).all())
     for split in _candidates(problem, surrogate, one_sided)[: _APART.tried]:
@@ -84,7 +85,7 @@ def splits(problem: Subproblem, surrogate: Surrogate) -> Iterator[Split]:
             yield split._replace(error=error, values=parts[0])
 
 
-def _candidates(problem: Subproblem, surrogate: Surrogate, one_sided: bool) -> list[Split]:
+def _candidates(problem: Subproblem, surrogate: Surrogate | WaveSurrogate, one_sided: bool) -> list[Split]:
     """What slopes suggest; factors of targets that change their sign are left out."""
     count = problem.x.shape[1]
     if not 2 < count <= _APART.columns:

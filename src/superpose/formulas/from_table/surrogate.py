@@ -40,7 +40,7 @@ _PROBLEM, _PRODUCT = 1e-3, 3e-10
 
 
 # Functions of the target.
-KINDS = ("x", "log", "square", "inverse")
+KINDS = ("x", "log", "square", "inverse", "inverse square")
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Surrogate:
     Attributes:
         error: root mean squared error on held-out rows, as weighted, in units of the spread.
         logarithmic: whether the columns' logarithms are its variables.
-        kind: which function of the target is the polynomial: ``"x"``, ``"log"``, ``"square"`` or ``"inverse"``.
+        kind: which function of the target is the polynomial, one of ``KINDS``.
     """
 
     powers: Tensor
@@ -93,6 +93,8 @@ def _forth(kind: str, y: Tensor) -> Tensor:
     """The function of the target that is a polynomial; all but the identity for targets of one sign."""
     if kind == "x":
         return y
+    if kind == "inverse square":
+        return y**-2
     return y.abs().log() if kind == "log" else y.square() if kind == "square" else 1 / y
 
 
@@ -101,6 +103,8 @@ def _back(kind: str, sign: float, value: Tensor) -> Tensor:
         return value
     if kind == "log":
         return sign * value.clamp(max=700).exp()  # exp(709.8) overflows
+    if kind == "inverse square":
+        return sign * value.clamp(min=0).rsqrt()
     return sign * value.clamp(min=0).sqrt() if kind == "square" else 1 / value
 
 
@@ -108,10 +112,12 @@ def _steepness(kind: str, y: Tensor) -> Tensor:
     """The derivative of that function by the target."""
     if kind == "x":
         return torch.ones_like(y)
+    if kind == "inverse square":
+        return -2 * y**-3
     return 1 / y if kind == "log" else 2 * y if kind == "square" else -1 / y.square()
 
 
-def _powers(count: int, most: int) -> Tensor:
+def exponents_of(count: int, most: int) -> Tensor:
     """Exponents ``[D, n]`` of all monomials of the largest total degree that has at most ``most`` of them."""
     degree = 1
     while degree < _POLYNOMIALS.degree and math.comb(count + degree + 1, count) <= most:
@@ -172,7 +178,7 @@ def fit_surrogate(
         inside = x.log() if log_x else x
         low, high = inside.amin(0), inside.amax(0)
         center, scale = (low + high) / 2, ((high - low) / 2).clamp(min=1e-300)  # no division by zero
-        powers = _powers(x.shape[1], budget)
+        powers = exponents_of(x.shape[1], budget)
         matrix = _columns(_bases((inside - center) / scale, powers), powers)
         for kind in tried:
             charge(_PROBLEM + _PRODUCT * len(x) * len(powers) ** 2)
@@ -245,11 +251,16 @@ def separate(
 def _shared(counts: Sequence[int], most: int) -> list[Tensor]:
     """Exponents for groups of so many columns, ``most`` together: two groups have half each, more have one degree."""
     if len(counts) <= 2:
-        return [_powers(count, most // len(counts)) for count in counts]
+        return [exponents_of(count, most // len(counts)) for count in counts]
     degree = 1
     while degree < _POLYNOMIALS.degree and sum(math.comb(count + degree + 1, count) for count in counts) <= most:
         degree += 1
-    return [_powers(count, math.comb(count + degree, count)) for count in counts]
+    return [exponents_of(count, math.comb(count + degree, count)) for count in counts]
+
+
+def columns_of(inner: Tensor, powers: Tensor) -> Tensor:
+    """Products of Chebyshev polynomials ``[N, D]`` of variables ``[N, n]``, with these exponents ``[D, n]``."""
+    return _columns(_bases(inner, powers), powers)
 
 
 def held_out(rows: int) -> int:
@@ -271,4 +282,4 @@ def solved(matrix: Tensor, goal: Tensor) -> Tensor:
     return solution[:, 0]
 
 
-__all__ = ["Surrogate", "fit_surrogate", "held_out", "separate", "solved"]
+__all__ = ["Surrogate", "columns_of", "exponents_of", "fit_surrogate", "held_out", "separate", "solved"]

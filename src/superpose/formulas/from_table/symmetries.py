@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -33,12 +33,18 @@ class _Tolerances:
         offset: a constant is taken from the target if what is left of the scaling is less than this share.
         snap: a ratio this near to a fraction may be the fraction.
         plain: with the fraction a symmetry may be violated this many times as much.
+        most: a symmetry that is violated more is none; the limit ``violation`` of search_rules.py.
+        factors: powers of a column behind which a symmetry is looked for, and
+        behind: how far it may be violated there: there are many more that could hold by chance.
     """
 
     scales: tuple[float, ...] = (1.0, 0.0, 2.0, -1.0, -2.0, 0.5, 3.0)
     offset: float = 0.1
     snap: float = 0.06
     plain: float = 2.0
+    most: float = 0.2
+    factors: tuple[float, ...] = (1.0, -1.0, 2.0, -2.0)
+    behind: float = 1e-3
 
 
 _TOLERANCES = _Tolerances()
@@ -58,6 +64,7 @@ class Reduction:
         rough: error of the smaller table because its constants are not exact, in units of the target's spread.
         term: ``[N]`` what is taken from the target first; None for nothing.
         term_expression: of the same symbols.
+        alternative: how many equivalent ways come before it.
     """
 
     violation: float
@@ -69,6 +76,7 @@ class Reduction:
     rough: float = 0.0
     term: Tensor | None = None
     term_expression: sympy.Expr | None = None
+    alternative: int = 0
 
 
 def reductions(
@@ -84,6 +92,8 @@ def reductions(
     """
     yield from _irrelevant(x, symbols, points, value, gradient)
     yield from _merges(x, symbols, points, gradient)
+    yield from _column_powers(x, symbols, points, gradient)
+    yield from _behind_factors(x, symbols, points, value, gradient)
     yield from _scalings(x, symbols, points, value, gradient)
     yield from _scalings_with_offset(x, symbols, points, value, gradient)
 
@@ -114,11 +124,22 @@ def _slope(column: Tensor, exponent: float) -> Tensor | None:
     return 1 / column if exponent == 0 else exponent * column ** (exponent - 1)
 
 
-def _merges(x: Tensor, symbols: list[sympy.Expr], points: Tensor, gradient: Tensor) -> Iterator[Reduction]:
-    """Two columns that enter as ``a(x_i) + r b(x_j)``."""
+def _merges(
+    x: Tensor,
+    symbols: list[sympy.Expr],
+    points: Tensor,
+    gradient: Tensor,
+    pairs: Sequence[tuple[int, int]] = (),
+    most: float = _TOLERANCES.most,
+) -> Iterator[Reduction]:
+    """Two columns that enter as ``a(x_i) + r b(x_j)``; of all pairs if none are given.
+
+    Args:
+        most: violations that are followed.
+    """
     import sympy
 
-    for i, j in itertools.combinations(range(x.shape[1]), 2):
+    for i, j in pairs or itertools.combinations(range(x.shape[1]), 2):
         sizes = gradient[:, [i, j]].square().mean(0).sqrt()
         # A column whose slope is rounding has no ratio to another one.
         if float(sizes.min()) < 1e-12 * float(sizes.max()):
@@ -136,6 +157,8 @@ def _merges(x: Tensor, symbols: list[sympy.Expr], points: Tensor, gradient: Tens
                 continue
             size = float(right.norm() + abs(ratio) * left.norm())
             violation = float((right - ratio * left).norm()) / size
+            if violation > most:
+                continue
             r = _simple(ratio)
             if r is not None:
                 # A plain number is taken if the derivatives do not object.
@@ -164,6 +187,67 @@ def _merges(x: Tensor, symbols: list[sympy.Expr], points: Tensor, gradient: Tens
                 sympy.Integer(1),
                 note,
             )
+
+
+def _column_powers(
+    x: Tensor,
+    symbols: list[sympy.Expr],
+    points: Tensor,
+    gradient: Tensor,
+    pairs: Sequence[tuple[int, int]] = (),
+    most: float = _TOLERANCES.most,
+) -> Iterator[Reduction]:
+    """Two columns that enter as a power: ``b^e``, or ``(1 + b)^e`` and ``(1 - b)^e``, as of a rate of interest.
+
+    With ``h(e log b)`` the derivatives fulfil ``e f_e = b log(b) f_b``: a condition without an unknown.
+    """
+    import sympy
+
+    chosen = pairs or list(itertools.combinations(range(x.shape[1]), 2))
+    for i, j in [*chosen, *((j, i) for i, j in chosen)]:
+        for constant, sign in ((0, 1), (1, 1), (1, -1)):
+            base, rows = constant + sign * x[:, j], constant + sign * points[:, j]
+            if float(base.min()) <= 0:
+                continue
+            left, right = points[:, i] * gradient[:, i], rows * rows.log() * sign * gradient[:, j]
+            size = float(left.norm() + right.norm())
+            if not size > 0:
+                continue
+            violation = float((left - right).norm()) / size
+            if violation > most:
+                continue
+            rest = [k for k in range(x.shape[1]) if k not in (i, j)]
+            column = x[:, i] * base.log()
+            exponent = symbols[i] * sympy.log(constant + sign * symbols[j])
+            yield Reduction(
+                violation,
+                torch.cat([column[:, None], x[:, rest]], -1),
+                [exponent, *(symbols[k] for k in rest)],
+                None,
+                sympy.Integer(1),
+                f"a power with {symbols[i]} as the exponent",
+            )
+
+
+def _behind_factors(
+    x: Tensor, symbols: list[sympy.Expr], points: Tensor, value: Tensor, gradient: Tensor
+) -> Iterator[Reduction]:
+    """Two columns that enter as one beside a power of one of them, ``x_i^p h(a(x_i) + r b(x_j))``; the clear ones."""
+    for i in range(x.shape[1]):
+        column = points[:, i]
+        if _slope(x[:, i], 0.0) is None:
+            continue
+        for exponent in _TOLERANCES.factors:
+            own = gradient.clone()
+            own[:, i] -= exponent * value / column
+            pairs = [(min(i, j), max(i, j)) for j in range(x.shape[1]) if j != i]
+            found = itertools.chain(
+                _merges(x, symbols, points, own, pairs, _TOLERANCES.behind),
+                _column_powers(x, symbols, points, own, pairs, _TOLERANCES.behind),
+            )
+            for one in found:
+                factor, note = _powered(x[:, i], exponent), f"{one.note}, behind a power of {symbols[i]}"
+                yield replace(one, factor=factor, factor_expression=symbols[i] ** _rational(exponent), note=note)
 
 
 def _powered(column: Tensor, exponent: float) -> Tensor:
@@ -214,13 +298,13 @@ def _scalings(
     singular = singular / math.sqrt(count + 1)
     for dimension in range(min(count, len(singular) - 1), 0, -1):
         violation = float(singular[-dimension])
-        # The limit ``violation`` of search_rules.py.
-        if violation > 0.2:
+        if violation > _TOLERANCES.most:
             continue
         usable = (found for found in _pivoted(rows[-dimension:], norms, x, count) if _divides(x, *found))
         # Units are equivalent if one column is left. Else the simplest three choices; a round number.
-        for pivots, exponents in itertools.islice(usable, 1 if dimension + 1 >= count else 3):
-            yield _scaled(x, symbols, pivots, exponents, violation)
+        ways = itertools.islice(usable, 1 if dimension + 1 >= count else 3)
+        for number, (pivots, exponents) in enumerate(ways):
+            yield replace(_scaled(x, symbols, pivots, exponents, violation), alternative=number)
 
 
 def _scalings_with_offset(

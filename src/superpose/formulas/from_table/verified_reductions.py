@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -28,6 +28,7 @@ class _Tests:
     Attributes:
         exponents: of a column that may be a factor of the target.
         equal: a surrogate of the smaller table may err this many times as much.
+        clear: no pairs are tried where a table without a column errs less than this share.
         violation: of a symmetry that such a reduction counts as, where the errors are equal.
         leading: columns that are tried as a leading set, at most.
         tested: reductions of one table that are tested, the simplest first: all of those of five columns, which take
@@ -36,6 +37,7 @@ class _Tests:
 
     exponents: tuple[int, ...] = (0, 1, -1, 2, -2)
     equal: float = 1.1
+    clear: float = 0.3
     violation: float = 0.05
     leading: int = 9
     tested: int = 75
@@ -53,12 +55,16 @@ def verified_reductions(
         surrogate: for the problem itself.
         pairs: whether pairs are tried.
     """
-    found, error = [], surrogate.error
+    found: list[tuple[float, Reduction]] = []
+    error = surrogate.error
     # Smaller tables have the same target; all functions of it would take two to four times as long.
     kinds = {"x", surrogate.kind}
+    alone = len(list(_without(problem)))
     tried = itertools.chain(_without(problem), _pairs(problem)) if pairs else _without(problem)
-    for reduction in itertools.islice(tried, _TESTS.tested):
-        if deadline.passed():
+    for number, reduction in enumerate(itertools.islice(tried, _TESTS.tested)):
+        # Where a column less makes the surrogate much better, pairs are seen in that smaller table.
+        clear = number >= alone and any(reached < _TESTS.clear * error for reached, _ in found)
+        if deadline.passed() or clear:
             break
         if not bool(torch.isfinite(reduction.columns).all()):
             continue
@@ -69,10 +75,7 @@ def verified_reductions(
         if reached < _TESTS.equal * error:
             found.append((reached, reduction))
     found.sort(key=lambda item: item[0])
-    return [
-        Reduction(_TESTS.violation * reached / error, r.columns, r.expressions, r.factor, r.factor_expression, r.note)
-        for reached, r in found
-    ]
+    return [replace(reduction, violation=_TESTS.violation * reached / error) for reached, reduction in found]
 
 
 def leading_columns(problem: Subproblem, error: float, reach: torch.Tensor, deadline: Deadline) -> list[Reduction]:
