@@ -58,6 +58,7 @@ class Stage(enum.Enum):
     FIRST = "surrogate, simplest terms, symmetries"
     GROUPS = "groups of columns"
     COMPOSITIONS = "compositions by their values"
+    RELATIONS = "relations between products"
     CONSTANTS = "constants inside of terms"
     PARTS = "compositions and parts"
     SUMS = "sums of curves"
@@ -173,6 +174,9 @@ class LawSearch:
         if task.stage is Stage.CONSTANTS:
             self._constants(problem)
             return []
+        if task.stage is Stage.RELATIONS and surrogate is not None:
+            self._relations(problem, surrogate)
+            return []
         if task.stage is Stage.GROUPS and surrogate is not None:
             return self._children(problem, surrogate, self._groups(problem, surrogate))
         if surrogate is None:
@@ -217,11 +221,8 @@ class LawSearch:
         note = " -> ".join(problem.notes) or "the table"
         self.pool.tell(f"{note}: {count} columns, a surrogate errs by {surrogate.error:.1e}")
         self._consider(expansions(problem, self.deadline, quick=True), surrogate.error)
-        if not self._done() and self._related < _LIMITS.relations and not self.pool.found():
-            # Of one column they take no time.
-            self._related += count > 1
-            phase = surrogate.phase if isinstance(surrogate, WaveSurrogate) else None
-            self._consider(relations(problem, phase), math.inf)
+        if problem.notes or count == 1:
+            self._relations(problem, surrogate)
         # Nothing was lost on the way to a table that can be explained as well as any: it comes before doubtful ones.
         explained = surrogate.error <= max(_SURROGATES.as_good * self.pool.floor, _SURROGATES.rounding)
         first = _ORDER.sure_first if problem.notes and explained and count == 1 else _ORDER.later
@@ -242,9 +243,21 @@ class LawSearch:
             # columns pairs are few too, and products such as those of (a d - b c)^3 show in no ratio of slopes.
             found += verified_reductions(problem, surrogate, self.deadline, pairs=count <= _LIMITS.many)
         following = [(first, later), *self._children(problem, surrogate, found)]
+        if not problem.notes:
+            # Of the whole table they take a second or two: after its compositions, which find short laws sooner.
+            following.append((_ORDER.relations, replace(task, surrogate=surrogate, stage=Stage.RELATIONS)))
         if count > 2 and surrogate.error > _SURROGATES.smooth:
             following.append((_ORDER.groups, replace(task, surrogate=surrogate, stage=Stage.GROUPS)))
         return following
+
+    def _relations(self, problem: Subproblem, surrogate: Surrogate | WaveSurrogate) -> None:
+        """Guesses that fulfil one linear relation between products, for the first tables that come to it."""
+        if self._done() or self._related >= _LIMITS.relations or self.pool.found():
+            return
+        # Of one column they take no time.
+        self._related += problem.x.shape[1] > 1
+        phase = surrogate.phase if isinstance(surrogate, WaveSurrogate) else None
+        self._consider(relations(problem, phase), math.inf)
 
     def _surrogate(self, task: _Task, most: float) -> Surrogate | WaveSurrogate:
         """A polynomial, or one with a wave where polynomials fail."""

@@ -58,6 +58,7 @@ class OrderRules:
         few_rows, compositions: of the search among compositions, if rows are few, and else.
         other_compositions: of those behind the first ones, if rows are few: after forms with constants inside.
         doubtful: of the search among compositions, if no reduction comes before this.
+        relations: of the relations between products of the whole table: right after doubtful compositions.
         constants: how far forms with constants inside their terms come after the first stage of a table.
     """
 
@@ -74,6 +75,7 @@ class OrderRules:
     compositions: float = 0.9
     other_compositions: float = 0.97
     doubtful: float = -1.0
+    relations: float = -0.9
     constants: float = 0.95
 
 
