@@ -54,20 +54,27 @@ def result_of(model: KAN, data: Dataset, formula: Formula) -> SessionResult:
 
 
 @torch.no_grad()
+def confusion(model: KAN, data: Dataset) -> torch.Tensor:
+    """``[K, K]`` rows of each class (first index) for which a classifier says each class, where errors are reported."""
+    head = model.head
+    assert head is not None
+    rows = data.index(data.evaluation_split)
+    seen, told = observed_classes(head, data.y[rows]), head.indices(values_at(model, data, rows).double().cpu())
+    counts = torch.zeros(len(head.classes), len(head.classes), dtype=torch.long)
+    return counts.index_put_((seen, told), torch.ones_like(seen), accumulate=True)
+
+
+@torch.no_grad()
 def _of_classes(model: KAN, data: Dataset, formula: Formula | None) -> dict[str, Any]:
     """Shares and counts of classes on the rows that errors are reported on; the formula is the network."""
     head = model.head
     assert head is not None
     rows = data.index(data.evaluation_split)
-    scores = values_at(model, data, rows).double().cpu()
-    known, told = observed_classes(head, data.y), head.indices(scores)
-    seen = known[rows]
-    confusion = torch.zeros(len(head.classes), len(head.classes), dtype=torch.long)
-    confusion.index_put_((seen, told), torch.ones_like(seen), accumulate=True)
+    counts = confusion(model, data)
+    known = observed_classes(head, data.y)
     most = int(torch.bincount(known[data.train], minlength=len(head.classes)).argmax())
-    right = float((told == seen).double().mean())
-    entropy = float(head(scores, data.y[rows]))
-    own = {"accuracy": right, "cross_entropy": entropy}
+    entropy = float(head(values_at(model, data, rows).double().cpu(), data.y[rows]))
+    own = {"accuracy": float(counts.diagonal().sum()) / len(rows), "cross_entropy": entropy}
     found = {f"network_{name}": value for name, value in own.items()}
     if formula is not None:
         found |= {f"formula_{name}": value for name, value in own.items()}
@@ -77,7 +84,7 @@ def _of_classes(model: KAN, data: Dataset, formula: Formula | None) -> dict[str,
         "classes": list(head.classes),
         "head": head.kind,
         "majority_class": head.classes[most],
-        "majority_accuracy": float((seen == most).double().mean()),
-        "confusion": confusion.tolist(),
+        "majority_accuracy": float((known[rows] == most).double().mean()),
+        "confusion": counts.tolist(),
         "boundaries": [],
     }

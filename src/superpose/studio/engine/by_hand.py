@@ -12,6 +12,8 @@ from superpose.messages import counted
 from superpose.studio.actions import CHANGES, answer
 from superpose.studio.engine.live import Live
 from superpose.studio.session import Session
+from superpose.studio.session_result import confusion
+from superpose.tasks.result import evaluation_rows
 from superpose.train.history import Record
 
 Json = dict[str, Any]
@@ -114,15 +116,16 @@ def training_listener(worker: Any, session: Session) -> Any:
 
 
 def residuals(worker: Any, message: Json) -> Json:
-    """Measured and predicted values of rows that were held out, with all columns.
+    """Measured and predicted values of rows that were held out, with all columns; of classes how many are told right.
 
     Raises:
-        OptionError: while there is no network, or if it tells classes apart.
+        OptionError: while there is no network.
     """
     session = in_hand(worker)
     data, model = session.data, session.model
     if model.head is not None:
-        raise OptionError("classes have no residuals")
+        names = list(model.head.classes)
+        return {"rows": evaluation_rows(data), "classes": names, "confusion": confusion(model, data).tolist()}
     parts = (("the test", data.test), ("validation", data.validation), ("training", data.train))
     name, rows = next((name, rows) for name, rows in parts if len(rows))
     some = rows[evenly(len(rows), _ROWS)]

@@ -69,6 +69,8 @@ export class RunPage {
       status === "paused" ? this.more() : null,
       status === "paused" ? button("resume", "Resume", "primary") : null,
       ["running", "paused"].includes(status) ? button("stop", "Stop") : null,
+      status === "failed" && this.studio.pages.table.found
+        ? h("button", { type: "button", class: "primary", onclick: () => this.studio.show("table") }, "Back to the table") : null,
       status === "dead" ? button("reopen", "Open again", "primary") : null,
       button("close", "Close"));
     if (focused?.startsWith("run-")) (document.getElementById(focused) ?? this.buttons.querySelector("button")).focus();
