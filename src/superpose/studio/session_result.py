@@ -75,7 +75,7 @@ def _of_classes(model: KAN, data: Dataset, formula: Formula | None) -> dict[str,
     most = int(torch.bincount(known[data.train], minlength=len(head.classes)).argmax())
     entropy = float(head(values_at(model, data, rows).double().cpu(), data.y[rows]))
     own = {"accuracy": float(counts.diagonal().sum()) / len(rows), "cross_entropy": entropy}
-    found = {f"network_{name}": value for name, value in own.items()}
+    found: dict[str, Any] = {f"network_{name}": value for name, value in own.items()}
     if formula is not None:
         found |= {f"formula_{name}": value for name, value in own.items()}
         found["formula"] = head.describe(formula.short())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from superpose import report
@@ -70,7 +71,8 @@ def _start(worker: Any, request: Json) -> bytes | None:
 
 def _report(worker: Any, request: Json) -> bytes:
     """The report of the search as long as its network is the one that is shown, else of the network in hand."""
-    session, folder = in_hand(worker), worker.folder / "report"
+    session = in_hand(worker)
+    folder: Path = worker.folder / "report"
     settings = {name: value for name, value in request["options"].items() if name != "target"}
     result = worker.memory.get("result")
     if result is None or session.tree.current != 0:
