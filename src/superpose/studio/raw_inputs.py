@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -77,8 +77,8 @@ class RawInput:
         """What training rows ``x [N, n_in]`` usually have: the level of most rows, or the row next to the median."""
         own = x[:, list(self.places)]
         if self.choices:
-            patterns, counts = own.unique(dim=0, return_counts=True)
-            return patterns[counts.argmax()]
+            found = np.unique(own.numpy(), axis=0, return_counts=True)
+            return torch.from_numpy(found[0][found[1].argmax()])
         if self.column.indicator and self.names[-1] == self.column.names[-1] and len(self.names) > 1:
             # A value that was there.
             known = own[own[:, -1] == 0]
@@ -145,8 +145,5 @@ def outcomes(model: KAN, row: Tensor, choices: Sequence[tuple[str, Tensor]], pla
     rows = row.repeat(len(choices), 1)
     for number, (_, values) in enumerate(choices):
         rows[number, list(places)] = values
-    values = model.values(rows)
-    return [
-        [name, [v if math.isfinite(v) else None for v in line]]
-        for (name, _), line in zip(choices, values.tolist(), strict=True)
-    ]
+    values = model.values(rows).tolist()
+    return [[name, list(line)] for (name, _), line in zip(choices, values, strict=True)]

@@ -132,9 +132,9 @@ class Worker:
         try:
             reply: Json = {"answer": actions[request["action"]](self, request)}
         except SuperposeError as error:
-            from superpose.studio.engine.places import place_of
+            from superpose.studio.engine.places import on_the_page, place_of
 
-            reply = {"error": str(error), "place": place_of(str(error), request)}
+            reply = {"error": on_the_page(str(error)), "place": place_of(str(error), request)}
         except KeyboardInterrupt:
             reply = {"error": "stopped before anything was found"}
         except Exception as error:

@@ -72,8 +72,8 @@ export class PredictPage {
       ...inputs.map((input, place) => this.number(input.name, input, `input-${place}`, found)),
     ];
     replace(this.element, this.output, h("p", { class: "quiet" },
-      "Move an input. Each picture shows the output as this input moves, with the others as they are (dark), and its mean over the table (",
-      term("partial dependence"), ", orange)."),
+      "Move an input. Each picture shows the output as this input moves, with the others as they are, and dashed its mean over the table (",
+      term("partial dependence"), ")."),
     h("div", { class: "inputs" }, this.rows.map((row) => row.element)));
   }
 
