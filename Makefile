@@ -3,6 +3,7 @@
 # make test           everything that a change must pass
 # make sanitize       runs the compiled kernels under AddressSanitizer and UndefinedBehaviorSanitizer
 # make check-install  installs the last commit in fresh environments, with a compiler and without
+# make check-notebooks  opens the widget in JupyterLab and marimo, in Chromium
 # make clean          removes what these made
 
 PYTHON ?= python3
@@ -12,8 +13,9 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 KERNELS := CMakeLists.txt $(wildcard csrc/*.cpp csrc/*.hpp)
 PROJECT := pyproject.toml constraints.txt $(KERNELS)
 DEMO_OUT := out/knots
+NOTEBOOKS := build/check-notebooks
 
-.PHONY: demo studio test check-types check-docs sanitize check-install clean
+.PHONY: demo studio test check-types check-docs sanitize check-install check-notebooks clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -71,6 +73,18 @@ sanitize: $(VENV)/.tools
 
 check-install: | $(BIN)/python
 	sh tests/check_install.sh $(BIN)/python build/check-install
+
+# An environment on top of .venv, in which nothing that is there is installed again, but for the packages whose files for
+# JupyterLab lie beside it.
+check-notebooks: $(VENV)/.installed-test
+	$(BIN)/python -m venv $(NOTEBOOKS)
+	$(BIN)/python -c 'import sysconfig; print("import site; site.addsitedir(%r)" % sysconfig.get_path("purelib"))' \
+		> "$$($(NOTEBOOKS)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/below.pth"
+	$(NOTEBOOKS)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+		--ignore-installed --no-deps anywidget ipywidgets jupyterlab_widgets
+	$(NOTEBOOKS)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+		jupyterlab==4.6.6 marimo==0.25.2
+	SUPERPOSE_NOTEBOOKS=$(NOTEBOOKS)/bin $(BIN)/python -m pytest tests/studio/check_notebooks.py
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -107,6 +107,7 @@ SCRIPTS = {
         Script(
             "sweep", "a sweep on one process, on two, on Dask and Ray, and killed at random moments", "benchmarks.sweep"
         ),
+        Script("studio", "memory of the studio's server over an hour of runs", "benchmarks.studio"),
         Script("robustness", "50 random starts, and networks too large for their data", "benchmarks.robustness"),
     )
 }

@@ -208,6 +208,27 @@ def test_another_run_is_one_sentence_and_loses_nothing(tmp_path: Path) -> None:
     assert log == [0, 1, 2, 3, 4]
 
 
+def test_stages_that_do_not_depend_on_changed_options_are_kept(tmp_path: Path) -> None:
+    names = ("screening", "laws of target 0", "network [2, 1]", "formula of the network [2, 1]")
+    run = {"task": "regression", "options": {"functions": None, "seed": 0}, "table": "1"}
+    first = Checkpoint(tmp_path)
+    first.begin(run)
+    for number, name in enumerate(names):
+        first.write(folder.Stage(name, float(number), {"is": name}, {}))
+    other = {**run, "options": {"functions": ["exp"], "seed": 0}}
+    with pytest.raises(OptionError):
+        Checkpoint(tmp_path, resume=True).begin(other)
+    with pytest.raises(OptionError, match="on a table with other contents"):
+        Checkpoint(tmp_path, resume=True, kept=("screening",)).begin({**other, "table": "2"})
+    changed = Checkpoint(tmp_path, resume=True, kept=("screening", "network ["))
+    changed.begin(other)
+    # Killed now, it goes on from these as a run with the options of now.
+    again = Checkpoint(tmp_path, resume=True)
+    again.begin(other)
+    for one in (changed, again):
+        assert [name for name in names if one.get(name) is not None] == ["screening", "network [2, 1]"]
+
+
 def test_the_clock_and_the_failures_of_before_count(tmp_path: Path, lenient: None) -> None:
     for resume in (False, True):
         checkpoint = Checkpoint(tmp_path, resume=resume)

@@ -25,4 +25,4 @@ COMPARED = {
 SWEPT = ("fit", "search", "discover", "classify", "compare")
 # What superpose export writes, and the languages of formulas; see superpose.export.
 EXPORTS = ("onnx", "numpy", "c", "hub", "formula")
-LANGUAGES = ("text", "latex", "sympy", "numpy", "python", "c", "javascript", "julia", "matlab", "excel", "sql")
+LANGUAGES = ("text", "latex", "sympy", "numpy", "torch", "python", "c", "javascript", "julia", "matlab", "excel", "sql")

@@ -34,6 +34,26 @@ def workbook(fill: Callable[[Any], None]) -> bytes:
     return buffer.getvalue()
 
 
+def merged_groups() -> bytes:
+    def fill(book: Any) -> None:
+        sheet = book.active
+        sheet["A1"] = "Plots of 2024"
+        sheet.merge_cells("A1:C1")
+        for row in (
+            ["site", "x", "y"],
+            ["north", 1, 2],
+            [None, 2, None],
+            [None, 3, 9],
+            ["south", 4, 8],
+            [None, 5, None],
+        ):
+            sheet.append(row)
+        for area in ("A3:A5", "A6:A7", "C3:C4", "C6:C7"):
+            sheet.merge_cells(area)
+
+    return workbook(fill)
+
+
 def merged_titles() -> bytes:
     def fill(book: Any) -> None:
         sheet = book.active
@@ -278,6 +298,16 @@ FILES = [
         merged_titles,
         {"day": ["2024-05-01", "2024-05-02"], "x": X[:2], "y": Y[:2]},
         ("'Measurements of May'",),
+    ),
+    Case(
+        "cells merged over rows, below merged titles",
+        merged_groups,
+        {
+            "site": ["north", "north", "north", "south", "south"],
+            "x": [1.0, 2.0, 3.0, 4.0, 5.0],
+            "y": [2.0, 2.0, 9.0, 8.0, 8.0],
+        },
+        ("merged over several rows",),
     ),
     Case("a hidden first sheet", hidden_first_sheet, {"x": X[:2], "y": Y[:2]}, ("'data'",)),
     Case(

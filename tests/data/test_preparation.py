@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers import is_one_sentence
-from superpose.data import Dataset, read_csv, read_features
+from superpose.data import Dataset, describe, read_csv, read_features
 from superpose.data.preparation import CategoryColumn, Preparation
 from superpose.data.preparation.cells import as_text
 from superpose.data.preparation.dates import moment
@@ -288,7 +288,7 @@ DAYS = pandas.Timestamp("2024-01-31") + pandas.to_timedelta(numpy.arange(N) * 7 
 @pytest.mark.parametrize(
     "form",
     [None, "%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d %b %Y", "%B %d, %Y", "%d-%b-%Y",
-     "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S+02:00", "%d.%m.%Y %H:%M", "%m/%d/%Y %I:%M %p"],
+     "%Y%m%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S+02:00", "%d.%m.%Y %H:%M", "%m/%d/%Y %I:%M %p"],
 )  # fmt: skip
 def test_dates_are_the_days_that_have_passed(form: str | None) -> None:
     data = Dataset.from_frame(dated(DAYS if form is None else DAYS.strftime(form)), target="f")
@@ -297,6 +297,31 @@ def test_dates_are_the_days_that_have_passed(form: str | None) -> None:
     days = data.to_frame()[name].to_numpy()
     assert numpy.allclose(days - days.min(), numpy.arange(N) * 7 % 59)
     assert data.preparation is not None and "day" in data.preparation.raw_names
+
+
+def test_numbers_of_eight_digits_are_days_where_all_are() -> None:
+    days = DAYS.strftime("%Y%m%d").astype(float).to_numpy(copy=True)
+    data = Dataset.from_frame(dated(days), target="f")
+    assert "day (days since 2024-01-31)" in data.feature_names
+    row = data.preparation.apply(
+        table_from_frame(pandas.DataFrame({"day": [20240207.0]}), "one row"), ["day (days since 2024-01-31)"]
+    )
+    assert row.columns[0].tolist() == [7.0]
+    assert "day" in Dataset.from_frame(dated(days), target="f", dates="none").left_out
+    days[0] = 20240230
+    assert "day" in Dataset.from_frame(dated(days), target="f").feature_names
+
+
+def test_a_number_that_may_mean_a_missing_value_is_told_of() -> None:
+    frame = dated(DAYS).drop(columns="day")
+    assert not any("missing" in note for note in Dataset.from_frame(frame, target="f").notes)
+    for name in ("mass", "f"):
+        odd = frame.copy()
+        odd.loc[[3, 11], name] = -999.0
+        (note,) = Dataset.from_frame(odd, target="f").notes
+        assert f"column '{name}' holds -999 in 2 rows" in note and is_one_sentence(note)
+        (column,) = (one for one in describe(odd, "f").columns if one.name == name)
+        assert column.code == (-999.0, 2) and column.low == frame[name].drop([3, 11]).min()
 
 
 def test_the_unit_of_time_follows_the_span() -> None:

@@ -23,6 +23,8 @@ BROKEN_TABLES: list[tuple[str, str | bytes, str, dict[str, Any]]] = [
     ("no header", GOOD.split("\n", 1)[1], "line 1: there is no header, only numbers", {}),
     ("one column", "f\n" + "1\n2\n" * 10, "has one column only, 'f'", {}),
     ("wrong target", GOOD, "no column 'g' for the target; its columns are", {"target": "g"}),
+    ("transposed", "name,a,b,c\nmass,1,2,3\nforce,2,3,4\nspeed,1,2,1\n",
+     "there is no column 'force' for the target, but line 3 begins with it; if each row", {"target": "force"}),
     ("near target", table_text(header="x,y,volume"), "did you mean 'volume'", {"target": "volum"}),
     ("near feature", GOOD, "no column 'X' for a feature; did you mean 'x'", {"features": ["X"]}),
     ("target as feature", GOOD, "column 'f' is the target and a feature", {"features": ["x", "f"]}),

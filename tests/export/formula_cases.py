@@ -98,6 +98,18 @@ def run_python(text: str, x: np.ndarray, targets: int, folder: Path) -> np.ndarr
     return np.array([[function(*row) for function in functions] for row in x.tolist()])
 
 
+def run_torch(text: str, x: np.ndarray, targets: int, folder: Path) -> np.ndarray:
+    module = imported(text, folder, {"math", "torch"})
+    values: np.ndarray = module.Formula()(torch.from_numpy(x)).numpy()
+    assert values.shape == (len(x), targets)
+    columns = torch.from_numpy(x).unbind(-1)
+    for n in range(targets):
+        np.testing.assert_array_equal(
+            torch.as_tensor(getattr(module, f"predict_law_{n}")(*columns)).expand(len(x)), values[:, n]
+        )
+    return values
+
+
 def compiled(sources: Sequence[Path], folder: Path) -> Path:
     """The program that gcc makes of C99 files, every warning an error."""
     program = folder / "program"
@@ -262,6 +274,7 @@ _EXCEL: dict[str, Callable[..., Any]] = {
 
 RUNNERS: dict[str, Callable[..., np.ndarray]] = {
     "python": run_python,
+    "torch": run_torch,
     "c": run_c,
     "javascript": run_javascript,
     "matlab": run_octave,

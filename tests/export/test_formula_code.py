@@ -76,7 +76,7 @@ def test_conditions_of_every_kind(language: str, tmp_path: Path) -> None:
     close(RUNNERS[language](code(formula_of(pieces), language), x.numpy(), len(pieces), tmp_path), wanted)
 
 
-@pytest.mark.parametrize("language", ["python", "c", "javascript", "matlab"])
+@pytest.mark.parametrize("language", ["python", "torch", "c", "javascript", "matlab"])
 @pytest.mark.parametrize("base", ["silu", "identity"])
 def test_edges_that_stayed_splines_become_functions(language: str, base: str, tmp_path: Path) -> None:
     installed(language)
@@ -172,6 +172,18 @@ def test_what_a_language_lacks_is_said_in_one_sentence() -> None:
         code(formula_of([x], ("x",)), "pyhton")
     with pytest.raises(OptionError, match="3 edges of the formula stayed a spline, which sql cannot hold"):
         code(Formula.of(KAN([2, 1, 1])), "sql")
+
+
+def test_a_module_of_torch_is_differentiated(tmp_path: Path) -> None:
+    x, y = sympy.symbols("x y", real=True)
+    laws = (x**2 * sympy.sin(y), sympy.Float(0.1), sympy.exp(2) + sympy.sqrt(2) ** x)
+    module = imported(code(formula_of(laws, ("x", "y")), "torch"), tmp_path, {"math", "torch"})
+    at = torch.tensor([[1.5, 0.5], [2.0, -1.0]], dtype=DOUBLE, requires_grad=True)
+    values = module.Formula()(at)
+    (slopes,) = torch.autograd.grad(values[:, 0].sum(), at)
+    torch.testing.assert_close(slopes[:, 0], 2 * at[:, 0] * torch.sin(at[:, 1]))
+    assert torch.equal(values[:, 1], torch.full((2,), 0.1, dtype=DOUBLE))
+    assert module.Formula()(at.float()).dtype == torch.float32
 
 
 def test_languages_that_formulas_write_themselves() -> None:

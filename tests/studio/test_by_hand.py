@@ -63,6 +63,8 @@ def test_hello_by_hand(tmp_path: Path) -> None:
         session.redo()
     assert session.entry["id"] == entry["id"]
     assert session.formula()["texts"] == ["exp(y**2 + sin(pi*x))"]
+    result = session.result()
+    assert str(result.formula) == "exp(y**2 + sin(pi*x))" and result.metrics["formula_rmse"] < 1e-10
     again = run_script(session, tmp_path, str(HELLO), fresh=True)
     assert str(Formula.of(again, data)) == "exp(y**2 + sin(pi*x))"
     assert same(again, session.model)
@@ -83,6 +85,10 @@ def test_classes_by_hand(tmp_path: Path) -> None:
     refitted = session.do(step("refit", steps=10))
     assert refitted["loss_train"] < session.history()[2]["loss_train"] + 1e-9
     assert "signature is the class nearest to" in session.formula()["rule"]
+    result = session.result()
+    assert result.formula is None
+    assert result.metrics["network_accuracy"] == pytest.approx(1 - refitted["error_train"])
+    assert sum(map(sum, result.metrics["confusion"])) == len(lines[1::40])
     found = session.predict({"longitude": 5.0})
     assert sum(one["probability"] for one in found["classes"]) == pytest.approx(1)
     again = run_script(session, tmp_path, "knots.csv", features=features)

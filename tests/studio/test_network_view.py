@@ -36,9 +36,12 @@ view.update({ network: parts[0].network, history: parts[1].history });
 WIDGET = """
 import widget from "./bundle.js";
 const heard = { "msg:custom": [], "change:state": [] };
+let clicks = 0;
 let state = JSON.parse(await window.ask("{}"));
 const model = {
-  get: () => state,
+  get: (name) => (name === "clicks" ? clicks : state),
+  set: (name, value) => { clicks = value; },
+  save_changes: () => {},
   on: (name, call) => heard[name].push(call),
   off: () => {},
   send: async (request) => {

@@ -173,6 +173,50 @@ def test_a_run_is_held_goes_on_and_survives_the_end_of_its_process(studio: Runni
     assert run not in [one["id"] for one in studio.get("/api/state")["runs"]]
 
 
+def test_settings_of_a_training_are_changed_while_it_is_paused(studio: Running, hello: bytes) -> None:
+    key = studio.dropped("hello.csv", hello)
+    options = {"target": "f", "time_limit": 60, "hidden": [4, 4]}
+    run = studio.post("/api/runs", {"table": key, "kind": "train", "options": options})[1]["id"]
+    studio.until(run, "points")
+    change = {"action": "change", "options": {"sparsity": 0.01, "steps": 2}}
+    assert studio.post(f"/api/runs/{run}", change)[0] == 422
+    studio.post(f"/api/runs/{run}", {"action": "pause"})
+    for wrong in ({"optimizer": "sgd"}, {"functions": ["sin"]}):
+        found = studio.post(f"/api/runs/{run}", {"action": "change", "options": wrong})[1]
+        assert is_one_sentence(found["mistake"]["sentence"])
+    for wrong in ({"seed": 1}, {}, {"steps": "many"}):
+        assert studio.post(f"/api/runs/{run}", {"action": "change", "options": wrong})[0] == 422
+    assert studio.until(run, "status") == "paused"
+    assert studio.post(f"/api/runs/{run}", change)[1] == {"status": "running"}
+    assert studio.until(run, "status", "done", "failed") == "done"
+    # What was trained before is a step, and the script does both.
+    _, first, second = stepped(studio, run, "history")["history"]  # type: ignore[misc]
+    assert "records" in first["arguments"] and "sparsity" not in first["arguments"]
+    assert second["arguments"] | change["options"] == second["arguments"]  # type: ignore[operator]
+    assert second["arguments"]["grids"] == [5] and second["parent"] == first["id"]
+    studio.post(f"/api/runs/{run}", {"action": "close"})
+
+
+def test_functions_of_a_search_are_changed_while_it_is_paused(studio: Running) -> None:
+    # A law that no search finds at once.
+    rows = "".join(f"{k % 17},{k % 23},{(k % 17) ** 2 * 0.1 + (k * k * 7919) % 101}\n" for k in range(300))
+    key = studio.dropped("table.csv", f"x,y,f\n{rows}".encode())
+    options = {"target": "f", "time_limit": 30}
+    run = studio.post("/api/runs", {"table": key, "kind": "search", "options": options})[1]["id"]
+    assert studio.until(run, "settings")["kind"] == "search"
+    studio.post(f"/api/runs/{run}", {"action": "pause"})
+    found = studio.post(f"/api/runs/{run}", {"action": "change", "options": {"functions": ["sine"]}})[1]
+    assert is_one_sentence(found["mistake"]["sentence"]) and "sine" in found["mistake"]["sentence"]
+    change = {"action": "change", "options": {"functions": ["exp"], "time_limit": 1}}
+    assert studio.post(f"/api/runs/{run}", change)[1] == {"status": "running"}
+    assert studio.until(run, "status", "done", "failed") == "done"
+    said = [entry["text"] for entry in studio.until(run, "log")]
+    assert "goes on with other settings: functions exp; 1 seconds" in said
+    shown = [row["formula"] for row in studio.until(run, "result")["front"]]
+    assert not any(name in formula for formula in shown for name in ("sin", "log", "tanh"))
+    studio.post(f"/api/runs/{run}", {"action": "close"})
+
+
 def stepped(studio: Running, run: str, action: str, **more: object) -> dict[str, object]:
     """The answer of the network view's request."""
     status, found = studio.post(f"/api/runs/{run}/network", {"id": 1, "action": action, **more})
@@ -200,8 +244,10 @@ def test_steps_survive_the_end_of_the_process_and_files_are_taken_away(studio: R
     for name in ("model.safetensors", "formula.py", "predictions.csv", "script.py"):
         status, headers, content = studio.request("GET", f"/api/runs/{run}/files/{name}")
         assert status == 200 and content and headers["content-disposition"].endswith(f"hello_{name}"), name
-    for name in ("report.html", "start.safetensors"):
-        assert is_one_sentence(studio.get(f"/api/runs/{run}/files/{name}")["mistake"]["sentence"])
+    assert is_one_sentence(studio.get(f"/api/runs/{run}/files/start.safetensors")["mistake"]["sentence"])
+    # The report of what was done by hand, with its steps.
+    _, _, content = studio.request("GET", f"/api/runs/{run}/files/report.html")
+    assert b"Network trained for f" in content and b"train with lm" in content
     assert studio.request("GET", f"/api/runs/{run}/files/session.json")[0] == 404
     found = studio.get(f"/api/runs/{run}/residuals")
     assert len(found["measured"][0]) == len(found["columns"]["x"]) > 0

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+import pandas
 import pytest
 import torch
 
 import superpose
+from helpers import is_one_sentence
 from superpose import KAN, Dataset, edit
 from superpose.errors import DataError, OptionError, SuperposeError
 from superpose.studio import Session, Step, Stopped
@@ -271,3 +275,36 @@ def test_what_begins_no_session(data: Dataset, trained: KAN) -> None:
 def test_steps_go_through_json() -> None:
     one = Step("fix", {"edge": [0, 0, 0], "function": "sin", "frozen": None})
     assert Step.of(json.loads(json.dumps(one.json()))) == one
+
+
+def test_predictions_take_columns_as_the_table_has_them(tmp_path: Path) -> None:
+    lines = ["size,colour,when,f"]
+    for k in range(60):
+        size, colour = (k * 37 % 60) / 20, ("red", "green", "blue")[k % 3]
+        value = size**2 + {"red": 0, "green": 1, "blue": 3}[colour]
+        lines.append(f"{'' if k % 11 == 3 else size},{colour},2024-{1 + k // 28:02d}-{1 + k % 28:02d},{value}")
+    (tmp_path / "table.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    data = superpose.read_csv(tmp_path / "table.csv", target="f", missing="indicator")
+    session = Session.start(data, [data.n_features, 1])
+    session.do(step("train", grids=[3], steps=8))
+    size, colour, when = session.predict()["columns"]
+    assert size["missing"] and not colour["missing"] and size["inputs"] == ["size", "size is missing"]
+    assert colour["choices"] == ["blue", "green", "red"] and colour["value"] in colour["choices"]
+    assert (when["low"], when["high"]) == ("2024-01-01", "2024-03-04")
+    # The same numbers as the model's own, whatever the cell holds.
+    model, given = session.model, {"colour": "blue", "size": None, "when": "2024-02-10"}
+    frame = pandas.DataFrame({"colour": ["blue"], "size": [math.nan], "when": ["2024-02-10"]})
+    found = session.predict(given)
+    assert found["outputs"][0]["value"] == pytest.approx(float(model.predict(frame)[0, 0]), rel=1e-8)
+    assert [one["value"] for one in found["columns"]] == [None, "blue", "2024-02-10"]
+    assert dict(found["columns"][1]["outcomes"])["blue"][0] == pytest.approx(found["outputs"][0]["value"])
+    assert "which the model was not fitted to" in session.predict({"colour": "pink"})["warnings"][0]
+    # Numbers that were made are taken too.
+    one = session.predict(
+        {"colour = blue": 1, "colour = green": 0, "colour = red": 0, "size is missing": 0, "size": 1.0}
+    )
+    assert one["columns"][0]["value"] == 1 and one["columns"][1]["value"] == "blue"
+    for wrong in ({"when": "soon"}, {"colour": [1]}, {"weight": 1}):
+        with pytest.raises(SuperposeError) as caught:
+            session.predict(wrong)
+        assert is_one_sentence(str(caught.value))

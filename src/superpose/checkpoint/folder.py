@@ -57,6 +57,8 @@ class Checkpoint:
     Args:
         folder: is made when it is needed.
         resume: whether to read the stages that are there; otherwise the run begins anew.
+        kept: beginnings of names: where the run goes on with other options, the stages that do not depend on these. All
+            others are forgotten. None where the options have to be the same.
 
     Attributes:
         resumed: whether stages are there that the run goes on from.
@@ -67,8 +69,10 @@ class Checkpoint:
     False
     """
 
-    def __init__(self, folder: str | os.PathLike[str], *, resume: bool = False) -> None:
-        self.folder, self._resume = Path(folder), resume
+    def __init__(
+        self, folder: str | os.PathLike[str], *, resume: bool = False, kept: tuple[str, ...] | None = None
+    ) -> None:
+        self.folder, self._resume, self._kept = Path(folder), resume, kept
         self._run: Mapping[str, Any] = {}
         self._id = secrets.token_hex(8)
         self._stages: dict[str, Stage] = {}
@@ -88,13 +92,22 @@ class Checkpoint:
         found = self._described()
         if found is None:
             return
-        self._check(found["run"])
+        self._check(found["run"] if self._kept is None else {**found["run"], "options": self._run.get("options")})
         self._id = found["id"]
         while (stage := self._read(self._count)) is not None and stage.name not in self._stages:
             self._stages[stage.name] = stage
             self._count += 1
+        if self._kept is not None:
+            self._forget(self._kept)
         self._trim()
         self.resumed = self._count > 0
+
+    def _forget(self, kept: tuple[str, ...]) -> None:
+        """Write the stages that are kept as those of the run with its options of now."""
+        stages = [stage for stage in self._stages.values() if stage.name.startswith(kept)]
+        self._id, self._stages, self._count = secrets.token_hex(8), {}, 0
+        for stage in stages:
+            self.write(stage)
 
     @property
     def empty(self) -> bool:

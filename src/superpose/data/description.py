@@ -14,10 +14,11 @@ import numpy
 from superpose.data.arrays import chosen_names, is_frame
 from superpose.data.columns import Roles
 from superpose.data.options import RowOptions, dividing_columns, weighing_columns
-from superpose.data.preparation.cells import missing_mask
+from superpose.data.preparation.cells import missing_mask, written
 from superpose.data.preparation.columns import RawColumn, raw_levels
 from superpose.data.preparation.date_column import DateColumn
 from superpose.data.preparation.dates import UNITS, stamp
+from superpose.data.preparation.missing_codes import missing_code
 from superpose.data.preparation.options import PreparationOptions
 from superpose.data.preparation.preparation import Preparation
 from superpose.data.preparation.understanding import RawTable, kind_of
@@ -44,6 +45,7 @@ class ColumnSummary:
         unit: what stands in brackets at the end of the name; None if nothing does.
         missing: how many cells are missing.
         low, high: of numbers; None of others.
+        code: a number outside these that is likely to mean a missing value, and its rows; None if there is none.
         span: the first and the last date; None of others.
         levels: of categories, answers and text the most frequent ones, with their numbers of rows.
         distinct: how many levels there are; None of numbers.
@@ -58,6 +60,7 @@ class ColumnSummary:
     missing: int = 0
     low: float | None = None
     high: float | None = None
+    code: tuple[float, int] | None = None
     span: tuple[str, str] | None = None
     levels: tuple[tuple[str, int], ...] = ()
     distinct: int | None = None
@@ -78,7 +81,8 @@ class ColumnSummary:
             return ", ".join(f"{level} {count}" for level, count in self.levels) + rest
         if self.span is not None:
             return f"{self.span[0]} to {self.span[1]}"
-        return "" if self.low is None else f"{self.low:.6g} to {self.high:.6g}"
+        odd = "" if self.code is None else f", and {written(self.code[0])} in {counted(self.code[1], 'row')}"
+        return "" if self.low is None else f"{self.low:.6g} to {self.high:.6g}{odd}"
 
     def made(self) -> str:
         """Its name, its kind and the number of columns made of it, in words.
@@ -258,6 +262,9 @@ def _with_values(known: ColumnSummary, raw: RawTable, cells: Any, missing: Any) 
             true = int((values == 1).sum())
             levels = Counter({"true": true, "false": len(values) - true})
             return replace(known, levels=tuple(levels.most_common()), distinct=2)
+        code = missing_code(values)
+        if code is not None:
+            return replace(known, low=code.low, high=code.high, code=(code.value, code.rows))
         return replace(known, low=float(values.min()), high=float(values.max()))
     counts = raw_levels(raw.original.column(known.name))
     common = sorted(counts.items(), key=lambda one: (-one[1], one[0]))[:SHOWN_LEVELS]

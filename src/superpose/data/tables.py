@@ -119,6 +119,12 @@ class Table:
         """Raise if there is no column of this name; ``role`` says what it was wanted for."""
         if name not in self.names:
             hint = nearest(name, self.names) or f"; its columns are {listed(self.names)}"
+            first = self.columns[0]
+            if not isinstance(first, numpy.ndarray) and name in first:
+                hint = (
+                    f", but {self.place(first.index(name))} begins with it; if each row of the table is a variable, "
+                    "transpose it, so that each is a column"
+                )
             if self.names[0].startswith("#"):
                 hint += f"; {REMARK}"
             raise DataError(f"{self.label}: there is no column {quoted(name)} for {role}{hint}")

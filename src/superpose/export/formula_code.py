@@ -13,7 +13,7 @@ from superpose.errors import OptionError
 from superpose.export.identifiers import identifiers
 from superpose.export.printers import literal, printed
 from superpose.export.reserved_words import RESERVED
-from superpose.export.tables import edge_table
+from superpose.export.tables import PolynomialTable, edge_table
 from superpose.export.templates import TEMPLATES, Program
 from superpose.formulas.expressions.formula import Formula
 from superpose.formulas.expressions.splines import SplineEdge
@@ -29,8 +29,9 @@ def code(formula: Formula, language: str) -> str:
     Args:
         formula: any; edges that stayed splines are written out as functions, except in Excel and SQL.
         language: one of ``superpose.export.LANGUAGES``. ``"python"`` needs the standard library only, ``"numpy"`` takes
-            arrays by the names of the columns, ``"c"`` is C99, ``"matlab"`` runs in Octave too, ``"excel"`` reads the
-            columns from the cells A2, B2, ..., and ``"sql"`` is a query of the table ``observations``.
+            arrays by the names of the columns, ``"torch"`` has a ``torch.nn.Module``, ``"c"`` is C99, ``"matlab"`` runs
+            in Octave too, ``"excel"`` reads the columns from the cells A2, B2, ..., and ``"sql"`` is a query of the
+            table ``observations``.
 
     Raises:
         OptionError: for an unknown language, and for a function that the language does not have.
@@ -68,7 +69,7 @@ def _program(formula: Formula, language: str) -> Program:
     if splines and language in ("excel", "sql"):
         raise OptionError(
             f"{counted(len(splines), 'edge')} of the formula stayed a spline, which {language} cannot hold; choose "
-            "python, c, javascript, julia, matlab or numpy"
+            "python, c, javascript, julia, matlab, numpy or torch"
         )
     places = range(len(formula.symbols))
     if language == "excel":
@@ -130,6 +131,8 @@ _SPLINE_TEMPLATES: Mapping[str, tuple[str, str, str, str]] = {
 def _spline_function(edge: SplineEdge, name: str, language: str) -> str:
     """A function that finds the interval of ``x`` and evaluates its polynomial by Horner's rule."""
     table, silu = edge_table(edge)
+    if language == "torch":
+        return _torch_spline(table, name, silu)
     head, inner, last, exponential = _SPLINE_TEMPLATES[language]
     base = f" + {literal(silu)}*x/(1.0 + {exponential}(-x))" if silu else ""
     text = head.format(name=name)
@@ -144,3 +147,24 @@ def _spline_function(edge: SplineEdge, name: str, language: str) -> str:
         value += base
         text += inner.format(end=literal(ends[piece]), value=value) if piece < len(ends) else last.format(value=value)
     return text
+
+
+def _torch_spline(table: PolynomialTable, name: str, silu: float) -> str:
+    """The same for tensors: each element with the numbers of its interval."""
+    # As in a function of numbers the last interval holds its right end.
+    ends = [*table.ends[:-1].tolist(), math.nextafter(float(table.ends[-1]), math.inf)]
+    rows = zip(table.centres.tolist(), table.scales.tolist(), table.coefficients[:, 0].tolist(), strict=True)
+    numbers = ",\n".join(
+        f"        ({', '.join(literal(one) for one in (centre, scale, *row))})" for centre, scale, row in rows
+    )
+    base = f" + {literal(silu)}*x*torch.sigmoid(x)" if silu else ""
+    return (
+        f"def {name}(x):\n"
+        "    # Of each interval its middle, one over half its width, and coefficients of 1, t, t**2, ...\n"
+        f"    table = torch.tensor((\n{numbers},\n    ), dtype=x.dtype, device=x.device)\n"
+        f"    ends = torch.tensor(({', '.join(map(literal, ends))},), dtype=x.dtype, device=x.device)\n"
+        "    own = table[torch.bucketize(x.detach().contiguous(), ends, right=True)]\n"
+        "    t = (x - own[..., 0])*own[..., 1]\n    value = own[..., -1]\n"
+        "    for power in range(own.shape[-1] - 2, 1, -1):\n        value = value*t + own[..., power]\n"
+        f"    return value{base}\n"
+    )

@@ -55,6 +55,7 @@ class Syntax:
         undefined: a value that does not exist.
         inverse: one over something.
         suffix: what follows a number that is no whole one.
+        tensors: whether functions take no numbers, so that those of numbers are written as numbers.
     """
 
     printer: tuple[str, str]
@@ -66,6 +67,7 @@ class Syntax:
     undefined: str = "NaN"
     inverse: str = "(1.0/{})"
     suffix: str = ""
+    tensors: bool = False
 
 
 def _functions(pattern: str = "{}({{}})", **others: str) -> dict[str, str]:
@@ -121,6 +123,15 @@ SYNTAX: Mapping[str, Syntax] = {
         "numpy.where({condition}, {then}, {otherwise})",
         logic=(" & ", " | ", "~({})"),
         undefined="numpy.nan",
+    ),
+    "torch": Syntax(
+        ("sympy.printing.pycode", "PythonCodePrinter"),
+        _functions("torch.{}({{}})", erf="torch.erf({})", pow="({})**({})"),
+        "_choose({condition}, {then}, {otherwise})",
+        logic=(" & ", " | ", "~({})"),
+        constants={"Pi": "math.pi", "Exp1": "math.e"},
+        undefined="math.nan",
+        tensors=True,
     ),
     "javascript": Syntax(
         ("sympy.printing.jscode", "JavascriptCodePrinter"),
@@ -260,6 +271,8 @@ class _Shared:
 
     def _print_Function(self, call: Any) -> str:
         name = call.func.__name__
+        if self.syntax.tensors and call.is_number:
+            return self._print_Float(call)
         pattern = self.known.get(name) or self.syntax.functions.get(name)
         if pattern is None or len(call.args) != 1:
             raise OptionError(
@@ -273,6 +286,8 @@ class _Shared:
         from sympy.printing.precedence import PRECEDENCE
 
         base, exponent = power.base, power.exp
+        if self.syntax.tensors and power.is_number:
+            return self._print_Float(power)
         functions = self.syntax.functions
         if exponent.is_Number and exponent.is_negative:
             below = base if exponent == -1 else sympy.Pow(base, -exponent, evaluate=False)

@@ -44,6 +44,7 @@ _MATLAB = """
 # Excel has cells, and SQL the names x1, x2, ...
 RESERVED: Mapping[str, tuple[str, ...]] = {
     "python": (*keyword.kwlist, *keyword.softkwlist, "math", "abs"),
+    "torch": (*keyword.kwlist, *keyword.softkwlist, "math", "torch", "abs", "Formula"),
     "c": _words(_FUNCTIONS, _C, _C_MACROS),
     "javascript": _words(_JAVASCRIPT),
     "julia": _words(_FUNCTIONS, _JULIA),

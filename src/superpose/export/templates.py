@@ -94,6 +94,37 @@ def _python(program: Program) -> str:
     return text + program.mapping("#") + helpers + body
 
 
+# torch.where keeps the digits of two numbers only where they are tensors of float64.
+_TORCH_CHOICE = """
+def _choose(condition, then, otherwise):
+    parts = (torch.as_tensor(one, dtype=None if torch.is_tensor(one) else torch.float64) for one in (then, otherwise))
+    return torch.where(torch.as_tensor(condition), *parts)
+"""
+_TORCH_MODULE = '''
+
+class Formula(torch.nn.Module):
+    """Values [..., {targets}] of the functions above, at their columns [..., {columns}]."""
+
+    def forward(self, x):
+        columns = x.unbind(-1)
+        values = [{calls}]
+        values = [torch.as_tensor(one, dtype=x.dtype, device=x.device).expand(x.shape[:-1]) for one in values]
+        return torch.stack(values, -1)
+'''
+
+
+def _torch(program: Program) -> str:
+    arguments = ", ".join(program.arguments)
+    text = '"""A formula that superpose wrote; it needs torch only."""\n\nimport math\n\nimport torch\n\n'
+    body = "".join(f"\n\n{spline}" for spline in program.splines)
+    for name, value in zip(program.functions, program.codes, strict=True):
+        body += f"\n\ndef {name}({arguments}):\n    return {value}\n"
+    choice = f"\n{_TORCH_CHOICE}" if "_choose(" in body else ""
+    calls = ", ".join(f"{name}(*columns)" for name in program.functions)
+    module = _TORCH_MODULE.format(targets=len(program.targets), columns=len(program.columns), calls=calls)
+    return text + program.mapping("#") + choice + body + module
+
+
 def _c(program: Program) -> str:
     arguments = ", ".join(f"double {name}" for name in program.arguments)
     text = "/* A formula that superpose wrote, in C99; link it with the library of mathematics (-lm). */\n\n"
@@ -176,6 +207,7 @@ def _sql(program: Program) -> str:
 
 TEMPLATES: Mapping[str, Callable[[Program], str]] = {
     "python": _python,
+    "torch": _torch,
     "c": _c,
     "javascript": _javascript,
     "julia": _julia,

@@ -18,6 +18,7 @@ from superpose.messages import nearest
 from superpose.nn.model import KAN
 from superpose.plot.dependence import mean_predictions, places_of
 from superpose.studio.network_numbers import rounded
+from superpose.studio.raw_inputs import outcomes, raw_inputs, row_of
 from superpose.tasks.regression import calibrate
 
 
@@ -51,19 +52,22 @@ def calibrated(model: KAN, data: Dataset) -> tuple[KAN, str]:
         return model, "There is no interval, since no validation rows show how far the network errs on new rows."
 
 
-def values_of(given: Mapping[str, Any], model: KAN, data: Dataset) -> Tensor:
-    """The row ``[n_in]`` that a person chose; medians of the training rows for inputs that are not given.
+def values_of(given: Mapping[str, Any], model: KAN, data: Dataset, notes: list[str]) -> Tensor:
+    """The row ``[n_in]`` that a person chose; what training rows usually have for inputs that are not given.
 
     Raises:
-        OptionError: for a column that the model does not have, or a value that is no number.
+        SuperposeError: for a column that the model does not have, or a value that it cannot have.
     """
     if not isinstance(given, Mapping):
         raise OptionError("inputs are values by the names of the columns, such as {'x': 0.5}")
-    row = data.features(data.train).median(0).values
+    row, read = row_of(given, model, data, notes)
     names = list(model.feature_names)
     for name, value in given.items():
+        if name in read:
+            continue
         if name not in names:
-            raise OptionError(f"the model has no input {name!r}{nearest(str(name), names)}")
+            known = [*names, *(one.column.name for one in raw_inputs(model))]
+            raise OptionError(f"the model has no input {name!r}{nearest(str(name), known)}")
         if not is_finite(value):
             raise OptionError(f"the value of {name!r} is a finite number, not {value!r}")
         row[names.index(name)] = float(value)
@@ -80,7 +84,8 @@ def prediction(model: KAN, data: Dataset, given: Mapping[str, Any], without: str
         given: values by the names of the inputs.
         without: why there is no interval; empty if there may be one.
     """
-    row = values_of(given, model, data)
+    notes: list[str] = []
+    row = values_of(given, model, data, notes)
     rows = data.features(data.train[evenly(len(data.train), RULES.rows)])
     low, high = data.features(data.train).min(0).values, data.features(data.train).max(0).values
 
@@ -113,14 +118,22 @@ def prediction(model: KAN, data: Dataset, given: Mapping[str, Any], without: str
         for one in inputs
         if one["outside"] and one["used"]
     ]
+    raw = raw_inputs(model)
+    columns = []
+    for one_of in raw:
+        shown = one_of.shown(row, low, high)
+        choices = [(name, one_of.numbers(name, [])) for name in one_of.choices]
+        shown["outcomes"] = outcomes(model, row, choices, one_of.places) if choices else None
+        columns.append(shown)
     outputs, more = _outputs(model, row)
     return rounded(
         {
             "inputs": inputs,
+            "columns": columns,
             "outputs": outputs,
             "classes": _classes(model, row),
             "level": RULES.level,
-            "warnings": [*warnings, *([more] if more and not warnings else [])],
+            "warnings": [*warnings, *notes, *([more] if more and not warnings else [])],
             "note": without,
         }
     )

@@ -16,12 +16,14 @@ from superpose.nn.model import KAN
 from superpose.studio.history import State
 from superpose.studio.saved import restore_session, save_session
 from superpose.studio.script import Origin, script_of
+from superpose.studio.session_result import result_of
 from superpose.studio.shown import Shown
 from superpose.studio.state_errors import errors_of
 from superpose.studio.steps import Step
 from superpose.studio.training import Listener
 from superpose.studio.verbs import Done, described, perform
 from superpose.tasks.classification import ClassificationDataset
+from superpose.tasks.result import TaskResult
 
 AnyStep = Step | Mapping[str, Any]
 
@@ -245,6 +247,14 @@ class Session(Shown):
     def start_file(self) -> bytes | None:
         """The model file that the script loads; None if it needs none."""
         return None if self._made() is not None else to_bytes(self.tree.since_made()[0].model)
+
+    def result(self) -> TaskResult:
+        """The present state as a result, of which ``superpose.report.write`` makes a page and files.
+
+        The formula stands in it where all edges are symbolic.
+        """
+        state = self.tree.state
+        return result_of(state.model, self.data, self._formula(state))
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write the session to a folder: a JSON text, and safetensors files for the table and each network.

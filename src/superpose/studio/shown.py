@@ -81,20 +81,24 @@ class Shown:
         """
         return code(self._formula(self.tree.state), language)
 
-    def predict(self, inputs: Mapping[str, float] | None = None) -> dict[str, Any]:
+    def predict(self, inputs: Mapping[str, float | str | None] | None = None) -> dict[str, Any]:
         """The prediction for values of the inputs, and how each moves it.
 
         Args:
-            inputs: values by the names of the columns; of inputs that are left out the median of the training rows.
+            inputs: values by the names of the columns, those of the table (a category, a date, None for a missing cell)
+                or those of numbers that are made of them. What is left out is what training rows usually have: the
+                median, of a category the level of most rows.
 
         Returns:
             ``outputs`` with ``value`` and an interval of 90% (``low``, ``high``; None with a ``note`` why); the
             probabilities of ``classes``; of each of the ``inputs`` its range, whether the value is ``outside``, and a
             ``curve``: places ``x``, outputs ``y`` with all other inputs as given, and their ``mean`` over the table;
+            of ``columns`` of the table from which numbers are made, the ``value``, the ``choices`` with the output of
+            each as ``outcomes``, whether it may be ``missing``, and the ``inputs`` that it becomes;
             ``warnings`` where the prediction is an extrapolation.
 
         Raises:
-            OptionError: for a column that is not there, or a value that is no number.
+            OptionError: for a column that is not there, or a value that it cannot have.
         """
         state = self.tree.state
         model, without = self._once(("calibrated", state.id), lambda: calibrated(state.model, self.data))

@@ -62,9 +62,8 @@ def train(
     if model.head is not None:
         options["loss"] = model.head
     history = fit(model, data, listener=both, progress=False, **options)
-    repeated = dict(arguments)
+    # A time limit ends elsewhere on another machine.
+    repeated = {name: value for name, value in arguments.items() if name != "time_limit"}
     if history.stop in (StopReason.INTERRUPTED, StopReason.TIME_LIMIT):
-        # A time limit ends elsewhere on another machine.
-        repeated.pop("time_limit", None)
         repeated["records"] = len(history.records)
     return history, repeated

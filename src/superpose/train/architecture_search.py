@@ -126,7 +126,7 @@ def search(
 
     >>> import torch
     >>> x = 2 * torch.rand(200, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) - 1
-    >>> found = search((x, torch.sin(3 * x[:, 0]) + x[:, 1] ** 2), shapes=[(), (1,)], parameters=60)
+    >>> found = search((x, torch.sin(3 * x[:, 0]) + x[:, 1] ** 2), shapes=[(), (1,)], parameters=60, steps=100)
     >>> found.model.widths, found.history.validation_rmse < 1e-3
     ([2, 1], True)
     """

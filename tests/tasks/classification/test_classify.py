@@ -76,7 +76,7 @@ def test_three_classes_have_a_score_each() -> None:
 
 def test_ordered_numbers_have_one_score_in_their_units() -> None:
     x = 0.5 + 1.25 * (points(800, 2) + 1)
-    result = found(x, [2 * min(3, round(a * b / 2)) for a, b in x.tolist()])
+    result = found(x, [2 * min(3, round(a * b / 2)) for a, b in x.tolist()], ONE_SHAPE)
     assert (result.head.kind, result.model.widths[-1]) == ("ordinal", 1)
     assert result.accuracy(of="formula") > 0.95
     assert str(result.formula) == "x1*x2"

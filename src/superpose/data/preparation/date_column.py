@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy
 
-from superpose.data.preparation.cells import is_missing
+from superpose.data.preparation.cells import is_missing, written
 from superpose.data.preparation.columns import RawColumn
 from superpose.data.preparation.dates import (
     UNITS,
@@ -89,7 +89,7 @@ def seconds_of(table: Table, name: str, order: str | None) -> FloatArray:
     known: dict[str, float] = {}
     found = numpy.empty(len(column))
     for row, cell in enumerate(column):
-        text = cell if isinstance(cell, str) else "" if numpy.isnan(cell) else str(cell)
+        text = cell if isinstance(cell, str) else written(cell)
         if text not in known:
             value = numpy.nan if is_missing(text, beside_values=True) else moment(text, order)
             if value is None:

@@ -17,6 +17,7 @@ from superpose.data.preparation.cells import (
     present,
     refuse_missing,
     surely_finite,
+    written,
 )
 from superpose.data.preparation.columns import (
     MAX_LEVELS,
@@ -31,9 +32,10 @@ from superpose.data.preparation.columns import (
     too_many,
 )
 from superpose.data.preparation.date_column import DateColumn, seconds_of
-from superpose.data.preparation.dates import DateForm, date_form
+from superpose.data.preparation.dates import DateForm, are_compact, date_form
+from superpose.data.preparation.missing_codes import missing_code
 from superpose.data.preparation.options import PreparationOptions
-from superpose.data.tables import NOT_FINITE, PERCENT, Column, Table, is_numeric
+from superpose.data.tables import NOT_FINITE, PERCENT, Column, FloatArray, Table, is_numeric
 from superpose.errors import DataError
 from superpose.messages import counted, quoted
 
@@ -51,7 +53,7 @@ class RawTable:
         kinds: of the columns that can be learnt from.
         left_out: the columns that cannot.
         options: how the columns were to be understood.
-        notes: sentences on columns of dates that mean one of two.
+        notes: sentences on columns of dates that mean one of two, and on numbers that may mean missing values.
     """
 
     original: Table
@@ -97,7 +99,9 @@ class RawTable:
                 notes.append(f"{unclear}; it is left out")
             else:
                 kinds[name] = kind
-        return cls(table, as_numbers(table, kinds), kinds, tuple(left_out), options, tuple(notes))
+        numeric = as_numbers(table, kinds)
+        notes += [sentence for name in kinds if kinds[name] == "number" for sentence in told_of_codes(numeric, name)]
+        return cls(table, numeric, kinds, tuple(left_out), options, tuple(notes))
 
     def missing(self, table: Table | None = None) -> BoolArray:
         """``[N]``, the rows of this table, or of another that has its columns, in which a cell is missing."""
@@ -161,10 +165,14 @@ def kind_of(table: Table, name: str, options: PreparationOptions) -> str:
     if isinstance(column, numpy.ndarray):
         if numpy.isnan(column[:1]).all() and numpy.isnan(column).all():
             return "empty"
-        return "boolean" if declared == "boolean" else "number"
+        if declared == "boolean":
+            return "boolean"
+        return "date" if _holds_days(column) else "number"
     cells = present(column, beside_values=True)
     if not cells:
         return "empty"
+    if are_compact(cells):
+        return "date"
     if name in table.faults or any(is_numeric(cell) or NOT_FINITE.fullmatch(cell) for cell in cells):
         return "number"
     if any(PERCENT.fullmatch(cell) for cell in cells):
@@ -180,8 +188,21 @@ def _form(table: Table, name: str, options: PreparationOptions) -> DateForm | No
     """How the dates of a column are written; None if it holds others cells."""
     column = table.column(name)
     if isinstance(column, numpy.ndarray):
-        return None
+        return DateForm() if _holds_days(column) else None
     return date_form(present(column, beside_values=True), options.order(name))
+
+
+def _holds_days(column: FloatArray) -> bool:
+    """Whether numbers are days such as 20240131. Most columns of numbers are told by their ends."""
+    if not (column[0] != column[0] or _DAYS[0] <= column[0] <= _DAYS[1]):
+        return False
+    if not _DAYS[0] <= numpy.nanmin(column) <= numpy.nanmax(column) <= _DAYS[1]:
+        return False
+    return are_compact(written(value) for value in numpy.unique(column[~numpy.isnan(column)]).tolist())
+
+
+# The first and the last day that a number of eight digits may be.
+_DAYS = 19000101, 20991231
 
 
 def _ambiguous(table: Table, name: str, options: PreparationOptions) -> str:
@@ -216,6 +237,13 @@ def as_numbers(table: Table, kinds: dict[str, str]) -> Table:
     return replace(with_columns(table, columns), finite=table.finite.union(finite))
 
 
+def told_of_codes(table: Table, name: str) -> list[str]:
+    """A sentence on a number in a column of numbers that may mean a missing value, if there is one."""
+    column = table.column(name)
+    code = missing_code(column) if isinstance(column, numpy.ndarray) else None
+    return [] if code is None else [f"{table.label}: {code.sentence(name)}"]
+
+
 def with_columns(table: Table, columns: dict[str, Column]) -> Table:
     """The table with other cells in some columns."""
     if all(columns[name] is table.column(name) for name in columns):
@@ -225,7 +253,7 @@ def with_columns(table: Table, columns: dict[str, Column]) -> Table:
 
 
 def target_numbers(table: Table, names: Sequence[str]) -> tuple[Table, list[str]]:
-    """The table with its targets as numbers, NaN where they are missing, and a sentence on those in percent."""
+    """The table with its targets as numbers, NaN where they are missing, and sentences on those that may mislead."""
     notes, columns = [], dict[str, Column]()
     for name in names:
         # One plain number among shares may be a share of 1.
@@ -233,7 +261,8 @@ def target_numbers(table: Table, names: Sequence[str]) -> tuple[Table, list[str]
         columns[name] = numbers_with_gaps(table, name, percents=shares)
         if shares:
             notes.append(f"the target {quoted(name)} is in percent: 12% is the number 12, and so are predictions")
-    return with_columns(table, columns), notes
+    made = with_columns(table, columns)
+    return made, [*notes, *(sentence for name in names for sentence in told_of_codes(made, name))]
 
 
 def _unusable(table: Table, name: str, kind: str) -> DataError:

@@ -27,6 +27,8 @@ _FREE, _RATIO = 1 << 28, 100
 _SAMPLE = 100
 # Rows without a cell after which a sheet is taken to end: programs write a million for a colour. A round number.
 _MOST_EMPTY = 1000
+_MERGED = re.compile(rb"<mergeCell\s")
+# A formula without the value that it had: programs that are no spreadsheets write such.
 _NO_VALUE = re.compile(rb"</f>\s*(?:<v\s*/>|<v>\s*</v>|</c>)")
 
 
@@ -54,13 +56,16 @@ def read_workbook(source: Source, sheet: str | int | None) -> Table:
         book.close()
         label = f"{source.label}, sheet {quoted(name)}"
         gaps = any("" in record.cells for record in records)
-        formulas = _formulas(content, name) if gaps and _lacks_values(content) else {}
+        formulas = _formulas(content, name) if gaps and _sheets_hold(_NO_VALUE, content) else {}
+        merged = _merged_down(content, name) if gaps and _sheets_hold(_MERGED, content) else []
+        if merged:
+            notes += (f"{label}: cells merged over several rows were read as their value in each of the rows",)
     except (OptionError, DataError):
         raise
     except Exception:
         # openpyxl raises whatever its parsers raise.
         raise FileError(f"{source.label} is a damaged Excel workbook; {_REMEDY}") from None
-    return _table(label, records, notes, formulas)
+    return _table(label, _filled(records, merged), notes, formulas)
 
 
 def _checked(source: Source) -> bytes:
@@ -84,11 +89,32 @@ def _checked(source: Source) -> bytes:
     return content
 
 
-def _lacks_values(content: bytes) -> bool:
-    """Whether a sheet holds a formula without the value that it had: programs that are no spreadsheets write such."""
+def _sheets_hold(mark: re.Pattern[bytes], content: bytes) -> bool:
+    """Whether a sheet of the workbook holds a mark."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         sheets = [name for name in archive.namelist() if name.startswith("xl/worksheets/")]
-        return any(_NO_VALUE.search(archive.read(name)) for name in sheets)
+        return any(mark.search(archive.read(name)) for name in sheets)
+
+
+def _merged_down(content: bytes, sheet: str) -> list[tuple[int, int, int]]:
+    """Cells of one column that were merged: the column, the first and the last row, all counted from 1."""
+    import openpyxl
+
+    book = openpyxl.load_workbook(io.BytesIO(content), keep_links=False)
+    areas = [one.bounds for one in book[sheet].merged_cells.ranges]
+    book.close()
+    return [(left, top, bottom) for left, top, right, bottom in areas if left == right and top < bottom]
+
+
+def _filled(records: list[Record], merged: Sequence[tuple[int, int, int]]) -> list[Record]:
+    """The rows with the value of merged cells in each of them, as a person reads them."""
+    rows = {record.line: record.cells for record in records}
+    for column, top, bottom in merged:
+        value = rows.get(top, [])[column - 1 : column]
+        for cells in (rows[row] for row in range(top + 1, bottom + 1) if value and row in rows):
+            cells += [""] * (column - len(cells))
+            cells[column - 1] = value[0]
+    return records
 
 
 def _formulas(content: bytes, sheet: str) -> dict[tuple[int, int], str]:

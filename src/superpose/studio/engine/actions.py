@@ -18,8 +18,14 @@ def look(worker: Any, request: Json) -> Json:
     return tables.look(request, worker.memory)
 
 
-# Answered beside a training that goes on, since they only read what was there before it.
-ASIDE = frozenset({"residuals"})
+def change(worker: Any, request: Json) -> Json:
+    """Other settings for what is at work."""
+    worker.change(request["settings"])
+    return {}
+
+
+# Answered beside a training that goes on: they only read what was there before it, or are about it.
+ASIDE = frozenset({"residuals", "change"})
 
 
 def is_aside(request: Json) -> bool:
@@ -43,6 +49,7 @@ def is_superseded(request: Json, later: Json) -> bool:
 
 ACTIONS: dict[str, Callable[[Any, Json], Json]] = {
     "look": look,
+    "change": change,
     "search": searching.search,
     "train": searching.train,
     "open": searching.open_model,

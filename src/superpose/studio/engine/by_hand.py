@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from superpose.choices import OPTIMIZERS
 from superpose.data.sampling import evenly
 from superpose.deadline import Deadline
 from superpose.errors import OptionError
@@ -12,7 +13,11 @@ from superpose.messages import counted
 from superpose.studio.actions import CHANGES, answer
 from superpose.studio.engine.live import Live
 from superpose.studio.session import Session
+from superpose.studio.session_result import confusion
+from superpose.studio.steps import Step
+from superpose.tasks.result import evaluation_rows
 from superpose.train.history import Record
+from superpose.train.settings import FitSettings
 
 Json = dict[str, Any]
 
@@ -81,10 +86,19 @@ def request(worker: Any, message: Json) -> Json:
     session, asked = in_hand(worker), message["request"]
     change = asked.get("action") in CHANGES
     listener = training_listener(worker, session) if change else None
-    try:
-        found = answer(session, asked, listener)
-    except KeyboardInterrupt:
-        found = {"id": asked.get("id"), "error": "the step was stopped, and nothing was changed"}
+    arguments = training_of(asked)
+    if arguments is not None:
+        takes_changes(worker, arguments)
+    while True:
+        try:
+            found = answer(session, asked, listener)
+        except KeyboardInterrupt:
+            found = {"id": asked.get("id"), "error": "the step was stopped, and nothing was changed"}
+        settings = worker.taken_change()
+        if settings is None or arguments is None:
+            break
+        arguments = gone_on(worker, session, arguments, settings)
+        asked = {**asked, "step": {"verb": "train", "arguments": arguments}}
     if change:
         worker.emit("busy", record=None)
         if "error" not in found:
@@ -92,6 +106,45 @@ def request(worker: Any, message: Json) -> Json:
             show(worker)
             say(worker)
     return found
+
+
+def training_of(asked: Json) -> Json | None:
+    """The arguments of a training that the network view asks for; None for anything else."""
+    step = asked.get("step")
+    if asked.get("action") != "do" or not isinstance(step, dict) or step.get("verb") != "train":
+        return None
+    arguments = step.get("arguments")
+    return dict(arguments) if isinstance(arguments, dict) else {}
+
+
+# What of a training can be changed while it is held.
+CHANGEABLE = ("sparsity", "optimizer", "steps", "time_limit")
+
+
+def takes_changes(worker: Any, arguments: Json) -> None:
+    """Show the settings of a training that begins, and take others for it."""
+
+    def check(settings: Json) -> None:
+        if unknown := set(settings) - set(CHANGEABLE):
+            raise OptionError(f"a training has no setting {', '.join(sorted(unknown))} that can be changed")
+        made = Step("train", arguments | settings).arguments
+        numbers = {name: made[name] for name in ("sparsity", "steps") if name in made}
+        FitSettings(**numbers).checked(made.get("optimizer", OPTIMIZERS[0]))
+
+    worker.check = check
+    shown = {name: arguments.get(name) for name in CHANGEABLE}
+    worker.emit("settings", kind="train", **shown | {"optimizer": shown["optimizer"] or OPTIMIZERS[0]})
+
+
+def gone_on(worker: Any, session: Session, arguments: Json, settings: Json) -> Json:
+    """The arguments with which a training goes on from where the network is, when its settings were changed."""
+    keep(worker)
+    show(worker)
+    say(worker)
+    sizes = max(layer.grid_size for layer in session.tree.state.model.kan_layers())
+    made = arguments | settings | {"grids": [sizes]}
+    takes_changes(worker, made)
+    return made
 
 
 def training_listener(worker: Any, session: Session) -> Any:
@@ -114,15 +167,16 @@ def training_listener(worker: Any, session: Session) -> Any:
 
 
 def residuals(worker: Any, message: Json) -> Json:
-    """Measured and predicted values of rows that were held out, with all columns.
+    """Measured and predicted values of rows that were held out, with all columns; of classes how many are told right.
 
     Raises:
-        OptionError: while there is no network, or if it tells classes apart.
+        OptionError: while there is no network.
     """
     session = in_hand(worker)
     data, model = session.data, session.model
     if model.head is not None:
-        raise OptionError("classes have no residuals")
+        names = list(model.head.classes)
+        return {"rows": evaluation_rows(data), "classes": names, "confusion": confusion(model, data).tolist()}
     parts = (("the test", data.test), ("validation", data.validation), ("training", data.train))
     name, rows = next((name, rows) for name, rows in parts if len(rows))
     some = rows[evenly(len(rows), _ROWS)]

@@ -44,3 +44,26 @@ def place_of(sentence: str, request: Mapping[str, Any]) -> dict[str, str]:
     if column is not None:
         place["column"] = column[1]
     return place
+
+
+# How sentences name what the page has under another name than the command line.
+_ON_THE_PAGE = (
+    (
+        r"say what is done with missing cells: --missing [^()]*\(in Python missing=\.\.\.\)",
+        "choose under 'Missing cells' what is done with them",
+    ),
+    (r"\(where, --where\)", "(under 'Rows to use')"),
+    (r"\(decimal, --decimal\)", "(under 'Decimal mark')"),
+    (r"use --task classification \(in Python [^()]*\)", "choose 'one of some classes' under 'It is'"),
+)
+
+
+def on_the_page(sentence: str) -> str:
+    """A sentence of the command line with the names that the page has.
+
+    >>> on_the_page("fill it, or say what is done with missing cells: --missing drop or median (in Python missing=...)")
+    "fill it, or choose under 'Missing cells' what is done with them"
+    """
+    for pattern, words in _ON_THE_PAGE:
+        sentence = re.sub(pattern, words, sentence)
+    return sentence

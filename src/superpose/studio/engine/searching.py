@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable
 from typing import Any
 
 from superpose.checkpoint import Checkpoint
 from superpose.data import Dataset
 from superpose.deadline import Deadline
+from superpose.errors import OptionError
 from superpose.files import load
 from superpose.studio.engine import by_hand, tables
 from superpose.studio.engine.live import Live, front_rows
@@ -37,35 +40,90 @@ def search(worker: Any, request: Json) -> Json:
         by_hand.restored(worker)
         return {"restored": True}
     rows: Dataset = getattr(data, "data", data)
-    live = Live(worker.emit, rows, worker.clock, classes=options.get("task") == "classification")
-    observer = Observer(live.finding, live.step)
-    checkpoint = Checkpoint(worker.folder / "checkpoint", resume=bool(request.get("resume")))
     classes = options.get("task") == "classification"
+    live = Live(worker.emit, rows, worker.clock, classes=classes)
     worker.emit("reading", measure="cross-entropy" if classes else "RMSE", notes=list(rows.notes))
-    result: TaskResult
-    if options.get("task") == "classification":
-        chosen = ClassifyOptions(**{name: options[name] for name in CLASSES if name in options})
-        deadline = Deadline(chosen.time_limit, worker.clock)
-        result = classify(
-            data, chosen, listener=live.sentence, deadline=deadline, checkpoint=checkpoint, observer=observer
-        )
-    else:
-        given = {name: _fixed(options[name]) for name in SEARCH if name in options}
-        asked = DiscoverOptions(**given)
-        result = discover(
-            data,
-            asked,
-            listener=live.sentence,
-            on_formula=lambda formula: worker.emit("formula", text=str(formula), mathml=formula.mathml_trees()),
-            deadline=Deadline(asked.time_limit, worker.clock),
-            checkpoint=checkpoint,
-            observer=observer,
-        )
+    resume, kept = bool(request.get("resume")), None
+    while True:
+        _takes_changes(worker, data, options)
+        checkpoint = Checkpoint(worker.folder / "checkpoint", resume=resume, kept=kept)
+        result = None
+        with contextlib.suppress(KeyboardInterrupt):
+            result = _searched(worker, data, options, live, checkpoint)
+        changed = worker.taken_change()
+        if changed is None:
+            break
+        resume, kept = True, KEPT if set(changed) <= {"functions", "time_limit"} and not classes else KEPT[:1]
+        options = {name: value for name, value in (options | changed).items() if value is not None}
+        live.findings.clear()
+        live.sentence(f"goes on with other settings: {_said(changed)}")
+    if result is None:
+        raise KeyboardInterrupt
+    # For the report.
+    request["options"] = options
     worker.memory["result"] = result
     live.picture(result.model)
     # Of columns that the search left out the network knows nothing.
     by_hand.begin(worker, Session(result.model, result.data))
     return finished(result)
+
+
+# What of a search can be changed while it is held, and the beginnings of the names of stages that are not done again:
+# the choice of columns, and, where only functions change, the networks that were trained.
+CHANGEABLE = ("functions", "formula", "time_limit")
+KEPT = ("screening", "network [")
+
+
+def _options(options: Json) -> DiscoverOptions | ClassifyOptions:
+    """The options of a search as the page sent them."""
+    if options.get("task") == "classification":
+        return ClassifyOptions(**{name: options[name] for name in CLASSES if name in options})
+    return DiscoverOptions(**{name: _fixed(options[name]) for name in SEARCH if name in options})
+
+
+def _takes_changes(worker: Any, data: Any, options: Json) -> None:
+    """Show the settings of a search that begins, and take others for it."""
+    own = [name for name in CHANGEABLE if name in SEARCH and (name in CLASSES or isinstance(data, Dataset))]
+
+    def check(settings: Json) -> None:
+        if unknown := set(settings) - set(own):
+            raise OptionError(f"a search has no setting {', '.join(sorted(unknown))} that can be changed")
+        made = _options({name: value for name, value in (options | settings).items() if value is not None})
+        if isinstance(made, DiscoverOptions):
+            made.checked(data)
+
+    worker.check = check
+    shown = {"formula": True} | {name: options.get(name) for name in own if options.get(name) is not None}
+    shown["time_limit"] = _options(options).time_limit
+    worker.emit("settings", kind="search", names=own, **shown)
+
+
+def _said(changed: Json) -> str:
+    says: dict[str, Callable[[Any], str]] = {
+        "functions": lambda value: f"functions {', '.join(value)}" if value else "any functions",
+        "formula": lambda value: "with formulas" if value else "a network alone, without formulas",
+        "time_limit": lambda value: f"{value:g} seconds",
+    }
+    return "; ".join(says[name](value) for name, value in changed.items())
+
+
+def _searched(worker: Any, data: Any, options: Json, live: Live, checkpoint: Checkpoint) -> TaskResult:
+    """One search with the options of now."""
+    asked = _options(options)
+    observer, deadline = Observer(live.finding, live.step), Deadline(asked.time_limit, worker.clock)
+    if isinstance(asked, ClassifyOptions):
+        return classify(
+            data, asked, listener=live.sentence, deadline=deadline, checkpoint=checkpoint, observer=observer
+        )
+    return discover(
+        data,
+        asked,
+        listener=live.sentence,
+        on_formula=lambda formula: worker.emit("formula", text=str(formula), mathml=formula.mathml_trees()),
+        deadline=deadline,
+        checkpoint=checkpoint,
+        observer=observer,
+    )
 
 
 def finished(result: TaskResult) -> Json:
@@ -113,9 +171,9 @@ def train(worker: Any, request: Json) -> Json:
     if len(session.history()) == 1:
         # A training that was lost is done again.
         step = {"verb": "train", "arguments": training(options, session.data)}
-        session.do(step, listener=by_hand.training_listener(worker, session))
-        by_hand.keep(worker)
-        by_hand.say(worker)
+        found = by_hand.request(worker, {"request": {"action": "do", "step": step}})
+        if "error" in found:
+            raise OptionError(found["error"])
     worker.emit("picture", picture=curves(session.model))
     worker.emit("busy", record=None)
     by_hand.show(worker)

@@ -16,7 +16,7 @@ from superpose.data.reading.options import FileOptions
 from superpose.data.tables import NUMBER, Column, Table
 from superpose.errors import SuperposeError
 from superpose.messages import counted
-from superpose.studio.engine.places import place_of
+from superpose.studio.engine.places import on_the_page, place_of
 
 Json = dict[str, Any]
 
@@ -78,7 +78,9 @@ def look(request: Mapping[str, Any], memory: dict[str, Any]) -> Json:
         "head": [[cell_text(column[row]) for column in table.columns] for row in range(shown)],
         "guess": guessed_target(columns),
         "facts": facts,
-        "error": None if error is None else {"sentence": str(error), "place": place_of(str(error), request)},
+        "error": None
+        if error is None
+        else {"sentence": on_the_page(str(error)), "place": place_of(str(error), request)},
     }
 
 

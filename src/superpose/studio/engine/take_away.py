@@ -70,13 +70,15 @@ def _start(worker: Any, request: Json) -> bytes | None:
 
 
 def _report(worker: Any, request: Json) -> bytes:
-    if "result" not in worker.memory:
-        raise OptionError(
-            "a report is written of a search; this network was trained by hand, or its run was opened again"
-        )
+    """The report of the search as long as its network is the one that is shown, else of the network in hand."""
+    session = in_hand(worker)
     folder: Path = worker.folder / "report"
     settings = {name: value for name, value in request["options"].items() if name != "target"}
-    report.write(worker.memory["result"], folder, settings=settings, deadline=Deadline(_PICTURES, worker.clock))
+    result = worker.memory.get("result")
+    if result is None or session.tree.current != 0:
+        result = session.result()
+        settings |= {f"step {n}": one.text for n, one in enumerate(session.tree.path()) if n}
+    report.write(result, folder, settings=settings, deadline=Deadline(_PICTURES, worker.clock))
     return (folder / "report.html").read_bytes()
 
 

@@ -44,12 +44,15 @@ class Worker:
         clock: of all its deadlines; a run pauses by it.
         taken: the time since the process began, pauses left out.
         memory: what requests leave for later ones, by name.
+        check: of what is at work, checks other settings for it; None where it takes none.
     """
 
     def __init__(self, pipe: Any, folder: Path) -> None:
         self.folder, self.clock = folder, HeldClock()
         self.taken = Deadline(None, self.clock)
         self.memory: dict[str, Any] = {}
+        self.check: Callable[[Json], None] | None = None
+        self._changed: Json | None = None
         self._pipe, self._writing = pipe, threading.Lock()
         self._requests: queue.Queue[Json] = queue.Queue()
         self._busy = False
@@ -103,16 +106,35 @@ class Worker:
         try:
             self._reply(request, actions)
         finally:
-            self._busy = False
+            self._busy, self.check, self._changed = False, None, None
+
+    def change(self, settings: Json) -> None:
+        """End the work in hand with the best so far, and let it go on with other settings.
+
+        Raises:
+            OptionError: where nothing is at work that takes these.
+        """
+        from superpose.errors import OptionError
+
+        if self.check is None:
+            raise OptionError("nothing is at work whose settings could be changed")
+        self.check(settings)
+        self._changed = settings
+        self.stop()
+
+    def taken_change(self) -> Json | None:
+        """The settings with which the work goes on that was just ended; None if it was not for that."""
+        changed, self._changed = self._changed, None
+        return changed
 
     def _reply(self, request: Json, actions: dict[str, Callable[[Worker, Json], Json]]) -> None:
         number = request.get("id")
         try:
             reply: Json = {"answer": actions[request["action"]](self, request)}
         except SuperposeError as error:
-            from superpose.studio.engine.places import place_of
+            from superpose.studio.engine.places import on_the_page, place_of
 
-            reply = {"error": str(error), "place": place_of(str(error), request)}
+            reply = {"error": on_the_page(str(error)), "place": place_of(str(error), request)}
         except KeyboardInterrupt:
             reply = {"error": "stopped before anything was found"}
         except Exception as error:

@@ -34,6 +34,8 @@ FILES = {
     "predictions.csv": "text/csv; charset=utf-8",
     "report.html": "application/octet-stream",
 }
+# What a page may change of a run that is paused; its engine says which of them the run has.
+CHANGEABLE = ("sparsity", "optimizer", "steps", "functions", "formula", "time_limit")
 _STREAM_HEADERS = {"X-Accel-Buffering": "no"}
 
 
@@ -161,6 +163,8 @@ class Studio:
         action = body.get("action")
         if action == "extend":
             self.runs.extend(run, body.get("seconds"))
+        elif action == "change":
+            await self.runs.change(run, _changed(body.get("options")))
         elif action == "close":
             self.runs.close(run)
         elif action == "reopen":
@@ -194,6 +198,13 @@ class Studio:
         if key not in self.folder.files:
             raise OptionError("there is no such table; drop it on the page again")
         return self.folder.files[key]
+
+
+def _changed(given: Any) -> Json:
+    """Settings that are changed while a run is held; None where one is left out again."""
+    if not isinstance(given, dict) or not given or not set(given) <= set(CHANGEABLE):
+        raise OptionError(f"of a run that is paused these can be changed: {', '.join(CHANGEABLE)}")
+    return dict.fromkeys(given) | settings.checked(given)
 
 
 async def _json(request: Request) -> Json:

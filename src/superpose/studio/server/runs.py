@@ -203,6 +203,21 @@ class Runs:
         if action != "stop":
             self._set_status(run, PAUSED if action == "pause" else RUNNING)
 
+    async def change(self, run: Run, settings: Json) -> None:
+        """Let a run that is paused go on with other settings.
+
+        Raises:
+            OptionError: if it is not paused.
+            EngineError: if it has no such settings.
+        """
+        if run.engine is None or run.status != PAUSED:
+            raise OptionError(f"the run is {run.status}; its settings are changed while it is paused")
+        await self.ask(run, "change", settings=settings)
+        given = {name: value for name, value in settings.items() if name in _SEARCHED}
+        # So that a run that is opened again, and its report, know them.
+        run.options = {name: one for name, one in (run.options | given).items() if one is not None}
+        self._set_status(run, RUNNING)
+
     def extend(self, run: Run, seconds: Any) -> None:
         """Give a run that is paused more time.
 
@@ -269,4 +284,6 @@ class Runs:
         self.changed()
 
 
+# Settings of a search; those of a training are of one step.
+_SEARCHED = ("functions", "formula", "time_limit")
 _DONE_TO = {"pause": "paused", "resume": "resumed", "stop": "stopped"}

@@ -56,7 +56,7 @@ _OPTIONS: dict[str, tuple[Callable[[Any], bool], str]] = {
     **dict.fromkeys(("exclude", "categories", "dates", "features"), (_texts, "a list of names")),
     **dict.fromkeys(("linear", "combine", "functions"), (_texts, "a list of names")),
     **dict.fromkeys(("time_limit", "sparsity", "test"), (_number, "a number")),
-    **dict.fromkeys(("seed", "grid"), (_whole, "a whole number from 0")),
+    **dict.fromkeys(("seed", "grid", "steps"), (_whole, "a whole number from 0")),
     "formula": (_flag, "true or false"),
     "hidden": (_widths, "a list of up to 20 numbers of nodes, each from 1 to 1000"),
 }

@@ -1,7 +1,7 @@
 // The formula: typeset, its constants and errors, the front, and what it leaves on rows that were held out.
 
 import { scatter } from "./charts.js";
-import { figure, h, math, replace } from "./dom.js";
+import { figure, h, math, replace, sentence } from "./dom.js";
 import { FormulaView } from "./formula_view.js";
 import { term } from "./words.js";
 
@@ -64,6 +64,10 @@ export class FormulaPage {
     try {
       const found = await this.studio.hand.residuals();
       if (state !== this.state) return;
+      if (found.classes) {
+        replace(this.pictures, h("h2", {}, `Classes, on ${found.rows}`), confusion(found));
+        return;
+      }
       const [target] = found.targets;
       const [measured, predicted] = [found.measured[0], found.predicted[0]];
       const left = measured.map((value, place) => value - predicted[place]);
@@ -72,7 +76,16 @@ export class FormulaPage {
         scatter(predicted, left, `${target} predicted`, "residual"),
         Object.entries(found.columns).slice(0, 40).map(([name, values]) => scatter(values, left, name, "residual"))));
     } catch (error) {
-      if (state === this.state) replace(this.pictures, h("p", { class: "quiet" }, error.message));
+      if (state === this.state) replace(this.pictures, h("p", { class: "quiet" }, sentence(error.message)));
     }
   }
+}
+
+// Rows of each class, and what the network takes them for.
+function confusion(found) {
+  return h("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "Classes" }, h("table", { class: "confusion" },
+    h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "measured, and what the network says →"),
+      found.classes.map((name) => h("th", { scope: "col", class: "number" }, name)))),
+    h("tbody", {}, found.confusion.map((counts, row) => h("tr", {}, h("th", { scope: "row" }, found.classes[row]),
+      counts.map((count, column) => h("td", { class: row === column ? "number right" : "number" }, String(count))))))));
 }

@@ -61,6 +61,7 @@ export class FormulaView {
         copy("Python", code("python")),
         copy("NumPy", code("numpy")),
         copy("SymPy", code("sympy")),
+        copy("torch", code("torch")),
         copied,
       ),
     );

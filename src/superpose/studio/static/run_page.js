@@ -59,38 +59,84 @@ export class RunPage {
     const training = kind === "train" || run.parts.session;
     this.status.textContent = status === "running" && training ? "Training" : SAYS[status] ?? "";
     this.status.className = `status ${status}`;
-    replace(this.note, says ? h("p", { class: "mistake", role: "alert" }, sentence(says)) : null);
+    replace(this.note, says ? h("p", { class: "mistake", role: "alert" }, sentence(says)) : null,
+      status === "paused" ? this.settings(run) : null);
     const button = (action, text, kind = "") => h("button", {
       type: "button", class: kind, id: `run-${action}`, onclick: () => this.control(action),
     }, text);
     const focused = document.activeElement?.id;
     replace(this.buttons,
       status === "running" ? button("pause", "Pause") : null,
-      status === "paused" ? this.more() : null,
-      status === "paused" ? button("resume", "Resume", "primary") : null,
+      status === "paused" ? h("button", { type: "submit", form: "run-settings", class: "primary", id: "run-resume" }, "Resume") : null,
       ["running", "paused"].includes(status) ? button("stop", "Stop") : null,
+      status === "failed" && this.studio.pages.table.found
+        ? h("button", { type: "button", class: "primary", onclick: () => this.studio.show("table") }, "Back to the table") : null,
       status === "dead" ? button("reopen", "Open again", "primary") : null,
       button("close", "Close"));
     if (focused?.startsWith("run-")) (document.getElementById(focused) ?? this.buttons.querySelector("button")).focus();
   }
 
-  // More time for a run that is paused.
-  more() {
-    const seconds = h("input", { type: "number", id: "run-seconds", min: "1", value: "60", "aria-label": "More seconds" });
-    const add = h("button", {
-      type: "button", id: "run-extend", onclick: async () => {
-        await this.control("extend", { seconds: Number(seconds.value) });
-        add.textContent = `${seconds.value} s added`;
+  // What of a run that is paused can be changed. What it costs is said as soon as something differs.
+  settings(run) {
+    const { settings } = run.parts;
+    const seconds = h("input", { type: "number", id: "run-seconds", min: "0", value: "0" });
+    const field = (label, control) => h("div", { class: "field" }, h("label", { for: control.id }, label), control);
+    const fields = [field("More seconds", seconds)];
+    const reads = [];
+    const add = (label, name, control, read) => {
+      fields.push(field(label, control));
+      const first = JSON.stringify(read());
+      reads.push(() => (JSON.stringify(read()) === first ? null : [name, read()]));
+    };
+    if (settings?.kind === "train") {
+      const sparsity = h("input", { type: "number", id: "run-sparsity", min: "0", step: "any", value: String(settings.sparsity ?? 0) });
+      add(term("sparsity", "Sparsity"), "sparsity", sparsity, () => Number(sparsity.value));
+      const optimizer = h("select", { id: "run-optimizer" }, ["lm", "lbfgs", "adamw"].map((name) =>
+        h("option", { value: name, selected: name === settings.optimizer }, name)));
+      add("Optimiser", "optimizer", optimizer, () => optimizer.value);
+      const steps = h("input", { type: "number", id: "run-steps", min: "1", step: "1", value: String(settings.steps ?? "") });
+      add("Steps", "steps", steps, () => (steps.value ? Number(steps.value) : null));
+    } else if (settings?.kind === "search") {
+      const formula = h("select", { id: "run-formula" }, [["true", "are looked for"], ["false", "are not: a network alone"]].map(([value, text]) =>
+        h("option", { value, selected: value === String(settings.formula) }, text)));
+      add("Formulas", "formula", formula, () => formula.value === "true");
+      if (settings.names.includes("functions")) {
+        const functions = h("input", { type: "text", id: "run-functions", value: (settings.functions ?? []).join(", "), placeholder: "any, or such as sin, exp" });
+        add("Functions in them", "functions", functions, () => functions.value.split(/[\s,]+/).filter(Boolean));
+      }
+    }
+    const cost = h("p", { class: "note", role: "status", hidden: true });
+    const changed = () => Object.fromEntries(reads.map((read) => read()).filter(Boolean));
+    const form = h("form", {
+      class: "choices", id: "run-settings", "aria-label": "Settings of the run",
+      oninput: () => {
+        const names = Object.keys(changed());
+        cost.textContent = names.length ? costs(settings, names) : "";
+        cost.hidden = !names.length;
       },
-    }, "Add seconds");
-    return [seconds, add];
+      onsubmit: async (event) => {
+        event.preventDefault();
+        const [options, more] = [changed(), Number(seconds.value)];
+        if (Object.keys(options).length) {
+          if (options.functions && !options.functions.length) options.functions = null;
+          if (more > 0 && settings.time_limit) options.time_limit = settings.time_limit + more;
+          await this.control("change", { options });
+        } else if (!more || await this.control("extend", { seconds: more })) {
+          await this.control("resume");
+        }
+      },
+    }, h("div", { class: "fields" }, fields), cost);
+    return form;
   }
 
   async control(action, more) {
+    this.note.querySelector(":scope > .mistake")?.remove();
     try {
       await this.studio.control(action, more);
+      return true;
     } catch (error) {
-      replace(this.note, h("p", { class: "mistake", role: "alert" }, sentence(error.message)));
+      this.note.prepend(h("p", { class: "mistake", role: "alert" }, sentence(error.message)));
+      return false;
     }
   }
 
@@ -138,4 +184,14 @@ export class RunPage {
     const area = this.log.parentElement;
     area.scrollTop = area.scrollHeight;
   }
+}
+
+// What it costs to go on with other settings.
+function costs(settings, names) {
+  if (settings.kind === "train") {
+    return "The training so far becomes a step of the history, with the best network until now; a new training goes on from there with these settings.";
+  }
+  const kept = names.length === 1 && names[0] === "functions" && settings.names.includes("functions")
+    ? "Networks that are trained are kept; formulas are looked for again" : "Only the choice of columns is kept";
+  return `The search begins anew with all of its seconds. ${kept}, and the front is empty until new ones are found.`;
 }

@@ -152,9 +152,11 @@ export class TablePage {
     this.redraw();
   }
 
-  // Draw anew, with the focus where it was.
+  // Draw anew, with the focus where it was, and what is being typed there.
   redraw() {
-    const id = this.element.contains(document.activeElement) ? document.activeElement.id : "";
+    const focused = this.element.contains(document.activeElement) ? document.activeElement : null;
+    const id = focused?.id ?? "";
+    const typed = focused?.matches("input[type=text], input[type=number]") ? focused.value : null;
     const open = [...this.element.querySelectorAll("details[open]")].map((details) => details.id);
     this.draw();
     for (const details of open) {
@@ -165,7 +167,9 @@ export class TablePage {
       const details = alert.closest("details");
       if (details) details.open = true;
     }
-    if (id) document.getElementById(id)?.focus();
+    const again = id ? document.getElementById(id) : null;
+    again?.focus();
+    if (again && typed !== null) again.value = typed;
   }
 
   // The mistake, if this is where it can be put right.
@@ -217,7 +221,7 @@ export class TablePage {
       targets.map(([value, text]) => h("option", { value, selected: value === target }, text)));
     const limit = h("input", {
       type: "number", id: "option-time_limit", min: "1", step: "1", value: this.options.time_limit,
-      onchange: () => (this.options.time_limit = Number(limit.value)),
+      oninput: () => (this.options.time_limit = Number(limit.value)),
     });
     return h("form", { class: "choices", onsubmit: (event) => event.preventDefault() },
       h("div", { class: "fields" },
@@ -238,7 +242,7 @@ export class TablePage {
 
   network(target) {
     const widths = h("input", {
-      type: "text", id: "option-hidden", value: this.options.hidden, onchange: () => (this.options.hidden = widths.value),
+      type: "text", id: "option-hidden", value: this.options.hidden, oninput: () => (this.options.hidden = widths.value),
     });
     const shown = h("output", { for: "option-sparsity" }, sparsityText(this.options.sparsity));
     const slider = h("input", {
@@ -251,7 +255,7 @@ export class TablePage {
     });
     return h("details", { id: "by-hand" }, h("summary", {}, "Train a network of my own shape"),
       h("div", { class: "fields" },
-        this.field("shape", "Hidden nodes, layer by layer", widths, "5 for one layer of five; 4,2 for two layers"),
+        this.field("shape", "Hidden nodes, layer by layer", widths, "5 for one layer of five; 4,2 for two layers; nothing for none"),
         h("div", { class: "field" }, h("label", { for: "option-sparsity" }, term("sparsity", "Sparsity"), " ", shown), slider),
         h("div", { class: "go" }, h("button", {
           type: "button", id: "train", disabled: !target, onclick: () => this.start("train"),

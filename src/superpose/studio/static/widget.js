@@ -13,6 +13,10 @@ function render({ model, el }) {
     if (resolve === undefined) return;
     waiting.delete(answer.id);
     resolve(answer);
+    if (answer.entry === undefined) return;
+    // Reactive notebooks run cells again when a value comes from the view, and a click only sends a message.
+    model.set("clicks", model.get("clicks") + 1);
+    model.save_changes();
   };
   const send = (/** @type {any} */ request) =>
     new Promise((resolve) => {

@@ -12,10 +12,10 @@ from superpose.nn.likelihood import Head
 from superpose.train.anova.basis import ColumnBasis
 from superpose.train.anova.classes import ClassFit, ClassMixture, fit_anova_classes, leave_one_out
 from superpose.train.anova.fit import AnovaSettings, column_bases
+from superpose.train.anova.folds import Fold, apart, chooses_pairs, in_order
 from superpose.train.anova.selection import (
     CONSTANT,
     STRUCTURES,
-    Fold,
     degree_of,
     finite_mean,
     shares,
@@ -197,8 +197,13 @@ class _Selection:
 
     def _predicted(self, settings: AnovaSettings, whole: ClassFit, late: Callable[[], bool]) -> Tensor | None:
         """Log-probabilities ``[M, K]`` by fits to other rows; None if the time ends before."""
+        return self._by_folds(self.folds, settings, whole, late)
+
+    def _by_folds(
+        self, folds: Sequence[Fold], settings: AnovaSettings, whole: ClassFit, late: Callable[[], bool]
+    ) -> Tensor | None:
         logs = []
-        for number, (train, test) in enumerate(self.folds):
+        for number, (train, test) in enumerate(folds):
             if late():
                 return None
             fit = self._fitted(number, train, settings, whole, late)
@@ -267,9 +272,16 @@ class _Selection:
 
 
 class _LeaveOneOut(_Selection):
-    """As its base, with the leave-one-out scores of one fit to all rows in place of folds."""
+    """As its base, with the leave-one-out scores of one fit to all rows in place of folds.
 
-    def _predicted(self, settings: AnovaSettings, whole: ClassFit, late: Callable[[], bool]) -> Tensor:
+    Candidates whose pairs are chosen are judged by folds all the same, as for numbers.
+    """
+
+    def _predicted(self, settings: AnovaSettings, whole: ClassFit, late: Callable[[], bool]) -> Tensor | None:
+        if chooses_pairs(settings, self.x.shape[1]):
+            folds = apart(len(self.x))
+            found = self._by_folds(folds, settings, whole, late)
+            return None if found is None else in_order(found, folds)
         return log_probabilities(whole.head, leave_one_out(whole, self.x, self.y, self.weights))
 
 

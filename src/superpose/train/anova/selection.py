@@ -13,53 +13,9 @@ from torch import Tensor
 from superpose.train.anova.average import AnovaAverage
 from superpose.train.anova.basis import ColumnBasis
 from superpose.train.anova.fit import AnovaFit, AnovaMixture, AnovaSettings, column_bases, fit_anova
+from superpose.train.anova.folds import Fold, apart, chooses_pairs, in_order
+from superpose.train.anova.selection_rules import RULES
 from superpose.train.anova.variables import Variables, log_columns
-
-Fold = tuple[Tensor, Tensor]
-
-
-@dataclass(frozen=True)
-class SelectionRules:
-    """Constants of the choice. Looked at on 22 tables of R's datasets and SRBench's black-box sets.
-
-    Attributes:
-        doubt: rows for each degree of complexity: a candidate weighs ``exp(-doubt * degree / N)`` before its errors are
-            known, since with few rows complex ones look good by luck. Of 0, 30 and 60, 30 predicted best.
-        power: the weight of a candidate is ``(mean squared error)^(-power * N)``: half of what it would be were the
-            squared errors known. Of 1/2, 1/4 and 1/8, 1/4 predicted best.
-        sure: standard errors by which the logarithm of the target must be more probable.
-        worse: by how much its squared error in the target's own units may be larger then.
-        decades: a target whose 95th percentile is more than this many times its 5th spans decades: errors are relative
-            there, and
-        worse_over_decades: is allowed instead.
-        weight: share below which a candidate does not enter the mean.
-        groups: variables that are mixed at most. A round number.
-        gross: robust deviations beyond which a residual is gross, if it is so under every candidate. One of a million
-            of normal residuals is.
-        alike: a candidate whose median error is less than this many times the least one does about as well. A round
-            number.
-        most_gross: more than this share of rows are no outliers but another distribution.
-        cheap: rows or coefficients, whichever are fewer, squared, times coefficients, of the first two candidates, up
-            to which they are fitted even if the time is over: half a second.
-        entries: numbers of a design at most: 160 MB.
-    """
-
-    doubt: float = 30.0
-    power: float = 0.25
-    sure: float = 2.0
-    worse: float = 1.1
-    decades: float = 100.0
-    worse_over_decades: float = 2.0
-    weight: float = 0.05
-    groups: int = 3
-    gross: float = 5.0
-    alike: float = 1.5
-    most_gross: float = 0.15
-    cheap: float = 1e7
-    entries: float = 2e7
-
-
-RULES = SelectionRules()
 
 
 @dataclass(frozen=True)
@@ -228,8 +184,18 @@ class _Selection:
         self, settings: AnovaSettings, whole: AnovaFit, late: Callable[[], bool], ends: Callable[[], bool]
     ) -> tuple[Tensor, Tensor] | None:
         """Predictions ``[M]`` by fits to other rows, and their log densities; None if the time ends before."""
+        return self._by_folds(self.folds, settings, whole, late, ends)
+
+    def _by_folds(
+        self,
+        folds: Sequence[Fold],
+        settings: AnovaSettings,
+        whole: AnovaFit,
+        late: Callable[[], bool],
+        ends: Callable[[], bool],
+    ) -> tuple[Tensor, Tensor] | None:
         predictions, density = [], []
-        for number, (train, test) in enumerate(self.folds):
+        for number, (train, test) in enumerate(folds):
             fit = self._fitted(number, train, settings, whole, late)
             if ends():
                 return None
@@ -388,7 +354,11 @@ class _Selection:
 
 
 class _LeaveOneOut(_Selection):
-    """As its base, with the leave-one-out predictions of one fit to all rows in place of folds."""
+    """As its base, with the leave-one-out predictions of one fit to all rows in place of folds.
+
+    Those of pairs that were chosen among more are better than new rows would be, since all rows took part in the
+    choice: such candidates are judged by folds all the same.
+    """
 
     def __init__(self, x: Tensor, y: Tensor, weights: Tensor | None, late: Callable[[], bool]) -> None:
         rows = torch.arange(len(x))
@@ -396,7 +366,11 @@ class _LeaveOneOut(_Selection):
 
     def _predicted(
         self, settings: AnovaSettings, whole: AnovaFit, late: Callable[[], bool], ends: Callable[[], bool]
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor] | None:
+        if chooses_pairs(settings, self.x.shape[1]):
+            folds = apart(len(self.x))
+            found = self._by_folds(folds, settings, whole, late, ends)
+            return None if found is None else (in_order(found[0], folds), in_order(found[1], folds))
         scores = whole.loo.clamp(min=1e-300).log() if settings.log_target else whole.loo
         return whole.loo, _density(whole, self.x, self.y, self.weights, scores)
 
