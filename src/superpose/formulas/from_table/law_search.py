@@ -262,7 +262,8 @@ class LawSearch:
     def _surrogate(self, task: _Task, most: float) -> Surrogate | WaveSurrogate:
         """A polynomial, or one with a wave where polynomials fail."""
         problem, surrogate = task.problem, task.problem.surrogate()
-        missed = surrogate.error > _SURROGATES.oscillating
+        # Of few rows a wave may explain terms that are none, and hide that they stand apart.
+        missed = surrogate.error > _SURROGATES.oscillating and len(problem.y) > _LIMITS.few_rows
         if not missed or (problem.notes and not (task.waves and surrogate.error > most)):
             return surrogate
         waves = fit_wave_surrogate(problem.x, problem.y, problem.weight, problem.spread, self.deadline)
