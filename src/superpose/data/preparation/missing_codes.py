@@ -44,6 +44,7 @@ def missing_code(values: FloatArray) -> MissingCode | None:
 
     It lies farther from the other values than these lie from each other.
 
+    >>> import numpy
     >>> missing_code(numpy.array([12.5, -999.0, 13.1, 12.9, -999.0, 14.0]))
     MissingCode(value=-999.0, rows=2, low=12.5, high=14.0)
     >>> missing_code(numpy.array([97.0, 98.0, 99.0, 100.0]))
