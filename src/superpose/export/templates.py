@@ -83,13 +83,19 @@ def _divide(x, y):
 }
 
 
-def _python(program: Program) -> str:
+def _definitions(program: Program) -> str:
+    """The splines and the functions, in Python."""
     arguments = ", ".join(program.arguments)
-    # The first two lines could name the encoding of the file, so no name of a column stands there.
-    text = '"""A formula that superpose wrote; it needs the standard library only."""\n\nimport math\n\n'
     body = "".join(f"\n\n{spline}" for spline in program.splines)
     for name, value in zip(program.functions, program.codes, strict=True):
         body += f"\n\ndef {name}({arguments}):\n    return {value}\n"
+    return body
+
+
+def _python(program: Program) -> str:
+    # The first two lines could name the encoding of the file, so no name of a column stands there.
+    text = '"""A formula that superpose wrote; it needs the standard library only."""\n\nimport math\n\n'
+    body = _definitions(program)
     helpers = "".join(f"\n{helper}" for name, helper in _PYTHON_HELPERS.items() if f"{name}(" in body)
     return text + program.mapping("#") + helpers + body
 
@@ -114,11 +120,8 @@ class Formula(torch.nn.Module):
 
 
 def _torch(program: Program) -> str:
-    arguments = ", ".join(program.arguments)
     text = '"""A formula that superpose wrote; it needs torch only."""\n\nimport math\n\nimport torch\n\n'
-    body = "".join(f"\n\n{spline}" for spline in program.splines)
-    for name, value in zip(program.functions, program.codes, strict=True):
-        body += f"\n\ndef {name}({arguments}):\n    return {value}\n"
+    body = _definitions(program)
     choice = f"\n{_TORCH_CHOICE}" if "_choose(" in body else ""
     calls = ", ".join(f"{name}(*columns)" for name in program.functions)
     module = _TORCH_MODULE.format(targets=len(program.targets), columns=len(program.columns), calls=calls)

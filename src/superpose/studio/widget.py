@@ -70,9 +70,8 @@ def _widget_class() -> type[Any]:
         _esm = bundled()
         _css = styles()
         state = traitlets.Dict().tag(sync=True)
-        clicks = traitlets.Int(0, help="Changes that were made in the view; cells that depend on it run again.").tag(
-            sync=True
-        )
+        # Changes that were made in the view; cells of marimo that depend on it run again.
+        clicks = traitlets.Int(0).tag(sync=True)
 
         def __init__(self, session: Session, watched: KAN | None) -> None:
             self.session = session

@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from superpose.formulas.from_table.search_rules import LIMITS
+
 if TYPE_CHECKING:
     import sympy
 
@@ -33,7 +35,6 @@ class _Tolerances:
         offset: a constant is taken from the target if what is left of the scaling is less than this share.
         snap: a ratio this near to a fraction may be the fraction.
         plain: with the fraction a symmetry may be violated this many times as much.
-        most: a symmetry that is violated more is none; the limit ``violation`` of search_rules.py.
         factors: powers of a column behind which a symmetry is looked for, and
         behind: how far it may be violated there: there are many more that could hold by chance.
     """
@@ -42,7 +43,6 @@ class _Tolerances:
     offset: float = 0.1
     snap: float = 0.06
     plain: float = 2.0
-    most: float = 0.2
     factors: tuple[float, ...] = (1.0, -1.0, 2.0, -2.0)
     behind: float = 1e-3
 
@@ -130,7 +130,7 @@ def _merges(
     points: Tensor,
     gradient: Tensor,
     pairs: Sequence[tuple[int, int]] = (),
-    most: float = _TOLERANCES.most,
+    most: float = LIMITS.violation,
 ) -> Iterator[Reduction]:
     """Two columns that enter as ``a(x_i) + r b(x_j)``; of all pairs if none are given.
 
@@ -195,7 +195,7 @@ def _column_powers(
     points: Tensor,
     gradient: Tensor,
     pairs: Sequence[tuple[int, int]] = (),
-    most: float = _TOLERANCES.most,
+    most: float = LIMITS.violation,
 ) -> Iterator[Reduction]:
     """Two columns that enter as a power: ``b^e``, or ``(1 + b)^e`` and ``(1 - b)^e``, as of a rate of interest.
 
@@ -298,7 +298,7 @@ def _scalings(
     singular = singular / math.sqrt(count + 1)
     for dimension in range(min(count, len(singular) - 1), 0, -1):
         violation = float(singular[-dimension])
-        if violation > _TOLERANCES.most:
+        if violation > LIMITS.violation:
             continue
         usable = (found for found in _pivoted(rows[-dimension:], norms, x, count) if _divides(x, *found))
         # Units are equivalent if one column is left. Else the simplest three choices; a round number.
