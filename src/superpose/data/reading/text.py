@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+import numpy
+
 from superpose.data.preparation.cells import is_missing
 from superpose.data.reading.encodings import as_utf8, decoded, guessed
 from superpose.data.reading.outline import Outline, outline_of, refuse_numbers, row_hint
@@ -77,7 +79,7 @@ def _read(source: Source, decimal: str | None) -> Table | None:
     label = source.label
     layout = layout_of(source, decimal)
     found = read_blocks(source, layout)
-    if found is None:
+    if found is None or _may_end_in_a_remark(found[0]):
         body = source.whole()
         if not _decodes(body):
             return None
@@ -105,6 +107,14 @@ def _read(source: Source, decimal: str | None) -> Table | None:
         notes=(*layout.notes, *notes),
         missing_text=missing_text,
     )
+
+
+def _may_end_in_a_remark(columns: Sequence[Column]) -> bool:
+    """Whether the last row has text in its first cell and nothing else, which the slow reader looks at."""
+    first, *others = columns
+    if not others or isinstance(first, numpy.ndarray) or not first[-1]:
+        return False
+    return all(bool(numpy.isnan(one[-1])) if isinstance(one, numpy.ndarray) else not one[-1] for one in others)
 
 
 def layout_of(source: Source, decimal: str | None = None) -> Layout:
