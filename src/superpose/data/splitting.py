@@ -185,6 +185,17 @@ def folds(data: SplitRows, k: int, seed: int) -> list[Fold]:
     return [(rows[part != fold], rows[part == fold]) for fold in range(int(part.max()) + 1)]
 
 
+def folds_of_rows(y: Tensor, k: int, seed: int = 0) -> list[Fold]:
+    """Those of :func:`folds` for targets ``y [N]`` or ``[N, S]`` of rows without groups and times.
+
+    >>> [len(test) for train, test in folds_of_rows(torch.arange(10.0), 4)]
+    [3, 3, 2, 2]
+    """
+    part = _parts_of_rows(y, min(k, len(y)), torch.Generator().manual_seed(check_seed(seed)))
+    rows = torch.arange(len(y))
+    return [(rows[part != fold], rows[part == fold]) for fold in range(int(part.max()) + 1)]
+
+
 def _parts_of_rows(y: Tensor, k: int, generator: torch.Generator) -> Tensor:
     """The fold of each row: dealt out in turn from a random order, value by value where each value is there k times."""
     dealt = torch.randperm(len(y), generator=generator)

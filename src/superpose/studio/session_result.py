@@ -13,7 +13,7 @@ from superpose.nn.model import KAN
 from superpose.nn.rows import values_at
 from superpose.short_repr import brief
 from superpose.stopping import StopReason
-from superpose.tasks.classification.networks import observed_classes
+from superpose.tasks.classification.networks import confusion_counts, observed_classes
 from superpose.tasks.regression.metrics import of_network
 from superpose.tasks.result import TaskResult
 from superpose.train.history import History
@@ -60,8 +60,7 @@ def confusion(model: KAN, data: Dataset) -> torch.Tensor:
     assert head is not None
     rows = data.index(data.evaluation_split)
     seen, told = observed_classes(head, data.y[rows]), head.indices(values_at(model, data, rows).double().cpu())
-    counts = torch.zeros(len(head.classes), len(head.classes), dtype=torch.long)
-    return counts.index_put_((seen, told), torch.ones_like(seen), accumulate=True)
+    return confusion_counts(seen, told, len(head.classes))
 
 
 @torch.no_grad()

@@ -39,9 +39,8 @@ def metrics(
     split = data.evaluation_split
     x, y = data.rows(split)
     classes = networks.observed_classes(head, y)
-    confusion = torch.zeros(len(head.classes), len(head.classes), dtype=torch.long)
     predicted = head.indices(result.scores(x, "network"))
-    confusion.index_put_((classes, predicted), torch.ones_like(classes), accumulate=True)
+    confusion = networks.confusion_counts(classes, predicted, len(head.classes))
     has_formula = result.formula is not None
     majority = majority_class(table)
     return {

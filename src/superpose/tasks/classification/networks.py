@@ -265,6 +265,12 @@ def _judged(model: KAN, data: Dataset, head: Head, history: History) -> TrainedC
     return TrainedClassifier(model, data, history, losses, float(right.double().mean()))
 
 
+def confusion_counts(observed: Tensor, predicted: Tensor, classes: int) -> Tensor:
+    """``[K, K]``: numbers of rows by their class (first index) and by the class that is predicted, both ``[N]``."""
+    found = torch.zeros(classes, classes, dtype=torch.long)
+    return found.index_put_((observed, predicted), torch.ones_like(observed), accumulate=True)
+
+
 def observed_classes(head: Head, y: Tensor) -> Tensor:
     """``[N]`` the class numbers of targets ``y [N, n_scores]``."""
     if head.kind == "softmax":

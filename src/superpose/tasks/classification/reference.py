@@ -21,7 +21,13 @@ from superpose.messages import counted
 from superpose.nn.likelihood import Head
 from superpose.nn.model import KAN
 from superpose.tasks.classification.labels import ClassificationDataset
-from superpose.tasks.classification.networks import TrainedClassifier, comparison_split, observed_classes, with_columns
+from superpose.tasks.classification.networks import (
+    TrainedClassifier,
+    comparison_split,
+    confusion_counts,
+    observed_classes,
+    with_columns,
+)
 from superpose.train.anova import ClassChoice, ClassMixture, choose_anova_classes, fit_anova_classes, network_of
 from superpose.train.anova.class_selection import class_shares, log_probabilities
 from superpose.train.history import History
@@ -139,9 +145,7 @@ class Reference:
     @property
     def confusion(self) -> Tensor:
         """``[K, K]``: numbers of rows by their class and by the most probable one."""
-        found = torch.zeros((self.logs.shape[1],) * 2, dtype=torch.long)
-        pair = self.shares.argmax(1), self.logs.argmax(1)
-        return found.index_put_(pair, torch.ones_like(pair[0]), accumulate=True)
+        return confusion_counts(self.shares.argmax(1), self.logs.argmax(1), self.logs.shape[1])
 
     def errors(self, logs: Tensor) -> dict[str, float]:
         """Share of right rows and mean loss of log-probabilities ``[n, K]``, each with its standard error."""

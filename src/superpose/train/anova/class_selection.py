@@ -8,11 +8,12 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
+from superpose.data.splitting import Fold
 from superpose.nn.likelihood import Head
 from superpose.train.anova.basis import ColumnBasis
 from superpose.train.anova.classes import ClassFit, ClassMixture, fit_anova_classes, leave_one_out
 from superpose.train.anova.fit import AnovaSettings, column_bases
-from superpose.train.anova.folds import Fold, apart, chooses_pairs, in_order
+from superpose.train.anova.folds import apart, chooses_pairs, in_order
 from superpose.train.anova.selection import (
     CONSTANT,
     STRUCTURES,
@@ -279,7 +280,7 @@ class _LeaveOneOut(_Selection):
 
     def _predicted(self, settings: AnovaSettings, whole: ClassFit, late: Callable[[], bool]) -> Tensor | None:
         if chooses_pairs(settings, self.x.shape[1]):
-            folds = apart(len(self.x))
+            folds = apart(self.y)
             found = self._by_folds(folds, settings, whole, late)
             return None if found is None else in_order(found, folds)
         return log_probabilities(whole.head, leave_one_out(whole, self.x, self.y, self.weights))

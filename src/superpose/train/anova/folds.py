@@ -7,10 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from superpose.data.splitting import Fold, folds_of_rows
 from superpose.train.anova.fit import AnovaSettings
-
-# Training and test rows.
-Fold = tuple[Tensor, Tensor]
 
 
 def chooses_pairs(settings: AnovaSettings, columns: int) -> bool:
@@ -22,11 +20,9 @@ def chooses_pairs(settings: AnovaSettings, columns: int) -> bool:
 _FOLDS = 5
 
 
-def apart(rows: int) -> list[Fold]:
-    """Folds of so many rows, the same each time."""
-    order = torch.randperm(rows, generator=torch.Generator().manual_seed(0))
-    parts = [order[k::_FOLDS].sort().values for k in range(min(_FOLDS, rows))]
-    return [(torch.cat([one for one in parts if one is not test]).sort().values, test) for test in parts]
+def apart(y: Tensor) -> list[Fold]:
+    """Folds of rows with targets ``y [N]`` or ``[N, S]``, the same each time."""
+    return folds_of_rows(y, _FOLDS)
 
 
 def in_order(values: Tensor, folds: Sequence[Fold]) -> Tensor:

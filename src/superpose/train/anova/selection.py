@@ -10,10 +10,11 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
+from superpose.data.splitting import Fold
 from superpose.train.anova.average import AnovaAverage
 from superpose.train.anova.basis import ColumnBasis
 from superpose.train.anova.fit import AnovaFit, AnovaMixture, AnovaSettings, column_bases, fit_anova
-from superpose.train.anova.folds import Fold, apart, chooses_pairs, in_order
+from superpose.train.anova.folds import apart, chooses_pairs, in_order
 from superpose.train.anova.selection_rules import RULES
 from superpose.train.anova.variables import Variables, log_columns
 
@@ -368,7 +369,7 @@ class _LeaveOneOut(_Selection):
         self, settings: AnovaSettings, whole: AnovaFit, late: Callable[[], bool], ends: Callable[[], bool]
     ) -> tuple[Tensor, Tensor] | None:
         if chooses_pairs(settings, self.x.shape[1]):
-            folds = apart(len(self.x))
+            folds = apart(self.y)
             found = self._by_folds(folds, settings, whole, late, ends)
             return None if found is None else (in_order(found[0], folds), in_order(found[1], folds))
         scores = whole.loo.clamp(min=1e-300).log() if settings.log_target else whole.loo
