@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from pathlib import Path
@@ -252,3 +253,13 @@ def test_steps_survive_the_end_of_the_process_and_files_are_taken_away(studio: R
     found = studio.get(f"/api/runs/{run}/residuals")
     assert len(found["measured"][0]) == len(found["columns"]["x"]) > 0
     studio.post(f"/api/runs/{run}", {"action": "close"})
+
+
+def test_the_last_column_of_numbers_is_proposed_with_gaps_too_and_notes_name_what_the_page_has(studio: Running) -> None:
+    rows = "".join(f"{-999 if k == 3 else k},{k * k}\n" for k in range(20))
+    table = studio.dropped("gap.csv", f"x,y\n{rows}7,\n".encode())
+    found = studio.post(f"/api/tables/{table}", {"options": {}})[1]
+    assert found["guess"] == "y"
+    found = studio.post(f"/api/tables/{table}", {"options": {"target": "y", "missing": "drop"}})[1]
+    (note,) = (one for one in json.dumps(found).split('"') if "-999 in 1 row and" in one)
+    assert "'Rows to use'" in note and "--where" not in note

@@ -31,10 +31,14 @@ def mathml_tree(expression: sympy.Expr, names: Mapping[sympy.Symbol, str] | None
     >>> x = sympy.Symbol("x")
     >>> mathml_tree(x**2)
     ['msup', {}, ['mi', {}, 'x'], ['mn', {}, '2']]
+    >>> markup(mathml_tree(2 * x, {x: "length [m]"}))
+    '<mrow><mn>2</mn><mo>·</mo><mi>length [m]</mi></mrow>'
     """
     from sympy.printing.mathml import MathMLPresentationPrinter
 
     known = names or {}
+    # Beside a name of several letters a product without a sign reads as one word.
+    spelt = any(len(known.get(symbol, symbol.name)) > 1 for symbol in expression.free_symbols)
 
     class Printer(MathMLPresentationPrinter):  # type: ignore[misc]
         def _print_Symbol(self, symbol: sympy.Symbol, style: str = "plain") -> Any:
@@ -60,7 +64,7 @@ def mathml_tree(expression: sympy.Expr, names: Mapping[sympy.Symbol, str] | None
             element.appendChild(self.dom.createTextNode(text))
             return element
 
-    return _tree(Printer()._print(expression))
+    return _tree(Printer({"mul_symbol": "dot"} if spelt else None)._print(expression))
 
 
 def equation(name: str, right: Tree) -> Tree:

@@ -14,6 +14,7 @@ from superpose.files import load
 from superpose.studio.engine import by_hand, tables
 from superpose.studio.engine.live import Live, front_rows
 from superpose.studio.engine.pictures import curves
+from superpose.studio.engine.places import on_the_page
 from superpose.studio.session import Session
 from superpose.tasks.classification import ClassifyOptions, classify
 from superpose.tasks.regression import DiscoverOptions, Observer, discover
@@ -42,7 +43,7 @@ def search(worker: Any, request: Json) -> Json:
     rows: Dataset = getattr(data, "data", data)
     classes = options.get("task") == "classification"
     live = Live(worker.emit, rows, worker.clock, classes=classes)
-    worker.emit("reading", measure="cross-entropy" if classes else "RMSE", notes=list(rows.notes))
+    worker.emit("reading", measure="cross-entropy" if classes else "RMSE", notes=list(map(on_the_page, rows.notes)))
     resume, kept = bool(request.get("resume")), None
     while True:
         _takes_changes(worker, data, options)
@@ -138,7 +139,7 @@ def finished(result: TaskResult) -> Json:
         "reason": metrics.get("reason"),
         "interrupted": bool(metrics.get("interrupted")),
         "errors": {name: metrics[name] for name in ERRORS if metrics.get(name) is not None},
-        "warnings": warnings_of(result),
+        "warnings": list(map(on_the_page, warnings_of(result))),
     }
 
 

@@ -73,7 +73,7 @@ def look(request: Mapping[str, Any], memory: dict[str, Any]) -> Json:
     return {
         "label": table.label.strip("'"),
         "rows": table.n_rows,
-        "notes": list(table.notes),
+        "notes": list(map(on_the_page, table.notes)),
         "columns": columns,
         "head": [[cell_text(column[row]) for column in table.columns] for row in range(shown)],
         "guess": guessed_target(columns),
@@ -96,7 +96,7 @@ def checked(table: Table, options: Mapping[str, Any]) -> Json:
     return {
         "features": list(rows.feature_names),
         "left_out": list(rows.left_out),
-        "notes": list(rows.notes),
+        "notes": list(map(on_the_page, rows.notes)),
         "rows": ", ".join(f"{counted(count, 'row')} for {name}" for name, count in parts.items() if count),
     }
 
@@ -112,8 +112,8 @@ def dataset(table: Table, options: Mapping[str, Any]) -> Any:
 
 
 def guessed_target(columns: Sequence[Mapping[str, Any]]) -> str | None:
-    """The column that is most often the one to be learnt: the last of numbers."""
-    numbers = [str(column["name"]) for column in columns if column["kind"] == "number" and not column["problem"]]
+    """The column that is most often the one to be learnt: the last of numbers, with gaps or without."""
+    numbers = [str(column["name"]) for column in columns if column["kind"] == "number"]
     return numbers[-1] if numbers else None
 
 

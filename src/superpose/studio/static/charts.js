@@ -81,6 +81,7 @@ const [SIZE, GAP] = [30, 10];
 // More edges than this are drawn as lines without a box.
 const MOST_BOXES = 160;
 const MOST_NAMES = 12;
+const LONGEST_NAME = 14;
 
 // The network as it learns: inputs below, outputs above, a small box with its curve on each edge.
 export class LiveNetwork {
@@ -116,7 +117,9 @@ export class LiveNetwork {
     const layers = widths.length - 1;
     const perLayer = widths.slice(1).map((count, layer) => edges.filter((edge) => edge[0] === layer).length);
     const boxes = edges.length <= MOST_BOXES;
-    const widest = Math.max(...widths.map((count) => count * 64), ...(boxes ? perLayer.map((count) => count * (SIZE + GAP)) : [0]), 240);
+    const ends = new Map([[0, features], [layers, targets]]);
+    const room = (layer) => Math.max(64, ...(widths[layer] <= MOST_NAMES ? ends.get(layer) ?? [] : []).map((name) => 10 * Math.min(name.length, LONGEST_NAME)));
+    const widest = Math.max(...widths.map((count, layer) => count * room(layer)), ...(boxes ? perLayer.map((count) => count * (SIZE + GAP)) : [0]), 240);
     const size = boxes ? Math.max(10, Math.min(SIZE, 1600 / Math.max(...perLayer) - 4)) : 0;
     const width = Math.min(widest, 1600);
     const floor = 150;
@@ -147,12 +150,11 @@ export class LiveNetwork {
       for (let index = 0; index < count; index += 1) {
         const [x, y] = node(layer, index);
         // Names that would lie over one another are left to the page of the network.
-        const ends = layer === 0 ? features : layer === layers ? targets : [];
-        const name = ends.length <= MOST_NAMES ? ends[index] : "";
+        const name = count <= MOST_NAMES ? ends.get(layer)?.[index] : "";
         nodes.append(svg("circle", { cx: x, cy: y, r: 4 }));
         if (name) {
           nodes.append(svg("text", { x, y: layer === 0 ? y + 20 : y - 10, "text-anchor": "middle" },
-            name.length > 14 ? `${name.slice(0, 13)}…` : name));
+            name.length > LONGEST_NAME ? `${name.slice(0, LONGEST_NAME - 1)}…` : name));
         }
       }
     }
